@@ -1,0 +1,6 @@
+"""`python -m mixzoo` is the `mixzoo` command."""
+
+from .app.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Exact numbers: pixels, evaluator, statistics, verdict, report."""

@@ -1,0 +1,1 @@
+"""Mixing methods as pure functions, and the loop that trains with them."""

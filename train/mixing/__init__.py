@@ -1,0 +1,1 @@
+"""Mixing methods, each a draw and a pure apply."""

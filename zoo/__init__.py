@@ -1,0 +1,1 @@
+"""The trip of one released thing: manifest, source, fetch, verify, load; and data sets."""

@@ -1,0 +1,47 @@
+"""Everything that can go wrong in a way a user can act on.
+
+A message is one line that says what was expected, what was got, and what to do now. The command
+line prints it and exits with the class's `exit_code`; a library user catches `MixzooError`.
+"""
+
+
+class MixzooError(Exception):
+    """Base of all errors that mixzoo raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(MixzooError):
+    """Arguments that don't fit together, or name something that doesn't exist."""
+
+    exit_code = 2
+
+
+class ManifestError(MixzooError):
+    """A manifest or lock file that says something it must not say."""
+
+    exit_code = 3
+
+
+class SourceError(MixzooError):
+    """A file that couldn't be fetched: no source, no network, a server that refuses."""
+
+    exit_code = 4
+
+
+class IntegrityError(MixzooError):
+    """A file whose bytes are not the locked ones."""
+
+    exit_code = 5
+
+
+class CheckpointError(MixzooError):
+    """A file that isn't a checkpoint, isn't safe to read, or doesn't fit its architecture."""
+
+    exit_code = 6
+
+
+class DataError(MixzooError):
+    """A data set that is missing, incomplete or wrongly labelled."""
+
+    exit_code = 7

@@ -1,0 +1,1 @@
+"""The embedded benchmark: drawn organisms, and small weights trained on them."""
