@@ -1,0 +1,214 @@
+"""Finds the labelled images of a split: annotation JSON, list file or class folders.
+
+The label of an iNaturalist image is its `category_id`, an integer that is also the name of the
+folder it lies in. Nothing here ever numbers classes by sorting or by first appearance.
+"""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from .errors import DataError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+COMMON_LIST_NAMES = ("val*.txt", "meta/val*.txt")
+COMMON_ANNOTATION_NAMES = ("val*.json", "annotations/val*.json")
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Image files with their labels, in the order of their source.
+
+    root: folder that `files` are relative to. files: POSIX paths. labels: class index per file.
+    origin: where the labels were read, for reports.
+    """
+
+    root: Path
+    files: tuple[str, ...]
+    labels: tuple[int, ...]
+    origin: str
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def sha256(self) -> str:
+        """Hash of the sorted "path,label" lines, so equal lists hash equal whatever their source."""
+        lines = sorted(
+            f"{file},{label}\n" for file, label in zip(self.files, self.labels, strict=True)
+        )
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def class_counts(self) -> Counter[int]:
+        """Images per label."""
+        return Counter(self.labels)
+
+
+def find_images(
+    data: Path,
+    *,
+    annotations: Path | None = None,
+    list_file: Path | None = None,
+    names: Iterable[str] = (),
+) -> LabelledImages:
+    """Find a split's labelled images below a data folder.
+
+    data: the folder. annotations, list_file: name the label source outright. names: annotation
+    file names to look for first (from a manifest); then common ones (`val*.json`, `val*.txt`,
+    also in `annotations/` and `meta/`); then `<category_id>` folders.
+    Raises DataError if nothing is found, if several sources compete, or if any image is missing.
+    """
+    if not data.is_dir():
+        raise DataError(f"--data {data}: expected a folder with the images, found none there.")
+    if annotations and list_file:
+        raise DataError("Both --annotations and --list were given; expected one of them.")
+    if list_file:
+        images = from_list_file(data, list_file)
+    elif annotations:
+        images = from_annotations(data, annotations)
+    else:
+        images = _discover(data, names)
+    _require_files(images)
+    return images
+
+
+def from_annotations(root: Path, path: Path) -> LabelledImages:
+    """Read a COCO-like annotation file (iNaturalist's): labels are `category_id`.
+
+    Raises DataError if the file is no such JSON, has no annotations (a test set), names an image
+    twice or not at all, or contradicts the `<category_id>` folder in the file name.
+    """
+    try:
+        content = json.loads(_read_text(path))
+        names = {image["id"]: str(image["file_name"]) for image in content["images"]}
+        pairs = [
+            (int(a["image_id"]), int(a["category_id"])) for a in content.get("annotations", ())
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: expected iNaturalist annotation JSON (images, annotations), got "
+            f"{type(error).__name__}: {error}. Download the official file again."
+        ) from None
+    if not pairs:
+        raise DataError(f"{path}: has no annotations, so no labels. Is it the test set's file?")
+    if len(dict(pairs)) != len(pairs) or {image for image, _ in pairs} != names.keys():
+        raise DataError(
+            f"{path}: expected exactly one annotation per image, got {len(pairs)} annotations for "
+            f"{len(names)} images. Download the official file again."
+        )
+    files = tuple(_relative(names[image], path) for image, _ in pairs)
+    labels = tuple(label for _, label in pairs)
+    for file, label in zip(files, labels, strict=True):
+        _check_folder(file, label, path)
+    return LabelledImages(root, files, labels, path.name)
+
+
+def from_list_file(root: Path, path: Path) -> LabelledImages:
+    """Read a list file with lines `path,label` or `path label`.
+
+    Raises DataError naming the first line that isn't one.
+    """
+    files, labels = [], []
+    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        file, _, label = line.strip().rpartition("," if "," in line else " ")
+        if not file or not label.strip().isdecimal():
+            raise DataError(
+                f"{path}, line {number}: expected 'path,label' or 'path label' with an integer "
+                f"label, got {line.strip()[:80]!r}."
+            )
+        files.append(_relative(file.strip(), path))
+        labels.append(int(label))
+    if not files:
+        raise DataError(f"{path}: expected lines 'path,label', got an empty file.")
+    repeated = [file for file, count in Counter(files).items() if count > 1]
+    if repeated:
+        raise DataError(
+            f"{path}: expected each image once; {len(repeated)} stand more than once, first "
+            f"{repeated[0]}. Counting an image twice would change the number."
+        )
+    return LabelledImages(root, tuple(files), tuple(labels), path.name)
+
+
+def from_folders(root: Path) -> LabelledImages:
+    """Read images from `<category_id>/` or `<supercategory>/<category_id>/` folders.
+
+    Raises DataError if a folder that holds images isn't named by an integer.
+    """
+    files, labels = [], []
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        found = sorted(name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES)
+        relative = Path(folder).relative_to(root)
+        if found and not relative.name.isdecimal():
+            raise DataError(
+                f"{folder}: holds images, but its name isn't a category id (an integer), so they "
+                "have no label. Name the labels with --list FILE or --annotations FILE."
+            )
+        files += [(relative / name).as_posix() for name in found]
+        labels += [int(relative.name)] * len(found)
+    if not files:
+        raise DataError(f"{root}: no annotation file, no list file and no image folders found.")
+    return LabelledImages(root, tuple(files), tuple(labels), "category_id folders")
+
+
+def _discover(data: Path, names: Iterable[str]) -> LabelledImages:
+    for name in names:
+        if (data / name).is_file():
+            return _from_file(data, data / name)
+    for patterns in (COMMON_ANNOTATION_NAMES, COMMON_LIST_NAMES):
+        found = sorted(path for pattern in patterns for path in data.glob(pattern))
+        if len(found) > 1:
+            listed = ", ".join(path.relative_to(data).as_posix() for path in found)
+            raise DataError(
+                f"{data}: several label files fit ({listed}). Name one with --annotations or --list."
+            )
+        if found:
+            return _from_file(data, found[0])
+    trees = [path.name for path in data.glob("train_val*") if path.is_dir()]
+    if trees:
+        raise DataError(
+            f"{data}: {trees[0]}/ holds train and val images together, so the split needs its "
+            "annotation file (val2018.json or the like). Put it there or name it with --annotations."
+        )
+    return from_folders(data / "val" if (data / "val").is_dir() else data)
+
+
+def _from_file(data: Path, path: Path) -> LabelledImages:
+    return from_annotations(data, path) if path.suffix == ".json" else from_list_file(data, path)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as a text file: {error}.") from None
+
+
+def _relative(file: str, source: Path) -> str:
+    path = PurePosixPath(file)
+    if path.is_absolute() or ".." in path.parts:
+        raise DataError(f"{source}: expected image paths below the data folder, got {file!r}.")
+    return path.as_posix()
+
+
+def _check_folder(file: str, label: int, source: Path) -> None:
+    folder = PurePosixPath(file).parent.name
+    if folder.isdecimal() and int(folder) != label:
+        raise DataError(
+            f"{source}: {file} lies in folder {folder} but is labelled {label}. iNaturalist's label "
+            "is the folder's number; were the classes renumbered?"
+        )
+
+
+def _require_files(images: LabelledImages) -> None:
+    missing = [file for file in images.files if not (images.root / file).is_file()]
+    if missing:
+        raise DataError(
+            f"{images.root}: {len(missing)} of {len(images)} images named by {images.origin} are "
+            f"missing, first {missing[0]}. Unpack the archive so that this path exists."
+        )

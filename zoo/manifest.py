@@ -1,0 +1,284 @@
+"""What a benchmark's manifest file may say, checked when it is read.
+
+A manifest is a TOML file of facts: rows with their published numbers, where the weights are, how
+the assets of a release are matched to rows, the protocol and the data set. The field comments
+below are the format's documentation, `manifests/inat2018.toml` its fullest example.
+"""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from .errors import ManifestError
+
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=64)]
+RowId = Annotated[str, Meta(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Md5 = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Triple = tuple[float, float, float]
+T = TypeVar("T")
+
+
+class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of all manifest tables: immutable, and an unknown field is an error."""
+
+
+class Row(Facts, kw_only=True):
+    """One published model: the line of the table that a checkpoint is judged against."""
+
+    id: RowId  # `architecture.method_benchmark`
+    method: Name
+    architecture: Name
+    reported_top1: Percent | None  # percent, as printed in the table
+    alpha: Annotated[float, Meta(ge=0)] | None = None  # of Beta(alpha, alpha); none for vanilla
+    paper: str | None = None  # of the mixing method
+
+
+class Metric(Facts, kw_only=True):
+    """What the published number is, so that a recomputed one is compared with the right thing."""
+
+    name: Literal["top1"] = "top1"
+    decimals: Annotated[int, Meta(ge=0, le=6)] = 2  # digits after the point in the table
+    # median_of_last_epochs: of validation in the log; last_epoch: the checkpoint's own validation
+    statistic: Literal["median_of_last_epochs", "last_epoch"]
+    epochs: Positive = 1  # how many last epochs the statistic is taken over
+
+
+class Protocol(Facts, kw_only=True):
+    """Evaluation pixels: shorter side to `resize`, centre crop, scale to [0, 1], normalise."""
+
+    resize: Positive
+    crop: Positive
+    interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic"
+    mean: Triple = (0.485, 0.456, 0.406)
+    std: Triple = (0.229, 0.224, 0.225)
+    note: str = ""
+
+
+class Heads(Facts, kw_only=True):
+    """Names under which logs and reports list the classification heads, the default first."""
+
+    plain: list[str] = msgspec.field(default_factory=lambda: ["head0"])
+    mix: list[str] = msgspec.field(default_factory=lambda: ["one_k", "mix_k", "one_q", "mix_q"])
+    note: str = ""
+
+
+class Split(Facts, kw_only=True):
+    """One split: how many images, and under which names its annotations may be found."""
+
+    images: Positive
+    annotations: list[str]  # file names looked for in the data folder, first found wins
+    list_sha256: Sha256 | None = None  # of the labelled list (see LabelledImages.sha256)
+    files_sha256: Sha256 | None = None  # of list and image bytes; only for drawn data sets
+
+
+class DataFile(Facts, kw_only=True):
+    """One archive of a data set as its publisher offers it."""
+
+    name: str
+    md5: Md5 | None = None
+    size: str = ""  # as its page words it
+
+
+class Dataset(Facts, kw_only=True):
+    """The images that a benchmark is measured on."""
+
+    name: str
+    num_classes: Positive
+    val: Split
+    train: Split | None = None
+    image_tree: str = ""  # folder that the annotations' file names begin with
+    base_url: str | None = None
+    terms: str = ""
+    paper: str | None = None
+    files: list[DataFile] = []
+    # supercategory -> (classes, training images, validation images)
+    supercategories: dict[str, tuple[Count, Count, Count]] = {}
+    drawn_by_package: bool = False  # images come from mixzoo.zoo.mini instead of a server
+
+
+class GitHubSource(Facts, kw_only=True, tag="github", tag_field="kind"):
+    """Assets of one GitHub release."""
+
+    repository: Annotated[str, Meta(pattern=r"^[^/\s]+/[^/\s]+$")]
+    tag: str
+
+
+class HuggingFaceSource(Facts, kw_only=True, tag="huggingface", tag_field="kind"):
+    """A repository on the Hugging Face hub that mirrors the assets under their own names."""
+
+    repository: Annotated[str, Meta(pattern=r"^[^/\s]+/[^/\s]+$")]
+    revision: str = "main"
+    path: str = ""
+
+
+class BaiduSource(Facts, kw_only=True, tag="baidu", tag_field="kind"):
+    """A Baidu Cloud share: a person opens the link and types the extraction code."""
+
+    url: str
+    code: str
+
+
+class HttpSource(Facts, kw_only=True, tag="http", tag_field="kind"):
+    """A folder on a web server; asset names are appended to it."""
+
+    url: Annotated[str, Meta(pattern=r"^https?://")]
+
+
+class FileSource(Facts, kw_only=True, tag="file", tag_field="kind"):
+    """A local folder; a relative path starts at the manifest's own folder."""
+
+    path: str
+
+
+class PackageSource(Facts, kw_only=True, tag="package", tag_field="kind"):
+    """Files that the installed package carries."""
+
+    path: str
+
+
+Source = GitHubSource | HuggingFaceSource | BaiduSource | HttpSource | FileSource | PackageSource
+
+
+class Matching(Facts, kw_only=True):
+    """How the names of a release's assets tell their row and kind.
+
+    Each list holds the tokens (between `_`, `-` and `.`) that stand for a row's architecture or
+    method; `kinds` holds the name endings, the longest match wins.
+    """
+
+    architectures: dict[Name, list[str]] = {}
+    methods: dict[Name, list[str]] = {}
+    kinds: dict[Literal["weights", "log", "text_log", "visualisation"], list[str]] = {}
+
+
+class Manifest(Facts, kw_only=True):
+    """One benchmark."""
+
+    format: Literal[1]
+    name: Name
+    title: str
+    homepage: str | None = None
+    paper: str | None = None
+    metric: Metric
+    protocol: Protocol
+    dataset: Dataset
+    rows: Annotated[list[Row], Meta(min_length=1)]
+    heads: Heads = msgspec.field(default_factory=Heads)
+    sources: list[Source] = []
+    matching: Matching = msgspec.field(default_factory=Matching)
+
+    def row(self, row_id: str) -> Row | None:
+        """The row of this id, or None."""
+        return next((row for row in self.rows if row.id == row_id), None)
+
+
+def parse_manifest(text: str, origin: str) -> Manifest:
+    """Read and check a manifest.
+
+    text: TOML. origin: file name for messages.
+    Raises ManifestError naming file, row, field, expected and got.
+    """
+    try:
+        facts = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ManifestError(f"{origin}: not valid TOML: {error}. Correct the file.") from None
+    manifest = convert(facts, Manifest, origin)
+    _check_rows(manifest, origin)
+    _check_counts(manifest.dataset, origin)
+    if manifest.protocol.crop > manifest.protocol.resize:
+        raise ManifestError(
+            f"{origin}: field 'protocol.crop': expected at most protocol.resize = "
+            f"{manifest.protocol.resize}, got {manifest.protocol.crop}."
+        )
+    return manifest
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check the manifest file at `path` (see `parse_manifest`)."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path}: cannot be read as a manifest: {error}.") from None
+    return parse_manifest(text, str(path))
+
+
+def convert(facts: Any, kind: type[T], origin: str) -> T:
+    """Check plain data against a struct type; errors name file, row, field, expected and got."""
+    try:
+        return msgspec.convert(facts, kind)
+    except msgspec.ValidationError as error:
+        raise ManifestError(_explain(str(error), facts, origin)) from None
+
+
+def _explain(message: str, facts: Any, origin: str) -> str:
+    """Turn msgspec's "Expected `float`, got `str` - at `$.rows[3].top1`" into our one line."""
+    complaint, _, path = message.partition(" - at ")
+    complaint = complaint[0].lower() + complaint[1:].replace("`", "")
+    row, field, value = _walk(path.strip("`$").removeprefix("."), facts)
+    if complaint.startswith("invalid"):
+        name = field.rpartition(".")[2]
+        complaint = f"expected {' or '.join(_allowed_values().get(name, ['another value']))}"
+    where = [f"row {row!r}"] * bool(row) + [f"field {field!r}"] * bool(field)
+    got = "" if isinstance(value, dict | list | None) else f"{value!r}"
+    joint = " " if ", got " in complaint else ", got "
+    return f"{': '.join([origin, ', '.join(where)] if where else [origin])}: {complaint}" + (
+        f"{joint}{got}." if got else "."
+    )
+
+
+def _walk(path: str, value: Any) -> tuple[str, str, Any]:
+    """Follow a path like `rows[3].top1`: the row's id if it passes one, the rest, the value."""
+    row = ""
+    for key in re.findall(r"[^.\[\]]+|\.\.\.", path):
+        if isinstance(value, list) and key.isdecimal():
+            value = value[int(key)]
+            if isinstance(value, dict) and "id" in value:
+                row, path = str(value["id"]), path.partition("]")[2].removeprefix(".")
+        elif isinstance(value, dict):
+            value = value.get(key)
+    return row, path, value
+
+
+def _allowed_values() -> dict[str, list[str]]:
+    """The values of every enumerated field, by its name."""
+    allowed = {"kind": [str(kind.__struct_config__.tag) for kind in get_args(Source)]}
+    for table in Facts.__subclasses__():
+        for field in msgspec.structs.fields(table):
+            if get_origin(field.type) is Literal:
+                allowed[field.name] = [str(value) for value in get_args(field.type)]
+    return allowed
+
+
+def _check_rows(manifest: Manifest, origin: str) -> None:
+    seen: set[str] = set()
+    for row in manifest.rows:
+        expected = f"{row.architecture}.{row.method}_{manifest.name}"
+        if row.id != expected:
+            raise ManifestError(
+                f"{origin}: row {row.id!r}, field 'id': expected {expected!r} "
+                f"(architecture.method_benchmark), got {row.id!r}."
+            )
+        if row.id in seen:
+            raise ManifestError(f"{origin}: row {row.id!r} stands twice; expected each id once.")
+        seen.add(row.id)
+
+
+def _check_counts(dataset: Dataset, origin: str) -> None:
+    if not dataset.supercategories:
+        return
+    totals = [sum(column) for column in zip(*dataset.supercategories.values(), strict=True)]
+    expected = [dataset.num_classes, dataset.train and dataset.train.images, dataset.val.images]
+    for name, total, stated in zip(("classes", "train", "val"), totals, expected, strict=True):
+        if stated is not None and total != stated:
+            raise ManifestError(
+                f"{origin}: field 'dataset.supercategories': expected {name} to sum to {stated}, "
+                f"got {total}."
+            )

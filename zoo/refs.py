@@ -1,0 +1,65 @@
+"""Tells what a user's reference means: a row of a benchmark, or a checkpoint file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .catalog import Benchmark, Catalog
+from .errors import UsageError
+from .fetch import fetch, weights_of
+from .manifest import Row
+from .verify import sha256_of
+
+CHECKPOINT_SUFFIXES = frozenset({".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".tar"})
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A checkpoint file that is here now, and the row it is judged against, if any."""
+
+    path: Path
+    sha256: str
+    benchmark: Benchmark | None
+    row: Row | None
+
+    @property
+    def name(self) -> str:
+        """The row's id, else the file's name."""
+        return self.row.id if self.row else self.path.name
+
+
+def is_path(ref: str) -> bool:
+    """Whether a reference is meant as a file: it exists, or looks like a path or a checkpoint."""
+    path = Path(ref)
+    return path.exists() or path.suffix in CHECKPOINT_SUFFIXES or len(path.parts) > 1
+
+
+def resolve(ref: str, open_catalog: Callable[[], Catalog], *, row_id: str | None = None) -> Resolved:
+    """Find the checkpoint of a reference, fetching it if a row's weights aren't here yet.
+
+    ref: row id or checkpoint path. open_catalog: read when it is needed. row_id: the row that a
+    file is to be judged against; without it a file is recognised by its hash.
+    Raises UsageError for an unknown id or a file that isn't there, and whatever `fetch` raises.
+    """
+    if not is_path(ref):
+        if row_id not in (None, ref):
+            raise UsageError(f"--row {row_id}: {ref} already names a row. Give --row with a file.")
+        benchmark, row = open_catalog().row(ref)
+        path, _ = fetch(benchmark, weights_of(benchmark, row))
+        return Resolved(path, sha256_of(path), benchmark, row)
+    path = Path(ref)
+    if not path.is_file():
+        problem = "is a folder" if path.is_dir() else "does not exist"
+        raise UsageError(f"{path}: expected a checkpoint file, but it {problem}.")
+    sha256 = sha256_of(path)
+    if row_id is not None:
+        return Resolved(path, sha256, *open_catalog().row(row_id))
+    return Resolved(path, sha256, *_recognise(sha256, open_catalog()))
+
+
+def _recognise(sha256: str, catalog: Catalog) -> tuple[Benchmark | None, Row | None]:
+    for benchmark in catalog.benchmarks.values():
+        for asset in benchmark.lock.assets if benchmark.lock else ():
+            if asset.kind == "weights" and asset.sha256 == sha256:
+                return benchmark, benchmark.manifest.row(asset.row)
+    return None, None
