@@ -1,14 +1,17 @@
 """The few things that processes of one evaluation say to each other."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 
 from ..zoo.errors import MixzooError, UsageError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,21 @@ class World:
             dist.all_reduce(counts)
         return counts.cpu()
 
-    def wait(self) -> None:
-        """Wait until every rank is here."""
-        if self.size > 1:
-            dist.barrier()
+    def leader_first(self, work: Callable[[], T]) -> T:
+        """Do the same work on every rank, the leader before the others, so that it fetches for all.
+
+        Raises on every rank what the first failing rank raised.
+        """
+        results: list[T] = []
+        for my_turn in (self.leads, not self.leads):
+            error = None
+            if my_turn:
+                try:
+                    results.append(work())
+                except MixzooError as raised:
+                    error = raised
+            self.agree(error)
+        return results[0]
 
     def agree(self, error: MixzooError | None) -> None:
         """Raise on every rank the first error that any rank brings; else return on all."""

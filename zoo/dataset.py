@@ -139,12 +139,15 @@ def from_folders(root: Path) -> LabelledImages:
 
     Raises DataError if a folder that holds images isn't named by an integer.
     """
-    files, labels = [], []
+    files: list[str] = []
+    labels: list[int] = []
     for folder, folders, names in os.walk(root):
         folders.sort()
         found = sorted(name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES)
+        if not found:
+            continue
         relative = Path(folder).relative_to(root)
-        if found and not relative.name.isdecimal():
+        if not relative.name.isdecimal():
             raise DataError(
                 f"{folder}: holds images, but its name isn't a category id (an integer), so they "
                 "have no label. Name the labels with --list FILE or --annotations FILE."

@@ -224,8 +224,7 @@ def _explain(message: str, facts: Any, origin: str) -> str:
     complaint = complaint[0].lower() + complaint[1:].replace("`", "")
     row, field, value = _walk(path.strip("`$").removeprefix("."), facts)
     if complaint.startswith("invalid"):
-        name = field.rpartition(".")[2]
-        complaint = f"expected {' or '.join(_allowed_values().get(name, ['another value']))}"
+        complaint = f"expected {' or '.join(_allowed_values(field))}"
     where = [f"row {row!r}"] * bool(row) + [f"field {field!r}"] * bool(field)
     got = "" if isinstance(value, dict | list | None) else f"{value!r}"
     joint = " " if ", got " in complaint else ", got "
@@ -247,14 +246,16 @@ def _walk(path: str, value: Any) -> tuple[str, str, Any]:
     return row, path, value
 
 
-def _allowed_values() -> dict[str, list[str]]:
-    """The values of every enumerated field, by its name."""
-    allowed = {"kind": [str(kind.__struct_config__.tag) for kind in get_args(Source)]}
+def _allowed_values(field: str) -> list[str]:
+    """The values that an enumerated field may have, found by its name."""
+    name = field.rpartition(".")[2]
+    if field.startswith("sources["):
+        return [str(kind.__struct_config__.tag) for kind in get_args(Source)]
     for table in Facts.__subclasses__():
-        for field in msgspec.structs.fields(table):
-            if get_origin(field.type) is Literal:
-                allowed[field.name] = [str(value) for value in get_args(field.type)]
-    return allowed
+        for candidate in msgspec.structs.fields(table):
+            if candidate.name == name and get_origin(candidate.type) is Literal:
+                return [str(value) for value in get_args(candidate.type)]
+    return ["another value"]
 
 
 def _check_rows(manifest: Manifest, origin: str) -> None:

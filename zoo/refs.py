@@ -34,7 +34,9 @@ def is_path(ref: str) -> bool:
     return path.exists() or path.suffix in CHECKPOINT_SUFFIXES or len(path.parts) > 1
 
 
-def resolve(ref: str, open_catalog: Callable[[], Catalog], *, row_id: str | None = None) -> Resolved:
+def resolve(
+    ref: str, open_catalog: Callable[[], Catalog], *, row_id: str | None = None
+) -> Resolved:
     """Find the checkpoint of a reference, fetching it if a row's weights aren't here yet.
 
     ref: row id or checkpoint path. open_catalog: read when it is needed. row_id: the row that a

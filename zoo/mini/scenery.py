@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from .pen import Colour, Pen, Pose, blend, darker, hsv, lighter
 from .shapes import oval, tapered
@@ -35,7 +35,8 @@ def backdrop(habitat: str, size: tuple[int, int], rng: np.random.Generator) -> I
         sketch.line((0, y, width, y), fill=blend(top, bottom, y / height))
     for _ in range(int(rng.integers(6, 15))):
         _blur_spot(sketch, habitat, (width, height), rng)
-    picture = small.resize(size, Image.Resampling.BICUBIC)
+    soft = small.filter(ImageFilter.GaussianBlur(int(rng.integers(1, 3))))
+    picture = soft.resize(size, Image.Resampling.BICUBIC)
     if habitat == "leaf":
         _leaf_veins(picture, top, rng)
     elif habitat in ("soil", "stone"):
@@ -113,11 +114,11 @@ def foreground(picture: Image.Image, habitat: str, rng: np.random.Generator) -> 
 def develop(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Uneven light, a colour cast and sensor grain, in integers, as an unsteady camera adds them."""
     width, height = picture.size
-    cast = rng.integers(226, 256, 3)
-    patches = rng.integers(168, 256, (3, 4, 1)) * cast // 255
-    light = Image.fromarray(patches.astype(np.uint8), "RGB")
+    cast = rng.integers(232, 256, 3)
+    patches = rng.integers(190, 256, (3, 4, 1)) * cast // 255
+    light = Image.fromarray(patches.astype(np.uint8))
     picture = ImageChops.multiply(picture, light.resize(picture.size, Image.Resampling.BICUBIC))
-    depth = int(rng.integers(3, 15))
+    depth = int(rng.integers(2, 10))
     grain = rng.integers(128 - depth, 129 + depth, (height // 2, width // 2), dtype=np.uint8)
-    coarse = Image.fromarray(grain, "L").resize(picture.size, Image.Resampling.BILINEAR)
+    coarse = Image.fromarray(grain).resize(picture.size, Image.Resampling.BILINEAR)
     return ImageChops.add(picture, Image.merge("RGB", (coarse,) * 3), 1, -128)

@@ -1,0 +1,55 @@
+"""The `mixzoo` command: it parses, calls the library, prints, and turns errors into exit codes."""
+
+import os
+import sys
+
+import click
+
+from .. import __version__
+from ..zoo.errors import MixzooError
+from . import data, evaluate, quickstart, zoo
+
+DEBUG = "MIXZOO_DEBUG"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.option("--debug", is_flag=True, help=f"Show an error's whole traceback (also {DEBUG}=1).")
+def app(debug: bool) -> None:
+    """Get a published mixup model's exact weights, recompute its number, see what it learnt."""
+    if debug:
+        os.environ[DEBUG] = "1"
+
+
+app.add_command(quickstart.command)
+app.add_command(zoo.commands, "zoo")
+app.add_command(data.commands, "data")
+app.add_command(evaluate.command)
+
+
+def main() -> None:
+    """Run the command line. An error is one line on stderr and a non-zero exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = error.exit_code
+    except click.ClickException as error:
+        code = _fail(error.format_message().replace("\n", " "), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        code = _fail("interrupted; run the same command to go on.", 130)
+    except BrokenPipeError:
+        sys.stdout = None  # the reader went away; nothing more to say, also not at exit
+        code = 141
+    except (MixzooError, OSError) as error:
+        if os.environ.get(DEBUG):
+            raise
+        code = _fail(str(error), getattr(error, "exit_code", 1))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> int:
+    """Print one error line, on the leading process alone: all ranks raise the same error."""
+    if os.environ.get("RANK", "0") == "0":
+        sys.stderr.write(f"error: {message}\n")
+    return code

@@ -1,0 +1,94 @@
+"""`mixzoo eval`: recompute a published number and judge it."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..zoo.errors import UsageError
+from .console import print_json, print_table, say
+from .options import FilePath, json_option, manifest_option
+
+if TYPE_CHECKING:
+    from ..eval.report import Report
+
+
+@click.command("eval")
+@click.argument("refs", nargs=-1, required=True, metavar="REF...")
+@click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images.")
+@click.option(
+    "--annotations", type=FilePath, metavar="FILE", help="Annotation JSON, if not found in DIR."
+)
+@click.option(
+    "--list", "list_file", type=FilePath, metavar="FILE", help="Labels as `path,label` lines."
+)
+@click.option("--row", metavar="ROW", help="The row that a checkpoint file is judged against.")
+@click.option("--resize", type=click.IntRange(1), help="Shorter side, instead of the protocol's.")
+@click.option("--crop", type=click.IntRange(1), help="Centre crop, instead of the protocol's.")
+@click.option("--interpolation", help="bicubic, bilinear or nearest, instead of the protocol's.")
+@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
+@click.option("--workers", type=click.IntRange(0), help="Decoding processes per rank.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--out", type=FilePath, metavar="FILE.json", help="Report; FILE.md is written too.")
+@manifest_option
+@json_option
+def command(out: Path | None, device: str, as_json: bool, **options: Any) -> None:
+    """Recompute top-1 on the validation images and judge it against the published table.
+
+    A REF is a row id (its weights are fetched if they aren't here) or a checkpoint file.
+    Counts are the same under any number of processes:
+    torchrun --nproc_per_node N -m mixzoo.eval REF... --data DIR
+    """
+    if out and out.suffix != ".json":
+        raise UsageError(f"--out {out}: expected a name ending in .json; FILE.md is written too.")
+    from ..eval.distributed import join
+    from ..eval.run import Request, evaluate_refs
+
+    with join(device) as world:
+        report = evaluate_refs(Request(**options), world)
+    if world.leads:
+        publish(report, out=out, as_json=as_json)
+
+
+def publish(report: "Report", *, out: Path | None, as_json: bool = False) -> None:
+    """Print a report, and write it as JSON and Markdown if `out` is given."""
+    from ..eval.report import to_markdown
+
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print_report(report)
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _write(out, json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        _write(out.with_suffix(".md"), to_markdown(report))
+        if not as_json:
+            say(f"Report: {out} and {out.with_suffix('.md')}")
+
+
+def print_report(report: "Report") -> None:
+    """Print the verdict table, the rules behind its words, and what departs from the protocol."""
+    from ..eval.report import COLUMNS, cells
+
+    right = ("Correct", "Recomputed", "Published", "Gap", "Gap, images")
+    print_table((*COLUMNS, "Verdict"), [cells(row) for row in report.rows], right=right)
+    for word, rule in report.to_dict()["rules"].items():
+        say(f"{word}: {rule}.")
+    reasons = {row.verdict.why for row in report.rows if row.verdict.word == "not comparable"}
+    for reason in sorted(reasons):
+        say(reason, style="yellow")
+    for name, change in report.protocol["overrides"].items():
+        say(f"Protocol changed by hand: {name} {change}.", style="yellow")
+    if any(len(report.rows) > 1 and not row.is_default_head for row in report.rows):
+        say("* the head that inference uses.")
+
+
+def _write(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(name).chmod(0o644)
+    Path(name).replace(path)

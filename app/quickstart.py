@@ -1,0 +1,91 @@
+"""`mixzoo quickstart`: the whole trip on the embedded benchmark, without a network."""
+
+from pathlib import Path
+
+import click
+
+from ..zoo.cache import data_path
+from ..zoo.catalog import open_catalog
+from ..zoo.errors import IntegrityError
+from . import data, zoo
+from .console import say
+from .evaluate import publish
+from .options import FilePath
+
+BENCHMARK = "mini"
+OUT = Path("mixzoo-quickstart") / "report.json"
+
+
+@click.command("quickstart")
+@click.option(
+    "--out", type=FilePath, default=OUT, show_default=True, metavar="FILE.json", help="The report."
+)
+def command(out: Path) -> None:
+    """The whole trip on the embedded benchmark, without a network, each step explained."""
+    rows = [row.id for _, row in open_catalog().select([BENCHMARK])]
+    images = data_path(BENCHMARK)
+    say(
+        "mixzoo in five steps, on `mini`: small networks trained by this package on 40 species that it draws."
+    )
+    say(
+        "Under each step: the command, and how the same looks for the published iNaturalist-2018 weights."
+    )
+
+    _step(1, "What is there?", f"zoo list {BENCHMARK}", "zoo list inat2018")
+    zoo.list_rows([BENCHMARK])
+    _step(
+        2,
+        "Get the weights: hashed while they stream, moved into place only when right.",
+        f"zoo download {BENCHMARK}",
+        "zoo download resnet50.automix_inat2018",
+    )
+    zoo.download([BENCHMARK])
+    _step(
+        3,
+        "Are they intact? Every byte is read again and compared with the lock.",
+        f"zoo verify {BENCHMARK}",
+        "zoo verify resnet50.automix_inat2018",
+    )
+    zoo.verify([BENCHMARK])
+    _step(
+        4,
+        "Get the validation images (here they are drawn).",
+        f"data prepare {BENCHMARK} --root {images}",
+        "unpack val2018.json.tar.gz and train_val2018.tar.gz below DIR",
+    )
+    data.prepare(BENCHMARK, images, "val")
+    _step(
+        5,
+        "Recompute the numbers and judge them.",
+        f"eval {' '.join(rows)} --data {images} --out {out}",
+        "eval resnet50.automix_inat2018 --data DIR --out report.json",
+    )
+    _evaluate(rows, images, out)
+
+
+def _evaluate(rows: list[str], images: Path, out: Path) -> None:
+    from ..eval.distributed import join
+    from ..eval.run import Request, evaluate_refs
+
+    with join() as world:
+        report = evaluate_refs(Request(refs=rows, data=images), world)
+    publish(report, out=out)
+    default = [row for row in report.rows if row.is_default_head]
+    off = [row for row in default if row.verdict.gap_images and abs(row.verdict.gap_images) > 0.01]
+    if off:
+        raise IntegrityError(
+            f"{len(off)} of {len(default)} numbers differ from the logged ones, first {off[0].id}: "
+            f"{off[0].verdict.why}. Pillow or torch may round differently here; see {out}"
+        )
+    say(
+        f"All {len(default)} recomputed numbers equal the logged ones, to the image.",
+        style="bold green",
+    )
+
+
+def _step(number: int, title: str, command: str, real: str) -> None:
+    say()
+    say(f"{number}. {title}", style="bold")
+    say(f"   $ mixzoo {command}", style="cyan")
+    known = real.split(maxsplit=1)[0] in ("zoo", "eval")
+    say(f"   inat2018: {'mixzoo ' if known else ''}{real}", style="dim")

@@ -1,0 +1,235 @@
+"""`mixzoo zoo`: what there is, where it is, and whether it is intact."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from ..zoo.cache import asset_path, cache_root
+from ..zoo.catalog import Benchmark, open_catalog
+from ..zoo.errors import IntegrityError, UsageError
+from ..zoo.lock import Asset
+from ..zoo.manifest import Row
+from .console import print_json, print_table, say
+from .options import json_option, manifest_option, names_argument
+
+
+@click.group()
+def commands() -> None:
+    """List, fetch and verify released weights. A NAME is a row id or a benchmark."""
+
+
+@commands.command("list")
+@names_argument
+@manifest_option
+@json_option
+def list_command(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) -> None:
+    """List the rows of all benchmarks, or those named."""
+    list_rows(names, manifests, as_json=as_json)
+
+
+def list_rows(
+    names: Sequence[str], manifests: Sequence[Path] = (), *, as_json: bool = False
+) -> None:
+    """Print rows with their published numbers and whether their weights are here."""
+    rows = open_catalog(manifests).select(names)
+    if as_json:
+        print_json([_row_facts(benchmark, row) for benchmark, row in rows])
+        return
+    print_table(
+        ("Row", "Method", "Architecture", "Published top-1", "Alpha", "Weights"),
+        [
+            (
+                row.id,
+                row.method,
+                row.architecture,
+                _number(row.reported_top1, benchmark.manifest.metric.decimals),
+                "-" if row.alpha is None else f"{row.alpha:g}",
+                _weights_state(benchmark, row),
+            )
+            for benchmark, row in rows
+        ],
+        right=("Published top-1", "Alpha"),
+    )
+    if any(_weights_state(benchmark, row) == "not locked" for benchmark, row in rows):
+        say(
+            "not locked: the release's file names and hashes are not known yet; see `mixzoo zoo show ROW`."
+        )
+
+
+@commands.command()
+@click.argument("row")
+@manifest_option
+@json_option
+def show(row: str, manifests: tuple[Path, ...], as_json: bool) -> None:
+    """Show all that is known of one ROW: number, paper, protocol, data set, sources, files."""
+    benchmark, found = open_catalog(manifests).row(row)
+    facts = _row_facts(benchmark, found) | {
+        "paper": found.paper,
+        "statistic": msgspec.to_builtins(benchmark.manifest.metric),
+        "protocol": msgspec.to_builtins(benchmark.manifest.protocol),
+        "heads": msgspec.to_builtins(benchmark.manifest.heads),
+        "dataset": msgspec.to_builtins(benchmark.manifest.dataset),
+        "sources": msgspec.to_builtins(benchmark.manifest.sources),
+        "assets": [msgspec.to_builtins(asset) for asset in _assets(benchmark, found)],
+        "manifest": str(benchmark.path),
+    }
+    if as_json:
+        print_json(facts)
+        return
+    for name, value in facts.items():
+        _print_fact(name, value)
+
+
+@commands.command("download")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--logs", is_flag=True, help="Also fetch the training logs.")
+@manifest_option
+def download_command(names: tuple[str, ...], logs: bool, manifests: tuple[Path, ...]) -> None:
+    """Download weights: streamed, hashed, and moved into place only when right."""
+    download(names, manifests, logs=logs)
+
+
+def download(names: Sequence[str], manifests: Sequence[Path] = (), *, logs: bool = False) -> None:
+    """Have the files of rows in the cache, and say of each what was done."""
+    from ..zoo.fetch import Action, fetch, weights_of
+
+    wanted = {Action.KEEP: "already here", Action.FETCH: "fetched", Action.REPLACE: "fetched again"}
+    for benchmark, row in open_catalog(manifests).select(names):
+        assets = [weights_of(benchmark, row)]
+        if logs:
+            assets += [asset for asset in _assets(benchmark, row) if asset.kind != "weights"]
+        for asset in assets:
+            path, action = fetch(benchmark, asset)
+            trust = "" if asset.sha256 else "; no locked hash, trusted on first use"
+            say(f"{row.id}: {wanted[action]}, {path} ({path.stat().st_size:,} bytes{trust})")
+
+
+@commands.command("verify")
+@names_argument
+@manifest_option
+@json_option
+def verify_command(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) -> None:
+    """Read every byte of the fetched files and compare them with the lock.
+
+    Exits with 5 if a file is corrupt, or if weights that were named are missing.
+    """
+    verify(names, manifests, as_json=as_json)
+
+
+def verify(names: Sequence[str], manifests: Sequence[Path] = (), *, as_json: bool = False) -> None:
+    """Print the state of every file. Raises IntegrityError if one isn't what it has to be."""
+    from ..zoo.verify import Status, check
+
+    findings = []
+    for benchmark, row in open_catalog(manifests).select(names):
+        for asset in _assets(benchmark, row):
+            finding = check(asset_path(benchmark.name, asset), asset)
+            # Nothing was promised about files that nobody asked for: logs, or rows not named.
+            optional = asset.kind != "weights" or not names
+            if finding.status is not Status.MISSING or not optional:
+                findings.append((row, asset, finding))
+    if names and not findings:
+        raise UsageError(
+            f"{', '.join(names)}: no file is locked yet, so there is nothing to verify."
+        )
+    if as_json:
+        print_json(
+            [
+                {
+                    "id": row.id,
+                    "kind": asset.kind,
+                    "name": asset.name,
+                    "path": str(finding.path),
+                    "status": finding.status.value,
+                    "sha256": finding.sha256,
+                    "expected_sha256": asset.sha256,
+                    "detail": finding.detail,
+                }
+                for row, asset, finding in findings
+            ]
+        )
+    elif findings:
+        print_table(
+            ("Row", "File", "Status", "Detail"),
+            [(row.id, asset.name, f.status.value, f.detail) for row, asset, f in findings],
+        )
+    else:
+        say(f"No locked file has been downloaded to {cache_root()} yet.")
+    bad = [asset.name for _, asset, f in findings if f.status in (Status.CORRUPT, Status.MISSING)]
+    if bad:
+        raise IntegrityError(
+            f"{len(bad)} of {len(findings)} files are corrupt or missing: {', '.join(bad[:3])}. "
+            f"Run: mixzoo zoo download {' '.join(names or ['NAME'])}"
+        )
+
+
+@commands.command()
+@names_argument
+@manifest_option
+@json_option
+def where(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) -> None:
+    """Print the paths of cached files, one a line; without a NAME, the cache folder."""
+    if not names:
+        print_json({"cache": str(cache_root())}) if as_json else say(str(cache_root()))
+        return
+    paths = [
+        {"id": row.id, "kind": asset.kind, "path": str(path), "exists": path.is_file()}
+        for benchmark, row in open_catalog(manifests).select(names)
+        for asset in _assets(benchmark, row)
+        for path in [asset_path(benchmark.name, asset)]
+    ]
+    if not paths:
+        raise UsageError(f"{', '.join(names)}: no file is locked yet, so none has a place.")
+    if as_json:
+        print_json(paths)
+    for entry in paths if not as_json else ():
+        say(f"{entry['path']}{'' if entry['exists'] else '  (not downloaded)'}")
+
+
+def _row_facts(benchmark: Benchmark, row: Row) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "benchmark": benchmark.name,
+        "method": row.method,
+        "architecture": row.architecture,
+        "reported_top1": row.reported_top1,
+        "alpha": row.alpha,
+        "weights": _weights_state(benchmark, row),
+    }
+
+
+def _assets(benchmark: Benchmark, row: Row) -> list[Asset]:
+    return [a for a in benchmark.lock.assets if a.row == row.id] if benchmark.lock else []
+
+
+def _weights_state(benchmark: Benchmark, row: Row) -> str:
+    asset = benchmark.asset(row.id, "weights")
+    if asset is None:
+        return "not locked"
+    return "here" if asset_path(benchmark.name, asset).is_file() else "to download"
+
+
+def _number(value: float | None, decimals: int) -> str:
+    return "-" if value is None else f"{value:.{decimals}f}"
+
+
+def _print_fact(name: str, value: Any, indent: int = 0) -> None:
+    """One `name: value` line, or an indented block for tables; what is empty is left out."""
+    label = "  " * indent + name.replace("_", " ")
+    if isinstance(value, dict) and value:
+        say(f"{label}:")
+        for inner, content in value.items():
+            _print_fact(inner, content, indent + 1)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        say(f"{label}:")
+        for entry in value:
+            say(
+                "  " * (indent + 1)
+                + ", ".join(f"{v}" for v in entry.values() if v not in (None, ""))
+            )
+    elif value not in (None, "", [], {}):
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        say(f"{label}: {text}")

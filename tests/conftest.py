@@ -1,0 +1,140 @@
+"""What every test gets: a cache of its own, no internet, and the photographs if they are here."""
+
+import hashlib
+import ipaddress
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+# Photographs of the reference recordings and real data sets. They aren't ours to publish.
+SHARED = Path(os.environ.get("MIXZOO_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIXZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.delenv("MIXZOO_MANIFESTS", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_internet(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.socket.connect
+
+    def only_loopback(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple):
+            host = "127.0.0.1" if address[0] == "localhost" else str(address[0])
+            if not ipaddress.ip_address(host).is_loopback:
+                raise OSError(f"tests must not reach {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", only_loopback)
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Folder of numbers recorded from the reference."""
+    return GOLDEN
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of the photographs; skips where it is absent, except in CI, which has it."""
+    if not SHARED.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI needs the photographs in {SHARED}")
+        pytest.skip(f"the reference photographs are not published with this repository ({SHARED})")
+    return SHARED
+
+
+@dataclass
+class FileServer:
+    """A real HTTP server of files in memory. answers: path -> (status, headers, body)."""
+
+    url: str
+    answers: dict[str, tuple[int, dict[str, str], bytes]]
+    requests: list[str]
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    """A web server on loopback that a test fills."""
+    answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
+    requests: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            requests.append(self.path)
+            status, headers, body = answers.get(self.path, (404, {}, b"not here"))
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield FileServer(f"http://127.0.0.1:{http.server_port}", answers, requests)
+        http.shutdown()
+        thread.join()
+
+
+MANIFEST = """
+format = 1
+name = "{name}"
+title = "A benchmark for tests"
+[metric]
+statistic = "last_epoch"
+decimals = 1
+[protocol]
+resize = 36
+crop = 32
+[dataset]
+name = "Ten"
+num_classes = 10
+[dataset.val]
+images = 20
+annotations = ["val2018.json"]
+{extra}
+[[rows]]
+id = "resnet18_w4.vanilla_{name}"
+architecture = "resnet18_w4"
+method = "vanilla"
+reported_top1 = 10.0
+"""
+
+
+@pytest.fixture
+def write_benchmark(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a one-row benchmark of the user's own: manifest, and lock of the bytes given."""
+
+    def write(
+        sources: str, weights: bytes | None = None, *, benchmark: str = "own", **asset: Any
+    ) -> Path:
+        path = tmp_path / f"{benchmark}.toml"
+        path.write_text(MANIFEST.format(name=benchmark, extra=sources))
+        if weights is not None:
+            entry = {
+                "row": f"resnet18_w4.vanilla_{benchmark}",
+                "kind": "weights",
+                "name": "w.pth",
+                "size": len(weights),
+                "sha256": hashlib.sha256(weights).hexdigest(),
+            } | asset
+            lock = {"format": 1, "benchmark": benchmark, "assets": [entry]}
+            path.with_name(f"{benchmark}.lock.json").write_text(json.dumps(lock))
+        return path
+
+    return write

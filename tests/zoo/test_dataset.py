@@ -1,0 +1,177 @@
+"""Labels are category ids, whichever way they are told; what is ambiguous or missing is named."""
+
+import json
+import tarfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from mixzoo.zoo.dataset import find_images, from_annotations, from_list_file
+from mixzoo.zoo.errors import DataError
+
+FILES = {
+    "train_val2018/Aves/12/a.jpg": 12,
+    "train_val2018/Aves/3/b.jpg": 3,
+    "train_val2018/Fungi/7/c.jpg": 7,
+}
+
+
+def make_images(root: Path, files: dict[str, int] = FILES) -> None:
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_bytes(b"")
+
+
+def annotation_json(files: dict[str, int]) -> str:
+    images = [
+        {"id": 100 + i, "file_name": file, "width": 1, "height": 1} for i, file in enumerate(files)
+    ]
+    pairs = [
+        {"id": i, "image_id": 100 + i, "category_id": label}
+        for i, label in enumerate(files.values())
+    ]
+    return json.dumps({"images": images, "annotations": pairs, "categories": []})
+
+
+def test_annotation_json_is_found_by_name(tmp_path: Path) -> None:
+    """val2018.json beside the image tree is found, and labels are its category ids."""
+    make_images(tmp_path)
+    (tmp_path / "val2018.json").write_text(annotation_json(FILES))
+
+    found = find_images(tmp_path, names=["val2018.json"])
+
+    assert dict(zip(found.files, found.labels, strict=True)) == FILES
+    assert found.origin == "val2018.json"
+
+
+@pytest.mark.parametrize("separator", [",", " "])
+def test_list_file_with_either_separator(tmp_path: Path, separator: str) -> None:
+    """`path,label` and `path label` give the same images and the same hash as the JSON."""
+    make_images(tmp_path)
+    (tmp_path / "val_list.txt").write_text(
+        "".join(f"{f}{separator}{n}\n" for f, n in reversed(FILES.items()))
+    )
+    (tmp_path / "a.json").write_text(annotation_json(FILES))
+
+    found = find_images(tmp_path)
+
+    assert dict(zip(found.files, found.labels, strict=True)) == FILES
+    assert found.sha256() == from_annotations(tmp_path, tmp_path / "a.json").sha256()
+
+
+def test_list_file_paths_may_hold_spaces_and_commas(tmp_path: Path) -> None:
+    """Only the last separator counts."""
+    path = tmp_path / "list.txt"
+    path.write_text("a, b/c d.jpg,4\nplain.jpg,5\n")
+
+    assert from_list_file(tmp_path, path).files == ("a, b/c d.jpg", "plain.jpg")
+
+
+@pytest.mark.parametrize("prefix", ["", "Aves/", "val/Aves/"])
+def test_category_folders(tmp_path: Path, prefix: str) -> None:
+    """Folders named by category id are labels as numbers: 10 is ten, not the second of two."""
+    make_images(tmp_path, {f"{prefix}10/a.jpg": 10, f"{prefix}9/b.JPG": 9})
+
+    found = find_images(tmp_path)
+
+    assert sorted(found.labels) == [9, 10]
+    assert all(
+        Path(f).parent.name == str(n) for f, n in zip(found.files, found.labels, strict=True)
+    )
+
+
+def test_joint_tree_without_annotations_is_refused(tmp_path: Path) -> None:
+    """train_val2018/ holds both splits, so guessing the validation set would be wrong."""
+    make_images(tmp_path)
+
+    with pytest.raises(DataError, match="train and val images together"):
+        find_images(tmp_path)
+
+
+def test_missing_images_are_counted_and_named(tmp_path: Path) -> None:
+    """An incomplete data folder is an error before anything is evaluated."""
+    make_images(tmp_path)
+    (tmp_path / "val2018.json").write_text(annotation_json(FILES))
+    (tmp_path / "train_val2018/Fungi/7/c.jpg").unlink()
+
+    with pytest.raises(
+        DataError, match=r"1 of 3 images named by val2018\.json are missing, first .*c\.jpg"
+    ):
+        find_images(tmp_path)
+
+
+WRONG_JSON = {
+    "renumbered labels": (
+        annotation_json({"t/Aves/12/a.jpg": 0}),
+        "lies in folder 12 but is labelled 0",
+    ),
+    "test set": (json.dumps({"images": [{"id": 1, "file_name": "a.jpg"}]}), "has no annotations"),
+    "html": ("<html></html>", "expected iNaturalist annotation JSON"),
+    "list": ("[1, 2]", "expected iNaturalist annotation JSON"),
+    "escaping path": (annotation_json({"../../etc/passwd": 1}), "below the data folder"),
+    "image twice": (
+        json.dumps(
+            {
+                "images": [{"id": 1, "file_name": "a"}],
+                "annotations": [{"image_id": 1, "category_id": 1}] * 2,
+            }
+        ),
+        "exactly one annotation per image",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG_JSON.values(), ids=WRONG_JSON)
+def test_wrong_annotations_are_named(tmp_path: Path, text: str, message: str) -> None:
+    """Each kind of wrong annotation file has its own clear line."""
+    (tmp_path / "val2018.json").write_text(text)
+
+    with pytest.raises(DataError, match=message):
+        find_images(tmp_path, names=["val2018.json"])
+
+
+WRONG_LISTS = {
+    "no label": ("a.jpg\n", "line 1: expected 'path,label'"),
+    "negative": ("a.jpg,1\nb.jpg,-1\n", "line 2"),
+    "empty": ("\n", "got an empty file"),
+    "twice": ("a.jpg,1\na.jpg,1\n", "stand more than once, first a.jpg"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG_LISTS.values(), ids=WRONG_LISTS)
+def test_wrong_list_lines_are_named(tmp_path: Path, text: str, message: str) -> None:
+    """A list file's first wrong line is told by its number."""
+    path = tmp_path / "list.txt"
+    path.write_text(text)
+
+    with pytest.raises(DataError, match=message):
+        find_images(tmp_path, list_file=path)
+
+
+def test_named_folders_have_no_labels(tmp_path: Path) -> None:
+    """Folders with names are not numbered by sorting: the label would be an invention."""
+    make_images(tmp_path, {"bird/a.jpg": 0})
+
+    with pytest.raises(DataError, match="isn't a category id"):
+        find_images(tmp_path)
+
+
+def test_several_label_files_are_a_question(tmp_path: Path) -> None:
+    """Two fitting annotation files are listed, none is picked."""
+    for name in ("val2017.json", "val2018.json"):
+        (tmp_path / name).write_text(annotation_json(FILES))
+
+    with pytest.raises(DataError, match=r"val2017\.json, val2018\.json"):
+        find_images(tmp_path)
+
+
+def test_real_photographs_in_the_official_layout(shared: Path, tmp_path: Path) -> None:
+    """3,000 real validation photos, 300 per class, are read from their JSON."""
+    for archive in sorted((shared / "data/cifar-inat2018").glob("*.tar.gz")):
+        with tarfile.open(archive) as tar:
+            tar.extractall(tmp_path, filter="data")
+
+    found = find_images(tmp_path, names=["val2018.json"])
+
+    assert len(found) == 3000
+    assert found.class_counts() == Counter(dict.fromkeys(range(10), 300))

@@ -1,0 +1,215 @@
+"""Manifests are tested like code: every entry is walked, every wrong field is named."""
+
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from mixzoo.zoo.errors import ManifestError
+from mixzoo.zoo.manifest import Manifest, parse_manifest, read_manifest
+
+FILES = sorted(Path(str(resources.files("mixzoo"))).glob("manifests/*.toml"))
+ROWS = [(file.stem, row) for file in FILES for row in read_manifest(file).rows]
+TEXT = next(file for file in FILES if file.stem == "inat2018").read_text()
+METHODS = [
+    "vanilla",
+    "mixup",
+    "cutmix",
+    "manifoldmix",
+    "saliencymix",
+    "fmix",
+    "puzzlemix",
+    "resizemix",
+    "automix",
+    "samix",
+]
+
+# The published tables, column by column, in the order of METHODS; None: no number published.
+TABLES = {
+    ("inat2018", "resnet50"): [
+        62.53,
+        62.69,
+        63.91,
+        63.46,
+        64.27,
+        63.71,
+        64.36,
+        64.12,
+        64.73,
+        64.84,
+    ],
+    ("inat2018", "resnext101_32x4d"): [
+        66.94,
+        67.56,
+        69.75,
+        69.30,
+        70.01,
+        69.46,
+        70.12,
+        69.30,
+        70.49,
+        70.54,
+    ],
+    ("inat2017", "resnet18"): [51.79, 51.40, 51.24, 51.83, 51.29, 52.01, None, 51.21, 52.84, 53.42],
+    ("inat2017", "resnet50"): [
+        60.23,
+        61.22,
+        62.34,
+        61.47,
+        62.51,
+        61.90,
+        62.66,
+        62.29,
+        63.08,
+        63.32,
+    ],
+    ("inat2017", "resnext101_32x4d"): [
+        63.70,
+        66.27,
+        67.59,
+        66.08,
+        67.20,
+        66.64,
+        67.72,
+        66.82,
+        68.03,
+        68.26,
+    ],
+    ("places205", "resnet18"): [
+        59.63,
+        59.33,
+        59.21,
+        59.46,
+        59.50,
+        59.51,
+        59.62,
+        59.66,
+        59.74,
+        59.86,
+    ],
+    ("places205", "resnet50"): [
+        63.10,
+        63.01,
+        63.75,
+        63.23,
+        63.33,
+        63.63,
+        63.91,
+        63.88,
+        64.06,
+        64.27,
+    ],
+}
+
+
+@pytest.mark.parametrize(("benchmark", "row"), ROWS, ids=[row.id for _, row in ROWS])
+def test_every_row_is_well_formed(benchmark: str, row) -> None:
+    """Each row has its id, a known method, a plausible number, and a paper unless it is vanilla."""
+    assert row.id == f"{row.architecture}.{row.method}_{benchmark}"
+    assert row.method in METHODS
+    assert 1 < row.reported_top1 < 99
+    assert (row.alpha is None) == (row.method == "vanilla")
+    if row.method != "vanilla":
+        assert row.paper.startswith("arXiv:")
+
+
+@pytest.mark.parametrize(("benchmark", "architecture"), TABLES)
+def test_published_table_is_complete(benchmark: str, architecture: str) -> None:
+    """A manifest's column holds the published numbers, no row more and none less."""
+    manifest = read_manifest(next(file for file in FILES if file.stem == benchmark))
+    published = dict(zip(METHODS, TABLES[benchmark, architecture], strict=True))
+
+    found = {
+        row.method: row.reported_top1 for row in manifest.rows if row.architecture == architecture
+    }
+
+    assert found == {method: top1 for method, top1 in published.items() if top1 is not None}
+
+
+def test_inat2018_counts_sum_to_the_published_totals() -> None:
+    """Supercategories add up to 8,142 classes, 437,513 training and 24,426 validation images."""
+    dataset = parse_manifest(TEXT, "inat2018.toml").dataset
+
+    assert [sum(column) for column in zip(*dataset.supercategories.values(), strict=True)] == [
+        8142,
+        437513,
+        24426,
+    ]
+
+
+WRONG = {
+    "text for a number": (
+        "reported_top1 = 62.69",
+        'reported_top1 = "62"',
+        "row 'resnet50.mixup_inat2018', field 'reported_top1': expected float | null, got str '62'",
+    ),
+    "over 100 percent": (
+        "reported_top1 = 62.69",
+        "reported_top1 = 162.69",
+        "field 'reported_top1': expected float <= 100.0, got 162.69",
+    ),
+    "not a number": ("reported_top1 = 62.69", "reported_top1 = nan", "field 'reported_top1'"),
+    "unknown field": (
+        "reported_top1 = 62.69",
+        "reported = 62.69",
+        "row 'resnet50.mixup_inat2018': object contains unknown field reported",
+    ),
+    "id of another method": (
+        'id = "resnet50.mixup_inat2018"',
+        'id = "resnet50.mixed_inat2018"',
+        "expected 'resnet50.mixup_inat2018' (architecture.method_benchmark), got 'resnet50.mixed_inat2018'",
+    ),
+    "row twice": (
+        'id = "resnet50.mixup_inat2018"\narchitecture = "resnet50"\nmethod = "mixup"',
+        'id = "resnet50.vanilla_inat2018"\narchitecture = "resnet50"\nmethod = "vanilla"',
+        "stands twice",
+    ),
+    "fraction of a pixel": (
+        "resize = 256",
+        "resize = 2.5",
+        "field 'protocol.resize': expected int, got float 2.5",
+    ),
+    "crop beyond resize": (
+        "crop = 224",
+        "crop = 300",
+        "field 'protocol.crop': expected at most protocol.resize = 256, got 300",
+    ),
+    "unknown interpolation": (
+        '"bicubic"',
+        '"cubic"',
+        "field 'protocol.interpolation': expected bicubic or bilinear or nearest, got 'cubic'",
+    ),
+    "unknown source": (
+        'kind = "github"',
+        'kind = "gitlab"',
+        "field 'sources[0].kind': expected github or huggingface or baidu or http or file or package, got 'gitlab'",
+    ),
+    "md5 that is none": ('md5 = "b1', 'md5 = "z1', "field 'dataset.files[0].md5'"),
+    "counts that do not add up": (
+        "Plantae = [2917",
+        "Plantae = [2918",
+        "expected classes to sum to 8142, got 8143",
+    ),
+    "another format": ("format = 1", "format = 2", "field 'format': expected 1, got 2"),
+    "broken TOML": ("format = 1", "format = ", "not valid TOML"),
+}
+
+
+@pytest.mark.parametrize(("right", "wrong", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_field_is_named(right: str, wrong: str, message: str) -> None:
+    """An error is one line that names file, row, field, expected and got."""
+    assert right in TEXT
+
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(TEXT.replace(right, wrong, 1), "inat2018.toml")
+
+    assert str(caught.value).startswith("inat2018.toml: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_manifest_is_immutable() -> None:
+    """Facts can't be changed by accident."""
+    manifest: Manifest = parse_manifest(TEXT, "inat2018.toml")
+
+    with pytest.raises(AttributeError):
+        manifest.rows[0].reported_top1 = 99.0  # type: ignore[misc]

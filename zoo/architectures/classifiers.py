@@ -1,0 +1,150 @@
+"""Whole classifiers: a backbone with one head, or the two backbones and four heads of AutoMix/SAMix.
+
+Both have `architecture`, `num_classes`, `method`, `heads` (names, the default first), `head_name`
+(the chosen one), `forward(x)` for its logits and `logits(x)` for those of all heads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UsageError
+from .mixblock import (
+    AutoMixBlock,
+    MixBlock,
+    SAMixBlock,
+    UpSampling,
+    blend,
+    inside_margin,
+    pixels_per_feature,
+    rescale_mask,
+)
+from .resnet import ResNet, ResNetConfig
+
+MASK_STAGE = 3  # the stage whose output the mix block sees (`mask_layer=2` in OpenMixup)
+LAM_MARGIN = 0.08
+MIX_BLOCKS: dict[str, type[MixBlock]] = {"automix": AutoMixBlock, "samix": SAMixBlock}
+
+
+@dataclass(frozen=True)
+class MixedImages:
+    """Images that a mix block mixed; with a leading axis L where a sweep over lam was asked for."""
+
+    images: Tensor
+    """(N, 3, H, W) or (L, N, 3, H, W), dtype and device of the images that were mixed."""
+
+    mask: Tensor
+    """(N, 1, H, W) or (L, N, 1, H, W) in [0, 1]: weight of the FIRST image at each pixel."""
+
+    lam: Tensor
+    """() or (L,) float32: the weight of the first image that was asked for."""
+
+
+class Head(nn.Module):
+    """Global average pooling and one linear layer."""
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(channels, num_classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """features: (N, channels, h, w). Returns logits (N, num_classes)."""
+        return self.fc(features.mean(dim=(2, 3)))
+
+
+class Classifier(nn.Module):
+    """One backbone, one head: every method but AutoMix and SAMix, which leave no trace in it."""
+
+    method = "plain"
+    heads = ("head0",)
+    head_name = "head0"
+
+    def __init__(self, config: ResNetConfig, num_classes: int) -> None:
+        super().__init__()
+        self.architecture = config.name
+        self.num_classes = num_classes
+        self.backbone = ResNet(config)
+        self.head = Head(config.channels(4), num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (N, 3, H, W) float, normalised. Returns logits (N, num_classes)."""
+        return self.head(self.backbone(x))
+
+    def logits(self, x: Tensor) -> dict[str, Tensor]:
+        """{"head0": logits (N, num_classes)} of normalised images (N, 3, H, W)."""
+        return {"head0": self(x)}
+
+
+class MixClassifier(nn.Module):
+    """AutoMix or SAMix: backbone q is trained, k follows it slowly and feeds the mix block.
+
+    Each backbone has a head for unmixed images (`one`) and one for mixed images (`mix`).
+    """
+
+    heads = ("one_k", "mix_k", "one_q", "mix_q")
+
+    def __init__(self, config: ResNetConfig, num_classes: int, method: str) -> None:
+        super().__init__()
+        self.architecture = config.name
+        self.num_classes = num_classes
+        self.method = method
+        self.head_name = self.heads[0]
+        self.mix_block = MIX_BLOCKS[method](config.channels(MASK_STAGE))
+        self.backbone_q = ResNet(config)
+        self.backbone_k = ResNet(config)
+        for name in self.heads:
+            self.add_module(f"head_{name}", Head(config.channels(4), num_classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, num_classes) of the chosen head for normalised images (N, 3, H, W)."""
+        return self._logits(x, (self.head_name,))[self.head_name]
+
+    def logits(self, x: Tensor) -> dict[str, Tensor]:
+        """Logits (N, num_classes) of every head; each backbone runs once. x: (N, 3, H, W)."""
+        return self._logits(x, self.heads)
+
+    def _logits(self, x: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+        sides = {name[-1] for name in names}
+        features = {side: self.get_submodule(f"backbone_{side}")(x) for side in sorted(sides)}
+        return {name: self.get_submodule(f"head_{name}")(features[name[-1]]) for name in names}
+
+    @torch.no_grad()
+    def mix(
+        self,
+        images: Tensor,
+        lam: float | Sequence[float],
+        perm: Tensor,
+        *,
+        up_sampling: UpSampling | None = None,
+        lam_margin: float = LAM_MARGIN,
+        mask_mean: float | None = None,
+    ) -> MixedImages:
+        """Mix each image with its partner as the released model does, in eval mode.
+
+        images: (N, 3, H, W) float, normalised, sides multiples of 16 (4 for the cifar stem).
+        lam: weight of the first image, in [0, 1], or several: a sweep reuses one feature pass.
+        perm: (N,) int64. up_sampling: None is the method's own. lam_margin: where lam or 1 - lam
+        is at most this, the mask is lam everywhere (plain MixUp); 0.08 in training. mask_mean:
+        the mean that each mask is rescaled to; None leaves masks as they are (OpenMixup's
+        `mask_adjust` is the probability of doing this in training, 0 in the released configs).
+        Raises UsageError in training mode, or for sides that don't fit.
+        """
+        if self.training:
+            raise UsageError("mixing would change batch-norm statistics; call model.eval() first")
+        features = self.backbone_k(images, stop=MASK_STAGE)
+        scale = pixels_per_feature(images, features)
+        masks = []
+        for one_lam in [lam] if isinstance(lam, int | float) else lam:
+            mask = 1 - self.mix_block(features, perm, one_lam, scale, up_sampling).second
+            if mask_mean is not None:
+                mask = rescale_mask(mask, mask_mean)
+            if inside_margin(one_lam, lam_margin):
+                mask = torch.full_like(mask, one_lam)
+            masks.append(mask.to(images.dtype))
+        mixed = torch.stack([blend(images, perm, mask) for mask in masks])
+        sweep = MixedImages(mixed, torch.stack(masks), torch.tensor(lam).reshape(-1))
+        if isinstance(lam, int | float):
+            return MixedImages(sweep.images[0], sweep.mask[0], sweep.lam[0])
+        return sweep

@@ -1,0 +1,182 @@
+"""ResNet and ResNeXt backbones with the parameter names of OpenMixup's checkpoints.
+
+Architectures: He et al., 2016, arXiv:1512.03385; Xie et al., 2017, arXiv:1611.05431.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UsageError
+
+BLOCKS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+STAGES = 4
+_NAME = re.compile(r"resnex?t(\d+)(?:_(\d+)x(\d+)d)?(_cifar)?(?:_w(\d+))?")
+
+
+@dataclass(frozen=True)
+class ResNetConfig:
+    """Everything that decides a backbone's shapes."""
+
+    depth: int = 50
+    groups: int = 1
+    width_per_group: int = 64  # channels per group in stage 1; only ResNeXt (groups > 1) has it
+    base_width: int = 64  # channels after the stem; less in the narrow nets of demos and tests
+    stem: Literal["imagenet", "cifar"] = "imagenet"  # 7x7 stride 2 and pooling; 3x3 stride 1
+
+    def __post_init__(self) -> None:
+        if self.depth not in BLOCKS:
+            raise UsageError(f"expected a depth of {sorted(BLOCKS)}, got {self.depth}")
+        if self.groups > 1 and not self.bottleneck:
+            raise UsageError(f"a ResNeXt has bottleneck blocks: depth 50 or more, not {self.depth}")
+
+    @property
+    def bottleneck(self) -> bool:
+        """Whether blocks have three convolutions (1x1, 3x3, 1x1) instead of two (3x3)."""
+        return self.depth >= 50
+
+    def channels(self, stage: int) -> int:
+        """Channels of the output of `stage`, 1 to 4."""
+        return self.planes(stage) * (4 if self.bottleneck else 1)
+
+    def planes(self, stage: int) -> int:
+        """Channels inside the plain blocks of `stage`, 1 to 4."""
+        return self.base_width * 2 ** (stage - 1)
+
+    def grouped_width(self, stage: int) -> int:
+        """Channels of the 3x3 convolutions in the bottlenecks of `stage`, 1 to 4."""
+        if self.groups == 1:
+            return self.planes(stage)
+        return self.groups * self.width_per_group * 2 ** (stage - 1)
+
+    @property
+    def name(self) -> str:
+        """The name in manifests and reports, such as `resnet50` or `resnext101_32x4d`."""
+        grouped = self.groups > 1
+        return "".join(
+            (
+                f"resnext{self.depth}" if grouped else f"resnet{self.depth}",
+                f"_{self.groups}x{self.width_per_group}d" if grouped else "",
+                "_cifar" if self.stem == "cifar" else "",
+                f"_w{self.base_width}" if self.base_width != 64 else "",
+            )
+        )
+
+    @classmethod
+    def from_name(cls, name: str) -> "ResNetConfig":
+        """The config that `name` abbreviates. Raises UsageError for any other name."""
+        match = _NAME.fullmatch(name)
+        if match:
+            depth, groups, width_per_group, cifar, base_width = match.groups()
+            config = cls(
+                depth=int(depth),
+                groups=int(groups or 1),
+                width_per_group=int(width_per_group or 64),
+                base_width=int(base_width or 64),
+                stem="cifar" if cifar else "imagenet",
+            )
+            if config.name == name:
+                return config
+        raise UsageError(
+            f"expected an architecture such as resnet50, resnext101_32x4d or resnet18_cifar_w16, "
+            f"got '{name}'"
+        )
+
+
+class ResNet(nn.Module):
+    """A backbone without pooling and head: conv1, bn1, layer1 to layer4."""
+
+    def __init__(self, config: ResNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.base_width
+        kernel, stride = (7, 2) if config.stem == "imagenet" else (3, 1)
+        self.conv1 = nn.Conv2d(3, width, kernel, stride, padding=kernel // 2, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.layer1 = _stage(config, 1, width)
+        self.layer2 = _stage(config, 2, config.channels(1))
+        self.layer3 = _stage(config, 3, config.channels(2))
+        self.layer4 = _stage(config, 4, config.channels(3))
+
+    def forward(self, x: Tensor, start: int = 0, stop: int = STAGES) -> Tensor:
+        """The output of stage `stop`, computed from the output of stage `start`.
+
+        x: (N, 3, H, W) float images if `start` is 0, else what stage `start` gave. Returns
+        (N, channels(stop), h, w); with the imagenet stem h = ceil(H / 2**(stop + 1)), with the
+        cifar stem h = ceil(H / 2**(stop - 1)). No more is computed than asked for: mixing inside
+        the network, or on features of stage 3, splits a pass in two. Needs 0 <= start < stop <= 4.
+        """
+        if start == 0:
+            x = torch.relu(self.bn1(self.conv1(x)))
+            if self.config.stem == "imagenet":
+                x = nn.functional.max_pool2d(x, kernel_size=3, stride=2, padding=1)
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4)[start:stop]:
+            x = stage(x)
+        return x
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut."""
+
+    def __init__(self, config: ResNetConfig, stage: int, inputs: int, stride: int) -> None:
+        super().__init__()
+        planes = config.planes(stage)
+        self.conv1 = nn.Conv2d(inputs, planes, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.downsample = _shortcut(inputs, planes, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (N, inputs, h, w) to (N, planes, h / stride, w / stride)."""
+        y = torch.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 (grouped in a ResNeXt, and with the stride) and 1x1 around a shortcut."""
+
+    def __init__(self, config: ResNetConfig, stage: int, inputs: int, stride: int) -> None:
+        super().__init__()
+        width, outputs = config.grouped_width(stage), config.channels(stage)
+        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, groups=config.groups, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(outputs)
+        self.downsample = _shortcut(inputs, outputs, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (N, inputs, h, w) to (N, outputs, h / stride, w / stride)."""
+        y = torch.relu(self.bn1(self.conv1(x)))
+        y = torch.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+def _stage(config: ResNetConfig, stage: int, inputs: int) -> nn.Sequential:
+    block = Bottleneck if config.bottleneck else BasicBlock
+    outputs = config.channels(stage)
+    first = block(config, stage, inputs, stride=1 if stage == 1 else 2)
+    rest = (
+        block(config, stage, outputs, stride=1) for _ in range(BLOCKS[config.depth][stage - 1] - 1)
+    )
+    return nn.Sequential(first, *rest)
+
+
+def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
+    """A projection where the shapes of input and output differ, else None."""
+    if stride == 1 and inputs == outputs:
+        return None
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))

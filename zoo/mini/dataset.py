@@ -1,0 +1,159 @@
+"""Writes the drawn pictures in the layout and annotation format of iNaturalist-2018."""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+
+from ..errors import DataError
+from .organisms import frame, paint
+from .species import VERSION, Species, Split, generator, species
+
+QUALITY = 85
+_SPLITS: dict[str, tuple[Split, ...]] = {
+    "train": ("train",),
+    "val": ("val",),
+    "all": ("train", "val"),
+}
+_INFO = {
+    "year": 2018,
+    "version": VERSION,
+    "description": "mixzoo mini: drawn organisms in the iNaturalist-2018 layout",
+    "contributor": "mixzoo",
+    "url": "",
+    "date_created": "",
+}
+_LICENSE = {
+    "id": 0,
+    "name": "Apache License 2.0",
+    "url": "https://www.apache.org/licenses/LICENSE-2.0",
+}
+
+
+def draw(
+    root: Path,
+    split: Literal["val", "train", "all"],
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Draw a split below `root`: train_val2018/, its annotation JSON, categories.json.
+
+    Every file appears whole or not at all, the annotations last, and pictures that are there
+    are kept: call it again after an interruption. progress: called with (done, total) pictures.
+    Returns `root`. Raises DataError if `root` can't be written to.
+    """
+    jobs = [(one, part, i) for part in _SPLITS[split] for one, i in _individuals(part)]
+    try:
+        for done, (one, part, index) in enumerate(jobs, start=1):
+            path = root / _file_name(one, part, index)
+            if not path.exists():
+                _write(path, _jpeg(one, part, index))
+            if progress:
+                progress(done, len(jobs))
+        _write(root / "categories.json", _json([one.category() for one in species()]))
+        for part in _SPLITS[split]:
+            _write(root / f"{part}2018.json", _json(_annotations(part)))
+    except OSError as error:
+        raise DataError(
+            f"{root}: the drawn pictures can't be written there ({error.strerror}). Free some "
+            "space (about 12 MB) or name another folder; what was written will be kept."
+        ) from None
+    return root
+
+
+def digest(root: Path, split: Literal["val", "train", "all"]) -> str:
+    """Sha256 over the sorted lines "file_name,label,sha256(bytes)" of a drawn split.
+
+    Two machines with equal digests evaluate the same images. Another JPEG encoder gives another
+    digest and the same pictures to the eye. Raises DataError if a picture is missing.
+    """
+    lines = []
+    for part in _SPLITS[split]:
+        for one, index in _individuals(part):
+            name = _file_name(one, part, index)
+            try:
+                content = (root / name).read_bytes()
+            except OSError:
+                raise DataError(
+                    f"{root / name}: expected a picture of mini's {part} split, found none. "
+                    "Draw the split again: pictures that are there are kept."
+                ) from None
+            lines.append(f"{name},{one.id},{hashlib.sha256(content).hexdigest()}\n")
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def example(species_id: int, index: int, split: Split = "val") -> Image.Image:
+    """One picture as its file holds it, decoded to RGB, without a data folder.
+
+    species_id: 0 to 39. index: 0 to the species' count in the split, minus one. Raises DataError
+    for others.
+    """
+    known = species()
+    if not 0 <= species_id < len(known):
+        raise DataError(f"Expected a species from 0 to {len(known) - 1}, got {species_id}.")
+    one = known[species_id]
+    if not 0 <= index < one.count(split):
+        raise DataError(
+            f"{one.name} has {one.count(split)} {split} pictures; expected one from 0 to "
+            f"{one.count(split) - 1}, got {index}."
+        )
+    return Image.open(io.BytesIO(_jpeg(one, split, index))).convert("RGB")
+
+
+def _individuals(split: Split) -> Iterable[tuple[Species, int]]:
+    return [(one, index) for one in species() for index in range(one.count(split))]
+
+
+def _file_name(one: Species, split: Split, index: int) -> str:
+    key = f"mixzoo mini {VERSION}:{one.name}:{split}:{index}"
+    stem = hashlib.sha256(key.encode()).hexdigest()[:32]
+    return f"train_val2018/{one.supercategory}/{one.id}/{stem}.jpg"
+
+
+def _jpeg(one: Species, split: Split, index: int) -> bytes:
+    buffer = io.BytesIO()
+    paint(one.name, generator(one.name, split, index)).save(buffer, "JPEG", quality=QUALITY)
+    return buffer.getvalue()
+
+
+def _annotations(split: Split) -> dict[str, Any]:
+    """The official fields. As in the official files, images don't stand in the order of labels."""
+    images, annotations = [], []
+    start = 1 if split == "train" else 1 + sum(one.train_count for one in species())
+    for number, (one, index) in enumerate(_individuals(split), start):
+        width, height = frame(generator(one.name, split, index))
+        images.append(
+            {
+                "id": number,
+                "width": width,
+                "height": height,
+                "file_name": _file_name(one, split, index),
+                "license": _LICENSE["id"],
+                "rights_holder": "mixzoo",
+            }
+        )
+        annotations.append({"id": number, "image_id": number, "category_id": one.id})
+    order = generator("order", split).permutation(len(images)).tolist()
+    return {
+        "info": _INFO,
+        "images": [images[i] for i in order],
+        "categories": [one.category() for one in species()],
+        "annotations": annotations,
+        "licenses": [_LICENSE],
+    }
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content).encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file atomically; equal files of two processes may replace each other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    partial.write_bytes(content)
+    partial.replace(path)
