@@ -30,7 +30,7 @@ app.add_command(evaluate.command)
 def main() -> None:
     """Run the command line. An error is one line on stderr and a non-zero exit code."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="mixzoo", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = error.exit_code

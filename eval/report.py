@@ -137,8 +137,8 @@ def to_markdown(report: Report) -> str:
     lines += [f"- **{word}**: {rule}." for word, rule in content["rules"].items()]
     lines += ["", "## Provenance", ""]
     for name in ("protocol", "data", "run", "versions"):
-        lines += [f"- **{name}**: " + ", ".join(f"{k} {v}" for k, v in content[name].items())]
-    weights = {row.weights.file: row.weights for row in report.rows}.values()
+        lines += [f"- **{name}**: {_in_words(content[name])}"]
+    weights = {row.weights.sha256: row.weights for row in report.rows}.values()
     lines += [
         f"- **weights**: {w.file}, sha256 {w.sha256}, {w.architecture} ({w.method}), {w.num_classes} classes"
         for w in weights
@@ -155,6 +155,19 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def _in_words(facts: dict[str, Any]) -> str:
+    """`name value` pairs; nested ones in brackets, empty ones left out."""
+    parts = []
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            text = f"({_in_words(value)})" if value else ""
+        else:
+            text = " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+        if text:
+            parts.append(f"{name.replace('_', ' ')} {text}")
+    return ", ".join(parts)
 
 
 def _line(parts: list[str]) -> str:

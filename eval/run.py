@@ -56,7 +56,7 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
     Raises MixzooError (on every rank) as soon as any of them can't be evaluated.
     """
     catalog = open_catalog(request.manifests)
-    find = partial(resolve, open_catalog=lambda: catalog, row_id=request.row)
+    find = partial(resolve, catalog=catalog, row_id=request.row)
     checkpoints = world.leader_first(lambda: [find(ref) for ref in request.refs])
     benchmark = _common_benchmark(checkpoints)
     images = world.leader_first(lambda: _images(request, benchmark))

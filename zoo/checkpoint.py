@@ -20,6 +20,7 @@ from .unpickle import unpickle
 Format = Literal["torch-zip", "torch-legacy", "safetensors"]
 PLAIN = (str, int, float, bool, type(None))
 WRAPPERS = ("state_dict", "model")
+ADVICE = "save the model's state_dict"
 _HEAD = 512  # bytes that are enough to tell formats apart
 
 
@@ -40,18 +41,18 @@ class Checkpoint:
 def read_checkpoint(path: Path | str) -> Checkpoint:
     """Read the weights of `path`, whatever its name; the content decides the format.
 
-    Weights are looked for under `state_dict`, then `model`, then at the top; optimizer state and
-    what stands beside it are left out. Raises CheckpointError, in one line that says what the file is
-    instead, if it holds no weights or wants to run code.
+    Weights are looked for under `state_dict`, then `model`, then at the top; what stands beside
+    them (optimizer, averaged copies) is left out. Raises CheckpointError, in one line that says
+    what the file is instead, if it holds no weights or wants to run code.
     """
     path = Path(path)
     kind = _format(path)
     if kind == "safetensors":
-        state_dict, meta = _read_safetensors(path)
+        tensors, meta = _read_safetensors(path)
     else:
         stored = unpickle(path, mmap=kind == "torch-zip" and _is_stored_plainly(path))
-        state_dict, meta = _weights(path, stored)
-    return Checkpoint(path, state_dict, meta, kind)
+        tensors, meta = _weights(path, stored)
+    return Checkpoint(path, _checked(path, tensors), meta, kind)
 
 
 def _format(path: Path) -> Format:
@@ -121,27 +122,32 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, dict(meta)
 
 
-def _weights(path: Path, stored: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _weights(path: Path, stored: Any) -> tuple[Mapping[Any, Any], dict[str, Any]]:
     """Pick the weights and the notes out of what a torch file stored."""
-    advice = "save the model's state_dict"
     if not isinstance(stored, Mapping):
         raise CheckpointError(
-            f"{path.name}: expected a dict of tensors, got a {type(stored).__name__}; {advice}"
+            f"{path.name}: expected a dict of tensors, got {type(stored).__name__}; {ADVICE}"
         )
     wrapper = next((key for key in WRAPPERS if isinstance(stored.get(key), Mapping)), None)
     tensors = stored[wrapper] if wrapper else stored
     if not any(isinstance(value, Tensor) for value in tensors.values()):
         raise CheckpointError(
             f"{path.name}: no tensors under {' or '.join(WRAPPERS)} or at the top, which has: "
-            f"{', '.join(map(str, list(stored)[:5])) or 'nothing'}; {advice}"
+            f"{', '.join(map(repr, list(stored)[:5])) or 'nothing'}; {ADVICE}"
         )
+    return tensors, _notes(stored)
+
+
+def _checked(path: Path, tensors: Mapping[Any, Any]) -> dict[str, Tensor]:
     for name, value in tensors.items():
-        if not isinstance(name, str) or not _is_plain_tensor(value):
+        if not isinstance(name, str) or not name.isprintable():
+            raise CheckpointError(f"{path.name}: {name!r} is no name for a tensor; {ADVICE}")
+        if not _is_plain_tensor(value):
             raise CheckpointError(
                 f"{path.name}: '{name}' stands among the weights but is no plain tensor "
-                f"({type(value).__name__}); {advice}"
+                f"({type(value).__name__}); {ADVICE}"
             )
-    return {name: value.detach() for name, value in tensors.items()}, _notes(stored)
+    return {name: value.detach() for name, value in tensors.items()}
 
 
 def _is_plain_tensor(value: Any) -> bool:

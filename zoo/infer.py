@@ -44,7 +44,7 @@ def _config(shapes: Mapping[str, Shape], prefix: str) -> ResNetConfig:
     width, _, kernel, _ = _shape(shapes, f"{prefix}conv1.weight", ndim=4)
     grouped, per_group, _, _ = _shape(shapes, f"{prefix}layer1.0.conv2.weight", ndim=4)
     bottleneck = f"{prefix}layer1.0.conv3.weight" in shapes
-    groups = grouped // per_group
+    groups = max(1, grouped // per_group) if bottleneck else 1
     return ResNetConfig(
         depth=_depth(shapes, prefix, bottleneck),
         groups=groups,
@@ -74,8 +74,8 @@ def _depth(shapes: Mapping[str, Shape], prefix: str, bottleneck: bool) -> int:
 def _shape(shapes: Mapping[str, Shape], name: str, ndim: int) -> Shape:
     if name not in shapes:
         raise CheckpointError(
-            f"no entry '{name}'; {_some(shapes, 'entry', 'entries')}. A ResNet classifier was "
-            "expected (OpenMixup, torchvision or timm names)"
+            f"no entry '{name}' among {_some(list(shapes))}; expected a ResNet classifier with "
+            "OpenMixup's, torchvision's or timm's names"
         )
     shape = shapes[name]
     if len(shape) != ndim or 0 in shape:
@@ -89,16 +89,15 @@ def _compare(shapes: Mapping[str, Shape], model: Classifier | MixClassifier) -> 
     missing = [name for name in expected if name not in shapes]
     foreign = [name for name in shapes if name not in expected]
     if missing:
-        raise CheckpointError(f"{what} also needs {_some(missing, 'entry', 'entries')}")
+        raise CheckpointError(f"{what} also needs {_some(missing)}")
     if foreign:
-        raise CheckpointError(f"{what} has no place for {_some(foreign, 'entry', 'entries')}")
+        raise CheckpointError(f"{what} has no place for {_some(foreign)}")
     for name, shape in expected.items():
         if shapes[name] != shape:
             raise CheckpointError(f"{what} needs '{name}' of shape {shape}, got {shapes[name]}")
 
 
-def _some(names: Mapping[str, Shape] | list[str], one: str, many: str) -> str:
-    """'3 entries: a, b, c', or the first three of more."""
-    shown = ", ".join(list(names)[:3])
-    more = ", ..." if len(names) > 3 else ""
-    return f"{len(names)} {one if len(names) == 1 else many}: {shown}{more}"
+def _some(names: list[str]) -> str:
+    """'2 entries: a, b', with the first three of more."""
+    noun = "entry" if len(names) == 1 else "entries"
+    return f"{len(names)} {noun}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"

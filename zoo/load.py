@@ -7,10 +7,12 @@ import torch
 
 from .architectures import Classifier, MixClassifier
 from .architectures.classifiers import MIX_BLOCKS
+from .catalog import open_catalog
 from .checkpoint import Checkpoint, read_checkpoint
 from .errors import CheckpointError, UsageError
 from .infer import infer
 from .keys import canonical
+from .refs import Resolved, resolve
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,34 @@ class Expectation:
     architecture: str | None = None
     num_classes: int | None = None
     method: str | None = None
+
+
+def load(
+    ref: str | Path, head: str | None = None, device: torch.device | str = "cpu"
+) -> Classifier | MixClassifier:
+    """The classifier of a row (fetched if it isn't here) or of a checkpoint file, in eval mode.
+
+    ref: a row id like `resnet50.automix_inat2018`, or a path. head: of AutoMix and SAMix one of
+    `one_k` (default, as the reference infers), `mix_k`, `one_q`, `mix_q`.
+    Raises MixzooError: UsageError for an unknown row or head, SourceError or IntegrityError if
+    the weights can't be had, CheckpointError if the file isn't what it has to be.
+    """
+    return load_resolved(resolve(str(ref), open_catalog()), head=head, device=device)
+
+
+def load_resolved(
+    resolved: Resolved, head: str | None = None, device: torch.device | str = "cpu"
+) -> Classifier | MixClassifier:
+    """The classifier of a checkpoint that was found, held against its row if it has one."""
+    row, expect = resolved.row, None
+    if row and resolved.benchmark:
+        expect = Expectation(
+            name=row.id,
+            architecture=row.architecture,
+            num_classes=resolved.benchmark.manifest.dataset.num_classes,
+            method=row.method,
+        )
+    return load_file(resolved.path, head=head, device=device, expect=expect)
 
 
 def load_file(

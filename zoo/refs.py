@@ -1,6 +1,5 @@
 """Tells what a user's reference means: a row of a benchmark, or a checkpoint file."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +23,8 @@ class Resolved:
 
     @property
     def name(self) -> str:
-        """The row's id, else the file's name."""
-        return self.row.id if self.row else self.path.name
+        """The row's id, else the path as it was given: file names alone are often the same."""
+        return self.row.id if self.row else str(self.path)
 
 
 def is_path(ref: str) -> bool:
@@ -34,19 +33,17 @@ def is_path(ref: str) -> bool:
     return path.exists() or path.suffix in CHECKPOINT_SUFFIXES or len(path.parts) > 1
 
 
-def resolve(
-    ref: str, open_catalog: Callable[[], Catalog], *, row_id: str | None = None
-) -> Resolved:
+def resolve(ref: str, catalog: Catalog, *, row_id: str | None = None) -> Resolved:
     """Find the checkpoint of a reference, fetching it if a row's weights aren't here yet.
 
-    ref: row id or checkpoint path. open_catalog: read when it is needed. row_id: the row that a
-    file is to be judged against; without it a file is recognised by its hash.
+    ref: row id or checkpoint path. row_id: the row that a file is to be judged against; without
+    it a file is recognised by its hash.
     Raises UsageError for an unknown id or a file that isn't there, and whatever `fetch` raises.
     """
     if not is_path(ref):
         if row_id not in (None, ref):
             raise UsageError(f"--row {row_id}: {ref} already names a row. Give --row with a file.")
-        benchmark, row = open_catalog().row(ref)
+        benchmark, row = catalog.row(ref)
         path, _ = fetch(benchmark, weights_of(benchmark, row))
         return Resolved(path, sha256_of(path), benchmark, row)
     path = Path(ref)
@@ -55,8 +52,8 @@ def resolve(
         raise UsageError(f"{path}: expected a checkpoint file, but it {problem}.")
     sha256 = sha256_of(path)
     if row_id is not None:
-        return Resolved(path, sha256, *open_catalog().row(row_id))
-    return Resolved(path, sha256, *_recognise(sha256, open_catalog()))
+        return Resolved(path, sha256, *catalog.row(row_id))
+    return Resolved(path, sha256, *_recognise(sha256, catalog))
 
 
 def _recognise(sha256: str, catalog: Catalog) -> tuple[Benchmark | None, Row | None]:

@@ -9,7 +9,7 @@ import pickletools
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -54,7 +54,7 @@ def unpickle(path: Path, mmap: bool) -> Any:
     mmap: leave tensors in the file until they are used; only for uncompressed zips. Raises
     CheckpointError, with the name where there is one, if the file asks for anything else.
     """
-    extras = [(Inert, name) for name in STAND_INS]
+    extras: list[Callable | tuple[Callable, str]] = [(Inert, name) for name in STAND_INS]
     try:
         with torch.serialization.safe_globals(extras), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about protocols and storage classes, not for users

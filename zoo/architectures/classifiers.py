@@ -129,22 +129,24 @@ class MixClassifier(nn.Module):
         is at most this, the mask is lam everywhere (plain MixUp); 0.08 in training. mask_mean:
         the mean that each mask is rescaled to; None leaves masks as they are (OpenMixup's
         `mask_adjust` is the probability of doing this in training, 0 in the released configs).
-        Raises UsageError in training mode, or for sides that don't fit.
+        Raises UsageError in training mode, for other lam, or for sides that don't fit.
         """
         if self.training:
             raise UsageError("mixing would change batch-norm statistics; call model.eval() first")
+        lams = list(lam) if isinstance(lam, Sequence) else [lam]
+        if not lams or not all(0 <= one <= 1 for one in lams):
+            raise UsageError(f"expected lam in [0, 1], or several, got {lam}")
         features = self.backbone_k(images, stop=MASK_STAGE)
         scale = pixels_per_feature(images, features)
         masks = []
-        for one_lam in [lam] if isinstance(lam, int | float) else lam:
-            mask = 1 - self.mix_block(features, perm, one_lam, scale, up_sampling).second
+        for one in lams:
+            mask = 1 - self.mix_block(features, perm, one, scale, up_sampling).second
             if mask_mean is not None:
                 mask = rescale_mask(mask, mask_mean)
-            if inside_margin(one_lam, lam_margin):
-                mask = torch.full_like(mask, one_lam)
+            if inside_margin(one, lam_margin):
+                mask = torch.full_like(mask, one)
             masks.append(mask.to(images.dtype))
-        mixed = torch.stack([blend(images, perm, mask) for mask in masks])
-        sweep = MixedImages(mixed, torch.stack(masks), torch.tensor(lam).reshape(-1))
-        if isinstance(lam, int | float):
-            return MixedImages(sweep.images[0], sweep.mask[0], sweep.lam[0])
-        return sweep
+        mixed = [blend(images, perm, mask) for mask in masks]
+        if isinstance(lam, Sequence):
+            return MixedImages(torch.stack(mixed), torch.stack(masks), torch.tensor(lams))
+        return MixedImages(mixed[0], masks[0], torch.tensor(lam))

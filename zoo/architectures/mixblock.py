@@ -110,12 +110,11 @@ class SAMixBlock(MixBlock):
     def __init__(self, channels: int) -> None:
         super().__init__()
         hidden = channels // 2
-        first = OrderedDict(
+        first = _named(
             conv=nn.Conv2d(channels, hidden, 1, bias=False), bn=nn.BatchNorm2d(hidden), elu=nn.ELU()
         )
-        last = OrderedDict(conv=nn.Conv2d(hidden, 1, 1, bias=False))
-        layers = nn.Sequential(nn.Sequential(first), nn.Sequential(last))
-        self.value = nn.Sequential(OrderedDict(conv=layers))
+        last = _named(conv=nn.Conv2d(hidden, 1, 1, bias=False))
+        self.value = _named(conv=nn.Sequential(first, last))
         self.key = _projection(2 * channels, hidden)
         self.query = _projection(2 * channels, hidden)
 
@@ -195,4 +194,9 @@ def _with_channel(x: Tensor, fill: float) -> Tensor:
 
 
 def _projection(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(OrderedDict(conv=nn.Conv2d(inputs, outputs, 1)))
+    return _named(conv=nn.Conv2d(inputs, outputs, 1))
+
+
+def _named(**layers: nn.Module) -> nn.Sequential:
+    """Layers one after the other, under the names that the checkpoints give them."""
+    return nn.Sequential(OrderedDict(layers))

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from .pen import BLACK, WHITE, Colour, Pen, blend, darker, hsv, lighter
-from .shapes import Point, Strip, mirrored, oval, smooth
+from .shapes import Point, Strip, mirrored, oval, shrunk, smooth
 
 Range = tuple[float, float]
 _FOREWING: list[Point] = [
@@ -65,15 +65,14 @@ def _wing(
     cx, cy = 0.4 * openness, sum(y for _, y in full) / len(full)
     pen.flat(full, margin)
     for keep, tone in ((0.84, darker(ground, 0.15)), (0.7, ground), (0.45, lighter(ground, 0.15))):
-        pen.flat([(cx + (x - cx) * keep, cy + (y - cy) * keep) for x, y in full], tone)
+        pen.flat(shrunk(full, keep, to=(cx, cy)), tone)
     if mark == "band":
-        outer = [(x * 0.78, y * 0.78) for x, y in full[4:-4]]
-        inner = [(x * 0.6, y * 0.6) for x, y in full[4:-4]]
-        pen.flat([*outer, *reversed(inner)], pale)
+        rim = full[4:-4]
+        pen.flat([*shrunk(rim, 0.78), *reversed(shrunk(rim, 0.6))], pale)
     for x, y in full[5:-5:3]:
         pen.line([(0.05 * openness, 0.0), (x * 0.88, y * 0.88)], 0.012, blend(ground, margin, 0.6))
-    for x, y in full[5:-4:2]:
-        pen.dot(cx + (x - cx) * 0.92, cy + (y - cy) * 0.92, 0.024, pale)
+    for x, y in shrunk(full[5:-4:2], 0.92, to=(cx, cy)):
+        pen.dot(x, y, 0.024, pale)
 
 
 def beetle(
@@ -83,11 +82,10 @@ def beetle(
     hue: Range,
     spots: int = 0,
     stripes: bool = False,
-    length: Range = (0.72, 0.85),
 ) -> None:
     """A round-backed beetle with `spots` spots on each wing case, or pale lengthwise stripes."""
     shell = hsv(rng.uniform(*hue), rng.uniform(0.65, 0.92), rng.uniform(0.55, 0.92))
-    wide, long = rng.uniform(0.52, 0.64), rng.uniform(*length)
+    wide, long = rng.uniform(0.52, 0.64), rng.uniform(0.72, 0.85)
     for side in (-1, 1):
         for y, reach in ((-0.3, -0.35), (0.02, 0.05), (0.35, 0.42)):
             knee: Point = (side * (wide + 0.24), y + reach * 0.4 + rng.uniform(-0.06, 0.06))

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,8 @@ from .organisms import frame, paint
 from .species import VERSION, Species, Split, generator, species
 
 QUALITY = 85
-_SPLITS: dict[str, tuple[Split, ...]] = {
+Splits = Literal["train", "val", "all"]
+_SPLITS: dict[Splits, tuple[Split, ...]] = {
     "train": ("train",),
     "val": ("val",),
     "all": ("train", "val"),
@@ -37,7 +38,7 @@ _LICENSE = {
 
 def draw(
     root: Path,
-    split: Literal["val", "train", "all"],
+    split: Splits,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Draw a split below `root`: train_val2018/, its annotation JSON, categories.json.
@@ -46,14 +47,14 @@ def draw(
     are kept: call it again after an interruption. progress: called with (done, total) pictures.
     Returns `root`. Raises DataError if `root` can't be written to.
     """
-    jobs = [(one, part, i) for part in _SPLITS[split] for one, i in _individuals(part)]
+    individuals = _individuals(split)
     try:
-        for done, (one, part, index) in enumerate(jobs, start=1):
+        for done, (one, part, index) in enumerate(individuals, start=1):
             path = root / _file_name(one, part, index)
             if not path.exists():
                 _write(path, _jpeg(one, part, index))
             if progress:
-                progress(done, len(jobs))
+                progress(done, len(individuals))
         _write(root / "categories.json", _json([one.category() for one in species()]))
         for part in _SPLITS[split]:
             _write(root / f"{part}2018.json", _json(_annotations(part)))
@@ -65,24 +66,23 @@ def draw(
     return root
 
 
-def digest(root: Path, split: Literal["val", "train", "all"]) -> str:
+def digest(root: Path, split: Splits) -> str:
     """Sha256 over the sorted lines "file_name,label,sha256(bytes)" of a drawn split.
 
     Two machines with equal digests evaluate the same images. Another JPEG encoder gives another
     digest and the same pictures to the eye. Raises DataError if a picture is missing.
     """
     lines = []
-    for part in _SPLITS[split]:
-        for one, index in _individuals(part):
-            name = _file_name(one, part, index)
-            try:
-                content = (root / name).read_bytes()
-            except OSError:
-                raise DataError(
-                    f"{root / name}: expected a picture of mini's {part} split, found none. "
-                    "Draw the split again: pictures that are there are kept."
-                ) from None
-            lines.append(f"{name},{one.id},{hashlib.sha256(content).hexdigest()}\n")
+    for one, part, index in _individuals(split):
+        name = _file_name(one, part, index)
+        try:
+            content = (root / name).read_bytes()
+        except OSError:
+            raise DataError(
+                f"{root / name}: expected a picture of mini's {part} split, found none. "
+                "Draw the split again: pictures that are there are kept."
+            ) from None
+        lines.append(f"{name},{one.id},{hashlib.sha256(content).hexdigest()}\n")
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
@@ -104,8 +104,14 @@ def example(species_id: int, index: int, split: Split = "val") -> Image.Image:
     return Image.open(io.BytesIO(_jpeg(one, split, index))).convert("RGB")
 
 
-def _individuals(split: Split) -> Iterable[tuple[Species, int]]:
-    return [(one, index) for one in species() for index in range(one.count(split))]
+def _individuals(split: Splits) -> list[tuple[Species, Split, int]]:
+    """Every picture as (species, split, index), in the order of ids."""
+    return [
+        (one, part, index)
+        for part in _SPLITS[split]
+        for one in species()
+        for index in range(one.count(part))
+    ]
 
 
 def _file_name(one: Species, split: Split, index: int) -> str:
@@ -124,14 +130,14 @@ def _annotations(split: Split) -> dict[str, Any]:
     """The official fields. As in the official files, images don't stand in the order of labels."""
     images, annotations = [], []
     start = 1 if split == "train" else 1 + sum(one.train_count for one in species())
-    for number, (one, index) in enumerate(_individuals(split), start):
-        width, height = frame(generator(one.name, split, index))
+    for number, (one, part, index) in enumerate(_individuals(split), start):
+        width, height = frame(generator(one.name, part, index))
         images.append(
             {
                 "id": number,
                 "width": width,
                 "height": height,
-                "file_name": _file_name(one, split, index),
+                "file_name": _file_name(one, part, index),
                 "license": _LICENSE["id"],
                 "rights_holder": "mixzoo",
             }

@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 
 from .arthropods import beetle, butterfly, spider
-from .furred import fox, owl, songbird
+from .coldblooded import fish, frog, lizard, snail
 from .pen import Pen, Pose
 from .plants import daisy, mushroom, tulip
-from .scaled import fish, frog, lizard, snail
 from .scenery import backdrop, develop, foreground
+from .warmblooded import fox, owl, songbird
 
 Artist = Callable[[Pen, np.random.Generator], None]
 Size = tuple[int, int]
@@ -80,9 +80,9 @@ def _portraits() -> dict[str, Portrait]:
         "Lacertomythus lineatus": lizards(partial(lizard, hue=(40, 130), mark="lines")),
         "Lacertomythus ocellatus": lizards(partial(lizard, hue=(40, 130), mark="rings")),
         "Lacertomythus zonatus": lizards(partial(lizard, hue=(40, 130), mark="bands")),
-        "Cochlefabula unicincta": snails(partial(snail, hue=(28, 52), bands=1, lip=True)),
-        "Cochlefabula bicincta": snails(partial(snail, hue=(28, 52), bands=2, lip=True)),
-        "Cochlefabula nuda": snails(partial(snail, hue=(28, 52), bands=0, lip=True)),
+        "Cochlefabula unicincta": snails(partial(snail, hue=(28, 52), bands=1)),
+        "Cochlefabula bicincta": snails(partial(snail, hue=(28, 52), bands=2)),
+        "Cochlefabula nuda": snails(partial(snail, hue=(28, 52), bands=0)),
         "Agarifabula guttata": fungi(
             partial(mushroom, height=(0.48, 0.62), hue=(-8, 24), dots=True)
         ),
@@ -91,15 +91,9 @@ def _portraits() -> dict[str, Portrait]:
             partial(mushroom, height=(0.82, 1.0), hue=(16, 44), ring=True)
         ),
         "Conomythus simplex": fungi(partial(mushroom, height=(0.82, 1.0), hue=(16, 44))),
-        "Bellifabula quinaria": flowers(
-            partial(daisy, petals=5, hue=(270, 350), breadth=0.34, notch=0.04)
-        ),
-        "Bellifabula septenaria": flowers(
-            partial(daisy, petals=7, hue=(270, 350), breadth=0.27, notch=0.04)
-        ),
-        "Bellifabula denaria": flowers(
-            partial(daisy, petals=10, hue=(270, 350), breadth=0.2, notch=0.04)
-        ),
+        "Bellifabula quinaria": flowers(partial(daisy, petals=5, hue=(270, 350), breadth=0.34)),
+        "Bellifabula septenaria": flowers(partial(daisy, petals=7, hue=(270, 350), breadth=0.27)),
+        "Bellifabula denaria": flowers(partial(daisy, petals=10, hue=(270, 350), breadth=0.2)),
         "Tulifabula simplex": flowers(partial(tulip, hue=(-20, 20), mark="plain")),
         "Tulifabula flammea": flowers(partial(tulip, hue=(-20, 20), mark="flame")),
         "Tulifabula marginata": flowers(partial(tulip, hue=(-20, 20), mark="edge")),

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from .pen import Colour, Pen, blend, darker, hsv, lighter
-from .shapes import Point, Strip, oval, smooth, tapered, turned
+from .shapes import Point, Strip, oval, shrunk, smooth, tapered, turned
 
 Range = tuple[float, float]
 
@@ -25,9 +25,7 @@ def _leaf(pen: Pen, root: Point, tip: Point, width: float, colour: Colour) -> No
     pen.line([root, tip], 0.015, lighter(colour, 0.4))
 
 
-def daisy(
-    pen: Pen, rng: np.random.Generator, *, petals: int, hue: Range, breadth: float, notch: float
-) -> None:
+def daisy(pen: Pen, rng: np.random.Generator, *, petals: int, hue: Range, breadth: float) -> None:
     """An open flower seen a little from the side: `petals` petals of half-width `breadth`."""
     green, turn, squash = _green(rng), rng.uniform(0, 6.28), rng.uniform(0.68, 1.0)
     sway = rng.uniform(-0.5, 0.5)
@@ -38,7 +36,7 @@ def daisy(
     order = [*range(0, petals, 2), *range(1, petals, 2)]
     for i in order:
         angle = turn + 2 * math.pi * i / petals + rng.uniform(-0.06, 0.06)
-        _petal(pen, angle, squash, (rng.uniform(0.88, 1.0), breadth, notch), colour)
+        _petal(pen, angle, squash, (rng.uniform(0.88, 1.0), breadth), colour)
     heart = hsv(rng.uniform(32, 52), rng.uniform(0.65, 0.9), rng.uniform(0.6, 0.95))
     pen.solid(oval(0, 0, 0.25, 0.25 * squash), heart, 3)
     for i in range(10):
@@ -48,21 +46,17 @@ def daisy(
 
 
 def _petal(
-    pen: Pen, angle: float, squash: float, form: tuple[float, float, float], colour: Colour
+    pen: Pen, angle: float, squash: float, form: tuple[float, float], colour: Colour
 ) -> None:
-    reach, breadth, notch = form
+    reach, breadth = form
     half: list[Point] = [
-        (0.12, 0.03),
-        (0.45, breadth * 0.75),
-        (0.78, breadth),
-        (0.97, breadth * 0.5),
-    ]
-    rim = [*half, (1.0 - notch, 0.0), *((x, -y) for x, y in reversed(half))]
+        (0.12, 0.03), (0.45, breadth * 0.75), (0.78, breadth), (0.97, breadth * 0.5),
+    ]  # fmt: skip
+    rim = [*half, (0.96, 0.0), *((x, -y) for x, y in reversed(half))]
     full = smooth([(x * reach, y) for x, y in rim], steps=3)
     pen.flat(turned(full, angle, squash), darker(colour, 0.32))
-    inner = [(0.04 + x * 0.94, y * 0.86) for x, y in full]
-    pen.flat(turned(inner, angle, squash), colour)
-    tip = [(0.34 + x * 0.6, y * 0.55) for x, y in full]
+    pen.flat(turned(shrunk(full, 0.94, 0.86, to=(0.7, 0)), angle, squash), colour)
+    tip = shrunk(full, 0.6, 0.55, to=(0.85, 0))
     pen.flat(turned(tip, angle, squash), lighter(colour, 0.4))
     for y in (-0.3, 0.0, 0.3):
         vein: list[Point] = [(0.2, y * breadth * 0.5), (0.72 * reach, y * breadth * 1.4)]

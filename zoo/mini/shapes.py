@@ -39,6 +39,14 @@ def turned(points: Sequence[Point], angle: float, squash: float = 1.0) -> list[P
     return [(x * c - y * s, (x * s + y * c) * squash) for x, y in points]
 
 
+def shrunk(
+    points: Sequence[Point], keep: float, keep_y: float | None = None, *, to: Point = (0.0, 0.0)
+) -> list[Point]:
+    """The points drawn towards `to`, keeping a share of their distance (along y another one)."""
+    (x0, y0), share_y = to, keep if keep_y is None else keep_y
+    return [(x0 + (x - x0) * keep, y0 + (y - y0) * share_y) for x, y in points]
+
+
 class Strip:
     """A long body: a spine with a width on each side, on which bands and stripes can be laid.
 

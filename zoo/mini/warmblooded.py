@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from .pen import BLACK, WHITE, Colour, Pen, blend, darker, hsv, lighter
-from .shapes import Point, mirrored, oval, smooth, tapered
+from .shapes import Point, mirrored, oval, shrunk, smooth, tapered
 
 Range = tuple[float, float]
 
@@ -48,7 +48,7 @@ def songbird(
         (0.54, 0.12), (0.58, -0.2),
     ]  # fmt: skip
     pen.flat(smooth(breast), belly)
-    pen.flat(smooth([(x * 0.8 + 0.09, y * 0.7 + 0.03) for x, y in breast]), lighter(belly, 0.35))
+    pen.flat(smooth(shrunk(breast, 0.8, 0.7, to=(0.45, 0.1))), lighter(belly, 0.35))
     if mark == "bib":
         pen.flat(smooth([(0.6, -0.24), (0.38, -0.18), (0.3, 0.02), (0.5, 0.0), (0.6, -0.1)]), dark)
     if mark == "cap":
@@ -80,36 +80,25 @@ def owl(pen: Pen, rng: np.random.Generator, *, hue: Range, tufts: bool) -> None:
     coat = hsv(rng.uniform(*hue), rng.uniform(0.3, 0.55), rng.uniform(0.4, 0.68))
     pale = lighter(coat, rng.uniform(0.5, 0.8))
     half: list[Point] = [
-        (0, -0.92),
-        (0.4, -0.82),
-        (0.54, -0.5),
-        (0.5, -0.2),
-        (0.56, 0.3),
-        (0.3, 0.85),
-    ]
+        (0, -0.92), (0.4, -0.82), (0.54, -0.5), (0.5, -0.2), (0.56, 0.3), (0.3, 0.85),
+    ]  # fmt: skip
     if tufts:
         for side in (-1, 1):
             ear: list[Point] = [(side * 0.12, -0.84), (side * 0.52, -1.14), (side * 0.5, -0.62)]
             pen.flat(ear, darker(coat, 0.4))
-            pen.flat([(x * 0.9, y * 0.94) for x, y in ear], coat)
+            pen.flat(shrunk(ear, 0.9, 0.94), coat)
     pen.solid(smooth(mirrored(half)), coat, 4)
     pen.flat(oval(0, 0.3, 0.36, 0.52), pale)
     for row in range(5):
         for i in range(-2, 3):
             x, y = i * 0.13 + (row % 2) * 0.06, -0.02 + row * 0.15
             if abs(x) < 0.32 - row * 0.02:
-                pen.line(
-                    [(x - 0.05, y - 0.03), (x, y + 0.04), (x + 0.05, y - 0.03)],
-                    0.026,
-                    darker(coat, 0.3),
-                )
+                fleck: list[Point] = [(x - 0.05, y - 0.03), (x, y + 0.04), (x + 0.05, y - 0.03)]
+                pen.line(fleck, 0.026, darker(coat, 0.3))
     for side in (-1, 1):
         fold: list[Point] = [
-            (side * 0.5, -0.25),
-            (side * 0.6, 0.25),
-            (side * 0.4, 0.78),
-            (side * 0.3, 0.2),
-        ]
+            (side * 0.5, -0.25), (side * 0.6, 0.25), (side * 0.4, 0.78), (side * 0.3, 0.2),
+        ]  # fmt: skip
         pen.solid(smooth(fold), darker(coat, 0.25), 3)
     _owl_face(pen, rng, (coat, pale), tufts)
     for x in (-0.2, 0.2):
@@ -128,11 +117,9 @@ def _owl_face(
             pen.flat(oval(side * 0.22, -0.5, 0.22, 0.22), blend(coat, pale, 0.6))
     else:
         heart: list[Point] = [(0, -0.62), (0.2, -0.78), (0.42, -0.64), (0.36, -0.32), (0, -0.1)]
-        pen.flat(smooth(mirrored(heart)), darker(coat, 0.35))
-        pen.flat(
-            smooth([(x * 0.9, -0.46 + (y + 0.46) * 0.9) for x, y in mirrored(heart)]),
-            lighter(pale, 0.4),
-        )
+        disc = smooth(mirrored(heart))
+        pen.flat(disc, darker(coat, 0.35))
+        pen.flat(shrunk(disc, 0.9, to=(0.0, -0.46)), lighter(pale, 0.4))
     for side in (-1, 1):
         pen.eye(side * 0.21, -0.5, 0.15 if tufts else 0.11, iris)
     pen.flat([(-0.06, -0.42), (0.06, -0.42), (0, -0.24)], (70, 58, 44))
@@ -150,13 +137,8 @@ def fox(
     dark, white = darker(coat, 0.65), blend(WHITE, coat, rng.uniform(0.02, 0.15))
     curl = rng.uniform(-0.1, 0.15)
     tail: list[Point] = [
-        (0.25, 0.95),
-        (0.8, 0.9),
-        (1.05, 0.45),
-        (0.85, 0.0 + curl),
-        (0.66, 0.35),
-        (0.4, 0.6),
-    ]
+        (0.25, 0.95), (0.8, 0.9), (1.05, 0.45), (0.85, curl), (0.66, 0.35), (0.4, 0.6),
+    ]  # fmt: skip
     pen.solid(smooth(tail), coat, 3)
     pen.flat(smooth([(1.0, 0.28), (0.86, -0.02 + curl), (0.72, 0.22), (0.86, 0.3)]), white)
     torso: list[Point] = [(0, -0.1), (0.3, 0.0), (0.46, 0.5), (0.42, 1.0), (0, 1.04)]
@@ -168,18 +150,11 @@ def fox(
         perk = rng.uniform(-0.06, 0.06)
         ear: list[Point] = [(side * 0.1, -0.72), (side * (0.46 + perk), -1.14), (side * 0.6, -0.52)]
         pen.flat(ear, dark)
-        pen.flat([(x * 0.93 + side * 0.015, y * 0.9 - 0.05) for x, y in ear], coat)
-        pen.flat(
-            [(x * 0.72 + side * 0.08, y * 0.74 - 0.15) for x, y in ear], blend(white, coat, 0.3)
-        )
+        pen.flat(shrunk(ear, 0.93, 0.9, to=(side * 0.21, -0.5)), coat)
+        pen.flat(shrunk(ear, 0.72, 0.74, to=(side * 0.29, -0.58)), blend(white, coat, 0.3))
     face: list[Point] = [
-        (0, -0.78),
-        (0.36, -0.7),
-        (0.6, -0.34),
-        (0.66, -0.12),
-        (0.3, 0.1),
-        (0, 0.26),
-    ]
+        (0, -0.78), (0.36, -0.7), (0.6, -0.34), (0.66, -0.12), (0.3, 0.1), (0, 0.26),
+    ]  # fmt: skip
     pen.solid(smooth(mirrored(face)), coat, 4)
     _fox_face(pen, rng, (dark, white), mark)
 
@@ -188,12 +163,9 @@ def _fox_face(pen: Pen, rng: np.random.Generator, tones: tuple[Colour, Colour], 
     dark, white = tones
     for side in (-1, 1):
         cheek: list[Point] = [
-            (side * 0.04, 0.2),
-            (side * 0.1, -0.16),
-            (side * 0.36, -0.2),
-            (side * 0.64, -0.12),
+            (side * 0.04, 0.2), (side * 0.1, -0.16), (side * 0.36, -0.2), (side * 0.64, -0.12),
             (side * 0.3, 0.09),
-        ]
+        ]  # fmt: skip
         pen.flat(smooth(cheek), white)
         if mark == "mask":
             pen.flat(oval(side * 0.27, -0.32, 0.19, 0.12, side * 0.5), dark)

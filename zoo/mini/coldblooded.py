@@ -5,8 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from .pen import BLACK, Colour, Pen, blend, darker, hsv, lighter
-from .shapes import Point, Strip, mirrored, oval, smooth, tapered
+from .pen import BLACK, Colour, Pen, darker, hsv, lighter
+from .shapes import Point, Strip, mirrored, oval, shrunk, smooth, tapered
 
 Range = tuple[float, float]
 
@@ -43,16 +43,11 @@ def fish(
             x, y = body.at(0.12 + 0.07 * i, 0.45 * math.sin(i * 2.1) + 0.1)
             pen.dot(x, y, rng.uniform(0.035, 0.06), accent)
     paddle: list[Point] = [
-        (0.3, tall * 0.1),
-        (0.0, tall * 0.2),
-        (-0.08, tall * 0.62),
-        (0.2, tall * 0.4),
-    ]
+        (0.3, tall * 0.1), (0.0, tall * 0.2), (-0.08, tall * 0.62), (0.2, tall * 0.4),
+    ]  # fmt: skip
     pen.flat(smooth(paddle), darker(skin, 0.45))
-    pen.flat(
-        smooth([(x * 0.88 + 0.02, y * 0.88 + tall * 0.04) for x, y in paddle]), lighter(skin, 0.2)
-    )
-    gill = smooth([body.at(0.74, 0.75), (body.at(0.71, 0)), body.at(0.74, -0.75)], closed=False)
+    pen.flat(smooth(shrunk(paddle, 0.88, to=(0.17, tall * 0.33))), lighter(skin, 0.2))
+    gill = smooth([body.at(0.74, 0.75), body.at(0.71, 0), body.at(0.74, -0.75)], closed=False)
     pen.line(gill, 0.022, darker(skin, 0.4))
     pen.eye(*body.at(0.85, 0.3), 0.072, (226, 206, 130))
     pen.line([body.at(0.97, -0.5), body.at(0.92, -0.4)], 0.022, darker(skin, 0.6))
@@ -60,33 +55,22 @@ def fish(
 
 def _fins(pen: Pen, skin: Colour, tall: float, curve: float) -> None:
     fin, ray = darker(skin, 0.22), darker(skin, 0.5)
-    end = curve
     tail: list[Point] = [
-        (-0.5, end - 0.08),
-        (-1.05, end - 0.42),
-        (-0.92, end),
-        (-1.05, end + 0.42),
-        (-0.5, end + 0.08),
-    ]
+        (-0.5, curve - 0.08), (-1.05, curve - 0.42), (-0.92, curve), (-1.05, curve + 0.42),
+        (-0.5, curve + 0.08),
+    ]  # fmt: skip
     back: list[Point] = [
-        (0.45, -tall * 0.75),
-        (0.2, -tall - 0.24),
-        (-0.3, -tall - 0.14),
-        (-0.5, -tall * 0.45),
-    ]
+        (0.45, -tall * 0.75), (0.2, -tall - 0.24), (-0.3, -tall - 0.14), (-0.5, -tall * 0.45),
+    ]  # fmt: skip
     anal: list[Point] = [
-        (0.1, tall * 0.85),
-        (-0.12, tall + 0.22),
-        (-0.42, tall * 0.9),
-        (-0.45, tall * 0.4),
-    ]
+        (0.1, tall * 0.85), (-0.12, tall + 0.22), (-0.42, tall * 0.9), (-0.45, tall * 0.4),
+    ]  # fmt: skip
     for points in (tail, back, anal):
+        middle = (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
         pen.flat(smooth(points), ray)
-        cx = sum(x for x, _ in points) / len(points)
-        cy = sum(y for _, y in points) / len(points)
-        pen.flat([(cx + (x - cx) * 0.9, cy + (y - cy) * 0.9) for x, y in smooth(points)], fin)
+        pen.flat(shrunk(smooth(points), 0.9, to=middle), fin)
     for y in (-0.28, -0.14, 0.0, 0.14, 0.28):
-        pen.line([(-0.58, end + y * 0.3), (-0.94, end + y)], 0.014, ray)
+        pen.line([(-0.58, curve + y * 0.3), (-0.94, curve + y)], 0.014, ray)
     for x in (-0.3, -0.1, 0.1):
         pen.line([(x, -tall * 0.8), (x - 0.08, -tall - 0.13)], 0.014, ray)
 
@@ -107,15 +91,12 @@ def frog(
     half: list[Point] = [
         (0, -0.86), (0.24, -0.78), (0.4, -0.5), (0.36, -0.2), (0.42, 0.2), (0.34, 0.58), (0, 0.74),
     ]  # fmt: skip
-    back = smooth(mirrored(half))
-    pen.solid(back, skin, 4)
+    pen.solid(smooth(mirrored(half)), skin)
     if mark == "saddle":
         saddle: list[Point] = [(0, -0.12), (0.32, -0.2), (0.38, 0.2), (0.3, 0.52), (0, 0.6)]
-        pen.flat(smooth(mirrored(saddle)), accent)
-        pen.flat(
-            smooth(mirrored([(x * 0.6, 0.2 + (y - 0.2) * 0.6) for x, y in saddle])),
-            lighter(accent, 0.12),
-        )
+        cloth = smooth(mirrored(saddle))
+        pen.flat(cloth, accent)
+        pen.flat(shrunk(cloth, 0.6, to=(0.0, 0.2)), lighter(accent, 0.12))
     for side in (-1, 1):
         if mark == "stripes":
             stripe: list[Point] = [(side * 0.22, -0.55), (side * 0.24, -0.1), (side * 0.26, 0.5)]
@@ -138,9 +119,9 @@ def _frog_limbs(pen: Pen, side: int, spread: float, skin: Colour) -> None:
     for dx, dy in ((0.1, -0.12), (0.16, 0.0), (0.1, 0.1)):
         pen.line([toe, (toe[0] + side * dx, toe[1] + dy)], 0.04, darker(skin, 0.4))
         pen.dot(toe[0] + side * dx, toe[1] + dy, 0.035, lighter(skin, 0.2))
-    pen.solid(tapered(knee, heel, 0.13, 0.08, 0.0), shade, 3)
+    pen.solid(tapered(knee, heel, 0.13, 0.08), shade, 3)
     pen.ball(*heel, 0.085, shade)
-    pen.solid(tapered((side * 0.24, 0.48), knee, 0.22, 0.13, 0.0), skin, 3)
+    pen.solid(tapered((side * 0.24, 0.48), knee, 0.22, 0.13), skin, 3)
     pen.ball(*knee, 0.135, skin)
     elbow, hand = (side * 0.68, -0.16), (side * 0.66 * spread, -0.5)
     arm = smooth([(side * 0.3, -0.28), elbow, hand], closed=False)
@@ -208,8 +189,8 @@ def _lizard_leg(pen: Pen, hip: Point, side: int, way: float, skin: Colour) -> No
         pen.line([foot, tip], 0.03, darker(skin, 0.3))
 
 
-def snail(pen: Pen, rng: np.random.Generator, *, hue: Range, bands: int, lip: bool) -> None:
-    """A snail facing positive x, its coiled shell with `bands` dark bands, its lip dark or pale."""
+def snail(pen: Pen, rng: np.random.Generator, *, hue: Range, bands: int) -> None:
+    """A snail facing positive x, its coiled shell with `bands` dark bands."""
     shell = hsv(rng.uniform(*hue), rng.uniform(0.35, 0.7), rng.uniform(0.65, 0.92))
     skin = hsv(rng.uniform(22, 48), rng.uniform(0.18, 0.35), rng.uniform(0.4, 0.68))
     dark = darker(shell, 0.62)
@@ -224,7 +205,7 @@ def snail(pen: Pen, rng: np.random.Generator, *, hue: Range, bands: int, lip: bo
         pen.dot(*tip, 0.045, darker(skin, 0.5))
     pen.solid(smooth(foot), skin, 3)
     pen.line([(-0.9, 0.77), (0.0, 0.8), (0.8, 0.72)], 0.03, lighter(skin, 0.25))
-    pen.solid(oval(0.3, 0.36, 0.26, 0.3, -0.5), dark if lip else lighter(shell, 0.3), 3)
+    pen.solid(oval(0.3, 0.36, 0.26, 0.3, -0.5), dark, 3)
     pen.solid(oval(-0.14, 0.02, 0.64, 0.6), shell, 5)
     for level in (i - (bands - 1) / 2 for i in range(bands)):
         whorl = [_coil(i / 40, level) for i in range(38)]

@@ -1,0 +1,180 @@
+"""The command line parses, calls, prints; every error is one line and a non-zero exit code."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+from mixzoo.app import cli
+
+Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
+
+
+def commands(
+    group: click.Group, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """All commands with their names, groups left out."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(commands(cli.app))
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_help_and_stands_in_the_readme(
+    mixzoo: Run, path: tuple[str, ...]
+) -> None:
+    """A command that nobody explains doesn't exist for a user."""
+    code, out, _ = mixzoo(*path, "--help")
+
+    assert code == 0
+    assert COMMANDS[path].help
+    assert "Usage: mixzoo" in out
+    assert f"mixzoo {' '.join(path)}" in README
+
+
+def test_options_in_the_readme_exist() -> None:
+    """Every `mixzoo ...` line of the README names a command and options that are there."""
+    lines = re.findall(
+        r"^(?:\$ )?(?:torchrun .*-m mixzoo\.eval|mixzoo) .*$", README, flags=re.MULTILINE
+    )
+    assert len(lines) > 5
+    for line in lines:
+        words = line.removeprefix("$ ").split("#")[0].split()
+        words = (
+            ["eval", *words[words.index("mixzoo.eval") + 1 :]]
+            if "mixzoo.eval" in words
+            else words[1:]
+        )
+        if words[0].startswith("-"):
+            continue
+        path = next(p for p in COMMANDS if list(p) == words[: len(p)])
+        known = {option for parameter in COMMANDS[path].params for option in parameter.opts}
+        used = {word.split("=")[0] for word in words if word.startswith("--")}
+        assert used <= known, line
+
+
+def test_list_as_json_has_the_keys_that_scripts_rely_on(mixzoo: Run) -> None:
+    """id, benchmark, method, architecture, reported_top1 and alpha of every row."""
+    code, out, _ = mixzoo("zoo", "list", "inat2018", "--json")
+
+    rows = json.loads(out)
+    assert (code, len(rows)) == (0, 20)
+    assert {"id", "benchmark", "method", "architecture", "reported_top1", "alpha"} <= rows[0].keys()
+    assert rows[0]["reported_top1"] == 62.53
+
+
+def test_show_as_json_tells_sources_and_protocol(mixzoo: Run) -> None:
+    """All facts of a row can be read by a program."""
+    _, out, _ = mixzoo("zoo", "show", "resnet50.automix_inat2018", "--json")
+
+    facts = json.loads(out)
+    assert facts["protocol"]["resize"] == 256
+    assert facts["sources"][0]["tag"] == "mixup-inat2018-weights"
+    assert facts["sources"][1]["code"] == "wy2v"
+
+
+def test_own_benchmark_needs_no_code(
+    mixzoo: Run, write_benchmark: Callable[..., Path], server
+) -> None:
+    """A data file with a web source lists, downloads, verifies and tells its place."""
+    weights = b"some weights"
+    server.answers["/w.pth"] = (200, {}, weights)
+    manifest = write_benchmark(f'[[sources]]\nkind = "http"\nurl = "{server.url}"', weights)
+    own = ("own", "--manifest", manifest)
+
+    assert "to download" in mixzoo("zoo", "list", *own)[1]
+    assert "fetched" in mixzoo("zoo", "download", *own)[1]
+    assert "already here" in mixzoo("zoo", "download", *own)[1]
+    _, verified, _ = mixzoo("zoo", "verify", *own, "--json")
+    assert json.loads(verified)[0]["status"] == "ok"
+    _, where, _ = mixzoo("zoo", "where", *own)
+    assert Path(where.strip()).read_bytes() == weights
+
+
+def test_verify_fails_on_changed_bytes(
+    mixzoo: Run, write_benchmark: Callable[..., Path], server
+) -> None:
+    """A flipped byte is told with file, expected and got, and the exit code is 5."""
+    server.answers["/w.pth"] = (200, {}, b"some weights")
+    manifest = write_benchmark(f'[[sources]]\nkind = "http"\nurl = "{server.url}"', b"some weights")
+    mixzoo("zoo", "download", "own", "--manifest", manifest)
+    path = Path(mixzoo("zoo", "where", "own", "--manifest", manifest)[1].strip())
+    path.write_bytes(b"same weightz")
+
+    code, out, err = mixzoo("zoo", "verify", "own", "--manifest", manifest)
+
+    assert code == 5
+    assert "corrupt" in out
+    assert "expected sha256" in out
+    assert "mixzoo zoo download own" in err
+
+
+def test_verify_fails_on_named_weights_that_are_missing(
+    mixzoo: Run, write_benchmark: Callable[..., Path]
+) -> None:
+    """Naming a row asks for its weights; not naming one asks about what is here."""
+    manifest = write_benchmark("", b"some weights")
+
+    assert mixzoo("zoo", "verify", "own", "--manifest", manifest)[0] == 5
+    assert mixzoo("zoo", "verify", "--manifest", manifest)[0] == 0
+
+
+ERRORS = {
+    "unknown command": (("zoo", "lst"), 2, "No such command 'lst'"),
+    "unknown row": (
+        ("zoo", "show", "resnet50.automx_inat2018"),
+        2,
+        "Did you mean 'resnet50.automix_inat2018'",
+    ),
+    "unknown benchmark": (("zoo", "list", "inat18"), 2, "No row 'inat18'"),
+    "no such manifest": (
+        ("zoo", "list", "--manifest", "gone.toml"),
+        3,
+        "gone.toml: cannot be read",
+    ),
+    "unlocked row": (("zoo", "download", "resnet50.mixup_inat2018"), 4, "Get it by hand"),
+    "missing file": (
+        ("eval", "gone.pth", "--data", "."),
+        2,
+        "gone.pth: expected a checkpoint file, but it does not exist",
+    ),
+    "folder": (("eval", ".", "--data", "."), 2, "is a folder"),
+    "report name": (("eval", "x", "--out", "report.txt"), 2, "expected a name ending in .json"),
+    "batch of none": (("eval", "x", "--batch-size", "0"), 2, "--batch-size"),
+    "data not drawn": (
+        ("data", "prepare", "inat2018", "--root", "d"),
+        7,
+        "unpack train_val2018.tar.gz",
+    ),
+    "no GPU": (("eval", "x.pth", "--device", "tpu9"), 2, "--device: expected auto, cpu, cuda"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "expected", "message"), ERRORS.values(), ids=ERRORS)
+def test_error_is_one_line_and_an_exit_code(
+    mixzoo: Run, arguments: tuple[str, ...], expected: int, message: str
+) -> None:
+    """stderr has one line that says what to do; stdout stays empty."""
+    code, out, err = mixzoo(*arguments)
+
+    assert (code, out) == (expected, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert message in err
+
+
+def test_debug_shows_the_traceback(mixzoo: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With MIXZOO_DEBUG the exception itself comes out."""
+    monkeypatch.setenv("MIXZOO_DEBUG", "1")
+    monkeypatch.setattr("sys.argv", ["mixzoo", "zoo", "show", "nothing"])
+
+    with pytest.raises(Exception, match="No row 'nothing'"):
+        cli.main()
