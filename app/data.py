@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -9,6 +10,8 @@ from ..zoo.catalog import open_catalog
 from ..zoo.errors import DataError
 from .console import say
 from .options import FilePath, manifest_option
+
+Splits = Literal["val", "train", "all"]
 
 
 @click.group()
@@ -21,7 +24,7 @@ def commands() -> None:
 @click.option("--root", type=FilePath, required=True, metavar="DIR", help="Folder for the images.")
 @click.option("--split", type=click.Choice(["val", "train", "all"]), default="val")
 @manifest_option
-def prepare_command(benchmark: str, root: Path, split: str, manifests: tuple[Path, ...]) -> None:
+def prepare_command(benchmark: str, root: Path, split: Splits, manifests: tuple[Path, ...]) -> None:
     """Put the images and annotations of a BENCHMARK into a folder.
 
     Data sets that the package draws are drawn; of others, the official files are named.
@@ -29,7 +32,7 @@ def prepare_command(benchmark: str, root: Path, split: str, manifests: tuple[Pat
     prepare(benchmark, root, split, manifests)
 
 
-def prepare(benchmark: str, root: Path, split: str, manifests: Sequence[Path] = ()) -> None:
+def prepare(benchmark: str, root: Path, split: Splits, manifests: Sequence[Path] = ()) -> None:
     """Draw a data set below `root`. Raises DataError if the package doesn't draw it."""
     from ..zoo.mini import draw
 

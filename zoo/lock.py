@@ -17,7 +17,7 @@ AssetName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]  # ne
 Kind = Literal["weights", "log", "text_log", "visualisation"]
 
 
-class Asset(Facts, kw_only=True):
+class Asset(Facts, frozen=True, kw_only=True):
     """One released file. `sha256` None means not known yet: the first download is trusted."""
 
     row: RowId
@@ -28,7 +28,7 @@ class Asset(Facts, kw_only=True):
     hash_from: Literal["published digest", "first use", "built by this repository"] | None = None
 
 
-class Lock(Facts, kw_only=True):
+class Lock(Facts, frozen=True, kw_only=True):
     """All assets of one benchmark."""
 
     format: Literal[1]

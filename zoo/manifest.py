@@ -30,7 +30,7 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of all manifest tables: immutable, and an unknown field is an error."""
 
 
-class Row(Facts, kw_only=True):
+class Row(Facts, frozen=True, kw_only=True):
     """One published model: the line of the table that a checkpoint is judged against."""
 
     id: RowId  # `architecture.method_benchmark`
@@ -41,7 +41,7 @@ class Row(Facts, kw_only=True):
     paper: str | None = None  # of the mixing method
 
 
-class Metric(Facts, kw_only=True):
+class Metric(Facts, frozen=True, kw_only=True):
     """What the published number is, so that a recomputed one is compared with the right thing."""
 
     name: Literal["top1"] = "top1"
@@ -51,7 +51,7 @@ class Metric(Facts, kw_only=True):
     epochs: Positive = 1  # how many last epochs the statistic is taken over
 
 
-class Protocol(Facts, kw_only=True):
+class Protocol(Facts, frozen=True, kw_only=True):
     """Evaluation pixels: shorter side to `resize`, centre crop, scale to [0, 1], normalise."""
 
     resize: Positive
@@ -62,7 +62,7 @@ class Protocol(Facts, kw_only=True):
     note: str = ""
 
 
-class Heads(Facts, kw_only=True):
+class Heads(Facts, frozen=True, kw_only=True):
     """Names under which logs and reports list the classification heads, the default first."""
 
     plain: list[str] = msgspec.field(default_factory=lambda: ["head0"])
@@ -70,7 +70,7 @@ class Heads(Facts, kw_only=True):
     note: str = ""
 
 
-class Split(Facts, kw_only=True):
+class Split(Facts, frozen=True, kw_only=True):
     """One split: how many images, and under which names its annotations may be found."""
 
     images: Positive
@@ -79,7 +79,7 @@ class Split(Facts, kw_only=True):
     files_sha256: Sha256 | None = None  # of list and image bytes; only for drawn data sets
 
 
-class DataFile(Facts, kw_only=True):
+class DataFile(Facts, frozen=True, kw_only=True):
     """One archive of a data set as its publisher offers it."""
 
     name: str
@@ -87,7 +87,7 @@ class DataFile(Facts, kw_only=True):
     size: str = ""  # as its page words it
 
 
-class Dataset(Facts, kw_only=True):
+class Dataset(Facts, frozen=True, kw_only=True):
     """The images that a benchmark is measured on."""
 
     name: str
@@ -104,14 +104,14 @@ class Dataset(Facts, kw_only=True):
     drawn_by_package: bool = False  # images come from mixzoo.zoo.mini instead of a server
 
 
-class GitHubSource(Facts, kw_only=True, tag="github", tag_field="kind"):
+class GitHubSource(Facts, frozen=True, kw_only=True, tag="github", tag_field="kind"):
     """Assets of one GitHub release."""
 
     repository: Annotated[str, Meta(pattern=r"^[^/\s]+/[^/\s]+$")]
     tag: str
 
 
-class HuggingFaceSource(Facts, kw_only=True, tag="huggingface", tag_field="kind"):
+class HuggingFaceSource(Facts, frozen=True, kw_only=True, tag="huggingface", tag_field="kind"):
     """A repository on the Hugging Face hub that mirrors the assets under their own names."""
 
     repository: Annotated[str, Meta(pattern=r"^[^/\s]+/[^/\s]+$")]
@@ -119,26 +119,26 @@ class HuggingFaceSource(Facts, kw_only=True, tag="huggingface", tag_field="kind"
     path: str = ""
 
 
-class BaiduSource(Facts, kw_only=True, tag="baidu", tag_field="kind"):
+class BaiduSource(Facts, frozen=True, kw_only=True, tag="baidu", tag_field="kind"):
     """A Baidu Cloud share: a person opens the link and types the extraction code."""
 
     url: str
     code: str
 
 
-class HttpSource(Facts, kw_only=True, tag="http", tag_field="kind"):
+class HttpSource(Facts, frozen=True, kw_only=True, tag="http", tag_field="kind"):
     """A folder on a web server; asset names are appended to it."""
 
     url: Annotated[str, Meta(pattern=r"^https?://")]
 
 
-class FileSource(Facts, kw_only=True, tag="file", tag_field="kind"):
+class FileSource(Facts, frozen=True, kw_only=True, tag="file", tag_field="kind"):
     """A local folder; a relative path starts at the manifest's own folder."""
 
     path: str
 
 
-class PackageSource(Facts, kw_only=True, tag="package", tag_field="kind"):
+class PackageSource(Facts, frozen=True, kw_only=True, tag="package", tag_field="kind"):
     """Files that the installed package carries."""
 
     path: str
@@ -147,7 +147,7 @@ class PackageSource(Facts, kw_only=True, tag="package", tag_field="kind"):
 Source = GitHubSource | HuggingFaceSource | BaiduSource | HttpSource | FileSource | PackageSource
 
 
-class Matching(Facts, kw_only=True):
+class Matching(Facts, frozen=True, kw_only=True):
     """How the names of a release's assets tell their row and kind.
 
     Each list holds the tokens (between `_`, `-` and `.`) that stand for a row's architecture or
@@ -159,7 +159,7 @@ class Matching(Facts, kw_only=True):
     kinds: dict[Literal["weights", "log", "text_log", "visualisation"], list[str]] = {}
 
 
-class Manifest(Facts, kw_only=True):
+class Manifest(Facts, frozen=True, kw_only=True):
     """One benchmark."""
 
     format: Literal[1]
