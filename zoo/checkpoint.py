@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import CheckpointError
-from .unpickle import unpickle
+from .unpickle import DAMAGE, unpickle
 
 Format = Literal["torch-zip", "torch-legacy", "safetensors"]
 PLAIN = (str, int, float, bool, type(None))
@@ -91,10 +91,10 @@ def _is_stored_plainly(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except zipfile.BadZipFile:
+    except DAMAGE:
         raise CheckpointError(
-            f"{path.name}: the file is truncated ({path.stat().st_size} bytes, and the end of its "
-            "zip archive is missing); download it again"
+            f"{path.name}: is truncated or damaged ({path.stat().st_size} bytes, without the table "
+            "of contents that ends a zip file); download it again"
         ) from None
     names = {Path(entry.filename).name for entry in entries}
     if "constants.pkl" in names:

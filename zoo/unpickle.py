@@ -9,6 +9,7 @@ import pickletools
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,8 @@ STAND_INS = (
     "pathlib._local.PosixPath",
     "pathlib._local.WindowsPath",
 )
+# what Python's zipfile and pickletools raise over damaged files
+DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, OSError, EOFError)
 
 
 class Inert:
@@ -69,7 +72,7 @@ def unpickle(path: Path, mmap: bool) -> Any:
 
 def _refused(message: str) -> str | None:
     """What torch says that it refused to import."""
-    found = re.search(r"GLOBAL (\S+) w", message)
+    found = re.search(r"GLOBAL ([\w.]+) w", message)
     return f"expected only tensors, but it asks for {found[1]}" if found else None
 
 
@@ -84,22 +87,20 @@ def _too_new(path: Path) -> str | None:
                     strings.append(argument)
                 if opcode.name == "STACK_GLOBAL":
                     asked.append(".".join(strings[-2:]))
-    except (ValueError, KeyError, zipfile.BadZipFile):
+    except DAMAGE:
         return None  # no whole pickle at all
     names = ", ".join(dict.fromkeys(asked))
-    return (
-        f"expected torch's pickle protocol 2, but it is newer and asks for {names}"
-        if names
-        else None
-    )
+    if not names or not names.isprintable():
+        return None
+    return f"expected torch's pickle protocol 2, but it is newer and asks for {names}"
 
 
 @contextmanager
 def _pickle_in(path: Path) -> Iterator[IO[bytes]]:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
-            with archive.open(name) as file:
+            names = [name for name in archive.namelist() if name.endswith("data.pkl")]
+            with archive.open(names[0]) as file:
                 yield file
     else:
         with path.open("rb") as file:

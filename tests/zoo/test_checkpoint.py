@@ -369,3 +369,28 @@ def test_what_is_not_a_dict_of_tensors_is_refused(
 
     with pytest.raises(CheckpointError, match=message):
         read_checkpoint(path)
+
+
+@pytest.mark.parametrize("kind", [*FORMATS, "safetensors"])
+def test_damage_anywhere_is_one_line_or_harmless(kind: str, tmp_path: Path) -> None:
+    """Flipped bytes and cuts end in tensors or in a CheckpointError, never in another error."""
+    path = tmp_path / "a.pth"
+    if kind == "safetensors":
+        safetensors.torch.save_file(WEIGHTS, path)
+    else:
+        _save({"state_dict": WEIGHTS, "meta": {"loss": np.float64(2)}}, path, kind)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    messages = []
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for place in rng.integers(len(whole), size=3):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(len(whole)) if rng.random() < 0.2 else None])
+        try:
+            read_checkpoint(path)
+        except CheckpointError as error:
+            messages.append(str(error))
+
+    assert messages
+    assert not [message for message in messages if "\n" in message]

@@ -1,6 +1,5 @@
 """Logits of whole released-size models against those that the reference recorded."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -53,18 +52,3 @@ def test_the_default_head_is_the_one_that_the_reference_predicts_with(case: tupl
         probabilities = model(images).softmax(dim=1)[:, :64]
 
     np.testing.assert_allclose(probabilities, recorded["inference_first64"], rtol=1e-3, atol=1e-7)
-
-
-def test_the_aliases_of_the_inventory_are_those_that_are_folded(
-    golden: Path, inventory: Callable
-) -> None:
-    """The pairs that share storage in the reference are exactly the ones that `keys` unites."""
-    from mixzoo.zoo.keys import canonical
-
-    recorded = json.loads((golden / "state_dict" / "automix_r50.json").read_text())
-    for pair in recorded["shared_storage_groups"]:
-        value = torch.zeros(1)
-
-        folded = canonical({"backbone_q.x": value, **dict.fromkeys(pair, value)})
-
-        assert list(folded) == ["backbone_q.x", pair[1]]

@@ -125,7 +125,16 @@ def test_another_network_is_told_what_was_expected() -> None:
         "head.fc.weight",
     ],
 )
-@pytest.mark.parametrize("change", [lambda _: (), lambda _: (0,), lambda s: [2 * n for n in s]])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: (),
+        lambda _: (0,),
+        lambda shape: [2 * side for side in shape],
+        lambda shape: [shape[0], *(9 * side for side in shape[1:]), 1][: max(2, len(shape))],
+    ],
+    ids=["none", "empty", "doubled", "deeper"],
+)
 def test_a_damaged_shape_is_never_taken_for_another_network(
     name: str, key: str, change: Callable
 ) -> None:

@@ -84,3 +84,14 @@ def test_copies_that_differ_are_refused_with_the_first_name(tiny: Callable) -> N
 
     with pytest.raises(CheckpointError, match=r"'head_one_k.fc.bias' and 'head.fc.bias'"):
         canonical(entries)
+
+
+def test_the_aliases_of_the_inventory_are_those_that_are_folded(golden: Path) -> None:
+    """The pairs that share storage in the reference are exactly the ones that `keys` unites."""
+    recorded = json.loads((golden / "state_dict" / "automix_r50.json").read_text())
+    for pair in recorded["shared_storage_groups"]:
+        value = torch.zeros(1)
+
+        folded = canonical({"backbone_q.x": value, **dict.fromkeys(pair, value)})
+
+        assert list(folded) == ["backbone_q.x", pair[1]]

@@ -55,7 +55,7 @@ class Head(nn.Module):
 
 
 class Classifier(nn.Module):
-    """One backbone, one head: every method but AutoMix and SAMix, which leave no trace in it."""
+    """One backbone, one head: what every method but AutoMix and SAMix trains."""
 
     method = "plain"
     heads = ("head0",)
@@ -147,6 +147,7 @@ class MixClassifier(nn.Module):
                 mask = torch.full_like(mask, one)
             masks.append(mask.to(images.dtype))
         mixed = [blend(images, perm, mask) for mask in masks]
+        weights = torch.tensor(lams, dtype=torch.float32)
         if isinstance(lam, Sequence):
-            return MixedImages(torch.stack(mixed), torch.stack(masks), torch.tensor(lams))
-        return MixedImages(mixed[0], masks[0], torch.tensor(lam))
+            return MixedImages(torch.stack(mixed), torch.stack(masks), weights)
+        return MixedImages(mixed[0], masks[0], weights[0])

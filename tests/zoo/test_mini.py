@@ -1,0 +1,200 @@
+"""The drawn data set: its species, its layout, its annotations, and that it is the same anywhere."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mixzoo.zoo.dataset import find_images, from_annotations
+from mixzoo.zoo.errors import DataError
+from mixzoo.zoo.mini import digest, draw, example, species
+from mixzoo.zoo.mini.organisms import PORTRAITS, paint
+from mixzoo.zoo.mini.species import generator
+from PIL import Image
+
+# Equal for Pillow 11.2, 11.3, 12.0 and 13.0; versions before 11.2 draw some edges differently.
+PIXELS = "9a92e3cafb618710e9e27fad271eec1ca4974e6832092d6891b7b75edad299a6"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The validation split, drawn once."""
+    return draw(tmp_path_factory.mktemp("mini"), "val")
+
+
+@pytest.fixture(scope="module")
+def annotations(root: Path) -> dict[str, Any]:
+    """The annotation file of the validation split."""
+    return json.loads((root / "val2018.json").read_text())
+
+
+def test_every_species_has_a_portrait_and_its_position_as_id() -> None:
+    """The table of names and the table of drawings hold the same 40 species in one order."""
+    known = species()
+
+    assert [one.name for one in known] == list(PORTRAITS)
+    assert [one.id for one in known] == list(range(40))
+
+
+def test_training_counts_have_a_long_tail() -> None:
+    """The most common species has 120 training pictures, the rarest 8, and all ranks differ."""
+    counts = sorted((one.train_count for one in species()), reverse=True)
+
+    assert (counts[0], counts[-1], sum(counts)) == (120, 8, 1677)
+    assert counts != [one.train_count for one in species()]
+
+
+def test_pixels_are_the_recorded_ones() -> None:
+    """The first validation picture of every species has the same pixels on every machine."""
+    pixels = hashlib.sha256()
+
+    for one in species():
+        pixels.update(paint(one.name, generator(one.name, "val", 0)).tobytes())
+
+    assert pixels.hexdigest() == PIXELS
+
+
+def test_layout_is_read_like_the_official_one(root: Path) -> None:
+    """The reader of iNaturalist annotations finds 25 pictures of each species."""
+    images = find_images(root, names=["val2018.json"])
+
+    assert Counter(images.labels) == dict.fromkeys(range(40), 25)
+    assert all(file.startswith("train_val2018/") for file in images.files)
+
+
+def test_records_have_the_official_fields(annotations: dict[str, Any], shared: Path) -> None:
+    """Every record has the same fields as in a data set that follows the official format."""
+    archive = shared / "data" / "cifar-inat2018" / "val2018.json.tar.gz"
+    unpacked = subprocess.run(["tar", "-xzOf", archive], capture_output=True, check=True).stdout
+
+    genuine = json.loads(unpacked)
+
+    assert annotations.keys() == genuine.keys()
+    for section in ("images", "annotations", "categories", "licenses"):
+        assert annotations[section][0].keys() == genuine[section][0].keys()
+    assert annotations["info"].keys() == genuine["info"].keys()
+
+
+def test_images_do_not_stand_in_the_order_of_labels(annotations: dict[str, Any]) -> None:
+    """Whoever pairs images and annotations by position gets wrong labels, as officially."""
+    images = [image["id"] for image in annotations["images"]]
+    labelled = [annotation["image_id"] for annotation in annotations["annotations"]]
+
+    assert sorted(images) == sorted(labelled)
+    assert images != labelled
+
+
+def test_annotated_sizes_are_those_of_the_files(root: Path, annotations: dict[str, Any]) -> None:
+    """Width and height are right, the long side is 160 to 200 pixels, and all shapes occur."""
+    sizes = set()
+    for image in annotations["images"][:100]:
+        with Image.open(root / image["file_name"]) as opened:
+            assert opened.size == (image["width"], image["height"])
+        sizes.add((image["width"] > image["height"]) - (image["width"] < image["height"]))
+        assert 160 <= max(image["width"], image["height"]) <= 200
+
+    assert sizes == {-1, 0, 1}
+
+
+def test_splits_share_no_file(tmp_path: Path, annotations: dict[str, Any]) -> None:
+    """A training picture is never a validation picture, by name, number or content."""
+    train = [example(one.id, 0, "train").tobytes() for one in species()]
+    val = [example(one.id, 0).tobytes() for one in species()]
+
+    assert not set(train) & set(val)
+    assert min(image["id"] for image in annotations["images"]) == 1677 + 1
+
+
+def test_categories_are_listed_on_their_own(root: Path, annotations: dict[str, Any]) -> None:
+    """categories.json holds the same records as the annotation file."""
+    listed = json.loads((root / "categories.json").read_text())
+
+    assert listed == annotations["categories"]
+    assert listed[39]["name"] == "Tulifabula marginata"
+    assert listed[39]["class"] == "Magnoliopsida"
+
+
+def test_an_example_is_what_its_file_holds(root: Path) -> None:
+    """The picture without a data folder equals the decoded file, pixel by pixel."""
+    images = from_annotations(root, root / "val2018.json")
+    first = dict(zip(images.labels[::-1], images.files[::-1], strict=True))
+
+    with Image.open(root / first[7]) as opened:
+        assert example(7, 0).tobytes() == opened.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize(("species_id", "index"), [(40, 0), (-1, 0), (0, 25), (0, -1)])
+def test_an_unknown_example_is_refused(species_id: int, index: int) -> None:
+    """A species or an index that doesn't exist is named, with what exists."""
+    with pytest.raises(DataError, match=r"from 0 to (39|24)"):
+        example(species_id, index)
+
+
+def test_drawing_again_restores_what_is_missing_and_touches_nothing_else(
+    root: Path, tmp_path: Path
+) -> None:
+    """After an interruption only missing pictures are drawn, with the bytes they had."""
+    shutil.copytree(root, tmp_path / "copy")
+    images = from_annotations(root, root / "val2018.json")
+    lost, kept = (tmp_path / "copy" / file for file in images.files[:2])
+    lost.unlink()
+    kept.write_bytes(b"kept as it is")
+
+    draw(tmp_path / "copy", "val")
+
+    assert lost.read_bytes() == (root / images.files[0]).read_bytes()
+    assert kept.read_bytes() == b"kept as it is"
+
+
+def test_an_interrupted_drawing_leaves_no_annotations_and_no_part_files(tmp_path: Path) -> None:
+    """The annotation file appears last, so its presence means that the split is whole."""
+
+    def interrupt(done: int, total: int) -> None:
+        assert total == 1000
+        if done == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        draw(tmp_path, "val", interrupt)
+
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 10
+    assert {path.suffix for path in files} == {".jpg"}
+
+
+def test_digest_depends_on_every_byte(root: Path, tmp_path: Path) -> None:
+    """One changed byte of one picture changes the digest."""
+    shutil.copytree(root, tmp_path / "copy")
+    picture = tmp_path / "copy" / from_annotations(root, root / "val2018.json").files[0]
+    whole = digest(tmp_path / "copy", "val")
+
+    picture.write_bytes(picture.read_bytes()[:-1])
+
+    assert whole == digest(root, "val")
+    assert digest(tmp_path / "copy", "val") != whole
+
+
+def test_digest_names_a_missing_picture(tmp_path: Path) -> None:
+    """A split that isn't there has no digest."""
+    with pytest.raises(DataError, match=r"train_val2018/Arachnida/0/.*Draw the split again"):
+        digest(tmp_path, "val")
+
+
+def test_a_root_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
+    """Where a file stands in the way of the folder, the message names the folder."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(DataError, match="can't be written there"):
+        draw(tmp_path / "file", "val")
+
+
+def test_drawing_needs_no_torch() -> None:
+    """Importing the generator imports no tensor library, so listing and drawing start fast."""
+    code = "import sys, mixzoo.zoo.mini; sys.exit('torch' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
