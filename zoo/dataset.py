@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from .errors import DataError
+from .verify import sha256_of
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 COMMON_LIST_NAMES = ("val*.txt", "meta/val*.txt")
@@ -36,11 +37,14 @@ class LabelledImages:
         return len(self.files)
 
     def sha256(self) -> str:
-        """Hash of the sorted "path,label" lines, so equal lists hash equal whatever their source."""
-        lines = sorted(
-            f"{file},{label}\n" for file, label in zip(self.files, self.labels, strict=True)
-        )
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        """Hash of the sorted "path,label" lines: equal lists hash equal whatever their source."""
+        pairs = zip(self.files, self.labels, strict=True)
+        return _hash_lines(f"{file},{label}\n" for file, label in pairs)
+
+    def files_sha256(self) -> str:
+        """Hash of the sorted "path,label,sha256 of the file" lines: equal only for equal images."""
+        pairs = zip(self.files, self.labels, strict=True)
+        return _hash_lines(f"{file},{n},{sha256_of(self.root / file)}\n" for file, n in pairs)
 
     def class_counts(self) -> Counter[int]:
         """Images per label."""
@@ -157,6 +161,10 @@ def from_folders(root: Path) -> LabelledImages:
     if not files:
         raise DataError(f"{root}: no annotation file, no list file and no image folders found.")
     return LabelledImages(root, tuple(files), tuple(labels), "category_id folders")
+
+
+def _hash_lines(lines: Iterable[str]) -> str:
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
 def _discover(data: Path, names: Iterable[str]) -> LabelledImages:

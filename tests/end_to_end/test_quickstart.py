@@ -1,0 +1,101 @@
+"""The embedded benchmark from list to verdict, with no network."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import mixzoo
+import pytest
+import torch
+from mixzoo.zoo.catalog import open_catalog, package_path
+from mixzoo.zoo.errors import UsageError
+from mixzoo.zoo.verify import Status, check
+
+Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
+MINI = open_catalog().benchmark("mini")
+
+
+def test_quickstart_recomputes_the_logged_numbers(mixzoo: Run, tmp_path: Path) -> None:
+    """Every row's count is the logged one to the image, and each step names its command."""
+    out = tmp_path / "report.json"
+
+    code, printed, err = mixzoo("quickstart", "--out", out)
+
+    assert (code, err) == (0, "")
+    rows = {row["id"]: row for row in json.loads(out.read_text())["rows"] if row["default_head"]}
+    assert rows.keys() == {row.id for row in MINI.manifest.rows}
+    for row in MINI.manifest.rows:
+        assert rows[row.id]["top1"] == row.reported_top1
+        assert rows[row.id]["verdict"] == "reproduced"
+    for command in ("zoo list", "zoo download", "zoo verify", "data prepare", "eval"):
+        assert f"$ mixzoo {command}" in printed
+        assert "inat2018: " in printed
+    assert "to the image" in printed
+
+
+def test_quickstart_fails_when_a_number_is_off(
+    mixzoo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forgotten image is no success."""
+    from mixzoo.eval import evaluator
+
+    honest = evaluator._count
+
+    def forgetful(*arguments):
+        counted = honest(*arguments)
+        for hits in counted.values():
+            hits[0] -= hits[0] > 60
+        return counted
+
+    monkeypatch.setattr(evaluator, "_count", forgetful)
+
+    code, _, err = mixzoo("quickstart", "--out", tmp_path / "report.json")
+
+    assert code == 5
+    assert "differ from the logged ones" in err
+
+
+@pytest.mark.parametrize("row", MINI.manifest.rows, ids=lambda row: row.id)
+def test_table_is_what_the_shipped_log_says(row) -> None:
+    """The published number of a mini row is the last validation line of its log."""
+    log = MINI.asset(row.id, "log")
+    lines = (package_path("zoo/mini/assets") / log.name).read_text().splitlines()
+
+    last = json.loads(lines[-1])
+
+    head = "head0" if "head0_top1" in last else "acc_one_k"
+    assert last["mode"] == "val"
+    assert last[f"{head}_top1"] == row.reported_top1
+
+
+@pytest.mark.parametrize("asset", MINI.lock.assets, ids=lambda asset: asset.name)
+def test_shipped_assets_are_the_locked_ones(asset) -> None:
+    """Size and hash of every packaged weight and log stand in the lock."""
+    finding = check(package_path("zoo/mini/assets") / asset.name, asset)
+
+    assert finding.status is Status.OK
+    assert asset.size < 1_000_000
+
+
+def test_every_packaged_file_is_locked() -> None:
+    """Nothing is shipped that no lock vouches for."""
+    shipped = {path.name for path in package_path("zoo/mini/assets").iterdir()}
+
+    assert shipped == {asset.name for asset in MINI.lock.assets}
+
+
+def test_load_fetches_a_row() -> None:
+    """`mixzoo.load` needs nothing but the row's id."""
+    model = mixzoo.load("resnet18_w6.vanilla_mini")
+
+    logits = model(torch.zeros(2, 3, 128, 128))
+
+    assert logits.shape == (2, 40)
+    assert model.num_classes == 40
+    assert not model.training
+
+
+def test_load_refuses_an_unknown_head() -> None:
+    """A head that isn't there is named with those that are."""
+    with pytest.raises(UsageError, match="This checkpoint has: head0"):
+        mixzoo.load("resnet18_w6.vanilla_mini", head="one_k")
