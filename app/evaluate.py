@@ -82,7 +82,7 @@ def print_report(report: "Report") -> None:
         say(reason, style="yellow")
     for name, change in report.protocol["overrides"].items():
         say(f"Protocol changed by hand: {name} {change}.", style="yellow")
-    if any(len(report.rows) > 1 and not row.is_default_head for row in report.rows):
+    if any(row.has_other_heads for row in report.rows):
         say("* the head that inference uses.")
 
 

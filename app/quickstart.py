@@ -37,7 +37,7 @@ def command(out: Path) -> None:
         2,
         "Get the weights: hashed while they stream, moved into place only when right.",
         f"zoo download {BENCHMARK}",
-        "zoo download resnet50.automix_inat2018",
+        "zoo download resnet50.automix_inat2018  (says where it is by hand until the release is locked)",
     )
     zoo.download([BENCHMARK])
     _step(

@@ -32,6 +32,7 @@ class ReportRow:
     id: str
     head: str
     is_default_head: bool
+    has_other_heads: bool
     counts: Counts
     reported_top1: float | None
     decimals: int
@@ -114,7 +115,7 @@ def cells(row: ReportRow) -> list[str]:
     images = row.verdict.gap_images
     return [
         row.id,
-        row.head + (" *" if row.is_default_head else ""),
+        row.head + (" *" if row.is_default_head and row.has_other_heads else ""),
         f"{counts.correct} / {counts.total}",
         f"{counts.top1:.{row.decimals + 1}f}",
         "-" if row.reported_top1 is None else f"{row.reported_top1:.{row.decimals}f}",
@@ -133,7 +134,9 @@ def to_markdown(report: Report) -> str:
     lines += [_line(header), _line(["---"] * len(header))]
     lines += [_line(cells(row)) for row in report.rows]
     lines += ["", "Recomputed and published: top-1 in percent. Gap: recomputed minus published."]
-    lines += ["\\* the head that inference uses.", "", "## Verdicts", ""]
+    if any(row.has_other_heads for row in report.rows):
+        lines += ["\\* the head that inference uses."]
+    lines += ["", "## Verdicts", ""]
     lines += [f"- **{word}**: {rule}." for word, rule in content["rules"].items()]
     lines += ["", "## Provenance", ""]
     for name in ("protocol", "data", "run", "versions"):

@@ -156,6 +156,7 @@ def _judge(
             id=checkpoint.name,
             head=head,
             is_default_head=head == model.heads[0],
+            has_other_heads=len(model.heads) > 1,
             counts=counts[head],
             reported_top1=reported,
             decimals=metric.decimals,

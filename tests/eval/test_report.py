@@ -15,6 +15,7 @@ def line(row_id: str, head: str, correct: int, sha256: str = "a" * 64) -> Report
         id=row_id,
         head=head,
         is_default_head=head in ("one_k", "head0"),
+        has_other_heads=head != "head0",
         counts=Counts(correct, correct + 2000, 24426),
         reported_top1=64.73,
         decimals=2,

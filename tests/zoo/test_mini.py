@@ -18,7 +18,7 @@ from mixzoo.zoo.mini.species import generator
 from PIL import Image
 
 # Equal for Pillow 11.2, 11.3, 12.0 and 13.0; versions before 11.2 draw some edges differently.
-PIXELS = "9a92e3cafb618710e9e27fad271eec1ca4974e6832092d6891b7b75edad299a6"
+PIXELS = "70f78c5c25decd63774369002bf4e69337cb1983bea6e35d39566b62ef5e6a03"
 
 
 @pytest.fixture(scope="module")

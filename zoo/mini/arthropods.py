@@ -112,10 +112,10 @@ def beetle(
 
 
 def _case_spots(pen: Pen, rng: np.random.Generator, spots: int, wide: float, long: float) -> None:
-    places = ((0.45, 0.0), (0.5, 0.45), (0.45, -0.42), (0.2, 0.2))
+    places = ((0.48, -0.3), (0.5, 0.42), (0.4, 0.06))
     for side in (-1, 1):
         for x, y in places[:spots]:
-            size = rng.uniform(0.075, 0.125)
+            size = rng.uniform(0.075, 0.12)
             pen.dot(side * wide * x, 0.16 + long * 0.8 * y + rng.uniform(-0.04, 0.04), size, BLACK)
 
 

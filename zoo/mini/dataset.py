@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -61,7 +62,7 @@ def draw(
     except OSError as error:
         raise DataError(
             f"{root}: the drawn pictures can't be written there ({error.strerror}). Free some "
-            "space (about 12 MB) or name another folder; what was written will be kept."
+            "space (about 16 MB) or name another folder; what was written will be kept."
         ) from None
     return root
 
@@ -158,8 +159,8 @@ def _json(content: Any) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file atomically; equal files of two processes may replace each other."""
+    """Write a file atomically; whoever draws at the same time replaces it by an equal one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.part")
+    partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
     partial.write_bytes(content)
     partial.replace(path)

@@ -29,78 +29,65 @@ class Portrait:
     unit: float = 0.44  # unit length as a share of the picture's short side
 
 
-_GROUND = ("soil", "stone", "leaf", "forest")
-_AIR = ("sky", "meadow", "forest")
-_BLOOM = ("meadow", "forest", "sky")
-
-
-def _portraits() -> dict[str, Portrait]:
-    spiders = partial(Portrait, habitats=("meadow", "forest", "sky"), turn=0.7)
-    butterflies = partial(Portrait, habitats=("meadow", "leaf", "sky", "soil"), turn=0.9)
-    beetles = partial(Portrait, habitats=("leaf", "soil", "stone", "meadow"), turn=math.pi)
-    fishes = partial(Portrait, habitats=("water",), turn=0.35)
-    frogs = partial(Portrait, habitats=("leaf", "stone", "water", "forest"), turn=1.2)
-    birds = partial(Portrait, habitats=_AIR, turn=0.2)
-    foxes = partial(Portrait, habitats=("meadow", "forest", "stone"), turn=0.14)
-    lizards = partial(Portrait, habitats=("stone", "soil", "leaf"), turn=math.pi, unit=0.48)
-    snails = partial(Portrait, habitats=_GROUND, turn=0.25)
-    fungi = partial(Portrait, habitats=("forest", "soil", "meadow"), turn=0.18)
-    flowers = partial(Portrait, habitats=_BLOOM, turn=0.25)
-    return {
-        "Araneomythus cruciger": spiders(partial(spider, hue=(18, 42), mark="cross")),
-        "Araneomythus catenatus": spiders(partial(spider, hue=(18, 42), mark="chain")),
-        "Papilofabula caudata": butterflies(
-            partial(butterfly, hue=(36, 54), mark="plain", tailed=True)
-        ),
-        "Papilofabula fasciata": butterflies(partial(butterfly, hue=(18, 48), mark="band")),
-        "Papilofabula ocellata": butterflies(partial(butterfly, hue=(14, 44), mark="eyes")),
-        "Papilofabula simplex": butterflies(partial(butterfly, hue=(18, 50), mark="plain")),
-        "Coccimythus bipunctus": beetles(partial(beetle, hue=(-6, 24), spots=1)),
-        "Coccimythus septenus": beetles(partial(beetle, hue=(-6, 24), spots=3)),
-        "Coccimythus vittatus": beetles(partial(beetle, hue=(-10, 28), stripes=True)),
-        "Piscifabula bicincta": fishes(partial(fish, hue=(14, 48), depth=(0.46, 0.58), bars=2)),
-        "Piscifabula tricincta": fishes(partial(fish, hue=(14, 48), depth=(0.46, 0.58), bars=3)),
-        "Torpedomythus lineatus": fishes(
-            partial(fish, hue=(150, 215), depth=(0.28, 0.36), mark="line")
-        ),
-        "Torpedomythus guttatus": fishes(
-            partial(fish, hue=(150, 215), depth=(0.28, 0.36), mark="spots")
-        ),
-        "Ranafabula lineata": frogs(partial(frog, hue=(70, 130), mark="stripes")),
-        "Ranafabula guttata": frogs(partial(frog, hue=(70, 130), mark="spots")),
-        "Ranafabula ephippiata": frogs(partial(frog, hue=(60, 125), mark="saddle")),
-        "Passerofabula torquata": birds(partial(songbird, hue=(190, 250), mark="bib")),
-        "Passerofabula pileata": birds(partial(songbird, hue=(190, 250), mark="cap")),
-        "Passerofabula alifera": birds(partial(songbird, hue=(190, 250), mark="bars")),
-        "Strigomythus auritus": birds(partial(owl, hue=(20, 40), tufts=True)),
-        "Strigomythus cordifrons": birds(partial(owl, hue=(20, 40), tufts=False)),
-        "Vulpifabula simplex": foxes(partial(fox, hue=(14, 32), mark="plain")),
-        "Vulpifabula larvata": foxes(partial(fox, hue=(14, 32), mark="mask")),
-        "Vulpifabula albifrons": foxes(partial(fox, hue=(14, 32), mark="blaze")),
-        "Lacertomythus lineatus": lizards(partial(lizard, hue=(40, 130), mark="lines")),
-        "Lacertomythus ocellatus": lizards(partial(lizard, hue=(40, 130), mark="rings")),
-        "Lacertomythus zonatus": lizards(partial(lizard, hue=(40, 130), mark="bands")),
-        "Cochlefabula unicincta": snails(partial(snail, hue=(28, 52), bands=1)),
-        "Cochlefabula bicincta": snails(partial(snail, hue=(28, 52), bands=2)),
-        "Cochlefabula nuda": snails(partial(snail, hue=(28, 52), bands=0)),
-        "Agarifabula guttata": fungi(
-            partial(mushroom, height=(0.48, 0.62), hue=(-8, 24), dots=True)
-        ),
-        "Agarifabula calva": fungi(partial(mushroom, height=(0.48, 0.62), hue=(-8, 24), ring=True)),
-        "Conomythus annulatus": fungi(
-            partial(mushroom, height=(0.82, 1.0), hue=(16, 44), ring=True)
-        ),
-        "Conomythus simplex": fungi(partial(mushroom, height=(0.82, 1.0), hue=(16, 44))),
-        "Bellifabula quinaria": flowers(partial(daisy, petals=5, hue=(270, 350), breadth=0.34)),
-        "Bellifabula septenaria": flowers(partial(daisy, petals=7, hue=(270, 350), breadth=0.27)),
-        "Bellifabula denaria": flowers(partial(daisy, petals=10, hue=(270, 350), breadth=0.2)),
-        "Tulifabula simplex": flowers(partial(tulip, hue=(-20, 20), mark="plain")),
-        "Tulifabula flammea": flowers(partial(tulip, hue=(-20, 20), mark="flame")),
-        "Tulifabula marginata": flowers(partial(tulip, hue=(-20, 20), mark="edge")),
-    }
-
-
-PORTRAITS = _portraits()
+_spiders = partial(Portrait, habitats=("meadow", "forest", "sky"), turn=0.7)
+_butterflies = partial(Portrait, habitats=("meadow", "leaf", "sky", "soil"), turn=0.9)
+_beetles = partial(Portrait, habitats=("leaf", "soil", "stone", "meadow"), turn=math.pi)
+_fishes = partial(Portrait, habitats=("water",), turn=0.35)
+_frogs = partial(Portrait, habitats=("leaf", "stone", "water", "forest"), turn=1.2)
+_birds = partial(Portrait, habitats=("sky", "meadow", "forest"), turn=0.2)
+_foxes = partial(Portrait, habitats=("meadow", "forest", "stone"), turn=0.14)
+_lizards = partial(Portrait, habitats=("stone", "soil", "leaf"), turn=math.pi, unit=0.48)
+_snails = partial(Portrait, habitats=("soil", "stone", "leaf", "forest"), turn=0.25)
+_fungi = partial(Portrait, habitats=("forest", "soil", "meadow"), turn=0.18)
+_flowers = partial(Portrait, habitats=("meadow", "forest", "sky"), turn=0.25)
+PORTRAITS: dict[str, Portrait] = {
+    "Araneomythus cruciger": _spiders(partial(spider, hue=(18, 42), mark="cross")),
+    "Araneomythus catenatus": _spiders(partial(spider, hue=(18, 42), mark="chain")),
+    "Papilofabula caudata": _butterflies(
+        partial(butterfly, hue=(36, 54), mark="plain", tailed=True)
+    ),
+    "Papilofabula fasciata": _butterflies(partial(butterfly, hue=(18, 48), mark="band")),
+    "Papilofabula ocellata": _butterflies(partial(butterfly, hue=(14, 44), mark="eyes")),
+    "Papilofabula simplex": _butterflies(partial(butterfly, hue=(18, 50), mark="plain")),
+    "Coccimythus quaternarius": _beetles(partial(beetle, hue=(-6, 24), spots=2)),
+    "Coccimythus senarius": _beetles(partial(beetle, hue=(-6, 24), spots=3)),
+    "Coccimythus vittatus": _beetles(partial(beetle, hue=(-10, 28), stripes=True)),
+    "Piscifabula bicincta": _fishes(partial(fish, hue=(14, 48), depth=(0.46, 0.58), bars=2)),
+    "Piscifabula tricincta": _fishes(partial(fish, hue=(14, 48), depth=(0.46, 0.58), bars=3)),
+    "Torpedomythus lineatus": _fishes(
+        partial(fish, hue=(150, 215), depth=(0.28, 0.36), mark="line")
+    ),
+    "Torpedomythus guttatus": _fishes(
+        partial(fish, hue=(150, 215), depth=(0.28, 0.36), mark="spots")
+    ),
+    "Ranafabula lineata": _frogs(partial(frog, hue=(70, 130), mark="stripes")),
+    "Ranafabula guttata": _frogs(partial(frog, hue=(70, 130), mark="spots")),
+    "Ranafabula ephippiata": _frogs(partial(frog, hue=(60, 125), mark="saddle")),
+    "Passerofabula torquata": _birds(partial(songbird, hue=(190, 250), mark="bib")),
+    "Passerofabula pileata": _birds(partial(songbird, hue=(190, 250), mark="cap")),
+    "Passerofabula alifera": _birds(partial(songbird, hue=(190, 250), mark="bars")),
+    "Strigomythus auritus": _birds(partial(owl, hue=(20, 40), tufts=True)),
+    "Strigomythus cordifrons": _birds(partial(owl, hue=(20, 40), tufts=False)),
+    "Vulpifabula simplex": _foxes(partial(fox, hue=(14, 32), mark="plain")),
+    "Vulpifabula larvata": _foxes(partial(fox, hue=(14, 32), mark="mask")),
+    "Vulpifabula albifrons": _foxes(partial(fox, hue=(14, 32), mark="blaze")),
+    "Lacertomythus lineatus": _lizards(partial(lizard, hue=(40, 130), mark="lines")),
+    "Lacertomythus ocellatus": _lizards(partial(lizard, hue=(40, 130), mark="rings")),
+    "Lacertomythus zonatus": _lizards(partial(lizard, hue=(40, 130), mark="bands")),
+    "Cochlefabula unicincta": _snails(partial(snail, hue=(28, 52), bands=1)),
+    "Cochlefabula bicincta": _snails(partial(snail, hue=(28, 52), bands=2)),
+    "Cochlefabula nuda": _snails(partial(snail, hue=(28, 52), bands=0)),
+    "Agarifabula guttata": _fungi(partial(mushroom, height=(0.48, 0.62), hue=(-8, 24), dots=True)),
+    "Agarifabula calva": _fungi(partial(mushroom, height=(0.48, 0.62), hue=(-8, 24), ring=True)),
+    "Conomythus annulatus": _fungi(partial(mushroom, height=(0.82, 1.0), hue=(16, 44), ring=True)),
+    "Conomythus simplex": _fungi(partial(mushroom, height=(0.82, 1.0), hue=(16, 44))),
+    "Bellifabula quinaria": _flowers(partial(daisy, petals=5, hue=(270, 350), breadth=0.34)),
+    "Bellifabula septenaria": _flowers(partial(daisy, petals=7, hue=(270, 350), breadth=0.27)),
+    "Bellifabula denaria": _flowers(partial(daisy, petals=10, hue=(270, 350), breadth=0.2)),
+    "Tulifabula simplex": _flowers(partial(tulip, hue=(-20, 20), mark="plain")),
+    "Tulifabula flammea": _flowers(partial(tulip, hue=(-20, 20), mark="flame")),
+    "Tulifabula marginata": _flowers(partial(tulip, hue=(-20, 20), mark="edge")),
+}
 
 
 def frame(rng: np.random.Generator) -> Size:
@@ -119,11 +106,11 @@ def paint(name: str, rng: np.random.Generator) -> Image.Image:
     pose = Pose(
         x=big[0] * rng.uniform(0.4, 0.6),
         y=big[1] * rng.uniform(0.42, 0.58),
-        unit=min(big) * portrait.unit * rng.uniform(0.74, 1.15),
+        unit=min(big) * portrait.unit * rng.uniform(0.64, 1.15),
         angle=rng.uniform(-portrait.turn, portrait.turn),
         flip=bool(rng.random() < 0.5),
     )
     portrait.artist(Pen(picture, pose), rng)
-    if rng.random() < 0.35:
+    if rng.random() < 0.45:
         foreground(picture, habitat, rng)
     return develop(picture.reduce(2), rng)

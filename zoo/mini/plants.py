@@ -73,7 +73,8 @@ def tulip(
         tip = (sway * 0.4 + side * rng.uniform(0.45, 0.85), rng.uniform(-0.25, 0.35))
         _leaf(pen, (sway * 0.6, 1.5), tip, rng.uniform(0.12, 0.18), green)
     colour = hsv(rng.uniform(*hue), rng.uniform(0.55, 0.85), rng.uniform(0.7, 0.98))
-    accent = hsv(rng.uniform(44, 58), rng.uniform(0.2, 0.6), rng.uniform(0.88, 1.0))
+    yellow = hsv(rng.uniform(44, 58), rng.uniform(0.2, 0.6), rng.uniform(0.88, 1.0))
+    accent = blend(colour, yellow, rng.uniform(0.3, 0.95))
     gape = rng.uniform(0.75, 1.2)
     for tip_x, wide in ((-0.28, 0.24), (0.28, 0.24)):
         _tepal(pen, (tip_x * gape, -0.92), (wide, 0.0), darker(colour, 0.38), accent, "plain")
@@ -93,7 +94,7 @@ def _tepal(
     ]
     widths = [wide * math.sin(math.pi * min(0.12 + 0.88 * i / 12, 1.0)) ** 0.8 for i in range(13)]
     blade = Strip(spine, widths)
-    pen.flat(blade.outline(), darker(accent, 0.12) if mark == "edge" else darker(colour, 0.35))
+    pen.flat(blade.outline(), accent if mark == "edge" else darker(colour, 0.35))
     pen.flat(blade.patch(0, 0.9 if mark == "edge" else 0.97, -0.78, 0.78), colour)
     pen.flat(blade.patch(0.1, 0.85, -0.1, 0.55), lighter(colour, 0.16))
     pen.line(blade.patch(0.1, 0.8, -0.4, -0.4)[:9], 0.014, darker(colour, 0.25))

@@ -23,7 +23,7 @@ _TREE: dict[str, tuple[str, str, str, dict[str, dict[str, str]]]] = {
     }),
     "Insecta": ("Animalia", "Arthropoda", "Insecta", {
         "Papilofabulidae": {"Papilofabula": "caudata fasciata ocellata simplex"},
-        "Coccimythidae": {"Coccimythus": "bipunctus septenus vittatus"},
+        "Coccimythidae": {"Coccimythus": "quaternarius senarius vittatus"},
     }),
     "Actinopterygii": ("Animalia", "Chordata", "Actinopterygii", {
         "Piscifabulidae": {

@@ -32,7 +32,7 @@ def songbird(
     _branch(pen, rng, 0.84)
     back = hsv(rng.uniform(*hue), rng.uniform(0.4, 0.7), rng.uniform(0.45, 0.75))
     belly = hsv(rng.uniform(20, 52), rng.uniform(0.15, 0.7), rng.uniform(0.82, 0.98))
-    dark = darker(back, 0.6)
+    dark = darker(back, rng.uniform(0.3, 0.65))
     droop = rng.uniform(-0.1, 0.25)
     pen.flat(tapered((-0.45, 0.16), (-1.2, 0.42 + droop), 0.12, 0.1, 0.04), darker(back, 0.55))
     pen.flat(tapered((-0.45, 0.12), (-1.15, 0.38 + droop), 0.06, 0.05, 0.04), darker(back, 0.3))
@@ -57,10 +57,11 @@ def songbird(
     pen.flat([(0.64, -0.6), (0.96, -0.47), (0.64, -0.43)], (74, 62, 52))
     pen.line([(0.64, -0.5), (0.92, -0.47)], 0.02, (180, 150, 96))
     pen.eye(0.48, -0.58, 0.075, (110, 66, 32))
-    _folded_wing(pen, back, mark == "bars")
+    pale = lighter(back, rng.uniform(0.45, 0.9))
+    _folded_wing(pen, back, pale if mark == "bars" else None)
 
 
-def _folded_wing(pen: Pen, back: Colour, bars: bool) -> None:
+def _folded_wing(pen: Pen, back: Colour, bars: Colour | None) -> None:
     wing: list[Point] = [
         (0.26, -0.28), (0.3, -0.05), (0.12, 0.2), (-0.3, 0.32), (-0.82, 0.36), (-0.5, 0.06),
         (-0.15, -0.26),
@@ -71,7 +72,7 @@ def _folded_wing(pen: Pen, back: Colour, bars: bool) -> None:
         pen.line([(0.1 - i * 0.06, y), (-0.72 + i * 0.04, 0.34)], 0.022, darker(back, 0.6))
     if bars:
         for x in (0.14, -0.08):
-            pen.line([(x - 0.06, -0.2), (x + 0.04, 0.0), (x - 0.04, 0.2)], 0.06, WHITE)
+            pen.line([(x - 0.06, -0.2), (x + 0.04, 0.0), (x - 0.04, 0.2)], 0.055, bars)
 
 
 def owl(pen: Pen, rng: np.random.Generator, *, hue: Range, tufts: bool) -> None:
@@ -83,8 +84,9 @@ def owl(pen: Pen, rng: np.random.Generator, *, hue: Range, tufts: bool) -> None:
         (0, -0.92), (0.4, -0.82), (0.54, -0.5), (0.5, -0.2), (0.56, 0.3), (0.3, 0.85),
     ]  # fmt: skip
     if tufts:
+        reach = rng.uniform(0.96, 1.16)
         for side in (-1, 1):
-            ear: list[Point] = [(side * 0.12, -0.84), (side * 0.52, -1.14), (side * 0.5, -0.62)]
+            ear: list[Point] = [(side * 0.14, -0.84), (side * 0.5, -reach), (side * 0.5, -0.62)]
             pen.flat(ear, darker(coat, 0.4))
             pen.flat(shrunk(ear, 0.9, 0.94), coat)
     pen.solid(smooth(mirrored(half)), coat, 4)
@@ -110,7 +112,7 @@ def _owl_face(
     pen: Pen, rng: np.random.Generator, tones: tuple[Colour, Colour], tufts: bool
 ) -> None:
     coat, pale = tones
-    iris = hsv(rng.uniform(36, 54), 0.85, rng.uniform(0.85, 1.0)) if tufts else (58, 36, 24)
+    iris = hsv(rng.uniform(26, 54), 0.85, rng.uniform(0.3, 1.0))
     if tufts:
         for side in (-1, 1):
             pen.flat(oval(side * 0.22, -0.5, 0.25, 0.25), darker(coat, 0.4))
@@ -119,9 +121,9 @@ def _owl_face(
         heart: list[Point] = [(0, -0.62), (0.2, -0.78), (0.42, -0.64), (0.36, -0.32), (0, -0.1)]
         disc = smooth(mirrored(heart))
         pen.flat(disc, darker(coat, 0.35))
-        pen.flat(shrunk(disc, 0.9, to=(0.0, -0.46)), lighter(pale, 0.4))
+        pen.flat(shrunk(disc, 0.9, to=(0.0, -0.46)), blend(coat, pale, 0.8))
     for side in (-1, 1):
-        pen.eye(side * 0.21, -0.5, 0.15 if tufts else 0.11, iris)
+        pen.eye(side * 0.21, -0.5, rng.uniform(0.11, 0.15), iris)
     pen.flat([(-0.06, -0.42), (0.06, -0.42), (0, -0.24)], (70, 58, 44))
 
 
@@ -134,7 +136,7 @@ def fox(
 ) -> None:
     """A sitting fox facing the viewer: plain, with a dark eye mask, or with a pale blaze."""
     coat = hsv(rng.uniform(*hue), rng.uniform(0.5, 0.78), rng.uniform(0.55, 0.88))
-    dark, white = darker(coat, 0.65), blend(WHITE, coat, rng.uniform(0.02, 0.15))
+    dark, white = darker(coat, rng.uniform(0.3, 0.65)), blend(WHITE, coat, rng.uniform(0.02, 0.15))
     curl = rng.uniform(-0.1, 0.15)
     tail: list[Point] = [
         (0.25, 0.95), (0.8, 0.9), (1.05, 0.45), (0.85, curl), (0.66, 0.35), (0.4, 0.6),
@@ -170,7 +172,9 @@ def _fox_face(pen: Pen, rng: np.random.Generator, tones: tuple[Colour, Colour], 
         if mark == "mask":
             pen.flat(oval(side * 0.27, -0.32, 0.19, 0.12, side * 0.5), dark)
     if mark == "blaze":
-        pen.flat(smooth(mirrored([(0, -0.76), (0.09, -0.6), (0.07, -0.2), (0.04, 0.1)])), white)
+        wide = rng.uniform(0.05, 0.1)
+        blaze: list[Point] = [(0, -0.76), (wide, -0.6), (wide * 0.8, -0.2), (0.04, 0.1)]
+        pen.flat(smooth(mirrored(blaze)), white)
     for side in (-1, 1):
         pen.eye(side * 0.26, -0.32, 0.085, hsv(rng.uniform(28, 50), 0.8, 0.8))
     pen.flat(smooth([(-0.09, 0.1), (0.09, 0.1), (0.03, 0.21), (-0.03, 0.21)]), BLACK)
