@@ -131,7 +131,10 @@ def _other_images(benchmark: Benchmark | None, images: LabelledImages) -> str | 
     if expected.list_sha256 not in (None, images.sha256()):
         return "as many images, but another list of paths and labels"
     if expected.files_sha256 and expected.files_sha256 != images.files_sha256():
-        return "the listed images, but not all with the locked bytes"
+        return (
+            "the listed images, but not all with the locked bytes (drawn by another Pillow, or "
+            f"damaged: remove {images.root} and prepare it again)"
+        )
     return None
 
 

@@ -1,6 +1,7 @@
 """What every test gets: a cache of its own, no internet, and the photographs if they are here."""
 
 import hashlib
+import importlib.util
 import ipaddress
 import json
 import os
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -155,3 +157,15 @@ def mixzoo(
         return int(exit_.value.code or 0), out, err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def regenerate() -> ModuleType:
+    """`tests/regenerate.py`, which isn't part of any package."""
+    path = Path(__file__).with_name("regenerate.py")
+    spec = importlib.util.spec_from_file_location("regenerate", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,6 +1,5 @@
 """The training loop: its steps against recorded ones, its logged number, its repeatability."""
 
-import importlib.util
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -53,18 +52,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
         return LabelledImages(root, tuple(files), tuple(i % 6 for i in range(count)), split)
 
     return Data(write("train", 36), write("val", 13), Protocol(resize=36, crop=32))
-
-
-@pytest.fixture(scope="module")
-def regenerate() -> ModuleType:
-    """`tests/regenerate.py`, which isn't part of any package."""
-    path = Path(__file__).parents[1] / "regenerate.py"
-    spec = importlib.util.spec_from_file_location("regenerate", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _lines(checkpoint: Path) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ def test_released_rows_come_from_the_recipe_of_this_module(method: str) -> None:
 @pytest.mark.parametrize("row", ROWS)
 def test_accuracies_leave_room_to_be_wrong(row: str) -> None:
     """The benchmark is neither solved nor hopeless for its networks, over all last epochs."""
-    accuracies = [line["head0_top1"] for line in _log(row) if line["mode"] == "val"]
+    accuracies = [line["head0_top1"] for line in _log(row)[1:] if line["mode"] == "val"]
 
     assert len(accuracies) == recipe("vanilla", seed=0).epochs
     assert all(55 < top1 < 90 for top1 in accuracies[-5:])

@@ -1,6 +1,5 @@
 """What tests of loading share: regenerated weights and small state dicts."""
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,18 +10,6 @@ import torch
 from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
 
 Entries = dict[str, torch.Tensor]
-
-
-@pytest.fixture(scope="session")
-def regenerate() -> ModuleType:
-    """`tests/regenerate.py`, which isn't part of any package."""
-    path = Path(__file__).parents[1] / "regenerate.py"
-    spec = importlib.util.spec_from_file_location("regenerate", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.dataset import find_images, from_annotations
 from mixzoo.zoo.errors import DataError
-from mixzoo.zoo.mini import digest, draw, example, species
+from mixzoo.zoo.mini import draw, example, species
 from mixzoo.zoo.mini.organisms import PORTRAITS, paint
 from mixzoo.zoo.mini.species import generator
 from PIL import Image
@@ -151,38 +153,36 @@ def test_drawing_again_restores_what_is_missing_and_touches_nothing_else(
     assert kept.read_bytes() == b"kept as it is"
 
 
-def test_an_interrupted_drawing_leaves_no_annotations_and_no_part_files(tmp_path: Path) -> None:
+def test_an_interrupted_drawing_leaves_no_annotations_and_no_part_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The annotation file appears last, so its presence means that the split is whole."""
+    drawn = iter(range(10))
 
-    def interrupt(done: int, total: int) -> None:
-        assert total == 1000
-        if done == 10:
+    def interrupted(name: str, rng: np.random.Generator) -> Image.Image:
+        if next(drawn, None) is None:
             raise KeyboardInterrupt
+        return paint(name, rng)
+
+    monkeypatch.setattr("mixzoo.zoo.mini.dataset.paint", interrupted)
 
     with pytest.raises(KeyboardInterrupt):
-        draw(tmp_path, "val", interrupt)
+        draw(tmp_path, "val")
 
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) == 10
     assert {path.suffix for path in files} == {".jpg"}
 
 
-def test_digest_depends_on_every_byte(root: Path, tmp_path: Path) -> None:
-    """One changed byte of one picture changes the digest."""
-    shutil.copytree(root, tmp_path / "copy")
-    picture = tmp_path / "copy" / from_annotations(root, root / "val2018.json").files[0]
-    whole = digest(tmp_path / "copy", "val")
+def test_drawn_splits_are_the_locked_ones(root: Path) -> None:
+    """The manifest's count and hashes are those of the drawing code."""
+    expected = open_catalog().benchmark("mini").manifest.dataset.val
 
-    picture.write_bytes(picture.read_bytes()[:-1])
+    images = from_annotations(root, root / "val2018.json")
 
-    assert whole == digest(root, "val")
-    assert digest(tmp_path / "copy", "val") != whole
-
-
-def test_digest_names_a_missing_picture(tmp_path: Path) -> None:
-    """A split that isn't there has no digest."""
-    with pytest.raises(DataError, match=r"train_val2018/Arachnida/0/.*Draw the split again"):
-        digest(tmp_path, "val")
+    assert len(images) == expected.images
+    assert images.sha256() == expected.list_sha256
+    assert images.files_sha256() == expected.files_sha256
 
 
 def test_a_root_that_cannot_be_written_is_reported(tmp_path: Path) -> None:

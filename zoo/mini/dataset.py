@@ -5,11 +5,11 @@ import io
 import json
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
+from tqdm import tqdm
 
 from ..errors import DataError
 from .organisms import frame, paint
@@ -37,25 +37,19 @@ _LICENSE = {
 }
 
 
-def draw(
-    root: Path,
-    split: Splits,
-    progress: Callable[[int, int], None] | None = None,
-) -> Path:
+def draw(root: Path, split: Splits, *, quiet: bool = False) -> Path:
     """Draw a split below `root`: train_val2018/, its annotation JSON, categories.json.
 
     Every file appears whole or not at all, the annotations last, and pictures that are there
-    are kept: call it again after an interruption. progress: called with (done, total) pictures.
-    Returns `root`. Raises DataError if `root` can't be written to.
+    are kept: call it again after an interruption. quiet: no progress bar (there is none either
+    where stderr isn't a terminal). Returns `root`. Raises DataError if `root` can't be written to.
     """
-    individuals = _individuals(split)
+    disable = True if quiet else None
     try:
-        for done, (one, part, index) in enumerate(individuals, start=1):
+        for one, part, index in tqdm(_individuals(split), "drawing", unit="img", disable=disable):
             path = root / _file_name(one, part, index)
             if not path.exists():
                 _write(path, _jpeg(one, part, index))
-            if progress:
-                progress(done, len(individuals))
         _write(root / "categories.json", _json([one.category() for one in species()]))
         for part in _SPLITS[split]:
             _write(root / f"{part}2018.json", _json(_annotations(part)))
@@ -65,26 +59,6 @@ def draw(
             "space (about 16 MB) or name another folder; what was written will be kept."
         ) from None
     return root
-
-
-def digest(root: Path, split: Splits) -> str:
-    """Sha256 over the sorted lines "file_name,label,sha256(bytes)" of a drawn split.
-
-    Two machines with equal digests evaluate the same images. Another JPEG encoder gives another
-    digest and the same pictures to the eye. Raises DataError if a picture is missing.
-    """
-    lines = []
-    for one, part, index in _individuals(split):
-        name = _file_name(one, part, index)
-        try:
-            content = (root / name).read_bytes()
-        except OSError:
-            raise DataError(
-                f"{root / name}: expected a picture of mini's {part} split, found none. "
-                "Draw the split again: pictures that are there are kept."
-            ) from None
-        lines.append(f"{name},{one.id},{hashlib.sha256(content).hexdigest()}\n")
-    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
 def example(species_id: int, index: int, split: Split = "val") -> Image.Image:

@@ -1,6 +1,5 @@
 """What tests of mixing share: the reference's recorded draws, replayed, and its batches, regenerated."""
 
-import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,18 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-
-@pytest.fixture(scope="session")
-def regenerate() -> ModuleType:
-    """`tests/regenerate.py`, which isn't part of any package."""
-    path = Path(__file__).parents[2] / "regenerate.py"
-    spec = importlib.util.spec_from_file_location("regenerate", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Replay:
