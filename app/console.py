@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
@@ -37,18 +37,45 @@ def print_json(content: Any) -> None:
 
 def print_table(
     columns: Sequence[str],
-    rows: Iterable[Sequence[str]],
+    rows: Sequence[Sequence[str]],
     *,
-    title: str | None = None,
     right: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> None:
-    """Print aligned columns; those named in `right` are aligned right, known words coloured."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    """Print aligned columns, known words coloured; nothing is cut off.
+
+    right: columns aligned right, never broken. optional: columns that are left out, in this
+    order, while the table is wider than the terminal. What is still too wide is broken into lines.
+    """
+    out = console()
+    left_out = _left_out(columns, rows, optional, out.width)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+        if column not in left_out:
+            numeric = column in right
+            justify = "right" if numeric else "left"
+            table.add_column(column, justify=justify, no_wrap=numeric, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in row))
-    console().print(table)
+        cells = [cell for name, cell in zip(columns, row, strict=True) if name not in left_out]
+        table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in cells))
+    out.print(table)
+    if left_out:
+        say(f"Left out at this width: {', '.join(left_out)}.", style="dim")
+
+
+def _left_out(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], optional: Sequence[str], width: int
+) -> list[str]:
+    """The first of the optional columns that must go for the rest to fit into `width`."""
+    needed = [max(map(len, cells)) + 2 for cells in zip(columns, *rows, strict=True)]
+    sizes = dict(zip(columns, needed, strict=True))
+    left_out: list[str] = []
+    for name in optional:
+        if sum(sizes.values()) <= width:
+            break
+        left_out.append(name)
+        del sizes[name]
+    return left_out
 
 
 def say(text: str = "", *, style: str | None = None) -> None:

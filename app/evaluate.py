@@ -74,7 +74,12 @@ def print_report(report: "Report") -> None:
     from ..eval.report import COLUMNS, cells
 
     right = ("Correct", "Recomputed", "Published", "Gap", "Gap, images")
-    print_table((*COLUMNS, "Verdict"), [cells(row) for row in report.rows], right=right)
+    print_table(
+        (*COLUMNS, "Verdict"),
+        [cells(row) for row in report.rows],
+        right=right,
+        optional=("95% interval", "Gap", "Correct"),
+    )
     for word, rule in report.to_dict()["rules"].items():
         say(f"{word}: {rule}.")
     reasons = {row.verdict.why for row in report.rows if row.verdict.word == "not comparable"}

@@ -52,6 +52,7 @@ def list_rows(
             for benchmark, row in rows
         ],
         right=("Published top-1", "Alpha"),
+        optional=("Architecture", "Method"),
     )
     if any(_weights_state(benchmark, row) == "not locked" for benchmark, row in rows):
         say(

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-NOT_CHECKED = ("**/.*", "**/build", "**/tests", "**/__pycache__")
+NOT_CHECKED = ("**/.*", "**/build", "**/tests", "**/benchmarks", "**/__pycache__")
 
 
 def main() -> int:

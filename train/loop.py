@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .. import __version__
 from ..eval.distributed import World
@@ -22,9 +22,8 @@ from ..zoo.dataset import LabelledImages
 from ..zoo.manifest import Protocol
 from .augment import decode_all, random_crops
 from .log import JsonLog
-from .losses import mix_cross_entropy
-from .metrics import acc
-from .mixing import Mixed, apply, draw_method
+from .mixed_step import mixed_losses
+from .mixing import draw_method
 from .recipe import Recipe
 
 
@@ -69,31 +68,21 @@ def train(recipe: Recipe, data: Data, out: Path, name: str, device: torch.device
             x = normalise(crops.to(device), data.protocol)  # (N, 3, H, W)
             y = labels[torch.from_numpy(rows)].to(device)  # (N,)
             data_time = time.perf_counter() - clock
-            mixed = apply(draw_method(rng, recipe.method, x.shape, recipe.alpha), x)
-            loss, hits = step(model, optimizer, mixed, y)
+            losses = mixed_losses(
+                model, x, y, draw_method(rng, recipe.method, x.shape, recipe.alpha)
+            )
+            optimizer.zero_grad()
+            losses["loss"].backward()
+            optimizer.step()
+            scalars = {"loss": losses["loss"].item(), "acc": losses["acc"].item()}
             elapsed, clock = time.perf_counter() - clock, time.perf_counter()
-            log.add({"data_time": data_time, "loss": loss, "acc": hits, "time": elapsed})
+            log.add({"data_time": data_time, **scalars, "time": elapsed})
             if (i + 1) % recipe.log_every == 0:
                 log.train(epoch=epoch + 1, iteration=i + 1, lr=lr)
         counts = evaluate(model.eval().logits, data.val, data.protocol, workers=0, world=world)
         batches = math.ceil(len(data.val) / BATCH_SIZE)
         log.val(epoch=epoch + 1, batches=batches, lr=lr, heads=counts)
     return save(model, recipe, out / f"{name}.pth", iterations=recipe.epochs * iterations)
-
-
-def step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, mixed: Mixed, y: Tensor
-) -> tuple[float, float]:
-    """One update of the weights. y: (N,) int64, the labels before mixing.
-
-    Returns the loss and, as the published logs do, the top-1 accuracy in percent against `y` alone.
-    """
-    logits = model(mixed.images)  # (N, C)
-    loss = mix_cross_entropy(logits, y, y[mixed.perm], mixed.lam)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item(), acc(logits, y).item()
 
 
 def initialise(model: nn.Module, generator: torch.Generator) -> None:

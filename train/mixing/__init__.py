@@ -1,5 +1,6 @@
 """Mixing methods, each a draw and a pure apply."""
 
+from .automix import AutomixDraw, MaskDraw, automix, draw_automix
 from .cutmix import CutmixDraw, cutmix, draw_cutmix
 from .draws import Variant
 from .fmix import FmixDraw, draw_fmix, fmix
@@ -16,10 +17,12 @@ from .vanilla import VanillaDraw, vanilla
 __all__ = [
     "LEARNT_METHODS",
     "METHODS",
+    "AutomixDraw",
     "CutmixDraw",
     "Draw",
     "FmixDraw",
     "ManifoldmixDraw",
+    "MaskDraw",
     "Mixed",
     "Mixture",
     "MixupDraw",
@@ -29,7 +32,9 @@ __all__ = [
     "VanillaDraw",
     "Variant",
     "apply",
+    "automix",
     "cutmix",
+    "draw_automix",
     "draw_cutmix",
     "draw_fmix",
     "draw_manifoldmix",

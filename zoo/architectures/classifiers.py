@@ -17,9 +17,8 @@ from .mixblock import (
     SAMixBlock,
     UpSampling,
     blend,
-    inside_margin,
+    first_mask,
     pixels_per_feature,
-    rescale_mask,
 )
 from .resnet import ResNet, ResNetConfig
 
@@ -138,14 +137,19 @@ class MixClassifier(nn.Module):
             raise UsageError(f"expected lam in [0, 1], or several, got {lam}")
         features = self.backbone_k(images, stop=MASK_STAGE)
         scale = pixels_per_feature(images, features)
-        masks = []
-        for one in lams:
-            mask = 1 - self.mix_block(features, perm, one, scale, up_sampling).second
-            if mask_mean is not None:
-                mask = rescale_mask(mask, mask_mean)
-            if inside_margin(one, lam_margin):
-                mask = torch.full_like(mask, one)
-            masks.append(mask.to(images.dtype))
+        masks = [
+            first_mask(
+                self.mix_block,
+                features,
+                perm,
+                one,
+                scale,
+                up_sampling=up_sampling,
+                mask_mean=mask_mean,
+                lam_margin=lam_margin,
+            ).to(images.dtype)
+            for one in lams
+        ]
         mixed = [blend(images, perm, mask) for mask in masks]
         weights = torch.tensor(lams, dtype=torch.float32)
         if isinstance(lam, Sequence):

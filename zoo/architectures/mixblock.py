@@ -143,6 +143,32 @@ def mask_loss(second: Tensor, lam: float, loss: MaskLoss, margin: float = 0.1) -
     return distance - 2 * variance if loss == "L1+Variance" else distance
 
 
+def first_mask(
+    block: MixBlock,
+    features: Tensor,
+    perm: Tensor,
+    lam: float,
+    scale: int,
+    *,
+    up_sampling: UpSampling | None = None,
+    keep: Tensor | None = None,
+    mask_mean: float | None = None,
+    lam_margin: float | None = None,
+) -> Tensor:
+    """The mask that images are mixed by: (N, 1, H, W) float32, weight of the FIRST image.
+
+    Arguments up to `keep`: see `MixBlock.forward`. mask_mean: None, or what the mean of each mask is
+    moved to. lam_margin: None, or how near to 0 or 1 lam makes the mask lam everywhere, which is
+    plain MixUp and goes before `mask_mean`.
+    """
+    mask = 1 - block(features, perm, lam, scale, up_sampling, keep).second
+    if mask_mean is not None:
+        mask = rescale_mask(mask, mask_mean)
+    if lam_margin is not None and inside_margin(lam, lam_margin):
+        mask = torch.full_like(mask, lam)
+    return mask
+
+
 def rescale_mask(mask: Tensor, lam: float) -> Tensor:
     """Masks of the first images, moved so that each one's mean is lam.
 

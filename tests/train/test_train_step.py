@@ -1,0 +1,285 @@
+"""Two training steps of every method against the recorded ones of the reference."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mixzoo.train.automix_step import automix_losses, freeze_k, momentum_update
+from mixzoo.train.mixed_step import mixed_losses
+from mixzoo.train.mixing import LEARNT_METHODS, METHODS, draw_automix, draw_method
+from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
+from torch import nn
+
+ALL = [*METHODS, *LEARNT_METHODS]
+CONFIG = ResNetConfig.from_name("resnet18_cifar_w16")
+TOLERANCE = (1e-4, 3e-3)  # relative, of step 0 and of step 1, which amplifies rounding
+# the reference's names of the k side
+ALIASES = {"backbone.": "backbone_k.", "head.": "head_one_k."}
+
+every_method = pytest.mark.parametrize("method", ALL)
+learnt_methods = pytest.mark.parametrize("method", LEARNT_METHODS)
+
+
+class Recorded:
+    """Gives recorded draws in the place of a `numpy.random.Generator`, in their order only."""
+
+    def __init__(self, draws: list[dict[str, Any]], arrays: dict[str, np.ndarray]) -> None:
+        choices = [draw for draw in draws if draw["fn"] == "random.choices"]
+        assert all(len(draw["args"][0]) == 1 for draw in choices)  # nothing is chosen there
+        self.draws = [draw for draw in draws if draw not in choices]
+        self.arrays = arrays
+
+    def _next(self, functions: str, *args: Any) -> Any:
+        draw = self.draws.pop(0)
+        assert draw["fn"] in functions.split()
+        assert not args or draw["args"] == list(args)
+        value = draw["value"]
+        return self.arrays[value["array"]] if isinstance(value, dict) else value
+
+    def beta(self, *args: Any) -> Any:
+        """A recorded weight, or two."""
+        return np.array(self._next("np.random.beta scipy.stats.beta.rvs", *args))[()]
+
+    def permutation(self, n: int) -> np.ndarray:
+        """Recorded partners."""
+        return np.array(self._next("torch.randperm", n))
+
+    def integers(self, *_: int) -> int:
+        """A recorded index."""
+        return self._next("np.random.randint")
+
+    def uniform(self, low: float, high: float) -> float:
+        """A recorded number, from the same range."""
+        return self._next("np.random.uniform", low, high)
+
+    def standard_normal(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Rows 0 and 1 of recorded noise, all that the reference uses of it."""
+        rows = self._next("np.random.randn")[0]
+        assert rows.shape == shape
+        return rows
+
+    def random(self, shape: tuple[int, ...] = ()) -> Any:
+        """A recorded number in [0, 1); with a shape, 1 where dropout kept a value and 0 elsewhere."""
+        value = self._next("dropout_multiplier" if shape else "random.random np.random.rand")
+        assert np.shape(value) == shape
+        return value
+
+
+@dataclass
+class Step:
+    """What one step of ours did, and what the reference's did."""
+
+    recorded: dict[str, Any]
+    rtol: float
+    losses: dict[str, float]
+    seen: dict[str, torch.Tensor]
+    """The last input of each module, by its name."""
+
+    gradients: dict[str, torch.Tensor]
+    stepped: dict[str, torch.Tensor]
+    """The state dict after the optimizer's step; `followed`: after k's update, too."""
+
+    followed: dict[str, torch.Tensor]
+
+    def check(self, ours: dict[str, torch.Tensor], key: str) -> None:
+        """Compare norms and first values of all tensors recorded under `key`."""
+        assert self.recorded[key]
+        for name, (_, norm, first) in self.recorded[key].items():
+            mine = ours[name].double().flatten()
+            assert mine.norm().item() == pytest.approx(norm, rel=self.rtol), name
+            np.testing.assert_allclose(
+                mine[:4], first, rtol=self.rtol, atol=self.rtol / 10, err_msg=name
+            )
+
+
+def _state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of the state dict, the k side also under the reference's names."""
+    entries = {name: value.clone() for name, value in model.state_dict().items()}
+    if isinstance(model, MixClassifier):
+        for alias, full in ALIASES.items():
+            for name in [name for name in entries if name.startswith(full)]:
+                entries[alias + name.removeprefix(full)] = entries[name]
+    return entries
+
+
+@pytest.fixture(scope="module")
+def regenerate() -> ModuleType:
+    """`tests/regenerate.py`, which isn't part of any package."""
+    path = Path(__file__).parents[1] / "regenerate.py"
+    spec = importlib.util.spec_from_file_location("regenerate", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def cases(golden: Path) -> dict[str, Any]:
+    """The recorded steps of all methods."""
+    return json.loads((golden / "train_step" / "cases.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def arrays(golden: Path) -> dict[str, np.ndarray]:
+    """The recorded arrays of all methods."""
+    with np.load(golden / "train_step" / "arrays.npz", allow_pickle=False) as stored:
+        return dict(stored)
+
+
+@pytest.fixture(scope="module")
+def steps_of(
+    cases: dict[str, Any], arrays: dict[str, np.ndarray], regenerate: ModuleType
+) -> Callable[[str], list[Step]]:
+    """Takes the two recorded steps of a method, once."""
+
+    def model_of(method: str) -> Classifier | MixClassifier:
+        learnt = method in LEARNT_METHODS
+        model = MixClassifier(CONFIG, 10, method) if learnt else Classifier(CONFIG, 10)
+        shapes = [(name, tuple(value.shape)) for name, value in model.state_dict().items()]
+        weights = regenerate.state(shapes, cases[method]["seed"], cases[method]["seed_mix_block"])
+        model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+        if isinstance(model, MixClassifier):
+            freeze_k(model)
+        return model.train()
+
+    def losses_of(
+        model: Classifier | MixClassifier, method: str, x: torch.Tensor, y: torch.Tensor, rng: Any
+    ) -> dict[str, torch.Tensor]:
+        alpha = cases[method]["alpha"]
+        if isinstance(model, Classifier):
+            return mixed_losses(model, x, y, draw_method(rng, method, tuple(x.shape), alpha))
+        weight = cases[method]["model"]["mask_loss"]
+        return automix_losses(model, x, y, draw_automix(rng, x.shape, alpha, model), weight)
+
+    @cache
+    def steps_of(method: str) -> list[Step]:
+        case, model = cases[method], model_of(method)
+        options = {name: case["optimizer"][name] for name in ("lr", "momentum", "weight_decay")}
+        optimizer = torch.optim.SGD(model.parameters(), **options)
+        seen: dict[str, torch.Tensor] = {}
+        for name, module in model.named_children():
+            module.register_forward_pre_hook(
+                lambda _, args, name=name: seen.update({name: args[0].detach()})
+            )
+        steps = []
+        for i, recorded in enumerate(case["steps"]):
+            images = regenerate.blocky(case["seed"], f"train_batch{i}", (8, 3, 32, 32), 8)
+            assert regenerate.sha256(images) == recorded["input_sha256"]
+            prefix = f"{method}_step{i}_"
+            own = {name.removeprefix(prefix): array for name, array in arrays.items()}
+            rng = Recorded(recorded["draws"], own)
+            x, y = torch.from_numpy(images), torch.tensor(recorded["labels"])
+
+            losses = losses_of(model, method, x, y, rng)
+            optimizer.zero_grad()
+            losses["loss"].backward()
+            optimizer.step()
+            stepped = _state(model)
+            if isinstance(model, MixClassifier):
+                momentum_update(model, 0.999)
+
+            assert rng.draws == []
+            gradients = {
+                name: parameter.grad.clone()
+                for name, parameter in model.named_parameters()
+                if parameter.grad is not None
+            }
+            values = {name: loss.item() for name, loss in losses.items()}
+            steps.append(
+                Step(recorded, TOLERANCE[i], values, dict(seen), gradients, stepped, _state(model))
+            )
+        return steps
+
+    return steps_of
+
+
+@every_method
+def test_log_values_equal_the_recorded_ones(method: str, steps_of: Callable) -> None:
+    """Total loss and accuracies, under the names of the reference's logs."""
+    for step in steps_of(method):
+        for name, value in step.recorded["log_vars"].items():
+            assert step.losses[name] == pytest.approx(value, rel=step.rtol), name
+
+
+@learnt_methods
+def test_losses_of_each_head_equal_the_recorded_ones(method: str, steps_of: Callable) -> None:
+    """The four parts of the total, the mask loss before its weight."""
+    for step in steps_of(method):
+        recorded = step.recorded["loss_components"]
+        names = {name: name for name in ("head_mix_q", "head_one_q", "head_mix_k")}
+        names["mix_block.mask_loss (before weight)"] = "mask_loss"
+        assert recorded.keys() == names.keys()
+        for theirs, mine in names.items():
+            assert step.losses[mine] == pytest.approx(
+                recorded[theirs][0]["loss"], rel=step.rtol, abs=2e-6
+            )
+
+
+@pytest.mark.parametrize("method", [name for name in ALL if name != "manifoldmix"])
+def test_images_equal_the_recorded_ones(
+    method: str, steps_of: Callable, arrays: dict[str, np.ndarray]
+) -> None:
+    """What the backbones get to see after mixing, in the first step."""
+    seen = steps_of(method)[0].seen
+    modules = {"backbone_input": "backbone"}
+    if method in LEARNT_METHODS:
+        modules = {"img_mix_mb": "backbone_k", "img_mix_bb": "backbone_q"}
+
+    for key, module in modules.items():
+        np.testing.assert_allclose(
+            seen[module][:, :, ::2, ::2], arrays[f"{method}_{key}"], rtol=1e-4, atol=1e-5
+        )
+
+
+@every_method
+def test_gradients_equal_the_recorded_ones(method: str, steps_of: Callable) -> None:
+    """Norm per module, and how many parameters have any: none on the k side."""
+    for step in steps_of(method):
+        for module, recorded in step.recorded["grad"].items():
+            mine = [g for name, g in step.gradients.items() if name.startswith(f"{module}.")]
+            norm = sum(gradient.double().square().sum().item() for gradient in mine) ** 0.5
+            assert len(mine) == recorded["n_with_grad"]
+            assert norm == pytest.approx(recorded["grad_norm"] or 0, rel=step.rtol), module
+
+
+@learnt_methods
+def test_gradient_of_the_query_equals_the_recorded_one(
+    method: str, steps_of: Callable, arrays: dict[str, np.ndarray]
+) -> None:
+    """Entry by entry, through mask, mixed images and frozen backbone."""
+    recorded = arrays[f"{method}_grad_query"]
+
+    mine = steps_of(method)[0].gradients["mix_block.query.conv.weight"].flatten()[:256]
+
+    np.testing.assert_allclose(mine, recorded, rtol=1e-4, atol=1e-4 * np.abs(recorded).max())
+
+
+@every_method
+def test_weights_equal_the_recorded_ones(method: str, steps_of: Callable) -> None:
+    """All parameters after the optimizer's step, which leaves k's alone."""
+    for step in steps_of(method):
+        step.check(step.stepped, "params_after_sgd_step")
+
+
+@every_method
+def test_statistics_equal_the_recorded_ones(method: str, steps_of: Callable) -> None:
+    """Batch norm of each part has seen the same images in the same order, k's in all stages."""
+    for step in steps_of(method):
+        step.check(step.stepped, "buffers_after")
+
+
+@learnt_methods
+def test_k_follows_as_recorded(method: str, steps_of: Callable) -> None:
+    """The parameters of k move a thousandth of the way to q; its statistics stay its own."""
+    for step in steps_of(method):
+        step.check(step.followed, "params_k_after_momentum_update_0.999")
+        step.check(step.followed, "buffers_after")
