@@ -9,16 +9,14 @@ images and multiplied by 4. Target: every static method below 5% of the step.
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import torch
+from machine import machine
 from mixzoo.train.losses import mix_cross_entropy
 from mixzoo.train.mixing import (
     METHODS,
@@ -100,21 +98,6 @@ def time_step(batch: int) -> dict[str, float]:
     }
 
 
-def machine() -> dict[str, object]:
-    """What the numbers depend on."""
-    cpu = Path("/proc/cpuinfo")
-    names = [line for line in cpu.read_text().splitlines() if line.startswith("model name")]
-    libraries = ("mixzoo", "torch", "torchvision", "numpy", "opencv-contrib-python-headless")
-    return {
-        "cpu": names[0].split(":")[1].strip() if names else platform.machine(),
-        "cores": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if DEVICE.type == "cuda" else "cpu",
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in libraries},
-    }
-
-
 def main() -> None:
     """Time everything, print a table, write the JSON."""
     parser = argparse.ArgumentParser(description="Cost of mixing beside a training step.")
@@ -140,7 +123,7 @@ def main() -> None:
         "step_timed_on": arguments.step_batch,
         "target_share_of_static_methods": TARGET,
         "methods": methods,
-        "machine": machine(),
+        "machine": machine("mixzoo", "torch", "torchvision", "numpy"),
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")

@@ -19,7 +19,7 @@ from ...zoo.errors import UsageError
 class _Sweep:
     """What a forward pass over the grid leaves behind.
 
-    cost: (N, L**W) int64, the least energy for each state of the last frontier.
+    cost: (N, L**W) int32 or int64, the least energy for each state of the last frontier.
     dropped: for each pixel in order, (N, L, L**(W-1)) uint8: the best label of the pixel that left
     the frontier, by the label of the pixel that entered it and the labels of those between.
     """
@@ -47,15 +47,26 @@ def cut_grid(unary: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> to
             "pass the weights of neighbouring pixels"
         )
     # times (L - 1)**2 throughout: quarters become integers
-    scaled = unary.long() * (n_labels - 1) ** 2
-    sweep = _sweep(scaled, down.long(), right.long())
+    scale = (n_labels - 1) ** 2
+    costs = (unary.long() * scale, down.long(), right.long())
+    if _largest_energy(*costs, scale) < 2**31:  # half the memory to go through
+        costs = tuple(cost.int() for cost in costs)
+    sweep = _sweep(*costs)
     return _trace_back(sweep, n_labels).view(n, h, w)
+
+
+def _largest_energy(
+    unary: torch.Tensor, down: torch.Tensor, right: torch.Tensor, scale: int
+) -> int:
+    """A bound on what any part of a sum of costs can reach, in absolute value."""
+    weights = down.abs().sum((1, 2)) + right.abs().sum((1, 2))
+    return int((unary.abs().amax(-1).sum((1, 2)) + scale * weights).max())
 
 
 def _sweep(unary: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> _Sweep:
     """Add the pixels one by one. A frontier state reads as a number in base L, oldest pixel first."""
     n, h, w, n_labels = unary.shape
-    label = torch.arange(n_labels, device=unary.device)
+    label = torch.arange(n_labels, device=unary.device, dtype=unary.dtype)
     bend = (label[:, None] - label).square()  # (L, L): cost of a pair of labels, per weight
     cost = unary.new_zeros(n, n_labels**w)
     dropped = []
@@ -77,7 +88,7 @@ def _drop_oldest(cost: torch.Tensor, tie: torch.Tensor) -> tuple[torch.Tensor, t
     """Minimise over the label of the frontier's oldest pixel, which only the new pixel still sees.
 
     cost: (N, L**W). tie: (N, L new, L old), the cost of the pair. Returns the least cost and the
-    label it takes, both (N, L new, L**(W-1)), int64 and uint8.
+    label it takes, both (N, L new, L**(W-1)), the cost in its dtype, the label uint8.
     """
     n, n_labels, _ = tie.shape
     by_oldest = cost.view(n, n_labels, 1, -1)

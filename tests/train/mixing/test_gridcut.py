@@ -70,6 +70,19 @@ def test_equals_brute_force(h, w, n_labels, n):
     assert torch.equal(energy(cut_grid(unary, down, right), unary.long(), down, right), least)
 
 
+def test_costs_as_large_as_int32_holds_do_not_overflow():
+    """Sums beyond 32 bits are exact too."""
+    unary, down, right = random_grids(3, 40, 3, 3, 3, low=-(2**31), high=2**31 - 1)
+    every = torch.tensor(list(itertools.product(range(3), repeat=9))).view(-1, 1, 3, 3)
+    all_energies = energy(
+        every.expand(-1, 40, 3, 3), unary.long().expand(3**9, 40, 3, 3, 3), down, right
+    )
+
+    reached = energy(cut_grid(unary, down, right), unary.long(), down, right)
+
+    assert torch.equal(reached, all_energies.amin(0))
+
+
 def test_grids_of_a_batch_do_not_meet():
     """Each 8x8 grid has the labels that it gets alone."""
     unary, down, right = random_grids(0, 5, 8, 8, 3)
