@@ -37,7 +37,7 @@ def main() -> None:
     except click.ClickException as error:
         code = _fail(error.format_message().replace("\n", " "), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        code = _fail("interrupted; run the same command to go on.", 130)
+        code = _fail("interrupted; nothing was left half-written.", 130)
     except BrokenPipeError:
         sys.stdout = None  # the reader went away; nothing more to say, also not at exit
         code = 141
