@@ -9,6 +9,7 @@ from .methods import LEARNT_METHODS, METHODS, Draw, apply, draw_method
 from .mixed import Mixed
 from .mixture import Mixture, mixture
 from .mixup import MixupDraw, draw_mixup, mixup
+from .named import PICTURED, mix_by_name
 from .puzzlemix import PuzzlemixDraw, draw_puzzlemix, input_saliency, puzzlemix
 from .resizemix import ResizemixDraw, draw_resizemix, resizemix
 from .saliencymix import SaliencymixDraw, draw_saliencymix, saliencymix
@@ -17,6 +18,7 @@ from .vanilla import VanillaDraw, vanilla
 __all__ = [
     "LEARNT_METHODS",
     "METHODS",
+    "PICTURED",
     "AutomixDraw",
     "CutmixDraw",
     "Draw",
@@ -46,6 +48,7 @@ __all__ = [
     "fmix",
     "input_saliency",
     "manifoldmix",
+    "mix_by_name",
     "mixture",
     "mixup",
     "puzzlemix",
