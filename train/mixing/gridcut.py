@@ -49,7 +49,8 @@ def cut_grid(unary: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> to
     # times (L - 1)**2 throughout: quarters become integers
     scale = (n_labels - 1) ** 2
     costs = (unary.long() * scale, down.long(), right.long())
-    if _largest_energy(*costs, scale) < 2**31:  # half the memory to go through
+    # on a CPU half the memory is worth a look at the values; elsewhere the look would be a wait
+    if unary.device.type == "cpu" and _largest_energy(*costs, scale) < 2**31:
         costs = tuple(cost.int() for cost in costs)
     sweep = _sweep(*costs)
     return _trace_back(sweep, n_labels).view(n, h, w)
