@@ -22,6 +22,9 @@ OUT = Path("mixzoo-quickstart") / "report.json"
 )
 def command(out: Path) -> None:
     """The whole trip on the embedded benchmark, without a network, each step explained."""
+    from .zoo_download import download
+    from .zoo_verify import verify
+
     rows = [row.id for _, row in open_catalog().select([BENCHMARK])]
     images = data_path(BENCHMARK)
     say(
@@ -39,14 +42,14 @@ def command(out: Path) -> None:
         f"zoo download {BENCHMARK}",
         "zoo download resnet50.automix_inat2018  (says where it is by hand until the release is locked)",
     )
-    zoo.download([BENCHMARK])
+    download([BENCHMARK])
     _step(
         3,
         "Are they intact? Every byte is read again and compared with the lock.",
         f"zoo verify {BENCHMARK}",
         "zoo verify resnet50.automix_inat2018",
     )
-    zoo.verify([BENCHMARK])
+    verify([BENCHMARK])
     _step(
         4,
         "Get the validation images (here they are drawn).",

@@ -9,14 +9,21 @@ import msgspec
 
 from ..zoo.cache import asset_path, cache_root
 from ..zoo.catalog import Benchmark, open_catalog
-from ..zoo.errors import IntegrityError, UsageError
+from ..zoo.errors import UsageError
 from ..zoo.lock import Asset
 from ..zoo.manifest import Row
+from ..zoo.shelf import adopted, known_assets
 from .console import print_json, print_table, say
+from .lazy import LazyGroup
 from .options import json_option, manifest_option, names_argument
 
+LAZY = {
+    name: f"zoo_{name}"
+    for name in ("download", "verify", "import", "lock", "prune", "unpack", "export", "publish")
+}
 
-@click.group()
+
+@click.group(cls=LazyGroup, lazy=LAZY)
 def commands() -> None:
     """List, fetch and verify released weights. A NAME is a row id or a benchmark."""
 
@@ -84,89 +91,6 @@ def show(row: str, manifests: tuple[Path, ...], as_json: bool) -> None:
         _print_fact(name, value)
 
 
-@commands.command("download")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--logs", is_flag=True, help="Also fetch the training logs.")
-@manifest_option
-def download_command(names: tuple[str, ...], logs: bool, manifests: tuple[Path, ...]) -> None:
-    """Download weights: streamed, hashed, and moved into place only when right."""
-    download(names, manifests, logs=logs)
-
-
-def download(names: Sequence[str], manifests: Sequence[Path] = (), *, logs: bool = False) -> None:
-    """Have the files of rows in the cache, and say of each what was done."""
-    from ..zoo.fetch import Action, fetch, weights_of
-
-    wanted = {Action.KEEP: "already here", Action.FETCH: "fetched", Action.REPLACE: "fetched again"}
-    for benchmark, row in open_catalog(manifests).select(names):
-        assets = [weights_of(benchmark, row)]
-        if logs:
-            assets += [asset for asset in _assets(benchmark, row) if asset.kind != "weights"]
-        for asset in assets:
-            path, action = fetch(benchmark, asset)
-            trust = "" if asset.sha256 else "; no locked hash, trusted on first use"
-            say(f"{row.id}: {wanted[action]}, {path} ({path.stat().st_size:,} bytes{trust})")
-
-
-@commands.command("verify")
-@names_argument
-@manifest_option
-@json_option
-def verify_command(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) -> None:
-    """Read every byte of the fetched files and compare them with the lock.
-
-    Exits with 5 if a file is corrupt, or if weights that were named are missing.
-    """
-    verify(names, manifests, as_json=as_json)
-
-
-def verify(names: Sequence[str], manifests: Sequence[Path] = (), *, as_json: bool = False) -> None:
-    """Print the state of every file. Raises IntegrityError if one isn't what it has to be."""
-    from ..zoo.verify import Status, check
-
-    findings = []
-    for benchmark, row in open_catalog(manifests).select(names):
-        for asset in _assets(benchmark, row):
-            finding = check(asset_path(benchmark.name, asset), asset)
-            # Nothing was promised about files that nobody asked for: logs, or rows not named.
-            optional = asset.kind != "weights" or not names
-            if finding.status is not Status.MISSING or not optional:
-                findings.append((row, asset, finding))
-    if names and not findings:
-        raise UsageError(
-            f"{', '.join(names)}: no file is locked yet, so there is nothing to verify."
-        )
-    if as_json:
-        print_json(
-            [
-                {
-                    "id": row.id,
-                    "kind": asset.kind,
-                    "name": asset.name,
-                    "path": str(finding.path),
-                    "status": finding.status.value,
-                    "sha256": finding.sha256,
-                    "expected_sha256": asset.sha256,
-                    "detail": finding.detail,
-                }
-                for row, asset, finding in findings
-            ]
-        )
-    elif findings:
-        print_table(
-            ("Row", "File", "Status", "Detail"),
-            [(row.id, asset.name, f.status.value, f.detail) for row, asset, f in findings],
-        )
-    else:
-        say(f"No locked file has been downloaded to {cache_root()} yet.")
-    bad = [asset.name for _, asset, f in findings if f.status in (Status.CORRUPT, Status.MISSING)]
-    if bad:
-        raise IntegrityError(
-            f"{len(bad)} of {len(findings)} files are corrupt or missing: {', '.join(bad[:3])}. "
-            f"Run: mixzoo zoo download {' '.join(names or ['NAME'])}"
-        )
-
-
 @commands.command()
 @names_argument
 @manifest_option
@@ -203,11 +127,11 @@ def _row_facts(benchmark: Benchmark, row: Row) -> dict[str, Any]:
 
 
 def _assets(benchmark: Benchmark, row: Row) -> list[Asset]:
-    return [a for a in benchmark.lock.assets if a.row == row.id] if benchmark.lock else []
+    return [asset for asset in known_assets(benchmark) if asset.row == row.id]
 
 
 def _weights_state(benchmark: Benchmark, row: Row) -> str:
-    asset = benchmark.asset(row.id, "weights")
+    asset = benchmark.asset(row.id, "weights") or adopted(benchmark, row)
     if asset is None:
         return "not locked"
     return "here" if asset_path(benchmark.name, asset).is_file() else "to download"

@@ -25,6 +25,7 @@ SHARED = Path(os.environ.get("MIXZOO_SHARED", Path(__file__).parents[2] / "share
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIXZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("MIXZOO_LOCKS", str(tmp_path_factory.mktemp("locks")))
     monkeypatch.delenv("MIXZOO_MANIFESTS", raising=False)
 
 

@@ -8,6 +8,7 @@ import platformdirs
 from .lock import Asset
 
 ENVIRONMENT = "MIXZOO_CACHE"
+LOCKS_ENVIRONMENT = "MIXZOO_LOCKS"
 
 
 def cache_root() -> Path:
@@ -16,9 +17,23 @@ def cache_root() -> Path:
     return Path(named).expanduser() if named else platformdirs.user_cache_path("mixzoo")
 
 
+def locks_root() -> Path:
+    """A person's own lock files: MIXZOO_LOCKS, else in the user's settings folder.
+
+    For benchmarks whose manifest lies where nothing can be written, like an installed package.
+    """
+    named = os.environ.get(LOCKS_ENVIRONMENT)
+    return Path(named).expanduser() if named else platformdirs.user_config_path("mixzoo") / "locks"
+
+
 def asset_path(benchmark: str, asset: Asset) -> Path:
     """Where a released file is kept once it has been fetched."""
     return cache_root() / "assets" / benchmark / asset.name
+
+
+def process_lock_path(benchmark: str, name: str) -> Path:
+    """The file that a process locks while it fetches or changes a file of the cache."""
+    return cache_root() / "locks" / benchmark / f"{name}.lock"
 
 
 def data_path(dataset: str) -> Path:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
+from .cache import locks_root
 from .errors import ManifestError, UsageError
 from .lock import Asset, Kind, Lock, lock_path, parse_lock
 from .manifest import Manifest, Row, read_manifest
@@ -105,9 +106,11 @@ def package_path(folder: str) -> Path:
 
 def _read(path: Path) -> Benchmark:
     manifest = read_manifest(path)
-    lock_file = lock_path(path)
-    if not lock_file.is_file():
+    beside = lock_path(path)
+    found = [file for file in (beside, locks_root() / beside.name) if file.is_file()]
+    if not found:
         return Benchmark(manifest, None, path)
+    lock_file = found[0]
     rows = {row.id for row in manifest.rows}
     text = lock_file.read_text(encoding="utf-8")
     return Benchmark(

@@ -30,7 +30,7 @@ class SourceError(MixzooError):
 
 
 class IntegrityError(MixzooError):
-    """A file whose bytes are not the locked ones."""
+    """Bytes that must not be used: not the locked ones, or an archive that isn't safe to unpack."""
 
     exit_code = 5
 

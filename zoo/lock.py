@@ -8,13 +8,21 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from .errors import ManifestError
 from .manifest import Count, Facts, Name, RowId, Sha256, convert
 
-AssetName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]  # never a path
+ASSET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*\Z"  # never a path
+
+AssetName = Annotated[str, Meta(pattern=ASSET_NAME)]
+Time = Annotated[
+    str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+]  # UTC, as GitHub writes it
 Kind = Literal["weights", "log", "text_log", "visualisation"]
+HashFrom = Literal["published digest", "first use", "built by this repository"]
+SINGLE: frozenset[Kind] = frozenset({"weights", "log", "text_log"})  # a row has at most one of each
 
 
 class Asset(Facts, frozen=True, kw_only=True):
@@ -25,7 +33,9 @@ class Asset(Facts, frozen=True, kw_only=True):
     name: AssetName
     size: Count | None = None  # bytes
     sha256: Sha256 | None = None
-    hash_from: Literal["published digest", "first use", "built by this repository"] | None = None
+    hash_from: HashFrom | None = None
+    release_id: Count | None = None  # GitHub's number of the release that has it
+    updated_at: Time | None = None  # when GitHub last saw it change
 
 
 class Lock(Facts, frozen=True, kw_only=True):
@@ -41,7 +51,7 @@ def parse_lock(text: str, origin: str, *, benchmark: str, rows: set[str]) -> Loc
 
     text: JSON. origin: file name for messages. benchmark, rows: what its manifest says.
     Raises ManifestError if it isn't valid, belongs to another benchmark, names a row that the
-    manifest doesn't have, or gives two assets one name.
+    manifest doesn't have, gives two assets one name, or one row two weights or two logs.
     """
     try:
         content = json.loads(text)
@@ -52,19 +62,44 @@ def parse_lock(text: str, origin: str, *, benchmark: str, rows: set[str]) -> Loc
         raise ManifestError(
             f"{origin}: field 'benchmark': expected {benchmark!r}, got {lock.benchmark!r}."
         )
-    names: set[str] = set()
     for asset in lock.assets:
         if asset.row not in rows:
             raise ManifestError(
                 f"{origin}: asset {asset.name!r}, field 'row': expected a row of the manifest, "
                 f"got {asset.row!r}."
             )
-        if asset.name in names:
-            raise ManifestError(f"{origin}: asset {asset.name!r} stands twice; names are unique.")
-        names.add(asset.name)
+    _check_unique(lock, origin)
     return lock
+
+
+def render_lock(lock: Lock) -> str:
+    """A lock as the text of its file: the same lock always gives the same bytes.
+
+    Optional facts that aren't known are left out, except the hash: `null` says so aloud.
+    """
+    content = msgspec.to_builtins(lock)
+    content["assets"] = [
+        {name: fact for name, fact in asset.items() if fact is not None or name == "sha256"}
+        for asset in content["assets"]
+    ]
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def lock_path(manifest: Path) -> Path:
     """Where the lock file of a manifest file lies: `inat2018.toml` -> `inat2018.lock.json`."""
     return manifest.with_name(f"{manifest.stem}.lock.json")
+
+
+def _check_unique(lock: Lock, origin: str) -> None:
+    names: set[str] = set()
+    places: set[tuple[str, Kind]] = set()
+    for asset in lock.assets:
+        if asset.name.casefold() in names:  # Windows and macOS keep both in one file
+            raise ManifestError(f"{origin}: asset {asset.name!r} stands twice; names are unique.")
+        if (asset.row, asset.kind) in places and asset.kind in SINGLE:
+            raise ManifestError(
+                f"{origin}: row {asset.row!r} has a second asset of kind {asset.kind!r}, "
+                f"{asset.name!r}; expected one."
+            )
+        names.add(asset.name.casefold())
+        places.add((asset.row, asset.kind))

@@ -36,7 +36,7 @@ class Row(Facts, frozen=True, kw_only=True):
     id: RowId  # `architecture.method_benchmark`
     method: Name
     architecture: Name
-    reported_top1: Percent | None  # percent, as printed in the table
+    reported_top1: Percent | None = None  # percent, as printed in the table
     alpha: Annotated[float, Meta(ge=0)] | None = None  # of Beta(alpha, alpha); none for vanilla
     paper: str | None = None  # of the mixing method
 

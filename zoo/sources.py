@@ -1,9 +1,13 @@
-"""Opens an asset at one of its sources, as a stream of bytes."""
+"""Where an asset can be had, and how each kind of place is opened from any byte on."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
 
 from .catalog import Benchmark, package_path
 from .errors import SourceError
@@ -13,30 +17,31 @@ from .manifest import (
     FileSource,
     GitHubSource,
     HttpSource,
+    HuggingFaceSource,
     PackageSource,
     Source,
 )
+from .transport import CHUNK, Answer, github_server, hub_endpoint, open_url, shown
 
-CHUNK = 1 << 20  # bytes
-TIMEOUT = (10, 60)  # seconds to connect, and between two packets
+OFFLINE = ("MIXZOO_OFFLINE", "HF_HUB_OFFLINE")  # environment variables, the hub's own honoured too
+
+# (start, stop or None for the end, validator) -> the answer
+Opener = Callable[[int, int | None, str | None], AbstractContextManager[Answer]]
 
 
 @dataclass(frozen=True)
 class Location:
-    """One place an asset can be had from: a local path or a URL."""
+    """One place an asset can be had from: a local path or a URL. Prints without passwords."""
 
     address: Path | str
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether it takes a network."""
+        return isinstance(self.address, str)
+
     def __str__(self) -> str:
-        return str(self.address)
-
-
-@dataclass(frozen=True)
-class Stream:
-    """size: bytes if the source says, else None. chunks: the bytes in order."""
-
-    size: int | None
-    chunks: Iterator[bytes]
+        return shown(self.address) if isinstance(self.address, str) else str(self.address)
 
 
 def locations(benchmark: Benchmark, asset: Asset) -> list[Location]:
@@ -56,15 +61,26 @@ def by_hand(benchmark: Benchmark) -> str:
     return " or ".join(places)
 
 
+def offline() -> str | None:
+    """The environment variable that forbids the network, if one is set to anything but no."""
+    no = ("", "0", "false", "no", "off")
+    return next((name for name in OFFLINE if os.environ.get(name, "").lower() not in no), None)
+
+
 @contextmanager
-def open_stream(location: Location) -> Iterator[Stream]:
-    """Open a location for one pass. Raises SourceError, also while the chunks are read."""
+def opener(location: Location, connections: int) -> Iterator[Opener]:
+    """What opens a location again and again, over connections that are kept for the block."""
     if isinstance(location.address, Path):
-        with _open_file(location.address) as stream:
-            yield stream
-    else:
-        with _open_url(location.address) as stream:
-            yield stream
+        yield partial(_open_file, location.address)
+        return
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    with requests.Session() as session:  # takes proxies and certificates from the environment
+        adapter = HTTPAdapter(pool_maxsize=connections)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        yield partial(open_url, session, location.address)
 
 
 def _locate(source: Source, benchmark: Benchmark, asset: Asset) -> Location | None:
@@ -74,46 +90,47 @@ def _locate(source: Source, benchmark: Benchmark, asset: Asset) -> Location | No
         case FileSource():
             return Location(benchmark.path.parent / Path(source.path).expanduser() / asset.name)
         case HttpSource():
-            return Location(f"{source.url.rstrip('/')}/{asset.name}")
+            return Location(f"{source.url.rstrip('/')}/{quote(asset.name)}")
         case GitHubSource():
-            base = f"https://github.com/{source.repository}/releases/download/{source.tag}"
-            return Location(f"{base}/{asset.name}")
-        case _:  # Baidu asks for a person; hub mirrors are not spoken yet
+            base = f"{github_server()}/{source.repository}/releases/download"
+            return Location(f"{base}/{quote(source.tag)}/{quote(asset.name)}")
+        case HuggingFaceSource():
+            # Not huggingface_hub's own download: it begins an interrupted file from zero and
+            # compares sizes alone.
+            base = f"{hub_endpoint()}/{source.repository}/resolve/{quote(source.revision, safe='')}"
+            folders = [quote(folder) for folder in source.path.split("/") if folder]
+            return Location("/".join([base, *folders, quote(asset.name)]))
+        case BaiduSource():  # asks for a person
             return None
 
 
 @contextmanager
-def _open_file(path: Path) -> Iterator[Stream]:
+def _open_file(
+    path: Path, start: int, _stop: int | None, _validator: str | None
+) -> Iterator[Answer]:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("rb"))
+            facts = os.fstat(file.fileno())
+            file.seek(start)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        yield Answer(
+            start=start,
+            size=facts.st_size,
+            validator=f"mtime {facts.st_mtime_ns}",
+            ranges=False,
+            chunks=_read(file, path),
+            stop=lambda: None,
+        )
+
+
+def _read(file: BinaryIO, path: Path) -> Iterator[bytes]:
     try:
-        file = path.open("rb")
+        yield from iter(lambda: file.read(CHUNK), b"")
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}.") from None
-    with file:
-        yield Stream(path.stat().st_size, iter(lambda: file.read(CHUNK), b""))
+        raise _unreadable(path, error) from None
 
 
-@contextmanager
-def _open_url(url: str) -> Iterator[Stream]:
-    import requests
-
-    # identity: a transparently unpacked body would have neither the stated size nor the hash
-    headers = {"Accept-Encoding": "identity"}
-    try:
-        with requests.get(url, stream=True, timeout=TIMEOUT, headers=headers) as response:
-            if response.status_code != requests.codes.ok:
-                raise SourceError(
-                    f"{url}: expected the file, got HTTP {response.status_code} {response.reason}."
-                )
-            if response.headers.get("content-type", "").startswith("text/html"):
-                raise SourceError(f"{url}: expected the file, got a web page (HTML).")
-            size = response.headers.get("content-length")
-            yield Stream(int(size) if size else None, response.iter_content(CHUNK))
-    except requests.RequestException as error:
-        raise SourceError(f"{url}: {_reason(error)}. Try again, or check the network.") from None
-
-
-def _reason(error: Exception) -> str:
-    """The innermost reason of a nested network error, on one line."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    return f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
+def _unreadable(path: Path, error: OSError) -> SourceError:
+    return SourceError(f"{path}: cannot be read: {error.strerror}.")

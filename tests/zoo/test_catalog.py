@@ -72,3 +72,17 @@ def test_wrong_lock_entry_is_named(
 
     assert "own.lock.json" in str(caught.value)
     assert message in str(caught.value)
+
+
+def test_own_lock_serves_a_manifest_that_has_none_beside_it(
+    write_benchmark: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A lock in MIXZOO_LOCKS stands in for one that couldn't be written into the package."""
+    path = write_benchmark("", b"weights")
+    monkeypatch.setenv("MIXZOO_LOCKS", str(tmp_path / "locks"))
+    (tmp_path / "locks").mkdir()
+    path.with_name("own.lock.json").rename(tmp_path / "locks" / "own.lock.json")
+
+    benchmark, row = open_catalog([path]).row("resnet18_w4.vanilla_own")
+
+    assert benchmark.asset(row.id) is not None
