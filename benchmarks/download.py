@@ -12,7 +12,6 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import runpy
 import shutil
 import statistics
@@ -22,10 +21,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 from random import Random
 from typing import Any
+
+from machine import machine
 
 LIMIT = 10_000_000  # bytes a second and connection
 CONNECTIONS = 8
@@ -197,15 +198,9 @@ def limited(size: int) -> dict[str, list[float]]:
     return seconds
 
 
-def machine(pooch_python: str | None) -> dict[str, object]:
+def surroundings(pooch_python: str | None) -> dict[str, object]:
     """What the numbers depend on."""
-    facts: dict[str, object] = {
-        "platform": platform.platform(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-    }
-    for name in ("mixzoo", "requests", "urllib3", "huggingface_hub"):
-        facts[name] = metadata.version(name)
+    facts = machine("mixzoo", "requests", "urllib3", "huggingface_hub")
     for name in filter(shutil.which, ("curl", "aria2c")):
         said = subprocess.run([name, "--version"], capture_output=True, text=True, check=True)
         facts[name] = said.stdout.split("\n")[0]
@@ -254,7 +249,7 @@ def main() -> None:
         "limit_bytes_per_second_and_connection": LIMIT,
         "times_as_fast": ratios,
         "targets": TARGETS,
-        "machine": machine(pooch_python),
+        "machine": surroundings(pooch_python),
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")

@@ -5,12 +5,11 @@ tools read. Nothing but the API's own host is ever asked, whatever a redirect or
 says, so the token goes nowhere else. See docs.github.com/rest/releases.
 """
 
+import math
 import os
 import re
-import time
 from contextlib import closing
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -20,6 +19,7 @@ from .errors import SourceError, UsageError
 from .listing import Listed
 from .lock import Time
 from .manifest import GitHubSource
+from .transport import asked_wait, reason_of, server_time
 
 if TYPE_CHECKING:
     import requests
@@ -157,7 +157,7 @@ def _get(session: "requests.Session", url: str, base: str) -> "requests.Response
                 )
             answer = session.get(url, timeout=TIMEOUT, allow_redirects=False)
         except (requests.RequestException, ValueError) as error:  # ValueError: not an address
-            reason = _innermost(error)
+            reason = reason_of(error)
             raise SourceError(f"{url}: {reason}. Try again, or check the network.") from None
         if not answer.is_redirect:
             break
@@ -209,30 +209,10 @@ def _try_again(headers: Any, status: int) -> str | None:
     """
     if status not in {403, 429}:
         return None
-    now = _timestamp(headers.get("date")) or time.time()
-    wait = headers.get("retry-after", "")
-    reset = headers.get("x-ratelimit-reset", "")
-    if wait.isdecimal():
-        ends = now + int(wait)
-    elif _timestamp(wait):
-        ends = _timestamp(wait) or now
-    elif headers.get("x-ratelimit-remaining") == "0" and reset.isdecimal():
-        ends = float(reset)
-    else:
+    limited = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
+    wait = asked_wait(headers) if limited else None
+    if wait is None:
         return "in a minute" if status == 429 else None
-    minutes = max(1, -(-int(ends - now) // 60))
+    ends = server_time(headers) + wait
+    minutes = max(1, math.ceil(wait / 60))
     return f"in {minutes} min, at {datetime.fromtimestamp(ends, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _timestamp(date: str | None) -> float | None:
-    """Seconds since 1970 of an HTTP date; None if it isn't one."""
-    try:
-        return parsedate_to_datetime(date or "").timestamp()
-    except ValueError:
-        return None
-
-
-def _innermost(error: BaseException) -> str:
-    while deeper := error.__cause__ or error.__context__:
-        error = deeper
-    return f"{type(error).__name__}: {error}".replace("\n", " ")[:200]

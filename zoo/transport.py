@@ -74,12 +74,12 @@ def open_url(
             answered = True
             yield _answer(response, url, start, stop)
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-        raise SourceError(f"{shown(url)}: {_reason(error)}. Correct the manifest.") from None
+        raise SourceError(f"{shown(url)}: {reason_of(error)}. Correct the manifest.") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             hint = "Behind a proxy, name its certificates in REQUESTS_CA_BUNDLE."
-            raise SourceError(f"{shown(url)}: {_reason(error)}. {hint}") from None
-        raise TransientError(_reason(error)) from None
+            raise SourceError(f"{shown(url)}: {reason_of(error)}. {hint}") from None
+        raise TransientError(reason_of(error)) from None
     except OSError as error:
         if answered:
             raise  # of the disk that the bytes are written to
@@ -183,7 +183,7 @@ def _check_status(response: "requests.Response", url: str, start: int) -> None:
         raise ChangedError(f"{said} for bytes from {start} on")
     limited = headers.get("x-ratelimit-remaining") == "0" or "retry-after" in headers
     if code in BUSY or (code == 403 and limited):
-        wait = _asked_wait(headers)
+        wait = asked_wait(headers)
         if wait is not None and wait > LONGEST_WAIT:
             raise SourceError(
                 f"{shown(url)}: {said}, and to come back in {wait / 60:.0f} minutes. Run the same "
@@ -197,9 +197,14 @@ def _check_status(response: "requests.Response", url: str, start: int) -> None:
     raise SourceError(f"{shown(url)}: expected the file, {said}.")
 
 
-def _asked_wait(headers: Any) -> float | None:
+def server_time(headers: Any) -> float:
+    """Seconds since 1970 by the server's clock, if it tells it: this machine's may be wrong."""
+    return _epoch(headers.get("date", "")) or time.time()
+
+
+def asked_wait(headers: Any) -> float | None:
     """Seconds until the server wants to be asked again, by its own clock, or None."""
-    now = _epoch(headers.get("date", "")) or time.time()
+    now = server_time(headers)
     after, reset = headers.get("retry-after", ""), headers.get("x-ratelimit-reset", "")
     if after.isdecimal():
         return float(after)
@@ -239,7 +244,7 @@ def _validator(headers: Any) -> str | None:
     return etag if etag.startswith('"') else headers.get("last-modified")
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The innermost reason of a nested network error, on one line, without addresses' queries."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__  # type: ignore[assignment]

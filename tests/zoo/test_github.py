@@ -199,7 +199,8 @@ def test_limit_is_counted_on_the_servers_clock(
     """A wrong clock here doesn't change how many minutes are left there."""
     github.remaining = 0
     github.reset = int(time.time()) + 23 * 60 - 1
-    monkeypatch.setattr("mixzoo.zoo.github.time", SimpleNamespace(time=lambda: 0.0))
+    wrong = SimpleNamespace(**vars(time) | {"time": lambda: 0.0})
+    monkeypatch.setattr("mixzoo.zoo.transport.time", wrong)
 
     assert "in 23 min" in one_line(github)
 
