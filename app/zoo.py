@@ -42,8 +42,9 @@ def list_rows(
 ) -> None:
     """Print rows with their published numbers and whether their weights are here."""
     rows = open_catalog(manifests).select(names)
+    facts = [_row_facts(benchmark, row) for benchmark, row in rows]
     if as_json:
-        print_json([_row_facts(benchmark, row) for benchmark, row in rows])
+        print_json(facts)
         return
     print_table(
         ("Row", "Method", "Architecture", "Published top-1", "Alpha", "Weights"),
@@ -54,16 +55,17 @@ def list_rows(
                 row.architecture,
                 _number(row.reported_top1, benchmark.manifest.metric.decimals),
                 "-" if row.alpha is None else f"{row.alpha:g}",
-                _weights_state(benchmark, row),
+                fact["weights"],
             )
-            for benchmark, row in rows
+            for (benchmark, row), fact in zip(rows, facts, strict=True)
         ],
         right=("Published top-1", "Alpha"),
         optional=("Architecture", "Method"),
     )
-    if any(_weights_state(benchmark, row) == "not locked" for benchmark, row in rows):
+    if any(fact["weights"] == "not locked" for fact in facts):
         say(
-            "not locked: the release's file names and hashes are not known yet; see `mixzoo zoo show ROW`."
+            "not locked: the release's file names and hashes are not known yet; see "
+            "`mixzoo zoo show ROW` and `mixzoo zoo lock BENCHMARK`."
         )
 
 
