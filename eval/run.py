@@ -126,6 +126,8 @@ def _other_images(benchmark: Benchmark | None, images: LabelledImages) -> str | 
     if benchmark is None:
         return None
     expected = benchmark.manifest.dataset.val
+    if expected.images is None:
+        return f"{len(images)} images; how many the table was measured on is not known"
     if len(images) != expected.images:
         return f"{len(images)} images, the table's validation set has {expected.images}"
     if expected.list_sha256 not in (None, images.sha256()):

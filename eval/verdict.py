@@ -25,7 +25,7 @@ RULES = {
     NEAR: f"other digits, but at most {CLOSE:.2f} points away",
     PLAUSIBLE: f"more than {CLOSE:.2f} points away, with the published number inside the 95% interval",
     NOT_REPRODUCED: "the published number lies outside the 95% interval",
-    NOT_COMPARABLE: "measured on other images than the table",
+    NOT_COMPARABLE: "not known to be measured on the table's images",
     NO_NUMBER: "nothing to compare with",
 }
 

@@ -73,7 +73,7 @@ class Heads(Facts, frozen=True, kw_only=True):
 class Split(Facts, frozen=True, kw_only=True):
     """One split: how many images, and under which names its annotations may be found."""
 
-    images: Positive
+    images: Positive | None = None  # None: not known, so no number on them can be judged
     annotations: list[str]  # file names looked for in the data folder, first found wins
     list_sha256: Sha256 | None = None  # of the labelled list (see LabelledImages.sha256)
     files_sha256: Sha256 | None = None  # of list and image bytes; only for drawn data sets

@@ -208,7 +208,8 @@ mean {list(protocol.mean)}, standard deviation {list(protocol.std)}."""
 
 def _terms(repository: Repository) -> Iterator[str]:
     dataset = repository.benchmark.manifest.dataset
-    yield f"{dataset.name}: {dataset.num_classes:,} classes, {dataset.val.images:,} validation images."
+    counted = f", {dataset.val.images:,} validation images" if dataset.val.images else ""
+    yield f"{dataset.name}: {dataset.num_classes:,} classes{counted}."
     if dataset.terms:
         yield f"Its terms, which also bear on what may be done with weights trained on it: {dataset.terms}"
 

@@ -91,3 +91,26 @@ def test_an_image_with_other_bytes_is_not_comparable(judged: Callable[..., Any])
 
     assert row["verdict"] == "not comparable"
     assert "not all with the locked bytes" in row["reason"]
+
+
+def test_a_table_on_an_unknown_number_of_images_judges_nothing(
+    mixzoo: Run, images: Path, tmp_path: Path
+) -> None:
+    """Where the manifest doesn't know how many images there are, the number is only shown."""
+    text = (package_path("manifests") / "mini.toml").read_text()
+    text = text.replace('name = "mini"', 'name = "copy"', 1).replace("_mini", "_copy")
+    text = "".join(
+        line
+        for line in text.splitlines(keepends=True)
+        if not line.startswith(("images = 1000", "list_sha256", "files_sha256"))
+    )
+    (tmp_path / "copy.toml").write_text(text)
+    weights = package_path("zoo/mini/assets") / f"{ROW}.pth"
+    row = ("--row", ROW.replace("_mini", "_copy"), "--manifest", tmp_path / "copy.toml")
+
+    code, out, err = mixzoo("eval", weights, *row, "--data", images, "--json")
+
+    assert (code, err) == (0, "")
+    judged = json.loads(out)["rows"][0]
+    assert judged["verdict"] == "not comparable"
+    assert "not known" in judged["reason"]
