@@ -2,38 +2,19 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 
-from ..zoo.dataset import LabelledImages
+from ..zoo.data import LabelledImages
 from ..zoo.errors import CheckpointError, DataError, MixzooError
 from ..zoo.manifest import Protocol
 from .distributed import World
 from .loader import Batch, batches, default_workers
+from .predictions import Counts
 from .protocol import normalise
 
 HeadLogits = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
 BATCH_SIZE = 64
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many of `total` images have their label first (`correct`), or among five (`correct5`)."""
-
-    correct: int
-    correct5: int
-    total: int
-
-    @property
-    def top1(self) -> float:
-        """Top-1 accuracy in percent."""
-        return 100 * self.correct / self.total
-
-    @property
-    def top5(self) -> float:
-        """Top-5 accuracy in percent."""
-        return 100 * self.correct5 / self.total
 
 
 def evaluate(

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ..zoo.dataset import LabelledImages
+from ..zoo.data import LabelledImages
 from ..zoo.errors import DataError
 from ..zoo.manifest import Protocol
 from .protocol import load_crop

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from .evaluator import Counts
+from .predictions import Counts
 from .statistics import wilson_interval
 from .verdict import RULES, Verdict
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ..zoo.cache import data_path
 from ..zoo.catalog import Benchmark, open_catalog
-from ..zoo.dataset import LabelledImages, find_images
+from ..zoo.data import LabelledImages, find_images
 from ..zoo.errors import UsageError
 from ..zoo.load import load_resolved
 from ..zoo.manifest import Metric, Protocol

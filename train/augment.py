@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..zoo.dataset import LabelledImages
+from ..zoo.data import LabelledImages
 
 Box = tuple[int, int, int, int]
 

@@ -18,7 +18,7 @@ from ..eval.distributed import World
 from ..eval.evaluator import BATCH_SIZE, evaluate
 from ..eval.protocol import normalise
 from ..zoo.architectures import Classifier, ResNetConfig
-from ..zoo.dataset import LabelledImages
+from ..zoo.data import LabelledImages
 from ..zoo.manifest import Protocol
 from .augment import decode_all, random_crops
 from .log import JsonLog

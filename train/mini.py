@@ -11,7 +11,7 @@ import torch
 
 from ..zoo.cache import data_path
 from ..zoo.catalog import open_catalog
-from ..zoo.dataset import from_annotations
+from ..zoo.data import from_annotations
 from ..zoo.mini import draw
 from .loop import Data, train
 from .recipe import Recipe

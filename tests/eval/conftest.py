@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mixzoo.zoo.dataset import LabelledImages, find_images
+from mixzoo.zoo.data import LabelledImages, find_images
 from PIL import Image
 
 CLASSES = 7

@@ -10,7 +10,7 @@ import pytest
 import torch
 from mixzoo.eval.evaluator import Counts, evaluate
 from mixzoo.eval.protocol import load_crop, normalise
-from mixzoo.zoo.dataset import LabelledImages
+from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.errors import CheckpointError, DataError
 from mixzoo.zoo.manifest import Protocol
 
@@ -79,7 +79,12 @@ def test_corrupt_image_in_a_worker_is_one_line(pictures: LabelledImages, tmp_pat
     (tmp_path / "a.jpg").write_bytes(b"nonsense")
 
     with pytest.raises(DataError) as caught:
-        evaluate(two_heads, LabelledImages(tmp_path, ("a.jpg",), (0,), "here"), PROTOCOL, workers=1)
+        evaluate(
+            two_heads,
+            LabelledImages(FolderStore(tmp_path), ("a.jpg",), (0,), "here"),
+            PROTOCOL,
+            workers=1,
+        )
 
     assert "\n" not in str(caught.value)
     assert "a.jpg" in str(caught.value)
@@ -90,7 +95,7 @@ import json, sys, torch
 from pathlib import Path
 from mixzoo.eval.distributed import join
 from mixzoo.eval.evaluator import evaluate
-from mixzoo.zoo.dataset import find_images
+from mixzoo.zoo.data import find_images
 from mixzoo.zoo.errors import MixzooError
 from mixzoo.zoo.manifest import Protocol
 

@@ -14,7 +14,7 @@ from mixzoo.train.loop import Data, initialise, train
 from mixzoo.train.recipe import Recipe
 from mixzoo.zoo.architectures import Classifier, ResNetConfig
 from mixzoo.zoo.checkpoint import read_checkpoint
-from mixzoo.zoo.dataset import LabelledImages
+from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.load import load_file
 from mixzoo.zoo.manifest import Protocol
 from PIL import Image
@@ -47,7 +47,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
             pixels = rng.integers(0, 90, (44, 40 + i % 3 * 6, 3))
             pixels[..., i % 3] += 120 if i % 6 < 3 else 60
             Image.fromarray(pixels.astype(np.uint8)).save(root / file)
-        return LabelledImages(root, tuple(files), tuple(i % 6 for i in range(count)), split)
+        return LabelledImages(
+            FolderStore(root), tuple(files), tuple(i % 6 for i in range(count)), split
+        )
 
     return Data(write("train", 36), write("val", 13), Protocol(resize=36, crop=32))
 

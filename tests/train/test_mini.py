@@ -10,7 +10,7 @@ from mixzoo.eval.evaluator import evaluate
 from mixzoo.train.mini import ALPHAS, PROTOCOL, recipe
 from mixzoo.zoo import mini
 from mixzoo.zoo.checkpoint import read_checkpoint
-from mixzoo.zoo.dataset import from_annotations
+from mixzoo.zoo.data import from_annotations
 from mixzoo.zoo.load import load_file
 
 ASSETS = Path(str(files("mixzoo.zoo.mini"))) / "assets"

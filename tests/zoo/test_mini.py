@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mixzoo.zoo.catalog import open_catalog
-from mixzoo.zoo.dataset import find_images, from_annotations
+from mixzoo.zoo.data import find_images, from_annotations
 from mixzoo.zoo.errors import DataError
 from mixzoo.zoo.mini import draw, example, species
 from mixzoo.zoo.mini.organisms import PORTRAITS, paint

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from .errors import DataError
-from .verify import sha256_of
+from ..errors import DataError
+from .stores import FolderStore, ImageStore
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 COMMON_LIST_NAMES = ("val*.txt", "meta/val*.txt")
@@ -24,17 +24,26 @@ COMMON_ANNOTATION_NAMES = ("val*.json", "annotations/val*.json")
 class LabelledImages:
     """Image files with their labels, in the order of their source.
 
-    root: folder that `files` are relative to. files: POSIX paths. labels: class index per file.
-    origin: where the labels were read, for reports.
+    store: what reads `files`, POSIX paths. labels: class index per file. origin: where the labels
+    were read, for reports.
     """
 
-    root: Path
+    store: ImageStore
     files: tuple[str, ...]
     labels: tuple[int, ...]
     origin: str
 
     def __len__(self) -> int:
         return len(self.files)
+
+    @property
+    def root(self) -> Path:
+        """The folder or archive that the images lie in."""
+        return self.store.root
+
+    def read(self, index: int) -> bytes:
+        """The bytes of one image. Raises DataError naming its file if it can't be read."""
+        return self.store.read(self.files[index])
 
     def sha256(self) -> str:
         """Hash of the sorted "path,label" lines: equal lists hash equal whatever their source."""
@@ -44,7 +53,9 @@ class LabelledImages:
     def files_sha256(self) -> str:
         """Hash of the sorted "path,label,sha256 of the file" lines: equal only for equal images."""
         pairs = zip(self.files, self.labels, strict=True)
-        return _hash_lines(f"{file},{n},{sha256_of(self.root / file)}\n" for file, n in pairs)
+        return _hash_lines(
+            f"{file},{n},{hashlib.sha256(self.store.read(file)).hexdigest()}\n" for file, n in pairs
+        )
 
     def class_counts(self) -> Counter[int]:
         """Images per label."""
@@ -107,7 +118,7 @@ def from_annotations(root: Path, path: Path) -> LabelledImages:
     labels = tuple(label for _, label in pairs)
     for file, label in zip(files, labels, strict=True):
         _check_folder(file, label, path)
-    return LabelledImages(root, files, labels, path.name)
+    return LabelledImages(FolderStore(root), files, labels, path.name)
 
 
 def from_list_file(root: Path, path: Path) -> LabelledImages:
@@ -135,7 +146,7 @@ def from_list_file(root: Path, path: Path) -> LabelledImages:
             f"{path}: expected each image once; {len(repeated)} stand more than once, first "
             f"{repeated[0]}. Counting an image twice would change the number."
         )
-    return LabelledImages(root, tuple(files), tuple(labels), path.name)
+    return LabelledImages(FolderStore(root), tuple(files), tuple(labels), path.name)
 
 
 def from_folders(root: Path) -> LabelledImages:
@@ -160,7 +171,7 @@ def from_folders(root: Path) -> LabelledImages:
         labels += [int(relative.name)] * len(found)
     if not files:
         raise DataError(f"{root}: no annotation file, no list file and no image folders found.")
-    return LabelledImages(root, tuple(files), tuple(labels), "category_id folders")
+    return LabelledImages(FolderStore(root), tuple(files), tuple(labels), "category_id folders")
 
 
 def _hash_lines(lines: Iterable[str]) -> str:
@@ -217,7 +228,7 @@ def _check_folder(file: str, label: int, source: Path) -> None:
 
 
 def _require_files(images: LabelledImages) -> None:
-    missing = [file for file in images.files if not (images.root / file).is_file()]
+    missing = [file for file in images.files if not images.store.has(file)]
     if missing:
         raise DataError(
             f"{images.root}: {len(missing)} of {len(images)} images named by {images.origin} are "

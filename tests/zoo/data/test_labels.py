@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from mixzoo.zoo.dataset import find_images, from_annotations, from_list_file
+from mixzoo.zoo.data import find_images, from_annotations, from_list_file
 from mixzoo.zoo.errors import DataError
 
 FILES = {
