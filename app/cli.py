@@ -1,6 +1,7 @@
 """The `mixzoo` command: it parses, calls the library, prints, and turns errors into exit codes."""
 
 import os
+import signal
 import sys
 
 import click
@@ -30,6 +31,7 @@ app.add_command(viz.commands, "viz")
 
 def main() -> None:
     """Run the command line. An error is one line on stderr and a non-zero exit code."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         code = app(prog_name="mixzoo", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -47,6 +49,11 @@ def main() -> None:
             raise
         code = _fail(str(error), getattr(error, "exit_code", 1))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminated(*_: object) -> None:
+    """Leave as after an interruption: what is open is saved or removed on the way out."""
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _fail(message: str, code: int) -> int:

@@ -8,16 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..zoo.errors import UsageError
+from ..zoo.errors import DataError, MixzooError, UsageError
 from .console import print_json, print_table, say
 from .options import FilePath, json_option, manifest_option
+from .verbs import CommandWithVerbs
 
 if TYPE_CHECKING:
     from ..eval.report import Report
 
 
-@click.command("eval")
-@click.argument("refs", nargs=-1, required=True, metavar="REF...")
+@click.command(
+    "eval",
+    cls=CommandWithVerbs,
+    verbs={
+        "compare": ("eval_compare", "Paired comparison of evaluated checkpoints."),
+        "sweep": ("eval_sweep", "Which protocol explains a published number?"),
+    },
+)
+@click.argument("refs", nargs=-1, metavar="REF...")
+@click.option("--benchmark", metavar="NAME", help="With --all: the benchmark.")
+@click.option("--all", "all_rows", is_flag=True, help="All rows of --benchmark, in one pass.")
 @click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images.")
 @click.option(
     "--annotations", type=FilePath, metavar="FILE", help="Annotation JSON, if not found in DIR."
@@ -29,28 +39,68 @@ if TYPE_CHECKING:
 @click.option("--resize", type=click.IntRange(1), help="Shorter side, instead of the protocol's.")
 @click.option("--crop", type=click.IntRange(1), help="Centre crop, instead of the protocol's.")
 @click.option("--interpolation", help="bicubic, bilinear or nearest, instead of the protocol's.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "guarded", "fast"]),
+    default="guarded",
+    show_default=True,
+    help="guarded: fast arithmetic, and fp32 wherever it could change a prediction.",
+)
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
 @click.option("--workers", type=click.IntRange(0), help="Decoding processes per rank.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--models-at-once", type=click.IntRange(1), help="Checkpoints in memory together.  [all]"
+)
+@click.option("--crops", type=FilePath, metavar="DIR", help="Keep decoded crops in DIR.")
+@click.option("--allow-missing", is_flag=True, help="Count images that can't be read as wrong.")
+@click.option("--fresh", is_flag=True, help="Predict again what an earlier run predicted.")
 @click.option("--out", type=FilePath, metavar="FILE.json", help="Report; FILE.md is written too.")
 @manifest_option
 @json_option
-def command(out: Path | None, device: str, as_json: bool, **options: Any) -> None:
+def command(
+    refs: tuple[str, ...],
+    benchmark: str | None,
+    all_rows: bool,
+    out: Path | None,
+    device: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Recompute top-1 on the validation images and judge it against the published table.
 
     A REF is a row id (its weights are fetched if they aren't here) or a checkpoint file.
+    Several are evaluated in one pass over the images. What an interrupted run predicted is kept.
     Counts are the same under any number of processes:
     torchrun --nproc_per_node N -m mixzoo.eval REF... --data DIR
     """
     if out and out.suffix != ".json":
         raise UsageError(f"--out {out}: expected a name ending in .json; FILE.md is written too.")
+    if all_rows != bool(benchmark) or not (refs or all_rows):
+        raise UsageError("Expected checkpoints (REF...), or a whole table: --all --benchmark NAME.")
     from ..eval.distributed import join
     from ..eval.run import Request, evaluate_refs
 
     with join(device) as world:
-        report = evaluate_refs(Request(**options), world)
+        report = evaluate_refs(Request(refs=refs, benchmark=benchmark, **options), world)
     if world.leads:
         publish(report, out=out, as_json=as_json)
+        raise_problems(report)
+
+
+def raise_problems(report: "Report") -> None:
+    """Raise what a report can't hide: checkpoints that failed, images that can't be read."""
+    if report.failures:
+        name, error = next(iter(report.failures.items()))
+        raise MixzooError(
+            f"{len(report.failures)} checkpoints could not be evaluated, first {name}: {error}"
+        )
+    if report.unreadable and not report.allow_missing:
+        file, reason = next(iter(report.unreadable.items()))
+        raise DataError(
+            f"{len(report.unreadable)} images can't be read, first {file}: {reason} "
+            "Or count them as wrong: --allow-missing."
+        )
 
 
 def publish(report: "Report", *, out: Path | None, as_json: bool = False) -> None:

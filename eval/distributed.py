@@ -1,39 +1,60 @@
-"""The few things that processes of one evaluation say to each other."""
+"""The few things that processes of one evaluation say to each other.
+
+Everything said is small and lies on the CPU (counts, predictions, errors), so gloo carries it on
+every kind of machine, and a process that dies closes its connections: the others learn it at once
+when they listen, and within a minute while they compute.
+"""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 
-from ..zoo.errors import MixzooError, UsageError
+from ..zoo.errors import LostRankError, MixzooError, UsageError
+from .launch import launched
+from .watch import watch
 
 T = TypeVar("T")
+PATIENCE = timedelta(hours=12)  # the leader may have to fetch many weights first
 
 
 @dataclass(frozen=True)
 class World:
-    """This process among those that torchrun started; alone if none did."""
+    """This process among those that torchrun or SLURM started; alone if none did."""
 
     rank: int
     size: int
     local_size: int  # processes on this machine
     device: torch.device
+    local_rank: int = 0
 
     @property
     def leads(self) -> bool:
         """Whether this process prints, downloads and writes reports."""
         return self.rank == 0
 
-    def sum(self, counts: torch.Tensor) -> torch.Tensor:
-        """Sum an integer tensor over all ranks; every rank gets the result."""
-        if self.size > 1:
-            counts = counts.to(self.device)
-            dist.all_reduce(counts)
-        return counts.cpu()
+    def gather(self, value: T) -> list[T]:
+        """Every rank's value, in the order of ranks, on every rank.
+
+        Raises LostRankError if a process ended.
+        """
+        if self.size == 1:
+            return [value]
+        values: list[T] = [value] * self.size
+        try:
+            dist.all_gather_object(values, value)
+        except RuntimeError as error:
+            raise LostRankError(
+                f"Rank {self.rank} of {self.size} lost its connection: another process of this "
+                f"evaluation ended, and its own output says why ({str(error).splitlines()[0]}). "
+                "Run the same command again: what was predicted is kept."
+            ) from None
+        return values
 
     def leader_first(self, work: Callable[[], T]) -> T:
         """Do the same work on every rank, the leader before the others, so that it fetches for all.
@@ -53,42 +74,45 @@ class World:
 
     def agree(self, error: MixzooError | None) -> None:
         """Raise on every rank the first error that any rank brings; else return on all."""
-        if self.size == 1:
-            errors: list[MixzooError | None] = [error]
-        else:
-            errors = [None] * self.size
-            dist.all_gather_object(errors, error)
-        first = next((e for e in errors if e is not None), None)
+        first = next((e for e in self.gather(error) if e is not None), None)
         if first is not None:
             raise first
 
 
+ALONE = World(rank=0, size=1, local_size=1, device=torch.device("cpu"))
+
+
 @contextmanager
 def join(device: str = "auto") -> Iterator[World]:
-    """Join the process group that torchrun's environment describes, or stay alone.
+    """Join the processes that torchrun's or SLURM's environment describes, or stay alone.
 
-    device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N". Backend: nccl on CUDA, gloo
-    on CPU. Raises UsageError for a device that isn't there.
+    device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N". Raises UsageError for a
+    device that isn't there, or an environment that contradicts itself.
     """
-    size = _variable("WORLD_SIZE", 1)
+    place = launched(os.environ)
     world = World(
-        rank=_variable("RANK", 0),
-        size=size,
-        local_size=_variable("LOCAL_WORLD_SIZE", size),
-        device=_device(device, _variable("LOCAL_RANK", 0)),
+        rank=place.rank,
+        size=place.size,
+        local_size=place.local_size,
+        device=_device(device, place.local_rank),
+        local_rank=place.local_rank,
     )
-    if size == 1:
+    if world.size == 1:
         yield world
         return
-    dist.init_process_group("nccl" if world.device.type == "cuda" else "gloo")
+    os.environ.update(place.rendezvous)
+    store, _, _ = next(
+        dist.rendezvous("env://", rank=world.rank, world_size=world.size, timeout=PATIENCE)
+    )
+    dist.init_process_group(
+        "gloo", store=store, rank=world.rank, world_size=world.size, timeout=PATIENCE
+    )
     try:
-        yield world
+        with watch(store, world.rank, world.size):
+            yield world
+            world.gather(None)  # nobody leaves, and takes the store along, before all are done
     finally:
         dist.destroy_process_group()
-
-
-def _variable(name: str, default: int) -> int:
-    return int(os.environ.get(name, default=str(default)))
 
 
 def _device(name: str, local_rank: int) -> torch.device:
@@ -102,5 +126,10 @@ def _device(name: str, local_rank: int) -> torch.device:
         if not torch.cuda.is_available():
             raise UsageError(f"--device {name}: this machine has no CUDA device. Use --device cpu.")
         device = torch.device("cuda", local_rank if device.index is None else device.index)
+        if device.index >= torch.cuda.device_count():
+            raise UsageError(
+                f"--device {name}: expected cuda:0 to cuda:{torch.cuda.device_count() - 1}, got "
+                f"{device}. Start at most one process per GPU."
+            )
         torch.cuda.set_device(device)
     return device

@@ -1,20 +1,63 @@
-"""Exact accuracy: integer hits, summed once over all ranks, divided once at the end."""
+"""Predictions of checkpoints for all images: one decoding pass for all of them, on all processes.
 
-from collections.abc import Callable, Iterator, Mapping
+Every image is predicted once, by one process; the rows are gathered and counted as whole numbers,
+so no world size pads, repeats or drops an image, and accuracies are divided once at the end.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import torch
 
 from ..zoo.data import LabelledImages
-from ..zoo.errors import CheckpointError, DataError, MixzooError
+from ..zoo.errors import DataError, MixzooError, UsageError
 from ..zoo.manifest import Protocol
-from .distributed import World
-from .loader import Batch, batches, default_workers
-from .predictions import Counts
-from .protocol import normalise
+from .crop_cache import CropCache
+from .distributed import ALONE, World
+from .loader import batches, default_workers, load_crops
+from .predictions import PENDING, Counts, Predictions, Rows
+from .predictor import Predictor
 
 HeadLogits = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
 BATCH_SIZE = 64
+SAVE_EVERY = 60.0  # seconds
+
+
+@dataclass
+class Subject:
+    """One checkpoint under evaluation."""
+
+    name: str
+    predictor: Predictor
+    known: dict[str, Predictions] = field(default_factory=dict)
+    """Head -> predictions, the same on every rank; `evaluate_all` fills them in place."""
+    error: MixzooError | None = None
+    """Why this checkpoint can't be evaluated, if so."""
+
+    def pending(self, indices: Sequence[int]) -> bool:
+        """Whether any of these images has no prediction yet."""
+        if self.error:
+            return False
+        states = [known.state[list(indices)] for known in self.known.values()]
+        return not states or any((state == PENDING).any() for state in states)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is evaluated how. workers: decoding processes per rank, None picks by cores."""
+
+    images: LabelledImages
+    protocol: Protocol
+    batch_size: int = BATCH_SIZE
+    workers: int | None = None
+    cache: CropCache | None = None
+
+    def groups(self, order: Sequence[int] | None = None) -> list[Sequence[int]]:
+        """Batches of positions: of the whole list, or of some images in an order."""
+        order = range(len(self.images)) if order is None else order
+        return [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
 
 
 def evaluate(
@@ -24,95 +67,180 @@ def evaluate(
     *,
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
-    world: World | None = None,
+    world: World = ALONE,
     progress: Callable[[int], object] | None = None,
 ) -> dict[str, Counts]:
     """Count hits of every head on all images, in fp32.
 
     logits: (N, 3, crop, crop) float32 -> {head name: (N, C)}; a model in eval mode on the world's
-    device. workers: decoding processes per rank, None picks by cores. world: from
-    `distributed.join`; None evaluates in this process on the CPU. progress: called with the
-    number of images done, per batch, on this rank.
+    device. progress: called with the number of images done, per batch, on this rank.
     Raises DataError (an undecodable image, a label that the head doesn't have) or CheckpointError
     (logits that aren't finite) on every rank if any rank meets one.
     """
-    world = world or World(0, 1, 1, torch.device("cpu"))
-    workers = default_workers(world.local_size) if workers is None else workers
-    hits: dict[str, torch.Tensor] = {}
+    subject = Subject("logits", Predictor(logits, protocol, world.device, "fp32"))
+    work = Work(images, protocol, batch_size, workers)
+    unreadable = evaluate_all([subject], work, world=world, progress=progress)
+    if subject.error:
+        raise subject.error
+    for reason in unreadable.values():
+        raise DataError(reason)
+    return {head: known.counts() for head, known in subject.known.items()}
+
+
+def evaluate_all(
+    subjects: Sequence[Subject],
+    work: Work,
+    *,
+    world: World = ALONE,
+    order: Sequence[int] | None = None,
+    progress: Callable[[int], object] | None = None,
+    save: Callable[[Subject], object] | None = None,
+) -> dict[int, str]:
+    """Fill in what the subjects don't know yet, decoding each image once.
+
+    A batch that was only partly known is predicted wholly again, so that an image always has the
+    same neighbours. order: positions of the images to predict, all if None; batches are cut from
+    it. progress: called with images done on this rank. save: called now and then, and before an
+    error leaves, so that what this rank knows isn't lost.
+    A subject that fails keeps its `error`, on every rank, and the others go on. Returns positions
+    and reasons of the images that can't be read, the same on every rank.
+    """
+    run = _Pass(subjects, work, world)
+    todo = [group for group in work.groups(order) if any(s.pending(group) for s in subjects)]
     failure: MixzooError | None = None
+    saved = time.monotonic()
     try:
-        with exact_fp32():
-            for batch in batches(
-                images,
-                protocol,
-                batch_size=batch_size,
-                workers=workers,
-                rank=world.rank,
-                world_size=world.size,
-            ):
-                for head, counted in _count(logits, batch, protocol, world.device).items():
-                    hits[head] = hits.get(head, torch.zeros_like(counted)) + counted
-                if progress:
-                    progress(len(batch.labels))
+        for done in run.walk(todo[world.rank :: world.size]):
+            if progress:
+                progress(done)
+            if save and time.monotonic() - saved > SAVE_EVERY:
+                run.save(save)
+                saved = time.monotonic()
     except MixzooError as error:
         failure = error
+    finally:  # also when interrupted
+        if save:
+            run.save(save)
     world.agree(failure)
-    return _totals(hits, len(images), world)
+    run.exchange()
+    run.settle()
+    return run.unreadable
 
 
-def _count(
-    logits: HeadLogits, batch: Batch, protocol: Protocol, device: torch.device
-) -> dict[str, torch.Tensor]:
-    """Hits of one batch per head: int64 (3,) = top-1 hits, top-5 hits, images."""
-    labels = batch.labels.to(device)
-    with torch.inference_mode():
-        outputs = logits(normalise(batch.crops.to(device), protocol))
-    counted = {}
-    for head, z in outputs.items():  # z: (B, C)
-        if int(labels.max()) >= z.shape[1]:
-            raise DataError(
-                f"The data has label {int(labels.max())}, but head {head} has only {z.shape[1]} "
-                "classes (labels start at 0). Is this the data set that the checkpoint knows?"
-            )
-        if not bool(torch.isfinite(z).all()):
-            raise CheckpointError(
-                f"Head {head} gives logits that aren't finite numbers, so there is nothing to rank. "
-                "The weights are damaged, or were saved after training diverged."
-            )
-        ranked = z.topk(min(5, z.shape[1]), dim=1).indices  # (B, 5)
-        top1 = z.argmax(dim=1) == labels
-        top5 = (ranked == labels[:, None]).any(dim=1)
-        counted[head] = torch.tensor([int(top1.sum()), int(top5.sum()), len(labels)])
-    return counted
+class _Pass:
+    """One walk over the images. rows: what this rank found and the others haven't been told."""
 
+    def __init__(self, subjects: Sequence[Subject], work: Work, world: World) -> None:
+        self.subjects, self.work, self.world = subjects, work, world
+        self.rows: list[tuple[str, dict[str, Rows]]] = []
+        self.unreadable: dict[int, str] = {}
 
-def _totals(hits: dict[str, torch.Tensor], images: int, world: World) -> dict[str, Counts]:
-    """Sum over ranks, in one call and with heads in one order, also where a rank had no batch."""
-    names = _head_names(list(hits), world)
-    none = torch.zeros(3, dtype=torch.int64)
-    summed = world.sum(torch.stack([hits.get(name, none) for name in names]))
-    counts = {name: Counts(*row.tolist()) for name, row in zip(names, summed, strict=True)}
-    for name, count in counts.items():
-        if count.total != images:
-            raise AssertionError(f"head {name}: counted {count.total} of {images} images")
-    return counts
+    def walk(self, groups: Sequence[Sequence[int]]) -> Iterator[int]:
+        """Predict batches of positions; yields the number of images of each batch."""
+        work = self.work
+        workers = default_workers(self.world.local_size) if work.workers is None else work.workers
+        decoded = batches(
+            work.images, work.protocol, groups=groups, workers=workers, cache=work.cache
+        )
+        with _explained():
+            for group, batch in zip(groups, decoded, strict=True):
+                self.unreadable.update(batch.unreadable)
+                for subject in self.subjects:
+                    if len(batch.indices) and subject.pending(group):
+                        self._note(subject, "predict", batch.indices, batch.crops, batch.labels)
+                yield len(group)
+            for subject in self.subjects:
+                self._note(subject, "flush")
 
+    def _note(self, subject: Subject, predict: str, *inputs: torch.Tensor) -> None:
+        """Let the subject predict, and write the rows down; a failure is the subject's own."""
+        if subject.error:
+            return
+        try:
+            rows = getattr(subject.predictor, predict)(*inputs)
+        except MixzooError as error:
+            subject.error = error
+            return
+        self.rows.append((subject.name, rows))
+        self._put(subject, rows)
 
-def _head_names(mine: list[str], world: World) -> list[str]:
-    if world.size == 1:
-        return mine
-    gathered: list[list[str]] = [[] for _ in range(world.size)]
-    torch.distributed.all_gather_object(gathered, mine)
-    return max(gathered, key=len)  # a rank without a batch has no names
+    def _put(self, subject: Subject, rows: Mapping[str, Rows]) -> None:
+        for head, found in rows.items():
+            if head not in subject.known:
+                subject.known[head] = Predictions.empty(self.work.images.labels)
+            subject.known[head].put(found)
+
+    def save(self, save: Callable[[Subject], object]) -> None:
+        """Save the subjects that know something."""
+        for subject in self.subjects:
+            if subject.known and not subject.error:
+                save(subject)
+
+    def exchange(self) -> None:
+        """Tell all ranks what each found, what failed, and which images can't be read."""
+        errors = {s.name: s.error for s in self.subjects if s.error}
+        told = self.world.gather((self.rows, errors, self.unreadable))
+        self.rows = []
+        named = {subject.name: subject for subject in self.subjects}
+        for rows, errors, unreadable in told:
+            self.unreadable |= unreadable
+            for name, error in errors.items():
+                named[name].error = named[name].error or error
+            for name, found in rows:
+                self._put(named[name], found)
+        gone = sorted(self.unreadable)
+        for known in (k for s in self.subjects for k in s.known.values()):
+            known.put_unreadable(gone)
+
+    def settle(self) -> None:
+        """Recompute what doesn't hold any longer under the largest bound that any rank has."""
+        while True:
+            bounds = self.world.gather({s.name: s.predictor.bounds for s in self.subjects})
+            stale: dict[str, list[int]] = {}
+            for subject in (s for s in self.subjects if not s.error):
+                for found in bounds:
+                    subject.predictor.raise_bounds(found[subject.name])
+                at = {
+                    int(i)
+                    for head, known in subject.known.items()
+                    for i in subject.predictor.stale(head, known)
+                }
+                if at:
+                    stale[subject.name] = sorted(at)
+            if not stale:
+                return
+            self._recompute(stale)
+            self.exchange()
+
+    def _recompute(self, stale: Mapping[str, Sequence[int]]) -> None:
+        """This rank's share of stale images, decoded once for all subjects."""
+        positions = sorted(set().union(*stale.values()))
+        groups = self.work.groups(positions)[self.world.rank :: self.world.size]
+        for group in groups:
+            crops = load_crops(self.work.images, self.work.protocol, group, cache=self.work.cache)
+            labels = torch.tensor([self.work.images.labels[i] for i in group])
+            for subject in (s for s in self.subjects if s.name in stale):
+                wanted = set(stale[subject.name])
+                rows = torch.tensor([n for n, i in enumerate(group) if i in wanted])
+                if len(rows):
+                    at = torch.tensor(group)[rows]
+                    self._note(subject, "recompute", at, crops[rows], labels[rows])
 
 
 @contextmanager
-def exact_fp32() -> Iterator[None]:
-    """IEEE fp32 on every device; cuDNN would otherwise use TF32 for convolutions."""
-    matmul = torch.backends.cuda.matmul
-    before, matmul.allow_tf32 = matmul.allow_tf32, False
+def _explained() -> Iterator[None]:
+    """Turn the failures of a machine that is too small into advice."""
     try:
-        with torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
-            yield
-    finally:
-        matmul.allow_tf32 = before
+        yield
+    except torch.OutOfMemoryError as error:
+        raise UsageError(
+            f"Out of memory on the device ({str(error).splitlines()[0]}). Run the same command "
+            "again with a smaller --batch-size or --models-at-once; what was predicted is kept."
+        ) from None
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise UsageError(
+            "A decoding process was killed, likely for memory. Run the same command again with "
+            "fewer --workers or a smaller --batch-size; what was predicted is kept."
+        ) from None

@@ -23,6 +23,7 @@ class Weights:
     architecture: str
     method: str
     num_classes: int
+    heads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class ReportRow:
     decimals: int
     verdict: Verdict
     weights: Weights
+    precision: dict[str, Any] = field(default_factory=dict)
+    """What the guard measured and recomputed."""
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -62,6 +65,7 @@ class ReportRow:
             "verdict": self.verdict.word,
             "reason": self.verdict.why,
             "weights": asdict(self.weights),
+            "precision": self.precision,
         }
 
 
@@ -78,6 +82,11 @@ class Report:
     protocol: dict[str, Any]
     data: dict[str, Any]
     run: dict[str, Any]
+    failures: dict[str, str] = field(default_factory=dict)
+    """Checkpoint -> why it couldn't be evaluated."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Image file -> why it can't be read. They count as wrong."""
+    allow_missing: bool = False
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,6 +101,10 @@ class Report:
             "data": self.data,
             "run": self.run,
             "versions": versions(),
+            "failures": [{"id": name, "error": error} for name, error in self.failures.items()],
+            "unreadable": [
+                {"file": file, "reason": reason} for file, reason in self.unreadable.items()
+            ],
             "created": self.created,
         }
 

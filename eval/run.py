@@ -1,29 +1,26 @@
-"""From references to a report: resolve, load, evaluate, judge."""
+"""From references to a report: resolve, recall, predict, judge."""
 
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
 
 from ..zoo.cache import data_path
-from ..zoo.catalog import Benchmark, open_catalog
+from ..zoo.catalog import Benchmark, Catalog, open_catalog
 from ..zoo.data import LabelledImages, find_images
-from ..zoo.errors import UsageError
-from ..zoo.load import load_resolved
-from ..zoo.manifest import Metric, Protocol
-from ..zoo.refs import Resolved, resolve
+from ..zoo.errors import MixzooError, UsageError
+from ..zoo.manifest import Protocol
+from ..zoo.refs import Resolved
+from . import store
+from .crop_cache import CropCache
 from .distributed import World
-from .evaluator import BATCH_SIZE, Counts, evaluate
+from .entries import Entry, device_name, predict, recall, resolve_all
+from .evaluator import BATCH_SIZE, Work
+from .judging import Judging, rows_of
 from .protocol import override
-from .report import Report, ReportRow, Weights
-from .verdict import judge
-
-if TYPE_CHECKING:
-    from ..zoo.architectures import Classifier, MixClassifier
+from .report import Report
 
 PROTOCOL_OF = "inat2018"  # whose pixels a checkpoint without a row is evaluated with
 
@@ -32,11 +29,16 @@ PROTOCOL_OF = "inat2018"  # whose pixels a checkpoint without a row is evaluated
 class Request:
     """What to evaluate: `refs` (row ids or files) on the images below `data`.
 
-    data: None draws the images where the benchmark is drawn by the package. row: the row that a
-    file is judged against. resize, crop, interpolation: None keeps the protocol's value.
+    benchmark: all rows of this benchmark, beside `refs`. data: None draws the images where the
+    benchmark is drawn by the package. row: the row that a file is judged against. resize, crop,
+    interpolation: None keeps the protocol's value. precision: "fp32", "guarded" (fast arithmetic
+    where it can't change a prediction) or "fast". allow_missing: judge although images can't be
+    read; they count as wrong. fresh: don't use predictions that were kept. crops: folder that
+    decoded crops are kept in. models_at_once: checkpoints in memory together; None for all.
     """
 
-    refs: Sequence[str]
+    refs: Sequence[str] = ()
+    benchmark: str | None = None
     data: Path | None = None
     annotations: Path | None = None
     list_file: Path | None = None
@@ -44,21 +46,80 @@ class Request:
     resize: int | None = None
     crop: int | None = None
     interpolation: str | None = None
+    precision: store.Precision = "guarded"
     batch_size: int = BATCH_SIZE
     workers: int | None = None
+    allow_missing: bool = False
+    fresh: bool = False
+    crops: Path | None = None
+    models_at_once: int | None = None
     manifests: Sequence[Path] = ()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all entries of an evaluation share."""
+
+    catalog: Catalog
+    checkpoints: list[Resolved]
+    failures: dict[str, MixzooError]
+    benchmark: Benchmark | None
+    images: LabelledImages
+    published: Protocol
+    protocol: Protocol
 
 
 def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Report:
     """Evaluate checkpoints and judge them against their rows.
 
-    world: from `distributed.join`; the same report is returned on every rank.
-    Raises MixzooError (on every rank) as soon as any of them can't be evaluated.
+    world: from `distributed.join`; the same report is returned on every rank. One decoding pass
+    serves all checkpoints; what an earlier run predicted isn't predicted again.
+    Raises MixzooError (on every rank) if nothing can be evaluated. A checkpoint among several that
+    can't be evaluated is named in the report's `failures`.
     """
+    setting = prepare(request, world)
+    entries = [
+        recall(c, setting.images, setting.protocol, request.precision, world, fresh=request.fresh)
+        for c in setting.checkpoints
+    ]
+    unreadable = _predict(entries, setting, request, world, quiet=quiet)
+    failures = setting.failures | {e.name: e.error for e in entries if e.error}
+    if failures and len(failures) == len(entries) + len(setting.failures):
+        raise next(iter(failures.values()))
+    judging = Judging(
+        benchmark=setting.benchmark,
+        images=setting.images,
+        unreadable=unreadable,
+        allow_missing=request.allow_missing,
+    )
+    rows = [row for entry in entries if not entry.error for row in rows_of(entry, judging)]
+    return Report(
+        rows=tuple(rows),
+        benchmark=setting.benchmark.name if setting.benchmark else None,
+        protocol=_describe(setting.protocol, setting.published),
+        data={
+            "labels": setting.images.origin,
+            "images": len(setting.images),
+            "list_sha256": setting.images.sha256(),
+        },
+        run=_describe_run(request, world),
+        failures={name: str(error) for name, error in failures.items()},
+        unreadable={setting.images.files[i]: reason for i, reason in sorted(unreadable.items())},
+        allow_missing=request.allow_missing,
+    )
+
+
+def prepare(request: Request, world: World) -> Setting:
+    """Find checkpoints, images and protocol; the leader first, since it may have to fetch."""
     catalog = open_catalog(request.manifests)
-    find = partial(resolve, catalog=catalog, row_id=request.row)
-    checkpoints = world.leader_first(lambda: [find(ref) for ref in request.refs])
-    benchmark = _common_benchmark(checkpoints)
+    refs = list(request.refs)
+    if request.benchmark:
+        refs += [row.id for row in catalog.benchmark(request.benchmark).manifest.rows]
+    refs = list(dict.fromkeys(refs))
+    found, failures = world.leader_first(lambda: resolve_all(refs, catalog, request.row))
+    if not found:
+        raise next(iter(failures.values()))
+    benchmark = _common_benchmark(found)
     images = world.leader_first(lambda: _images(request, benchmark))
     published = (benchmark or catalog.benchmark(PROTOCOL_OF)).manifest.protocol
     protocol = override(
@@ -67,31 +128,31 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
         crop=request.crop,
         interpolation=request.interpolation,
     )
-    rows: list[ReportRow] = []
-    for checkpoint in checkpoints:
-        model = world.leader_first(partial(load_resolved, checkpoint, device=world.device))
-        with _bar(checkpoint.name, len(images), world, quiet=quiet) as bar:
-            counts = evaluate(
-                model.logits,
-                images,
-                protocol,
-                batch_size=request.batch_size,
-                workers=request.workers,
-                world=world,
-                progress=_advance(bar, world.size),
-            )
-        rows += _judge(checkpoint, model, counts, _other_images(benchmark, images))
-    return Report(
-        rows=tuple(rows),
-        benchmark=benchmark.name if benchmark else None,
-        protocol=_describe(protocol, published),
-        data={
-            "labels": images.origin,
-            "images": len(images),
-            "list_sha256": images.sha256(),
-        },
-        run=_describe_run(request, world),
+    return Setting(catalog, found, failures, benchmark, images, published, protocol)
+
+
+def _predict(
+    entries: Sequence[Entry], setting: Setting, request: Request, world: World, *, quiet: bool
+) -> dict[int, str]:
+    """Predict what isn't known, some models at a time. Returns the images that can't be read."""
+    todo = [entry for entry in entries if not entry.from_store]
+    if not todo:
+        return {}
+    crops = request.crops
+    cache = (
+        world.leader_first(lambda: CropCache.open(crops, setting.images, setting.protocol))
+        if crops
+        else None
     )
+    work = Work(setting.images, setting.protocol, request.batch_size, request.workers, cache)
+    step = request.models_at_once or len(todo)
+    unreadable: dict[int, str] = {}
+    for start in range(0, len(todo), step):
+        group = todo[start : start + step]
+        name = group[0].name if len(group) == 1 else f"{len(group)} checkpoints"
+        with _bar(name, len(setting.images), world, quiet=quiet) as bar:
+            unreadable |= predict(group, work, world, progress=_advance(bar, world.size))
+    return unreadable
 
 
 def _common_benchmark(checkpoints: Sequence[Resolved]) -> Benchmark | None:
@@ -121,63 +182,6 @@ def _images(request: Request, benchmark: Benchmark | None) -> LabelledImages:
     )
 
 
-def _other_images(benchmark: Benchmark | None, images: LabelledImages) -> str | None:
-    """Why these images can't be those of the benchmark's table, or None if they can."""
-    if benchmark is None:
-        return None
-    expected = benchmark.manifest.dataset.val
-    if expected.images is None:
-        return f"{len(images)} images; how many the table was measured on is not known"
-    if len(images) != expected.images:
-        return f"{len(images)} images, the table's validation set has {expected.images}"
-    if expected.list_sha256 not in (None, images.sha256()):
-        return "as many images, but another list of paths and labels"
-    if expected.files_sha256 and expected.files_sha256 != images.files_sha256():
-        return (
-            "the listed images, but not all with the locked bytes (drawn by another Pillow, or "
-            f"damaged: remove {images.root} and prepare it again)"
-        )
-    return None
-
-
-def _judge(
-    checkpoint: Resolved,
-    model: "Classifier | MixClassifier",
-    counts: dict[str, Counts],
-    other_images: str | None,
-) -> list[ReportRow]:
-    row, benchmark = checkpoint.row, checkpoint.benchmark
-    metric = benchmark.manifest.metric if benchmark else Metric(statistic="last_epoch")
-    reported = row.reported_top1 if row else None
-    weights = Weights(
-        file=checkpoint.path.name,
-        sha256=checkpoint.sha256,
-        architecture=model.architecture,
-        method=model.method,
-        num_classes=model.num_classes,
-    )
-    return [
-        ReportRow(
-            id=checkpoint.name,
-            head=head,
-            is_default_head=head == model.heads[0],
-            has_other_heads=len(model.heads) > 1,
-            counts=counts[head],
-            reported_top1=reported,
-            decimals=metric.decimals,
-            verdict=judge(
-                counts[head].correct,
-                counts[head].total,
-                reported,
-                metric,
-                other_images=other_images,
-            ),
-            weights=weights,
-        )
-        for head in model.heads
-    ]
-
-
 def _describe(protocol: Protocol, published: Protocol) -> dict[str, Any]:
     names = ("resize", "crop", "interpolation", "mean", "std")
     values = {name: getattr(protocol, name) for name in names}
@@ -191,17 +195,12 @@ def _describe(protocol: Protocol, published: Protocol) -> dict[str, Any]:
 
 
 def _describe_run(request: Request, world: World) -> dict[str, Any]:
-    import torch
-
-    cuda = world.device.type == "cuda"
     return {
-        "device": torch.cuda.get_device_name(world.device)
-        if cuda
-        else platform.processor() or platform.machine(),
+        "device": device_name(world.device),
         "device_type": world.device.type,
         "world_size": world.size,
         "batch_size": request.batch_size,
-        "precision": "fp32",
+        "precision": request.precision,
     }
 
 

@@ -39,3 +39,8 @@ def process_lock_path(benchmark: str, name: str) -> Path:
 def data_path(dataset: str) -> Path:
     """Where a data set that the package draws is kept."""
     return cache_root() / "data" / dataset
+
+
+def predictions_root() -> Path:
+    """Where predictions are kept, a folder for each checkpoint's hash."""
+    return cache_root() / "predictions"

@@ -45,3 +45,9 @@ class DataError(MixzooError):
     """A data set that is missing, incomplete or wrongly labelled."""
 
     exit_code = 7
+
+
+class LostRankError(MixzooError):
+    """Another process of the same job ended, so that this one cannot finish."""
+
+    exit_code = 8

@@ -1,0 +1,184 @@
+"""A checkpoint under evaluation: what it is, what is known of it already, and its model if needed."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..zoo.catalog import Catalog
+from ..zoo.data import LabelledImages
+from ..zoo.errors import MixzooError
+from ..zoo.load import load_resolved
+from ..zoo.manifest import Protocol
+from ..zoo.refs import Resolved, resolve
+from . import store
+from .distributed import World
+from .evaluator import Subject, evaluate_all
+from .predictions import Predictions
+from .predictor import Predictor
+from .report import Weights
+
+if TYPE_CHECKING:
+    from .evaluator import Work
+
+
+@dataclass
+class Entry:
+    """One checkpoint. Its predictions come from the store, from an evaluation, or from both."""
+
+    checkpoint: Resolved
+    key: store.Key
+    weights: Weights | None = None
+    heads: dict[str, Predictions] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+    """Of the evaluation that the predictions come from: when, where, what the guard did."""
+    from_store: bool = False
+    """Whether nothing had to be computed."""
+    error: MixzooError | None = None
+
+    @property
+    def name(self) -> str:
+        """The row's id, else the file's path."""
+        return self.checkpoint.name
+
+
+def resolve_all(
+    refs: Sequence[str], catalog: Catalog, row_id: str | None
+) -> tuple[list[Resolved], dict[str, MixzooError]]:
+    """Find the checkpoints of all references, fetching what isn't here; and why some can't be had.
+
+    A single reference that can't be had raises its error instead.
+    """
+    found: list[Resolved] = []
+    failures: dict[str, MixzooError] = {}
+    for ref in refs:
+        try:
+            found.append(resolve(ref, catalog, row_id=row_id))
+        except MixzooError as error:
+            if len(refs) == 1:
+                raise
+            failures[ref] = error
+    return found, failures
+
+
+def recall(
+    checkpoint: Resolved,
+    images: LabelledImages,
+    protocol: Protocol,
+    precision: store.Precision,
+    world: World,
+    *,
+    fresh: bool,
+) -> Entry:
+    """The entry of a checkpoint with what the store knows of it, merged over all machines.
+
+    fresh: forget what an earlier evaluation left behind.
+    """
+    key = store.Key(checkpoint.sha256, protocol, images.sha256(), precision)
+    entry = Entry(checkpoint, key)
+    if fresh:
+        store.forget_parts(key)
+        return entry
+    asks = world.local_rank == 0
+    found = world.gather(store.find(key, images.files) if asks else None)
+    known = store.merge([f for f in found if f and f.labels_equal(images.labels)])
+    if known:
+        entry.heads, entry.about = known.heads, known.about
+        entry.weights = Weights(**known.about["weights"])
+        entry.from_store = known.complete
+    return entry
+
+
+def predict(
+    entries: Sequence[Entry],
+    work: "Work",
+    world: World,
+    *,
+    order: Sequence[int] | None = None,
+    progress: Any = None,
+) -> dict[int, str]:
+    """Load the models of entries and predict what isn't known, in one pass over the images.
+
+    An entry that fails keeps its error. order: positions to predict; None for all, and then the
+    predictions are kept. Returns positions and reasons of unreadable images.
+    """
+    subjects = {entry.name: _load(entry, work.protocol, world) for entry in entries}
+    loaded = [subject for subject in subjects.values() if subject]
+    by_name = {entry.name: entry for entry in entries}
+
+    def save(subject: Subject) -> None:
+        entry = by_name[subject.name]
+        share = entry.key.parts / f"{world.rank}-of-{world.size}.safetensors"
+        _keep(share, entry, subject, work.images)
+
+    unreadable = evaluate_all(loaded, work, world=world, order=order, progress=progress, save=save)
+    for entry in entries:
+        subject = subjects[entry.name]
+        if subject is None or subject.error:
+            entry.error = entry.error or (subject.error if subject else None)
+            continue
+        entry.heads = subject.known
+        summaries = world.gather(subject.predictor.summary())
+        entry.about |= {"precision": _together(summaries), "bounds": subject.predictor.bounds}
+        if world.leads and all(known.complete for known in entry.heads.values()):
+            _keep(entry.key.path, entry, subject, work.images)
+            store.forget_parts(entry.key)
+    return unreadable
+
+
+def _load(entry: Entry, protocol: Protocol, world: World) -> Subject | None:
+    try:
+        model = world.leader_first(partial(load_resolved, entry.checkpoint, device=world.device))
+    except MixzooError as error:
+        entry.error = error
+        return None
+    entry.weights = Weights(
+        file=entry.checkpoint.path.name,
+        sha256=entry.checkpoint.sha256,
+        architecture=model.architecture,
+        method=model.method,
+        num_classes=model.num_classes,
+        heads=tuple(model.heads),
+    )
+    entry.about |= {
+        "weights": asdict(entry.weights),
+        "device": device_name(world.device),
+        "torch": torch.__version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    predictor = Predictor(model, protocol, world.device, entry.key.precision)
+    predictor.raise_bounds(entry.about.get("bounds", {}))
+    return Subject(entry.name, predictor, entry.heads)
+
+
+def _keep(path: Any, entry: Entry, subject: Subject, images: LabelledImages) -> None:
+    """Write predictions; where the cache can't be written the evaluation goes on without."""
+    about = entry.about | {"bounds": subject.predictor.bounds}
+    stored = store.Stored(entry.key.facts(), dict(subject.known), images.files, about)
+    try:
+        store.write(path, stored)
+    except OSError as error:
+        entry.about["not_kept"] = f"{path}: {error.strerror or error}"
+
+
+def _together(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One summary of all ranks: counts are added, bounds and deviations are the largest."""
+    joined = dict(summaries[0])
+    for summary in summaries[1:]:
+        for name, value in summary.items():
+            if isinstance(value, int) and not isinstance(value, bool):
+                joined[name] += value
+            elif isinstance(value, float):
+                joined[name] = max(joined[name], value)
+    return joined
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's or processor's name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()

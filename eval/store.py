@@ -1,0 +1,198 @@
+"""Keeps predictions, so that an interrupted evaluation goes on and later questions need no model.
+
+One file holds what all heads of one checkpoint say under one protocol, label list and precision:
+<cache>/predictions/<weights>/<protocol>-<list>-<precision>.safetensors. While an evaluation runs,
+each process writes its share beside it, below `....parts/`; the whole replaces the shares.
+
+The key covers the labelled list (paths and labels), not the bytes of the images: after replacing
+images, evaluate with `--fresh`. Images that couldn't be read are always tried again.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import safetensors
+from safetensors.numpy import save
+
+from ..zoo.cache import predictions_root
+from ..zoo.manifest import Protocol
+from .predictions import PENDING, UNREADABLE, Predictions
+
+FORMAT = "1"
+Precision = Literal["fp32", "guarded", "fast"]
+ANSWERED_BY: dict[str, tuple[Precision, ...]] = {
+    "fp32": ("fp32",),
+    "guarded": ("guarded", "fp32"),
+    "fast": ("fast", "guarded", "fp32"),
+}
+"""Which precisions' predictions answer a question for one: guarded ones are those of fp32, but
+who asks for fp32 wants it computed."""
+
+COLUMNS = tuple(column.name for column in fields(Predictions))
+
+
+@dataclass(frozen=True)
+class Key:
+    """What predictions depend on."""
+
+    weights_sha256: str
+    protocol: Protocol
+    list_sha256: str
+    precision: str
+
+    def facts(self) -> dict[str, Any]:
+        """Everything that makes two keys equal, as plain data."""
+        names = ("resize", "crop", "interpolation", "mean", "std")
+        pixels = {name: getattr(self.protocol, name) for name in names}
+        return {
+            "weights_sha256": self.weights_sha256,
+            "protocol": {n: list(v) if isinstance(v, tuple) else v for n, v in pixels.items()},
+            "list_sha256": self.list_sha256,
+            "precision": self.precision,
+        }
+
+    @property
+    def path(self) -> Path:
+        """The file of these predictions, whether it exists or not."""
+        pixels = json.dumps(self.facts()["protocol"], sort_keys=True).encode()
+        name = f"{hashlib.sha256(pixels).hexdigest()[:12]}-{self.list_sha256[:12]}-{self.precision}"
+        return predictions_root() / self.weights_sha256 / f"{name}.safetensors"
+
+    @property
+    def parts(self) -> Path:
+        """The folder of the shares of an evaluation that hasn't ended."""
+        return self.path.with_suffix(".parts")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Predictions that were kept. about: plain data of their evaluation (weights, guard ...)."""
+
+    key: dict[str, Any]
+    heads: dict[str, Predictions]
+    files: tuple[str, ...]
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image was read and predicted by every head."""
+        return all(p.complete and not (p.state == UNREADABLE).any() for p in self.heads.values())
+
+    def labels_equal(self, labels: Sequence[int]) -> bool:
+        """Whether the predictions were made against these labels."""
+        return all(np.array_equal(known.labels, labels) for known in self.heads.values())
+
+    def ordered(self, files: Sequence[str]) -> "Stored":
+        """The same predictions in the order of these files, which are the same in any order."""
+        if self.files == tuple(files):
+            return self
+        places = {file: place for place, file in enumerate(self.files)}
+        order = [places[file] for file in files]
+        heads = {
+            head: Predictions(**{name: getattr(known, name)[order] for name in COLUMNS})
+            for head, known in self.heads.items()
+        }
+        return Stored(self.key, heads, tuple(files), self.about)
+
+
+def find(key: Key, files: Sequence[str]) -> Stored | None:
+    """What is known under a key: whole predictions that answer it, else the shares of this key.
+
+    files: the images in the order that the predictions shall have (a list's hash doesn't depend
+    on its order). Unreadable images are pending again. A damaged or foreign file counts as absent.
+    """
+    for precision in ANSWERED_BY[key.precision]:
+        candidate = Key(key.weights_sha256, key.protocol, key.list_sha256, precision)
+        stored = read(candidate.path, candidate.facts())
+        if stored and stored.complete:
+            return stored.ordered(files)
+    shares = [key.path, *sorted(key.parts.glob("*.safetensors"))]
+    return merge([found.ordered(files) for path in shares if (found := read(path, key.facts()))])
+
+
+def of_weights(weights_sha256: str) -> Iterator[Stored]:
+    """All whole predictions of one checkpoint, the newest first."""
+    paths = predictions_root().joinpath(weights_sha256).glob("*.safetensors")
+    for path in sorted(paths, key=lambda p: p.stat().st_mtime, reverse=True):
+        stored = read(path)
+        if stored and all(p.complete for p in stored.heads.values()):
+            yield stored
+
+
+def merge(shares: Sequence[Stored]) -> Stored | None:
+    """One prediction of each image from several shares of one key; of bounds the largest."""
+    if not shares:
+        return None
+    merged = {head: Predictions.empty(known.labels) for head, known in shares[0].heads.items()}
+    about: dict[str, Any] = {}
+    bounds: dict[str, float] = {}
+    for share in shares:
+        about |= share.about
+        for head, bound in share.about.get("bounds", {}).items():
+            bounds[head] = max(bound, bounds.get(head, 0.0))
+        for head, known in share.heads.items():
+            done = (known.state != PENDING) & (known.state != UNREADABLE)
+            for name in COLUMNS:
+                getattr(merged[head], name)[done] = getattr(known, name)[done]
+    return Stored(shares[0].key, merged, shares[0].files, about | {"bounds": bounds})
+
+
+def write(path: Path, stored: Stored) -> None:
+    """Write predictions atomically. Raises OSError where the cache can't be written."""
+    tensors = {
+        f"{head}.{name}": np.ascontiguousarray(getattr(known, name))
+        for head, known in stored.heads.items()
+        for name in COLUMNS
+    }
+    tensors["files"] = np.frombuffer("\n".join(stored.files).encode(), np.uint8)
+    about = {
+        "format": FORMAT,
+        "key": json.dumps(stored.key),
+        "heads": json.dumps(list(stored.heads)),
+        "about": json.dumps(stored.about),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(save(tensors, about))
+        Path(partial).chmod(0o644)
+        Path(partial).replace(path)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+
+
+def read(path: Path, key: Mapping[str, Any] | None = None) -> Stored | None:
+    """Read predictions; None if there are none, or they are damaged or of another key."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            about = file.metadata() or {}
+            if about.get("format") != FORMAT:
+                return None
+            found = json.loads(about["key"])
+            if key is not None and found != key:
+                return None
+            heads = {
+                head: Predictions(**{c: file.get_tensor(f"{head}.{c}") for c in COLUMNS})
+                for head in json.loads(about["heads"])
+            }
+            files = bytes(file.get_tensor("files")).decode().split("\n")
+            return Stored(found, heads, tuple(files), json.loads(about["about"]))
+    except (OSError, KeyError, ValueError, TypeError, safetensors.SafetensorError):
+        return None
+
+
+def forget_parts(key: Key) -> None:
+    """Remove the shares of an evaluation that has ended."""
+    for path in key.parts.glob("*"):
+        path.unlink(missing_ok=True)
+    with suppress(OSError):  # not there, or another evaluation writes into it just now
+        key.parts.rmdir()

@@ -1,0 +1,142 @@
+"""Predictions come back as they were kept, only for their own key, in any order of the images."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mixzoo.eval import store
+from mixzoo.eval.predictions import EXACT, FAST, PENDING, Predictions, Rows
+from mixzoo.zoo.manifest import Protocol
+
+PROTOCOL = Protocol(resize=36, crop=32)
+FILES = tuple(f"{i}.jpg" for i in range(10))
+LABELS = np.arange(10) % 3
+
+
+def key(precision: str = "guarded", crop: int = 32) -> store.Key:
+    return store.Key("a" * 64, Protocol(resize=36, crop=crop), "b" * 64, precision)
+
+
+def predicted(indices: list[int], seed: int = 0) -> Predictions:
+    """Predictions for some of the ten images; the even ones in fp32."""
+    rng = np.random.default_rng(seed)
+    n = len(indices)
+    known = Predictions.empty(LABELS)
+    floats = rng.random((3, n)).astype(np.float32)
+    top = rng.integers(0, 3, (n, 5)).astype(np.int32)
+    known.put(Rows(np.array(indices), top, *floats, exact=np.array(indices) % 2 == 0))
+    return known
+
+
+def kept(known: Predictions, key: store.Key, path: Path | None = None, **about: object) -> None:
+    stored = store.Stored(key.facts(), {"head0": known}, FILES, about)
+    store.write(path or key.path, stored)
+
+
+def columns_equal(one: Predictions, other: Predictions) -> bool:
+    return all(
+        np.array_equal(getattr(one, c), getattr(other, c), equal_nan=c not in ("top", "state"))
+        for c in store.COLUMNS
+    )
+
+
+def test_predictions_come_back() -> None:
+    """Every column, the files and what was noted of the evaluation."""
+    known = predicted(list(range(10)))
+
+    kept(known, key(), bounds={"head0": 0.5}, torch="2")
+    found = store.find(key(), FILES)
+
+    assert found is not None
+    assert found.complete
+    assert columns_equal(found.heads["head0"], known)
+    assert (found.files, found.about) == (FILES, {"bounds": {"head0": 0.5}, "torch": "2"})
+
+
+@pytest.mark.parametrize("other", [key("fp32"), key(crop=30), store.Key("c" * 64, PROTOCOL, "b" * 64, "guarded"), store.Key("a" * 64, PROTOCOL, "d" * 64, "guarded")])  # fmt: skip
+def test_another_key_knows_nothing(other: store.Key) -> None:
+    """Weights, protocol, list and precision all matter."""
+    kept(predicted(list(range(10))), key())
+
+    assert store.find(other, FILES) is None
+
+
+def test_fp32_answers_every_precision() -> None:
+    """Who computed in fp32 needs nothing guarded; guarded ones answer for fast."""
+    kept(predicted(list(range(10))), key("fp32"))
+
+    found = [store.find(key(precision), FILES) for precision in ("fp32", "guarded", "fast")]
+
+    assert all(found)
+
+
+def test_images_in_another_order_are_matched_by_name() -> None:
+    """A list's hash doesn't depend on its order, so positions are looked up."""
+    known = predicted(list(range(10)))
+    kept(known, key())
+    order = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
+
+    found = store.find(key(), [FILES[i] for i in order])
+
+    assert found is not None
+    assert found.heads["head0"].top.tolist() == known.top[order].tolist()
+    assert found.heads["head0"].labels.tolist() == LABELS[order].tolist()
+
+
+def test_shares_are_merged_and_the_largest_bound_counts() -> None:
+    """Two ranks' shares of an interrupted run: each image once, pending ones stay pending."""
+    folder = key().parts
+    kept(predicted([0, 1, 2], 1), key(), folder / "0-of-2.safetensors", bounds={"head0": 0.25})
+    kept(predicted([5, 6], 2), key(), folder / "1-of-2.safetensors", bounds={"head0": 0.75})
+
+    found = store.find(key(), FILES)
+
+    assert found is not None
+    assert not found.complete
+    states = found.heads["head0"].state.tolist()
+    assert states == [EXACT, FAST, EXACT, PENDING, PENDING, FAST, EXACT, PENDING, PENDING, PENDING]
+    assert found.about["bounds"] == {"head0": 0.75}
+
+
+def test_unreadable_images_are_tried_again() -> None:
+    """A file that couldn't be decoded may have been replaced meanwhile."""
+    known = predicted(list(range(10)))
+    known.put_unreadable([4])
+    kept(known, key())
+
+    found = store.find(key(), FILES)
+
+    assert found is not None
+    assert found.heads["head0"].state[4] == PENDING
+    assert found.heads["head0"].state[5] == FAST
+
+
+@pytest.mark.parametrize("damage", [b"", b"noise" * 100, None])
+def test_a_damaged_file_counts_as_absent(damage: bytes | None) -> None:
+    """Truncated or foreign bytes are computed again, not an error."""
+    kept(predicted(list(range(10))), key())
+    content = key().path.read_bytes()
+
+    key().path.write_bytes(content[: len(content) // 2] if damage is None else damage)
+
+    assert store.find(key(), FILES) is None
+
+
+def test_shares_are_forgotten_when_the_whole_is_kept() -> None:
+    """Nothing lies about after an evaluation has ended."""
+    kept(predicted([0]), key(), key().parts / "0-of-1.safetensors")
+
+    store.forget_parts(key())
+
+    assert not key().parts.exists()
+
+
+def test_whole_predictions_of_a_checkpoint_are_listed_newest_first() -> None:
+    """Later questions find what was evaluated under any protocol; shares aren't listed."""
+    kept(predicted(list(range(10))), key())
+    kept(predicted(list(range(10))), key(crop=30))
+    kept(predicted([1]), key("fp32"))
+
+    found = [stored.key["protocol"]["crop"] for stored in store.of_weights("a" * 64)]
+
+    assert sorted(found) == [30, 32]
