@@ -13,13 +13,14 @@ from rich.text import Text
 COLOURS = {
     "ok": "green",
     "reproduced": "green",
+    "reproduced as logged": "green",
     "close": "green",
     "here": "green",
     "corrupt": "red",
     "not reproduced": "red",
     "missing": "yellow",
     "not locked": "yellow",
-    "differs, within sampling error": "yellow",
+    "differs": "yellow",
     "not comparable": "yellow",
 }
 PIPE_WIDTH = 200  # columns where stdout isn't a terminal: tables must not wrap in a file

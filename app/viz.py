@@ -81,7 +81,7 @@ def _pairs(files: tuple[Path, ...], size: int) -> "list[torch.Tensor]":
     import numpy as np
     import torch
 
-    from ..eval.protocol import crop_image, load_crop
+    from ..eval.pixels import centre_crop, load_crop
     from ..zoo.manifest import Protocol
     from ..zoo.mini import example
 
@@ -91,5 +91,5 @@ def _pairs(files: tuple[Path, ...], size: int) -> "list[torch.Tensor]":
     crops = [load_crop(file, protocol) for file in files]
     if not files:
         drawn = [example(species, 0) for pair in PAIRS_OF_MINI for species in pair]
-        crops = [np.asarray(crop_image(picture, protocol)) for picture in drawn]
+        crops = [centre_crop(np.asarray(picture), protocol) for picture in drawn]
     return list(torch.from_numpy(np.stack(crops)).split(2))

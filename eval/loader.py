@@ -1,13 +1,14 @@
 """Batches of evaluation pixels, cut so that every world size sees the same batches.
 
 The unit of sharding is the batch, not the image: image i is always in batch i // batch_size with
-the same neighbours, and rank r takes the batches r, r + W, r + 2W, ... So no image is padded,
-repeated or dropped, and the last bits of a logit don't depend on the world size either.
+the same neighbours, whoever computes that batch and in whatever order. So no image is padded,
+repeated or dropped, and the last bits of a logit don't depend on the number of processes.
 """
 
+import logging
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,34 +18,80 @@ from torch.utils.data import DataLoader, Dataset
 from ..zoo.data import LabelledImages
 from ..zoo.errors import DataError
 from ..zoo.manifest import Protocol
-from .protocol import load_crop
+from .crop_cache import CropCache
+from .pixels import Pixels, decode_crop
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """crops: (B, H, W, 3) uint8. labels: (B,) int64."""
+    """Some consecutive images of the labelled list; B of them could be decoded, maybe none."""
 
+    indices: torch.Tensor
+    """(B,) int64, positions in the labelled list."""
     crops: torch.Tensor
+    """(B, crop, crop, 3) uint8."""
     labels: torch.Tensor
+    """(B,) int64."""
+    unreadable: tuple[tuple[int, str], ...]
+    """Position and one-line reason of each image that can't be decoded."""
 
 
-class BatchedCrops(Dataset[Batch | DataError]):
-    """Item j is the whole j-th batch; a DataError is returned, not raised, to cross processes."""
+@dataclass(frozen=True)
+class Delivery:
+    """A batch as it comes from a decoding process, and why the cache takes no more, if so."""
 
-    def __init__(self, images: LabelledImages, protocol: Protocol, batch_size: int) -> None:
-        self.images, self.protocol, self.batch_size = images, protocol, batch_size
+    batch: Batch
+    cache_failure: str = ""
+
+
+class BatchedCrops(Dataset[Delivery]):
+    """Item j is the batch of the images at `groups[j]`."""
+
+    def __init__(
+        self,
+        images: LabelledImages,
+        protocol: Protocol,
+        groups: Sequence[Sequence[int]],
+        cache: CropCache | None = None,
+    ) -> None:
+        self.images, self.protocol, self.groups, self.cache = images, protocol, groups, cache
+        self.cache_failure = ""
 
     def __len__(self) -> int:
-        return math.ceil(len(self.images) / self.batch_size)
+        return len(self.groups)
 
-    def __getitem__(self, index: int) -> Batch | DataError:
-        rows = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        files = self.images.files[rows]
-        try:
-            crops = [load_crop(self.images.root / file, self.protocol) for file in files]
-        except DataError as error:
-            return error
-        return Batch(torch.from_numpy(np.stack(crops)), torch.tensor(self.images.labels[rows]))
+    def __getitem__(self, number: int) -> Delivery:
+        group, side = self.groups[number], self.protocol.crop
+        crops = np.empty((len(group), side, side, 3), np.uint8)
+        indices: list[int] = []
+        unreadable: list[tuple[int, str]] = []
+        for index in group:
+            try:
+                crops[len(indices)] = self._crop(index)
+                indices.append(index)
+            except DataError as error:
+                unreadable.append((index, str(error)))
+        batch = Batch(
+            indices=torch.tensor(indices, dtype=torch.int64),
+            crops=torch.from_numpy(crops[: len(indices)]),
+            labels=torch.tensor([self.images.labels[i] for i in indices], dtype=torch.int64),
+            unreadable=tuple(unreadable),
+        )
+        return Delivery(batch, self.cache_failure)
+
+    def _crop(self, index: int) -> Pixels:
+        kept = self.cache.read(index) if self.cache else None
+        if kept is not None:
+            return kept
+        crop = decode_crop(self.images.read(index), self.protocol, self.images.files[index])
+        if self.cache and not self.cache_failure:
+            try:
+                self.cache.write(index, crop)
+            except OSError as error:
+                self.cache_failure = f"{self.cache.path}: {error.strerror or error}"
+        return crop
 
 
 def batches(
@@ -53,22 +100,54 @@ def batches(
     *,
     batch_size: int,
     workers: int,
-    rank: int = 0,
-    world_size: int = 1,
+    numbers: Sequence[int] | None = None,
+    cache: CropCache | None = None,
 ) -> Iterator[Batch]:
-    """This rank's share of the batches, in order.
+    """Some of the list's batches, in the order of `numbers`.
 
-    workers: decoding processes, 0 decodes in this one. Raises DataError at the first image that
-    can't be decoded.
+    workers: decoding processes, 0 decodes in this one. numbers: which batches, where batch i holds
+    the images from i * batch_size on; None for all. cache: crops are taken from it and put into it;
+    where it can't be written, one warning is logged and decoding goes on. An image that can't be
+    read or decoded is named in its batch's `unreadable`.
     """
-    crops = BatchedCrops(images, protocol, batch_size)
-    mine = range(rank, len(crops), world_size)
-    for batch in DataLoader(
-        crops, batch_size=None, sampler=mine, num_workers=min(workers, len(mine))
-    ):
-        if isinstance(batch, DataError):
-            raise batch
-        yield batch
+    count = math.ceil(len(images) / batch_size)
+    groups = [
+        range(i * batch_size, min((i + 1) * batch_size, len(images)))
+        for i in (range(count) if numbers is None else numbers)
+    ]
+    yield from _deliver(BatchedCrops(images, protocol, groups, cache), workers)
+
+
+def load_crops(
+    images: LabelledImages,
+    protocol: Protocol,
+    indices: Sequence[int],
+    *,
+    workers: int = 0,
+    batch_size: int = 64,
+    cache: CropCache | None = None,
+) -> torch.Tensor:
+    """Some images' crops, in the order asked for: (len(indices), crop, crop, 3) uint8.
+
+    Raises DataError naming the first image that can't be read or decoded.
+    """
+    groups = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
+    parts = [torch.empty(0, protocol.crop, protocol.crop, 3, dtype=torch.uint8)]
+    for batch in _deliver(BatchedCrops(images, protocol, groups, cache), workers):
+        for _, reason in batch.unreadable:
+            raise DataError(reason)
+        parts.append(batch.crops)
+    return torch.cat(parts)
+
+
+def _deliver(crops: BatchedCrops, workers: int) -> Iterator[Batch]:
+    warned = False
+    loader = DataLoader(crops, batch_size=None, num_workers=min(workers, len(crops)))
+    for delivery in loader:
+        if delivery.cache_failure and not warned:
+            logger.warning("%s. Going on without writing the crop cache.", delivery.cache_failure)
+            warned = True
+        yield delivery.batch
 
 
 def default_workers(processes_here: int = 1) -> int:

@@ -1,27 +1,19 @@
-"""Evaluation pixels, exactly as the reference makes them.
+"""Evaluation pixels as the reference defines them: sizes, offsets, normalisation.
 
 The released configs evaluate with torchvision's PIL path: convert to RGB, Resize(shorter side),
-CenterCrop, ToTensor, Normalize. The arithmetic is written out here with Pillow and torch, so that
-it depends on one decoder and one resampler only. Golden data: tests/golden/eval_pipeline.json.
+CenterCrop, ToTensor, Normalize. Decoding is in `pixels`, the resize in `resample`. Golden data:
+tests/golden/eval_pipeline.json.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-
-from ..zoo.errors import DataError, UsageError
+from ..zoo.errors import UsageError
 from ..zoo.manifest import Protocol
 
 if TYPE_CHECKING:
     import torch
 
-RESAMPLING = {
-    "bicubic": Image.Resampling.BICUBIC,
-    "bilinear": Image.Resampling.BILINEAR,
-    "nearest": Image.Resampling.NEAREST,
-}
+INTERPOLATIONS = ("bicubic", "bilinear", "nearest")
 
 
 def override(
@@ -30,15 +22,15 @@ def override(
     """The protocol with some of its values replaced; None keeps a value.
 
     Raises UsageError if the crop would be larger than the resized image, or the interpolation
-    isn't one of RESAMPLING.
+    isn't one of INTERPOLATIONS.
     """
     import msgspec
 
     given = {"resize": resize, "crop": crop, "interpolation": interpolation}
     changed = msgspec.structs.replace(protocol, **{k: v for k, v in given.items() if v is not None})
-    if changed.interpolation not in RESAMPLING:
+    if changed.interpolation not in INTERPOLATIONS:
         raise UsageError(
-            f"--interpolation: expected one of {', '.join(RESAMPLING)}, got {interpolation!r}."
+            f"--interpolation: expected one of {', '.join(INTERPOLATIONS)}, got {interpolation!r}."
         )
     if not 0 < changed.crop <= changed.resize:
         raise UsageError(
@@ -47,35 +39,16 @@ def override(
     return changed
 
 
-def load_crop(path: Path, protocol: Protocol) -> np.ndarray:
-    """Decode, resize and centre-crop one image.
+def placement(
+    width: int, height: int, protocol: Protocol
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Size of the resized image (width, height), and corner of the crop in it (left, top).
 
-    Returns uint8 (crop, crop, 3), RGB. Raises DataError naming the file if it can't be decoded.
+    Rounds as torchvision does: the longer side is truncated, the offset rounded half to even.
     """
-    try:
-        with Image.open(path) as image:
-            return np.asarray(crop_image(image.convert("RGB"), protocol))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{path}: expected an image, got {type(error).__name__}: {error}. "
-            "Replace the file with the original one."
-        ) from None
-
-
-def crop_image(image: Image.Image, protocol: Protocol) -> Image.Image:
-    """Resize the shorter side to `protocol.resize` and cut the centre `protocol.crop` square.
-
-    Sizes and offsets round as torchvision does: the longer side is truncated, the offset rounded
-    half to even.
-    """
-    width, height = image.size
     short, long = protocol.resize, int(protocol.resize * max(width, height) / min(width, height))
     size = (short, long) if width <= height else (long, short)
-    if size != image.size:
-        image = image.resize(size, RESAMPLING[protocol.interpolation])
-    left = round((size[0] - protocol.crop) / 2)
-    top = round((size[1] - protocol.crop) / 2)
-    return image.crop((left, top, left + protocol.crop, top + protocol.crop))
+    return size, (round((size[0] - protocol.crop) / 2), round((size[1] - protocol.crop) / 2))
 
 
 def normalise(crops: "torch.Tensor", protocol: Protocol) -> "torch.Tensor":

@@ -1,4 +1,13 @@
-"""Intervals for accuracies."""
+"""Intervals and tests for accuracies, alone and in pairs.
+
+They speak about other images of the same kind. Recomputing a number on the same images is no
+sampling: there only arithmetic can differ, and no interval excuses it.
+"""
+
+import math
+from collections.abc import Sequence
+
+EXACT_BELOW = 25  # discordant pairs
 
 
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -11,3 +20,76 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
 
     interval = binomtest(correct, total).proportion_ci(confidence, method="wilson")
     return 100 * float(interval.low), 100 * float(interval.high)
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Two-sided p-value that two classifiers are right equally often (McNemar, 1947).
+
+    only_a, only_b: images that one of them alone gets right; the others carry no information.
+    Below 25 such images the exact binomial test, which never errs more often than it says; from
+    there on its mid-p version, which is less timid and keeps the level in practice (Fagerland,
+    Lydersen and Laake, 2013, BMC Medical Research Methodology 13:91).
+    """
+    from scipy.stats import binom, binomtest
+
+    discordant = only_a + only_b
+    if discordant == 0:
+        return 1.0
+    exact = float(binomtest(only_a, discordant).pvalue)
+    if discordant < EXACT_BELOW or only_a == only_b:
+        return exact
+    return exact - float(binom.pmf(only_a, discordant, 0.5))
+
+
+def paired_difference_interval(
+    only_a: int, only_b: int, total: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Score interval of the difference between two accuracies on the same images, in points.
+
+    All differences a - b that the score test does not reject (Tango, 1998, Statistics in Medicine
+    17:891); at zero this test is McNemar's, so interval and test agree but for borderline cases.
+    only_a, only_b: images that one classifier alone gets right. total: all images.
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + confidence) / 2))
+    estimate = (only_a - only_b) / total
+
+    def excess(difference: float, side: int) -> float:
+        return _tango(only_a, only_b, total, difference) - side * z
+
+    def limit(end: float, side: int) -> float:
+        # At the end of the scale the score diverges, unless the estimate lies there itself.
+        if abs(estimate - end) < 1e-15:
+            return end
+        return float(brentq(excess, estimate, end, args=(side,), xtol=1e-12))
+
+    return 100 * limit(-1.0, 1), 100 * limit(1.0, -1)
+
+
+def _tango(only_a: int, only_b: int, total: int, difference: float) -> float:
+    """Tango's score statistic: standard normal if `difference` is the true one."""
+    surplus = only_a - only_b - total * difference
+    if abs(surplus) < 1e-12 * total:
+        return 0.0
+    # Of P(only b right), the likeliest value under this difference solves a x^2 + b x + c = 0.
+    a = 2 * total
+    b = -only_a - only_b + (2 * total - only_a + only_b) * difference
+    c = -only_b * difference * (1 - difference)
+    likeliest = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
+    variance = total * (2 * likeliest + difference * (1 - difference))
+    return surplus / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, surplus)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for asking several questions at once (Holm, 1979), in the same order.
+
+    The chance of even one false "different" among all of them stays below the level tested at.
+    """
+    if len(p_values) < 2:
+        return list(p_values)
+    # statsmodels imports pandas, a second or two: only where there is something to correct.
+    from statsmodels.stats.multitest import multipletests
+
+    return [float(p) for p in multipletests(p_values, method="holm")[1]]

@@ -74,6 +74,7 @@ class Split(Facts, frozen=True, kw_only=True):
     """One split: how many images, and under which names its annotations may be found."""
 
     images: Positive | None = None  # None: not known, so no number on them can be judged
+    per_class: Positive | None = None  # images of every class, where all have as many
     annotations: list[str]  # file names looked for in the data folder, first found wins
     list_sha256: Sha256 | None = None  # of the labelled list (see LabelledImages.sha256)
     files_sha256: Sha256 | None = None  # of list and image bytes; only for drawn data sets

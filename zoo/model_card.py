@@ -5,10 +5,10 @@ from typing import Any
 
 from .candidates import slug
 from .evidence import Evidence, Line
+from .hub_results import TASK, leaderboard_entry, model_index
 from .repository import LOCK, MANIFEST, REPORT, Repository
 
 NOT_EVALUATED = "Not evaluated: no report backs a number for these weights."
-TASK = "image-classification"
 
 
 def model_card(repository: Repository) -> str:
@@ -40,51 +40,36 @@ def model_card(repository: Repository) -> str:
 
 def evaluation_results(repository: Repository) -> list[dict[str, Any]]:
     """The hub's `.eval_results/*.yaml` of a repository with a leaderboard and one measured model."""
-    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
-
     board, evidence = repository.leaderboard, repository.evidence
-    entries = [
-        EvalResultEntry(
-            dataset_id=board.dataset,
-            task_id=board.task,
-            value=round(line.top1, 4),
-            date=evidence.created,
-            source_url=f"{repository.url}/blob/main/{REPORT}",
-            source_name="mixzoo eval report",
-            notes=f"top-1 in percent, {line.correct} of {line.total}, head {line.head}",
+    return [
+        leaderboard_entry(
+            line,
+            dataset=board.dataset,
+            task=board.task,
+            created=evidence.created,
+            source_url=_report_url(repository),
         )
         for line in (model.headline for model in repository.models)
         if board and evidence and line
     ]
-    return eval_result_entries_to_yaml(entries)
 
 
 def _model_index(repository: Repository) -> list[dict[str, Any]]:
     """The card's structured results: one entry for each model with a number of its own."""
-    from huggingface_hub import EvalResult
-    from huggingface_hub.repocard_data import eval_results_to_model_index
+    return model_index(
+        [
+            (repository.row_id(model), model.headline)
+            for model in repository.models
+            if model.headline
+        ],
+        dataset_type=_dataset(repository),
+        dataset_name=repository.benchmark.manifest.dataset.name,
+        source_url=_report_url(repository),
+    )
 
-    index: list[dict[str, Any]] = []
-    for model in repository.models:
-        line = model.headline
-        if line is None:
-            continue
-        results = [
-            EvalResult(
-                task_type=TASK,
-                dataset_type=_dataset(repository),
-                dataset_name=repository.benchmark.manifest.dataset.name,
-                dataset_split="validation",
-                metric_type="accuracy",
-                metric_name=f"{name} accuracy, percent ({line.head})",
-                metric_value=round(value, 4),
-                source_name="mixzoo eval report",
-                source_url=f"{repository.url}/blob/main/{REPORT}",
-            )
-            for name, value in (("Top-1", line.top1), ("Top-5", line.top5))
-        ]
-        index += eval_results_to_model_index(repository.row_id(model), results)
-    return index
+
+def _report_url(repository: Repository) -> str:
+    return f"{repository.url}/blob/main/{REPORT}"
 
 
 def _tags(repository: Repository) -> list[str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from mixzoo.eval.evaluator import Counts, evaluate
-from mixzoo.eval.protocol import load_crop, normalise
+from mixzoo.eval.pixels import load_crop
+from mixzoo.eval.protocol import normalise
 from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.errors import CheckpointError, DataError
 from mixzoo.zoo.manifest import Protocol

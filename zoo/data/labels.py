@@ -1,4 +1,4 @@
-"""Finds the labelled images of a split: annotation JSON, list file or class folders.
+"""Reads the labelled images of a split: from annotation JSON, a list file or class folders.
 
 The label of an iNaturalist image is its `category_id`, an integer that is also the name of the
 folder it lies in. Nothing here ever numbers classes by sorting or by first appearance.
@@ -8,16 +8,15 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..errors import DataError
+from .diagnose import diagnose_labels
 from .stores import FolderStore, ImageStore
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-COMMON_LIST_NAMES = ("val*.txt", "meta/val*.txt")
-COMMON_ANNOTATION_NAMES = ("val*.json", "annotations/val*.json")
 
 
 @dataclass(frozen=True)
@@ -62,34 +61,6 @@ class LabelledImages:
         return Counter(self.labels)
 
 
-def find_images(
-    data: Path,
-    *,
-    annotations: Path | None = None,
-    list_file: Path | None = None,
-    names: Iterable[str] = (),
-) -> LabelledImages:
-    """Find a split's labelled images below a data folder.
-
-    data: the folder. annotations, list_file: name the label source outright. names: annotation
-    file names to look for first (from a manifest); then common ones (`val*.json`, `val*.txt`,
-    also in `annotations/` and `meta/`); then `<category_id>` folders.
-    Raises DataError if nothing is found, if several sources compete, or if any image is missing.
-    """
-    if not data.is_dir():
-        raise DataError(f"--data {data}: expected a folder with the images, found none there.")
-    if annotations and list_file:
-        raise DataError("Both --annotations and --list were given; expected one of them.")
-    if list_file:
-        images = from_list_file(data, list_file)
-    elif annotations:
-        images = from_annotations(data, annotations)
-    else:
-        images = _discover(data, names)
-    _require_files(images)
-    return images
-
-
 def from_annotations(root: Path, path: Path) -> LabelledImages:
     """Read a COCO-like annotation file (iNaturalist's): labels are `category_id`.
 
@@ -116,15 +87,15 @@ def from_annotations(root: Path, path: Path) -> LabelledImages:
         )
     files = tuple(_relative(names[image], path) for image, _ in pairs)
     labels = tuple(label for _, label in pairs)
-    for file, label in zip(files, labels, strict=True):
-        _check_folder(file, label, path)
+    _check_labels(files, labels, path)
     return LabelledImages(FolderStore(root), files, labels, path.name)
 
 
 def from_list_file(root: Path, path: Path) -> LabelledImages:
     """Read a list file with lines `path,label` or `path label`.
 
-    Raises DataError naming the first line that isn't one.
+    Raises DataError naming the first line that isn't one, if an image stands twice, or if labels
+    contradict `<category_id>` folders.
     """
     files, labels = [], []
     for number, line in enumerate(_read_text(path).splitlines(), start=1):
@@ -140,12 +111,7 @@ def from_list_file(root: Path, path: Path) -> LabelledImages:
         labels.append(int(label))
     if not files:
         raise DataError(f"{path}: expected lines 'path,label', got an empty file.")
-    repeated = [file for file, count in Counter(files).items() if count > 1]
-    if repeated:
-        raise DataError(
-            f"{path}: expected each image once; {len(repeated)} stand more than once, first "
-            f"{repeated[0]}. Counting an image twice would change the number."
-        )
+    _check_labels(files, labels, path)
     return LabelledImages(FolderStore(root), tuple(files), tuple(labels), path.name)
 
 
@@ -178,32 +144,6 @@ def _hash_lines(lines: Iterable[str]) -> str:
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
-def _discover(data: Path, names: Iterable[str]) -> LabelledImages:
-    for name in names:
-        if (data / name).is_file():
-            return _from_file(data, data / name)
-    for patterns in (COMMON_ANNOTATION_NAMES, COMMON_LIST_NAMES):
-        found = sorted(path for pattern in patterns for path in data.glob(pattern))
-        if len(found) > 1:
-            listed = ", ".join(path.relative_to(data).as_posix() for path in found)
-            raise DataError(
-                f"{data}: several label files fit ({listed}). Name one with --annotations or --list."
-            )
-        if found:
-            return _from_file(data, found[0])
-    trees = [path.name for path in data.glob("train_val*") if path.is_dir()]
-    if trees:
-        raise DataError(
-            f"{data}: {trees[0]}/ holds train and val images together, so the split needs its "
-            "annotation file (val2018.json or the like). Put it there or name it with --annotations."
-        )
-    return from_folders(data / "val" if (data / "val").is_dir() else data)
-
-
-def _from_file(data: Path, path: Path) -> LabelledImages:
-    return from_annotations(data, path) if path.suffix == ".json" else from_list_file(data, path)
-
-
 def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
@@ -218,19 +158,21 @@ def _relative(file: str, source: Path) -> str:
     return path.as_posix()
 
 
-def _check_folder(file: str, label: int, source: Path) -> None:
-    folder = PurePosixPath(file).parent.name
-    if folder.isdecimal() and int(folder) != label:
+def _check_labels(files: Sequence[str], labels: Sequence[int], source: Path) -> None:
+    """Each image once, and no label against the number of its folder."""
+    repeated = [file for file, count in Counter(files).items() if count > 1]
+    if repeated:
         raise DataError(
-            f"{source}: {file} lies in folder {folder} but is labelled {label}. iNaturalist's label "
-            "is the folder's number; were the classes renumbered?"
+            f"{source}: expected each image once; {len(repeated)} stand more than once, first "
+            f"{repeated[0]}. Counting an image twice would change the number."
         )
-
-
-def _require_files(images: LabelledImages) -> None:
-    missing = [file for file in images.files if not images.store.has(file)]
-    if missing:
-        raise DataError(
-            f"{images.root}: {len(missing)} of {len(images)} images named by {images.origin} are "
-            f"missing, first {missing[0]}. Unpack the archive so that this path exists."
-        )
+    mistake = diagnose_labels(files, labels)
+    if mistake is None:
+        return
+    for file, label in zip(files, labels, strict=True):
+        folder = PurePosixPath(file).parent.name
+        if folder.isdecimal() and int(folder) != label:
+            raise DataError(
+                f"{source}: {file} lies in folder {folder} but is labelled {label}. iNaturalist's "
+                f"label is the folder's number. What is wrong: {mistake}. Use the official annotations."
+            )

@@ -1,0 +1,119 @@
+"""ResNets for inference only: batch norm folded into the convolutions, in a number format of choice."""
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..zoo.architectures import ResNet
+from ..zoo.architectures.resnet import BasicBlock, Bottleneck
+
+
+class FoldedConv:
+    """A convolution, then optionally a shortcut added, then optionally ReLU."""
+
+    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d, dtype: torch.dtype) -> None:
+        weight, bias = fold(conv, norm)
+        self.weight = weight.to(dtype, memory_format=torch.channels_last)
+        self.bias = bias.to(dtype)
+        self.geometry = (conv.padding, conv.stride, conv.dilation, conv.groups)
+
+    def __call__(self, x: Tensor, shortcut: Tensor | None = None, *, relu: bool = True) -> Tensor:
+        """x: (N, C, H, W) of the weights' dtype. shortcut: of the result's shape; may be overwritten."""
+        padding, stride, dilation, groups = self.geometry
+        y = F.conv2d(x, self.weight, self.bias, stride, padding, dilation, groups)
+        if shortcut is not None:
+            y += shortcut
+        return y.relu_() if relu else y
+
+
+class OneDnnConv(FoldedConv):
+    """The same in one pass over memory, by oneDNN's post-operations (CPU).
+
+    On large feature maps adding and clipping cost as much as a 1x1 convolution. These are the
+    operators that torch.compile's CPU backend emits; used directly they need no compiler.
+    """
+
+    def __call__(self, x: Tensor, shortcut: Tensor | None = None, *, relu: bool = True) -> Tensor:
+        """As in the base class."""
+        conv = (self.weight, self.bias, *self.geometry)
+        ops = torch.ops.mkldnn
+        if shortcut is None:
+            return ops._convolution_pointwise(x, *conv, "relu" if relu else "none", [], "")
+        after = "relu" if relu else None
+        return ops._convolution_pointwise_.binary(shortcut, x, *conv, "add", 1.0, after, [], "")
+
+    @staticmethod
+    def available() -> bool:
+        """Whether this build of torch has the operators."""
+        names = ("_convolution_pointwise", "_convolution_pointwise_")
+        return torch.backends.mkldnn.is_available() and all(
+            hasattr(torch.ops.mkldnn, name) for name in names
+        )
+
+
+class EmulatedConv(FoldedConv):
+    """bf16 hardware's arithmetic in fp32: bf16 weights, inputs and outputs, sums in fp32."""
+
+    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d, dtype: torch.dtype) -> None:
+        super().__init__(conv, norm, dtype)
+        self.weight, self.bias = self.weight.float(), self.bias.float()
+        self.dtype = dtype
+
+    def __call__(self, x: Tensor, shortcut: Tensor | None = None, *, relu: bool = True) -> Tensor:
+        """As in the base class; x is float32 and is rounded here."""
+        y = super().__call__(x.to(self.dtype).float(), shortcut, relu=relu)
+        return y.to(self.dtype).float()
+
+
+Fold = Callable[[nn.Conv2d, nn.BatchNorm2d], FoldedConv]
+
+
+class FoldedResNet:
+    """What a ResNet computes in eval mode. Holds weights of its own."""
+
+    def __init__(self, net: ResNet, fold_pair: Fold) -> None:
+        stages = (net.layer1, net.layer2, net.layer3, net.layer4)
+        blocks = (cast(BasicBlock | Bottleneck, block) for stage in stages for block in stage)
+        self.stem = fold_pair(net.conv1, net.bn1)
+        self.pools = net.config.stem == "imagenet"
+        self.blocks = [FoldedBlock(block, fold_pair) for block in blocks]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x: (N, 3, H, W) of the weights' dtype. Returns the features of the last stage."""
+        x = self.stem(x)
+        if self.pools:
+            x = F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+class FoldedBlock:
+    """A residual block; its input is overwritten where it is the shortcut itself."""
+
+    def __init__(self, block: BasicBlock | Bottleneck, fold_pair: Fold) -> None:
+        pairs = [(block.conv1, block.bn1), (block.conv2, block.bn2)]
+        if isinstance(block, Bottleneck):
+            pairs.append((block.conv3, block.bn3))
+        *self.convs, self.last = (fold_pair(conv, norm) for conv, norm in pairs)
+        projection = cast(tuple[nn.Conv2d, nn.BatchNorm2d] | None, block.downsample)
+        self.projection = None if projection is None else fold_pair(*projection)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        y = x
+        for conv in self.convs:
+            y = conv(y)
+        return self.last(y, x if self.projection is None else self.projection(x, relu=False))
+
+
+def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias (both float64) of the convolution that does what both do in eval mode."""
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None or conv.bias is not None:
+        raise ValueError("expected batch norm with running statistics after a convolution without bias")
+    scale = norm.weight.detach().double() / (variance.double() + norm.eps).sqrt()
+    weight = conv.weight.detach().double() * scale[:, None, None, None]
+    return weight, norm.bias.detach().double() - mean.double() * scale

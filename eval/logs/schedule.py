@@ -1,0 +1,171 @@
+"""Whether a log's epochs, learning rates, iterations and times fit one run of the recipe.
+
+The recipe's learning rate is a cosine by epoch (golden data: tests/golden/schedules.json); a log
+shows that of the first parameter group. What doesn't fit is remarked on: runs are resumed, extended
+and changed for good reasons too, so nothing here is a verdict.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from statistics import median
+
+from .lines import Training, Validation
+from .reading import TrainingLog, spans
+
+RECIPE_LR = 0.1
+RECIPE_BATCH = 256  # training images per iteration, all processes together
+LONGEST = 1000  # epochs up to which a cosine is looked for
+JUMP = 1.0  # points between neighbouring epochs of the last quarter that are worth a remark
+JUMP_RATIO = 8  # and how many times the usual step there
+UNIT_JSON = Decimal("0.00001")
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """How many epochs the whole run has, and how that is known, in words."""
+
+    epochs: int
+    how: str
+
+
+def find_horizon(log: TrainingLog, epochs: int | None) -> Horizon:
+    """The run's number of epochs: as said by the caller, the config, the cosine, or the last line."""
+    if epochs is not None:
+        return Horizon(epochs, "as asked for")
+    if log.settings.epochs is not None:
+        return Horizon(log.settings.epochs, "from the config in the log")
+    seen = max(v.epoch for v in log.validations)
+    fitting = [
+        total
+        for total in range(seen, LONGEST + 1)
+        if not list(_off_cosine(log, total)) and len(_rates(log)) > 1
+    ]
+    if len(fitting) == 1:
+        return Horizon(fitting[0], "from the learning rates")
+    return Horizon(seen, "the last one logged")
+
+
+def schedule_remarks(log: TrainingLog, horizon: Horizon, train_images: int | None) -> list[str]:
+    """What doesn't fit one complete run. train_images: of the data set, None if not known."""
+    return [
+        *_epoch_remarks(log, horizon),
+        *_rate_remarks(log, horizon),
+        *_iteration_remarks(log, train_images),
+        *_time_remarks(log),
+        *_jump_remarks(log),
+    ]
+
+
+def cosine(epoch: int, total: int, lr: float, min_lr: float = 0.0) -> float:
+    """The recipe's learning rate in an epoch counted from 1."""
+    return min_lr + 0.5 * (lr - min_lr) * (1 + math.cos(math.pi * (epoch - 1) / total))
+
+
+def _epoch_remarks(log: TrainingLog, horizon: Horizon) -> Iterator[str]:
+    validated = {v.epoch for v in log.validations}
+    first, last = min(validated), max(validated)
+    missing = set(range(first, last)) - validated
+    if first > 1:
+        yield f"begins with the validation of epoch {first}"
+    if missing:
+        yield f"no validation of {spans(missing)}"
+    if last < horizon.epochs:
+        yield f"ends with epoch {last} of {horizon.epochs}"
+    if last > horizon.epochs:
+        yield f"goes on to epoch {last}, beyond {horizon.epochs}"
+    trained = {t.epoch for t in log.training}
+    if trained and (unseen := validated - trained):
+        yield f"validated without any training line: {spans(unseen)}"
+
+
+def _rates(log: TrainingLog) -> dict[int, Decimal]:
+    """Epoch -> learning rate as last written for it."""
+    lines: list[Training | Validation] = [*log.validations, *log.training]
+    return {line.epoch: line.lr for line in lines if line.lr is not None and line.epoch > 0}
+
+
+def _off_cosine(log: TrainingLog, total: int) -> Iterator[int]:
+    """Epochs whose learning rate isn't that of a cosine over `total` epochs."""
+    rates = _rates(log)
+    lr = log.settings.lr or float(rates.get(1, RECIPE_LR))
+    for epoch, rate in rates.items():
+        unit = UNIT_JSON if log.format == "json" else _unit(rate)
+        expected = cosine(epoch, total, lr, log.settings.min_lr or 0.0)
+        if epoch <= total and abs(float(rate) - expected) > 0.5 * float(unit) + 1e-12:
+            yield epoch
+
+
+def _unit(rate: Decimal) -> Decimal:
+    """One of the last digit that is written."""
+    return Decimal(1).scaleb(int(rate.as_tuple().exponent))
+
+
+def _rate_remarks(log: TrainingLog, horizon: Horizon) -> Iterator[str]:
+    rates = _rates(log)
+    if off := sorted(_off_cosine(log, horizon.epochs)):
+        yield (
+            f"learning rate off the recipe's cosine over {horizon.epochs} epochs in "
+            f"{len(off)} of {len(rates)} epochs, first in epoch {off[0]}: {rates[off[0]]}"
+        )
+    by_epoch = {t.epoch: t.lr for t in log.training}
+    other = [
+        v.epoch for v in log.validations if v.lr is not None and by_epoch.get(v.epoch, v.lr) != v.lr
+    ]
+    if other:
+        yield f"validation names another learning rate than training does: {spans(other)}"
+
+
+def _iteration_remarks(log: TrainingLog, train_images: int | None) -> Iterator[str]:
+    if train_images is None or not log.training:
+        return
+    low, high = _iterations_per_epoch(log)
+    processes, batch = log.settings.ranks or 1, log.settings.train_batch
+    total = batch * processes if batch else RECIPE_BATCH
+    expected = -(-train_images // total)
+    # Loaders that drop an incomplete last batch have one iteration less.
+    if not (low <= expected <= high or low <= train_images // total <= high):
+        seen = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+        yield (
+            f"{seen} iterations an epoch, but {train_images:,} training images in batches of {total} "
+            f"({'config' if batch else 'recipe'}) are {expected:,}"
+        )
+
+
+def _iterations_per_epoch(log: TrainingLog) -> tuple[int, int]:
+    """What the train lines allow: said outright in a text log, else between two of its steps."""
+    told = {t.iterations for t in log.training if t.iterations is not None}
+    if told:
+        return min(told), max(told)
+    iterations = sorted({t.iteration for t in log.training})
+    step = min((b - a for a, b in pairwise(iterations)), default=iterations[0])
+    return iterations[-1], iterations[-1] + max(1, step) - 1
+
+
+def _time_remarks(log: TrainingLog) -> Iterator[str]:
+    lines = sorted(
+        (line for line in (*log.validations, *log.replaced, *log.training) if line.time),
+        key=lambda line: (line.piece, line.line),
+    )
+    for before, after in pairwise(lines):
+        if before.time and after.time and after.time < before.time:
+            yield f"time runs backwards at line {after.line} of {after.file}: {before.time} to {after.time}"
+            return
+
+
+def _jump_remarks(log: TrainingLog) -> Iterator[str]:
+    for head in log.heads:
+        series = {e: float(v) for e, v in log.series(f"{head}_top1").items()}
+        late = [e for e in series if e > 0.75 * max(series)]
+        steps = {b: series[b] - series[a] for a, b in pairwise(late) if b == a + 1}
+        if len(steps) < 4:
+            continue
+        usual = median(map(abs, steps.values()))
+        epoch = max(steps, key=lambda e: abs(steps[e]))
+        if abs(steps[epoch]) > max(JUMP, JUMP_RATIO * usual):
+            yield (
+                f"{head}: top-1 jumps by {steps[epoch]:+.2f} points at epoch {epoch} (usually "
+                f"{usual:.2f} there): another file, validation set or learning rate?"
+            )

@@ -1,0 +1,89 @@
+"""Finds the log files of rows, and the rows of log files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...zoo.cache import asset_path
+from ...zoo.catalog import Benchmark, Catalog
+from ...zoo.errors import SourceError, UsageError
+from ...zoo.fetch import fetch
+from ...zoo.lock import Asset, Kind
+from ...zoo.manifest import Row
+from ...zoo.shelf import adopted
+from ...zoo.sources import by_hand, locations
+from ...zoo.verify import sha256_of
+from .audit import Claim, claim_of
+
+KINDS: tuple[Kind, ...] = ("log", "text_log")  # the one with more decimals first
+SUFFIXES = frozenset({".json", ".log", ".txt"})
+
+
+@dataclass(frozen=True)
+class LogSource:
+    """One run's files, and what they are held against. name: row id or path."""
+
+    name: str
+    paths: tuple[Path, ...]
+    claim: Claim
+
+
+def is_log_path(ref: str) -> bool:
+    """Whether a reference is meant as a file: it exists, or looks like a path or a log."""
+    path = Path(ref)
+    return path.exists() or path.suffix in SUFFIXES or len(path.parts) > 1
+
+
+def from_files(paths: Sequence[Path], catalog: Catalog, row_id: str | None) -> LogSource:
+    """The files of one run as a source.
+
+    row_id: the row that they are held against; without it a file is recognised by its hash.
+    Raises UsageError for an unknown row, or what isn't a file.
+    """
+    for path in paths:
+        if not path.is_file():
+            problem = "is a folder; name its files" if path.is_dir() else "does not exist"
+            raise UsageError(f"{path}: expected a log file, but it {problem}.")
+    owner = catalog.row(row_id) if row_id else _recognise(paths, catalog)
+    claim = claim_of(owner[0].manifest, owner[1]) if owner else Claim()
+    return LogSource(" + ".join(map(str, paths)), tuple(paths), claim)
+
+
+def from_row(benchmark: Benchmark, row: Row) -> LogSource:
+    """A row's released log, fetched if it isn't here.
+
+    Raises SourceError if no log of it is known, saying how to get one by hand; and what `fetch` raises.
+    """
+    asset = _log_asset(benchmark, row)
+    if asset is None:
+        places = by_hand(benchmark)
+        raise SourceError(
+            f"{row.id}: no log of it is locked, so it cannot be fetched"
+            + (f". Get it by hand from {places}" if places else "")
+            + f", then: mixzoo zoo import FILE --row {row.id}, or: mixzoo logs FILE --row {row.id}"
+        )
+    path, _ = fetch(benchmark, asset)
+    return LogSource(row.id, (path,), claim_of(benchmark.manifest, row))
+
+
+def is_here(benchmark: Benchmark, row: Row) -> bool:
+    """Whether a row's log can be read without a network."""
+    asset = _log_asset(benchmark, row)
+    if asset is None:
+        return False
+    local = any(not place.is_remote for place in locations(benchmark, asset))
+    return local or asset_path(benchmark.name, asset).is_file()
+
+
+def _log_asset(benchmark: Benchmark, row: Row) -> Asset | None:
+    found = (benchmark.asset(row.id, kind) or adopted(benchmark, row, kind) for kind in KINDS)
+    return next((asset for asset in found if asset), None)
+
+
+def _recognise(paths: Sequence[Path], catalog: Catalog) -> tuple[Benchmark, Row] | None:
+    hashes = {sha256_of(path) for path in paths}
+    for benchmark in catalog.benchmarks.values():
+        for asset in benchmark.lock.assets if benchmark.lock else ():
+            if asset.kind in KINDS and asset.sha256 in hashes:
+                return catalog.row(asset.row)
+    return None

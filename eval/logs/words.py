@@ -1,0 +1,127 @@
+"""An audit in sentences."""
+
+from collections.abc import Iterator, Sequence
+
+from .arithmetic import (
+    EDITED,
+    IMPOSSIBLE,
+    OTHER_IMAGES,
+    SEARCHED,
+    WHOLE,
+    Arithmetic,
+    Reading,
+    padding,
+)
+from .audit import LogAudit
+from .reading import spans
+from .summaries import Summary
+from .world import MOST_PROCESSES, RELEASED_BATCH, WorldSize
+
+NAMED = 3  # values that are listed one by one
+
+
+def explain(audit: LogAudit) -> Iterator[str]:
+    """What was read, what gives the published number, the k/N test, the processes, then remarks."""
+    yield _read(audit)
+    yield _published(audit)
+    yield _arithmetic(audit.arithmetic)
+    if audit.arithmetic.contradictions:
+        yield (
+            "top-5 below top-1, or no percentage: "
+            f"{_list(audit.arithmetic.contradictions)}. No evaluation gives that"
+        )
+    if audit.world is not None:
+        yield _processes(audit.world)
+    yield from audit.remarks
+
+
+def _read(audit: LogAudit) -> str:
+    log, horizon = audit.log, audit.horizon
+    pieces = f" in {log.pieces} pieces" if log.pieces > 1 else ""
+    validated = spans(v.epoch for v in log.validations)
+    return f"{validated}{pieces} of {horizon.epochs} ({horizon.how})"
+
+
+def _published(audit: LogAudit) -> str:
+    claim, by = audit.claim, audit.verdict.by
+    if claim.top1 is None:
+        return "no published number to compare with; name the row with --row"
+    number = f"{claim.top1:.{claim.decimals}f}"
+    odds = (
+        f"of {len(audit.summaries)} numbers tried, one published at random between their lowest and "
+        f"highest would be met with a chance of {100 * audit.hit_by_chance:.0f}%"
+    )
+    if not by:
+        nearest = min(audit.summaries, key=lambda s: abs(s.value - (claim.top1 or 0)))
+        value = f"{nearest.value:.{claim.decimals + 1}f}"
+        return f"nothing rounds to {number}, nearest is the {_name(nearest)}: {value}; {odds}"
+    # The statistic that the table names comes first.
+    ordered = sorted(by, key=lambda s: s.rule != claim.rule)
+    names = " and the ".join(map(_name, ordered))
+    return f"the {names} round{'s' * (len(by) == 1)} to {number}; {odds}"
+
+
+def _name(summary: Summary) -> str:
+    return f"{summary.rule} of {summary.head}"
+
+
+def _arithmetic(found: Arithmetic) -> str:
+    rounded = f"to {found.decimals} decimals"
+    passes = f"a random value would pass with a chance of {100 * found.chance:.2g}%"
+    misfits = _list(found.misfits)
+    if found.word == WHOLE:
+        return f"all {found.tested} accuracies are whole numbers of {_images(found)}, {rounded}; {passes}"
+    if found.word == EDITED:
+        good = found.tested - len(found.misfits)
+        return (
+            f"{good} of {found.tested} accuracies are whole numbers of {_images(found)}, {rounded}; "
+            f"edited or damaged: {misfits}; {passes}"
+        )
+    if found.word == OTHER_IMAGES:
+        source = (
+            f"all are whole numbers of {_images(found)}"
+            if found.images
+            else "too few values to say of how many images they are"
+        )
+        return f"not of {found.expected:,} images: {source}, {rounded}; {passes}"
+    if found.word == IMPOSSIBLE:
+        expected = f"{found.expected:,} images, nor of " if found.expected else ""
+        return (
+            f"not whole numbers of {expected}any up to {SEARCHED:,}, {rounded}: averaged over "
+            "batches, edited or invented" + (f": {misfits}" if misfits else "")
+        )
+    return f"the k/N test says nothing: too few values, or too coarse ({rounded})"
+
+
+def _images(found: Arithmetic) -> str:
+    """`24,428 images (24,426 padded to a multiple of 4)`."""
+    notes = []
+    multiples = padding(found.expected, found.images) if found.expected and found.images else ()
+    likely = [m for m in multiples if m <= MOST_PROCESSES or m % RELEASED_BATCH == 0]
+    if likely:
+        listed = " or ".join(map(str, likely[:NAMED]))
+        notes.append(f"{found.expected:,} padded to a multiple of {listed}")
+    elif found.expected not in (None, found.images):
+        notes.append(f"{found.expected:,} expected")
+    if found.others:
+        notes.append(f"or of {found.others:,} other numbers")
+    return f"{found.images:,} images" + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def _processes(world: WorldSize) -> str:
+    batches = " or ".join(map(str, world.batches))
+    each = f"{batches} validation batches per process"
+    source = "config" if world.batch_told else "released configs"
+    others = [f"{count} x {size}" for count, size in world.pairs if size != world.batch]
+    if not world.processes:
+        fitting = f": as of {', '.join(others)} (processes x images)" if others else ""
+        return f"{each}{fitting}"
+    low, high = world.processes[0], world.processes[-1]
+    count = f"{low} process{'es' * (low > 1)}" if low == high else f"{low} to {high} processes"
+    also = f"; as would {', '.join(others)}" if others else ""
+    return f"{each}: {count} with {world.batch} images each ({source}){also}"
+
+
+def _list(readings: Sequence[Reading]) -> str:
+    more = f" and {len(readings) - NAMED} more" if len(readings) > NAMED else ""
+    return "; ".join(map(str, readings[:NAMED])) + more

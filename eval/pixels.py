@@ -1,0 +1,122 @@
+"""From an image file's bytes to the reference's uint8 crop.
+
+The reference is `PIL.Image.open(file).convert("RGB")`, then torchvision's Resize and CenterCrop.
+Pillow reads every header here too, so it alone says what is an image. The pixels of grey and
+YCbCr JPEGs then come from torchvision, which hands them over without Pillow's four-byte copies;
+both use libjpeg-turbo. Whatever else there is, and whatever torchvision refuses, Pillow decodes.
+"""
+
+import io
+import warnings
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, UnidentifiedImageError
+from torchvision.io import ImageReadMode, decode_jpeg
+
+from ..zoo.errors import DataError
+from ..zoo.manifest import Protocol
+from .protocol import placement
+from .resample import resize_crop
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def load_crop(path: Path, protocol: Protocol) -> Pixels:
+    """Decode, resize and centre-crop an image file. Otherwise as `decode_crop`."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
+    return decode_crop(content, protocol, str(path))
+
+
+def decode_crop(content: bytes, protocol: Protocol, name: str) -> Pixels:
+    """Decode, resize and centre-crop an image. name: of its file, for messages.
+
+    Returns uint8 (crop, crop, 3), RGB, perhaps not contiguous. Raises DataError, one line, if it
+    can't be decoded: where Pillow fails, this fails; a half picture is never made up.
+    """
+    return centre_crop(decode(content, name), protocol)
+
+
+def decode(content: bytes, name: str) -> Pixels:
+    """All pixels of an image, (H, W, 3) uint8 RGB, as the file stores them.
+
+    An EXIF orientation is ignored and transparency dropped, as by the reference. name: for
+    messages. Raises DataError, one line, if Pillow refuses the file.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on large sizes, odd metadata: no reason to stop
+            return _decode(content)
+    except UnidentifiedImageError:
+        reason = "bytes of no known image format" if content else "an empty file"
+    except Exception as error:  # the parsers of Pillow raise whatever they stumble over
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    raise DataError(
+        f"{name}: expected an image, got {reason}. Replace the file with the original one."
+    )
+
+
+def centre_crop(rgb: Pixels, protocol: Protocol) -> Pixels:
+    """Resize the shorter side to `protocol.resize` and cut the centre `protocol.crop` square.
+
+    rgb: (H, W, 3) uint8. Returns uint8 (crop, crop, 3), perhaps not contiguous.
+    """
+    size, (left, top) = placement(rgb.shape[1], rgb.shape[0], protocol)
+    crop = protocol.crop
+    if protocol.interpolation == "nearest":  # takes single pixels, so there is little to save
+        resized = Image.fromarray(rgb).resize(size, Image.Resampling.NEAREST)
+        return np.asarray(resized.crop((left, top, left + crop, top + crop)))
+    return resize_crop(rgb, size, (left, top), crop, protocol.interpolation)
+
+
+def _decode(content: bytes) -> Pixels:
+    with Image.open(io.BytesIO(content)) as image:
+        if _is_plain_jpeg(image) and decoders_agree():
+            try:
+                return _decode_jpeg(content)
+            except RuntimeError:  # cut short, or a kind of JPEG that only Pillow's libjpeg knows
+                pass
+        return np.asarray(image.convert("RGB"))
+
+
+def _is_plain_jpeg(image: Image.Image) -> bool:
+    """Whether all decoders see the same colours: grey or YCbCr of 8 bits.
+
+    An Adobe marker may say that three channels are RGB; four may be CMYK or YCCK, inverted or not.
+    """
+    return (
+        image.format in ("JPEG", "MPO")
+        and image.mode in ("L", "RGB")
+        and image.info.get("adobe_transform", 1) == 1
+    )
+
+
+def _decode_jpeg(content: bytes) -> Pixels:
+    """Raises RuntimeError where libjpeg does, also at an early end of the data."""
+    data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    return decode_jpeg(data, mode=ImageReadMode.RGB).permute(1, 2, 0).numpy()
+
+
+@cache
+def decoders_agree() -> bool:
+    """Whether this machine's torchvision and Pillow decode JPEGs to the same pixels.
+
+    They come with libjpegs of their own, and another build or version may round in another way.
+    Tried once per process on noise, with halved chroma, plain and progressive.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (53, 75, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise).resize((150, 106), Image.Resampling.BICUBIC)
+    for progressive in (False, True):
+        file = io.BytesIO()
+        picture.save(file, "JPEG", subsampling="4:2:0", progressive=progressive)
+        with Image.open(file) as image:
+            expected = np.asarray(image)
+        if not np.array_equal(_decode_jpeg(file.getvalue()), expected):
+            return False
+    return True

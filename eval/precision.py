@@ -1,0 +1,216 @@
+"""Arithmetics: IEEE fp32, which defines what is exact, and what this machine does faster."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache, partial
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from ..zoo.architectures import Classifier, MixClassifier
+from ..zoo.errors import UsageError
+from .folded import EmulatedConv, Fold, FoldedConv, FoldedResNet, OneDnnConv
+
+HeadLogits = Callable[[Tensor], Mapping[str, Tensor]]
+"""(N, 3, H, W) float32, normalised -> {head name: (N, C)}."""
+
+Precision = Literal["fp32", "guarded", "fast"]
+Arithmetic = Literal["fp32", "tf32", "fp16", "bf16", "emulated-bf16"]
+"""What the folded convolutions compute in; pooling and classifier are fp32 in each.
+
+emulated-bf16 gives bf16's results at the speed of fp32: for studies on machines without bf16."""
+
+DTYPES: dict[Arithmetic, torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16}
+CANDIDATES: dict[str, tuple[Arithmetic, ...]] = {
+    "cuda": ("fp32", "fp16", "tf32", "bf16"),
+    "cpu": ("fp32", "fp16", "bf16"),
+}
+"""What the probe tries by device, the finest first: tf32 and fp16 round alike, bf16 8 times coarser."""
+WORTH = 1.1  # a coarser arithmetic has more images to recompute, so it must be this much faster
+
+
+class Network:
+    """One backbone and the heads that see it: (N, 3, H, W) float32 -> {head: (N, C) float32}."""
+
+    def __init__(
+        self,
+        backbone: Callable[[Tensor], Tensor],
+        heads: Mapping[str, nn.Module],
+        arithmetic: Arithmetic | None = None,
+    ) -> None:
+        """arithmetic: None is the model itself in IEEE fp32."""
+        self.backbone, self.heads, self.arithmetic = backbone, heads, arithmetic
+        self.dtype = DTYPES.get(arithmetic or "fp32", torch.float32)
+
+    def __call__(self, x: Tensor) -> dict[str, Tensor]:
+        # In true fp32 cuDNN's NCHW kernels are the fast ones, everywhere else channels-last.
+        plain = self.arithmetic is None and x.device.type == "cuda"
+        layout = torch.contiguous_format if plain else torch.channels_last
+        with _convolutions(self.arithmetic):
+            features = self.backbone(x.to(self.dtype, memory_format=layout))
+        with exact_fp32():  # logits rounded to bf16 would have 8 bits, and cost 0.2% of the time
+            return {name: head(features.float()) for name, head in self.heads.items()}
+
+
+def exact_networks(model: nn.Module | HeadLogits) -> list[HeadLogits]:
+    """The model in fp32, one function for each backbone; any other callable as it is."""
+    if isinstance(model, Classifier | MixClassifier):
+        return [Network(backbone, heads) for backbone, heads in _sides(model)]
+    return [partial(_in_fp32, getattr(model, "logits", model))]
+
+
+def fast_networks(
+    model: nn.Module | HeadLogits, arithmetic: Arithmetic, device: torch.device
+) -> list[HeadLogits]:
+    """The same heads in the same groups as `exact_networks`, by folded convolutions.
+
+    Raises UsageError for anything but the zoo's classifiers: a function can't be folded.
+    """
+    if not isinstance(model, Classifier | MixClassifier):
+        raise UsageError(
+            f"fast arithmetic folds a classifier's weights; expected one, got {type(model).__name__}. "
+            "Use precision fp32."
+        )
+    fold_pair = _fold_pair(arithmetic, device)
+    return [
+        Network(FoldedResNet(backbone, fold_pair), heads, arithmetic)
+        for backbone, heads in _sides(model)
+    ]
+
+
+def _sides(model: Classifier | MixClassifier) -> list[tuple[Any, dict[str, nn.Module]]]:
+    """Each backbone with its heads by name."""
+    if isinstance(model, Classifier):
+        return [(model.backbone, {"head0": model.head})]
+    return [
+        (
+            model.get_submodule(f"backbone_{side}"),
+            {n: model.get_submodule(f"head_{n}") for n in model.heads if n.endswith(side)},
+        )
+        for side in "kq"
+    ]
+
+
+def _in_fp32(logits: HeadLogits, x: Tensor) -> Mapping[str, Tensor]:
+    with exact_fp32():
+        return logits(x)
+
+
+def _fold_pair(arithmetic: Arithmetic, device: torch.device) -> Fold:
+    if arithmetic == "emulated-bf16":
+        return partial(EmulatedConv, dtype=torch.bfloat16)
+    conv = OneDnnConv if device.type == "cpu" and OneDnnConv.available() else FoldedConv
+    return partial(conv, dtype=DTYPES.get(arithmetic, torch.float32))
+
+
+def choose(name: str, device: torch.device) -> Arithmetic:
+    """The arithmetic called `name`, or for "auto" the one that a probe found fastest here."""
+    if name == "auto":
+        return fastest(device)
+    if name not in get_args(Arithmetic):
+        known = ", ".join(("auto", *get_args(Arithmetic)))
+        raise UsageError(f"expected an arithmetic of {known}, got {name!r}")
+    return name
+
+
+@lru_cache
+def fastest(device: torch.device) -> Arithmetic:
+    """What runs a ResNet's convolutions fastest on this device, by a measurement of a moment.
+
+    A coarser arithmetic must be 10% faster than a finer one to be chosen.
+    """
+    times = probe(device)
+    best = min(times.values())
+    return next(name for name in times if times[name] <= WORTH * best)
+
+
+def probe(device: torch.device) -> dict[Arithmetic, float]:
+    """Seconds that one convolution takes in each arithmetic that the device has, finest first.
+
+    An arithmetic that runs but has no hardware (bf16 before AVX-512: some 100 times slower than
+    fp32) is found out on a small convolution first.
+    """
+    small: dict[Arithmetic, float] = {}
+    for name in CANDIDATES["cuda" if device.type == "cuda" else "cpu"]:
+        try:
+            small[name] = _time_convolution(name, device, channels=64, images=2)
+        except RuntimeError:  # torch's word for a format that this processor lacks
+            continue
+    real = [name for name, seconds in small.items() if seconds < 3 * small["fp32"]]
+    images = 64 if device.type == "cuda" else 8
+    return {name: _time_convolution(name, device, channels=256, images=images) for name in real}
+
+
+def _time_convolution(
+    arithmetic: Arithmetic, device: torch.device, channels: int, images: int
+) -> float:
+    """Best of five runs of a 3x3 convolution of stage 3's shape, after one to warm up."""
+    conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False, device=device)
+    norm = nn.BatchNorm2d(channels, device=device)
+    run = _fold_pair(arithmetic, device)(conv, norm)
+    x = torch.ones(images, channels, 14, 14, device=device)
+    x = x.to(DTYPES.get(arithmetic, torch.float32), memory_format=torch.channels_last)
+    seconds = []
+    with torch.inference_mode(), _convolutions(arithmetic):
+        for _ in range(6):
+            start = time.perf_counter()
+            run(x)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            seconds.append(time.perf_counter() - start)
+    return min(seconds[1:])
+
+
+@contextmanager
+def _convolutions(arithmetic: Arithmetic | None) -> Iterator[None]:
+    """Settings for convolutions; None is exact."""
+    if arithmetic in (None, "fp32"):
+        with exact_fp32():
+            yield
+        return
+    with ExitStack() as stack:
+        for settings, name, value in _settings(tf32=arithmetic == "tf32"):
+            stack.enter_context(_set(settings, name, value))
+        stack.enter_context(_set(torch.backends.cudnn, "benchmark", value=True))
+        yield
+
+
+@contextmanager
+def exact_fp32() -> Iterator[None]:
+    """IEEE fp32 on every device, whatever the caller allowed.
+
+    cuDNN uses TF32 for convolutions by default, and `torch.set_float32_matmul_precision` gives
+    matrix products TF32 on GPUs and bf16 on CPUs.
+    """
+    with ExitStack() as stack:
+        for settings, name, value in _settings(tf32=False):
+            stack.enter_context(_set(settings, name, value))
+        stack.enter_context(_set(torch.backends.cudnn, "benchmark", value=False))
+        stack.enter_context(_set(torch.backends.cudnn, "deterministic", value=True))
+        yield
+
+
+@contextmanager
+def _set(settings: Any, name: str, value: object) -> Iterator[None]:
+    before = getattr(settings, name)
+    setattr(settings, name, value)
+    try:
+        yield
+    finally:
+        setattr(settings, name, before)
+
+
+def _settings(*, tf32: bool) -> list[tuple[Any, str, object]]:
+    """What decides in which format fp32 tensors are multiplied, and the value for IEEE or TF32."""
+    cuda, cudnn, onednn = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
+    if not hasattr(onednn, "conv"):  # torch < 2.9
+        return [(cuda.matmul, "allow_tf32", tf32), (cudnn, "allow_tf32", tf32)]
+    gpu = "tf32" if tf32 else "ieee"
+    return [
+        (cuda.matmul, "fp32_precision", gpu),
+        (cudnn.conv, "fp32_precision", gpu),
+        (onednn.matmul, "fp32_precision", "ieee"),
+        (onednn.conv, "fp32_precision", "ieee"),
+    ]

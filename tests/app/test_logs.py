@@ -1,0 +1,203 @@
+"""`mixzoo logs`, as a user runs it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from mixzoo.app import logs
+from mixzoo.zoo.errors import DataError, IntegrityError, MixzooError, SourceError, UsageError
+
+SYNTHETIC = Path("runs") / "synthetic_logs"
+
+
+@pytest.fixture
+def run() -> Callable[..., Result]:
+    """Runs the command; an error of mixzoo's is in the result's `exception`."""
+    return lambda *arguments: CliRunner().invoke(logs.command, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def genuine(golden: Path) -> Path:
+    """The log of the reference's CutMix run."""
+    return next((golden / "runs" / "tiny_cutmix_ep8").glob("*.log.json"))
+
+
+def error_of(result: Result, kind: type[MixzooError]) -> str:
+    """The one line of an error of this class."""
+    assert isinstance(result.exception, kind), result.exception
+    message = str(result.exception)
+    assert "\n" not in message
+    return message
+
+
+def test_row_of_the_package(run: Callable[..., Result]) -> None:
+    """A row's log is fetched, read and found to give its number."""
+    result = run("resnet18_w6.mixup_mini")
+
+    assert result.exit_code == 0, result.exception
+    assert "reproduced" in result.stdout
+    assert "73.50*" in result.stdout
+    assert "all 120 accuracies are whole numbers of 1,000 images" in result.stdout
+
+
+def test_file_of_a_row_is_recognised_by_its_hash(run: Callable[..., Result]) -> None:
+    """The released log under any name is held against its row."""
+    run("resnet18_w6.vanilla_mini")
+    content = json.loads(run("resnet18_w6.vanilla_mini", "--json").stdout)
+    (file,) = content["logs"][0]["files"]
+    copy = Path(file).with_name("copy.txt")
+    copy.write_bytes(Path(file).read_bytes())
+
+    content = json.loads(run(copy, "--json").stdout)
+
+    assert content["logs"][0]["claim"]["row"] == "resnet18_w6.vanilla_mini"
+    assert content["logs"][0]["verdict"] == "reproduced"
+
+
+def test_foreign_file_has_no_number(run: Callable[..., Result], genuine: Path) -> None:
+    """It is summarised and tested all the same."""
+    result = run(genuine)
+
+    assert result.exit_code == 0
+    assert "12.833" in result.stdout
+    assert "no published number" in result.stdout
+    assert "all 16 accuracies are whole numbers of 300 images" in result.stdout
+
+
+def test_several_files_in_one_table(
+    run: Callable[..., Result], golden: Path, genuine: Path
+) -> None:
+    """Each file is a run of its own."""
+    text_log = next((golden / "runs" / "tiny_automix_ep8").glob("train_*.log"))
+
+    content = json.loads(run(genuine, text_log, "--json").stdout)
+
+    assert [log["log_format"] for log in content["logs"]] == ["json", "text"]
+    assert [len(log["heads"]) for log in content["logs"]] == [1, 4]
+
+
+def test_joined_files_are_one_run(run: Callable[..., Result], genuine: Path) -> None:
+    """The same file twice is a run whose every epoch stands twice."""
+    content = json.loads(run(genuine, genuine, "--join", "--json").stdout)
+
+    assert len(content["logs"]) == 1
+    assert content["logs"][0]["epochs"]["pieces"] == 2
+
+
+@pytest.mark.parametrize("arguments", [("--benchmark", "mini"), ("--all", "--benchmark", "mini")])
+def test_whole_table(run: Callable[..., Result], arguments: tuple[str, ...]) -> None:
+    """One command for all rows of a benchmark."""
+    content = json.loads(run(*arguments, "--json").stdout)
+
+    assert [log["verdict"] for log in content["logs"]] == ["reproduced", "reproduced"]
+    assert content["missing"] == []
+
+
+def test_all_names_rows_without_a_log(run: Callable[..., Result]) -> None:
+    """Nothing is fetched from a network; what isn't here is named."""
+    result = run("--all")
+
+    assert result.exit_code == 0
+    assert "No log here of 69 rows" in result.stdout
+    assert "resnet50.automix_inat2018" in result.stdout
+
+
+def test_benchmark_without_any_log(run: Callable[..., Result]) -> None:
+    """It says how to get them."""
+    message = error_of(run("--benchmark", "inat2018"), SourceError)
+
+    assert "no log of 20 rows is here" in message
+    assert "mixzoo zoo download NAME --logs" in message
+
+
+def test_row_without_a_locked_log(run: Callable[..., Result]) -> None:
+    """It says where a person finds it and what to do with the file."""
+    message = error_of(run("resnet50.automix_inat2018"), SourceError)
+
+    assert "no log of it is locked" in message
+    assert "mixzoo logs FILE --row resnet50.automix_inat2018" in message
+
+
+def test_invented_log_is_an_integrity_error(run: Callable[..., Result], golden: Path) -> None:
+    """After the table, the exit code says that the values can't be true."""
+    path = golden / SYNTHETIC / "cls_20220101_000000.log.json"
+
+    result = run(path, "--row", "resnet50.cutmix_inat2018")
+
+    assert "suspicious arithmetic" in result.stdout
+    assert "the arithmetic of 1 of 1 logs is impossible" in error_of(result, IntegrityError)
+
+
+def test_unreadable_log_does_not_stop_the_others(
+    run: Callable[..., Result], genuine: Path, tmp_path: Path
+) -> None:
+    """The others are audited; then the error is told."""
+    bad = tmp_path / "bad.log.json"
+    bad.write_text("<html>")
+
+    result = run(bad, genuine)
+
+    assert "12.833" in result.stdout
+    assert "bad.log.json: expected a training log" in error_of(result, DataError)
+
+
+def test_flags_change_what_is_expected(run: Callable[..., Result], genuine: Path) -> None:
+    """Images, epochs and window by hand."""
+    arguments = (genuine, "--images", 600, "--epochs", 7, "--last", 3, "--json")
+
+    (log,) = json.loads(run(*arguments).stdout)["logs"]
+
+    assert (log["claim"]["images"], log["claim"]["last"]) == (600, 3)
+    assert log["epochs"]["run"] == 7
+    medians = {s["rule"]: s["epochs"] for s in log["summaries"]}
+    assert medians["median"] == [5, 6, 7]
+
+
+def test_out_is_what_json_prints(run: Callable[..., Result], genuine: Path, tmp_path: Path) -> None:
+    """The file is written whole, in a folder that is made if need be."""
+    out = tmp_path / "new" / "audit.json"
+
+    printed = run(genuine, "--json", "--out", out).stdout
+
+    assert json.loads(out.read_text()) == json.loads(printed)
+    assert [path.name for path in out.parent.iterdir()] == ["audit.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "expected a FILE, a ROW, --benchmark NAME or --all"),
+        (("nowhere.log.json",), "does not exist"),
+        (("resnet18_w6.mixup_min",), "Did you mean 'resnet18_w6.mixup_mini'?"),
+        (("--benchmark", "mimi"), "Did you mean 'mini'?"),
+        (("--all", "mini"), "expected no FILE or ROW beside"),
+        (("mini", "--row", "resnet18_w6.mixup_mini"), "names a row"),
+        (("mini", "--join"), "names a row"),
+        (("mini", "--out", "audit.txt"), "ending in .json"),
+    ],
+)
+def test_arguments_that_do_not_fit(
+    run: Callable[..., Result], arguments: tuple[str, ...], complaint: str
+) -> None:
+    """One line, what to do in it."""
+    assert complaint in error_of(run(*arguments), UsageError)
+
+
+def test_folder_is_no_log(run: Callable[..., Result], tmp_path: Path) -> None:
+    """A folder may hold several runs, so it isn't guessed at."""
+    assert "is a folder; name its files" in error_of(run(tmp_path), UsageError)
+
+
+def test_narrow_terminal_keeps_the_statistic_of_the_table(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A narrow one leaves out what the table doesn't name."""
+    monkeypatch.setattr("mixzoo.app.console.PIPE_WIDTH", 62)
+
+    out = run("--benchmark", "mini").stdout
+
+    assert "75.30*" in out
+    assert "Left out at this width" in out
+    assert all(len(line) <= 62 for line in out.splitlines())

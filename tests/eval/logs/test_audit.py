@@ -1,0 +1,197 @@
+"""Whole audits: of the embedded rows, of honest runs and of forged ones, in data and in words."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import pytest
+from mixzoo.eval.logs import Claim, audit_files, claim_of, explain, to_dict
+from mixzoo.eval.logs.summaries import AUTOMIX, BEST_K, LAST, MEDIAN, WINDOW
+from mixzoo.zoo.catalog import open_catalog, package_path
+
+from .conftest import run_lines
+
+Write = Callable[..., Path]
+
+
+def claim_on(row: str) -> Claim:
+    """What the package's manifests say about a row."""
+    benchmark, found = open_catalog().row(row)
+    return claim_of(benchmark.manifest, found)
+
+
+def test_claim_of_the_published_table() -> None:
+    """The manifest's facts: a median of five epochs, and both splits."""
+    assert claim_on("resnet50.automix_inat2018") == Claim(
+        row="resnet50.automix_inat2018",
+        top1=64.73,
+        decimals=2,
+        rule=MEDIAN,
+        last=5,
+        images=24426,
+        train_images=437513,
+    )
+
+
+@pytest.mark.parametrize(("method", "top1"), [("vanilla", 75.3), ("mixup", 73.5)])
+def test_embedded_rows_are_reproduced(method: str, top1: float) -> None:
+    """Their table is the last line of their logs, and their arithmetic is whole."""
+    row = f"resnet18_w6.{method}_mini"
+
+    audit = audit_files([package_path("zoo/mini/assets") / f"{row}.log.json"], claim_on(row))
+
+    assert audit.verdict.word == "reproduced"
+    assert audit.heads[0].value(LAST) == top1
+    assert audit.arithmetic.word == "whole numbers of images"
+    assert audit.remarks == ()
+
+
+def test_published_median_is_found(write_log: Write) -> None:
+    """An honest log whose last five epochs have the published median."""
+    values = [line["head0_top1"] for line in run_lines() if line.get("mode") == "val"]
+    claim = replace(claim_on("resnet50.cutmix_inat2018"), top1=round(median(values[-5:]), 2))
+
+    audit = audit_files([write_log()], claim)
+
+    assert audit.verdict.word == "reproduced"
+    assert MEDIAN in {summary.rule for summary in audit.verdict.by}
+    assert audit.remarks == ()
+
+
+def test_one_head_is_enough(write_log: Write) -> None:
+    """The table doesn't say which head it reports: the log gets its best head's verdict."""
+    heads = ("mix_k", "one_k", "mix_q", "one_q")
+    path = write_log(heads=heads)
+    values = [x["one_q_top1"] for x in run_lines(heads=heads) if x.get("mode") == "val"]
+    claim = replace(claim_on("resnet50.automix_inat2018"), top1=round(median(values[-5:]), 2))
+
+    audit = audit_files([path], claim)
+
+    words = {head.head: head.verdict.word for head in audit.heads}
+    assert words["one_q"] == "reproduced"
+    assert set(words.values()) > {"reproduced"}
+    assert audit.verdict.word == "reproduced"
+
+
+def test_heads_of_a_pair_share_its_number(golden: Path) -> None:
+    """The reference's AutoMix rule gives one number for one_k and mix_k."""
+    path = next((golden / "runs" / "tiny_automix_ep8").glob("*.log.json"))
+
+    audit = audit_files([path], Claim(images=300))
+
+    values = {head.head: head.value(AUTOMIX) for head in audit.heads}
+    k = next(s.value for s in audit.summaries if s.head == BEST_K)
+    assert values["one_k"] == values["mix_k"] == k
+    assert f"{k:.2f}" == "11.50"
+    assert f"{values['one_q']:.2f}" == "17.33"
+
+
+def test_only_the_edited_head_is_suspicious(write_log: Write) -> None:
+    """An edit in one head leaves the others' verdicts alone; the log as a whole is suspicious."""
+    path = write_log(heads=("one_k", "one_q"), change={(98, "one_q_top1"): 64.73})
+
+    audit = audit_files([path], claim_on("resnet50.automix_inat2018"))
+
+    words = {head.head: head.verdict.word for head in audit.heads}
+    assert words["one_q"] == audit.verdict.word == "suspicious arithmetic"
+    assert words["one_k"] != "suspicious arithmetic"
+
+
+def test_window_of_the_reference_reproduces(write_log: Write) -> None:
+    """A number that only the six-epoch window gives is said to come from there."""
+    audit = audit_files([write_log()], Claim(images=24426))
+    window = audit.heads[0].value(WINDOW)
+    assert window is not None
+    claim = Claim(top1=round(window, 2), images=24426)
+
+    audit = audit_files([write_log()], claim)
+
+    assert audit.verdict.word == "by another rule"
+    assert WINDOW in {summary.rule for summary in audit.verdict.by}
+
+
+def test_joined_pieces_are_one_run(write_log: Write) -> None:
+    """A run in two files, resumed from epoch 61, is audited as one."""
+    first = write_log("20220101_000000.log.json", epochs=range(1, 64))
+    second = write_log("20220102_000000.log.json", epochs=range(61, 101), seed=1)
+
+    audit = audit_files([second, first], claim_on("resnet50.cutmix_inat2018"))
+
+    assert audit.log.pieces == 2
+    assert audit.remarks == (
+        "validated more than once: epochs 61 to 63; the later values are used",
+    )
+    assert audit.arithmetic.tested == 2 * (100 + 3)
+
+
+def test_words_of_an_honest_log(write_log: Write) -> None:
+    """One sentence each on reading, number, arithmetic and processes."""
+    audit = audit_files([write_log()], claim_on("resnet50.automix_inat2018"))
+
+    read, published, arithmetic, processes = explain(audit)
+
+    assert read == "epochs 1 to 100 of 100 (from the learning rates)"
+    assert published.startswith("nothing rounds to 64.73, nearest is the ")
+    assert "all 200 accuracies are whole numbers of 24,426 images, to 5 decimals" in arithmetic
+    assert "48 validation batches per process: 4 processes with 128 images each" in processes
+
+
+def test_words_of_a_padded_log(write_log: Write) -> None:
+    """The number of images and what it is a multiple of."""
+    audit = audit_files([write_log(images=24428)], claim_on("resnet50.automix_inat2018"))
+
+    arithmetic = list(explain(audit))[2]
+
+    assert audit.verdict.word == "not comparable"
+    assert "24,428 images (24,426 padded to a multiple of 4" in arithmetic
+
+
+def test_words_of_an_edited_log(write_log: Write) -> None:
+    """The value, its place, and how often a random one would pass."""
+    path = write_log(change={(98, "head0_top1"): 64.73})
+
+    arithmetic = list(explain(audit_files([path], claim_on("resnet50.cutmix_inat2018"))))[2]
+
+    assert "199 of 200 accuracies are whole numbers of 24,426 images" in arithmetic
+    assert "64.73 (head0_top1, epoch 98, line 295)" in arithmetic
+    assert "with a chance of 0.5" in arithmetic
+
+
+def test_words_of_an_impossible_log(golden: Path) -> None:
+    """Invented values, and the honest way to get such ones."""
+    path = golden / "runs" / "synthetic_logs" / "cls_20220101_000000.log.json"
+
+    arithmetic = list(explain(audit_files([path], claim_on("resnet50.cutmix_inat2018"))))[2]
+
+    assert "not whole numbers of 24,426 images, nor of any up to 100,000" in arithmetic
+    assert "averaged over batches, edited or invented" in arithmetic
+
+
+def test_words_of_a_contradiction(write_log: Write) -> None:
+    """Top-5 below top-1 is told by itself."""
+    audit = audit_files([write_log(change={(7, "head0_top5"): 0.0})], Claim(images=24426))
+
+    assert any("top-5 below top-1" in sentence for sentence in explain(audit))
+
+
+def test_data_is_plain_json(write_log: Write, golden: Path) -> None:
+    """Everything that is said in words is there for programs, too."""
+    honest = audit_files([write_log()], claim_on("resnet50.automix_inat2018"))
+    invented = audit_files(
+        [golden / "runs" / "synthetic_logs" / "automix_20220101_000000.log.json"],
+        claim_on("resnet50.automix_inat2018"),
+    )
+
+    content = json.loads(json.dumps(to_dict([honest, invented], missing=["a.b_c"], errors=["e"])))
+
+    assert content["format"] == 1
+    assert (content["missing"], content["errors"]) == (["a.b_c"], ["e"])
+    assert [log["verdict"] for log in content["logs"]] == [
+        "not reproduced",
+        "suspicious arithmetic",
+    ]
+    assert set(content["verdicts"]) == {"not reproduced", "suspicious arithmetic"}
+    assert content["logs"][0]["world_size"]["processes"] == [4]
+    assert len(content["logs"][1]["arithmetic"]["misfits"]) == 88

@@ -1,0 +1,215 @@
+"""Whole, resumed, joined, cut and damaged logs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mixzoo.eval.logs.reading import read_log, spans
+from mixzoo.zoo.errors import DataError
+from mixzoo.zoo.mini import __file__ as mini
+
+from .conftest import as_json, as_text, run_lines
+
+Write = Callable[..., Path]
+
+
+def test_both_formats_tell_the_same_run(golden: Path) -> None:
+    """The reference wrote each run as JSON and as text; only the digits differ."""
+    folder = golden / "runs" / "tiny_automix_ep8"
+    as_json_log = read_log([next(folder.glob("*.log.json"))])
+    as_text_log = read_log([next(folder.glob("train_*.log"))])
+
+    assert as_json_log.heads == as_text_log.heads == ("mix_k", "one_k", "mix_q", "one_q")
+    assert len(as_json_log.training) == len(as_text_log.training) == 16
+    for ours, theirs in zip(as_json_log.validations, as_text_log.validations, strict=True):
+        assert (ours.epoch, ours.batches) == (theirs.epoch, theirs.batches)
+        assert {n: round(v, 4) for n, v in ours.accuracies.items()} == theirs.accuracies
+    assert as_json_log.remarks == as_text_log.remarks == ()
+
+
+def test_own_training_log() -> None:
+    """What this package's trainer writes is read, too."""
+    path = Path(mini).parent / "assets" / "resnet18_w6.mixup_mini.log.json"
+
+    log = read_log([path])
+
+    assert [v.epoch for v in log.validations] == list(range(1, 61))
+    assert str(log.series("head0_top1")[60]) == "73.5"
+
+
+def test_resumed_log_counts_the_later_epochs(tmp_path: Path) -> None:
+    """A run resumed from epoch 3 grew on from the second epoch 4."""
+    path = tmp_path / "run.log.json"
+    first, second = run_lines(epochs=range(1, 6)), run_lines(epochs=range(4, 9), seed=1)
+    path.write_text(as_json(first) + as_json(second))
+
+    log = read_log([path])
+
+    assert log.pieces == 2
+    assert [v.epoch for v in log.validations] == list(range(1, 9))
+    assert float(log.series("head0_top1")[4]) == second[3]["head0_top1"]
+    assert [v.epoch for v in log.replaced] == [4, 5]
+    assert log.remarks == ("validated more than once: epochs 4 to 5; the later values are used",)
+
+
+def test_joined_files_are_ordered_by_the_time_in_their_names(tmp_path: Path) -> None:
+    """A shell names files in any order; mmcv names them by their start."""
+    early, late = tmp_path / "20220101_100000.log.json", tmp_path / "20220102_090000.log.json"
+    early.write_text(as_json(run_lines(epochs=range(1, 6))))
+    late.write_text(as_json(resumed := run_lines(epochs=range(4, 9), seed=1)))
+
+    log = read_log([late, early])
+
+    assert log.files == (early, late)
+    assert float(log.series("head0_top1")[4]) == resumed[3]["head0_top1"]
+
+
+def test_joined_files_without_times_keep_their_order(tmp_path: Path) -> None:
+    """Then the person who joins them knows the order."""
+    first, second = tmp_path / "b.log.json", tmp_path / "a.log.json"
+    first.write_text(as_json(run_lines(epochs=range(1, 6))[1:]))
+    second.write_text(as_json(run_lines(epochs=range(6, 9))[1:]))
+
+    log = read_log([first, second])
+
+    assert log.files == (first, second)
+    assert log.pieces == 2
+
+
+def test_the_same_file_twice_changes_nothing(write_log: Write) -> None:
+    """Repeats with the same values are said to be harmless."""
+    path = write_log(epochs=range(1, 4))
+
+    log = read_log([path, path])
+
+    assert log.remarks == ("validated more than once: epochs 1 to 3; with the same values",)
+
+
+def test_resumed_text_log(tmp_path: Path) -> None:
+    """A text log with two beginnings has two pieces."""
+    path = tmp_path / "train.log"
+    path.write_text(as_text(run_lines(epochs=[1, 2])) + as_text(run_lines(epochs=[2, 3], seed=1)))
+
+    log = read_log([path])
+
+    assert log.pieces == 2
+    assert [v.epoch for v in log.replaced] == [2]
+
+
+@pytest.mark.parametrize("name", ["run.log.json", "train.log"])
+@pytest.mark.parametrize("cut", [1, 9, 30])
+def test_cut_last_line_is_named_and_left_out(write_log: Write, name: str, cut: int) -> None:
+    """A killed writer leaves half a line, which must not pass for fewer digits."""
+    path = write_log(name, epochs=range(1, 6))
+    whole = path.read_text()
+    path.write_text(whole[: -1 - cut])
+
+    log = read_log([path])
+
+    assert [v.epoch for v in log.validations] == [1, 2, 3, 4]
+    assert log.remarks == (f"{name}: the last line, {whole.count(chr(10))}, is cut off",)
+
+
+@pytest.mark.parametrize("name", ["run.log.json", "train.log"])
+def test_missing_last_newline_is_no_damage(write_log: Write, name: str) -> None:
+    """Editors drop it; all digits are there."""
+    path = write_log(name, epochs=range(1, 6))
+    path.write_text(path.read_text().rstrip("\n"))
+
+    log = read_log([path])
+
+    assert len(log.validations) == 5
+    assert log.remarks == ()
+
+
+def test_line_glued_to_a_cut_one_is_read(tmp_path: Path) -> None:
+    """A resumed run appends to the half line of the killed one."""
+    path = tmp_path / "run.log.json"
+    killed = as_json(run_lines(epochs=[1, 2]))[:-20]
+    path.write_text(killed + as_json(run_lines(epochs=[2, 3], seed=1)))
+
+    log = read_log([path])
+
+    assert log.pieces == 2
+    assert [v.epoch for v in log.validations] == [1, 2, 3]
+    assert any("holds a cut line and a whole one after it" in r for r in log.remarks)
+
+
+def test_garbage_is_named_by_line(write_log: Write) -> None:
+    """Foreign lines are passed over and named, the first ones by number."""
+    path = write_log(epochs=range(1, 4))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], "hello", *lines[1:3], "[1]", *lines[3:], ""]))
+
+    log = read_log([path])
+
+    assert len(log.validations) == 3
+    assert log.remarks == (
+        "run.log.json: line 2 isn't JSON; line 5 isn't a JSON object; passed over",
+    )
+
+
+def test_much_garbage_is_counted(write_log: Write) -> None:
+    """A hundred bad lines are no hundred messages."""
+    path = write_log(epochs=range(1, 4))
+    path.write_text(path.read_text() + "x\n" * 100)
+
+    assert read_log([path]).remarks[0].endswith("and 97 more; passed over")
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda text: b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode(),
+        lambda text: text.encode("utf-16"),
+        lambda text: ("\n\n" + text).encode(),
+        lambda text: text.encode() + b"\xef\xbb\xbf" + text.encode(),
+    ],
+    ids=["BOM and CRLF", "UTF-16", "empty lines", "BOM in the middle"],
+)
+def test_encodings_that_windows_writes(write_log: Write, encode: Callable[[str], bytes]) -> None:
+    """Byte order marks, line ends and PowerShell's UTF-16 are no garbage."""
+    path = write_log(epochs=range(1, 4))
+    path.write_bytes(encode(path.read_text()))
+
+    log = read_log([path])
+
+    assert [v.epoch for v in log.validations] == [1, 2, 3]
+    assert not any("passed over" in remark for remark in log.remarks)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "found no such line"),
+        (b"<!DOCTYPE html><html>", "found no such line"),
+        (b"\x1f\x8b\x08\x00", "Unpack it"),
+        (b'{"env_info": "x"}\n', "found no such line"),
+        (b'{"mode": "val", "epoch": 1, "iter": 1}\n', "found no such line"),
+    ],
+)
+def test_what_is_no_log(tmp_path: Path, content: bytes, complaint: str) -> None:
+    """A file without validations is an error that says what was expected."""
+    path = tmp_path / "run.log.json"
+    path.write_bytes(content)
+
+    with pytest.raises(DataError, match=complaint):
+        read_log([path])
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """It is one line, with the system's reason."""
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        read_log([tmp_path / "run.log.json"])
+
+
+def test_formats_are_not_mixed(write_log: Write) -> None:
+    """JSON and text of one run would count every epoch twice, with other digits."""
+    with pytest.raises(DataError, match="Join files of one format"):
+        read_log([write_log("run.log.json"), write_log("train.log")])
+
+
+def test_spans() -> None:
+    """Numbers are told as a person would."""
+    assert spans([3]) == "epoch 3"
+    assert spans([70, 61, 62, 63]) == "epochs 61 to 63, 70"

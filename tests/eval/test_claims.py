@@ -1,0 +1,141 @@
+"""A checkpoint's own word is held against its row, its benchmark's recipe and the pixels in use."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from mixzoo.eval.claims import claims, disagreements
+from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.checkpoint import read_checkpoint
+from mixzoo.zoo.manifest import Manifest, Row
+from mixzoo.zoo.training_facts import EvalPixels, TrainingFacts
+
+FAITHFUL = TrainingFacts(
+    method="cutmix",
+    alpha=1.0,
+    architecture="resnet50",
+    num_classes=8142,
+    epoch=100,
+    iteration=171000,
+    epochs=100,
+    learning_rate=0.1,
+    weight_decay=0.0001,
+    half_precision=False,
+    eval_pixels=EvalPixels(256, 224, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+)
+
+
+@pytest.fixture(scope="module")
+def manifest() -> Manifest:
+    return open_catalog().benchmark("inat2018").manifest
+
+
+@pytest.fixture(scope="module")
+def row(manifest: Manifest) -> Row:
+    found = manifest.row("resnet50.cutmix_inat2018")
+    assert found is not None
+    return found
+
+
+def test_faithful_checkpoint_has_no_disagreement(manifest: Manifest, row: Row) -> None:
+    """A run as the benchmark describes it is not complained about."""
+    assert disagreements(FAITHFUL, manifest.protocol, row, manifest) == []
+
+
+def test_silent_checkpoint_has_no_disagreement(manifest: Manifest, row: Row) -> None:
+    """What isn't said isn't compared."""
+    assert disagreements(TrainingFacts(), manifest.protocol, row, manifest) == []
+    assert claims({}, manifest.protocol, row, manifest) == {"facts": {}, "disagreements": []}
+
+
+CHANGES = {
+    "method": ({"method": "mixup"}, "expects cutmix, the checkpoint's config says mixup"),
+    "alpha": ({"alpha": 0.2}, "expects 1, the checkpoint's config says 0.2"),
+    "several alphas": ({"alpha": (0.8, 1.0)}, "expects 1, the checkpoint's config says 0.8, 1"),
+    "architecture": ({"architecture": "resnet18"}, "expects resnet50, the checkpoint's config says resnet18"),
+    "classes": ({"num_classes": 5089}, "iNaturalist-2018 has 8142, the checkpoint's config says 5089"),
+    "epochs": ({"epoch": 300, "epochs": 300, "iteration": 513000}, "is trained for 100, the checkpoint's config plans 300"),
+    "learning rate": ({"learning_rate": 0.2}, "is trained with 0.1, the checkpoint's config says 0.2"),
+    "weight decay": ({"weight_decay": 0.0005}, "is trained with 0.0001, the checkpoint's config says 0.0005"),
+    "batch": ({"iteration": 85500}, "are 1710 iterations an epoch, the checkpoint counts 85500 in 100 epochs (855 each)"),
+    "precision": ({"half_precision": True}, "is trained in fp32, the checkpoint's config says fp16"),
+    "start": ({"started_from": "imagenet.pth"}, "from scratch, the checkpoint's config starts from imagenet.pth"),
+    "epoch": ({"epoch": 95, "iteration": 162450}, "expected the last one of 100, the checkpoint was written after epoch 95"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "words"), CHANGES.values(), ids=CHANGES)
+def test_each_difference_is_one_sentence(
+    manifest: Manifest, row: Row, change: dict[str, object], words: str
+) -> None:
+    """Expected, got, and what it means; nothing else is named."""
+    found = disagreements(replace(FAITHFUL, **change), manifest.protocol, row, manifest)
+
+    assert len(found) == 1
+    assert words in found[0]
+    assert found[0].endswith(".")
+
+
+PIXELS = {
+    "resize": 263,
+    "crop": 192,
+    "interpolation": "bilinear",
+    "mean": (0.5, 0.5, 0.5),
+    "std": (0.2, 0.2, 0.2),
+}
+
+
+@pytest.mark.parametrize("name", PIXELS)
+def test_pixels_in_use_are_compared(manifest: Manifest, row: Row, name: str) -> None:
+    """An override of one value differs from what the run validated with, and is named alone."""
+    used = msgspec.structs.replace(manifest.protocol, **{name: PIXELS[name]})
+
+    found = disagreements(FAITHFUL, used, row, manifest)
+
+    assert len(found) == 1
+    assert name in found[0]
+
+
+def test_without_a_row_pixels_and_epoch_are_compared(manifest: Manifest) -> None:
+    """A checkpoint of one's own is held against the evaluation alone."""
+    facts = replace(FAITHFUL, method="mixup", epoch=3, num_classes=10)
+    used = msgspec.structs.replace(manifest.protocol, resize=263)
+
+    found = disagreements(facts, used)
+
+    assert [sentence.partition(":")[0] for sentence in found] == ["evaluation resize", "epoch"]
+
+
+def test_a_dropped_last_batch_is_no_other_batch(manifest: Manifest, row: Row) -> None:
+    """1709 full batches an epoch are the recipe's too."""
+    facts = replace(FAITHFUL, iteration=170900)
+
+    assert disagreements(facts, manifest.protocol, row, manifest) == []
+
+
+def test_vanilla_rows_have_no_alpha(manifest: Manifest) -> None:
+    """The config of a vanilla run still carries an alpha, which means nothing."""
+    vanilla = manifest.row("resnet50.vanilla_inat2018")
+    facts = replace(FAITHFUL, method="vanilla", alpha=1.0)
+
+    assert disagreements(facts, manifest.protocol, vanilla, manifest) == []
+
+
+def test_genuine_checkpoint_of_another_run_is_told(
+    golden: Path, manifest: Manifest, row: Row
+) -> None:
+    """The tiny run is not the released row, and its own file says in what."""
+    meta = read_checkpoint(golden / "runs" / "tiny_cutmix_ep8" / "epoch_8.pth").meta
+
+    found = claims(meta, manifest.protocol, row, manifest)
+
+    assert found["facts"]["method"] == "cutmix"
+    assert [sentence.partition(":")[0] for sentence in found["disagreements"]] == [
+        "architecture",
+        "classes",
+        "evaluation resize",
+        "evaluation crop",
+        "epochs",
+        "batch",
+    ]

@@ -1,0 +1,243 @@
+"""Every kind of file gives Pillow's pixels, or Pillow's refusal."""
+
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mixzoo.eval.pixels import centre_crop, decode, decode_crop, decoders_agree, load_crop
+from mixzoo.eval.resample import resize_crop
+from mixzoo.zoo.errors import DataError
+from mixzoo.zoo.manifest import Protocol
+from PIL import Image
+
+PROTOCOL = Protocol(resize=64, crop=56)
+
+
+def picture(width: int = 90, height: int = 70, mode: str = "RGB") -> Image.Image:
+    """Smooth colours with noise, so that chroma and high frequencies count."""
+    rng = np.random.default_rng(width * 1000 + height)
+    small = Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8))
+    smooth = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC), np.int16)
+    noisy = np.clip(smooth + rng.integers(-20, 21, smooth.shape), 0, 255).astype(np.uint8)
+    return Image.fromarray(noisy).convert(mode)
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def by_pillow(content: bytes) -> np.ndarray:
+    """The reference's decoding."""
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def with_adobe(content: bytes, transform: int) -> bytes:
+    """The JPEG with an Adobe marker in place of JFIF's."""
+    length = int.from_bytes(content[4:6])
+    marker = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + bytes([transform])
+    return content[:2] + marker + content[4 + length :]
+
+
+def rotated() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return saved(picture(), "JPEG", exif=exif)
+
+
+def deep() -> bytes:
+    values = np.random.default_rng(0).integers(0, 2**16, (40, 50), dtype=np.uint16)
+    return saved(Image.fromarray(values), "PNG")
+
+
+FILES: dict[str, Callable[[], bytes]] = {
+    "jpeg": lambda: saved(picture(), "JPEG"),
+    "odd sizes": lambda: saved(picture(91, 67), "JPEG", quality=95),
+    "4:4:4": lambda: saved(picture(), "JPEG", subsampling="4:4:4"),
+    "4:2:2": lambda: saved(picture(), "JPEG", subsampling="4:2:2"),
+    "progressive": lambda: saved(picture(), "JPEG", progressive=True),
+    "restart markers": lambda: saved(picture(), "JPEG", restart_marker_blocks=2),
+    "grey": lambda: saved(picture(mode="L"), "JPEG"),
+    "cmyk": lambda: saved(picture(mode="CMYK"), "JPEG"),
+    "adobe rgb": lambda: with_adobe(saved(picture(), "JPEG", subsampling="4:4:4"), 0),
+    "adobe ycc": lambda: with_adobe(saved(picture(), "JPEG"), 1),
+    "stored rgb": lambda: saved(picture(), "JPEG", keep_rgb=True),
+    "exif rotation": rotated,
+    "mpo": lambda: saved(
+        picture(), "MPO", save_all=True, append_images=[picture(90, 71)]
+    ),
+    "trailing bytes": lambda: saved(picture(), "JPEG") + b"and more",
+    "one pixel": lambda: saved(picture(1, 1), "JPEG"),
+    "thin": lambda: saved(picture(3, 700), "JPEG"),
+    "flat": lambda: saved(picture(700, 2), "JPEG"),
+    "png": lambda: saved(picture(), "PNG"),
+    "png alpha": lambda: saved(picture(mode="RGBA"), "PNG"),
+    "png 16 bit": deep,
+    "png palette": lambda: saved(picture(mode="P"), "PNG"),
+    "png palette alpha": lambda: saved(picture(mode="P"), "PNG", transparency=b"\0\x80"),
+    "gif": lambda: saved(picture(), "GIF"),
+    "bmp": lambda: saved(picture(), "BMP"),
+    "webp": lambda: saved(picture(), "WEBP"),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.filterwarnings("default:Palette images:UserWarning")
+def test_pixels_are_those_of_pillow(kind: str) -> None:
+    """Whichever decoder takes the file, no pixel differs."""
+    content = FILES[kind]()
+
+    assert np.array_equal(decode(content, kind), by_pillow(content))
+
+
+def test_photographs_are_those_of_pillow(shared: Path) -> None:
+    """All reference photographs, and 200 of the larger set's tiny ones, come out identical."""
+    contents = [path.read_bytes() for path in (shared / "golden/images").iterdir() if path.is_file()]
+    with tarfile.open(shared / "data/cifar-inat2018/train_val2018.tar.gz") as archive:
+        members = (member for member in archive if member.name.endswith(".jpg"))
+        for member, _ in zip(members, range(200), strict=False):
+            file = archive.extractfile(member)
+            assert file is not None
+            contents.append(file.read())
+
+    differing = [not np.array_equal(decode(c, "photo"), by_pillow(c)) for c in contents]
+
+    assert len(contents) > 200
+    assert sum(differing) == 0
+
+
+def test_decoders_agree_here() -> None:
+    """The fast decoder is in use where the versions of constraints.txt are installed."""
+    assert decoders_agree()
+
+
+def test_a_shortened_scan_with_an_end_marker_is_what_pillow_makes_of_it() -> None:
+    """libjpeg fills such a picture up without an error, in both decoders alike."""
+    whole = saved(picture(300, 200), "JPEG")
+    content = whole[: len(whole) * 2 // 3] + b"\xff\xd9"
+
+    assert np.array_equal(decode(content, "short"), by_pillow(content))
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2, 20, 300, 0.5, 0.99, -2])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_truncated_jpeg_is_an_error(kept: float, progressive: bool) -> None:
+    """A JPEG cut anywhere is refused with its name; grey lines are never made up."""
+    whole = saved(picture(300, 200), "JPEG", progressive=progressive)
+    content = whole[: int(kept * len(whole)) if isinstance(kept, float) else kept]
+
+    with pytest.raises(DataError, match=r"a/b\.jpg: expected an image") as caught:
+        decode(content, "a/b.jpg")
+
+    assert "\n" not in str(caught.value)
+    assert "0x" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "gif", "webp", "bmp"])
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_damaged_bytes_give_pillows_pixels_or_one_line(kind: str, data: st.DataObject) -> None:
+    """A file with some wrong bytes either decodes as in Pillow or is a DataError."""
+    content = bytearray(FILES[kind]())
+    for at in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
+        content[at] = data.draw(st.integers(0, 255))
+
+    try:
+        pixels = decode(bytes(content), "damaged")
+    except DataError as error:
+        assert "\n" not in str(error)
+    else:
+        assert np.array_equal(pixels, by_pillow(bytes(content)))
+
+
+def test_decompression_bomb_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than twice Pillow's limit of pixels is refused before any is decoded."""
+    content = saved(picture(300, 200), "JPEG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 29_999)
+
+    with pytest.raises(DataError, match="DecompressionBombError"):
+        decode(content, "bomb.jpg")
+
+
+def test_large_picture_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above the limit, below twice the limit, Pillow warns and the reference goes on."""
+    content = saved(picture(300, 200), "JPEG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 31_000)
+
+    assert decode(content, "large.jpg").shape == (200, 300, 3)
+
+
+def by_pillow_passes(rgb: np.ndarray, size: tuple[int, int], kind: str) -> Image.Image:
+    """Resized along rows, then along columns: the order of the reference's Pillow."""
+    resampling = Image.Resampling[kind.upper()]
+    image = Image.fromarray(rgb)
+    return image.resize((size[0], image.height), resampling).resize(size, resampling)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    width=st.integers(1, 400),
+    height=st.integers(1, 400),
+    target=st.tuples(st.integers(1, 130), st.integers(1, 130)),
+    kind=st.sampled_from(["bicubic", "bilinear"]),
+    data=st.data(),
+)
+def test_resampling_is_pillows_to_the_bit(
+    width: int, height: int, target: tuple[int, int], kind: str, data: st.DataObject
+) -> None:
+    """Any size to any other, any square of it, shrunk or enlarged, odd or even."""
+    crop = data.draw(st.integers(1, min(target)))
+    left = data.draw(st.integers(0, target[0] - crop))
+    top = data.draw(st.integers(0, target[1] - crop))
+    rng = np.random.default_rng(width * 401 + height)
+    extremes = rng.choice(np.array([0, 1, 128, 254, 255], np.uint8), (height, width, 3))
+
+    square = resize_crop(extremes, target, (left, top), crop, kind)
+
+    whole = np.asarray(by_pillow_passes(extremes, target, kind))
+    assert np.array_equal(square, whole[top : top + crop, left : left + crop])
+
+
+@pytest.mark.parametrize("size", [(800, 600), (600, 800), (800, 533), (500, 375), (1600, 1201)])
+def test_photograph_sizes_are_those_of_plain_pillow(size: tuple[int, int]) -> None:
+    """At usual sizes the crop is that of one call of Pillow's resize, also beyond one chunk."""
+    rgb = np.asarray(picture(*size))
+    protocol = Protocol(resize=256, crop=224)
+
+    crop = centre_crop(rgb, protocol)
+
+    short = 256 / min(size)
+    target = tuple(256 if side == min(size) else int(256 * side / min(size)) for side in size)
+    plain = Image.fromarray(rgb).resize(target, Image.Resampling.BICUBIC)
+    left, top = (round((side - 224) / 2) for side in plain.size)
+    assert short < 1
+    assert np.array_equal(crop, np.asarray(plain.crop((left, top, left + 224, top + 224))))
+
+
+def test_tall_picture_is_resized_along_rows_first() -> None:
+    """As the reference recorded, whatever order the installed Pillow takes."""
+    rgb = np.asarray(picture(320, 685))
+
+    crop = centre_crop(rgb, Protocol(resize=256, crop=224))
+
+    expected = by_pillow_passes(rgb, (256, 548), "bicubic").crop((16, 162, 240, 386))
+    assert np.array_equal(crop, np.asarray(expected))
+
+
+def test_unreadable_path_is_one_line(tmp_path: Path) -> None:
+    """A missing file is named."""
+    with pytest.raises(DataError, match=r"gone\.jpg: cannot be read"):
+        load_crop(tmp_path / "gone.jpg", PROTOCOL)
+
+
+def test_crop_of_bytes_names_the_file() -> None:
+    """The name given stands in the message."""
+    with pytest.raises(DataError, match=r"x/y\.jpg: expected an image, got bytes of no known"):
+        decode_crop(b"<html>not found</html>", PROTOCOL, "x/y.jpg")

@@ -1,0 +1,216 @@
+"""Puts the images of a split where the evaluator reads them, in one pass over the published archive.
+
+Annotations first: they say which members the split needs. Then the archive streams by once, from a
+file or an address; the needed members are stored, all others pass, and the md5 is taken of every
+byte. Nothing is ever unpacked that isn't needed, and nothing needed is ever half there.
+
+After a kill, at any point, the same command goes on: images that are here are compared with the
+archive's bytes and kept. The archive is read from its begin again, since neither gzip nor md5 can be
+taken up in the middle.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ..archive_rules import why_unsafe
+from ..errors import DataError, IntegrityError
+from ..sources import Location
+from .annotations import Annotations, beside, get_annotations, require_md5
+from .inflate import HashedReader, open_tar_gz
+from .marks import Mark, Origin, mark_path, write_mark, write_whole
+from .plan import Plan, SplitName
+from .sinks import FileSink, Outcome, Sink, TarSink
+from .streams import open_stream
+from .tar_headers import Member, TarWalk
+
+WORK = ".preparing"  # folder below the root, for what isn't whole yet; gone at the end
+LARGEST = 256 << 20  # bytes of one image; a member that claims more isn't one
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A split that is ready.
+
+    mark: what was checked. images: how many were written, kept and replaced; empty if an earlier run
+    had prepared it.
+    """
+
+    split: SplitName
+    mark: Mark
+    images: Counter[Outcome]
+
+
+def prepare(plan: Plan, *, quiet: bool = False) -> list[Prepared]:
+    """Prepare splits in one pass.
+
+    Each split's annotations get their final name when all its images are here, and its mark when
+    all is on the disk. quiet: no progress bar. Raises DataError for missing images, a full disk or a
+    second run at the same time; IntegrityError for a wrong md5 or a damaged or unsafe archive (what
+    was stored stays, unmarked, for the next run to compare); SourceError for what can't be had.
+    """
+    done = {name: mark for name in plan.splits if (mark := plan.done(name))}
+    todo = [name for name in plan.splits if name not in done]
+    fresh: dict[SplitName, Prepared] = {}
+    try:
+        if todo:
+            with _alone(plan.root) as work:
+                fresh = _prepare(plan, todo, work, quiet=quiet)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise DataError(
+            f"{plan.root}: cannot be prepared: {error.strerror or error}{where}. Make room or name "
+            "another folder; what was written is kept for the next run."
+        ) from None
+    return [
+        Prepared(name, done[name], Counter()) if name in done else fresh[name]
+        for name in plan.splits
+    ]
+
+
+def _prepare(
+    plan: Plan, names: Sequence[SplitName], work: Path, *, quiet: bool
+) -> dict[SplitName, Prepared]:
+    archive = plan.archive_place()
+    wanted = {name: _annotations(plan, name, archive, work) for name in names}
+    sinks = {name: _sink(plan, name, work) for name in names}
+    split_of = {file: name for name in names for file in wanted[name].images.files}
+    counts = {name: Counter[Outcome]() for name in names}
+
+    def store(file: str, data: bytes) -> None:
+        name = split_of[file]
+        counts[name][sinks[name].put(file, data)] += 1
+
+    try:
+        for name in names:  # an older mark vouches for nothing that is about to change
+            mark_path(plan.root, wanted[name].name).unlink(missing_ok=True)
+        origin = _pass(plan, archive, set(split_of), store, quiet=quiet)
+        for sink in sinks.values():
+            sink.finish()
+    finally:
+        for sink in sinks.values():
+            sink.close()
+    return {n: Prepared(n, _seal(plan, n, wanted[n], origin), counts[n]) for n in names}
+
+
+def _pass(
+    plan: Plan,
+    archive: Location,
+    missing: set[str],
+    store: Callable[[str, bytes], None],
+    *,
+    quiet: bool,
+) -> Origin:
+    """Read the archive once, store what is in `missing`, and require that nothing stays in it."""
+    expected = None if plan.stop_early else plan.archive_md5
+    wanted = len(missing)
+    with (
+        open_stream(archive) as stream,
+        _bar(archive, stream.size, quiet=quiet) as bar,
+        HashedReader(stream.chunks, bar.update) as reader,
+    ):
+        with open_tar_gz(reader, str(archive)) as members:
+            for name, data in _needed(members, missing, str(archive)):
+                store(name, data)
+                if not missing and (plan.stop_early or expected):
+                    break  # of what follows, the md5 tells more than gzip's own checksum would
+        md5 = None if plan.stop_early else reader.md5()
+        size = None if plan.stop_early else reader.received
+    origin = Origin(source=str(archive), size=size, md5=md5, expected_md5=expected)
+    require_md5(origin, "The images that it held stay, but count as not prepared")
+    if missing:
+        raise DataError(
+            f"{archive}: {len(missing):,} of {wanted:,} images that the annotations name aren't in it, "
+            f"first {min(missing)}. Is it the archive of the same year?"
+        )
+    return origin
+
+
+def _needed(members: TarWalk, missing: set[str], archive: str) -> Iterator[tuple[str, bytes]]:
+    """Each wanted member with its content, once; taken off `missing`. Refuses what no honest archive has."""
+    found: set[str] = set()
+    for member in members:
+        name = member.name.removeprefix("./")
+        if ".." in name or not name.isascii() or name.startswith(("/", "\\")):
+            _require_safe(member, archive)
+        if name in found:
+            raise IntegrityError(f"{archive}: {name} stands twice. Use the published archive.")
+        if name in missing:
+            if not member.is_file:
+                raise IntegrityError(f"{archive}: {name} is a link or a device, not an image.")
+            if member.size > LARGEST:
+                raise IntegrityError(f"{archive}: {name} claims {member.size:,} bytes.")
+            data = members.body(member)
+            missing.discard(name)
+            found.add(name)
+            yield name, data
+
+
+def _require_safe(member: Member, archive: str) -> None:
+    if reason := why_unsafe(member.name):
+        raise IntegrityError(
+            f"{archive}: entry {member.name!a} {reason}. Nothing was written outside the folder; "
+            "use the published archive."
+        )
+
+
+def _seal(plan: Plan, name: SplitName, wanted: Annotations, archive: Origin) -> Mark:
+    """Give the annotations their name, then write the mark."""
+    write_whole(plan.root / wanted.name, wanted.content)
+    mark = Mark(
+        dataset=plan.dataset.name,
+        split=name,
+        form=plan.form,
+        images=len(wanted.images),
+        list_sha256=wanted.images.sha256(),
+        annotations=wanted.origin,
+        archive=archive,
+    )
+    write_mark(mark_path(plan.root, wanted.name), mark)
+    return mark
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[Path]:
+    """A folder for what isn't whole yet, for one process at a time. A dead one's lock is free."""
+    work = root / WORK
+    work.mkdir(parents=True, exist_ok=True)
+    # Never removed: whoever held a removed one's inode would be alone beside the next process.
+    lock = FileLock(root / f"{WORK}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise DataError(f"{root}: another process prepares it now. Wait for its end.") from None
+    try:
+        yield work
+        shutil.rmtree(work)
+    finally:
+        lock.release()
+
+
+def _bar(archive: Location, size: int | None, *, quiet: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(
+        total=size,
+        desc=str(archive).rpartition("/")[2],
+        unit="B",
+        unit_scale=True,
+        unit_divisor=1024,
+        disable=True if quiet else None,
+    )
+
+
+def _annotations(plan: Plan, name: SplitName, archive: Location, work: Path) -> Annotations:
+    places = list(plan.annotations) or beside(archive, plan.json_name(name))
+    return get_annotations(plan.dataset, plan.split(name), plan.root, work, places)
+
+
+def _sink(plan: Plan, name: SplitName, work: Path) -> Sink:
+    return FileSink(plan.root, work) if plan.form == "files" else TarSink(plan.tar(name), work)

@@ -1,0 +1,249 @@
+"""Holds a prepared split against the facts: counts per class and supercategory, and each file's bytes."""
+
+import io
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import DataError
+from ..hashing import OnBytes, each_in_parallel, ignore
+from ..manifest import Dataset
+from .diagnose import diagnose_list
+from .find import find_images
+from .labels import LabelledImages
+from .marks import Mark, mark_path, read_mark
+from .plan import Plan, SplitName
+from .tar_store import TarStore
+
+TAIL = 4096  # bytes at the end that are looked at first; some cameras write behind the picture
+_JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Counts of one supercategory. Expected ones are None where the manifest doesn't tell."""
+
+    name: str
+    classes: int
+    images: int
+    expected_classes: int | None
+    expected_images: int | None
+
+    @property
+    def right(self) -> bool:
+        """Whether both counts are the expected ones, as far as these are known."""
+        return self.expected_classes in (None, self.classes) and self.expected_images in (
+            None,
+            self.images,
+        )
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a split was found to be.
+
+    images: that its annotations name. wrong_classes: label -> images, where the manifest expects
+    another count. missing, empty, damaged, foreign: files. damaged: cut short, or (deep) not to be
+    decoded. notes: what can't be judged. deep: whether every image was decoded.
+    """
+
+    split: SplitName
+    origin: str
+    images: int
+    expected_images: int | None
+    groups: Sequence[Group]
+    expected_per_class: int | None = None
+    wrong_classes: dict[int, int] = field(default_factory=dict)
+    list_problem: str | None = None
+    missing: Sequence[str] = ()
+    empty: Sequence[str] = ()
+    damaged: Sequence[str] = ()
+    foreign: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    mark: Mark | None = None
+    deep: bool = False
+
+    @property
+    def problems(self) -> list[str]:
+        """Each problem on a line; none if all is as it should be."""
+        lines = [self.list_problem] if self.list_problem else []
+        if self.expected_images not in (None, self.images):
+            lines.append(f"expected {self.expected_images:,} images, got {self.images:,}")
+        if wrong := [group.name for group in self.groups if not group.right]:
+            lines.append(f"other counts than the manifest's in {', '.join(wrong)}")
+        if self.wrong_classes:
+            label, count = next(iter(self.wrong_classes.items()))
+            lines.append(
+                f"expected {self.expected_per_class} images of each class; {len(self.wrong_classes):,} "
+                f"classes have another count, first class {label}: {count}"
+            )
+        for what in ("missing", "empty", "damaged", "foreign"):
+            files: Sequence[str] = getattr(self, what)
+            if files:
+                lines.append(f"{len(files):,} {what}, first {files[0]}")
+        return lines
+
+
+def verify(
+    plan: Plan,
+    name: SplitName,
+    *,
+    deep: bool = False,
+    others: Iterable[Dataset] = (),
+    on_images: OnBytes = ignore,
+) -> Findings:
+    """Check a split that lies in `plan.root`, in either form.
+
+    deep: decode every image, else only the ends of each file are read. others: data sets whose lists
+    are told apart by name. on_images: told how many more images were looked at.
+    Raises DataError if there are no labels to check, or they contradict their folders.
+    """
+    images = _find(plan, name)
+    split = plan.split(name)
+    here = [file for file in images.files if images.store.has(file)]
+    missing = sorted(set(images.files) - set(here))
+    states = each_in_parallel(
+        lambda file, report: _state(images, file, deep, report), here, [0] * len(here), on_images
+    )
+    foreign, notes = _foreign(plan, name, images)
+    per_class = split.per_class
+    counts = images.class_counts()
+    return Findings(
+        split=name,
+        origin=images.origin,
+        images=len(images),
+        expected_images=split.images,
+        groups=_groups(plan.dataset, name, images),
+        expected_per_class=per_class,
+        wrong_classes={}
+        if per_class is None
+        else {c: counts[c] for c in range(plan.dataset.num_classes) if counts[c] != per_class},
+        list_problem=diagnose_list(images.files, images.labels, plan.dataset, name, others),
+        missing=missing,
+        empty=[file for file, state in zip(here, states, strict=True) if state == "empty"],
+        damaged=[file for file, state in zip(here, states, strict=True) if state == "damaged"],
+        foreign=foreign,
+        notes=notes,
+        mark=read_mark(mark_path(plan.root, plan.json_name(name))),
+        deep=deep,
+    )
+
+
+def _find(plan: Plan, name: SplitName) -> LabelledImages:
+    names = plan.split(name).annotations
+    path = next((plan.root / it for it in names if (plan.root / it).is_file()), None)
+    if path is None:
+        raise DataError(
+            f"{plan.root}: expected {names[0]} or the like, found none. Prepare it first: mixzoo data "
+            f"prepare BENCHMARK --root {plan.root} --split {name}"
+        )
+    is_json = path.suffix == ".json"
+    return find_images(
+        plan.root,
+        annotations=path if is_json else None,
+        list_file=None if is_json else path,
+        allow_missing=True,
+    )
+
+
+def _groups(dataset: Dataset, name: SplitName, images: LabelledImages) -> list[Group]:
+    """Supercategories in the manifest's order, then those that it doesn't know."""
+    column = 2 if name == "val" else 1
+    pairs = [(_supercategory(f), n) for f, n in zip(images.files, images.labels, strict=True)]
+    files = Counter(group for group, _ in pairs)
+    classes = Counter(group for group, _ in set(pairs))
+    known = dataset.supercategories
+    return [
+        Group(
+            name=group,
+            classes=classes[group],
+            images=files[group],
+            expected_classes=known[group][0] if group in known else (0 if known else None),
+            expected_images=known[group][column] if group in known else (0 if known else None),
+        )
+        for group in [*known, *sorted(files.keys() - known.keys())]
+    ]
+
+
+def _supercategory(file: str) -> str:
+    parts = file.split("/")
+    return parts[-3] if len(parts) > 2 else ""
+
+
+def _state(images: LabelledImages, file: str, deep: bool, report: OnBytes) -> str:
+    """ "whole", "empty" or "damaged"."""
+    size, head, tail = _ends(images, file)
+    report(1)
+    if size == 0:
+        return "empty"
+    # A JPEG that doesn't end as it should is only suspect: decoding decides.
+    sound = head == _JPEG and _JPEG_END in tail and not deep
+    return "whole" if sound or _decodes(images.store.read(file)) else "damaged"
+
+
+def _ends(images: LabelledImages, file: str) -> tuple[int, bytes, bytes]:
+    """Size, first two and last bytes of a file, without reading the rest."""
+    if isinstance(images.store, TarStore):
+        size = images.store.size(file)
+        start = max(0, size - TAIL)
+        return (
+            size,
+            images.store.part(file, 0, min(2, size)),
+            images.store.part(file, start, size - start),
+        )
+    try:
+        with (images.root / file).open("rb") as opened:
+            size = opened.seek(0, os.SEEK_END)
+            opened.seek(0)
+            head = opened.read(2)
+            opened.seek(max(0, size - TAIL))
+            return size, head, opened.read()
+    except OSError as error:
+        raise DataError(f"{images.root / file}: cannot be read: {error.strerror}.") from None
+
+
+def _decodes(content: bytes) -> bool:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+    return True
+
+
+def _foreign(plan: Plan, name: SplitName, images: LabelledImages) -> tuple[list[str], list[str]]:
+    """Files beside the images that no annotations name, and what can't be said about them."""
+    if isinstance(images.store, TarStore):
+        return sorted(images.store.index.keys() - set(images.files)), []
+    named = set(images.files)
+    absent = []
+    for other in _others(plan, name):
+        path = plan.root / plan.json_name(other)
+        if path.is_file():
+            named |= set(find_images(plan.root, annotations=path, allow_missing=True).files)
+        else:
+            absent.append(path.name)
+    unnamed = sorted(
+        file for file in _below(plan.root, plan.dataset.image_tree) if file not in named
+    )
+    if absent and unnamed:
+        return [], [
+            f"{len(unnamed):,} files in {plan.dataset.image_tree}/ aren't named by {images.origin}; "
+            f"without {absent[0]} beside it nothing tells whether they are foreign"
+        ]
+    return unnamed, []
+
+
+def _others(plan: Plan, name: SplitName) -> list[SplitName]:
+    other: SplitName = "train" if name == "val" else "val"
+    return [other] if other == "val" or plan.dataset.train else []
+
+
+def _below(root: Path, tree: str) -> Iterator[str]:
+    for folder, _, names in os.walk(root / tree):
+        for name in names:
+            yield (Path(folder) / name).relative_to(root).as_posix()
