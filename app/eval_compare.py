@@ -46,7 +46,7 @@ def command(
     if against is not None and against not in refs:
         refs = (*refs, against)
     if len(refs) < 2:
-        raise UsageError(f"{refs[0]}: expected at least two REFs to compare, got one.")
+        raise UsageError(f"{' '.join(refs)}: expected at least two REFs to compare, got one.")
     if against is not None and head == ALL_HEADS:
         raise UsageError("--head all: expected one head with --against, which names one row.")
     rows, fast = find_rows(refs, open_catalog(manifests), head)

@@ -166,14 +166,17 @@ def _keep(path: Any, entry: Entry, subject: Subject, images: LabelledImages) -> 
 
 
 def _together(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One summary of all ranks: counts are added, bounds and deviations are the largest."""
-    joined = dict(summaries[0])
-    for summary in summaries[1:]:
+    """One summary of all ranks: counts are added; of bounds, deviations and words the largest."""
+    joined: dict[str, Any] = {}
+    for summary in summaries:
         for name, value in summary.items():
-            if isinstance(value, int) and not isinstance(value, bool):
-                joined[name] += value
-            elif isinstance(value, float):
-                joined[name] = max(joined[name], value)
+            before = joined.get(name)
+            if isinstance(value, dict):
+                joined[name] = _together([before or {}, value])
+            elif isinstance(value, int):
+                joined[name] = (before or 0) + value
+            else:
+                joined[name] = value if before is None else max(before, value)
     return joined
 
 

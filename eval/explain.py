@@ -84,7 +84,7 @@ def _result(
             f"{closest.limits[0]:.{metric.decimals + 1}f} ({gap:+.{metric.decimals + 1}f} points)."
         )
     if not hits[0].variant.changes:
-        more = f"; so do {len(hits) - 1} other variants" if len(hits) > 1 else ""
+        more = f" (as do {len(hits) - 1} of {len(outcomes) - 1} others)" if len(hits) > 1 else ""
         return f"Nothing to explain: the benchmark's protocol gives {published}{more}."
     named = "; ".join(str(hit.variant) for hit in hits)
     return f"{len(hits)} of {len(outcomes)} variants give {published}: {named}."

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..zoo.catalog import Benchmark
 from ..zoo.data import LabelledImages
@@ -66,8 +66,14 @@ def _line(entry: "Entry", head: str, known: Predictions, judging: Judging) -> Re
             other_images=judging.not_comparable,
         ),
         weights=weights,
-        precision=entry.about.get("precision", {}),
+        precision=_of_head(entry.about.get("precision", {}), head),
     )
+
+
+def _of_head(summary: dict[str, Any], head: str) -> dict[str, Any]:
+    """What was measured of a whole checkpoint, and of this head."""
+    shared = {name: value for name, value in summary.items() if name != "heads"}
+    return shared | summary.get("heads", {}).get(head, {})
 
 
 def _other_images(benchmark: Benchmark, images: LabelledImages) -> str | None:

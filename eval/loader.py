@@ -1,12 +1,11 @@
-"""Batches of evaluation pixels, cut so that every world size sees the same batches.
+"""Batches of evaluation pixels, decoded side by side.
 
-The unit of sharding is the batch, not the image: image i is always in batch i // batch_size with
-the same neighbours, whoever computes that batch and in whatever order. So no image is padded,
-repeated or dropped, and the last bits of a logit don't depend on the number of processes.
+The unit of sharing work out is the batch, not the image: who asks for the same groups gets the
+same batches, whoever computes them and in whatever order. So no image is padded, repeated or
+dropped, and the last bits of a logit don't depend on the number of processes.
 """
 
 import logging
-import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -98,23 +97,16 @@ def batches(
     images: LabelledImages,
     protocol: Protocol,
     *,
-    batch_size: int,
+    groups: Sequence[Sequence[int]],
     workers: int,
-    numbers: Sequence[int] | None = None,
     cache: CropCache | None = None,
 ) -> Iterator[Batch]:
-    """Some of the list's batches, in the order of `numbers`.
+    """One batch for each group of positions in the labelled list, in the order given.
 
-    workers: decoding processes, 0 decodes in this one. numbers: which batches, where batch i holds
-    the images from i * batch_size on; None for all. cache: crops are taken from it and put into it;
-    where it can't be written, one warning is logged and decoding goes on. An image that can't be
-    read or decoded is named in its batch's `unreadable`.
+    workers: decoding processes, 0 decodes in this one. cache: crops are taken from it and put into
+    it; where it can't be written, one warning is logged and decoding goes on. An image that can't
+    be read or decoded is named in its batch's `unreadable`.
     """
-    count = math.ceil(len(images) / batch_size)
-    groups = [
-        range(i * batch_size, min((i + 1) * batch_size, len(images)))
-        for i in (range(count) if numbers is None else numbers)
-    ]
     yield from _deliver(BatchedCrops(images, protocol, groups, cache), workers)
 
 

@@ -1,37 +1,31 @@
 """Batches of crops in, rows of predictions out: in fp32, in fast arithmetic, or fast and guarded."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..zoo.errors import UsageError
 from ..zoo.manifest import Protocol
-from .guard import CALIBRATION, SAFETY, Guard, deviations, spot
-from .precision import HeadLogits, Precision, exact_fp32, lower
-from .predictions import Predictions, Rows
+from .guard import CALIBRATION, SAFETY, TIE, Guard, deviations, spot
+from .precision import HeadLogits, Precision, choose, exact_networks, fast_networks
+from .predictions import Mask, Predictions, Rows
 from .protocol import normalise
 from .ranking import rank
 
 BATCH_SIZE = 64
 
 
-@dataclass
-class Waiting:
-    """Images of one batch that fp32 has still to settle, with their logits in fast arithmetic."""
-
-    indices: Tensor
-    crops: Tensor
-    labels: Tensor
-    fast: dict[str, Tensor]
-    confident: Tensor  # (n,) bool: spot checks
-
-
 class Predictor:
-    """Turns batches of crops into rows of predictions of one checkpoint, under one precision."""
+    """Turns batches of crops into rows of predictions of one checkpoint, under one precision.
+
+    model: a classifier of the zoo in eval mode on `device`; in fp32 any callable (N, 3, H, W)
+    -> {head: (N, C)}. arithmetic: what "fast" means, "auto" measures what this machine does
+    fastest. fast: use these functions for it instead, one for each backbone. batch_size: of the
+    recomputation in fp32.
+    """
 
     def __init__(
         self,
@@ -40,155 +34,260 @@ class Predictor:
         device: torch.device,
         precision: Precision = "fp32",
         *,
-        fast: HeadLogits | None = None,
+        arithmetic: str = "auto",
+        fast: Sequence[HeadLogits] | None = None,
         batch_size: int = BATCH_SIZE,
         calibration: int = CALIBRATION,
         safety: float = SAFETY,
     ) -> None:
         self.protocol, self.device, self.precision = protocol, device, precision
-        self.batch_size, self.calibration, self.safety = batch_size, calibration, safety
-        self.heads: tuple[str, ...] = tuple(getattr(model, "heads", ()))
-        self._exact: HeadLogits = model.logits if isinstance(model, nn.Module) else model
-        self._fast: HeadLogits | None = fast
+        self.calibration = calibration if precision == "guarded" else 0
+        self.arithmetic = "fp32"
+        exact = exact_networks(model)
         if precision != "fp32" and fast is None:
-            if not isinstance(model, nn.Module):
-                raise UsageError("fast arithmetic needs a model, not a function of logits")
-            self._fast = lower(model).logits
-        self._guards: dict[str, Guard] = {}
-        self._waiting: list[Waiting] = []
+            chosen = choose(arithmetic, device)
+            self.arithmetic = chosen
+            fast = fast_networks(model, chosen, device)
+        self._sides = [
+            _Side(network, fast[i] if fast else None, batch_size, safety)
+            for i, network in enumerate(exact)
+        ]
+        self._early: dict[str, float] = {}
         self._calibrated = 0
         self._recomputed = 0
-        for head in self.heads:
-            self._guard(head)
+        self._ties = 0
 
     def predict(self, indices: Tensor, crops: Tensor, labels: Tensor) -> dict[str, Rows]:
         """Rows that are settled now; images with low margins wait inside until a batch is full.
 
-        indices: (B,) int64. crops: (B, H, W, 3) uint8. labels: (B,) int64.
+        indices: (B,) int64 positions in the labelled list. crops: (B, H, W, 3) uint8. labels: (B,)
+        int64. Raises what `ranking.rank` raises.
         """
         if self.precision == "fp32":
             return self.recompute(indices, crops, labels)
-        fast = self._logits(self._fast, crops)
-        if self.precision == "fast":
-            return {h: rank(z, labels, indices, exact=False, head=h) for h, z in fast.items()}
-        if self._calibrated < self.calibration:
-            self._calibrated += len(labels)
-            return self._settle(Waiting(indices, crops, labels, fast, torch.ones(len(labels)) < 0))
-        rows = {h: rank(z, labels, indices, exact=False, head=h) for h, z in fast.items()}
-        doubted = np.zeros(len(labels), bool)
-        for head, row in rows.items():
-            doubted |= self._guard(head).doubts(row)
-        checked = spot(indices.numpy()) & ~doubted
-        wait = torch.from_numpy(doubted | checked)
-        if wait.any():
-            kept = {h: z[wait.to(z.device)] for h, z in fast.items()}
-            self._waiting.append(
-                Waiting(
-                    indices[wait], crops[wait], labels[wait], kept, torch.from_numpy(checked)[wait]
-                )
-            )
-        settled = [{h: _take(row, ~wait.numpy()) for h, row in rows.items()}]
-        while sum(len(w.labels) for w in self._waiting) >= self.batch_size:
-            settled.append(self._settle(self._pop()))
-        return _join(settled)
+        batch = _Batch(indices, crops, labels)
+        x = self._normalised(crops)
+        calibrates = self._calibrated < self.calibration
+        self._calibrated += len(labels) if calibrates else 0
+        settled: dict[str, Rows] = {}
+        for side in self._sides:
+            if calibrates:
+                rows = side.compare(batch, x)
+                self._note(rows)
+            else:
+                rows = side.believe(batch, x, guarded=self.precision == "guarded")
+                for full in side.take():
+                    rows = _join(rows, self._settle(side, full))
+            settled |= rows
+        return settled
 
     def flush(self) -> dict[str, Rows]:
         """Recompute what waits."""
-        settled = []
-        while self._waiting:
-            settled.append(self._settle(self._pop()))
-        return _join(settled)
+        settled: dict[str, Rows] = {}
+        for side in self._sides:
+            rows: dict[str, Rows] = {}
+            for rest in side.take(everything=True):
+                rows = _join(rows, self._settle(side, rest))
+            settled |= rows
+        return settled
+
+    def recompute(self, indices: Tensor, crops: Tensor, labels: Tensor) -> dict[str, Rows]:
+        """Rows in fp32; arguments as of `predict`."""
+        x = self._normalised(crops)
+        rows: dict[str, Rows] = {}
+        for side in self._sides:
+            with torch.inference_mode():
+                exact = side.exact(x)
+            rows |= {h: rank(z, labels, indices, exact=True, head=h) for h, z in exact.items()}
+        if self.precision != "fp32":
+            self._recomputed += len(labels)
+        self._note(rows)
+        return rows
 
     @property
     def bounds(self) -> dict[str, float]:
         """The present bound per head, in logit units; {} unless guarded."""
         if self.precision != "guarded":
             return {}
-        return {head: guard.bound for head, guard in self._guards.items()}
+        known = {head: g.bound for side in self._sides for head, g in side.guards.items()}
+        return {h: max(known.get(h, 0.0), self._early.get(h, 0.0)) for h in known | self._early}
 
     def raise_bounds(self, bounds: Mapping[str, float]) -> None:
         """Take over bounds that other ranks or an earlier run found, where they are larger."""
         for head, bound in bounds.items():
-            self._guard(head).raise_to(bound)
+            self._early[head] = max(bound, self._early.get(head, 0.0))
+        for side in self._sides:
+            side.floor = self._early
+            for head, guard in side.guards.items():
+                guard.raise_to(self._early.get(head, 0.0))
 
     def stale(self, head: str, predictions: Predictions) -> np.ndarray:
         """Images (m,) that fast arithmetic settled under a smaller bound; recompute them."""
         if self.precision != "guarded":
             return np.zeros(0, np.int64)
-        return self._guard(head).stale(predictions)
-
-    def recompute(self, indices: Tensor, crops: Tensor, labels: Tensor) -> dict[str, Rows]:
-        """Rows in fp32; arguments as of `predict`."""
-        exact = self._logits(self._exact, crops)
-        self._recomputed += len(labels)
-        return {h: rank(z, labels, indices, exact=True, head=h) for h, z in exact.items()}
+        guard = Guard()
+        guard.raise_to(self.bounds.get(head, 0.0))
+        return guard.stale(predictions)
 
     def summary(self) -> dict[str, Any]:
-        """For reports."""
-        return {
-            "precision": self.precision,
-            "safety": self.safety,
-            "bounds": self.bounds,
+        """What was computed how, for reports: counts of images, and per head what was measured."""
+        shared = {"precision": self.precision, "arithmetic": self.arithmetic}
+        if self.precision != "guarded":
+            return shared | {"ties": self._ties, "heads": {}}
+        heads = {
+            head: {
+                "bound": self.bounds[head],
+                "largest_deviation": guard.largest,
+                "compared": guard.compared,
+                "changed": guard.changed,
+                "surprises": guard.surprises,
+            }
+            for side in self._sides
+            for head, guard in side.guards.items()
+        }
+        return shared | {
+            "safety": self._sides[0].safety,
             "calibrated": self._calibrated,
             "recomputed": self._recomputed,
+            "ties": self._ties,
+            "heads": heads,
         }
+
+    def _settle(self, side: "_Side", batch: "_Batch") -> dict[str, Rows]:
+        rows = side.compare(batch, self._normalised(batch.crops))
+        self._recomputed += len(batch.labels)
+        self._note(rows)
+        return rows
+
+    def _note(self, rows: Mapping[str, Rows]) -> None:
+        """Count images whose order fp32 itself leaves open."""
+        if rows:
+            self._ties += max(int((r.margin < TIE).sum()) for r in rows.values())
+
+    def _normalised(self, crops: Tensor) -> Tensor:
+        return normalise(crops.to(self.device), self.protocol)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Images; those that wait also know what fast arithmetic said. spots: (n,), see `Guard`."""
+
+    indices: Tensor
+    crops: Tensor
+    labels: Tensor
+    fast: Mapping[str, Tensor] | None = None
+    spots: Tensor | None = None
+
+    def at(self, rows: "Tensor | slice") -> "_Batch":
+        fast = {h: z[rows] for h, z in self.fast.items()} if self.fast is not None else None
+        spots = None if self.spots is None else self.spots[rows]
+        return _Batch(self.indices[rows], self.crops[rows], self.labels[rows], fast, spots)
+
+
+class _Side:
+    """One backbone with its heads: both arithmetics, a guard for each head, images that wait."""
+
+    def __init__(
+        self, exact: HeadLogits, fast: HeadLogits | None, batch_size: int, safety: float
+    ) -> None:
+        self.exact, self.fast, self.batch_size, self.safety = exact, fast, batch_size, safety
+        self.guards: dict[str, Guard] = {}
+        self.floor: Mapping[str, float] = {}
+        self._waiting: list[_Batch] = []
+
+    def believe(self, batch: _Batch, x: Tensor, *, guarded: bool) -> dict[str, Rows]:
+        """Rows of the images that fast arithmetic may settle; the others wait."""
+        fast = self._fast(x)
+        rows = {
+            h: rank(z, batch.labels, batch.indices, exact=False, head=h) for h, z in fast.items()
+        }
+        if not guarded:
+            return rows
+        doubted = np.logical_or.reduce([self._guard(h).doubts(row) for h, row in rows.items()])
+        spots = spot(batch.indices.numpy()) & ~doubted
+        wait = torch.from_numpy(doubted | spots)
+        if bool(wait.any()):
+            at = wait.nonzero()[:, 0]
+            there = at.to(x.device)
+            kept = {h: z[there] for h, z in fast.items()}
+            self._waiting.append(
+                _Batch(
+                    batch.indices[at],
+                    batch.crops[at],
+                    batch.labels[at],
+                    kept,
+                    torch.from_numpy(spots)[at],
+                )
+            )
+        return {h: _take(row, ~wait.numpy()) for h, row in rows.items()}
+
+    def take(self, *, everything: bool = False) -> list[_Batch]:
+        """Waiting images, in whole batches; the rest too if everything is asked for."""
+        waiting = sum(len(batch.labels) for batch in self._waiting)
+        if waiting == 0 or (waiting < self.batch_size and not everything):
+            return []
+        whole, size = _cat(self._waiting), self.batch_size
+        kept = 0 if everything else waiting % size
+        self._waiting = [whole.at(slice(waiting - kept, None))] if kept else []
+        return [
+            whole.at(slice(i, min(i + size, waiting - kept)))
+            for i in range(0, waiting - kept, size)
+        ]
+
+    def compare(self, batch: _Batch, x: Tensor) -> dict[str, Rows]:
+        """Rows in fp32 of images that are computed both ways, from which the guards learn."""
+        with torch.inference_mode():
+            exact = self.exact(x)
+        fast = batch.fast if batch.fast is not None else self._fast(x)
+        spots: Mask = np.zeros(len(batch.labels), bool)
+        if batch.spots is not None:
+            spots = batch.spots.numpy()
+        settled = {}
+        for head, z in exact.items():
+            rows = rank(z, batch.labels, batch.indices, exact=True, head=head)
+            guess = rank(fast[head], batch.labels, batch.indices, exact=False, head=head)
+            moved = deviations(fast[head], z, batch.labels).cpu().numpy()
+            self._guard(head).observe(guess, rows, moved, spots)
+            settled[head] = rows
+        return settled
+
+    def _fast(self, x: Tensor) -> Mapping[str, Tensor]:
+        assert self.fast is not None  # given with every precision but fp32
+        with torch.inference_mode():
+            return self.fast(x)
 
     def _guard(self, head: str) -> Guard:
-        return self._guards.setdefault(head, Guard(self.safety))
-
-    def _logits(self, network: HeadLogits, crops: Tensor) -> Mapping[str, Tensor]:
-        with exact_fp32(), torch.inference_mode():
-            return network(normalise(crops.to(self.device), self.protocol))
-
-    def _settle(self, waiting: Waiting) -> dict[str, Rows]:
-        exact = self._logits(self._exact, waiting.crops)
-        self._recomputed += len(waiting.labels)
-        for head, z in exact.items():
-            moved = deviations(waiting.fast[head], z, waiting.labels)
-            self._guard(head).observe(moved.cpu().numpy())
-        return {
-            h: rank(z, waiting.labels, waiting.indices, exact=True, head=h)
-            for h, z in exact.items()
-        }
-
-    def _pop(self) -> Waiting:
-        """The first `batch_size` waiting images as one batch."""
-        whole = _cat(self._waiting)
-        first, rest = _split(whole, self.batch_size)
-        self._waiting = [rest] if len(rest.labels) else []
-        return first
+        if head not in self.guards:
+            self.guards[head] = Guard(self.safety)
+            self.guards[head].raise_to(self.floor.get(head, 0.0))
+        return self.guards[head]
 
 
-def _cat(parts: list[Waiting]) -> Waiting:
-    def joined(name: str) -> Tensor:
-        return torch.cat([getattr(p, name) for p in parts])
-
-    fast = {h: torch.cat([p.fast[h] for p in parts]) for h in parts[0].fast}
-    return Waiting(joined("indices"), joined("crops"), joined("labels"), fast, joined("confident"))
-
-
-def _split(w: Waiting, n: int) -> tuple[Waiting, Waiting]:
-    def part(rows: slice) -> Waiting:
-        fast = {h: z[rows] for h, z in w.fast.items()}
-        return Waiting(w.indices[rows], w.crops[rows], w.labels[rows], fast, w.confident[rows])
-
-    return part(slice(n)), part(slice(n, None))
+def _cat(parts: Sequence[_Batch]) -> _Batch:
+    fast = {h: torch.cat([p.fast[h] for p in parts if p.fast]) for h in parts[0].fast or {}}
+    return _Batch(
+        torch.cat([p.indices for p in parts]),
+        torch.cat([p.crops for p in parts]),
+        torch.cat([p.labels for p in parts]),
+        fast,
+        torch.cat([p.spots for p in parts if p.spots is not None]),
+    )
 
 
-def _take(rows: Rows, mask: np.ndarray) -> Rows:
+def _take(rows: Rows, mask: Mask) -> Rows:
     return Rows(**{f.name: getattr(rows, f.name)[mask] for f in fields(Rows)})
 
 
-def _join(parts: list[dict[str, Rows]]) -> dict[str, Rows]:
-    """All parts' rows per head."""
-    if not parts:
-        return {}
-    return {
-        head: Rows(
-            **{
-                f.name: np.concatenate([getattr(part[head], f.name) for part in parts])
+def _join(one: Mapping[str, Rows], other: Mapping[str, Rows]) -> dict[str, Rows]:
+    """Both parts' rows per head."""
+    joined = dict(other)
+    for head, rows in one.items():
+        if head in other:
+            columns = {
+                f.name: np.concatenate([getattr(rows, f.name), getattr(other[head], f.name)])
                 for f in fields(Rows)
             }
-        )
-        for head in parts[0]
-    }
+            joined[head] = Rows(**columns)
+        else:
+            joined[head] = rows
+    return joined

@@ -89,7 +89,7 @@ def plan(strata: Sequence[str | int], *, seed: int, block: int | None = None) ->
     # The r-th image of a stratum of size s stands at (r + u) / s of the way: even shares throughout,
     # and a stratum's random start u leaves no image with a chance other than the others'.
     start = rng.random(len(sizes))
-    order = shuffled[np.argsort((rank + 0.5) / np.repeat(sizes, sizes))]
+    order = shuffled[np.argsort((rank + np.repeat(start, sizes)) / np.repeat(sizes, sizes))]
     if block is None:
         return AuditPlan(order, codes)
     blocks = np.split(order, range(block, len(order), block))
@@ -137,11 +137,9 @@ def _hits(right: int, kinds: Counter[tuple[int, int]]) -> npt.NDArray[np.float64
 
     kinds: (size, drawn) of a stratum -> how many strata are such.
     """
-    from scipy.fft import irfft, next_fast_len, rfft
-
     total = sum(size * count for (size, _), count in kinds.items())
     outcomes = 1 + sum(drawn * count for (_, drawn), count in kinds.items())
-    length = next_fast_len(outcomes, real=True)
+    length = 2 ** outcomes.bit_length()  # at least as long, and fast to transform
     spectrum = np.ones(length // 2 + 1, complex)
     for (size, drawn), count in kinds.items():
         whole, rest = divmod(right * size, total)
@@ -149,8 +147,8 @@ def _hits(right: int, kinds: Counter[tuple[int, int]]) -> npt.NDArray[np.float64
         chance = _hypergeometric(size, whole, drawn)
         if rest:
             chance += rest / total * (_hypergeometric(size, whole + 1, drawn) - chance)
-        spectrum *= rfft(chance, length) ** count
-    return irfft(spectrum, length)[:outcomes]
+        spectrum *= np.fft.rfft(chance, length) ** count
+    return np.fft.irfft(spectrum, length)[:outcomes]
 
 
 def _hypergeometric(size: int, right: int, drawn: int) -> npt.NDArray[np.float64]:

@@ -6,6 +6,7 @@ sampling: there only arithmetic can differ, and no interval excuses it.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 EXACT_BELOW = 25  # discordant pairs
 
@@ -50,7 +51,7 @@ def paired_difference_interval(
     17:891); at zero this test is McNemar's, so interval and test agree but for borderline cases.
     only_a, only_b: images that one classifier alone gets right. total: all images.
     """
-    from scipy.optimize import brentq
+    from scipy.optimize import root_scalar
     from scipy.stats import norm
 
     z = float(norm.ppf((1 + confidence) / 2))
@@ -63,7 +64,7 @@ def paired_difference_interval(
         # At the end of the scale the score diverges, unless the estimate lies there itself.
         if abs(estimate - end) < 1e-15:
             return end
-        return float(brentq(excess, estimate, end, args=(side,), xtol=1e-12))
+        return float(root_scalar(excess, args=(side,), bracket=(estimate, end), xtol=1e-12).root)
 
     return 100 * limit(-1.0, 1), 100 * limit(1.0, -1)
 
@@ -92,4 +93,5 @@ def holm(p_values: Sequence[float]) -> list[float]:
     # statsmodels imports pandas, a second or two: only where there is something to correct.
     from statsmodels.stats.multitest import multipletests
 
-    return [float(p) for p in multipletests(p_values, method="holm")[1]]
+    corrected: Any = multipletests(p_values, method="holm")[1]
+    return corrected.tolist()

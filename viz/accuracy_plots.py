@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..eval.verdict import AS_LOGGED, CLOSE, DIFFERS, NEAR, NOT_REPRODUCED, REPRODUCED
+
 Row = Mapping[str, Any]
 
 WIDTH = 4.8  # inches; text stays readable when a phone shrinks the figure to its width
@@ -36,10 +38,11 @@ class Palette:
 
 # verdict -> colour, marker
 LOOKS: dict[str, tuple[str, str]] = {
-    "reproduced": (Palette.GOOD, "o"),
-    "close": (Palette.NEAR, "s"),
-    "differs, within sampling error": (Palette.ODD, "^"),
-    "not reproduced": (Palette.BAD, "X"),
+    REPRODUCED: (Palette.GOOD, "o"),
+    AS_LOGGED: (Palette.GOOD, "p"),
+    NEAR: (Palette.NEAR, "s"),
+    DIFFERS: (Palette.ODD, "^"),
+    NOT_REPRODUCED: (Palette.BAD, "X"),
 }
 OTHER_LOOK = (Palette.NEUTRAL, "D")
 
@@ -62,7 +65,7 @@ def accuracy_plot(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def gap_plot(rows: Sequence[Row], *, close: float = 0.1) -> Figure:
+def gap_plot(rows: Sequence[Row], *, close: float = CLOSE) -> Figure:
     """Recomputed minus published top-1 in points, one line a row that has a published number.
 
     close: half-width of the shaded band, the largest gap that is called close.

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from ..eval.verdict import AS_LOGGED, DIFFERS, NEAR, NOT_REPRODUCED, REPRODUCED
 from ..zoo.errors import ManifestError
 from .accuracy_plots import accuracy_plot, gap_plot, group_plot, reliability_plot
 from .inline_svg import inline_svg
@@ -16,10 +17,11 @@ GROUPINGS = {
 }
 # verdict -> CSS class, sign; the sign tells it without colour
 LOOKS = {
-    "reproduced": ("good", "✓"),
-    "close": ("near", "≈"),
-    "differs, within sampling error": ("odd", "~"),
-    "not reproduced": ("bad", "✗"),
+    REPRODUCED: ("good", "✓"),
+    AS_LOGGED: ("good", "✓"),
+    NEAR: ("near", "≈"),
+    DIFFERS: ("odd", "≠"),
+    NOT_REPRODUCED: ("bad", "✗"),
 }
 OTHER_LOOK = ("neutral", "○")
 DECIMALS = 2  # of a published number where the report doesn't say

@@ -106,3 +106,10 @@ def test_no_prediction_is_an_error() -> None:
     """Nothing can be said."""
     with pytest.raises(ValueError, match="got none"):
         calibrate(Predictions.empty([1, 2]))
+
+
+def test_bins_hold_their_upper_end() -> None:
+    """Of four bins the second is (0.25, 0.5]."""
+    found = calibrate(predicted(np.array([0.25, 0.5, 0.75]), np.array([True] * 3)), bins=4)
+
+    assert [b.count for b in found.bins] == [1, 1, 1, 0]

@@ -152,7 +152,7 @@ def test_a_bound_that_rises_late_reaches_back(pictures: LabelledImages) -> None:
 
     seen = [0]
     guarded = Subject(
-        "a", Predictor(exact, PROTOCOL, CPU, "guarded", fast=fast, batch_size=16, calibration=16)
+        "a", Predictor(exact, PROTOCOL, CPU, "guarded", fast=[fast], batch_size=16, calibration=16)
     )
     plain = subject("b", exact)
     work = Work(pictures, PROTOCOL, batch_size=16, workers=0)

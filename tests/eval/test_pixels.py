@@ -70,9 +70,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "adobe ycc": lambda: with_adobe(saved(picture(), "JPEG"), 1),
     "stored rgb": lambda: saved(picture(), "JPEG", keep_rgb=True),
     "exif rotation": rotated,
-    "mpo": lambda: saved(
-        picture(), "MPO", save_all=True, append_images=[picture(90, 71)]
-    ),
+    "mpo": lambda: saved(picture(), "MPO", save_all=True, append_images=[picture(90, 71)]),
     "trailing bytes": lambda: saved(picture(), "JPEG") + b"and more",
     "one pixel": lambda: saved(picture(1, 1), "JPEG"),
     "thin": lambda: saved(picture(3, 700), "JPEG"),
@@ -89,7 +87,7 @@ FILES: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", FILES)
-@pytest.mark.filterwarnings("default:Palette images:UserWarning")
+@pytest.mark.filterwarnings("ignore:Palette images:UserWarning")
 def test_pixels_are_those_of_pillow(kind: str) -> None:
     """Whichever decoder takes the file, no pixel differs."""
     content = FILES[kind]()
@@ -99,7 +97,9 @@ def test_pixels_are_those_of_pillow(kind: str) -> None:
 
 def test_photographs_are_those_of_pillow(shared: Path) -> None:
     """All reference photographs, and 200 of the larger set's tiny ones, come out identical."""
-    contents = [path.read_bytes() for path in (shared / "golden/images").iterdir() if path.is_file()]
+    contents = [
+        path.read_bytes() for path in (shared / "golden/images").iterdir() if path.is_file()
+    ]
     with tarfile.open(shared / "data/cifar-inat2018/train_val2018.tar.gz") as archive:
         members = (member for member in archive if member.name.endswith(".jpg"))
         for member, _ in zip(members, range(200), strict=False):

@@ -43,7 +43,7 @@ def test_recorded_crops(crop: str, shared: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "size", [(300, 200), (200, 300), (256, 301), (64, 64), (333, 1001), (1, 9)]
+    "size", [(300, 200), (200, 300), (256, 301), (64, 64), (501, 1001), (1, 2)]
 )
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear", "nearest"])
 def test_pixels_equal_torchvision(size: tuple[int, int], interpolation: str) -> None:

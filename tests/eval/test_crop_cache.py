@@ -1,0 +1,206 @@
+"""The crop cache gives back what was put in, or nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mixzoo.eval.crop_cache import CropCache
+from mixzoo.eval.loader import load_crops
+from mixzoo.zoo.data import FolderStore, LabelledImages
+from mixzoo.zoo.errors import DataError
+from mixzoo.zoo.manifest import Protocol
+
+PROTOCOL = Protocol(resize=36, crop=32)
+CROP = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> LabelledImages:
+    """Three files; the cache never looks into them."""
+    root = tmp_path / "data"
+    root.mkdir()
+    for name in "abc":
+        (root / name).write_bytes(name.encode() * 9)
+    return LabelledImages(FolderStore(root), ("a", "b", "c"), (0, 1, 2), "here")
+
+
+@pytest.fixture
+def cache(images: LabelledImages, tmp_path: Path) -> CropCache:
+    """An empty cache of the three."""
+    return CropCache.open(tmp_path / "cache", images, PROTOCOL)
+
+
+def test_a_row_comes_back(cache: CropCache, images: LabelledImages, tmp_path: Path) -> None:
+    """What was written is read, by another opening too; other rows are empty."""
+    cache.write(1, CROP)
+
+    again = CropCache.open(tmp_path / "cache", images, PROTOCOL).read(1)
+
+    assert again is not None
+    assert np.array_equal(again, CROP)
+    assert cache.read(0) is None
+    assert cache.read(2) is None
+
+
+def test_black_is_a_picture(cache: CropCache) -> None:
+    """A crop of zeros is told from a row never written."""
+    cache.write(0, np.zeros_like(CROP))
+
+    kept = cache.read(0)
+
+    assert kept is not None
+    assert not kept.any()
+
+
+@pytest.mark.parametrize("at", [0, 8, 16, 24, 500, -1])
+def test_a_damaged_row_is_no_row(cache: CropCache, at: int) -> None:
+    """One wrong byte anywhere in header or pixels, and the image is decoded again."""
+    cache.write(0, CROP)
+    content = bytearray(cache.path.read_bytes())
+    row = len(content) // 3
+    content[at % row if at != 24 else 24 + 8] ^= 1
+    cache.path.write_bytes(content)
+
+    assert cache.read(0) is None
+
+
+def test_a_row_at_another_place_is_no_row(cache: CropCache) -> None:
+    """Rows can't be taken for one another, even of files that look alike."""
+    for name in "ab":
+        os.utime(cache.images.root / name, ns=(0, 10**18))
+    cache.write(0, CROP)
+    content = bytearray(cache.path.read_bytes())
+    row = len(content) // 3
+    content[row : 2 * row] = content[:row]
+    cache.path.write_bytes(content)
+
+    assert cache.read(1) is None
+
+
+def test_a_replaced_image_is_noticed(cache: CropCache) -> None:
+    """Another size or another time of change make the row old."""
+    cache.write(0, CROP)
+    cache.write(1, CROP)
+    (cache.images.root / "a").write_bytes(b"longer than before")
+    os.utime(cache.images.root / "b", ns=(0, 10**18))
+
+    assert cache.read(0) is None
+    assert cache.read(1) is None
+
+
+def test_a_cut_file_is_filled_up_again(
+    cache: CropCache, images: LabelledImages, tmp_path: Path
+) -> None:
+    """Rows before the cut stay, the others are empty."""
+    cache.write(0, CROP)
+    cache.write(2, CROP)
+    with cache.path.open("r+b") as file:
+        file.truncate(cache.size // 2)
+
+    again = CropCache.open(tmp_path / "cache", images, PROTOCOL)
+
+    assert again.read(0) is not None
+    assert again.read(2) is None
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        Protocol(resize=40, crop=32),
+        Protocol(resize=36, crop=30),
+        Protocol(resize=36, crop=32, interpolation="bilinear"),
+    ],
+)
+def test_other_pixels_have_another_file(
+    cache: CropCache, images: LabelledImages, protocol: Protocol
+) -> None:
+    """Resize, crop and interpolation decide; mean and deviation don't."""
+    other = CropCache.open(cache.path.parent, images, protocol)
+    same = CropCache.open(cache.path.parent, images, Protocol(resize=36, crop=32, mean=(0, 0, 0)))
+
+    assert other.path != cache.path
+    assert same.path == cache.path
+
+
+def test_another_order_has_another_file(cache: CropCache, images: LabelledImages) -> None:
+    """The list's hash is the same for every order, the rows aren't."""
+    turned = LabelledImages(images.store, images.files[::-1], images.labels[::-1], "here")
+
+    assert turned.sha256() == images.sha256()
+    assert CropCache.open(cache.path.parent, turned, PROTOCOL).path != cache.path
+
+
+def test_a_full_disk_is_told_beforehand(
+    images: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole file must fit before the first row is written."""
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(1, 1, 9000))
+
+    with pytest.raises(DataError, match="the crops need 0.0 GB more"):
+        CropCache.open(tmp_path / "new", images, PROTOCOL)
+
+
+def test_a_folder_that_is_a_file_is_one_line(images: LabelledImages, tmp_path: Path) -> None:
+    """Nothing can be kept below a file."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(DataError, match="no crop cache can be kept here"):
+        CropCache.open(tmp_path / "file", images, PROTOCOL)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+import numpy as np
+from mixzoo.eval.crop_cache import CropCache
+from mixzoo.zoo.data import find_images
+from mixzoo.zoo.manifest import Protocol
+from mixzoo.eval.loader import batches
+
+images, protocol = find_images(Path(sys.argv[1])), Protocol(resize=36, crop=32)
+cache = CropCache.open(Path(sys.argv[2]), images, protocol)
+print("go", flush=True)
+while True:
+    for index in range(len(images)):
+        cache.write(index, np.full((32, 32, 3), index % 256, np.uint8))
+"""
+
+
+def test_killed_writers_leave_whole_rows_or_none(pictures: LabelledImages, tmp_path: Path) -> None:
+    """Two processes write all rows over and over; killed at once, every row is right or absent."""
+    command = [sys.executable, "-c", WRITER, str(pictures.root), str(tmp_path / "cache")]
+    writers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    for writer in writers:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+    time.sleep(0.05)
+    for writer in writers:
+        writer.send_signal(signal.SIGKILL)
+        writer.communicate()
+
+    cache = CropCache.open(tmp_path / "cache", pictures, PROTOCOL)
+    rows = [cache.read(index) for index in range(len(pictures))]
+
+    assert any(row is not None for row in rows)
+    assert all(row is None or (row == i % 256).all() for i, row in enumerate(rows))
+
+
+def test_cached_crops_are_the_decoded_ones(pictures: LabelledImages, tmp_path: Path) -> None:
+    """First pass fills, second pass reads; the pixels are the same and come from the cache."""
+    cache = CropCache.open(tmp_path, pictures, PROTOCOL)
+    some = [5, 280, 17]
+
+    filled = load_crops(pictures, PROTOCOL, some, cache=cache)
+    cache.write(17, CROP)
+    reread = load_crops(pictures, PROTOCOL, some, cache=cache)
+
+    assert np.array_equal(filled.numpy(), load_crops(pictures, PROTOCOL, some).numpy())
+    assert np.array_equal(reread[:2].numpy(), filled[:2].numpy())
+    assert np.array_equal(reread[2].numpy(), CROP)
