@@ -22,6 +22,12 @@ COLOURS = {
     "not locked": "yellow",
     "differs": "yellow",
     "not comparable": "yellow",
+    "by another rule": "yellow",
+    "incomplete log": "yellow",
+    "suspicious arithmetic": "red",
+    "consistent with the published number": "green",
+    "contradicts the published number": "red",
+    "undecided at this width": "yellow",
 }
 PIPE_WIDTH = 200  # columns where stdout isn't a terminal: tables must not wrap in a file
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..eval.report import Report
 
 
+FORMS = (".md", ".html", ".csv", ".yaml")
+
+
 @click.command(
     "eval",
     cls=CommandWithVerbs,
@@ -54,8 +57,22 @@ if TYPE_CHECKING:
 )
 @click.option("--crops", type=FilePath, metavar="DIR", help="Keep decoded crops in DIR.")
 @click.option("--allow-missing", is_flag=True, help="Count images that can't be read as wrong.")
+@click.option("--log", type=FilePath, metavar="FILE", help="The checkpoint's training log.")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Evaluate N drawn images.")
+@click.option(
+    "--until",
+    type=click.FloatRange(0, 100, min_open=True),
+    metavar="POINTS",
+    help="Draw images until the interval is so wide, or excludes the published number.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of the sample.  [0]")
 @click.option("--fresh", is_flag=True, help="Predict again what an earlier run predicted.")
-@click.option("--out", type=FilePath, metavar="FILE.json", help="Report; FILE.md is written too.")
+@click.option(
+    "--out",
+    type=FilePath,
+    metavar="FILE.json",
+    help="Report; FILE.md, .html, .csv and .yaml are written beside it.",
+)
 @manifest_option
 @json_option
 def command(
@@ -75,7 +92,9 @@ def command(
     torchrun --nproc_per_node N -m mixzoo.eval REF... --data DIR
     """
     if out and out.suffix != ".json":
-        raise UsageError(f"--out {out}: expected a name ending in .json; FILE.md is written too.")
+        raise UsageError(
+            f"--out {out}: expected a name ending in .json; the other forms are written beside it."
+        )
     if all_rows != bool(benchmark) or not (refs or all_rows):
         raise UsageError("Expected checkpoints (REF...), or a whole table: --all --benchmark NAME.")
     from ..eval.distributed import join
@@ -105,23 +124,19 @@ def raise_problems(report: "Report") -> None:
 
 def publish(report: "Report", *, out: Path | None, as_json: bool = False) -> None:
     """Print a report, and write it as JSON and Markdown if `out` is given."""
-    from ..eval.report import to_markdown
-
     if as_json:
         print_json(report.to_dict())
     else:
         print_report(report)
     if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _write(out, json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
-        _write(out.with_suffix(".md"), to_markdown(report))
+        _write_all(report, out)
         if not as_json:
-            say(f"Report: {out} and {out.with_suffix('.md')}")
+            say(f"Report: {out}, and beside it {', '.join(FORMS)}")
 
 
 def print_report(report: "Report") -> None:
     """Print the verdict table, the rules behind its words, and what departs from the protocol."""
-    from ..eval.report import COLUMNS, cells
+    from ..eval.report import COLUMNS, cells, notes, warnings
 
     right = ("Correct", "Recomputed", "Published", "Gap", "Gap, images")
     print_table(
@@ -135,10 +150,33 @@ def print_report(report: "Report") -> None:
     reasons = {row.verdict.why for row in report.rows if row.verdict.word == "not comparable"}
     for reason in sorted(reasons):
         say(reason, style="yellow")
-    for name, change in report.protocol["overrides"].items():
-        say(f"Protocol changed by hand: {name} {change}.", style="yellow")
     if any(row.has_other_heads for row in report.rows):
         say("* the head that inference uses.")
+    for name, change in report.protocol["overrides"].items():
+        say(f"Protocol changed by hand: {name} {change}.", style="yellow")
+    for line in notes(report):
+        say(line)
+    for line in warnings(report):
+        say(line, style="yellow")
+
+
+def _write_all(report: "Report", out: Path) -> None:
+    """The report in all its forms, as `out` and beside it."""
+    from ..eval.report import to_markdown
+    from ..eval.result_formats import to_csv, to_yaml
+    from ..viz.report_page import to_html
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    content = report.to_dict()
+    forms = {
+        ".json": json.dumps(content, indent=2, ensure_ascii=False) + "\n",
+        ".md": to_markdown(report),
+        ".html": to_html(content),
+        ".csv": to_csv(content),
+        ".yaml": to_yaml(content),
+    }
+    for suffix, text in forms.items():
+        _write(out.with_suffix(suffix), text)
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,11 +1,11 @@
 """A checkpoint under evaluation: what it is, what is known of it already, and its model if needed."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -17,13 +17,10 @@ from ..zoo.manifest import Protocol
 from ..zoo.refs import Resolved, resolve
 from . import store
 from .distributed import World
-from .evaluator import Subject, evaluate_all
+from .evaluator import Subject, Work, evaluate_all
 from .predictions import Predictions
 from .predictor import Predictor
 from .report import Weights
-
-if TYPE_CHECKING:
-    from .evaluator import Work
 
 
 @dataclass
@@ -44,6 +41,12 @@ class Entry:
     def name(self) -> str:
         """The row's id, else the file's path."""
         return self.checkpoint.name
+
+    @property
+    def known_weights(self) -> Weights:
+        """The weights of an entry that was loaded or recalled, so that has no error."""
+        assert self.weights is not None
+        return self.weights
 
 
 def resolve_all(
@@ -93,21 +96,28 @@ def recall(
     return entry
 
 
+def load_models(
+    entries: Sequence[Entry], protocol: Protocol, world: World
+) -> dict[str, Subject]:
+    """The entries' models, by name; an entry whose model can't be loaded keeps its error."""
+    subjects = {entry.name: _load(entry, protocol, world) for entry in entries}
+    return {name: subject for name, subject in subjects.items() if subject}
+
+
 def predict(
     entries: Sequence[Entry],
-    work: "Work",
+    subjects: Mapping[str, Subject],
+    work: Work,
     world: World,
     *,
     order: Sequence[int] | None = None,
-    progress: Any = None,
+    progress: Callable[[int], object] | None = None,
 ) -> dict[int, str]:
-    """Load the models of entries and predict what isn't known, in one pass over the images.
+    """Predict what isn't known of entries, in one pass over the images, and keep it.
 
-    An entry that fails keeps its error. order: positions to predict; None for all, and then the
-    predictions are kept. Returns positions and reasons of unreadable images.
+    subjects: from `load_models`. An entry that fails keeps its error. order: positions to predict,
+    None for all. Returns positions and reasons of unreadable images.
     """
-    subjects = {entry.name: _load(entry, work.protocol, world) for entry in entries}
-    loaded = [subject for subject in subjects.values() if subject]
     by_name = {entry.name: entry for entry in entries}
 
     def save(subject: Subject) -> None:
@@ -115,11 +125,13 @@ def predict(
         share = entry.key.parts / f"{world.rank}-of-{world.size}.safetensors"
         _keep(share, entry, subject, work.images)
 
-    unreadable = evaluate_all(loaded, work, world=world, order=order, progress=progress, save=save)
-    for entry in entries:
-        subject = subjects[entry.name]
-        if subject is None or subject.error:
-            entry.error = entry.error or (subject.error if subject else None)
+    unreadable = evaluate_all(
+        list(subjects.values()), work, world=world, order=order, progress=progress, save=save
+    )
+    for name, subject in subjects.items():
+        entry = by_name[name]
+        entry.error = subject.error
+        if subject.error:
             continue
         entry.heads = subject.known
         summaries = world.gather(subject.predictor.summary())

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..zoo.architectures import ResNet
@@ -23,7 +22,7 @@ class FoldedConv:
     def __call__(self, x: Tensor, shortcut: Tensor | None = None, *, relu: bool = True) -> Tensor:
         """x: (N, C, H, W) of the weights' dtype. shortcut: of the result's shape; may be overwritten."""
         padding, stride, dilation, groups = self.geometry
-        y = F.conv2d(x, self.weight, self.bias, stride, padding, dilation, groups)
+        y = nn.functional.conv2d(x, self.weight, self.bias, stride, padding, dilation, groups)
         if shortcut is not None:
             y += shortcut
         return y.relu_() if relu else y
@@ -32,7 +31,7 @@ class FoldedConv:
 class OneDnnConv(FoldedConv):
     """The same in one pass over memory, by oneDNN's post-operations (CPU).
 
-    On large feature maps adding and clipping cost as much as a 1x1 convolution. These are the
+    Adding and clipping by themselves read and write every feature map again. These are the
     operators that torch.compile's CPU backend emits; used directly they need no compiler.
     """
 
@@ -85,7 +84,7 @@ class FoldedResNet:
         """x: (N, 3, H, W) of the weights' dtype. Returns the features of the last stage."""
         x = self.stem(x)
         if self.pools:
-            x = F.max_pool2d(x, kernel_size=3, stride=2, padding=1)
+            x = nn.functional.max_pool2d(x, kernel_size=3, stride=2, padding=1)
         for block in self.blocks:
             x = block(x)
         return x
@@ -103,6 +102,7 @@ class FoldedBlock:
         self.projection = None if projection is None else fold_pair(*projection)
 
     def __call__(self, x: Tensor) -> Tensor:
+        """As the block's `forward`."""
         y = x
         for conv in self.convs:
             y = conv(y)
@@ -113,7 +113,9 @@ def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Weight and bias (both float64) of the convolution that does what both do in eval mode."""
     mean, variance = norm.running_mean, norm.running_var
     if mean is None or variance is None or conv.bias is not None:
-        raise ValueError("expected batch norm with running statistics after a convolution without bias")
+        raise ValueError(
+            "expected batch norm with running statistics after a convolution without bias"
+        )
     scale = norm.weight.detach().double() / (variance.double() + norm.eps).sqrt()
     weight = conv.weight.detach().double() * scale[:, None, None, None]
     return weight, norm.bias.detach().double() - mean.double() * scale

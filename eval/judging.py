@@ -1,28 +1,43 @@
 """From predictions to the lines of a report."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..zoo.catalog import Benchmark
+from ..zoo.checkpoint import read_checkpoint
 from ..zoo.data import LabelledImages
-from ..zoo.manifest import Metric
-from .predictions import Predictions
+from ..zoo.errors import DataError
+from ..zoo.manifest import Metric, Protocol
+from . import sampled_verdict
+from .breakdown import SHOTS, break_down, shots, supercategories
+from .calibration import calibrate
+from .claims import claims
+from .entries import Entry
+from .logs.audit import LogAudit
+from .logs.summaries import BEST
+from .predictions import Counts, Predictions
 from .report import ReportRow
-from .verdict import judge
-
-if TYPE_CHECKING:
-    from .entries import Entry
+from .sampled_run import Look
+from .verdict import Logged, Verdict, judge
 
 
 @dataclass(frozen=True)
 class Judging:
-    """What lines are judged with. unreadable: position -> reason."""
+    """What lines are judged with.
+
+    unreadable: position -> reason. logs: entry name -> audit of its training log.
+    training_images: images of each class in the training set, if that is known here.
+    """
 
     benchmark: Benchmark | None
     images: LabelledImages
-    unreadable: dict[int, str]
+    protocol: Protocol
+    unreadable: Mapping[int, str]
     allow_missing: bool
+    logs: Mapping[str, LogAudit] = field(default_factory=dict)
+    training_images: Mapping[int, int] = field(default_factory=dict)
 
     @cached_property
     def not_comparable(self) -> str | None:
@@ -33,23 +48,86 @@ class Judging:
                 f"{len(self.unreadable)} of {len(self.images)} images can't be read, first {first}; "
                 "replace them, or count them as wrong with --allow-missing"
             )
-        return _other_images(self.benchmark, self.images) if self.benchmark else None
+        return (
+            _other_images(self.benchmark, self.images, self.unreadable) if self.benchmark else None
+        )
+
+    @cached_property
+    def groupings(self) -> dict[str, Sequence[str]]:
+        """Ways to group the images, as far as the data tell them."""
+        found: dict[str, Sequence[str]] = {}
+        above = supercategories(self.images.files, self.images.labels)
+        if above:
+            found["supercategory"] = above
+        if self.training_images:
+            found["shots"] = shots(self.images.labels, self.training_images)
+        return found
 
 
-def rows_of(entry: "Entry", judging: Judging) -> list[ReportRow]:
-    """A line for each head of a checkpoint."""
-    weights = entry.weights
-    assert weights is not None  # an entry without error was loaded or recalled
-    return [_line(entry, head, entry.heads[head], judging) for head in weights.heads]
+def rows_of(entry: Entry, judging: Judging) -> list[ReportRow]:
+    """A line for each head of a checkpoint, judged on all images."""
+    checkpoint, meta = entry.checkpoint, read_checkpoint(entry.checkpoint.path).meta
+    manifest = checkpoint.benchmark.manifest if checkpoint.benchmark else None
+    said = claims(meta, judging.protocol, checkpoint.row, manifest)
+    lines = []
+    for head in entry.known_weights.heads:
+        known = entry.heads[head]
+        reported, metric = _published(entry)
+        counts = known.counts()
+        logged = _logged(judging.logs.get(entry.name), head, meta.get("epoch"))
+        verdict = judge(
+            counts.correct,
+            counts.total,
+            reported,
+            metric,
+            other_images=judging.not_comparable,
+            logged=logged,
+        )
+        lines.append(
+            _line(
+                entry,
+                head,
+                counts,
+                verdict,
+                breakdown=_breakdown(known, judging.groupings),
+                calibration=calibrate(known).to_dict(),
+                claims=said,
+                logged=_logged_facts(logged, counts),
+            )
+        )
+    return lines
 
 
-def _line(entry: "Entry", head: str, known: Predictions, judging: Judging) -> ReportRow:
+def sampled_rows(entry: Entry, look: Look, width: float) -> list[ReportRow]:
+    """A line for each head of a checkpoint that was evaluated on a sample of the images."""
+    lines = []
+    for head, estimate in look.estimates[entry.name].items():
+        reported, metric = _published(entry)
+        correct5 = int(entry.heads[head].correct5[look.order].sum())
+        counts = Counts(estimate.correct, correct5, estimate.seen)
+        if reported is None:
+            verdict = judge(counts.correct, counts.total, None, metric)
+        else:
+            verdict = Verdict(
+                sampled_verdict.conclude(estimate, reported, width=width),
+                sampled_verdict.explain(estimate, reported, width=width),
+                estimate.top1 - reported,
+            )
+        lines.append(_line(entry, head, counts, verdict, limits=(estimate.low, estimate.high)))
+    return lines
+
+
+def _published(entry: Entry) -> tuple[float | None, Metric]:
     row, benchmark = entry.checkpoint.row, entry.checkpoint.benchmark
     metric = benchmark.manifest.metric if benchmark else Metric(statistic="last_epoch")
-    counts = known.counts()
-    reported = row.reported_top1 if row else None
-    weights = entry.weights
-    assert weights is not None
+    return (row.reported_top1 if row else None), metric
+
+
+def _line(entry: Entry, head: str, counts: Counts, verdict: Verdict, **details: Any) -> ReportRow:
+    weights = entry.known_weights
+    reported, metric = _published(entry)
+    summary = entry.about.get("precision", {})
+    shared = {name: value for name, value in summary.items() if name != "heads"}
     return ReportRow(
         id=entry.name,
         head=head,
@@ -58,25 +136,61 @@ def _line(entry: "Entry", head: str, known: Predictions, judging: Judging) -> Re
         counts=counts,
         reported_top1=reported,
         decimals=metric.decimals,
-        verdict=judge(
-            counts.correct,
-            counts.total,
-            reported,
-            metric,
-            other_images=judging.not_comparable,
-        ),
+        verdict=verdict,
         weights=weights,
-        precision=_of_head(entry.about.get("precision", {}), head),
+        precision=shared | summary.get("heads", {}).get(head, {}),
+        **details,
     )
 
 
-def _of_head(summary: dict[str, Any], head: str) -> dict[str, Any]:
-    """What was measured of a whole checkpoint, and of this head."""
-    shared = {name: value for name, value in summary.items() if name != "heads"}
-    return shared | summary.get("heads", {}).get(head, {})
+def _breakdown(known: Predictions, groupings: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    orders = {"shots": SHOTS}
+    return {
+        name: [group.to_dict() for group in break_down(known, groups, orders.get(name, ()))]
+        for name, groups in groupings.items()
+    }
 
 
-def _other_images(benchmark: Benchmark, images: LabelledImages) -> str | None:
+def _logged(audit: LogAudit | None, head: str, epoch: object) -> Logged | None:
+    """What the log says of this head at the checkpoint's epoch, else at its last one."""
+    series = audit.log.series(f"{head}_top1") if audit else {}
+    if not audit or not series:
+        return None
+    at = epoch if isinstance(epoch, int) and epoch in series else max(series)
+    by = {summary.rule for one in audit.heads if one.head == head for summary in one.verdict.by}
+    return Logged(float(series[at]), at, reproduces=bool(by - {BEST}))
+
+
+def _logged_facts(logged: Logged | None, counts: Counts) -> dict[str, Any]:
+    if logged is None:
+        return {}
+    return {
+        "epoch": logged.epoch,
+        "top1": logged.top1,
+        "gap_images": round(counts.correct - logged.top1 / 100 * counts.total, 2),
+        "summary_reproduces": logged.reproduces,
+    }
+
+
+def training_images(images: LabelledImages, benchmark: Benchmark | None) -> dict[int, int]:
+    """Training images of each class, from the training annotations if they lie beside these."""
+    from ..zoo.data import from_annotations
+
+    train = benchmark.manifest.dataset.train if benchmark else None
+    folder = images.root if images.root.is_dir() else images.root.parent
+    for name in train.annotations if train else ():
+        path = folder / name
+        if path.suffix == ".json" and path.is_file():
+            try:
+                return dict(from_annotations(folder, path).class_counts())
+            except DataError:
+                return {}  # a detail of the report isn't worth the evaluation
+    return {}
+
+
+def _other_images(
+    benchmark: Benchmark, images: LabelledImages, unreadable: Mapping[int, str]
+) -> str | None:
     expected = benchmark.manifest.dataset.val
     if expected.images is None:
         return f"{len(images)} images; how many the table was measured on is not known"
@@ -84,7 +198,7 @@ def _other_images(benchmark: Benchmark, images: LabelledImages) -> str | None:
         return f"{len(images)} images, the table's validation set has {expected.images}"
     if expected.list_sha256 not in (None, images.sha256()):
         return "as many images, but another list of paths and labels"
-    if expected.files_sha256 and expected.files_sha256 != images.files_sha256():
+    if expected.files_sha256 and not unreadable and expected.files_sha256 != images.files_sha256():
         return (
             "the listed images, but not all with the locked bytes (drawn by another Pillow, or "
             f"damaged: remove {images.root} and prepare it again)"

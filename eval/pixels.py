@@ -30,7 +30,7 @@ def load_crop(path: Path, protocol: Protocol) -> Pixels:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
+        raise DataError(f"{path}: expected an image, got {error.strerror}.") from None
     return decode_crop(content, protocol, str(path))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..zoo.manifest import Protocol
-from .guard import CALIBRATION, SAFETY, TIE, Guard, deviations, spot
+from .guard import CALIBRATION, SAFETY, TIE, Guard, changes, deviations, spot
 from .precision import HeadLogits, Precision, choose, exact_networks, fast_networks
 from .predictions import Mask, Predictions, Rows
 from .protocol import normalise
@@ -198,8 +198,9 @@ class _Side:
     def believe(self, batch: _Batch, x: Tensor, *, guarded: bool) -> dict[str, Rows]:
         """Rows of the images that fast arithmetic may settle; the others wait."""
         fast = self._fast(x)
+        usable = {h: _rankable(z) for h, z in fast.items()} if guarded else fast
         rows = {
-            h: rank(z, batch.labels, batch.indices, exact=False, head=h) for h, z in fast.items()
+            h: rank(z, batch.labels, batch.indices, exact=False, head=h) for h, z in usable.items()
         }
         if not guarded:
             return rows
@@ -245,9 +246,10 @@ class _Side:
         settled = {}
         for head, z in exact.items():
             rows = rank(z, batch.labels, batch.indices, exact=True, head=head)
-            guess = rank(fast[head], batch.labels, batch.indices, exact=False, head=head)
+            guess = rank(_rankable(fast[head]), batch.labels, batch.indices, exact=False, head=head)
             moved = deviations(fast[head], z, batch.labels).cpu().numpy()
-            self._guard(head).observe(guess, rows, moved, spots)
+            changed = changes(guess, rows, batch.labels.numpy())
+            self._guard(head).observe(moved, changed, spots)
             settled[head] = rows
         return settled
 
@@ -261,6 +263,11 @@ class _Side:
             self.guards[head] = Guard(self.safety)
             self.guards[head].raise_to(self.floor.get(head, 0.0))
         return self.guards[head]
+
+
+def _rankable(z: Tensor) -> Tensor:
+    """Logits (n, C) with zeros for images where they overflowed, which the guard then doubts."""
+    return torch.where(z.isfinite().all(1, keepdim=True), z, 0)
 
 
 def _cat(parts: Sequence[_Batch]) -> _Batch:

@@ -1,12 +1,14 @@
 """A report: one line per checkpoint and head, and everything needed to get the same again."""
 
 import platform
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from .predictions import Counts
+from .sampled_verdict import RULES as SAMPLED_RULES
 from .statistics import wilson_interval
 from .verdict import RULES, Verdict
 
@@ -41,11 +43,20 @@ class ReportRow:
     weights: Weights
     precision: dict[str, Any] = field(default_factory=dict)
     """What the guard measured and recomputed."""
+    breakdown: dict[str, Any] = field(default_factory=dict)
+    """Grouping -> groups, see `breakdown.Group`."""
+    calibration: dict[str, Any] = field(default_factory=dict)
+    claims: dict[str, Any] = field(default_factory=dict)
+    """What the checkpoint says of its own training, and where that differs."""
+    logged: dict[str, Any] = field(default_factory=dict)
+    """What the training log says of this head and epoch."""
+    limits: tuple[float, float] | None = None
+    """Of the top-1 of all images, where `counts` are of a sample."""
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson 95% interval of the top-1, in percent."""
-        return wilson_interval(self.counts.correct, self.counts.total)
+        """95% interval of the top-1 in percent: Wilson's, or the limits that a sample gives."""
+        return self.limits or wilson_interval(self.counts.correct, self.counts.total)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -65,8 +76,13 @@ class ReportRow:
             "verdict": self.verdict.word,
             "reason": self.verdict.why,
             "weights": asdict(self.weights),
-            "precision": self.precision,
+            **self._details(),
         }
+
+    def _details(self) -> dict[str, Any]:
+        """The optional keys: what was measured."""
+        names = ("precision", "breakdown", "calibration", "claims", "logged")
+        return {name: getattr(self, name) for name in names if getattr(self, name)}
 
 
 @dataclass(frozen=True)
@@ -87,6 +103,8 @@ class Report:
     unreadable: dict[str, str] = field(default_factory=dict)
     """Image file -> why it can't be read. They count as wrong."""
     allow_missing: bool = False
+    sample: dict[str, Any] = field(default_factory=dict)
+    """Where only a sample was evaluated: how it was drawn, and what it can't see."""
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,11 +114,12 @@ class Report:
             "format": FORMAT,
             "benchmark": self.benchmark,
             "rows": [row.to_dict() for row in self.rows],
-            "rules": {word: rule for word, rule in RULES.items() if word in used},
+            "rules": {w: rule for w, rule in (RULES | SAMPLED_RULES).items() if w in used},
             "protocol": self.protocol,
             "data": self.data,
             "run": self.run,
             "versions": versions(),
+            **({"sample": self.sample} if self.sample else {}),
             "failures": [{"id": name, "error": error} for name, error in self.failures.items()],
             "unreadable": [
                 {"file": file, "reason": reason} for file, reason in self.unreadable.items()
@@ -151,6 +170,8 @@ def to_markdown(report: Report) -> str:
         lines += ["\\* the head that inference uses."]
     lines += ["", "## Verdicts", ""]
     lines += [f"- **{word}**: {rule}." for word, rule in content["rules"].items()]
+    found = [*notes(report), *(f"**{text}**" for text in warnings(report))]
+    lines += ["", "## Notes", "", *(f"- {text}" for text in found)] if found else []
     lines += ["", "## Provenance", ""]
     for name in ("protocol", "data", "run", "versions"):
         lines += [f"- **{name}**: {_in_words(content[name])}"]
@@ -160,6 +181,57 @@ def to_markdown(report: Report) -> str:
         for w in weights
     ]
     return "\n".join([*lines, f"- **created**: {report.created}", ""])
+
+
+def notes(report: Report) -> Iterator[str]:
+    """What else was found, in sentences: the log's word, the arithmetic, the sample."""
+    for row in report.rows:
+        if row.logged:
+            off = row.logged["gap_images"]
+            yield (
+                f"{row.id} {row.head}: epoch {row.logged['epoch']} of its log says "
+                f"{row.logged['top1']:.5f}, which is {_signed(-off, 0)} images from the recomputed."
+            )
+    yield from dict.fromkeys(
+        f"{row.id}: {_arithmetic(row.precision)}" for row in report.rows if row.is_default_head
+    )
+    if report.sample:
+        yield f"A sample: {report.sample['images']} of {report.sample['of']} images."
+        yield from report.sample.get("cannot_detect", ())
+    if "from_store" in report.run:
+        yield (
+            f"Answered from predictions kept by an earlier evaluation: {report.run['from_store']}. "
+            "--fresh predicts again."
+        )
+
+
+def warnings(report: Report) -> Iterator[str]:
+    """What a reader must not miss: contradictions, images and checkpoints that are left out."""
+    yield from dict.fromkeys(
+        f"{row.id}: {text}" for row in report.rows for text in row.claims.get("disagreements", ())
+    )
+    if report.unreadable:
+        file, reason = next(iter(report.unreadable.items()))
+        yield (
+            f"{len(report.unreadable)} images can't be read and count as wrong, first {file}: {reason}"
+        )
+    for problem in report.run.get("not_kept", ()):
+        yield f"Predictions could not be kept: {problem}."
+    for name, error in report.failures.items():
+        yield f"{name} could not be evaluated: {error}"
+
+
+def _arithmetic(facts: dict[str, Any]) -> str:
+    """How predictions were computed, one sentence."""
+    if facts.get("precision") == "guarded":
+        return (
+            f"{facts['arithmetic']} arithmetic, guarded: {facts['calibrated']} images calibrated the "
+            f"bound ({facts['bound']:.2g} of a logit), {facts['recomputed']} were computed again in "
+            f"fp32, which changed {facts['changed']} predictions."
+        )
+    if facts.get("precision") == "fast":
+        return f"{facts['arithmetic']} arithmetic, unguarded: single predictions may not be fp32's."
+    return "IEEE fp32."
 
 
 def versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ Pillow 13 swaps the passes for pictures more than twice as tall as wide, which c
 their pixels by a few levels.
 """
 
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,8 +24,10 @@ Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
 UNIT = 2.0**-22  # weights are multiples of it
-BAND = 12  # outputs per product: wider bands multiply more zeros, narrower ones make more calls
+BAND = 12  # outputs per product: the width of a float64 matrix kernel for AVX2
 CHUNK = 2**20  # numbers that the row pass converts at a time: 8 MiB
+
+_held = threading.local()
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def resize_crop(
     rows = bands(rgb.shape[0], size[1], corner[1], crop, interpolation)
     left, top = columns[0].start, rows[0].start
     window = rgb[top : rows[-1].stop, left : columns[-1].stop]  # (h, w, 3)
-    wide = torch.empty(3 * window.shape[0], crop, dtype=torch.float64)  # (h * 3, crop)
+    wide = _workspace("wide", 3 * window.shape[0], crop)  # (h * 3, crop)
     step = max(1, CHUNK // (3 * window.shape[1]))
     for at in range(0, window.shape[0], step):
         x = _planes(window[at : at + step])  # (<= step * 3, w)
@@ -64,7 +67,7 @@ def resize_crop(
             torch.mm(source, band.weights, out=out[:, band.outputs])
     wide.add_(0.5).floor_().clamp_(0, 255)
     y = wide.view(-1, 3 * crop)  # (h, 3 * crop)
-    square = torch.empty(crop, 3 * crop, dtype=torch.float64)
+    square = _workspace("square", crop, 3 * crop)
     for band in rows:
         source = y[band.start - top : band.stop - top]
         torch.mm(band.weights.t(), source, out=square[band.outputs])
@@ -75,9 +78,23 @@ def resize_crop(
 def _planes(window: Pixels) -> torch.Tensor:
     """(h, w, 3) -> (h * 3, w) float64: per row of the picture its red, its green, its blue."""
     h, w, _ = window.shape
-    planes = np.empty((h, 3, w))
-    np.copyto(planes, window.transpose(0, 2, 1))
-    return torch.from_numpy(planes.reshape(3 * h, w))
+    planes = _workspace("planes", 3 * h, w)
+    np.copyto(planes.view(h, 3, w).numpy(), window.transpose(0, 2, 1))
+    return planes
+
+
+def _workspace(name: str, rows: int, columns: int) -> torch.Tensor:
+    """(rows, columns) float64, uninitialised, of this thread's memory for that name.
+
+    Asking the system for fresh pages at every image would cost as much as the arithmetic.
+    """
+    size = rows * columns
+    memory = getattr(_held, name, None)
+    if memory is None or len(memory) < size:
+        memory = torch.empty(size, dtype=torch.float64)
+        if size <= 2 * CHUNK:  # what rare large images need isn't held on to
+            setattr(_held, name, memory)
+    return memory[:size].view(rows, columns)
 
 
 @lru_cache(maxsize=512)

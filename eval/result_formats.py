@@ -42,7 +42,8 @@ def to_csv(report: Mapping[str, Any]) -> str:
     """
     evidence = read(report)
     out = io.StringIO()
-    writer = csv.DictWriter(out, TIMM_COLUMNS + OWN_COLUMNS, lineterminator="\n")
+    columns: list[str] = [*TIMM_COLUMNS, *OWN_COLUMNS]
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
     writer.writeheader()
     parameters = {_key(row): _parameters(row) for row in report["rows"]}
     for line in sorted(evidence.rows, key=lambda line: -line.top1):

@@ -16,11 +16,14 @@ from ..zoo.refs import Resolved
 from . import store
 from .crop_cache import CropCache
 from .distributed import World
-from .entries import Entry, device_name, predict, recall, resolve_all
+from .entries import Entry, device_name, load_models, predict, recall, resolve_all
 from .evaluator import BATCH_SIZE, Work
-from .judging import Judging, rows_of
+from .judging import Judging, rows_of, sampled_rows, training_images
+from .logs.audit import Claim, LogAudit, audit_files, claim_of
+from .logs.sources import from_row, is_here
 from .protocol import override
 from .report import Report
+from .sampled_run import Look, Sampling, describe, look
 
 PROTOCOL_OF = "inat2018"  # whose pixels a checkpoint without a row is evaluated with
 
@@ -34,7 +37,9 @@ class Request:
     interpolation: None keeps the protocol's value. precision: "fp32", "guarded" (fast arithmetic
     where it can't change a prediction) or "fast". allow_missing: judge although images can't be
     read; they count as wrong. fresh: don't use predictions that were kept. crops: folder that
-    decoded crops are kept in. models_at_once: checkpoints in memory together; None for all.
+    decoded crops are kept in. models_at_once: checkpoints in memory together; None for all. log:
+    the training log of a single checkpoint; rows' own logs are used where they are here. sample,
+    until, seed: evaluate so many images, or until the interval is so many points wide.
     """
 
     refs: Sequence[str] = ()
@@ -53,6 +58,10 @@ class Request:
     fresh: bool = False
     crops: Path | None = None
     models_at_once: int | None = None
+    log: Path | None = None
+    sample: int | None = None
+    until: float | None = None
+    seed: int = 0
     manifests: Sequence[Path] = ()
 
 
@@ -82,17 +91,32 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
         recall(c, setting.images, setting.protocol, request.precision, world, fresh=request.fresh)
         for c in setting.checkpoints
     ]
-    unreadable = _predict(entries, setting, request, world, quiet=quiet)
+    sampling = _sampling(request, len(setting.images))
+    if sampling:
+        look = _look(entries, setting, request, sampling, world, quiet=quiet)
+        unreadable = look.unreadable
+    else:
+        look, unreadable = None, _predict(entries, setting, request, world, quiet=quiet)
     failures = setting.failures | {e.name: e.error for e in entries if e.error}
     if failures and len(failures) == len(entries) + len(setting.failures):
         raise next(iter(failures.values()))
-    judging = Judging(
-        benchmark=setting.benchmark,
-        images=setting.images,
-        unreadable=unreadable,
-        allow_missing=request.allow_missing,
-    )
-    rows = [row for entry in entries if not entry.error for row in rows_of(entry, judging)]
+    sound = [entry for entry in entries if not entry.error]
+    sample: dict[str, Any] = {}
+    if sampling and look:
+        row = sound[0].checkpoint.row
+        sample = describe(sampling, look, setting.images, row.reported_top1 if row else None)
+        rows = [line for e in sound for line in sampled_rows(e, look, sampling.width)]
+    else:
+        judging = Judging(
+            benchmark=setting.benchmark,
+            images=setting.images,
+            protocol=setting.protocol,
+            unreadable=unreadable,
+            allow_missing=request.allow_missing,
+            logs=world.leader_first(lambda: _logs(sound, request)),
+            training_images=training_images(setting.images, setting.benchmark),
+        )
+        rows = [line for entry in sound for line in rows_of(entry, judging)]
     return Report(
         rows=tuple(rows),
         benchmark=setting.benchmark.name if setting.benchmark else None,
@@ -102,10 +126,11 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
             "images": len(setting.images),
             "list_sha256": setting.images.sha256(),
         },
-        run=_describe_run(request, world),
+        run=_describe_run(request, world, entries),
         failures={name: str(error) for name, error in failures.items()},
         unreadable={setting.images.files[i]: reason for i, reason in sorted(unreadable.items())},
         allow_missing=request.allow_missing,
+        sample=sample,
     )
 
 
@@ -138,21 +163,68 @@ def _predict(
     todo = [entry for entry in entries if not entry.from_store]
     if not todo:
         return {}
-    crops = request.crops
-    cache = (
-        world.leader_first(lambda: CropCache.open(crops, setting.images, setting.protocol))
-        if crops
-        else None
-    )
-    work = Work(setting.images, setting.protocol, request.batch_size, request.workers, cache)
+    work = _work(setting, request, world)
     step = request.models_at_once or len(todo)
     unreadable: dict[int, str] = {}
     for start in range(0, len(todo), step):
         group = todo[start : start + step]
-        name = group[0].name if len(group) == 1 else f"{len(group)} checkpoints"
-        with _bar(name, len(setting.images), world, quiet=quiet) as bar:
-            unreadable |= predict(group, work, world, progress=_advance(bar, world.size))
+        models = load_models(group, setting.protocol, world)
+        with _bar(group, len(setting.images), world, quiet=quiet) as bar:
+            advance = _advance(bar, world.size)
+            unreadable |= predict(group, models, work, world, progress=advance)
     return unreadable
+
+
+def _look(
+    entries: Sequence[Entry],
+    setting: Setting,
+    request: Request,
+    sampling: Sampling,
+    world: World,
+    *,
+    quiet: bool,
+) -> Look:
+    models = load_models([e for e in entries if not e.from_store], setting.protocol, world)
+    able = [entry for entry in entries if not entry.error]
+    if not able:
+        return Look([], {}, {})
+    with _bar(able, sampling.images or len(setting.images), world, quiet=quiet) as bar:
+        work = _work(setting, request, world)
+        return look(able, models, work, world, sampling, _advance(bar, world.size))
+
+
+def _work(setting: Setting, request: Request, world: World) -> Work:
+    crops, cache = request.crops, None
+    if crops:
+        cache = world.leader_first(lambda: CropCache.open(crops, setting.images, setting.protocol))
+    return Work(setting.images, setting.protocol, request.batch_size, request.workers, cache)
+
+
+def _sampling(request: Request, images: int) -> Sampling | None:
+    if request.sample is None and request.until is None:
+        return None
+    if request.sample is not None and request.until is not None:
+        raise UsageError("Both --sample and --until were given; expected one of them.")
+    if request.sample is not None and request.sample > images:
+        raise UsageError(f"--sample: expected 1 to {images} (all images), got {request.sample}.")
+    return Sampling(request.sample, request.until, request.seed)
+
+
+def _logs(entries: Sequence[Entry], request: Request) -> dict[str, LogAudit]:
+    """Audits of the training logs that are at hand: named with the request, or a row's own."""
+    if request.log:
+        if len(entries) != 1:
+            raise UsageError("--log belongs to one checkpoint; expected one REF with it.")
+        row, benchmark = entries[0].checkpoint.row, entries[0].checkpoint.benchmark
+        claim = claim_of(benchmark.manifest, row) if row and benchmark else Claim()
+        return {entries[0].name: audit_files([request.log], claim)}
+    found: dict[str, LogAudit] = {}
+    for entry in entries:
+        row, benchmark = entry.checkpoint.row, entry.checkpoint.benchmark
+        if row and benchmark and is_here(benchmark, row):
+            source = from_row(benchmark, row)
+            found[entry.name] = audit_files(source.paths, source.claim, name=source.name)
+    return found
 
 
 def _common_benchmark(checkpoints: Sequence[Resolved]) -> Benchmark | None:
@@ -179,6 +251,7 @@ def _images(request: Request, benchmark: Benchmark | None) -> LabelledImages:
         annotations=request.annotations,
         list_file=request.list_file,
         names=benchmark.manifest.dataset.val.annotations if benchmark else (),
+        allow_missing=request.allow_missing,
     )
 
 
@@ -194,17 +267,26 @@ def _describe(protocol: Protocol, published: Protocol) -> dict[str, Any]:
     }
 
 
-def _describe_run(request: Request, world: World) -> dict[str, Any]:
+def _describe_run(request: Request, world: World, entries: Sequence[Entry]) -> dict[str, Any]:
+    kept = [e.about.get("created", "") for e in entries if e.from_store]
+    problems = sorted({e.about["not_kept"] for e in entries if "not_kept" in e.about})
     return {
         "device": device_name(world.device),
         "device_type": world.device.type,
         "world_size": world.size,
         "batch_size": request.batch_size,
         "precision": request.precision,
+        **(
+            {"from_store": f"{len(kept)} of {len(entries)}, the oldest of {min(kept)}"}
+            if kept
+            else {}
+        ),
+        **({"not_kept": problems} if problems else {}),
     }
 
 
-def _bar(name: str, images: int, world: World, *, quiet: bool) -> "tqdm[Any]":
+def _bar(entries: Sequence[Entry], images: int, world: World, *, quiet: bool) -> "tqdm[Any]":
+    name = entries[0].name if len(entries) == 1 else f"{len(entries)} checkpoints"
     disable = True if quiet or not world.leads else None  # None: off where stderr isn't a terminal
     return tqdm(total=images, desc=name, unit="img", disable=disable)
 

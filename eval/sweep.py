@@ -9,7 +9,7 @@ Only variants that can still explain the published number are evaluated on all i
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -25,7 +25,9 @@ CROP_RATIOS = (0.875, 0.85)
 # torchvision's Resize is bilinear where a config names nothing. Nearest is left out: no pipeline
 # evaluates with it, and each further variant makes a hit by chance likelier.
 INTERPOLATIONS = ("bicubic", "bilinear")
-EXACT, FAST = "guarded", "fast"  # the predictions of fp32; those of the fastest arithmetic
+Precision = Literal["fp32", "guarded", "fast"]
+EXACT: Precision = "guarded"  # the predictions of fp32
+FAST: Precision = "fast"
 
 FIRST_SHARE = 0.1  # of the images, for the first look at a variant
 ERROR = 0.01  # chance that the first look drops a variant that explains the number
@@ -38,7 +40,7 @@ class Setting:
     """What the predictions of one pass over images depend on. precision: EXACT or FAST."""
 
     protocol: Protocol
-    precision: str = EXACT
+    precision: Precision = EXACT
 
 
 @dataclass(frozen=True)
@@ -173,9 +175,11 @@ def project(base: Predictions, seen: Predictions, look: FirstLook) -> tuple[floa
     hypergeometric interval, and both hold together at the stated probability (Bonferroni).
     """
     kept = int(seen.correct[look.certain].sum())
-    limits = []
+    limits = [(0, 0)]
     for right in (False, True):
         stratum = look.rest[base.correct[look.rest] == right]
+        if not len(stratum):
+            continue
         sample = look.sample[base.correct[look.sample] == right]
         hits = int(seen.correct[sample].sum())
         limits.append(sample_limits(hits, [len(sample)], [len(stratum)], confidence=1 - ERROR / 2))

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from ..zoo.errors import UsageError
 from ..zoo.manifest import Metric
 from .distributed import World
-from .entries import predict, recall
+from .entries import load_models, predict, recall
 from .evaluator import Work
 from .explain import Explanation, explain
 from .predictions import Predictions
@@ -75,10 +75,11 @@ def sweep_ref(
         work = Work(images, setting.protocol, request.batch_size, request.workers)
         order = None if indices is None or len(indices) == len(images) else indices.tolist()
         if not entry.from_store:
-            predict([entry], work, world, order=order)
+            models = load_models([entry], setting.protocol, world)
+            predict([entry], models, work, world, order=order)
         if entry.error:
             raise entry.error
-        return {head: entry.heads[head] for head in entry.weights.heads} if entry.weights else {}
+        return {head: entry.heads[head] for head in entry.known_weights.heads}
 
     outcomes = []
     with passes:

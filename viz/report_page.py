@@ -42,7 +42,7 @@ def to_html(report: Report) -> str:
     )
     environment.filters.update(words=in_words, signed=_signed)
     environment.globals.update(look=lambda verdict: LOOKS.get(verdict, OTHER_LOOK))
-    template = resources.files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
+    template = resources.files("mixzoo.viz").joinpath(TEMPLATE).read_text(encoding="utf-8")
     try:
         return environment.from_string(template).render(**_content(report))
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -10,7 +10,6 @@ from .training_config import TrainingConfig, parse
 # Pillow's numbers, which torchvision's transforms took before they had names.
 RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 TORCHVISION_DEFAULT = "bilinear"  # of transforms.Resize, where a config names none
-STEMS = {True: "cifar", False: "imagenet"}
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def _architecture(backbone: Mapping[str, Any]) -> str | None:
             groups=groups,
             width_per_group=_whole(backbone.get("width_per_group")) or 4 if groups > 1 else 64,
             base_width=_whole(backbone.get("base_channels")) or 64,
-            stem=STEMS[kind.endswith("CIFAR")],
+            stem="cifar" if kind.endswith("CIFAR") else "imagenet",
         ).name
     except UsageError:
         return None

@@ -143,7 +143,7 @@ def test_a_full_disk_is_told_beforehand(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(1, 1, 9000))
 
-    with pytest.raises(DataError, match="the crops need 0.0 GB more"):
+    with pytest.raises(DataError, match=r"the crops need .* more"):
         CropCache.open(tmp_path / "new", images, PROTOCOL)
 
 
@@ -162,7 +162,6 @@ import numpy as np
 from mixzoo.eval.crop_cache import CropCache
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.manifest import Protocol
-from mixzoo.eval.loader import batches
 
 images, protocol = find_images(Path(sys.argv[1])), Protocol(resize=36, crop=32)
 cache = CropCache.open(Path(sys.argv[2]), images, protocol)

@@ -18,6 +18,11 @@ from mixzoo.zoo.manifest import Protocol
 PROTOCOL = Protocol(resize=36, crop=32)
 
 
+def groups_of(size: int, images: LabelledImages) -> list[range]:
+    """All positions, cut into groups."""
+    return [range(len(images))[at : at + size] for at in range(0, len(images), size)]
+
+
 @pytest.fixture
 def damaged(pictures: LabelledImages, tmp_path: Path) -> LabelledImages:
     """Seven pictures; number 1 isn't there, numbers 4, 5 and 6 are no images."""
@@ -38,7 +43,7 @@ def joined(parts: list[Batch]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_batches_hold_every_image_once(pictures: LabelledImages, workers: int) -> None:
     """299 images in batches of 64: each once, in order, with its label and its own crop."""
-    parts = list(batches(pictures, PROTOCOL, batch_size=64, workers=workers))
+    parts = list(batches(pictures, PROTOCOL, groups=groups_of(64, pictures), workers=workers))
 
     indices, crops, labels = joined(parts)
     assert [len(part.labels) for part in parts] == [64, 64, 64, 64, 43]
@@ -48,20 +53,17 @@ def test_batches_hold_every_image_once(pictures: LabelledImages, workers: int) -
     assert torch.equal(crops[298], torch.from_numpy(single.copy()))
 
 
-def test_numbers_pick_whole_batches(pictures: LabelledImages) -> None:
-    """Batch 4 has the images from 256 on, also when it comes first and alone with batch 1."""
-    parts = list(batches(pictures, PROTOCOL, batch_size=64, workers=0, numbers=[4, 1]))
+def test_groups_come_in_the_order_asked_for(pictures: LabelledImages) -> None:
+    """Each group is a batch; nothing else is decoded."""
+    parts = list(batches(pictures, PROTOCOL, groups=[[256, 298], range(3)], workers=0))
 
-    assert [part.indices.tolist() for part in parts] == [
-        list(range(256, 299)),
-        list(range(64, 128)),
-    ]
+    assert [part.indices.tolist() for part in parts] == [[256, 298], [0, 1, 2]]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_unreadable_images_are_named(damaged: LabelledImages, workers: int) -> None:
     """Missing and corrupt files are in no crop, and are named with position, path and reason."""
-    parts = list(batches(damaged, PROTOCOL, batch_size=4, workers=workers))
+    parts = list(batches(damaged, PROTOCOL, groups=groups_of(4, damaged), workers=workers))
 
     assert [part.indices.tolist() for part in parts] == [[0, 2, 3], []]
     assert parts[1].crops.shape == (0, 32, 32, 3)
@@ -95,7 +97,9 @@ def test_a_full_disk_is_one_warning(
     cache.path.symlink_to("/dev/full")
 
     with caplog.at_level(logging.WARNING):
-        parts = list(batches(pictures, PROTOCOL, batch_size=64, workers=0, cache=cache))
+        parts = list(
+            batches(pictures, PROTOCOL, groups=groups_of(64, pictures), workers=0, cache=cache)
+        )
 
     assert sum(len(part.labels) for part in parts) == 299
     assert len(caplog.messages) == 1
@@ -114,7 +118,7 @@ if __name__ == "__main__":
     multiprocessing.set_start_method(sys.argv[1])
     images, protocol = find_images(Path(sys.argv[2])), Protocol(resize=36, crop=32)
     cache = CropCache.open(Path(sys.argv[3]), images, protocol)
-    parts = batches(images, protocol, batch_size=150, workers=2, cache=cache)
+    parts = batches(images, protocol, groups=[range(150), range(150, 299)], workers=2, cache=cache)
     print(sum(int(part.crops.sum()) for part in parts))
 """
 
@@ -136,7 +140,5 @@ def test_processes_may_be_forked_or_spawned(
         timeout=120,
     )
 
-    expected = sum(
-        int(part.crops.sum()) for part in batches(pictures, PROTOCOL, batch_size=64, workers=0)
-    )
+    expected = int(load_crops(pictures, PROTOCOL, range(299)).sum())
     assert int(run.stdout) == expected

@@ -256,6 +256,32 @@ def test_the_true_variant_is_not_dropped(place: int) -> None:
     assert found.verdict == "reproduced"
 
 
+@pytest.mark.parametrize(
+    ("limits", "explains"),
+    [((60.05, 61), True), ((60.2, 61), False), ((59, 59.95), True), ((59, 59.8), False)],
+)
+def test_limits_that_end_close_to_the_number_keep_a_variant(
+    limits: tuple[float, float], explains: bool
+) -> None:
+    """Close is 0.1 points, on either side."""
+    assert can_explain(limits, 60.0) is explains
+
+
+def test_one_head_within_reach_is_enough() -> None:
+    """A setting is dropped only if none of its heads can explain the number."""
+    labels, margin = np.zeros(50, np.int64), np.ones(50)
+    known = {
+        "one_k": predicted(labels, np.ones(50, bool), margin),
+        "mix_k": predicted(labels, np.zeros(50, bool), margin),
+    }
+
+    outcomes = list(
+        sweep(PROTOCOL, known, lambda *_: known, reported=100.0, metric=METRIC, share=1.0)
+    )
+
+    assert DROPPED not in {outcome.verdict for outcome in outcomes}
+
+
 def test_explanation_names_hits_and_their_odds() -> None:
     """How many variants hit, what they change, and how likely luck would have done it."""
     world = World()

@@ -122,11 +122,15 @@ def test_page_has_its_plots_in_words(page: Page) -> None:
 
 
 def test_ids_are_unique(page: Page) -> None:
-    """Pictures on one page don't borrow each other's clip paths."""
+    """Pictures on one page don't borrow each other's clip paths, and find their own."""
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    values = " ".join(value or "" for _, attributes in page.tags for value in attributes.values())
+    meant = set(re.findall(r"url\(#([^)]+)\)", values))
+    meant |= {a["xlink:href"].removeprefix("#") for _, a in page.tags if a.get("xlink:href")}
 
     assert ids
     assert len(set(ids)) == len(ids)
+    assert meant == set(ids)
 
 
 def test_page_does_without_optional_keys() -> None:

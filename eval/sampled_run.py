@@ -1,0 +1,130 @@
+"""The sampled audit: evaluates images in a random order until enough is known of all of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..zoo.data import LabelledImages
+from . import sampled_verdict
+from .breakdown import supercategories
+from .distributed import World
+from .entries import Entry, predict
+from .evaluator import Subject, Work
+from .sampling import BLOCK, AuditPlan, Estimate, estimate, plan
+from .stopping import Audit
+from .verdict import CLOSE
+
+SEQUENTIAL_CONFIDENCE = 0.96  # of the planned last look; the looks before spend the rest of the 5%
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a sample is drawn. images: how many; or until: the interval's width in points.
+
+    With `until`, the audit looks after every batch and stops as soon as the interval is narrow
+    enough, or excludes the published number; its error rate is that of a single look.
+    """
+
+    images: int | None = None
+    until: float | None = None
+    seed: int = 0
+
+    @property
+    def width(self) -> float:
+        """The width, in points, that a verdict asks for."""
+        return self.until or sampled_verdict.WIDTH
+
+    def plan(self, images: LabelledImages) -> AuditPlan:
+        """The order in which to look, stratified by supercategory where the data tell it."""
+        strata: Sequence[str | int] = supercategories(images.files, images.labels) or [0] * len(
+            images
+        )
+        return plan(strata, seed=self.seed, block=None if self.images else BLOCK)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a sample told. order: positions of the images seen. estimates: entry -> head -> it."""
+
+    order: list[int]
+    estimates: dict[str, dict[str, Estimate]]
+    unreadable: dict[int, str]
+
+
+def look(
+    entries: Sequence[Entry],
+    subjects: Mapping[str, Subject],
+    work: Work,
+    world: World,
+    sampling: Sampling,
+    progress: Callable[[int], object] | None = None,
+) -> Look:
+    """Evaluate as much as is needed."""
+    drawn = sampling.plan(work.images)
+    if sampling.images:
+        order = drawn.order[: sampling.images].tolist()
+        unreadable = predict(entries, subjects, work, world, order=order, progress=progress)
+        return Look(order, _estimates(entries, drawn, len(order)), unreadable)
+    step = work.batch_size * world.size
+    audits = {e.name: Audit(drawn, width=sampling.width, batch=step) for e in entries}
+    target = max(audit.target for audit in audits.values())
+    unreadable: dict[int, str] = {}
+    at = 0
+    while at < target:
+        chunk = drawn.order[at : min(at + step, target)].tolist()
+        unreadable |= predict(entries, subjects, work, world, order=chunk, progress=progress)
+        at += len(chunk)
+        going = [entry for entry in entries if not entry.error]
+        for entry in going:
+            flags = entry.heads[entry.known_weights.heads[0]].correct[chunk]
+            audits[entry.name].update(flags)
+        if all(_stops(audits[entry.name], entry) for entry in going):
+            break
+    found = _estimates(entries, drawn, at)
+    for entry in entries:  # the audited head's interval is the one that may be looked at early
+        if not entry.error:
+            found[entry.name][entry.known_weights.heads[0]] = audits[entry.name].estimate
+    return Look(drawn.order[:at].tolist(), found, unreadable)
+
+
+def describe(
+    sampling: Sampling, look: Look, images: LabelledImages, reported: float | None
+) -> dict[str, Any]:
+    """How the sample was drawn and what it can't see, for the report."""
+    first = next(iter(next(iter(look.estimates.values())).values()))
+    facts: dict[str, Any] = {
+        "images": first.seen,
+        "of": first.total,
+        "seed": sampling.seed,
+        "kind": "fixed size" if sampling.images else f"until {sampling.until:g} points wide",
+    }
+    if reported is not None:
+        facts["cannot_detect"] = sampled_verdict.cannot_detect(
+            seen=first.seen,
+            total=first.total,
+            classes=len(images.class_counts()),
+            reported=reported,
+            confidence=0.95 if sampling.images else SEQUENTIAL_CONFIDENCE,
+        )
+    return facts
+
+
+def _stops(audit: Audit, entry: Entry) -> bool:
+    row = entry.checkpoint.row
+    return audit.stops(reported=row.reported_top1 if row else None, tolerance=CLOSE)
+
+
+def _estimates(
+    entries: Sequence[Entry],
+    drawn: AuditPlan,
+    seen: int,
+) -> dict[str, dict[str, Estimate]]:
+    at = drawn.order[:seen]
+    return {
+        entry.name: {
+            head: estimate(drawn, entry.heads[head].correct[at])
+            for head in entry.known_weights.heads
+        }
+        for entry in entries
+        if not entry.error
+    }

@@ -1,0 +1,321 @@
+"""A prepared split holds the published bytes, all of them and nothing else, and says what was checked."""
+
+import os
+import tarfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import fsspec
+import pytest
+from mixzoo.zoo.data import find_images
+from mixzoo.zoo.data.marks import mark_path, read_mark
+from mixzoo.zoo.data.prepare import prepare
+from mixzoo.zoo.data.sinks import Outcome
+from mixzoo.zoo.errors import DataError, SourceError, UsageError
+from mixzoo.zoo.sources import Location
+
+Tree = Callable[[Path], dict[str, bytes]]
+
+
+def images_below(root: Path, tree: Tree) -> dict[str, bytes]:
+    """The images that lie in a folder as files."""
+    return {name: data for name, data in tree(root).items() if name.startswith("train_val2018/")}
+
+
+def images_in(tar: Path) -> dict[str, bytes]:
+    """What a tar holds, by the standard library."""
+    with tarfile.open(tar) as opened:
+        return {it.name: opened.extractfile(it).read() for it in opened}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("splits", [("val",), ("train",), ("train", "val")], ids="-".join)
+def test_files_are_those_of_the_split(
+    publish: Callable[..., Any], tmp_path: Path, tree: Tree, splits: tuple[Any, ...]
+) -> None:
+    """Of the archive of both splits only the asked ones are stored, byte for byte."""
+    published, root = publish(), tmp_path / "root"
+
+    prepare(published.plan(root, splits))
+
+    wanted = {name: data for split in splits for name, data in published.images[split].items()}
+    assert images_below(root, tree) == wanted
+
+
+@pytest.mark.parametrize("splits", [("val",), ("train", "val")], ids="-".join)
+def test_tar_holds_what_the_files_are(
+    publish: Callable[..., Any], tmp_path: Path, splits: tuple[Any, ...]
+) -> None:
+    """As a tar, each split's images lie in a tar of its own, which any tar program reads."""
+    published, root = publish(), tmp_path / "root"
+
+    prepare(published.plan(root, splits, form="tar"))
+
+    assert not (root / "train_val2018").exists()
+    for split in splits:
+        assert images_in(root / f"{split}2018.tar") == published.images[split]
+
+
+@pytest.mark.parametrize("form", ["files", "tar"])
+def test_nothing_else_is_left(
+    publish: Callable[..., Any], tmp_path: Path, tree: Tree, form: Any
+) -> None:
+    """Beside the images there are the annotations, the mark and a tar's index."""
+    published, root = publish(), tmp_path / "root"
+
+    prepare(published.plan(root, form=form))
+
+    images = ["val2018.tar", "val2018.tar.index.npz"] if form == "tar" else published.images["val"]
+    assert set(tree(root)) == {*images, "val2018.json", "prepared-val2018.json"}
+
+
+def test_mark_says_which_md5_was_compared(publish: Callable[..., Any], tmp_path: Path) -> None:
+    """Both archives were hashed whole and have the manifest's md5."""
+    published, root = publish(), tmp_path / "root"
+
+    prepare(published.plan(root))
+
+    mark = read_mark(mark_path(root, "val2018.json"))
+    assert mark is not None
+    assert mark.archive.checked
+    assert mark.annotations.checked
+    assert mark.archive.md5 == published.dataset.files[0].md5
+    assert mark.archive.size == published.archive.stat().st_size
+    assert mark.list_sha256 == find_images(root).sha256()
+
+
+def test_mark_claims_no_check_without_a_stated_md5(
+    publish: Callable[..., Any], tmp_path: Path
+) -> None:
+    """What the manifest doesn't state is told but not claimed to be right."""
+    published = publish(stated=False)
+
+    (done,) = prepare(published.plan(tmp_path / "root"))
+
+    assert done.mark.archive.md5 is not None
+    assert not done.mark.archive.checked
+    assert not done.mark.annotations.checked
+
+
+def test_second_run_reads_nothing(publish: Callable[..., Any], tmp_path: Path) -> None:
+    """A prepared folder is known by its mark, without the archive."""
+    published, root = publish(), tmp_path / "root"
+    (first,) = prepare(published.plan(root))
+    published.archive.unlink()
+
+    (second,) = prepare(published.plan(root))
+
+    assert second.mark == first.mark
+    assert not second.images
+
+
+@pytest.mark.parametrize("form", ["files", "tar"])
+def test_mark_without_all_images_vouches_for_nothing(
+    publish: Callable[..., Any], tmp_path: Path, tree: Tree, form: Any
+) -> None:
+    """If something went away after preparing, the next run mends it."""
+    published, root = publish(), tmp_path / "root"
+    prepare(published.plan(root, form=form))
+    whole = tree(root)
+    lost = "val2018.tar" if form == "tar" else next(iter(published.images["val"]))
+    (root / lost).unlink()
+
+    prepare(published.plan(root, form=form))
+
+    assert tree(root) == whole
+
+
+def test_stop_early_claims_no_md5(publish: Callable[..., Any], tmp_path: Path) -> None:
+    """Reading ends with the last wanted image: the archive's md5 is unknown, and the mark says so."""
+    published = publish()
+
+    (done,) = prepare(published.plan(tmp_path / "root", stop_early=True))
+
+    assert done.images[Outcome.WRITTEN] == 24
+    assert done.mark.archive.md5 is None
+    assert not done.mark.archive.checked
+
+
+def test_stop_early_reads_no_further(
+    publish: Callable[..., Any], new_entry: Callable[..., Any], tmp_path: Path
+) -> None:
+    """What follows far behind the last wanted image may even be missing."""
+    rest = new_entry("train_val2018/rest.bin", Random(1).randbytes(4_000_000))
+    published = publish(lambda entries: [*entries, rest])
+    os.truncate(published.archive, 2_500_000)
+
+    (done,) = prepare(published.plan(tmp_path / "root", stop_early=True))
+
+    assert done.images == {Outcome.WRITTEN: 24}
+
+
+def test_unchecked_mark_is_not_enough_for_a_checked_run(
+    publish: Callable[..., Any], tmp_path: Path
+) -> None:
+    """After --stop-early the same command without it reads the archive whole and compares."""
+    published, root = publish(), tmp_path / "root"
+    prepare(published.plan(root, stop_early=True))
+
+    (done,) = prepare(published.plan(root))
+
+    assert done.mark.archive.checked
+    assert done.images == {Outcome.KEPT: 24}
+
+
+def test_foreign_bytes_are_replaced(
+    publish: Callable[..., Any], tmp_path: Path, tree: Tree
+) -> None:
+    """An image that lies there already counts only if it is the archive's, to the byte."""
+    published, root = publish(), tmp_path / "root"
+    same, other, longer, *_ = published.images["val"]
+    for name in (same, other, longer):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+    content = published.images["val"][other]
+    (root / same).write_bytes(published.images["val"][same])
+    (root / other).write_bytes(content[:-1] + b"\0")
+    (root / longer).write_bytes(b"x" * 9999)
+
+    (done,) = prepare(published.plan(root))
+
+    assert images_below(root, tree) == published.images["val"]
+    assert done.images == {Outcome.WRITTEN: 21, Outcome.KEPT: 1, Outcome.REPLACED: 2}
+
+
+def test_missing_members_are_counted_and_named(
+    publish: Callable[..., Any], tmp_path: Path
+) -> None:
+    """An archive without all images of the split prepares nothing."""
+    published = publish(
+        lambda entries: [it for it in entries if "/7/" not in it[0].name], stated=False
+    )
+    root = tmp_path / "root"
+    first = min(name for name in published.images["val"] if "/7/" in name)
+
+    with pytest.raises(DataError, match=f"2 of 24 images .* aren't in it, first {first}"):
+        prepare(published.plan(root))
+
+    assert not (root / "prepared-val2018.json").exists()
+    assert not (root / "val2018.json").exists()
+
+
+def test_annotations_beside_the_archive_are_found(
+    publish: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Whoever names the archive needn't name what lies beside it."""
+    published = publish()
+    plan = replace(published.plan(tmp_path / "root"), annotations=())
+
+    (done,) = prepare(plan)
+
+    assert done.mark.annotations.checked
+
+
+def test_archives_in_the_root_are_found(publish: Callable[..., Any]) -> None:
+    """Files that were downloaded into the folder itself need no name."""
+    published = publish()
+    plan = replace(published.plan(published.folder), archive=None, annotations=())
+
+    (done,) = prepare(plan)
+
+    assert done.images == {Outcome.WRITTEN: 24}
+
+
+def test_annotations_of_another_split_are_refused(
+    publish: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A file of another number of images isn't this split's."""
+    published = publish()
+    val = replace(published.plan(tmp_path / "root"))
+    dataset = published.dataset
+    wrong = type(dataset.val)(images=23, annotations=["val2018.json"])
+    named = type(dataset)(name="N", num_classes=12, val=wrong, image_tree="train_val2018")
+
+    with pytest.raises(DataError, match="expected 23 images, .* got 24"):
+        prepare(replace(val, dataset=named))
+
+
+def test_two_runs_at_once(publish: Callable[..., Any], tmp_path: Path) -> None:
+    """The second is told to wait rather than to write into the same files."""
+    from filelock import FileLock
+
+    published, root = publish(), tmp_path / "root"
+    root.mkdir()
+
+    with (
+        FileLock(root / ".preparing.lock"),
+        pytest.raises(DataError, match="another process prepares it"),
+    ):
+        prepare(published.plan(root))
+
+
+def test_full_disk_is_one_line(publish: Callable[..., Any], tmp_path: Path) -> None:
+    """What the system refuses to write is told with its reason."""
+    published, root = publish(), tmp_path / "root"
+    (root / "train_val2018").mkdir(parents=True)
+    (root / "train_val2018/Aves").write_text("a file where a folder must be")
+
+    with pytest.raises(DataError, match=r"cannot be prepared: .* Make room or name"):
+        prepare(published.plan(root))
+
+
+def test_fsspec_address(publish: Callable[..., Any], tmp_path: Path, tree: Tree) -> None:
+    """Any store that fsspec knows can hold the archive."""
+    published, root = publish(), tmp_path / "root"
+    fsspec.filesystem("memory").pipe("/prepare/all.tar.gz", published.archive.read_bytes())
+
+    (done,) = prepare(published.plan(root, archive="memory://prepare/all.tar.gz"))
+
+    assert images_below(root, tree) == published.images["val"]
+    assert done.mark.archive.checked
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "message"),
+    [
+        ("memory://nothing/here.tar.gz", SourceError, "memory://nothing/here.tar.gz: .*Check the"),
+        ("warp://x/y.tar.gz", UsageError, "expected a path or URL; .*warp"),
+        ("absent.tar.gz", SourceError, "absent.tar.gz: cannot be read: No such file"),
+    ],
+)
+def test_absent_source(
+    publish: Callable[..., Any], tmp_path: Path, address: str, kind: Any, message: str
+) -> None:
+    """What can't be opened is named."""
+    published = publish()
+    archive = address if "://" in address else Path(address)
+
+    with pytest.raises(kind, match=message):
+        prepare(published.plan(tmp_path / "root", archive=archive))
+
+
+def test_offline_refuses_addresses(
+    publish: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MIXZOO_OFFLINE holds for archives too."""
+    monkeypatch.setenv("MIXZOO_OFFLINE", "1")
+
+    with pytest.raises(SourceError, match="MIXZOO_OFFLINE is set"):
+        prepare(publish().plan(tmp_path / "root", archive="http://127.0.0.1:1/a.tar.gz"))
+
+
+@pytest.mark.parametrize("form", ["files", "tar"])
+def test_cifar_in_the_published_layout(shared: Path, tmp_path: Path, tree: Tree, form: Any) -> None:
+    """3,000 real validation photos out of 9,806 equal what `tarfile` unpacks."""
+    from mixzoo.zoo.data.plan import Plan
+    from mixzoo.zoo.manifest import Dataset, Split
+
+    folder, root = shared / "data/cifar-inat2018", tmp_path / "root"
+    val = Split(images=3000, annotations=["val2018.json"])
+    dataset = Dataset(name="CIFAR", num_classes=10, val=val, image_tree="train_val2018")
+    plan = Plan(dataset, root, ["val"], Location(folder / "train_val2018.tar.gz"), (), form)
+
+    prepare(plan)
+
+    here = images_below(root, tree) if form == "files" else images_in(root / "val2018.tar")
+    with tarfile.open(folder / "train_val2018.tar.gz") as tar:
+        every = {it.name: tar.extractfile(it).read() for it in tar if it.isfile()}  # type: ignore[union-attr]
+    named = set(find_images(root, annotations=root / "val2018.json").files)
+    assert len(named) == 3000
+    assert here == {name: data for name, data in every.items() if name in named}

@@ -1,0 +1,130 @@
+"""A run that is killed at any point leaves nothing half done, and the next one ends as if nothing had been."""
+
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from mixzoo.zoo.data.prepare import prepare
+
+Tree = Callable[[Path], dict[str, bytes]]
+
+# Kills itself right before the n-th thing it does to a file: no moment of the run is out of reach.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.data.plan import Plan
+from mixzoo.zoo.data.prepare import prepare
+from mixzoo.zoo.sources import Location
+import filelock, isal.igzip, tqdm
+
+manifest, root, form, left = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+dataset = open_catalog([Path(manifest)]).benchmark("own").manifest.dataset
+archive = Location(Path(manifest).with_name("train_val2018.tar.gz"))
+
+def count(event, arguments):
+    global left
+    if event in ("open", "os.rename", "os.remove", "os.mkdir", "os.truncate", "os.rmdir"):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(count)
+prepare(Plan(dataset, root, ["val"], archive, [], form), quiet=True)
+"""
+
+
+def killed(published: Any, root: Path, form: str, after: int) -> bool:
+    """Prepare in a process that dies after so many file operations; whether it died."""
+    arguments = [str(published.manifest()), str(root), form, str(after)]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments], check=False, capture_output=True, text=True
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode != 0
+
+
+def require_sound(here: dict[str, bytes], whole: dict[str, bytes]) -> None:
+    """Whatever has a final name has its final bytes, and the mark comes last."""
+    final = {name: data for name, data in here.items() if not name.startswith(".")}
+    assert all(whole[name] == data for name, data in final.items())
+    if "prepared-val2018.json" in final:
+        assert final == whole
+
+
+@pytest.mark.parametrize("form", ["files", "tar"])
+def test_killed_again_and_again(
+    publish: Callable[..., Any], tmp_path: Path, tree: Tree, form: Any
+) -> None:
+    """Kills at random moments, each resumed by the next run, end in the tree of an undisturbed run."""
+    published, random = publish(), Random(form)
+    prepare(published.plan(tmp_path / "undisturbed", form=form))
+    whole = tree(tmp_path / "undisturbed")
+    # files: about 56 operations of 24 images; tar: 20 in all, most of them after the last image
+    most = 60 if form == "files" else 22
+
+    deaths = 0
+    for _ in range(9):
+        deaths += killed(published, tmp_path / "root", form, random.randint(1, most))
+        require_sound(tree(tmp_path / "root"), whole)
+    assert deaths > 2
+    assert not killed(published, tmp_path / "root", form, 0)
+
+    assert tree(tmp_path / "root") == whole
+
+
+@pytest.mark.parametrize("form", ["files", "tar"])
+def test_killed_from_outside_amid_real_photographs(
+    shared: Path, tmp_path: Path, mixzoo: Callable[..., Any], write_benchmark: Any, form: str
+) -> None:
+    """SIGKILL while thousands of images are written: none is half there, and the rest follows."""
+    manifest = write_benchmark('[dataset.train]\nannotations = ["train2018.json"]')
+    text = manifest.read_text().replace("images = 20", "images = 3000")
+    manifest.write_text(
+        text.replace("num_classes = 10", 'num_classes = 10\nimage_tree = "train_val2018"')
+    )
+    archive, root = shared / "data/cifar-inat2018/train_val2018.tar.gz", tmp_path / "root"
+    command = ["data", "prepare", "own", "--manifest", manifest, "--root", root]
+    command += ["--archive", archive, "--as", form]
+
+    for size in (100_000, 900_000):
+        process = subprocess.Popen([sys.executable, "-m", "mixzoo", *map(str, command)])
+        while process.poll() is None and stored(root) < size:
+            time.sleep(0.002)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        assert not (root / "prepared-val2018.json").exists()
+        assert not (root / "val2018.tar").exists()
+    with tarfile.open(archive) as tar:
+        every = {it.name: tar.extractfile(it).read() for it in tar if it.isfile()}  # type: ignore[union-attr]
+    assert all(path.read_bytes() == every[name] for name, path in files_below(root))
+
+    code, _, err = mixzoo(*command)
+
+    assert code == 0, err
+    if form == "files":
+        assert " kept" in err
+        assert len(files_below(root)) == 3000
+        assert all(path.read_bytes() == every[name] for name, path in files_below(root))
+
+
+def files_below(root: Path) -> list[tuple[str, Path]]:
+    """Images by name."""
+    paths = (root / "train_val2018").rglob("*.jpg")
+    return [(path.relative_to(root).as_posix(), path) for path in paths]
+
+
+def stored(root: Path) -> int:
+    """About how many bytes of images are on the disk."""
+    part = root / ".preparing/val2018.tar.part"
+    if part.exists():
+        return os.stat(part).st_size
+    return 950 * sum(len(names) for _, _, names in os.walk(root / "train_val2018"))
