@@ -32,7 +32,7 @@ app.add_command(viz.commands, "viz")
 
 def main() -> None:
     """Run the command line. An error is one line on stderr and a non-zero exit code."""
-    signal.signal(signal.SIGTERM, _terminated)
+    before = signal.signal(signal.SIGTERM, _terminated)
     try:
         code = app(prog_name="mixzoo", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -49,6 +49,8 @@ def main() -> None:
         if os.environ.get(DEBUG):
             raise
         code = _fail(str(error), getattr(error, "exit_code", 1))
+    finally:
+        signal.signal(signal.SIGTERM, before)
     sys.exit(code if isinstance(code, int) else 0)
 
 

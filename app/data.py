@@ -14,7 +14,7 @@ from .options import FilePath, json_option, manifest_option
 if TYPE_CHECKING:
     from ..zoo.data.plan import SplitName
     from ..zoo.data.prepare import Prepared
-    from ..zoo.data.verify import Findings
+    from ..zoo.data.verify import Findings, Group
 
 Splits = Literal["val", "train", "all"]
 Form = Literal["files", "tar"]
@@ -206,7 +206,7 @@ def _show(found: "Findings") -> None:
             group.name,
             *_counted(group.classes, group.expected_classes),
             *_counted(group.images, group.expected_images),
-            "ok" if group.right else "differs",
+            _state(group),
         )
         for group in found.groups
     ]
@@ -219,6 +219,13 @@ def _show(found: "Findings") -> None:
     state = f"{len(found.problems)} problems" if found.problems else "all as expected"
     how = "every image decoded" if found.deep else "the ends of every file read"
     say(f"{found.split}: {found.images:,} images named by {found.origin}, {how}: {state}.")
+
+
+def _state(group: "Group") -> str:
+    if not group.right:
+        return "differs"
+    known = group.expected_classes is not None and group.expected_images is not None
+    return "ok" if known else "not known"
 
 
 def _counted(got: int, expected: int | None) -> tuple[str, str]:

@@ -112,7 +112,8 @@ def raise_problems(report: "Report") -> None:
     if report.failures:
         name, error = next(iter(report.failures.items()))
         raise MixzooError(
-            f"{len(report.failures)} checkpoints could not be evaluated, first {name}: {error}"
+            f"Not all checkpoints could be evaluated ({len(report.failures)} failed), first {name}: "
+            f"{error}"
         )
     if report.unreadable and not report.allow_missing:
         file, reason = next(iter(report.unreadable.items()))

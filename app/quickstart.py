@@ -54,7 +54,7 @@ def command(out: Path) -> None:
         4,
         "Get the validation images (here they are drawn).",
         f"data prepare {BENCHMARK} --root {images}",
-        "unpack val2018.json.tar.gz and train_val2018.tar.gz below DIR",
+        "data prepare inat2018 --root DIR --archive train_val2018.tar.gz",
     )
     data.prepare(BENCHMARK, images, "val")
     _step(
@@ -90,5 +90,5 @@ def _step(number: int, title: str, command: str, real: str) -> None:
     say()
     say(f"{number}. {title}", style="bold")
     say(f"   $ mixzoo {command}", style="cyan")
-    known = real.split(maxsplit=1)[0] in ("zoo", "eval")
+    known = real.split(maxsplit=1)[0] in ("zoo", "data", "eval")
     say(f"   inat2018: {'mixzoo ' if known else ''}{real}", style="dim")

@@ -2,7 +2,7 @@
 
 The reference is `PIL.Image.open(file).convert("RGB")`, then torchvision's Resize and CenterCrop.
 Pillow reads every header here too, so it alone says what is an image. The pixels of grey and
-YCbCr JPEGs then come from torchvision, which hands them over without Pillow's four-byte copies;
+colour JPEGs then come from torchvision, which hands them over without Pillow's four-byte copies;
 both use libjpeg-turbo. Whatever else there is, and whatever torchvision refuses, Pillow decodes.
 """
 
@@ -86,21 +86,16 @@ def _decode(content: bytes) -> Pixels:
 
 
 def _is_plain_jpeg(image: Image.Image) -> bool:
-    """Whether all decoders see the same colours: grey or YCbCr of 8 bits.
-
-    An Adobe marker may say that three channels are RGB; four may be CMYK or YCCK, inverted or not.
-    """
-    return (
-        image.format in ("JPEG", "MPO")
-        and image.mode in ("L", "RGB")
-        and image.info.get("adobe_transform", 1) == 1
-    )
+    """Whether it is grey or of three channels; four may be CMYK or YCCK, inverted or not."""
+    return image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB")
 
 
 def _decode_jpeg(content: bytes) -> Pixels:
     """Raises RuntimeError where libjpeg does, also at an early end of the data."""
     data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-    return decode_jpeg(data, mode=ImageReadMode.RGB).permute(1, 2, 0).numpy()
+    pixels = decode_jpeg(data, mode=ImageReadMode.RGB)  # (3, H, W); a list only for a list
+    assert isinstance(pixels, torch.Tensor)
+    return pixels.permute(1, 2, 0).numpy()
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache, partial
 from typing import Any, Literal, get_args
 
@@ -175,12 +175,9 @@ def _convolutions(arithmetic: Arithmetic | None) -> Iterator[None]:
     if arithmetic in (None, "fp32"):
         with exact_fp32():
             yield
-        return
-    with ExitStack() as stack:
-        for settings, name, value in _settings(tf32=arithmetic == "tf32"):
-            stack.enter_context(_set(settings, name, value))
-        stack.enter_context(_set(torch.backends.cudnn, "benchmark", value=True))
-        yield
+    else:
+        with _convolution_format(tf32=arithmetic == "tf32"), _cudnn("benchmark", value=True):
+            yield
 
 
 @contextmanager
@@ -190,12 +187,47 @@ def exact_fp32() -> Iterator[None]:
     cuDNN uses TF32 for convolutions by default, and `torch.set_float32_matmul_precision` gives
     matrix products TF32 on GPUs and bf16 on CPUs.
     """
-    with ExitStack() as stack:
-        for settings, name, value in _settings(tf32=False):
-            stack.enter_context(_set(settings, name, value))
-        stack.enter_context(_set(torch.backends.cudnn, "benchmark", value=False))
-        stack.enter_context(_set(torch.backends.cudnn, "deterministic", value=True))
+    with (
+        _exact_products(),
+        _convolution_format(tf32=False),
+        _cudnn("benchmark", value=False),
+        _cudnn("deterministic", value=True),
+    ):
         yield
+
+
+@contextmanager
+def _exact_products() -> Iterator[None]:
+    """IEEE matrix products, set in the way in which the caller did: torch refuses a mixture."""
+    try:
+        before = torch.get_float32_matmul_precision()
+    except RuntimeError:  # set by device, torch >= 2.9
+        cuda, onednn = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
+        with _set(cuda, "fp32_precision", "ieee"), _set(onednn, "fp32_precision", "ieee"):
+            yield
+        return
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def _convolution_format(*, tf32: bool) -> Iterator[None]:
+    """TF32 or IEEE for convolutions of fp32 tensors."""
+    cudnn, onednn = torch.backends.cudnn, torch.backends.mkldnn
+    if not hasattr(onednn, "conv"):  # torch < 2.9
+        with _cudnn("allow_tf32", value=tf32):
+            yield
+        return
+    gpu = "tf32" if tf32 else "ieee"
+    with _set(cudnn.conv, "fp32_precision", gpu), _set(onednn.conv, "fp32_precision", "ieee"):
+        yield
+
+
+def _cudnn(name: str, *, value: bool) -> AbstractContextManager[None]:
+    return _set(torch.backends.cudnn, name, value)
 
 
 @contextmanager
@@ -206,17 +238,3 @@ def _set(settings: Any, name: str, value: object) -> Iterator[None]:
         yield
     finally:
         setattr(settings, name, before)
-
-
-def _settings(*, tf32: bool) -> list[tuple[Any, str, object]]:
-    """What decides in which format fp32 tensors are multiplied, and the value for IEEE or TF32."""
-    cuda, cudnn, onednn = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
-    if not hasattr(onednn, "conv"):  # torch < 2.9
-        return [(cuda.matmul, "allow_tf32", tf32), (cudnn, "allow_tf32", tf32)]
-    gpu = "tf32" if tf32 else "ieee"
-    return [
-        (cuda.matmul, "fp32_precision", gpu),
-        (cudnn.conv, "fp32_precision", gpu),
-        (onednn.matmul, "fp32_precision", "ieee"),
-        (onednn.conv, "fp32_precision", "ieee"),
-    ]

@@ -54,8 +54,8 @@ class Predictor:
         ]
         self._early: dict[str, float] = {}
         self._calibrated = 0
-        self._recomputed = 0
-        self._ties = 0
+        self._recomputed: set[int] = set()
+        self._ties: set[int] = set()
 
     def predict(self, indices: Tensor, crops: Tensor, labels: Tensor) -> dict[str, Rows]:
         """Rows that are settled now; images with low margins wait inside until a batch is full.
@@ -76,6 +76,7 @@ class Predictor:
                 self._note(rows)
             else:
                 rows = side.believe(batch, x, guarded=self.precision == "guarded")
+                self._note(rows)
                 for full in side.take():
                     rows = _join(rows, self._settle(side, full))
             settled |= rows
@@ -100,7 +101,7 @@ class Predictor:
                 exact = side.exact(x)
             rows |= {h: rank(z, labels, indices, exact=True, head=h) for h, z in exact.items()}
         if self.precision != "fp32":
-            self._recomputed += len(labels)
+            self._recomputed.update(indices.tolist())
         self._note(rows)
         return rows
 
@@ -133,7 +134,7 @@ class Predictor:
         """What was computed how, for reports: counts of images, and per head what was measured."""
         shared = {"precision": self.precision, "arithmetic": self.arithmetic}
         if self.precision != "guarded":
-            return shared | {"ties": self._ties, "heads": {}}
+            return shared | {"ties": len(self._ties), "heads": {}}
         heads = {
             head: {
                 "bound": self.bounds[head],
@@ -148,21 +149,21 @@ class Predictor:
         return shared | {
             "safety": self._sides[0].safety,
             "calibrated": self._calibrated,
-            "recomputed": self._recomputed,
-            "ties": self._ties,
+            "recomputed": len(self._recomputed),
+            "ties": len(self._ties),
             "heads": heads,
         }
 
     def _settle(self, side: "_Side", batch: "_Batch") -> dict[str, Rows]:
         rows = side.compare(batch, self._normalised(batch.crops))
-        self._recomputed += len(batch.labels)
+        self._recomputed.update(batch.indices.tolist())
         self._note(rows)
         return rows
 
     def _note(self, rows: Mapping[str, Rows]) -> None:
-        """Count images whose order fp32 itself leaves open."""
-        if rows:
-            self._ties += max(int((r.margin < TIE).sum()) for r in rows.values())
+        """Remember images whose best class fp32 itself leaves open."""
+        for row in rows.values():
+            self._ties.update(row.indices[row.margin < TIE].tolist())
 
     def _normalised(self, crops: Tensor) -> Tensor:
         return normalise(crops.to(self.device), self.protocol)

@@ -71,6 +71,7 @@ class ReportRow:
             "top5": self.counts.top5,
             "interval95": list(self.interval),
             "reported_top1": self.reported_top1,
+            "decimals": self.decimals,
             "gap_points": self.verdict.gap_points,
             "gap_images": self.verdict.gap_images,
             "verdict": self.verdict.word,
@@ -187,10 +188,11 @@ def notes(report: Report) -> Iterator[str]:
     """What else was found, in sentences: the log's word, the arithmetic, the sample."""
     for row in report.rows:
         if row.logged:
-            off = row.logged["gap_images"]
+            off = round(row.logged["gap_images"])
+            much = f"{abs(off)} images {'fewer' if off > 0 else 'more'} than" if off else "just as"
             yield (
                 f"{row.id} {row.head}: epoch {row.logged['epoch']} of its log says "
-                f"{row.logged['top1']:.5f}, which is {_signed(-off, 0)} images from the recomputed."
+                f"{row.logged['top1']:.5f}, {much} recomputed."
             )
     yield from dict.fromkeys(
         f"{row.id}: {_arithmetic(row.precision)}" for row in report.rows if row.is_default_head

@@ -152,10 +152,10 @@ ERRORS = {
     "folder": (("eval", ".", "--data", "."), 2, "is a folder"),
     "report name": (("eval", "x", "--out", "report.txt"), 2, "expected a name ending in .json"),
     "batch of none": (("eval", "x", "--batch-size", "0"), 2, "--batch-size"),
-    "data not drawn": (
-        ("data", "prepare", "inat2018", "--root", "d"),
-        7,
-        "unpack train_val2018.tar.gz",
+    "archive that isn't there": (
+        ("data", "prepare", "inat2018", "--root", "d", "--archive", "gone.tar.gz"),
+        4,
+        "gone.tar.gz",
     ),
     "no GPU": (("eval", "x.pth", "--device", "tpu9"), 2, "--device: expected auto, cpu, cuda"),
 }
@@ -163,9 +163,17 @@ ERRORS = {
 
 @pytest.mark.parametrize(("arguments", "expected", "message"), ERRORS.values(), ids=ERRORS)
 def test_error_is_one_line_and_an_exit_code(
-    mixzoo: Run, arguments: tuple[str, ...], expected: int, message: str
+    mixzoo: Run,
+    arguments: tuple[str, ...],
+    expected: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """stderr has one line that says what to do; stdout stays empty."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIXZOO_OFFLINE", "1")
+
     code, out, err = mixzoo(*arguments)
 
     assert (code, out) == (expected, "")

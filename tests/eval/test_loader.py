@@ -118,7 +118,7 @@ if __name__ == "__main__":
     multiprocessing.set_start_method(sys.argv[1])
     images, protocol = find_images(Path(sys.argv[2])), Protocol(resize=36, crop=32)
     cache = CropCache.open(Path(sys.argv[3]), images, protocol)
-    parts = batches(images, protocol, groups=[range(150), range(150, 299)], workers=2, cache=cache)
+    parts = batches(images, protocol, groups=[range(150), range(150, 299)], workers=1, cache=cache)
     print(sum(int(part.crops.sum()) for part in parts))
 """
 

@@ -126,6 +126,8 @@ def _shifted(by: int) -> Callable[[Sequence[Folder]], dict[Folder, int]]:
 _ORDERS: dict[str, Callable[[Sequence[Folder]], dict[Folder, int]]] = {
     "off by one: each label is the folder's number plus 1": _shifted(1),
     "off by one: each label is the folder's number minus 1": _shifted(-1),
+    "gaps closed: each label is the place of the folder among those that are here, in the order of "
+    "numbers": _places(lambda folder: int(folder[1])),
     "string-sorted folders: each label is the place of the folder among the names sorted as text "
     "(0, 1, 10, 100, ...)": _places(lambda folder: folder[1]),
     "shifted by supercategory: each label is the place of <supercategory>/<id> among the paths sorted "
@@ -134,8 +136,6 @@ _ORDERS: dict[str, Callable[[Sequence[Folder]], dict[Folder, int]]] = {
     "in the order of numbers": _places(lambda folder: (folder[0], int(folder[1]))),
     "supercategories in place of species: each label is the place of the folder above among its "
     "neighbours": _places(lambda folder: folder[0]),
-    "gaps closed: each label is the place of the folder among those that are here, in the order of "
-    "numbers": _places(lambda folder: int(folder[1])),
     "first-appearance numbering: each label is the place of the folder in the order in which the list "
     "first names it": _appearance,
     "first-appearance numbering: each label is the place of the folder in the order in which the "

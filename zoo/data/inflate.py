@@ -113,7 +113,8 @@ def open_tar_gz(reader: HashedReader, name: str) -> Iterator[TarWalk]:
     try:
         with igzip.IGzipFile(fileobj=reader, mode="rb") as unzipped:
             yield TarWalk(io.BufferedReader(unzipped, BUFFER))  # type: ignore[arg-type]
-    except (EOFError, igzip.BadGzipFile, isal_zlib.IsalError, TarError) as error:
+    # isal's stubs take its exception class for an exception
+    except (EOFError, igzip.BadGzipFile, isal_zlib.IsalError, TarError) as error:  # type: ignore[misc]
         why = str(error).rstrip(".") or type(error).__name__
         raise IntegrityError(
             f"{name}: expected a whole .tar.gz, but after {reader.received:,} of its bytes: {why}. "

@@ -56,7 +56,7 @@ def prepare(plan: Plan, *, quiet: bool = False) -> list[Prepared]:
     was stored stays, unmarked, for the next run to compare); SourceError for what can't be had.
     """
     done = {name: mark for name in plan.splits if (mark := plan.done(name))}
-    todo = [name for name in plan.splits if name not in done]
+    todo: list[SplitName] = [name for name in plan.splits if name not in done]
     fresh: dict[SplitName, Prepared] = {}
     try:
         if todo:

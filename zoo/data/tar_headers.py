@@ -14,6 +14,8 @@ SKIP = 1 << 20  # bytes passed over at once
 LONGEST_NAME = 1 << 20  # bytes that a header of names may be long; honest ones are far shorter
 
 _REGULAR = b"\0", b"0", b"7"
+# Links, devices, folders: no body, whatever their size field says (POSIX: "unspecified").
+_BODILESS = b"1", b"2", b"3", b"4", b"5", b"6"
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL = b"L", b"K", b"x", b"g"
 _GNU_MAGIC = b"ustar  "  # its prefix field holds other things
 
@@ -73,7 +75,7 @@ class TarWalk:
                 elif kind == _PAX:
                     name, size = _pax(body, name, size)
                 continue
-            if size is not None:
+            if size is not None and kind not in _BODILESS:
                 member = replace(member, size=size)
             if name is not None:
                 member = replace(member, name=name)
@@ -116,11 +118,7 @@ class TarWalk:
 
 
 def _parse(header: bytes, offset: int) -> tuple[Member, bytes]:
-    # Sum of the bytes with the checksum's own field taken as spaces; some old tars sum signed bytes.
-    stated = _number(header[148:156])
-    total = sum(header[:148]) + 8 * 32 + sum(header[156:])
-    signed = total - 256 * sum(byte > 127 for byte in header[:148] + header[156:])
-    if stated not in (total, signed):
+    if not _sums_up(header):
         raise TarError("a member's header is damaged")
     kind, magic = header[156:157], header[257:264]
     name = header[:100].split(b"\0")[0]
@@ -132,9 +130,16 @@ def _parse(header: bytes, offset: int) -> tuple[Member, bytes]:
         raise TarError("a member claims a negative size")
     is_folder = kind == b"5" or (kind == b"\0" and name.endswith(b"/"))
     is_file = kind in _REGULAR and not is_folder
-    # Links have no body, whatever their size field says (POSIX: "unspecified").
-    body = 0 if kind in (b"1", b"2", b"3", b"4", b"5", b"6") else size
+    body = 0 if kind in _BODILESS else size
     return Member(_text(name), offset, body, is_file, is_folder), kind
+
+
+def _sums_up(header: bytes) -> bool:
+    """Whether the bytes have the sum that the header states, its own field counted as spaces."""
+    stated, rest = _number(header[148:156]), header[:148] + b" " * 8 + header[156:]
+    total = sum(rest)
+    # Some old tars sum signed bytes; counting those of every header would take longer than the rest.
+    return stated == total or stated == total - 256 * sum(byte > 127 for byte in rest)
 
 
 def _number(field: bytes) -> int:

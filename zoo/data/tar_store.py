@@ -7,8 +7,10 @@ tar, the headers are read instead, so any tar of images will do.
 
 import os
 import weakref
+import zipfile
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -129,20 +131,20 @@ def _read_index(tar: Path) -> Index | None:
     """The index beside a tar, None if there is none of this very tar."""
     size = tar.stat().st_size
     try:
-        with np.load(index_path(tar), allow_pickle=False) as stored:
+        with index_path(tar).open("rb") as file, np.load(file, allow_pickle=False) as stored:
             if int(stored["tar_size"]) != size:
                 return None
             names = stored["names"].tobytes().decode("utf-8", "surrogateescape").split("\n")
             places = zip(stored["offsets"].tolist(), stored["sizes"].tolist(), strict=True)
             return dict(zip(names, places, strict=True)) if names != [""] else {}
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
 
 class _Seeking:
     """A file for a walk that jumps over bodies instead of reading them."""
 
-    def __init__(self, file: "os.PathLike[bytes] | object", size: int) -> None:
+    def __init__(self, file: BinaryIO, size: int) -> None:
         self._file, self._size = file, size
 
     def read(self, size: int, /) -> bytes:

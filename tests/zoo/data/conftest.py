@@ -150,15 +150,15 @@ def publish(tmp_path: Path) -> Callable[..., Published]:
         random, place = Random(0), tmp_path / folder
         place.mkdir()
         images: dict[SplitName, dict[str, bytes]] = {"train": {}, "val": {}}
-        for split in images:
+        for split, files in images.items():
             for i in range(24):
                 label = i % 12
-                name = f"{TREE}/{SUPERCATEGORIES[label % 3]}/{label}/{random.randbytes(8).hex()}.jpg"
-                images[split][name] = jpeg(random)
-            content = annotation_json(list(images[split]))
-            write_tar_gz(
-                place / f"{split}2018.json.tar.gz", [entry(f"{split}2018.json", content)]
-            )
+                name = (
+                    f"{TREE}/{SUPERCATEGORIES[label % 3]}/{label}/{random.randbytes(8).hex()}.jpg"
+                )
+                files[name] = jpeg(random)
+            content = annotation_json(list(files))
+            write_tar_gz(place / f"{split}2018.json.tar.gz", [entry(f"{split}2018.json", content)])
         both = images["train"] | images["val"]
         entries = [entry(name, both[name]) for name in random.sample(sorted(both), len(both))]
         write_tar_gz(place / ARCHIVE, change(entries))
@@ -170,7 +170,7 @@ def publish(tmp_path: Path) -> Callable[..., Published]:
             train=Split(images=24, annotations=["train2018.json"]),
             image_tree=TREE,
             files=[DataFile(name=it, md5=md5(place / it) if stated else None) for it in names],
-            supercategories={name: (4, 8, 8) for name in SUPERCATEGORIES},
+            supercategories=dict.fromkeys(SUPERCATEGORIES, (4, 8, 8)),
         )
         return Published(place, dataset, images)
 

@@ -183,9 +183,7 @@ def test_foreign_bytes_are_replaced(
     assert done.images == {Outcome.WRITTEN: 21, Outcome.KEPT: 1, Outcome.REPLACED: 2}
 
 
-def test_missing_members_are_counted_and_named(
-    publish: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_missing_members_are_counted_and_named(publish: Callable[..., Any], tmp_path: Path) -> None:
     """An archive without all images of the split prepares nothing."""
     published = publish(
         lambda entries: [it for it in entries if "/7/" not in it[0].name], stated=False
@@ -193,7 +191,7 @@ def test_missing_members_are_counted_and_named(
     root = tmp_path / "root"
     first = min(name for name in published.images["val"] if "/7/" in name)
 
-    with pytest.raises(DataError, match=f"2 of 24 images .* aren't in it, first {first}"):
+    with pytest.raises(DataError, match=rf"2 of 24 images .* aren't in it, first {first}"):
         prepare(published.plan(root))
 
     assert not (root / "prepared-val2018.json").exists()
@@ -232,7 +230,7 @@ def test_annotations_of_another_split_are_refused(
     wrong = type(dataset.val)(images=23, annotations=["val2018.json"])
     named = type(dataset)(name="N", num_classes=12, val=wrong, image_tree="train_val2018")
 
-    with pytest.raises(DataError, match="expected 23 images, .* got 24"):
+    with pytest.raises(DataError, match=r"expected 23 images, .* got 24"):
         prepare(replace(val, dataset=named))
 
 
@@ -276,7 +274,7 @@ def test_fsspec_address(publish: Callable[..., Any], tmp_path: Path, tree: Tree)
     [
         ("memory://nothing/here.tar.gz", SourceError, "memory://nothing/here.tar.gz: .*Check the"),
         ("warp://x/y.tar.gz", UsageError, "expected a path or URL; .*warp"),
-        ("absent.tar.gz", SourceError, "absent.tar.gz: cannot be read: No such file"),
+        ("absent.tar.gz", SourceError, r"absent\.tar\.gz: cannot be read: No such file"),
     ],
 )
 def test_absent_source(

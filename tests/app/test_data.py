@@ -1,0 +1,210 @@
+"""`mixzoo data`, as a user runs it."""
+
+import json
+import os
+import runpy
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Any:
+    """The small data set of the tests of preparing."""
+    path = Path(__file__).parents[1] / "zoo/data/conftest.py"
+    return runpy.run_path(str(path))["publish"].__wrapped__(tmp_path)()
+
+
+@pytest.fixture
+def prepare(published: Any, mixzoo: Run, tmp_path: Path) -> Run:
+    """`mixzoo data prepare` of it into `root`, with more flags."""
+    named = ["--manifest", published.manifest(), "--archive", published.archive]
+    return lambda *flags: mixzoo(
+        "data", "prepare", "own", "--root", tmp_path / "root", *named, *flags
+    )
+
+
+@pytest.fixture
+def verify(published: Any, mixzoo: Run, tmp_path: Path) -> Run:
+    """`mixzoo data verify` of `root`, with more flags."""
+    named = ["--manifest", published.manifest(), "--root", tmp_path / "root"]
+    return lambda *flags: mixzoo("data", "verify", "own", *named, *flags)
+
+
+def said(out: str) -> str:
+    """What was printed, whatever the terminal's width made of it."""
+    return " ".join(out.split())
+
+
+@pytest.mark.parametrize("form", ["files", "tar"])
+def test_prepare_says_what_was_checked(
+    prepare: Run, published: Any, tmp_path: Path, form: str
+) -> None:
+    """The place, how many images, and both md5s."""
+    code, out, err = prepare("--as", form)
+
+    assert (code, err) == (0, "")
+    assert "Noise-2018 (val) is in" in out
+    assert "24 images (24 written)" in said(out)
+    md5s = [it.md5 for it in published.dataset.files]
+    assert f"archive: md5 {md5s[0]} is the published one." in said(out)
+    assert f"annotations: md5 {md5s[2]} is the published one." in said(out)
+
+
+def test_prepare_again(prepare: Run) -> None:
+    """The second run says that the first did it."""
+    prepare()
+
+    code, out, _ = prepare()
+
+    assert code == 0
+    assert "(prepared before)" in said(out)
+
+
+def test_prepare_all_splits(prepare: Run, tmp_path: Path) -> None:
+    """Each split is reported, both annotation files are there."""
+    code, out, _ = prepare("--split", "all")
+
+    assert code == 0
+    assert "Noise-2018 (train)" in out
+    assert "Noise-2018 (val)" in out
+    assert (tmp_path / "root/train2018.json").is_file()
+
+
+def test_stop_early_says_what_is_not_checked(prepare: Run) -> None:
+    """No word of a check that wasn't made."""
+    code, out, _ = prepare("--stop-early")
+
+    assert code == 0
+    assert "archive: md5 NOT checked" in said(out)
+
+
+def test_wrong_archive_is_one_line(prepare: Run, published: Any) -> None:
+    """An archive that changed: exit code of integrity, one line."""
+    with tarfile.open(published.archive, "w:gz") as tar:
+        tar.add(published.folder / "own.toml", "x")
+
+    code, out, err = prepare()
+
+    assert (code, out) == (5, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "the manifest says" in err
+
+
+def test_drawn_data_set_has_no_archive(mixzoo: Run, tmp_path: Path) -> None:
+    """`mini` is drawn by the package, so flags about archives are refused."""
+    code, _, err = mixzoo("data", "prepare", "mini", "--root", tmp_path, "--as", "tar")
+
+    assert code == 2
+    assert "is drawn by the package" in err
+
+
+def test_data_set_without_archive(mixzoo: Run, write_benchmark: Any, tmp_path: Path) -> None:
+    """A manifest that names no image tree can't be prepared from one."""
+    manifest = write_benchmark("")
+
+    code, _, err = mixzoo("data", "prepare", "own", "--root", tmp_path, "--manifest", manifest)
+
+    assert code == 7
+    assert "can't be prepared" in err
+
+
+def test_verify_shows_the_supercategories(prepare: Run, verify: Run) -> None:
+    """A table of counts and one line of summary."""
+    prepare()
+
+    code, out, err = verify()
+
+    assert (code, err) == (0, "")
+    lines = [line.split() for line in out.splitlines()]
+    assert ["Aves", "4", "4", "8", "8", "ok"] in lines
+    assert "24 images named by val2018.json, the ends of every file read: all as expected" in said(
+        out
+    )
+
+
+def test_verify_without_facts(
+    prepare: Run, verify: Run, published: Any, mixzoo: Run, tmp_path: Path
+) -> None:
+    """Where the manifest has no table of supercategories, none is called right."""
+    prepare()
+    manifest = published.manifest()
+    head, _, rest = manifest.read_text().partition("[dataset.supercategories]")
+    manifest.write_text(head + rest[rest.index("[[rows]]") :])
+
+    code, out, _ = mixzoo(
+        "data", "verify", "own", "--manifest", manifest, "--root", tmp_path / "root"
+    )
+
+    assert code == 0
+    lines = [line.split() for line in out.splitlines()]
+    assert ["Aves", "4", "?", "8", "?", "not", "known"] in lines
+
+
+def test_verify_finds_problems(prepare: Run, verify: Run, published: Any, tmp_path: Path) -> None:
+    """Exit code 7, the problems on lines and in the error."""
+    prepare()
+    first, second, *_ = sorted(published.images["val"])
+    (tmp_path / "root" / first).unlink()
+    os.truncate(tmp_path / "root" / second, 0)
+
+    code, out, err = verify()
+
+    assert code == 7
+    assert f"problem: 1 missing, first {first}" in said(out)
+    assert "2 problems" in out
+    assert err.count("\n") == 1
+    assert "val: 1 missing" in err
+
+
+@pytest.mark.parametrize("form", ["files", "tar"])
+def test_verify_json(prepare: Run, verify: Run, form: str) -> None:
+    """All findings as data, with the mark of what was checked when it was prepared."""
+    prepare("--as", form)
+
+    code, out, _ = verify("--deep", "--json")
+
+    (found,) = json.loads(out)
+    assert code == 0
+    assert found["ok"] is True
+    assert found["problems"] == []
+    assert found["images"] == found["expected_images"] == 24
+    assert found["deep"] is True
+    assert found["mark"]["form"] == form
+    assert found["mark"]["archive"]["md5"] == found["mark"]["archive"]["expected_md5"]
+
+
+def test_verify_json_of_problems(prepare: Run, verify: Run, published: Any, tmp_path: Path) -> None:
+    """The same exit code, and the files in full."""
+    prepare()
+    first = min(published.images["val"])
+    (tmp_path / "root" / first).unlink()
+
+    code, out, _ = verify("--json")
+
+    (found,) = json.loads(out)
+    assert code == 7
+    assert found["ok"] is False
+    assert found["missing"] == [first]
+
+
+def test_wrong_label_order_is_named(prepare: Run, verify: Run, tmp_path: Path) -> None:
+    """Annotations that were numbered by sorting names as text are refused with that name."""
+    prepare()
+    path = tmp_path / "root/val2018.json"
+    content = json.loads(path.read_text())
+    order = sorted(map(str, range(12)))
+    for pair in content["annotations"]:
+        pair["category_id"] = order.index(str(pair["category_id"]))
+    path.write_text(json.dumps(content))
+
+    code, _, err = verify()
+
+    assert code == 7
+    assert "string-sorted folders" in err

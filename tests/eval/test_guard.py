@@ -1,0 +1,161 @@
+"""The bound: from what it is learnt, what it doubts, and that believed predictions are right."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mixzoo.eval.guard import SAFETY, SPOT_CHECKS, Guard, changes, deviations, spot
+from mixzoo.eval.predictions import EXACT, FAST, Predictions, Rows
+from mixzoo.eval.ranking import rank
+
+NOT_CHECKED = np.zeros(1, bool)
+
+
+def rows_of(z: torch.Tensor, labels: torch.Tensor, *, exact: bool) -> Rows:
+    """`rank` of images numbered from 0."""
+    return rank(z, labels, torch.arange(len(z)), exact=exact)
+
+
+def pair(seed: int, noise: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Logits by fast arithmetic and in fp32 of 64 images, 12 classes; labels."""
+    generator = torch.Generator().manual_seed(seed)
+    exact = torch.randn(64, 12, generator=generator)
+    fast = exact + noise * torch.randn(64, 12, generator=generator)
+    return fast, exact, torch.randint(12, (64,), generator=generator)
+
+
+def test_deviation_is_the_largest_change_of_a_difference() -> None:
+    """Against two loops over classes and over both pivots, the fast best class and the label."""
+    fast, exact, labels = pair(0, 0.1)
+
+    found = deviations(fast, exact, labels)
+
+    for i, (f, e) in enumerate(zip(fast.tolist(), exact.tolist(), strict=True)):
+        pivots = (f.index(max(f)), int(labels[i]))
+        moves = [abs((f[j] - f[p]) - (e[j] - e[p])) for p in pivots for j in range(12)]
+        assert float(found[i]) == pytest.approx(max(moves), abs=1e-6)
+
+
+def test_a_shift_of_all_logits_is_no_deviation() -> None:
+    """Only differences decide predictions."""
+    exact = torch.randn(4, 12).round(decimals=1)
+
+    assert deviations(exact + 8, exact, torch.zeros(4, dtype=torch.int64)).max() < 1e-5
+
+
+@given(st.integers(0, 2**31), st.floats(1e-4, 3))
+def test_no_prediction_changes_whose_margins_exceed_its_deviation(seed: int, noise: float) -> None:
+    """What makes the guard right: margins above the deviation settle best class and top-5 hit."""
+    fast, exact, labels = pair(seed, noise)
+    rows = rows_of(fast, labels, exact=False)
+
+    changed = changes(rows, rows_of(exact, labels, exact=True), labels.numpy())
+
+    deviation = deviations(fast, exact, labels).numpy()
+    safe = np.minimum(rows.margin, rows.margin5) > deviation + 1e-5
+    assert not (changed & safe).any()
+
+
+def test_changes_see_the_best_class_and_the_label_among_five() -> None:
+    """Another best class, a label that leaves the five, and a mere swap of third and fourth."""
+    exact = torch.tensor([[6.0, 5, 4, 3, 2, 1]] * 3)
+    fast = exact.clone()
+    fast[0, :2] = torch.tensor([5.0, 6.0])
+    fast[1, 4:] = torch.tensor([1.0, 2.0])
+    fast[2, 2:4] = torch.tensor([3.0, 4.0])
+    labels = torch.tensor([0, 4, 2])
+
+    found = changes(
+        rows_of(fast, labels, exact=False), rows_of(exact, labels, exact=True), labels.numpy()
+    )
+
+    assert found.tolist() == [True, True, False]
+
+
+def test_bound_is_the_safety_factor_times_the_largest_seen() -> None:
+    """Smaller deviations and larger factors change nothing once seen; overflow teaches nothing."""
+    guard = Guard(safety=3)
+    for deviation in (0.25, 0.5, 0.125, np.inf, np.nan):
+        guard.observe(np.float32([deviation]), NOT_CHECKED, NOT_CHECKED)
+
+    assert guard.bound == 1.5
+    assert guard.largest == 0.5
+    assert guard.compared == 5
+
+
+def test_another_bound_is_taken_over_only_if_larger() -> None:
+    """Bounds of other ranks never lower one."""
+    guard = Guard()
+    guard.raise_to(0.5)
+    guard.raise_to(0.25)
+
+    assert guard.bound == 0.5
+
+
+@pytest.mark.parametrize(
+    ("margin", "margin5", "doubted"),
+    [(2, 2, False), (1, 2, True), (2, 1, True), (0.5, 2, True), (2, np.inf, False)],
+)
+def test_either_margin_at_or_under_the_bound_is_doubted(
+    margin: float, margin5: float, doubted: bool
+) -> None:
+    """Top-1 and top-5 hits must both be those of fp32."""
+    guard = Guard()
+    guard.raise_to(1.0)
+    one = np.float32([1])
+    rows = Rows(
+        np.int64([0]), np.zeros((1, 5), np.int32), margin * one, margin5 * one, one, NOT_CHECKED
+    )
+
+    assert guard.doubts(rows).tolist() == [doubted]
+
+
+def test_ties_are_doubted_even_where_nothing_ever_deviated() -> None:
+    """A margin of nought is never believed."""
+    z = torch.tensor([[1.0, 1, 0, 0, 0, 0, 0]])
+
+    assert Guard().doubts(rows_of(z, torch.tensor([0]), exact=False)).all()
+
+
+def test_stale_are_the_believed_images_under_the_present_bound() -> None:
+    """Exact and pending images are never stale."""
+    known = Predictions.empty([0] * 5)
+    known.margin[:] = [0.5, 2, 0.5, 2, np.nan]
+    known.margin5[:] = [2, 2, 2, 0.5, np.nan]
+    known.state[:] = [FAST, FAST, EXACT, FAST, 0]
+    guard = Guard()
+    guard.raise_to(1.0)
+
+    assert guard.stale(known).tolist() == [0, 3]
+
+
+def test_spot_checks_are_a_fixed_share_of_positions() -> None:
+    """By position alone, so that world size and order choose the same images."""
+    chosen = spot(np.arange(100_000))
+
+    assert chosen.mean() == pytest.approx(1 / SPOT_CHECKS, rel=0.1)
+    assert (spot(np.arange(99_999, -1, -1)) == chosen[::-1]).all()
+    assert chosen[:1000].any()
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3, 0.6, 1.2])
+def test_simulated_runs_have_no_wrong_belief(spread: float) -> None:
+    """24,426 images whose noise differs by a lognormal factor: calibrated on 128, then settled."""
+    rng = np.random.default_rng(int(10 * spread))
+    generator = torch.Generator().manual_seed(0)
+    images, classes = 24_426, 50
+    exact = 3 * torch.randn(images, classes, generator=generator)
+    scale = torch.from_numpy(np.exp(spread * rng.standard_normal((images, 1)))).float()
+    fast = exact + 0.01 * scale * torch.randn(images, classes, generator=generator)
+    labels = torch.randint(classes, (images,), generator=generator)
+    rows = rows_of(fast, labels, exact=False)
+    deviation = deviations(fast, exact, labels).numpy()
+    changed = changes(rows, rows_of(exact, labels, exact=True), labels.numpy())
+    assert changed.sum() > 10  # fast arithmetic alone isn't good enough
+
+    guard = Guard(SAFETY)
+    guard.observe(deviation[:128], changed[:128], np.zeros(128, bool))
+
+    assert not (changed & ~guard.doubts(rows))[128:].any()
+    assert guard.doubts(rows).mean() < 0.25 or spread > 1  # the guard stays worth its while

@@ -1,0 +1,400 @@
+"""Guarded predictions are those of fp32, image by image, and no image is lost on the way."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mixzoo.eval.guard import spot
+from mixzoo.eval.pixels import decode_crop
+from mixzoo.eval.precision import Arithmetic
+from mixzoo.eval.predictions import EXACT, FAST, Predictions
+from mixzoo.eval.predictor import Predictor
+from mixzoo.eval.protocol import normalise
+from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
+from mixzoo.zoo.data import find_images
+from mixzoo.zoo.errors import CheckpointError, UsageError
+from mixzoo.zoo.load import load, load_file
+from mixzoo.zoo.manifest import Protocol
+from mixzoo.zoo.mini import draw
+from torch import nn
+
+CPU = torch.device("cpu")
+Images = tuple[torch.Tensor, torch.Tensor, Protocol]  # crops (N, H, W, 3), labels (N,)
+
+
+def walk(predictor: Predictor, images: Images, batch_size: int = 64) -> dict[str, Predictions]:
+    """All predictions, as the evaluator makes them: batches, what waits, what went stale."""
+    crops, labels, _ = images
+    known: dict[str, Predictions] = {}
+
+    def put(found: dict[str, Any]) -> None:
+        for head, rows in found.items():
+            if head not in known:
+                known[head] = Predictions.empty(labels.numpy())
+            known[head].put(rows)
+
+    for at in torch.arange(len(labels)).split(batch_size):
+        put(predictor.predict(at, crops[at], labels[at]))
+    put(predictor.flush())
+    for head in list(known):
+        at = torch.from_numpy(predictor.stale(head, known[head]))
+        if len(at):
+            put(predictor.recompute(at, crops[at], labels[at]))
+    return known
+
+
+def assert_same(found: dict[str, Predictions], expected: dict[str, Predictions]) -> None:
+    """Every image's best class and top-5 hit, for every head."""
+    assert list(found) == list(expected)
+    for head, known in found.items():
+        assert known.complete
+        np.testing.assert_array_equal(known.top[:, 0], expected[head].top[:, 0])
+        np.testing.assert_array_equal(known.correct5, expected[head].correct5)
+
+
+def read(data: Path, protocol: Protocol, limit: int, **where: Any) -> Images:
+    """Crops and labels of every k-th labelled image, about `limit` of them."""
+    images = find_images(data, **where)
+    at = range(0, len(images), max(1, len(images) // limit))
+    crops = np.stack([decode_crop(images.read(i), protocol, images.files[i]) for i in at])
+    return torch.from_numpy(crops), torch.tensor([images.labels[i] for i in at]), protocol
+
+
+@pytest.fixture(scope="module")
+def tiny_val(shared: Path) -> Images:
+    """The 300 validation images of the reference's own runs."""
+    root = shared / "golden/tiny_val"
+    protocol = Protocol(resize=110, crop=96)
+    return read(root, protocol, 300, list_file=root / "val_tiny.txt")
+
+
+@pytest.fixture(scope="module")
+def mini_val(tmp_path_factory: pytest.TempPathFactory) -> Images:
+    """250 of the drawn images."""
+    return read(draw(tmp_path_factory.mktemp("mini"), "val"), Protocol(resize=146, crop=128), 250)
+
+
+both = pytest.mark.parametrize("arithmetic", ["emulated-bf16", "fp32"])
+
+
+@both
+@pytest.mark.parametrize("run", ["tiny_cutmix_ep8", "tiny_automix_ep8"])
+def test_guarded_is_fp32_for_the_references_checkpoints(
+    run: str, arithmetic: Arithmetic, golden: Path, tiny_val: Images
+) -> None:
+    """Every head of both golden checkpoints, where bf16 alone changes predictions."""
+    protocol = tiny_val[2]
+    model = load_file(golden / "runs" / run / "epoch_8.pth")
+    exact = walk(Predictor(model, protocol, CPU), tiny_val)
+    guarded = Predictor(model, protocol, CPU, "guarded", arithmetic=arithmetic, calibration=64)
+
+    assert_same(walk(guarded, tiny_val), exact)
+
+    changed = sum(head["changed"] for head in guarded.summary()["heads"].values())
+    assert (changed > 0) == (arithmetic == "emulated-bf16")
+
+
+@both
+@pytest.mark.parametrize("row", ["resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"])
+def test_guarded_is_fp32_for_the_packaged_rows(
+    row: str, arithmetic: Arithmetic, mini_val: Images
+) -> None:
+    """Most images are believed, so that the guard has something to get wrong."""
+    protocol, model = mini_val[2], load(row)
+    exact = walk(Predictor(model, protocol, CPU), mini_val)
+    guarded = Predictor(model, protocol, CPU, "guarded", arithmetic=arithmetic, calibration=64)
+
+    found = walk(guarded, mini_val)
+
+    assert_same(found, exact)
+    assert (found["head0"].state == FAST).mean() > 0.4
+
+
+def test_guarded_is_fp32_for_random_weights(shared: Path, regenerate: ModuleType) -> None:
+    """A ResNet-50 of 8,142 classes that knows nothing, on photographs: margins are tiny."""
+    model = Classifier(ResNetConfig.from_name("resnet50"), 8142).eval()
+    shapes = [(name, tuple(value.shape)) for name, value in model.state_dict().items()]
+    arrays = regenerate.state(shapes, 1001, None)
+    model.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in arrays.items()})
+    files = sorted((shared / "golden/images").glob("*.JPEG"))[:12]
+    protocol = Protocol(resize=256, crop=224)
+    crops = np.stack([decode_crop(file.read_bytes(), protocol, file.name) for file in files])
+    images = torch.from_numpy(crops), torch.arange(len(files)), protocol
+    exact = walk(Predictor(model, protocol, CPU), images, batch_size=4)
+
+    guarded = Predictor(
+        model, protocol, CPU, "guarded", arithmetic="emulated-bf16", calibration=4, batch_size=3
+    )
+
+    assert_same(walk(guarded, images, batch_size=4), exact)
+
+
+WEIGHT = torch.randn(9, 48, generator=torch.Generator().manual_seed(1))
+SMALL = Protocol(resize=32, crop=32)
+
+
+def linear(x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """A linear classifier on 4x4 means."""
+    return {"head0": nn.functional.adaptive_avg_pool2d(x, 4).flatten(1) @ WEIGHT.T}
+
+
+@pytest.fixture
+def noise() -> Images:
+    """700 random images."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.randint(256, (700, 4, 4, 3), generator=generator, dtype=torch.uint8)
+    crops = coarse.repeat_interleave(8, 1).repeat_interleave(8, 2)
+    return crops, torch.randint(9, (700,), generator=generator), SMALL
+
+
+class Drifting:
+    """`linear` with errors whose size is a function of the batch's number."""
+
+    def __init__(self, size: Callable[[int], float]) -> None:
+        self.size, self.batch = size, 0
+        self.generator = torch.Generator().manual_seed(7)
+
+    def __call__(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """As `linear`."""
+        z = linear(x)["head0"]
+        self.batch += 1
+        error = torch.randn(z.shape, generator=self.generator)
+        return {"head0": z + self.size(self.batch - 1) * error}
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("steady", lambda batch: 0.02),
+        ("grows", lambda batch: 0.004 * (batch + 1)),
+        ("jumps", lambda batch: 0.001 if batch < 6 else 0.03),
+        ("alternates", lambda batch: 0.03 if batch % 3 == 2 else 0.001),
+    ],
+)
+def test_errors_that_drift_are_caught(
+    name: str, size: Callable[[int], float], noise: Images
+) -> None:
+    """Late and uneven errors raise the bound, and what was believed before is redone."""
+    exact = walk(Predictor(linear, SMALL, CPU), noise)
+    guarded = Predictor(linear, SMALL, CPU, "guarded", fast=[Drifting(size)])
+
+    assert_same(walk(guarded, noise), exact)
+
+
+def test_a_raised_bound_makes_believed_images_stale(noise: Images) -> None:
+    """Errors of the last batch only, which its own doubted images and spot checks reveal."""
+    crops, labels, _ = noise
+    guarded = Predictor(
+        linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 1.0 if batch == 10 else 1e-3)]
+    )
+    known = Predictions.empty(labels.numpy())
+    for at in torch.arange(700).split(64)[:10]:
+        known.put(guarded.predict(at, crops[at], labels[at])["head0"])
+    before = guarded.stale("head0", known)
+    at = torch.arange(640, 700)
+    known.put(guarded.predict(at, crops[at], labels[at])["head0"])
+    known.put(guarded.flush()["head0"])
+
+    after = guarded.stale("head0", known)
+
+    assert len(after) > len(before)
+    assert (known.state[after] == FAST).all()
+    least = np.minimum(known.margin, known.margin5)[known.state == FAST]
+    assert (least <= guarded.bounds["head0"]).sum() == len(after)
+
+
+def test_a_changed_spot_check_raises_the_bound_above_its_margin(noise: Images) -> None:
+    """A believed prediction that turns out wrong is counted, and can't be believed again."""
+    crops, labels, _ = noise
+    at = torch.from_numpy(np.flatnonzero(spot(np.arange(700))))
+
+    def lies(x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"head0": -linear(x)["head0"]}
+
+    guarded = Predictor(linear, SMALL, CPU, "guarded", fast=[lies], calibration=0)
+    margins = lies(normalise(crops[at], SMALL))["head0"].topk(2).values
+
+    waiting = guarded.predict(at, crops[at], labels[at])["head0"]
+    settled = guarded.flush()["head0"]
+
+    assert len(waiting.indices) == 0
+    assert sorted(settled.indices) == at.tolist()
+    assert guarded.summary()["heads"]["head0"]["surprises"] > 0
+    assert guarded.bounds["head0"] > (margins[:, 0] - margins[:, 1]).max()
+
+
+@pytest.mark.parametrize("batch_size", [1, 50, 64, 1000])
+def test_every_image_is_settled_once(noise: Images, batch_size: int) -> None:
+    """Images wait in no more than a batch; each leaves once, the waiting ones exactly."""
+    crops, labels, _ = noise
+    guarded = Predictor(
+        linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 0.02)], batch_size=batch_size
+    )
+    seen, exact = [], []
+    for at in torch.arange(700).split(64):
+        rows = guarded.predict(at, crops[at], labels[at])["head0"]
+        seen += rows.indices.tolist()
+        exact += rows.exact.tolist()
+        assert int(at[-1]) + 1 - len(seen) < batch_size
+
+    rest = guarded.flush()
+
+    assert sorted(seen + (rest["head0"].indices.tolist() if rest else [])) == list(range(700))
+    assert all(exact[:128])
+    assert not all(exact)
+    assert guarded.flush() == {}
+
+
+def test_predictions_do_not_depend_on_batches(noise: Images) -> None:
+    """Other batches, and calibration on other images, believe others and predict the same."""
+    walks = [
+        walk(
+            Predictor(linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 0.02)]),
+            noise,
+            batch_size,
+        )
+        for batch_size in (64, 37, 700)
+    ]
+
+    for found in walks[1:]:
+        assert_same(found, walks[0])
+
+
+def test_overflowing_images_are_recomputed_and_teach_nothing(noise: Images) -> None:
+    """fp16 can overflow where the weights are sound: those images are doubted, no others."""
+
+    def overflows(x: torch.Tensor) -> dict[str, torch.Tensor]:
+        z = linear(x)["head0"] + 1e-6
+        z[::5, 3] = torch.inf
+        return {"head0": z}
+
+    guarded = Predictor(linear, SMALL, CPU, "guarded", fast=[overflows])
+
+    found = walk(guarded, noise)
+
+    assert_same(found, walk(Predictor(linear, SMALL, CPU), noise))
+    assert guarded.bounds["head0"] < 1e-4
+    assert (found["head0"].state == FAST).mean() > 0.5
+
+
+def test_fast_alone_keeps_its_own_predictions(noise: Images) -> None:
+    """Nothing is recomputed, nothing calls itself exact, nothing is stale."""
+    fast = Predictor(linear, SMALL, CPU, "fast", fast=[Drifting(lambda batch: 0.3)])
+
+    found = walk(fast, noise)["head0"]
+
+    exact = walk(Predictor(linear, SMALL, CPU), noise)["head0"]
+    assert (found.state == FAST).all()
+    assert (exact.state == EXACT).all()
+    assert (found.top[:, 0] != exact.top[:, 0]).any()
+    assert fast.bounds == {}
+
+
+def test_bounds_of_others_are_taken_over_if_larger(noise: Images) -> None:
+    """Before the first batch or later; a larger bound makes believed images stale."""
+    guarded = Predictor(linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 0.001)])
+    guarded.raise_bounds({"head0": 1e-9})
+    known = walk(guarded, noise)["head0"]
+    own = guarded.bounds["head0"]
+
+    guarded.raise_bounds({"head0": own / 2})
+    unchanged, none = guarded.bounds["head0"], guarded.stale("head0", known)
+    guarded.raise_bounds({"head0": 100.0})
+
+    assert own == unchanged > 1e-9
+    assert len(none) == 0
+    assert guarded.bounds == {"head0": 100.0}
+    np.testing.assert_array_equal(
+        guarded.stale("head0", known), np.flatnonzero(known.state == FAST)
+    )
+
+
+def test_an_early_bound_holds_from_the_first_batch(noise: Images) -> None:
+    """With an earlier run's bound nothing is believed under a smaller one."""
+    guarded = Predictor(linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 1e-5)])
+    guarded.raise_bounds({"head0": 1.0})
+
+    known = walk(guarded, noise)["head0"]
+
+    believed = known.state == FAST
+    assert believed.any()
+    assert np.minimum(known.margin, known.margin5)[believed].min() > 1.0
+
+
+def test_only_the_doubted_backbone_is_recomputed(noise: Images) -> None:
+    """Of AutoMix's two backbones the one whose heads are sure isn't run in fp32 again."""
+    torch.manual_seed(3)
+    model = MixClassifier(ResNetConfig.from_name("resnet18_w4"), 9, "automix").eval()
+    for head in ("one_q", "mix_q"):
+        model.get_submodule(f"head_{head}").fc.bias.data[4] = 1000.0
+        model.get_submodule(f"head_{head}").fc.bias.data[:5] += 500 + torch.arange(5) * 50.0
+    crops, labels = noise[0][:48], torch.full((48,), 4)
+    guarded = Predictor(model, SMALL, CPU, "guarded", arithmetic="fp32", calibration=16)
+    guarded.raise_bounds({"one_k": 1e3})  # doubts everything of side k
+    walk(guarded, (crops, labels, SMALL), batch_size=16)
+
+    heads = guarded.summary()["heads"]
+
+    spots = int(spot(np.arange(16, 48)).sum())
+    assert heads["one_k"]["compared"] == heads["mix_k"]["compared"] == 48
+    assert heads["one_q"]["compared"] == heads["mix_q"]["compared"] == 16 + spots
+
+
+def test_guarded_needs_weights_to_fold() -> None:
+    """A function can be evaluated in fp32 only."""
+    with pytest.raises(UsageError, match="Use precision fp32"):
+        Predictor(linear, SMALL, CPU, "guarded")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "guarded", "fast"])
+def test_damaged_weights_are_an_error_in_every_precision(precision: Any, noise: Images) -> None:
+    """The guard forgives fast arithmetic's overflow, not logits that fp32 can't compute either."""
+    model = Classifier(ResNetConfig.from_name("resnet18_w4"), 9).eval()
+    model.head.fc.bias.data[2] = torch.nan
+    predictor = Predictor(model, SMALL, CPU, precision, arithmetic="fp32")
+
+    with pytest.raises(CheckpointError, match="aren't finite"):
+        walk(predictor, noise)
+
+
+def test_summary_says_what_was_done(noise: Images) -> None:
+    """Counts of images and the measurements that the bound rests on."""
+    guarded = Predictor(linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 0.02)])
+    known = walk(guarded, noise)["head0"]
+
+    summary = guarded.summary()
+
+    head = summary["heads"]["head0"]
+    assert summary["precision"] == "guarded"
+    assert summary["calibrated"] == 128
+    assert summary["calibrated"] + summary["recomputed"] == (known.state == EXACT).sum()
+    assert head["bound"] == summary["safety"] * head["largest_deviation"] > 0
+    assert 128 < head["compared"] <= 700
+    assert head["changed"] > 0
+    assert head["surprises"] == 0
+
+
+def test_columns_of_settled_rows_fit_the_predictions(noise: Images) -> None:
+    """Rows of believed and recomputed images join without loss of type."""
+    crops, labels, _ = noise
+    guarded = Predictor(
+        linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 0.5)], calibration=0
+    )
+    rows = guarded.predict(torch.arange(200), crops[:200], labels[:200])["head0"]
+
+    types = {field.name: getattr(rows, field.name).dtype for field in dataclasses.fields(rows)}
+
+    assert types == {
+        "indices": np.int64,
+        "top": np.int32,
+        "margin": np.float32,
+        "margin5": np.float32,
+        "confidence": np.float32,
+        "exact": np.bool_,
+    }
+    assert len({len(getattr(rows, name)) for name in types}) == 1

@@ -1,0 +1,292 @@
+"""`mixzoo eval` from references to a report: one pass, the store, samples, logs, unreadable images."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mixzoo.zoo.data import LabelledImages
+
+Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
+IMAGES = 130
+Evaluate = Callable[..., tuple[int, Any, str]]
+
+MANIFEST = """
+format = 1
+name = "tiny"
+title = "Two genuine checkpoints on drawn noise"
+[metric]
+statistic = "last_epoch"
+decimals = 1
+[protocol]
+resize = 36
+crop = 32
+[dataset]
+name = "Noise"
+num_classes = 10
+[dataset.val]
+images = 130
+annotations = ["val.txt"]
+"""
+ROW = """
+[[rows]]
+id = "resnet50_w4.{method}_tiny"
+architecture = "resnet50_w4"
+method = "{method}"
+reported_top1 = {top1}
+"""
+
+
+@pytest.fixture(scope="module")
+def few(pictures: LabelledImages, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 130 pictures: more than calibrate the guard."""
+    folder = tmp_path_factory.mktemp("few")
+    for file in pictures.files[:IMAGES]:
+        (folder / file).write_bytes((pictures.root / file).read_bytes())
+    lines = [
+        f"{file},{label}\n" for file, label in zip(pictures.files, pictures.labels, strict=True)
+    ]
+    (folder / "val.txt").write_text("".join(lines[:IMAGES]))
+    return folder
+
+
+@pytest.fixture
+def evaluate(mixzoo: Run, golden: Path, few: Path, tmp_path: Path) -> Evaluate:
+    """Evaluates a genuine checkpoint as a row of a benchmark of the test; returns code, JSON, stderr."""
+
+    def run(
+        *options: object, method: str = "cutmix", top1: float = 10.0, data: Path | None = None
+    ) -> tuple[int, Any, str]:
+        (tmp_path / "tiny.toml").write_text(MANIFEST + ROW.format(method=method, top1=top1))
+        checkpoint = golden / f"runs/tiny_{method}_ep8/epoch_8.pth"
+        row = ("--row", f"resnet50_w4.{method}_tiny", "--manifest", tmp_path / "tiny.toml")
+        where = ("--data", data or few, "--workers", 0, "--json")
+        code, out, err = mixzoo("eval", checkpoint, *row, *where, *options)
+        return code, json.loads(out) if out else None, err
+
+    return run
+
+
+def copied(few: Path, folder: Path) -> Path:
+    """A copy of the pictures that a test may damage."""
+    return shutil.copytree(few, folder)
+
+
+def test_a_second_run_is_answered_from_the_store(evaluate: Evaluate) -> None:
+    """The same numbers without predicting; the report says where they come from."""
+    _, first, _ = evaluate()
+
+    _, second, _ = evaluate()
+
+    assert "from_store" not in first["run"]
+    assert second["run"]["from_store"].startswith("1 of 1")
+    for key in ("correct", "correct5", "calibration", "precision"):
+        assert first["rows"][0][key] == second["rows"][0][key]
+
+
+@pytest.mark.parametrize("method", ["cutmix", "automix"])
+def test_precisions_agree(evaluate: Evaluate, method: str) -> None:
+    """Guarded counts of every head are those of fp32."""
+    _, guarded, _ = evaluate(method=method)
+    _, exact, _ = evaluate("--precision", "fp32", method=method)
+
+    counts = [
+        [(row["head"], row["correct"], row["correct5"]) for row in report["rows"]]
+        for report in (guarded, exact)
+    ]
+    assert counts[0] == counts[1]
+    assert guarded["rows"][0]["precision"]["bound"] > 0
+
+
+def test_a_report_tells_what_the_checkpoint_says_of_itself(evaluate: Evaluate) -> None:
+    """The genuine config disagrees with this row's pixels, and its own words are listed."""
+    _, report, _ = evaluate()
+
+    claims = report["rows"][0]["claims"]
+    assert any("resize" in sentence for sentence in claims["disagreements"])
+    assert "cutmix" in str(claims["facts"])
+
+
+def test_an_unreadable_image_leaves_no_verdict(
+    evaluate: Evaluate, few: Path, tmp_path: Path
+) -> None:
+    """It's named, the number isn't judged, and the command fails."""
+    data = copied(few, tmp_path / "data")
+    (data / "070.jpg").write_bytes(b"nonsense")
+
+    code, report, err = evaluate(data=data)
+
+    assert code == 7
+    assert "070.jpg" in err
+    assert err.count("\n") == 1
+    assert report["rows"][0]["verdict"] == "not comparable"
+    assert [entry["file"] for entry in report["unreadable"]] == ["070.jpg"]
+
+
+def test_unreadable_and_absent_images_can_be_counted_as_wrong(
+    evaluate: Evaluate, few: Path, tmp_path: Path
+) -> None:
+    """--allow-missing judges; once the files are there again, a further run reads them."""
+    data = copied(few, tmp_path / "data")
+    (data / "070.jpg").write_bytes(b"nonsense")
+    (data / "071.jpg").unlink()
+
+    code, report, err = evaluate("--allow-missing", data=data)
+    for file in ("070.jpg", "071.jpg"):
+        (data / file).write_bytes((few / file).read_bytes())
+    _, whole, _ = evaluate(data=data)
+
+    assert (code, err) == (0, "")
+    assert len(report["unreadable"]) == 2
+    assert report["rows"][0]["total"] == IMAGES
+    assert report["rows"][0]["verdict"] != "not comparable"
+    assert whole["unreadable"] == []
+    assert "from_store" not in whole["run"]
+
+
+def test_absent_images_are_an_error_by_default(
+    evaluate: Evaluate, few: Path, tmp_path: Path
+) -> None:
+    """Nothing is evaluated on a part of the list by mistake."""
+    data = copied(few, tmp_path / "data")
+    (data / "071.jpg").unlink()
+
+    code, report, err = evaluate(data=data)
+
+    assert (code, report) == (7, None)
+    assert "071.jpg" in err
+
+
+def test_a_sample_estimates_the_whole(evaluate: Evaluate) -> None:
+    """Some images, an interval for all, and what the sample can't see; never "reproduced"."""
+    _, whole, _ = evaluate()
+    truth = whole["rows"][0]["top1"]
+
+    _, report, _ = evaluate("--sample", 60, "--fresh", top1=round(truth, 1))
+
+    row = report["rows"][0]
+    assert row["total"] == 60
+    assert row["interval95"][0] <= truth <= row["interval95"][1]
+    assert row["verdict"] in ("consistent with the published number", "undecided at this width")
+    assert report["sample"]["of"] == IMAGES
+    assert len(report["sample"]["cannot_detect"]) == 4
+
+
+def test_all_images_as_a_sample_have_no_interval(evaluate: Evaluate) -> None:
+    """At N = all the estimate is the number itself."""
+    _, whole, _ = evaluate()
+
+    _, report, _ = evaluate("--sample", IMAGES)
+
+    row = report["rows"][0]
+    assert row["correct"] == whole["rows"][0]["correct"]
+    assert row["interval95"] == [row["top1"], row["top1"]]
+
+
+def test_an_audit_stops_when_the_number_is_excluded(evaluate: Evaluate) -> None:
+    """A published 95% is contradicted long before the width is reached."""
+    code, report, _ = evaluate("--until", 4, "--batch-size", 16, top1=95.0)
+
+    assert code == 0
+    assert report["sample"]["images"] < 100
+    assert report["rows"][0]["verdict"] == "contradicts the published number"
+
+
+def test_a_sample_is_kept_for_the_whole(evaluate: Evaluate) -> None:
+    """Evaluating all images later gives what evaluating them at once gives."""
+    _, once, _ = evaluate("--fresh")
+    evaluate("--fresh", "--sample", 50, "--resize", 40)
+    _, later, _ = evaluate("--resize", 40)
+    _, fresh, _ = evaluate("--resize", 40, "--fresh")
+
+    assert later["rows"][0]["correct"] == fresh["rows"][0]["correct"]
+    assert later["rows"][0]["total"] == once["rows"][0]["total"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--sample", 131), "--sample: expected 1 to 130"),
+        (("--sample", 10, "--until", 2), "expected one of them"),
+    ],
+)
+def test_samples_that_make_no_sense(evaluate: Evaluate, options: Any, message: str) -> None:
+    """One line says what was expected."""
+    code, _, err = evaluate(*options)
+
+    assert code == 2
+    assert message in err
+
+
+def test_a_log_stands_beside_the_number(evaluate: Evaluate, golden: Path) -> None:
+    """--log: the epoch's logged accuracy and how many images lie between."""
+    log = next((golden / "runs/tiny_cutmix_ep8").glob("*.log.json"))
+
+    _, report, _ = evaluate("--log", log, "--fresh")
+
+    row = report["rows"][0]
+    assert row["logged"]["epoch"] == 8
+    assert row["logged"]["gap_images"] == pytest.approx(
+        row["correct"] - row["logged"]["top1"] * IMAGES / 100, abs=0.01
+    )
+
+
+def test_several_checkpoints_one_of_them_broken(
+    mixzoo: Run, golden: Path, few: Path, tmp_path: Path
+) -> None:
+    """The sound one is evaluated, the broken one named; the command fails."""
+    broken = tmp_path / "broken.pth"
+    broken.write_bytes(b"\x80\x02nonsense")
+    sound = golden / "runs/tiny_cutmix_ep8/epoch_8.pth"
+    options = ("--data", few, "--resize", 36, "--crop", 32, "--workers", 0)
+
+    code, out, err = mixzoo("eval", sound, broken, *options, "--json")
+
+    report = json.loads(out)
+    assert code != 0
+    assert "broken.pth" in err
+    assert err.count("\n") == 1
+    assert [row["id"] for row in report["rows"]] == [str(sound)]
+    assert [entry["id"] for entry in report["failures"]] == [str(broken)]
+
+
+def test_crops_are_kept_and_used(evaluate: Evaluate, few: Path, tmp_path: Path) -> None:
+    """--crops: a second evaluation needs no picture file."""
+    data = copied(few, tmp_path / "data")
+    _, first, _ = evaluate("--crops", tmp_path / "crops", data=data)
+
+    _, second, _ = evaluate("--crops", tmp_path / "crops", "--fresh", data=data)
+
+    assert list((tmp_path / "crops").iterdir())
+    assert first["rows"][0]["correct"] == second["rows"][0]["correct"]
+
+
+def test_every_form_is_written(evaluate: Evaluate, tmp_path: Path) -> None:
+    """report.json and beside it Markdown, HTML, CSV and YAML."""
+    evaluate("--out", tmp_path / "out/report.json")
+
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == [f"report.{form}" for form in ("csv", "html", "json", "md", "yaml")]
+    assert "resnet50_w4.cutmix_tiny" in (tmp_path / "out/report.html").read_text()
+
+
+def test_a_whole_table_in_one_command(mixzoo: Run) -> None:
+    """--all --benchmark: every row, here the two that are shipped."""
+    code, out, err = mixzoo("eval", "--all", "--benchmark", "mini", "--sample", 64, "--json")
+
+    assert (code, err) == (0, "")
+    assert {row["id"] for row in json.loads(out)["rows"]} == {
+        "resnet18_w6.vanilla_mini",
+        "resnet18_w6.mixup_mini",
+    }
+
+
+@pytest.mark.parametrize("arguments", [(), ("--all",), ("x.pth", "--benchmark", "mini")])
+def test_what_to_evaluate_must_be_said(mixzoo: Run, arguments: tuple[str, ...]) -> None:
+    """Neither nothing nor half a table."""
+    code, _, err = mixzoo("eval", *arguments)
+
+    assert code == 2
+    assert "--all --benchmark NAME" in err

@@ -1,0 +1,330 @@
+"""Damaged, wrong and hostile archives: one clear line, nothing outside the folder, no mark."""
+
+import gzip
+import re
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from mixzoo.zoo.data.prepare import prepare
+from mixzoo.zoo.data.sinks import Outcome
+from mixzoo.zoo.errors import IntegrityError, MixzooError, SourceError
+
+Tree = Callable[[Path], dict[str, bytes]]
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mixzoo.zoo.transfer.FIRST_PAUSE", 0.01)
+
+
+@pytest.fixture
+def refused(tmp_path: Path, tree: Tree) -> Callable[..., str]:
+    """Prepares below a folder, expects a refusal that leaves no mark, and returns its line."""
+
+    def refused(
+        published: Any,
+        kind: type[MixzooError] = IntegrityError,
+        archive: str | None = None,
+        form: str = "files",
+        splits: tuple[str, ...] = ("val",),
+    ) -> str:
+        root = tmp_path / "deep/down/root"
+        outside = tree(tmp_path)
+
+        with pytest.raises(kind) as error:
+            prepare(published.plan(root, splits, archive, form))
+
+        inside = {name for name in tree(root) if not name.startswith(".preparing/")}
+        assert inside <= {name for split in splits for name in published.images[split]}
+        below = root.relative_to(tmp_path).as_posix()
+        here = tree(tmp_path).items()
+        assert {name: data for name, data in here if not name.startswith(below)} == outside
+        message = str(error.value)
+        assert "\n" not in message
+        return message
+
+    return refused
+
+
+DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "cut": (lambda it: it[: len(it) * 2 // 3], "expected a whole .tar.gz, but after"),
+    "cut at its last byte": (lambda it: it[:-1], "expected a whole .tar.gz, but after"),
+    "one byte flipped": (
+        lambda it: it[:9000] + bytes([it[9000] ^ 255]) + it[9001:],
+        "expected a whole .tar.gz, but after",
+    ),
+    "checksum flipped": (
+        lambda it: it[:-8] + bytes([it[-8] ^ 1]) + it[-7:],
+        "expected a whole .tar.gz, but after",
+    ),
+    "HTML": (lambda _: b"\n<!DOCTYPE html><html>Forbidden</html>", "got a web page (HTML)"),
+    "empty": (lambda _: b"", "got an empty file"),
+    "unpacked tar": (gzip.decompress, "expected a .tar.gz, got bytes that begin"),
+    "no tar inside": (
+        lambda _: gzip.compress(b"<html>" * 999),
+        "a member's header is damaged",
+    ),
+    "tar cut inside": (
+        lambda it: gzip.compress(gzip.decompress(it)[:40_000]),
+        "expected a whole .tar.gz, but after",
+    ),
+    "tar without end": (
+        lambda it: gzip.compress(gzip.decompress(it).rstrip(b"\0")),
+        "expected a whole .tar.gz, but after",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ["files", "tar"])
+@pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
+def test_damaged_archive(
+    publish: Callable[..., Any],
+    refused: Callable[..., str],
+    damage: Callable[[bytes], bytes],
+    message: str,
+    form: str,
+) -> None:
+    """Where no md5 would tell, gzip's and tar's own structure does."""
+    published = publish(stated=False)
+    published.archive.write_bytes(damage(published.archive.read_bytes()))
+
+    assert message in refused(published, form=form)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_flipped_byte_is_noticed(
+    publish: Callable[..., Any], refused: Callable[..., str], seed: int
+) -> None:
+    """One changed byte anywhere is an error, even if the archive still unpacks."""
+    published, random = publish(), Random(seed)
+    content = bytearray(published.archive.read_bytes())
+    content[random.randrange(len(content))] ^= random.randint(1, 255)
+    published.archive.write_bytes(content)
+
+    message = refused(published)
+
+    assert re.search(r"md5 is \w{32}, the manifest says|expected a (whole )?\.tar\.gz", message)
+
+
+@pytest.mark.parametrize("form", ["files", "tar"])
+def test_wrong_md5_then_the_right_archive(
+    publish: Callable[..., Any], refused: Callable[..., str], tmp_path: Path, tree: Tree, form: str
+) -> None:
+    """Images of another archive are replaced by the published ones, and only then is it prepared."""
+    published = publish(folder="right")
+    prepare(published.plan(tmp_path / "undisturbed", form=form))
+
+    def falsify(entries: list[Any]) -> list[Any]:
+        last = [it.name for it, _ in entries if it.name in published.images["val"]][-1]
+        return [(it, b"\0" * len(data) if it.name == last else data) for it, data in entries]
+
+    other = publish(falsify, folder="wrong")
+    right = published.archive.read_bytes()
+    published.archive.write_bytes(other.archive.read_bytes())
+
+    message = refused(published, form=form)
+
+    expected = published.dataset.files[0].md5
+    assert f"md5 is {other.dataset.files[0].md5}, the manifest says {expected}" in message
+    assert "count as not prepared" in message
+    published.archive.write_bytes(right)
+    root = tmp_path / "deep/down/root"
+    (done,) = prepare(published.plan(root, form=form))
+    assert done.mark.archive.checked
+    assert done.images[Outcome.KEPT] > 0
+    assert tree(root) == tree(tmp_path / "undisturbed")
+
+
+def test_wrong_md5_of_the_annotations(
+    publish: Callable[..., Any], refused: Callable[..., str], tmp_path: Path
+) -> None:
+    """Annotations are compared before the large archive is opened at all."""
+    published = publish()
+    path = published.folder / "val2018.json.tar.gz"
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), mtime=1))
+    published.archive.unlink()
+
+    message = refused(published)
+
+    assert "val2018.json.tar.gz: md5 is" in message
+    assert "Nothing was changed" in message
+
+
+HOSTILE = {
+    "parent": ("../x.jpg", tarfile.REGTYPE, "leads out of the folder"),
+    "parent within": ("train_val2018/../../../x.jpg", tarfile.REGTYPE, "leads out of the folder"),
+    "absolute": ("/tmp/mixzoo-x.jpg", tarfile.REGTYPE, "has an absolute path"),
+    "backslashes": ("..\\..\\x.jpg", tarfile.REGTYPE, "leads out of the folder"),
+    "folder": ("../evil/", tarfile.DIRTYPE, "leads out of the folder"),
+    "link's own name": ("../link", tarfile.SYMTYPE, "leads out of the folder"),
+}
+
+
+@pytest.mark.parametrize(("name", "kind", "message"), HOSTILE.values(), ids=HOSTILE)
+def test_paths_out_of_the_folder(
+    publish: Callable[..., Any],
+    new_entry: Callable[..., Any],
+    refused: Callable[..., str],
+    name: str,
+    kind: bytes,
+    message: str,
+) -> None:
+    """An archive with such a path is refused as a whole, even though nothing asked for that member."""
+    bad = new_entry(name, b"", kind, "/etc")
+    published = publish(lambda entries: [*entries[:20], bad, *entries[20:]], stated=False)
+
+    assert message in refused(published)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE],
+    ids=["symlink", "hard link", "device", "block device", "pipe"],
+)
+def test_wanted_name_is_no_file(
+    publish: Callable[..., Any],
+    new_entry: Callable[..., Any],
+    refused: Callable[..., str],
+    kind: bytes,
+) -> None:
+    """Links and devices in the place of an image are refused."""
+
+    def replaced(entries: list[Any]) -> list[Any]:
+        bad = new_entry(entries[20][0].name, b"", kind, "/etc/passwd")
+        return [*entries[:20], bad, *entries[21:]]
+
+    published = publish(replaced, stated=False)
+
+    message = refused(published, splits=("train", "val"))
+
+    assert "is a link or a device, not an image" in message
+
+
+def test_links_through_which_a_member_would_leave(
+    publish: Callable[..., Any], new_entry: Callable[..., Any], tmp_path: Path, tree: Tree
+) -> None:
+    """A link that stands before the images is never made, so nothing can be written through it."""
+    (tmp_path / "outside").mkdir()
+    link = new_entry("train_val2018/Aves", b"", tarfile.SYMTYPE, str(tmp_path / "outside"))
+    published, root = publish(lambda entries: [link, *entries]), tmp_path / "root"
+
+    prepare(published.plan(root))
+
+    assert not (root / "train_val2018/Aves").is_symlink()
+    assert not tree(tmp_path / "outside")
+
+
+def test_member_that_stands_twice(publish: Callable[..., Any], refused: Callable[..., str]) -> None:
+    """Which of the two is the image can't be known."""
+    published = publish(lambda entries: [*entries, *entries], stated=False)
+
+    assert "stands twice" in refused(published)
+
+
+def test_size_that_no_image_has(publish: Callable[..., Any], refused: Callable[..., str]) -> None:
+    """A header's lie of a terabyte is refused before memory is asked for."""
+    published = publish(stated=False)
+    content = bytearray(gzip.decompress(published.archive.read_bytes()))
+    name = min(published.images["val"]).encode()
+    start = content.index(name)
+    header = tarfile.TarInfo(name.decode())
+    header.size = 1 << 40
+    content[start : start + 512] = header.tobuf(tarfile.GNU_FORMAT)
+    published.archive.write_bytes(gzip.compress(bytes(content)))
+
+    assert "claims 1,099,511,627,776 bytes" in refused(published)
+
+
+def test_dropped_connections_are_resumed(
+    publish: Callable[..., Any],
+    emulator: Any,
+    faults: Any,
+    tmp_path: Path,
+    tree: Tree,
+) -> None:
+    """After a reset, an early end and a busy server it goes on where it broke: one stream, one md5."""
+    published, root = publish(), tmp_path / "root"
+    emulator.files = {"/all.tar.gz": published.archive.read_bytes()}
+    cuts = [faults.Fault(cut=3000), faults.Fault(end=2000), faults.Fault(status=503)]
+    emulator.store.plan = faults.burst(*cuts, faults.Fault(cut=1000))
+
+    (done,) = prepare(published.plan(root, archive=f"{emulator.front.url}/all.tar.gz"))
+
+    assert done.mark.archive.checked
+    assert {it: data for it, data in tree(root).items() if it in published.images["val"]} == (
+        published.images["val"]
+    )
+    ranges = [request.headers.get("range") for request in emulator.store.requests]
+    starts = [f"bytes={start}-" for start in (3000, 5000, 5000, 6000)]
+    assert ranges == [None, *starts]
+
+
+def test_server_without_ranges(
+    publish: Callable[..., Any], emulator: Any, faults: Any, tmp_path: Path
+) -> None:
+    """It sends all again; what was read is passed over, since the file is still the same."""
+    published = publish()
+    emulator.files = {"/all.tar.gz": published.archive.read_bytes()}
+    emulator.ranges = False
+    emulator.store.plan = faults.burst(faults.Fault(cut=9000))
+
+    (done,) = prepare(published.plan(tmp_path / "r", archive=f"{emulator.front.url}/all.tar.gz"))
+
+    assert done.mark.archive.checked
+
+
+def test_file_that_changes_on_the_server(
+    publish: Callable[..., Any], emulator: Any, faults: Any, refused: Callable[..., str]
+) -> None:
+    """Bytes of two files are never joined, whichever way the server tells that it changed."""
+    published = publish(stated=False)
+    content = published.archive.read_bytes()
+    emulator.files = {"/all.tar.gz": content}
+
+    def plan(_: Any) -> Any:
+        if len(emulator.store.requests) == 1:
+            return faults.Fault(cut=5000)
+        emulator.files["/all.tar.gz"] = content[::-1]
+        return None
+
+    emulator.store.plan = plan
+
+    message = refused(published, SourceError, f"{emulator.front.url}/all.tar.gz")
+
+    assert "the file changed on the server" in message
+
+
+def test_server_that_never_answers_whole(
+    publish: Callable[..., Any],
+    emulator: Any,
+    faults: Any,
+    refused: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tries without one new byte are bounded."""
+    monkeypatch.setattr("mixzoo.zoo.data.streams.TRIES", 2)
+    published = publish()
+    emulator.files = {"/all.tar.gz": published.archive.read_bytes()}
+    emulator.store.plan = faults.always(faults.Fault(cut=0))
+
+    message = refused(published, SourceError, f"{emulator.front.url}/all.tar.gz")
+
+    assert "gave up after 2 tries" in message
+
+
+@pytest.mark.parametrize(("status", "message"), [(404, "HTTP 404"), (200, "a web page")])
+def test_page_in_place_of_the_archive(
+    publish: Callable[..., Any],
+    server: Any,
+    refused: Callable[..., str],
+    status: int,
+    message: str,
+) -> None:
+    """A missing file and a login page are told apart from a broken archive."""
+    server.answers["/a.tar.gz"] = (status, {"Content-Type": "text/html"}, b"<html>")
+
+    assert message in refused(publish(), SourceError, f"{server.url}/a.tar.gz")
