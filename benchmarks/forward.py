@@ -1,23 +1,27 @@
-"""How fast ResNet-50 predicts, beside what the machine's own matrix product allows.
+"""How fast predictions are made from crops: in fp32, in fast arithmetic, guarded.
 
-Random weights, 8142 classes, 224x224. Without decoding: the plain model (NCHW, fp32), the same in
-channels-last, fast arithmetic (`auto`), and guarded, each in turn, round by round. `of_product` is
-the multiplications that a forward needs, done per second, over those of a large matrix product
-in the same number format. From files: decoding, forward and ranking of photographs.
+ResNet-50 with 8,142 classes and random weights (the hard case for the guard: margins are tiny), on
+crops of photographs. All variants take turns in one run, beside the machine's own matrix product:
 
-timm (its ResNet-50, transforms and loader, in the loop of its validate.py) is measured in the same
-rounds on the same files if an environment of its own has it:
+  plain          the model in fp32, NCHW: the arithmetic of timm's documented validation loop
+  channels_last  the same with --channels-last
+  exact          mixzoo, precision fp32
+  fast           mixzoo, precision fast: the arithmetic that the probe finds
+  guarded        mixzoo, precision guarded, after its calibration, recomputation included
 
-    python -m venv timm && timm/bin/pip install timm
-    python benchmarks/forward.py --timm-python timm/bin/python
+If an environment of its own has timm, its model and loop body run in the same rounds:
 
-The photographs are those of the golden recordings: MIXZOO_SHARED, or ../shared.
+    python -m venv peer && peer/bin/pip install timm
+    python benchmarks/forward.py --timm-python peer/bin/python
+
+Targets: guarded at least 2.5 times plain and 1.6 times channels_last where the processor has bf16;
+the fast forward pass at least 85% of the matrix product in the same format.
+
+    python benchmarks/forward.py [--architecture resnet50] [--batch 64] [--batches 4] [--rounds 5]
 """
 
 import argparse
 import json
-import os
-import shutil
 import statistics
 import subprocess
 import tempfile
@@ -25,244 +29,225 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
+from guard import DEVICE, RANDOM, SHARED, random_model
 from machine import machine
-from mixzoo.eval.evaluator import Subject, Work, evaluate_all
-from mixzoo.eval.loader import default_workers, load_crops
-from mixzoo.eval.precision import (
-    DTYPES,
-    Arithmetic,
-    choose,
-    exact_fp32,
-    exact_networks,
-    fast_networks,
-)
+from mixzoo.eval.guard import CALIBRATION
+from mixzoo.eval.pixels import decode_crop
+from mixzoo.eval.precision import DTYPES, choose
 from mixzoo.eval.predictor import Predictor
 from mixzoo.eval.protocol import normalise
-from mixzoo.zoo.architectures import Classifier, ResNetConfig
-from mixzoo.zoo.data import LabelledImages, find_images
 from mixzoo.zoo.manifest import Protocol
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-SHARED = Path(os.environ.get("MIXZOO_SHARED", Path(__file__).parents[2] / "shared"))
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 PROTOCOL = Protocol(resize=256, crop=224)
-CLASSES = 8142
-SIDE = 8192 if DEVICE.type == "cuda" else 2048  # of the matrices
+WIDER = Protocol(resize=256, crop=256)
+SIDE = 4096 if DEVICE.type == "cuda" else 2048  # of the multiplied matrices
 
 TIMM = """
 import sys, time
-import timm, torch
-from timm.data import create_dataset, create_loader
-from timm.utils import accuracy
-folder, classes, batch, workers, device = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
-model = timm.create_model("resnet50", num_classes=classes).to(device).eval()
-dataset = create_dataset("", root=folder)
-loader = create_loader(
-    dataset, input_size=(3, 224, 224), batch_size=batch, use_prefetcher=False, num_workers=workers,
-    interpolation="bicubic", crop_pct=0.875, device=torch.device(device),
-)
-with torch.inference_mode():
-    model(torch.randn(batch, 3, 224, 224, device=device))
-    start = time.perf_counter()
-    for pixels, target in loader:
-        pixels, target = pixels.to(device), target.to(device)
-        first, five = accuracy(model(pixels), target, topk=(1, 5))
-        first.item(), five.item()
-    print(len(dataset) / (time.perf_counter() - start))
+import numpy as np, timm, torch
+name, given, threads, layout, amp = sys.argv[1:]
+torch.set_num_threads(int(threads))
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+model = timm.create_model(name, num_classes=8142).to(device).eval()
+x = torch.from_numpy(np.load(given)).to(device)
+if layout == "channels_last":
+    model = model.to(memory_format=torch.channels_last)
+    x = x.contiguous(memory_format=torch.channels_last)
+def run():
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=amp == "amp"):
+        model(x)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+run()
+start = time.perf_counter()
+run()
+print(time.perf_counter() - start)
 """
+PEERS = {
+    "timm": ("contiguous", "fp32"),
+    "timm_channels_last": ("channels_last", "fp32"),
+    "timm_channels_last_bf16": ("channels_last", "amp"),
+}
 
 
-def per_second(run: Callable[[], object], images: int) -> float:
-    """Images (or whatever is counted) in a second of one run."""
-    _wait()
+def photographs(folder: Path, count: int) -> torch.Tensor:
+    """`count` different crops (N, 224, 224, 3) uint8: shifted and mirrored cuts of the photos."""
+    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in (".jpg", ".jpeg"))
+    crops: list[np.ndarray] = []
+    squares = [decode_crop(file.read_bytes(), WIDER, file.name) for file in files]
+    for shift in range(0, 1024, 7):
+        for square in squares:
+            top, left = shift % 32, (5 * shift) % 32
+            cut = square[top : top + 224, left : left + 224]
+            crops.append(cut[:, ::-1] if shift % 2 else cut)
+            if len(crops) == count:
+                return torch.from_numpy(np.stack(crops))
+    raise SystemExit(f"{folder}: too few JPEGs for {count} different crops")
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Duration of one call."""
     start = time.perf_counter()
     run()
-    _wait()
-    return images / (time.perf_counter() - start)
-
-
-def _wait() -> None:
     if DEVICE.type == "cuda":
         torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
-def product(arithmetic: Arithmetic) -> Callable[[], object]:
-    """A large matrix product in a number format; counts 2 SIDE^3 operations."""
-    dtype = DTYPES.get(arithmetic, torch.float32)
-    a, b = torch.randn(2, SIDE, SIDE, device=DEVICE).to(dtype)
-    if arithmetic == "tf32":
-        return lambda: _in_tf32(a, b)
-    return lambda: _in_ieee(a, b)
+def product(dtype: torch.dtype) -> Callable[[], object]:
+    """The machine's own matrix product, of SIDE x SIDE matrices."""
+    a, b = (torch.randn(SIDE, SIDE, device=DEVICE).to(dtype) for _ in range(2))
+    return lambda: a @ b
 
 
-def _in_ieee(a: torch.Tensor, b: torch.Tensor) -> None:
-    with exact_fp32(), torch.inference_mode():
-        a @ b
-
-
-def _in_tf32(a: torch.Tensor, b: torch.Tensor) -> None:
-    torch.set_float32_matmul_precision("high")
-    a @ b
-    torch.set_float32_matmul_precision("highest")
-
-
-def plain(model: Classifier, x: torch.Tensor) -> None:
-    """The model as anyone runs it: NCHW, IEEE fp32."""
-    with exact_fp32(), torch.inference_mode():
-        model(x)
-
-
-def forwards(
-    model: Classifier, arithmetic: Arithmetic, crops: torch.Tensor, batch: int
-) -> dict[str, Callable[[], object]]:
-    """What to time without decoding, by name; each predicts all crops."""
-    unchanged = Classifier(ResNetConfig.from_name("resnet50"), CLASSES).to(DEVICE).eval()
-    unchanged.load_state_dict(model.state_dict())
-    (exact,), (fast,) = exact_networks(model), fast_networks(model, arithmetic, DEVICE)
-    guarded = Predictor(
-        model,
-        PROTOCOL,
-        DEVICE,
-        "guarded",
-        arithmetic=arithmetic,
-        batch_size=batch,
-        calibration=len(crops),  # the first round, which isn't counted
-    )
-    xs = [normalise(part.to(DEVICE), PROTOCOL) for part in crops.split(batch)]
-    labels = torch.zeros(len(crops), dtype=torch.int64)
-
-    def each(network: Callable[[torch.Tensor], object]) -> None:
-        with torch.inference_mode():
-            for x in xs:
-                network(x)
-
-    def predict() -> None:
-        for at in torch.arange(len(crops)).split(batch):
-            guarded.predict(at, crops[at], labels[at])
-        guarded.flush()
-
-    return {
-        "fp32 plain": lambda: each(lambda x: plain(unchanged, x)),
-        "fp32 channels-last": lambda: each(exact),
-        "fast": lambda: each(fast),
-        "guarded": predict,
-    }
-
-
-def from_files(
-    model: Classifier, images: LabelledImages, arithmetic: Arithmetic, batch: int, workers: int
-) -> dict[str, Callable[[], object]]:
-    """What to time with decoding, by name; each evaluates all files."""
-    work = Work(images, PROTOCOL, batch_size=batch, workers=workers)
-
-    def evaluate(precision: str) -> None:
-        predictor = Predictor(
-            model, PROTOCOL, DEVICE, precision, arithmetic=arithmetic, calibration=batch
-        )  # type: ignore[arg-type]
-        evaluate_all([Subject(precision, predictor)], work)
-
-    return {
-        f"files, {precision}": lambda precision=precision: evaluate(precision)
-        for precision in ("fp32", "fast", "guarded")
-    }
-
-
-def lay_out(folder: Path, copies: int) -> LabelledImages:
-    """Class folders of photographs, each as often as asked for, as both loaders read them."""
-    photos = sorted((SHARED / "golden/images").glob("*.JPEG"))
-    for number in range(copies):
-        photo = photos[number % len(photos)]
-        place = folder / str(number % len(photos))
-        place.mkdir(exist_ok=True)
-        shutil.copyfile(photo, place / f"{number}.jpg")
-    return find_images(folder)
-
-
-def timm_rate(python: str, folder: Path, batch: int, workers: int) -> float:
-    """Images a second of timm's loop on the files of a folder."""
-    arguments = [str(folder), str(CLASSES), str(batch), str(workers), DEVICE.type]
+def timm_seconds(python: str, name: str, x: torch.Tensor, folder: Path, peer: str) -> float:
+    """One batch by timm's model in its own environment, after one to warm up."""
+    given = folder / "x.npy"
+    np.save(given, x.cpu().numpy())
+    arguments = [name, str(given), str(torch.get_num_threads()), *PEERS[peer]]
     run = subprocess.run(
-        [python, "-c", TIMM, *arguments], check=True, stdout=subprocess.PIPE, text=True
+        [python, "-c", TIMM, *arguments], check=True, capture_output=True, text=True
     )
-    return float(run.stdout.split()[-1])
+    return float(run.stdout)
 
 
-def operations(model: Classifier) -> int:
-    """Floating-point operations of one image's forward; a multiplication and an addition are two."""
-    counter = FlopCounterMode(display=False)
-    with counter, torch.inference_mode():
-        model(torch.zeros(1, 3, PROTOCOL.crop, PROTOCOL.crop, device=DEVICE))
-    return counter.get_total_flops()
+class Setting:
+    """The model, the crops, and what is timed on them."""
+
+    def __init__(self, architecture: str, crops: torch.Tensor, batch: int, arithmetic: str) -> None:
+        self.model = random_model(architecture, RANDOM[architecture])
+        plain = random_model(architecture, RANDOM[architecture])  # laid out as timm's
+        self.crops, self.batch, self.arithmetic = crops, batch, choose(arithmetic, DEVICE)
+        self.labels = torch.zeros(len(crops), dtype=torch.int64)
+        self.x = normalise(crops[:batch].to(DEVICE), PROTOCOL)
+        self.product_fp32 = product(torch.float32)
+        self.product = product(DTYPES.get(self.arithmetic, torch.float32))
+        last = self.x.contiguous(memory_format=torch.channels_last)
+        channels_last = random_model(architecture, RANDOM[architecture])
+        channels_last.to(memory_format=torch.channels_last)
+        self.guarded = self._predictor("guarded")
+        self._predict(self.guarded, slice(0, CALIBRATION))
+        self.timed = slice(CALIBRATION, len(crops))
+        images = len(crops) - CALIBRATION
+        exact, fast = self._predictor("fp32"), self._predictor("fast")
+        self.variants: dict[str, tuple[int, Callable[[], object]]] = {
+            "plain": (batch, lambda: self._forward(plain, self.x)),
+            "channels_last": (batch, lambda: self._forward(channels_last, last)),
+            "exact": (batch, lambda: self._predict(exact, slice(0, batch))),
+            "fast": (batch, lambda: self._predict(fast, slice(0, batch))),
+            "guarded": (images, lambda: self._predict(self.guarded, self.timed)),
+        }
+
+    def _predictor(self, precision: str) -> Predictor:
+        return Predictor(
+            self.model,
+            PROTOCOL,
+            DEVICE,
+            precision,  # pyright: ignore[reportArgumentType]
+            arithmetic=self.arithmetic,
+            batch_size=self.batch,
+        )
+
+    @torch.inference_mode()
+    def _forward(self, model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        return model(x)
+
+    def _predict(self, predictor: Predictor, rows: slice) -> None:
+        at = torch.arange(len(self.crops))[rows]
+        for part in at.split(self.batch):
+            predictor.predict(part, self.crops[part], self.labels[part])
+        predictor.flush()
+
+    def flops(self) -> float:
+        """Of one image's forward pass, two for a multiplication with addition."""
+        with FlopCounterMode(display=False) as counter:
+            self._forward(self.model, self.x[:1])
+        return counter.get_total_flops()
 
 
 def main() -> None:
-    """Time all in turn, print a table, write the JSON."""
-    parser = argparse.ArgumentParser(description="ResNet-50: predictions per second.")
-    parser.add_argument("--images", type=int, default=2048 if DEVICE.type == "cuda" else 96)
-    parser.add_argument("--batch", type=int, default=256 if DEVICE.type == "cuda" else 32)
+    """Time all variants in turn, print a table, write the JSON."""
+    parser = argparse.ArgumentParser(description="Images per second by precision.")
+    parser.add_argument("--architecture", choices=RANDOM, default="resnet50")
+    parser.add_argument("--arithmetic", default="auto")
+    parser.add_argument("--images", type=Path, default=SHARED / "golden/images")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batches", type=int, default=4, help="that guarded is timed on")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--workers", type=int, default=default_workers())
     parser.add_argument("--timm-python", help="python of an environment that has timm")
-    default = Path(__file__).parent / "results/forward.json"
-    parser.add_argument("--out", type=Path, default=default)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/forward.json")
     arguments = parser.parse_args()
-    batch, workers = min(arguments.batch, arguments.images), arguments.workers
 
-    torch.manual_seed(0)
-    model = Classifier(ResNetConfig.from_name("resnet50"), CLASSES).to(DEVICE).eval()
-    arithmetic = choose("auto", DEVICE)
+    count = CALIBRATION + arguments.batch * arguments.batches
+    crops = photographs(arguments.images, count)
+    setting = Setting(arguments.architecture, crops, arguments.batch, arguments.arithmetic)
     rates: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        images = lay_out(folder, arguments.images)
-        crops = load_crops(images, PROTOCOL, range(len(images)), workers=workers)
-        runs = forwards(model, arithmetic, crops, batch)
-        runs |= from_files(model, images, arithmetic, batch, workers)
-        products = {f"product, {name}": product(name) for name in {"fp32": 0, arithmetic: 0}}
-        for number in range(arguments.rounds + 1):
-            found = {name: per_second(run, 2 * SIDE**3) for name, run in products.items()}
-            found |= {name: per_second(run, len(images)) for name, run in runs.items()}
-            if arguments.timm_python:
-                found["files, timm"] = timm_rate(arguments.timm_python, folder, batch, workers)
-            for name, rate in found.items() if number else ():  # the first round warms up
-                rates.setdefault(name, []).append(rate)
+    products: dict[str, list[float]] = {"fp32": [], "same": []}
+    for _, run in list(setting.variants.values())[:-1]:
+        run()  # warm up; guarded has calibrated
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(arguments.rounds):
+            products["fp32"].append(2 * SIDE**3 / seconds(setting.product_fp32))
+            products["same"].append(2 * SIDE**3 / seconds(setting.product))
+            for name, (images, run) in setting.variants.items():
+                rates.setdefault(name, []).append(images / seconds(run))
+            for peer in PEERS if arguments.timm_python else ():
+                took = timm_seconds(
+                    arguments.timm_python, arguments.architecture, setting.x, Path(folder), peer
+                )
+                rates.setdefault(peer, []).append(arguments.batch / took)
 
-    needed = operations(model)
-    rows: dict[str, dict[str, float]] = {}
-    for name, values in rates.items():
-        if name.startswith("product"):
-            rows[name] = {"gflop_per_s": round(statistics.median(values) / 1e9, 1)}
-            continue
-        own = "fp32" if "fp32" in name or "timm" in name else arithmetic
-        shares = [needed * v / p for v, p in zip(values, rates[f"product, {own}"], strict=True)]
-        times = [v / p for v, p in zip(values, rates["fp32 plain"], strict=True)]
-        rows[name] = {
-            "images_per_s": round(statistics.median(values), 2),
-            "slowest": round(min(values), 2),
-            "fastest": round(max(values), 2),
-            "of_product": round(statistics.median(shares), 3),
-            "times_plain": round(statistics.median(times), 2),
-        }
-        if "files" in name and arguments.timm_python:
-            beside = [v / p for v, p in zip(values, rates["files, timm"], strict=True)]
-            rows[name]["times_timm"] = round(statistics.median(beside), 2)
-    for name, row in rows.items():
-        print(f"{name:20}", "  ".join(f"{key} {value:g}" for key, value in row.items()))
-    result = {
-        "architecture": "resnet50",
-        "classes": CLASSES,
-        "images": len(images),
-        "batch": batch,
-        "rounds": arguments.rounds,
-        "workers": workers,
-        "arithmetic": arithmetic,
-        "gflop_per_image": round(needed / 1e9, 3),
-        "rates": rows,
-        "machine": machine("mixzoo", "torch", "torchvision", "numpy", "pillow"),
-    }
+    result = summarised(setting, rates, products)
+    result["rounds"] = arguments.rounds
+    result["machine"] = machine("mixzoo", "torch", "numpy")
+    for name, row in result["variants"].items():
+        print(
+            f"{name:24} {row['images_per_second']:8.1f} images/s {row['over_plain']:6.2f} x plain"
+        )
+    print(
+        json.dumps({k: v for k, v in result.items() if k not in ("variants", "machine")}, indent=2)
+    )
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def summarised(
+    setting: Setting, rates: dict[str, list[float]], products: dict[str, list[float]]
+) -> dict[str, object]:
+    """Medians over rounds; ratios are medians of the rounds' own ratios."""
+
+    def ratio(one: str, other: str) -> float:
+        pairs = zip(rates[one], rates[other], strict=True)
+        return round(statistics.median(a / b for a, b in pairs), 3)
+
+    flops = setting.flops()
+    shares = [flops * r / p for r, p in zip(rates["fast"], products["same"], strict=True)]
+    guard = setting.guarded.summary()
+    timed = len(setting.crops) - CALIBRATION
+    return {
+        "arithmetic": setting.arithmetic,
+        "batch": setting.batch,
+        "gflops_per_image": round(flops / 1e9, 2),
+        "variants": {
+            name: {
+                "images_per_second": round(statistics.median(values), 2),
+                "over_plain": ratio(name, "plain"),
+            }
+            for name, values in rates.items()
+        },
+        "guarded_over_plain": ratio("guarded", "plain"),
+        "guarded_over_channels_last": ratio("guarded", "channels_last"),
+        "fast_over_matrix_product": round(statistics.median(shares), 3),
+        "matrix_product_gflops": {
+            k: round(statistics.median(v) / 1e9, 1) for k, v in products.items()
+        },
+        "recomputed_share": round(guard["recomputed"] / timed, 4),
+        "bound": guard["heads"]["head0"]["bound"],
+    }
 
 
 if __name__ == "__main__":

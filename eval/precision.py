@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache, partial
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +41,8 @@ class Network:
         arithmetic: Arithmetic | None = None,
     ) -> None:
         """arithmetic: None is the model itself in IEEE fp32."""
-        self.backbone, self.heads, self.arithmetic = backbone, heads, arithmetic
+        self.backbone, self.heads = backbone, heads
+        self.arithmetic: Arithmetic | None = arithmetic
         self.dtype = DTYPES.get(arithmetic or "fp32", torch.float32)
 
     def __call__(self, x: Tensor) -> dict[str, Tensor]:
@@ -118,7 +119,7 @@ def choose(name: str, device: torch.device) -> Arithmetic:
     if name not in get_args(Arithmetic):
         known = ", ".join(("auto", *get_args(Arithmetic)))
         raise UsageError(f"expected an arithmetic of {known}, got {name!r}")
-    return name
+    return cast(Arithmetic, name)
 
 
 @lru_cache
@@ -144,7 +145,9 @@ def probe(device: torch.device) -> dict[Arithmetic, float]:
             small[name] = _time_convolution(name, device, channels=64, images=2)
         except RuntimeError:  # torch's word for a format that this processor lacks
             continue
-    real = [name for name, seconds in small.items() if seconds < 3 * small["fp32"]]
+    real: list[Arithmetic] = [
+        name for name, seconds in small.items() if seconds < 3 * small["fp32"]
+    ]
     images = 64 if device.type == "cuda" else 8
     return {name: _time_convolution(name, device, channels=256, images=images) for name in real}
 
@@ -202,8 +205,9 @@ def _exact_products() -> Iterator[None]:
     try:
         before = torch.get_float32_matmul_precision()
     except RuntimeError:  # set by device, torch >= 2.9
-        cuda, onednn = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
-        with _set(cuda, "fp32_precision", "ieee"), _set(onednn, "fp32_precision", "ieee"):
+        backends: Any = torch.backends
+        gpu, cpu = backends.cuda.matmul, backends.mkldnn.matmul
+        with _set(gpu, "fp32_precision", "ieee"), _set(cpu, "fp32_precision", "ieee"):
             yield
         return
     torch.set_float32_matmul_precision("highest")

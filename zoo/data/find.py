@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from .labels import LabelledImages, from_annotations, from_folders, from_list_file
+from .marks import mark_path, read_mark
 from .stores import FolderStore, ImageStore
 from .tar_store import TarStore
 
@@ -82,8 +83,11 @@ def _from_folders(data: Path) -> LabelledImages:
 
 
 def _store(folder: Path, labels: Path, images: LabelledImages) -> ImageStore:
-    """The tar of the label file's name, else the folder, else a `val*.tar` that has the images."""
+    """What was prepared last, else the tar of the label file's name, the folder, or a `val*.tar`."""
     first, loose = images.files[0], FolderStore(folder)
+    mark = read_mark(mark_path(folder, labels.name))
+    if mark and mark.form == "files":
+        return loose
     own, others = folder / f"{labels.stem}.tar", sorted(folder.glob("val*.tar"))
     for path in [own, *([] if loose.has(first) else others)]:
         if path.is_file() and (tar := TarStore(path)).has(first):

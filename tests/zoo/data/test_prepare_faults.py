@@ -61,6 +61,10 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         lambda it: it[:-8] + bytes([it[-8] ^ 1]) + it[-7:],
         "expected a whole .tar.gz, but after",
     ),
+    "checksum flipped far behind the tar's end": (
+        lambda it: gzip.compress(gzip.decompress(it) + bytes(3_000_000))[:-8] + bytes(8),
+        "expected a whole .tar.gz, but after",
+    ),
     "HTML": (lambda _: b"\n<!DOCTYPE html><html>Forbidden</html>", "got a web page (HTML)"),
     "empty": (lambda _: b"", "got an empty file"),
     "unpacked tar": (gzip.decompress, "expected a .tar.gz, got bytes that begin"),
@@ -137,6 +141,20 @@ def test_wrong_md5_then_the_right_archive(
     assert done.mark.archive.checked
     assert done.images[Outcome.KEPT] > 0
     assert tree(root) == tree(tmp_path / "undisturbed")
+
+
+def test_older_mark_is_gone_after_a_refusal(publish: Callable[..., Any], tmp_path: Path) -> None:
+    """A run that may have replaced images withdraws what an earlier one vouched for."""
+    published, root = publish(), tmp_path / "root"
+    prepare(published.plan(root, stop_early=True))
+    content = bytearray(published.archive.read_bytes())
+    content[4] ^= 1  # the time in gzip's header, which nothing but the md5 covers
+    published.archive.write_bytes(content)
+
+    with pytest.raises(IntegrityError, match="the manifest says"):
+        prepare(published.plan(root))
+
+    assert not (root / "prepared-val2018.json").exists()
 
 
 def test_wrong_md5_of_the_annotations(

@@ -142,6 +142,16 @@ def test_size_beyond_octal_digits() -> None:
     assert member.size == 10 << 30
 
 
+def test_times_in_a_gnu_header_are_no_folder() -> None:
+    """`tar --format=oldgnu --incremental` has two times where ustar has the front of a long name."""
+    header = bytearray(tarfile.TarInfo("a.jpg").tobuf(tarfile.GNU_FORMAT))
+    header[345:356] = b"14201234567"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+
+    assert walked(bytes(header) + bytes(1024))[0][0] == "a.jpg"
+
+
 def test_negative_size_is_refused() -> None:
     """A size below zero would send the walk backwards."""
     info = tarfile.TarInfo("back")

@@ -66,6 +66,20 @@ def test_files_are_found_as_files(both: Any) -> None:
     assert find_images(files).store == FolderStore(files)
 
 
+@pytest.mark.parametrize("last", ["files", "tar"])
+def test_form_that_was_prepared_last_is_read(
+    publish: Callable[..., Any], tmp_path: Path, last: Any
+) -> None:
+    """Where a folder holds both, the mark tells which of them was checked."""
+    published, root = publish(), tmp_path / "root"
+    forms: dict[str, Any] = {"files": "tar", "tar": "files"}
+
+    prepare(published.plan(root, form=forms[last]))
+    prepare(published.plan(root, form=last))
+
+    assert isinstance(find_images(root).store, TarStore if last == "tar" else FolderStore)
+
+
 def test_tar_without_labels_is_a_question(both: Any, tmp_path: Path) -> None:
     """A tar elsewhere needs its labels named."""
     _, root, _ = both
