@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from ..zoo.errors import LostRankError, MixzooError, UsageError
 from .launch import launched
@@ -102,7 +103,7 @@ def join(device: str = "auto") -> Iterator[World]:
         return
     os.environ.update(place.rendezvous)
     store, _, _ = next(
-        dist.rendezvous("env://", rank=world.rank, world_size=world.size, timeout=PATIENCE)
+        rendezvous("env://", rank=world.rank, world_size=world.size, timeout=PATIENCE)
     )
     dist.init_process_group(
         "gloo", store=store, rank=world.rank, world_size=world.size, timeout=PATIENCE

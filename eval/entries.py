@@ -18,7 +18,7 @@ from ..zoo.refs import Resolved, resolve
 from . import store
 from .distributed import World
 from .evaluator import Subject, Work, evaluate_all
-from .predictions import Predictions
+from .predictions import Precision, Predictions
 from .predictor import Predictor
 from .report import Weights
 
@@ -72,7 +72,7 @@ def recall(
     checkpoint: Resolved,
     images: LabelledImages,
     protocol: Protocol,
-    precision: store.Precision,
+    precision: Precision,
     world: World,
     *,
     fresh: bool,
@@ -96,9 +96,7 @@ def recall(
     return entry
 
 
-def load_models(
-    entries: Sequence[Entry], protocol: Protocol, world: World
-) -> dict[str, Subject]:
+def load_models(entries: Sequence[Entry], protocol: Protocol, world: World) -> dict[str, Subject]:
     """The entries' models, by name; an entry whose model can't be loaded keeps its error."""
     subjects = {entry.name: _load(entry, protocol, world) for entry in entries}
     return {name: subject for name, subject in subjects.items() if subject}

@@ -5,9 +5,13 @@ arrays, without the model. Plain numpy: reading them needs no torch.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+Precision = Literal["fp32", "guarded", "fast"]
+"""How predictions are computed; guarded ones are those of fp32."""
 
 TOP = 5
 PENDING, FAST, EXACT, UNREADABLE = range(4)

@@ -1,7 +1,7 @@
 """Batches of crops in, rows of predictions out: in fp32, in fast arithmetic, or fast and guarded."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from ..zoo.manifest import Protocol
-from .guard import CALIBRATION, SAFETY, TIE, Guard, changes, deviations, spot
+from .guard import CALIBRATION, SAFETY, TIE, Guard
 from .precision import HeadLogits, Precision, choose, exact_networks, fast_networks
-from .predictions import Mask, Predictions, Rows
+from .predictions import Predictions, Rows
 from .protocol import normalise
 from .ranking import rank
+from .side import CropBatch, Side
 
 BATCH_SIZE = 64
 
@@ -49,7 +50,7 @@ class Predictor:
             self.arithmetic = chosen
             fast = fast_networks(model, chosen, device)
         self._sides = [
-            _Side(network, fast[i] if fast else None, batch_size, safety)
+            Side(network, fast[i] if fast else None, batch_size, safety)
             for i, network in enumerate(exact)
         ]
         self._early: dict[str, float] = {}
@@ -65,7 +66,7 @@ class Predictor:
         """
         if self.precision == "fp32":
             return self.recompute(indices, crops, labels)
-        batch = _Batch(indices, crops, labels)
+        batch = CropBatch(indices, crops, labels)
         x = self._normalised(crops)
         calibrates = self._calibrated < self.calibration
         self._calibrated += len(labels) if calibrates else 0
@@ -154,7 +155,7 @@ class Predictor:
             "heads": heads,
         }
 
-    def _settle(self, side: "_Side", batch: "_Batch") -> dict[str, Rows]:
+    def _settle(self, side: Side, batch: CropBatch) -> dict[str, Rows]:
         rows = side.compare(batch, self._normalised(batch.crops))
         self._recomputed.update(batch.indices.tolist())
         self._note(rows)
@@ -167,123 +168,6 @@ class Predictor:
 
     def _normalised(self, crops: Tensor) -> Tensor:
         return normalise(crops.to(self.device), self.protocol)
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Images; those that wait also know what fast arithmetic said. spots: (n,), see `Guard`."""
-
-    indices: Tensor
-    crops: Tensor
-    labels: Tensor
-    fast: Mapping[str, Tensor] | None = None
-    spots: Tensor | None = None
-
-    def at(self, rows: "Tensor | slice") -> "_Batch":
-        fast = {h: z[rows] for h, z in self.fast.items()} if self.fast is not None else None
-        spots = None if self.spots is None else self.spots[rows]
-        return _Batch(self.indices[rows], self.crops[rows], self.labels[rows], fast, spots)
-
-
-class _Side:
-    """One backbone with its heads: both arithmetics, a guard for each head, images that wait."""
-
-    def __init__(
-        self, exact: HeadLogits, fast: HeadLogits | None, batch_size: int, safety: float
-    ) -> None:
-        self.exact, self.fast, self.batch_size, self.safety = exact, fast, batch_size, safety
-        self.guards: dict[str, Guard] = {}
-        self.floor: Mapping[str, float] = {}
-        self._waiting: list[_Batch] = []
-
-    def believe(self, batch: _Batch, x: Tensor, *, guarded: bool) -> dict[str, Rows]:
-        """Rows of the images that fast arithmetic may settle; the others wait."""
-        fast = self._fast(x)
-        usable = {h: _rankable(z) for h, z in fast.items()} if guarded else fast
-        rows = {
-            h: rank(z, batch.labels, batch.indices, exact=False, head=h) for h, z in usable.items()
-        }
-        if not guarded:
-            return rows
-        doubted = np.logical_or.reduce([self._guard(h).doubts(row) for h, row in rows.items()])
-        spots = spot(batch.indices.numpy()) & ~doubted
-        wait = torch.from_numpy(doubted | spots)
-        if bool(wait.any()):
-            at = wait.nonzero()[:, 0]
-            there = at.to(x.device)
-            kept = {h: z[there] for h, z in fast.items()}
-            self._waiting.append(
-                _Batch(
-                    batch.indices[at],
-                    batch.crops[at],
-                    batch.labels[at],
-                    kept,
-                    torch.from_numpy(spots)[at],
-                )
-            )
-        return {h: _take(row, ~wait.numpy()) for h, row in rows.items()}
-
-    def take(self, *, everything: bool = False) -> list[_Batch]:
-        """Waiting images, in whole batches; the rest too if everything is asked for."""
-        waiting = sum(len(batch.labels) for batch in self._waiting)
-        if waiting == 0 or (waiting < self.batch_size and not everything):
-            return []
-        whole, size = _cat(self._waiting), self.batch_size
-        kept = 0 if everything else waiting % size
-        self._waiting = [whole.at(slice(waiting - kept, None))] if kept else []
-        return [
-            whole.at(slice(i, min(i + size, waiting - kept)))
-            for i in range(0, waiting - kept, size)
-        ]
-
-    def compare(self, batch: _Batch, x: Tensor) -> dict[str, Rows]:
-        """Rows in fp32 of images that are computed both ways, from which the guards learn."""
-        with torch.inference_mode():
-            exact = self.exact(x)
-        fast = batch.fast if batch.fast is not None else self._fast(x)
-        spots: Mask = np.zeros(len(batch.labels), bool)
-        if batch.spots is not None:
-            spots = batch.spots.numpy()
-        settled = {}
-        for head, z in exact.items():
-            rows = rank(z, batch.labels, batch.indices, exact=True, head=head)
-            guess = rank(_rankable(fast[head]), batch.labels, batch.indices, exact=False, head=head)
-            moved = deviations(fast[head], z, batch.labels).cpu().numpy()
-            changed = changes(guess, rows, batch.labels.numpy())
-            self._guard(head).observe(moved, changed, spots)
-            settled[head] = rows
-        return settled
-
-    def _fast(self, x: Tensor) -> Mapping[str, Tensor]:
-        assert self.fast is not None  # given with every precision but fp32
-        with torch.inference_mode():
-            return self.fast(x)
-
-    def _guard(self, head: str) -> Guard:
-        if head not in self.guards:
-            self.guards[head] = Guard(self.safety)
-            self.guards[head].raise_to(self.floor.get(head, 0.0))
-        return self.guards[head]
-
-
-def _rankable(z: Tensor) -> Tensor:
-    """Logits (n, C) with zeros for images where they overflowed, which the guard then doubts."""
-    return torch.where(z.isfinite().all(1, keepdim=True), z, 0)
-
-
-def _cat(parts: Sequence[_Batch]) -> _Batch:
-    fast = {h: torch.cat([p.fast[h] for p in parts if p.fast]) for h in parts[0].fast or {}}
-    return _Batch(
-        torch.cat([p.indices for p in parts]),
-        torch.cat([p.crops for p in parts]),
-        torch.cat([p.labels for p in parts]),
-        fast,
-        torch.cat([p.spots for p in parts if p.spots is not None]),
-    )
-
-
-def _take(rows: Rows, mask: Mask) -> Rows:
-    return Rows(**{f.name: getattr(rows, f.name)[mask] for f in fields(Rows)})
 
 
 def _join(one: Mapping[str, Rows], other: Mapping[str, Rows]) -> dict[str, Rows]:

@@ -13,7 +13,6 @@ from ..zoo.data import LabelledImages, find_images
 from ..zoo.errors import MixzooError, UsageError
 from ..zoo.manifest import Protocol
 from ..zoo.refs import Resolved
-from . import store
 from .crop_cache import CropCache
 from .distributed import World
 from .entries import Entry, device_name, load_models, predict, recall, resolve_all
@@ -21,6 +20,7 @@ from .evaluator import BATCH_SIZE, Work
 from .judging import Judging, rows_of, sampled_rows, training_images
 from .logs.audit import Claim, LogAudit, audit_files, claim_of
 from .logs.sources import from_row, is_here
+from .predictions import Precision
 from .protocol import override
 from .report import Report
 from .sampled_run import Look, Sampling, describe, look
@@ -51,7 +51,7 @@ class Request:
     resize: int | None = None
     crop: int | None = None
     interpolation: str | None = None
-    precision: store.Precision = "guarded"
+    precision: Precision = "guarded"
     batch_size: int = BATCH_SIZE
     workers: int | None = None
     allow_missing: bool = False

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -24,11 +24,10 @@ from safetensors.numpy import save
 
 from ..zoo.cache import predictions_root
 from ..zoo.manifest import Protocol
-from .predictions import PENDING, UNREADABLE, Predictions
+from .predictions import PENDING, UNREADABLE, Precision, Predictions
 
 FORMAT = "1"
-Precision = Literal["fp32", "guarded", "fast"]
-ANSWERED_BY: dict[str, tuple[Precision, ...]] = {
+ANSWERED_BY: dict[Precision, tuple[Precision, ...]] = {
     "fp32": ("fp32",),
     "guarded": ("guarded", "fp32"),
     "fast": ("fast", "guarded", "fp32"),
@@ -46,7 +45,7 @@ class Key:
     weights_sha256: str
     protocol: Protocol
     list_sha256: str
-    precision: str
+    precision: Precision
 
     def facts(self) -> dict[str, Any]:
         """Everything that makes two keys equal, as plain data."""

@@ -398,3 +398,19 @@ def test_columns_of_settled_rows_fit_the_predictions(noise: Images) -> None:
         "exact": np.bool_,
     }
     assert len({len(getattr(rows, name)) for name in types}) == 1
+
+
+def test_ties_are_counted_once(noise: Images) -> None:
+    """Images whose two best logits are equal in fp32, on one of two heads, predicted twice."""
+    crops, labels, _ = noise
+
+    def tied(x: torch.Tensor) -> dict[str, torch.Tensor]:
+        z = linear(x)["head0"]
+        z[:3, :2] = 50
+        return {"up": z, "down": -z}
+
+    plain = Predictor(tied, SMALL, CPU)
+    for _ in range(2):
+        plain.predict(torch.arange(10), crops[:10], labels[:10])
+
+    assert plain.summary() == {"precision": "fp32", "arithmetic": "fp32", "ties": 3, "heads": {}}

@@ -1,11 +1,12 @@
 """Predictions come back as they were kept, only for their own key, in any order of the images."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from mixzoo.eval import store
-from mixzoo.eval.predictions import EXACT, FAST, PENDING, Predictions, Rows
+from mixzoo.eval.predictions import EXACT, FAST, PENDING, Precision, Predictions, Rows
 from mixzoo.zoo.manifest import Protocol
 
 PROTOCOL = Protocol(resize=36, crop=32)
@@ -13,7 +14,7 @@ FILES = tuple(f"{i}.jpg" for i in range(10))
 LABELS = np.arange(10) % 3
 
 
-def key(precision: str = "guarded", crop: int = 32) -> store.Key:
+def key(precision: Precision = "guarded", crop: int = 32) -> store.Key:
     return store.Key("a" * 64, Protocol(resize=36, crop=crop), "b" * 64, precision)
 
 
@@ -65,7 +66,7 @@ def test_fp32_answers_every_precision() -> None:
     """Who computed in fp32 needs nothing guarded; guarded ones answer for fast."""
     kept(predicted(list(range(10))), key("fp32"))
 
-    found = [store.find(key(precision), FILES) for precision in ("fp32", "guarded", "fast")]
+    found = [store.find(key(precision), FILES) for precision in get_args(Precision)]
 
     assert all(found)
 
