@@ -19,7 +19,17 @@ from .options import json_option, manifest_option, names_argument
 
 LAZY = {
     name: f"zoo_{name}"
-    for name in ("download", "verify", "import", "lock", "prune", "unpack", "export", "publish", "inspect")
+    for name in (
+        "download",
+        "verify",
+        "import",
+        "lock",
+        "prune",
+        "unpack",
+        "export",
+        "publish",
+        "inspect",
+    )
 }
 
 

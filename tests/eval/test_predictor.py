@@ -326,6 +326,45 @@ def test_an_early_bound_holds_from_the_first_batch(noise: Images) -> None:
     assert np.minimum(known.margin, known.margin5)[believed].min() > 1.0
 
 
+def test_a_bound_raised_on_the_way_holds_for_what_follows(noise: Images) -> None:
+    """Bounds of other ranks count at once, not only when stale images are looked for."""
+    crops, labels, _ = noise
+    guarded = Predictor(
+        linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 1e-5)], calibration=64
+    )
+    at = torch.arange(64)
+    guarded.predict(at, crops[at], labels[at])
+    guarded.raise_bounds({"head0": 1.0})
+
+    rows = guarded.predict(at + 64, crops[at + 64], labels[at + 64])["head0"]
+
+    believed = ~rows.exact
+    assert believed.any()
+    assert np.minimum(rows.margin, rows.margin5)[believed].min() > 1.0
+
+
+def test_recomputation_waits_for_whole_batches(noise: Images) -> None:
+    """fp32 sees batches of the full size, and one rest."""
+    sizes: list[int] = []
+
+    def counted(x: torch.Tensor) -> dict[str, torch.Tensor]:
+        sizes.append(len(x))
+        return linear(x)
+
+    guarded = Predictor(
+        counted, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 0.1)], batch_size=50
+    )
+    crops, labels, _ = noise
+    for at in torch.arange(700).split(64):
+        guarded.predict(at, crops[at], labels[at])
+    guarded.flush()
+
+    calibration, recomputation = sizes[:2], sizes[2:]
+    assert calibration == [64, 64]
+    assert set(recomputation[:-1]) == {50}
+    assert recomputation[-1] <= 50
+
+
 def test_only_the_doubted_backbone_is_recomputed(noise: Images) -> None:
     """Of AutoMix's two backbones the one whose heads are sure isn't run in fp32 again."""
     torch.manual_seed(3)
