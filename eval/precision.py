@@ -16,7 +16,6 @@ from .folded import EmulatedConv, Fold, FoldedConv, FoldedResNet, OneDnnConv
 HeadLogits = Callable[[Tensor], Mapping[str, Tensor]]
 """(N, 3, H, W) float32, normalised -> {head name: (N, C)}."""
 
-Precision = Literal["fp32", "guarded", "fast"]
 Arithmetic = Literal["fp32", "tf32", "fp16", "bf16", "emulated-bf16"]
 """What the folded convolutions compute in; pooling and classifier are fp32 in each.
 

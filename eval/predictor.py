@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from ..zoo.manifest import Protocol
 from .guard import CALIBRATION, SAFETY, TIE, Guard
-from .precision import HeadLogits, Precision, choose, exact_networks, fast_networks
-from .predictions import Predictions, Rows
+from .precision import HeadLogits, choose, exact_networks, fast_networks
+from .predictions import Precision, Predictions, Rows
 from .protocol import normalise
 from .ranking import rank
 from .side import CropBatch, Side

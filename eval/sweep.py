@@ -9,14 +9,14 @@ Only variants that can still explain the published number are evaluated on all i
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from ..zoo.manifest import Metric, Protocol
-from .predictions import UNREADABLE, Counts, Predictions
+from .predictions import UNREADABLE, Counts, Precision, Predictions
 from .sampling import sample_limits
 from .verdict import CLOSE, judge
 
@@ -25,7 +25,6 @@ CROP_RATIOS = (0.875, 0.85)
 # torchvision's Resize is bilinear where a config names nothing. Nearest is left out: no pipeline
 # evaluates with it, and each further variant makes a hit by chance likelier.
 INTERPOLATIONS = ("bicubic", "bilinear")
-Precision = Literal["fp32", "guarded", "fast"]
 EXACT: Precision = "guarded"  # the predictions of fp32
 FAST: Precision = "fast"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from mixzoo.zoo.data import LabelledImages
 
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
@@ -270,6 +271,19 @@ def test_every_form_is_written(evaluate: Evaluate, tmp_path: Path) -> None:
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [f"report.{form}" for form in ("csv", "html", "json", "md", "yaml")]
     assert "resnet50_w4.cutmix_tiny" in (tmp_path / "out/report.html").read_text()
+
+
+@pytest.mark.parametrize("options", [(), ("--sample", 40)])
+def test_real_reports_fit_the_schema(evaluate: Evaluate, golden: Path, options: Any) -> None:
+    """Of all images with a log, and of a sample: every key is described."""
+    schema = json.loads((Path(__file__).parents[2] / "docs/report.schema.json").read_text())
+    log = next((golden / "runs/tiny_automix_ep8").glob("*.log.json"))
+
+    _, report, _ = evaluate("--log", log, *options, method="automix")
+
+    Draft202012Validator(schema).validate(report)
+    assert report.keys() <= schema["properties"].keys()
+    assert report["rows"][0].keys() <= schema["properties"]["rows"]["items"]["properties"].keys()
 
 
 def test_a_whole_table_in_one_command(mixzoo: Run) -> None:
