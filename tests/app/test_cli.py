@@ -152,10 +152,10 @@ ERRORS = {
     "folder": (("eval", ".", "--data", "."), 2, "is a folder"),
     "report name": (("eval", "x", "--out", "report.txt"), 2, "expected a name ending in .json"),
     "batch of none": (("eval", "x", "--batch-size", "0"), 2, "--batch-size"),
-    "archive that isn't there": (
-        ("data", "prepare", "inat2018", "--root", "d", "--archive", "gone.tar.gz"),
-        4,
-        "gone.tar.gz",
+    "data drawn": (
+        ("data", "prepare", "mini", "--root", "d", "--as", "tar"),
+        2,
+        "is drawn by the package",
     ),
     "no GPU": (("eval", "x.pth", "--device", "tpu9"), 2, "--device: expected auto, cpu, cuda"),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 import mixzoo
 import pytest
 import torch
+from mixzoo.eval.predictions import Counts, Predictions
 from mixzoo.zoo.catalog import open_catalog, package_path
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.verify import Status, check
@@ -37,17 +38,13 @@ def test_quickstart_fails_when_a_number_is_off(
     mixzoo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A forgotten image is no success."""
-    from mixzoo.eval import evaluator
+    honest = Predictions.counts
 
-    honest = evaluator._count
+    def forgetful(known: Predictions) -> Counts:
+        counts = honest(known)
+        return Counts(counts.correct - 1, counts.correct5, counts.total)
 
-    def forgetful(*arguments):
-        counted = honest(*arguments)
-        for hits in counted.values():
-            hits[0] -= 1
-        return counted
-
-    monkeypatch.setattr(evaluator, "_count", forgetful)
+    monkeypatch.setattr(Predictions, "counts", forgetful)
 
     code, _, err = mixzoo("quickstart", "--out", tmp_path / "report.json")
 
