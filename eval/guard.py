@@ -20,7 +20,7 @@ everything seen, and just in a close competitor. How likely that is, step by ste
   wrong. Nor was any at half the safety; at a quarter it was one image in 200 tries of one head
   (benchmarks/guard.py, in emulated bf16).
 - The sample grows: doubted images and spot checks come from the whole run, not from its start.
-- Simulated with lognormal deviations, whose tails are heavier than those seen: runs of 24,426
+- Simulated with lognormal deviations: runs of 24,426
   images, 40 classes. Spread by 0.3 (0.6), 1 image in 70,000 (3,500) lies above the first bound, so
   in a fifth (three quarters) of the runs some image does; of 100 runs none had a wrong belief.
   Spread by 1.2, 30 beliefs in 60 runs were wrong under the first bound, none under the last.

@@ -1,7 +1,7 @@
 """Reads a .tar.gz once: hashed in one thread, inflated in another.
 
-The inflating is Intel's ISA-L (package `isal`): on JPEGs in gzip it takes about four fifths of zlib's
-time, gives up the GIL, reads from any source and compares gzip's checksums. (rapidgzip would share
+The inflating is Intel's ISA-L (package `isal`): it is faster than zlib, gives up
+the GIL, reads from any source and compares gzip's checksums. (rapidgzip would share
 one file among many cores, but must seek, so it can't read a download that streams by; see
 benchmarks/extract.py for both.)
 """
