@@ -8,7 +8,7 @@ import click
 
 from .. import __version__
 from ..zoo.errors import MixzooError
-from . import data, evaluate, logs, quickstart, viz, zoo
+from . import data, evaluate, logs, quickstart, train, viz, zoo
 
 DEBUG = "MIXZOO_DEBUG"
 
@@ -27,6 +27,7 @@ app.add_command(zoo.commands, "zoo")
 app.add_command(data.commands, "data")
 app.add_command(evaluate.command)
 app.add_command(logs.command)
+app.add_command(train.command)
 app.add_command(viz.commands, "viz")
 
 

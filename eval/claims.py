@@ -126,7 +126,8 @@ def _against_recipe(facts: TrainingFacts, row: Row, manifest: Manifest) -> Itera
     yield from _against_batch(facts, recipe, manifest)
     if facts.half_precision:
         yield (
-            f"precision: {manifest.name} is trained in fp32, the checkpoint's config says fp16: "
+            f"precision: {manifest.name} is trained in fp32, the checkpoint's config says "
+            f"{facts.half_type}: "
             "another recipe than the table's."
         )
     if facts.started_from:

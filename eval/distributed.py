@@ -5,8 +5,9 @@ every kind of machine, and a process that dies closes its connections: the other
 when they listen, and within a minute while they compute.
 """
 
+import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,10 +53,15 @@ class World:
         except RuntimeError as error:
             raise LostRankError(
                 f"Rank {self.rank} of {self.size} lost its connection: another process of this "
-                f"evaluation ended, and its own output says why ({str(error).splitlines()[0]}). "
-                "Run the same command again: what was predicted is kept."
+                f"job ended, and its own output says why ({str(error).splitlines()[0]}). "
+                "Run the same command again: what was done is kept."
             ) from None
         return values
+
+    def mean(self, values: Sequence[float]) -> list[float]:
+        """The mean over ranks of some numbers, summed in float64, the same on every rank."""
+        columns = zip(*self.gather(tuple(values)), strict=True)
+        return [math.fsum(column) / self.size for column in columns]
 
     def leader_first(self, work: Callable[[], T]) -> T:
         """Do the same work on every rank, the leader before the others, so that it fetches for all.

@@ -7,6 +7,7 @@ dropped, and the last bits of a logit don't depend on the number of processes.
 
 import logging
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -134,12 +135,24 @@ def load_crops(
 
 def _deliver(crops: BatchedCrops, workers: int) -> Iterator[Batch]:
     warned = False
-    loader = DataLoader(crops, batch_size=None, num_workers=min(workers, len(crops)))
+    loader = DataLoader(
+        crops,
+        batch_size=None,
+        num_workers=min(workers, len(crops)),
+        worker_init_fn=leave_signals_to_the_parent,
+    )
     for delivery in loader:
         if delivery.cache_failure and not warned:
             logger.warning("%s. Going on without writing the crop cache.", delivery.cache_failure)
             warned = True
         yield delivery.batch
+
+
+def leave_signals_to_the_parent(_: int) -> None:
+    """Ignore signals in a decoding process: a scheduler's reach the whole group, and its parent
+    still needs it until it has saved what is done."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def default_workers(processes_here: int = 1) -> int:

@@ -3,21 +3,11 @@
 import math
 
 import numpy as np
-import torch
 from PIL import Image
 
-from ..zoo.data import LabelledImages
+from ..eval.pixels import Pixels
 
 Box = tuple[int, int, int, int]
-
-
-def decode_all(images: LabelledImages) -> list[Image.Image]:
-    """Every image in memory as RGB at its own size, so that epochs only crop."""
-    decoded = []
-    for file in images.files:
-        with Image.open(images.root / file) as image:
-            decoded.append(image.convert("RGB"))
-    return decoded
 
 
 def random_box(width: int, height: int, rng: np.random.Generator) -> Box:
@@ -39,17 +29,13 @@ def random_box(width: int, height: int, rng: np.random.Generator) -> Box:
     return left, top, left + w, top + h
 
 
-def random_crop(image: Image.Image, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A random box of the image, resized (bicubic) and mirrored half of the time.
+def random_crop(pixels: Pixels, size: int, rng: np.random.Generator) -> Pixels:
+    """A random box of an image, resized (bicubic, Pillow's) and mirrored half of the time.
 
-    Returns uint8 (size, size, 3).
+    pixels: (H, W, 3) uint8. Returns uint8 (size, size, 3), perhaps not contiguous.
     """
-    crop = image.crop(random_box(*image.size, rng)).resize((size, size), Image.Resampling.BICUBIC)
-    if rng.random() < 0.5:
-        crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return np.asarray(crop)
-
-
-def random_crops(images: list[Image.Image], size: int, rng: np.random.Generator) -> torch.Tensor:
-    """A batch of random crops: (N, size, size, 3) uint8."""
-    return torch.from_numpy(np.stack([random_crop(image, size, rng) for image in images]))
+    height, width, _ = pixels.shape
+    left, top, right, bottom = random_box(width, height, rng)
+    box = Image.fromarray(pixels[top:bottom, left:right])  # nothing outside the box is seen
+    crop = np.asarray(box.resize((size, size), Image.Resampling.BICUBIC))
+    return crop[:, ::-1] if rng.random() < 0.5 else crop

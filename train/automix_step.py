@@ -22,13 +22,21 @@ from .mixing import AutomixDraw, automix
 
 
 def automix_losses(
-    model: MixClassifier, x: Tensor, y: Tensor, draw: AutomixDraw, mask_loss_weight: float
+    model: MixClassifier,
+    x: Tensor,
+    y: Tensor,
+    draw: AutomixDraw,
+    mask_loss_weight: float,
+    *,
+    lam_margin: float = LAM_MARGIN,
+    clean_statistics: bool = True,
 ) -> dict[str, Tensor]:
     """Mix a batch twice, classify both copies and the images, and compare with their labels.
 
     model: in training mode, after `freeze_k`; only its batch norm's statistics are modified.
     x: (N, 3, H, W) float, normalised, sides multiples of 16 (4 for the cifar stem). y: (N,) int64.
     draw: made for this batch by `draw_automix`. mask_loss_weight: 0.1 when training starts.
+    lam_margin: see `mixblock.first_mask`. clean_statistics: see `recipe.Automix`.
 
     Returns scalars under the names of OpenMixup's logs and heads: "loss", with gradients, the sum
     of "head_mix_q" (of copy bb), "head_one_q" (of the images), "head_mix_k" (of copy mb) and the
@@ -44,12 +52,13 @@ def automix_losses(
     block, mb, bb = model.mix_block, draw.mb, draw.bb
     with torch.no_grad():
         features = model.backbone_k(x, stop=MASK_STAGE)
-        model.backbone_k(features, start=MASK_STAGE)  # for its batch norm, as in OpenMixup
+        if clean_statistics:
+            model.backbone_k(features, start=MASK_STAGE)  # for its batch norm, as in OpenMixup
     mixed_mb = automix(x, features, block, mb.perm, mb.lam, mb.keep)
     mean = mb.lam if draw.adjust else None  # not bb's: as in OpenMixup
     with torch.no_grad():
         mixed_bb = automix(
-            x, features, block, bb.perm, bb.lam, bb.keep, mask_mean=mean, lam_margin=LAM_MARGIN
+            x, features, block, bb.perm, bb.lam, bb.keep, mask_mean=mean, lam_margin=lam_margin
         )
     mix_k = _logits(model, "mix_k", mixed_mb.images)
     one_q = _logits(model, "one_q", x)  # before mix_q: batch norm weighs the later more
@@ -70,11 +79,15 @@ def automix_losses(
     }
 
 
-def freeze_k(model: MixClassifier) -> None:
-    """Keep gradients from the k side, in place: from now on it only follows q.
+@torch.no_grad()
+def copy_q_to_k(model: MixClassifier) -> None:
+    """Make k's parameters those of q, in place, as they are when training starts."""
+    for k, q in zip(_side(model, "k"), _side(model, "q"), strict=True):
+        k.copy_(q)
 
-    A fresh model then starts as OpenMixup's do with `momentum_update(model, 0)`, k a copy of q.
-    """
+
+def freeze_k(model: MixClassifier) -> None:
+    """Keep gradients from the k side, in place: from now on it only follows q."""
     for parameter in _side(model, "k"):
         parameter.requires_grad_(False)
 

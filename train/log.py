@@ -5,11 +5,18 @@ mean over the iterations since the last one, and one `val` line per epoch.
 """
 
 import json
+import os
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..eval.evaluator import Counts
+import PIL
+import torch
+
+from .. import __version__
+from ..eval.predictions import Counts
+from ..zoo.errors import DataError
 
 DECIMALS = 5
 
@@ -17,11 +24,22 @@ DECIMALS = 5
 class JsonLog:
     """Appends lines to a log file, each written out at once so that a killed run keeps its log."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None, state: Mapping[str, Any] | None = None) -> None:
+        """Begin a log, or go on with one as it was when `state()` was taken.
+
+        path: None writes nothing. Lines that were written after `state` are cut off: the run will
+        write them again. Raises DataError for a file that has lost lines since.
+        """
         self.path = path
-        self._sums: dict[str, float] = {}
-        self._count = 0
-        path.write_text("", encoding="utf-8")
+        self._sums: dict[str, float] = dict(state["sums"]) if state else {}
+        self._count = state["count"] if state else 0
+        if path:
+            self._cut(path, state["bytes"] if state else 0)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint needs so that the log can go on after an interruption."""
+        size = self.path.stat().st_size if self.path else 0
+        return {"bytes": size, "sums": self._sums, "count": self._count}
 
     def header(self, *, env_info: str, config: str, seed: int, exp_name: str) -> None:
         """The first line: software versions, the recipe's text, the seed and the run's name."""
@@ -33,11 +51,12 @@ class JsonLog:
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
 
-    def train(self, *, epoch: int, iteration: int, lr: float) -> None:
-        """Write the means since the last train line. epoch, iteration: counted from 1."""
+    def train(self, *, epoch: int, iteration: int, lr: float) -> dict[str, float]:
+        """Write the means since the last train line, and return them. Counted from 1."""
         means = {name: total / self._count for name, total in self._sums.items()}
         self._write({"mode": "train", "epoch": epoch, "iter": iteration, "lr": lr, **means})
         self._sums, self._count = {}, 0
+        return means
 
     def val(self, *, epoch: int, batches: int, lr: float, heads: Mapping[str, Counts]) -> None:
         """Write every head's top-1 and top-5 in percent. batches: validation batches per rank.
@@ -50,7 +69,31 @@ class JsonLog:
         self._write({"mode": "val", "epoch": epoch, "iter": batches, "lr": lr, **accuracies})
         self._sums, self._count = {}, 0
 
+    @staticmethod
+    def _cut(path: Path, size: int) -> None:
+        path.touch()
+        if path.stat().st_size < size:
+            raise DataError(
+                f"{path}: expected {size} bytes or more, as when the checkpoint was written, got "
+                f"{path.stat().st_size}. Put the log back, or train anew in another folder."
+            )
+        os.truncate(path, size)
+
     def _write(self, line: Mapping[str, Any]) -> None:
+        if not self.path:
+            return
         rounded = {k: round(v, DECIMALS) if isinstance(v, float) else v for k, v in line.items()}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(rounded) + "\n")
+
+
+def environment() -> str:
+    """The versions that a run depends on, one a line."""
+    versions = {
+        "sys.platform": platform.system().lower(),
+        "Python": platform.python_version(),
+        "PyTorch": torch.__version__,
+        "Pillow": PIL.__version__,
+        "mixzoo": __version__,
+    }
+    return "\n".join(f"{name}: {version}" for name, version in versions.items())

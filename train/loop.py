@@ -1,137 +1,133 @@
-"""The training loop, from images to a checkpoint and a log, in one process."""
+"""The training loop, from images to a checkpoint and a log."""
 
-import io
 import math
-import platform
 import time
-from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import PIL
 import torch
-from torch import nn
+from tqdm import tqdm
 
-from .. import __version__
-from ..eval.distributed import World
-from ..eval.evaluator import BATCH_SIZE, evaluate
+from ..eval.loader import default_workers
 from ..eval.protocol import normalise
-from ..zoo.architectures import Classifier, ResNetConfig
-from ..zoo.data import LabelledImages
-from ..zoo.manifest import Protocol
-from .augment import decode_all, random_crops
-from .log import JsonLog
-from .mixed_step import mixed_losses
-from .mixing import draw_method
+from ..zoo.catalog import open_catalog
+from ..zoo.errors import InterruptedRunError
+from ..zoo.export import export
+from ..zoo.refs import resolve
+from .divergence import diverged
+from .interruption import interruption
+from .loader import MicroBatch, TrainingImages, fit_in_memory, micro_batches
+from .randomness import generator
 from .recipe import Recipe
+from .run import Data, How, Run, explained_losses
+from .scalars import Board, board_of
+from .schedules import ema_momentum, mask_loss_weights
 
 
-@dataclass(frozen=True)
-class Data:
-    """The images of a run, and the pixels that they are validated with."""
+def train(recipe: Recipe, data: Data, out: Path, name: str, how: How | None = None) -> Path:
+    """Train a classifier, or go on training one, in the folder `out`; returns its weights' file.
 
-    train: LabelledImages
-    val: LabelledImages
-    protocol: Protocol
-
-
-def train(recipe: Recipe, data: Data, out: Path, name: str, device: torch.device) -> Path:
-    """Train a classifier; write `<name>.pth` and `<name>.log.json` below `out`.
-
-    The validation number of each epoch is that of `mixzoo eval`: same pixels, same counting. On
-    one machine with one thread the same recipe gives the same weights. Returns the checkpoint.
+    `<name>.pth` and `.safetensors` get the weights of the last epoch, `<name>.log.json` what
+    happened; beside them lie the checkpoints (see `checkpoints`). On a CPU, one recipe on as many
+    processes gives the same weights, interrupted or not. Validation is that of `mixzoo eval`: same
+    pixels, same counting.
+    Raises InterruptedRunError after a signal, when all is saved; DivergedError for a loss that is
+    no number; LostRankError if another process ended.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(recipe.seed)
-    model = Classifier(ResNetConfig.from_name(recipe.architecture), recipe.num_classes)
-    initialise(model, torch.Generator().manual_seed(recipe.seed))
-    model.to(device)
-    optimizer = torch.optim.SGD(
-        model.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay
+    how = how or How()
+    small = fit_in_memory(data.train)
+    images = TrainingImages(data.train, recipe, keep=small)
+    run = Run(recipe, out, name, images.batches, how)
+    batches = micro_batches(
+        images, run.iteration, run.slots, 0 if small else _workers(how), run.device.type == "cuda"
     )
-    images, labels = decode_all(data.train), torch.tensor(data.train.labels)
-    log = JsonLog(out / f"{name}.log.json")
-    log.header(env_info=environment(), config=recipe.text(), seed=recipe.seed, exp_name=name)
-    world = World(rank=0, size=1, local_size=1, device=device)
-    iterations = len(images) // recipe.batch_size  # an incomplete last batch is left out
-    for epoch in range(recipe.epochs):
-        lr = recipe.lr_at(epoch)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        model.train()
-        order = rng.permutation(len(images))
-        clock = time.perf_counter()
-        for i in range(iterations):
-            rows = order[i * recipe.batch_size : (i + 1) * recipe.batch_size]
-            crops = random_crops([images[row] for row in rows], recipe.crop, rng)  # (N, H, W, 3)
-            x = normalise(crops.to(device), data.protocol)  # (N, 3, H, W)
-            y = labels[torch.from_numpy(rows)].to(device)  # (N,)
-            data_time = time.perf_counter() - clock
-            losses = mixed_losses(
-                model, x, y, draw_method(rng, recipe.method, x.shape, recipe.alpha)
-            )
-            optimizer.zero_grad()
-            losses["loss"].backward()
-            optimizer.step()
-            scalars = {"loss": losses["loss"].item(), "acc": losses["acc"].item()}
-            elapsed, clock = time.perf_counter() - clock, time.perf_counter()
-            log.add({"data_time": data_time, **scalars, "time": elapsed})
-            if (i + 1) % recipe.log_every == 0:
-                log.train(epoch=epoch + 1, iteration=i + 1, lr=lr)
-        counts = evaluate(model.eval().logits, data.val, data.protocol, workers=0, world=world)
-        batches = math.ceil(len(data.val) / BATCH_SIZE)
-        log.val(epoch=epoch + 1, batches=batches, lr=lr, heads=counts)
-    return save(model, recipe, out / f"{name}.pth", iterations=recipe.epochs * iterations)
+    weights = mask_loss_weights(recipe, images.batches)
+    bar = tqdm(desc=name, total=run.total, initial=run.iteration, unit="step", disable=_hidden(how))
+    with bar, board_of(run) as board, interruption() as asked, explained_losses(how.world):
+        while run.iteration < run.total:
+            epoch, batch = divmod(run.iteration, run.iterations)
+            lr = run.set_learning_rates(epoch)
+            times, losses, stop = take_step(run, data, batches, weights, bool(asked.signal))
+            run.iteration += 1
+            run.log.add({"data_time": times[0], **losses, "time": times[1]})
+            bar.update()
+            if (batch + 1) % recipe.log_every == 0:
+                means = run.log.train(epoch=epoch + 1, iteration=batch + 1, lr=lr)
+                board.train(run.iteration, means | {"lr": lr})
+                bar.set_postfix(epoch=epoch + 1, loss=f"{means['loss']:.3f}")
+            if batch + 1 == run.iterations:
+                end_epoch(run, data, epoch + 1, lr, board)
+            if run.is_time_to_checkpoint or stop:
+                run.checkpoint()
+            if stop and run.iteration < run.total:
+                raise InterruptedRunError(
+                    f"Stopped ({asked.signal or 'another process was asked to'}) after step "
+                    f"{run.iteration} of {run.total}; {out} holds everything. "
+                    "The same command goes on from there."
+                )
+    return publish(run)
 
 
-def initialise(model: nn.Module, generator: torch.Generator) -> None:
-    """Draw fresh weights as torchvision's ResNet does, in place.
+def take_step(
+    run: Run, data: Data, batches: Iterator[MicroBatch], weights: np.ndarray, stop: bool
+) -> tuple[tuple[float, float], dict[str, float], bool]:
+    """One step of the optimizer: forward and backward passes of this process, and the update.
 
-    Convolutions: Kaiming normal on fan-out (He et al., 2015, arXiv:1502.01852). Linear layers:
-    torch's default, uniform in +-1/sqrt(fan_in). Batch norm: ones and zeros.
+    weights: of the mask loss, by iteration. stop: whether this process was asked to.
+    Returns the seconds waited for data and taken in all; the logged losses and accuracies, a mean
+    over all processes; and whether any process was asked to stop.
     """
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(
-                module.weight, mode="fan_out", nonlinearity="relu", generator=generator
-            )
-        elif isinstance(module, nn.BatchNorm2d):
-            module.reset_parameters()
-        elif isinstance(module, nn.Linear):
-            bound = 1 / math.sqrt(module.in_features)
-            nn.init.uniform_(module.weight, -bound, bound, generator=generator)
-            nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+    began, waited = time.perf_counter(), 0.0
+    totals = np.zeros(len(run.step.logged))
+    for slot in run.slots:
+        asked = time.perf_counter()
+        micro = next(batches)
+        waited += time.perf_counter() - asked
+        x = normalise(micro.crops.to(run.device, non_blocking=True), data.protocol)  # (N, 3, H, W)
+        y = micro.labels.to(run.device, non_blocking=True)  # (N,)
+        rng = generator(run.recipe.seed, "mix", run.iteration, slot)
+        draw = run.step.draw(rng, tuple(x.shape))
+        with run.sharing(now=slot == run.slots[-1]):
+            with run.autocast():
+                losses = run.parallel(x, y, draw, float(weights[run.iteration]))
+            run.scaler.scale(losses["loss"] / len(run.slots)).backward()
+        logged = torch.stack([losses[key].detach().float() for key in run.step.logged])
+        totals += np.array(logged.tolist()) / len(run.slots)
+    *means, stops = run.world.mean([*totals, stop])
+    if not math.isfinite(means[0]):
+        raise diverged(run, losses, [data.train.files[row] for row in micro.rows])
+    run.scaler.step(run.optimizer)
+    run.scaler.update()
+    run.optimizer.zero_grad()
+    run.step.follow(ema_momentum(run.recipe, run.iteration, run.iterations))
+    times = waited, time.perf_counter() - began
+    return times, dict(zip(run.step.logged, means, strict=True)), stops > 0
 
 
-def save(model: nn.Module, recipe: Recipe, path: Path, iterations: int) -> Path:
-    """Write weights and recipe atomically, in the layout of OpenMixup's checkpoints.
-
-    Neither paths nor times go in, so equal weights give equal bytes. Returns `path`.
-    """
-    weights = OrderedDict((name, value.cpu()) for name, value in model.state_dict().items())
-    meta = {
-        "epoch": recipe.epochs,
-        "iter": iterations,
-        "seed": recipe.seed,
-        "config": recipe.text(),
-        "mixzoo_version": __version__,
-    }
-    # Through memory: torch writes a file's name into the file.
-    buffer = io.BytesIO()
-    torch.save({"meta": meta, "state_dict": weights}, buffer)
-    partial = path.with_suffix(".part")
-    partial.write_bytes(buffer.getvalue())
-    return partial.replace(path)
+def end_epoch(run: Run, data: Data, epoch: int, lr: float, board: Board) -> None:
+    """Validate, log, and keep the weights if they are the best. epoch: counted from 1."""
+    counts = run.validate(data)
+    heads = {run.step.head_in_log(head): count for head, count in counts.items()}
+    run.log.val(epoch=epoch, batches=run.batches_of(data), lr=lr, heads=heads)
+    board.val(run.iteration, heads)
+    run.keep_epoch(epoch, counts[run.model.heads[0]])
 
 
-def environment() -> str:
-    """The versions that a run depends on, one a line."""
-    versions = {
-        "sys.platform": platform.system().lower(),
-        "Python": platform.python_version(),
-        "PyTorch": torch.__version__,
-        "Pillow": PIL.__version__,
-        "mixzoo": __version__,
-    }
-    return "\n".join(f"{name}: {version}" for name, version in versions.items())
+def publish(run: Run) -> Path:
+    """Write the weights of the last epoch, without the optimizer's state, in both formats."""
+    path = run.out / f"{run.name}.pth"
+    if run.world.leads:
+        run.write_weights(path, run.recipe.epochs)
+        export(resolve(str(path), open_catalog()), path.with_suffix(".safetensors"), force=True)
+    run.world.gather(None)  # the file is there when any process returns
+    return path
+
+
+def _workers(how: How) -> int:
+    return default_workers(how.world.local_size) if how.workers is None else how.workers
+
+
+def _hidden(how: How) -> bool | None:
+    """No bar on other processes than the leader, or where stderr is no terminal (None)."""
+    return None if how.world.leads else True

@@ -1,7 +1,7 @@
-"""Retrains one row of the embedded benchmark: `python -m mixzoo.train.mini --method mixup --out DIR`.
+"""Remakes a row of the embedded benchmark: `python -m mixzoo.train.mini --method mixup --out DIR`.
 
-With seed 0, vanilla ends at 753 and mixup at 735 of 1,000 validation images, each after 6 minutes
-on one core. Another processor or torch version rounds differently and so trains another network.
+It trains on one thread of a CPU, whose sums have one order, so that the same processor and torch
+version give the same weights again; others round differently and so train another network.
 """
 
 import argparse
@@ -12,47 +12,45 @@ import torch
 from ..zoo.cache import data_path
 from ..zoo.catalog import open_catalog
 from ..zoo.data import from_annotations
+from ..zoo.manifest import Row
 from ..zoo.mini import draw
-from .loop import Data, train
-from .recipe import Recipe
+from .loop import train
+from .recipes import recipe_of
+from .run import Data
 
 MANIFEST = open_catalog().benchmark("mini").manifest
-PROTOCOL = MANIFEST.protocol
-ALPHAS = {row.method: row.alpha or 1.0 for row in MANIFEST.rows}  # vanilla draws none
 
 
-def recipe(method: str, seed: int) -> Recipe:
-    """The recipe of the row `resnet18_w6.<method>_mini`."""
-    return Recipe(
-        architecture="resnet18_w6",
-        num_classes=MANIFEST.dataset.num_classes,
-        method=method,
-        alpha=ALPHAS[method],
-        epochs=60,
-        batch_size=64,
-        crop=PROTOCOL.crop,
-        seed=seed,
+def row_of(method: str) -> Row:
+    """The row of a method."""
+    return next(row for row in MANIFEST.rows if row.method == method)
+
+
+def images(root: Path) -> Data:
+    """The benchmark's images in the folder `root`, drawn where they are missing."""
+    draw(root, "all")
+    return Data(
+        train=from_annotations(root, root / "train2018.json"),
+        val=from_annotations(root, root / "val2018.json"),
+        protocol=MANIFEST.protocol,
     )
 
 
 def main() -> None:
-    """Draw the images where they are missing, then train on one thread of the CPU."""
+    """Train one row, or go on training it."""
     parser = argparse.ArgumentParser(prog="python -m mixzoo.train.mini", description=__doc__)
-    parser.add_argument("--method", choices=ALPHAS, required=True)
+    methods = [row.method for row in MANIFEST.rows]
+    parser.add_argument("--method", choices=methods, required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder for weights and log")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
-    torch.set_num_threads(1)  # sums in one order: the same seed gives the same weights
-    root = draw(data_path("mini"), "all")
-    data = Data(
-        train=from_annotations(root, root / "train2018.json"),
-        val=from_annotations(root, root / "val2018.json"),
-        protocol=PROTOCOL,
-    )
-    chosen = recipe(arguments.method, arguments.seed)
-    name = f"{chosen.architecture}.{chosen.method}_mini"
-    print(train(chosen, data, arguments.out, name, torch.device("cpu")))
+    torch.set_num_threads(1)
+    row = row_of(arguments.method)
+    recipe = recipe_of(MANIFEST, row, seed=arguments.seed)
+    out = arguments.out / row.id
+    out.mkdir(parents=True, exist_ok=True)
+    print(train(recipe, images(data_path("mini")), out, row.id))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The losses of a training step of any method whose mixing isn't learnt."""
 
+import torch
 from torch import Tensor
 
 from ..zoo.architectures import Classifier
@@ -22,7 +23,11 @@ def mixed_losses(model: Classifier, x: Tensor, y: Tensor, draw: Draw) -> dict[st
         start = draw.layer
         mixed = manifoldmix(model.backbone, x, draw.perm, draw.lam, draw.layer)
     else:
-        saliency = input_saliency(model, x, y) if isinstance(draw, PuzzlemixDraw) else None
+        saliency = None
+        if isinstance(draw, PuzzlemixDraw):
+            # An input's gradient is too small for half precision.
+            with torch.autocast(x.device.type, enabled=False):
+                saliency = input_saliency(model, x, y)
         mixed = apply(draw, x, saliency)
     logits = model.head(model.backbone(mixed.images, start=start))  # (N, K)
     y_partner = y[mixed.perm]

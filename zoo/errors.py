@@ -51,3 +51,15 @@ class LostRankError(MixzooError):
     """Another process of the same job ended, so that this one cannot finish."""
 
     exit_code = 8
+
+
+class DivergedError(MixzooError):
+    """A training run whose loss is no number any more."""
+
+    exit_code = 9
+
+
+class InterruptedRunError(MixzooError):
+    """A training run that was asked to stop, and goes on when it is started again."""
+
+    exit_code = 75  # EX_TEMPFAIL: schedulers and scripts take it for "run me again"

@@ -1,0 +1,121 @@
+"""What a run leaves on disk: checkpoints in OpenMixup's layout, from which it also goes on.
+
+`last.pth` is where the run stands, `previous.pth` where it stood before, `best.pth` the epoch of
+the best validation, `epoch_<n>.pth` every k-th epoch. Every file appears under its name only when
+it is whole.
+"""
+
+import io
+import logging
+import os
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import __version__
+from ..zoo.architectures import MixClassifier
+from ..zoo.errors import CheckpointError
+from ..zoo.keys import ALIASES
+from .recipe import Recipe
+
+logger = logging.getLogger(__name__)
+LAST, PREVIOUS, BEST = "last.pth", "previous.pth", "best.pth"
+
+
+def openmixup_state(model: nn.Module) -> "OrderedDict[str, Tensor]":
+    """The state dict of a network under OpenMixup's names, on the CPU.
+
+    OpenMixup's AutoMix and SAMix hold their k side twice, also as `backbone` and `head`; those
+    entries share their values here, in OpenMixup's order.
+    """
+    weights = OrderedDict((name, value.cpu()) for name, value in model.state_dict().items())
+    if not isinstance(model, MixClassifier):
+        return weights
+    aliases = [
+        (alias + name.removeprefix(full), value)
+        for alias, full in ALIASES.items()
+        for name, value in weights.items()
+        if name.startswith(full)
+    ]
+    return OrderedDict([*aliases, *weights.items()])
+
+
+def meta_of(recipe: Recipe, epoch: int, iteration: int) -> dict[str, Any]:
+    """Notes of a checkpoint: epochs and iterations that lie behind it, seed, recipe, version.
+
+    Neither paths nor times go in, so equal runs give equal bytes.
+    """
+    return {
+        "epoch": epoch,
+        "iter": iteration,
+        "seed": recipe.seed,
+        "config": recipe.text(),
+        "mixzoo_version": __version__,
+    }
+
+
+def write(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write a checkpoint atomically. Returns `path`."""
+    buffer = io.BytesIO()  # through memory: torch writes a file's name into the file
+    torch.save(dict(content), buffer)
+    partial = path.with_name(f".{path.name}.part")
+    with partial.open("wb") as file:
+        file.write(buffer.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())
+    return partial.replace(path)
+
+
+def keep_last(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write `last.pth`; the one before becomes `previous.pth`. One of them is whole at any time."""
+    last = folder / LAST
+    fresh = write(folder / ".next.pth", content)
+    if last.exists():
+        last.replace(folder / PREVIOUS)
+    fresh.replace(last)
+
+
+def latest(folder: Path) -> dict[str, Any] | None:
+    """The content of the newest whole checkpoint in a run's folder, None if there is none.
+
+    A broken `last.pth` is named in a warning, and the one before is taken. Raises CheckpointError
+    if there are checkpoints but none is whole: a run must not silently begin anew.
+    """
+    reasons = []
+    for name in (LAST, PREVIOUS):
+        path = folder / name
+        if not path.exists():
+            continue
+        try:
+            content = _read(path)
+        except CheckpointError as error:
+            reasons.append(str(error))
+            continue
+        for reason in reasons:
+            logger.warning("%s Going on from %s.", reason, name)
+        return content
+    if reasons:
+        raise CheckpointError(
+            f"{' '.join(reasons)} No whole checkpoint is left to go on from: "
+            f"remove {folder} to train anew."
+        )
+    return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Check every byte of a checkpoint, then load it without running code."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()  # torch compares no checksums
+        if broken:
+            raise CheckpointError(f"{path}: its part {broken} is damaged.")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except Exception as error:  # zipfile and torch raise whatever they stumble over
+        raise CheckpointError(f"{path}: not a whole checkpoint ({type(error).__name__}).") from None

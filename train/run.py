@@ -1,0 +1,269 @@
+"""A run on its way: everything that a step changes, and how it is kept on disk."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ..eval.distributed import ALONE, World
+from ..eval.evaluator import BATCH_SIZE, evaluate
+from ..eval.predictions import Counts
+from ..zoo.architectures import Classifier, MixClassifier, ResNetConfig
+from ..zoo.data import LabelledImages
+from ..zoo.errors import LostRankError, UsageError
+from ..zoo.manifest import Protocol
+from .checkpoints import BEST, keep_last, latest, meta_of, openmixup_state, write
+from .log import JsonLog, environment
+from .network import fresh_network
+from .recipe import Recipe
+from .schedules import learning_rate, mix_block_learning_rate
+from .steps import step_of
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images of a run, and the pixels that they are validated with."""
+
+    train: LabelledImages
+    val: LabelledImages
+    protocol: Protocol
+
+
+@dataclass(frozen=True)
+class How:
+    """How a run is computed. Nothing here is part of the recipe, or may change what is learnt."""
+
+    world: World = ALONE
+    workers: int | None = None
+    """Decoding processes per rank; None picks by cores, and none for small data sets."""
+
+    channels_last: bool | None = None
+    """Memory layout of images; None takes it for networks of usual width, where it is faster."""
+
+    compile: bool = False
+    checkpoint_every: int | None = None
+    """Steps between checkpoints; None makes one per epoch."""
+
+    keep_every: int | None = None
+    """Epochs between checkpoints that stay as `epoch_<n>.pth`."""
+
+    tensorboard: Path | None = None
+
+
+class Run:
+    """Network, optimizer, log, and where they stand. iteration: the step to take next, from 0."""
+
+    def __init__(self, recipe: Recipe, out: Path, name: str, iterations: int, how: How) -> None:
+        """Begin a run, or go on from the last checkpoint in `out`."""
+        self.recipe, self.out, self.name, self.how = recipe, out, name, how
+        self.iterations = iterations  # per epoch
+        self.world = how.world
+        self.iteration = 0
+        self.best: dict[str, Any] = {}
+        self.model = fresh_network(recipe)
+        self.model.to(self.world.device)
+        if _channels_last(how, self.model):
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = _optimizer(self.model, recipe)
+        self.scaler = torch.amp.GradScaler(
+            self.world.device.type, enabled=recipe.precision == "fp16"
+        )
+        content = latest(out)
+        if content:
+            self._restore(content)
+        self.step = step_of(self.model, recipe)
+        self.parallel = _parallel(self.step, self.world)
+        if how.compile:
+            for part in self.model.children():
+                part.compile()
+        self.log = self._log(content)
+
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        return self.world.device
+
+    @property
+    def slots(self) -> range:
+        """The parts of a batch that this process computes, one after the other."""
+        mine = accumulation(self.recipe, self.world.size)
+        return range(self.world.rank * mine, (self.world.rank + 1) * mine)
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole run."""
+        return self.recipe.epochs * self.iterations
+
+    @property
+    def is_time_to_checkpoint(self) -> bool:
+        """After every epoch, and every so many steps where that is wanted."""
+        every = self.how.checkpoint_every
+        return self.iteration % self.iterations == 0 or bool(every and self.iteration % every == 0)
+
+    def set_learning_rates(self, epoch: int) -> float:
+        """Set the rates of an epoch (from 0). Returns the networks'."""
+        rates = learning_rate(self.recipe, epoch), mix_block_learning_rate(self.recipe, epoch)
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=False):
+            group["lr"] = rate
+        return rates[0]
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The arithmetic of the recipe's precision."""
+        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.recipe.precision)
+        return torch.autocast(self.world.device.type, dtype) if dtype else nullcontext()
+
+    def sharing(self, now: bool) -> AbstractContextManager[Any]:
+        """Whether the next backward pass averages gradients over the processes."""
+        if now or not isinstance(self.parallel, DistributedDataParallel):
+            return nullcontext()
+        return self.parallel.no_sync()
+
+    def validate(self, data: Data) -> dict[str, Counts]:
+        """Count the hits of every head on all validation images, in fp32; the same on all ranks."""
+        if self.world.size > 1:
+            for buffer in self.model.buffers():
+                dist.broadcast(buffer, src=0, group=_group(self.parallel))
+        counts = evaluate(
+            self.model.eval().logits,
+            data.val,
+            data.protocol,
+            workers=self.how.workers,
+            world=self.world,
+        )
+        self.model.train()
+        return counts
+
+    def batches_of(self, data: Data) -> int:
+        """Validation batches per rank, as mmcv's logs count them."""
+        return -(-len(data.val) // (BATCH_SIZE * self.world.size))
+
+    def checkpoint(self) -> None:
+        """Write where the run stands to `last.pth`."""
+        if not self.world.leads:
+            return
+        epoch = self.iteration // self.iterations
+        keep_last(
+            self.out,
+            {
+                "meta": meta_of(self.recipe, epoch, self.iteration),
+                "state_dict": openmixup_state(self.model),
+                "optimizer": self.optimizer.state_dict(),
+                "run": {
+                    "log": self.log.state(),
+                    "best": self.best,
+                    "scaler": self.scaler.state_dict(),
+                },
+            },
+        )
+
+    def keep_epoch(self, epoch: int, counts: Counts) -> None:
+        """Keep the weights of an epoch (from 1) if it is the best, or one of every k."""
+        files = []
+        if counts.correct > self.best.get("correct", -1):
+            self.best = {"correct": counts.correct, "epoch": epoch}
+            files.append(BEST)
+        if self.how.keep_every and epoch % self.how.keep_every == 0:
+            files.append(f"epoch_{epoch}.pth")
+        for file in files if self.world.leads else []:
+            self.write_weights(self.out / file, epoch)
+
+    def write_weights(self, path: Path, epoch: int) -> Path:
+        """Write the weights alone, after some epoch (from 1). Returns `path`."""
+        meta = meta_of(self.recipe, epoch, epoch * self.iterations)
+        return write(path, {"meta": meta, "state_dict": openmixup_state(self.model)})
+
+    def _log(self, content: dict[str, Any] | None) -> JsonLog:
+        """The log of this run, on the process that writes it; the others' goes nowhere."""
+        path = self.out / f"{self.name}.log.json" if self.world.leads else None
+        if content:
+            return JsonLog(path, content["run"]["log"])
+        log = JsonLog(path)
+        log.header(
+            env_info=environment(),
+            config=self.recipe.text(),
+            seed=self.recipe.seed,
+            exp_name=self.name,
+        )
+        return log
+
+    def _restore(self, content: dict[str, Any]) -> None:
+        self.model.load_state_dict(content["state_dict"], strict=False)
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.scaler.load_state_dict(content["run"]["scaler"])
+        self.best = content["run"]["best"]
+        self.iteration = content["meta"]["iter"]
+
+
+def accumulation(recipe: Recipe, processes: int) -> int:
+    """Micro batches of each process in a step. Raises UsageError unless they come out even."""
+    micro = recipe.batch_size // recipe.micro_batch
+    if micro % processes:
+        fitting = ", ".join(str(n) for n in range(1, micro + 1) if micro % n == 0)
+        raise UsageError(
+            f"batch_size {recipe.batch_size} is {micro} micro batches of {recipe.micro_batch}, which "
+            f"{processes} processes can't share evenly; start as many as fit ({fitting}), or set "
+            "micro_batch to a smaller divisor"
+        )
+    return micro // processes
+
+
+@contextmanager
+def explained_losses(world: World) -> Iterator[None]:
+    """Say what happened where gradients can't be averaged because a process is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if world.size > 1 and any(word in text for word in ("gloo", "NCCL", "Connection closed")):
+            raise LostRankError(
+                f"Rank {world.rank} of {world.size} lost its connection: another process of this "
+                f"job ended, and its own output says why ({text.splitlines()[0]}). "
+                "Run the same command again: it goes on from the last checkpoint."
+            ) from None
+        raise
+
+
+def _channels_last(how: How, model: Classifier | MixClassifier) -> bool:
+    """torch's CPU kernels (seen in 2.15) corrupt memory on channels-last gradients of very narrow layers."""
+    narrow = ResNetConfig.from_name(model.architecture).base_width % 16 > 0
+    if how.channels_last and narrow and how.world.device.type == "cpu":
+        raise UsageError(
+            f"--channels-last: {model.architecture} is too narrow for it on a CPU. Leave it out."
+        )
+    return not narrow if how.channels_last is None else how.channels_last
+
+
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """SGD with a group of its own for the mix block, whose rate falls to another floor."""
+    block = [p for name, p in model.named_parameters() if name.startswith("mix_block.")]
+    networks = [p for name, p in model.named_parameters() if not name.startswith("mix_block.")]
+    groups: Sequence[dict[str, list[Tensor]]] = [{"params": networks}, {"params": block}]
+    return torch.optim.SGD(
+        [group for group in groups if group["params"]],
+        recipe.lr,
+        recipe.momentum,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def _parallel(step: nn.Module, world: World) -> nn.Module:
+    """The step, its gradients averaged over all processes; rank 0's batch norm counts for all.
+
+    Looking for unused parameters keeps the order in which gradients are summed as it is: torch would
+    change it after the first step, and so again after an interruption.
+    """
+    if world.size == 1:
+        return step
+    gpu = world.device.type == "cuda"
+    group = dist.new_group(backend="nccl") if gpu else None
+    return DistributedDataParallel(step, process_group=group, find_unused_parameters=not gpu)
+
+
+def _group(parallel: nn.Module) -> Any:
+    return parallel.process_group if isinstance(parallel, DistributedDataParallel) else None
