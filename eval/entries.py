@@ -18,6 +18,8 @@ from ..zoo.refs import Resolved, resolve
 from . import store
 from .distributed import World
 from .evaluator import Subject, Work, evaluate_all
+from .guard import CALIBRATION
+from .precision import fastest
 from .predictions import Precision, Predictions
 from .predictor import Predictor
 from .report import Weights
@@ -97,7 +99,10 @@ def recall(
 
 
 def load_models(entries: Sequence[Entry], protocol: Protocol, world: World) -> dict[str, Subject]:
-    """The entries' models, by name; an entry whose model can't be loaded keeps its error."""
+    """The entries' models, by name; an entry whose model can't be loaded keeps its error.
+
+    All ranks use the arithmetic that the leader finds fastest, and share the calibration out.
+    """
     subjects = {entry.name: _load(entry, protocol, world) for entry in entries}
     return {name: subject for name, subject in subjects.items() if subject}
 
@@ -160,7 +165,18 @@ def _load(entry: Entry, protocol: Protocol, world: World) -> Subject | None:
         "torch": torch.__version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    predictor = Predictor(model, protocol, world.device, entry.key.precision)
+    precision = entry.key.precision
+    arithmetic = "fp32"
+    if precision != "fp32":
+        arithmetic = world.gather(fastest(world.device) if world.leads else "")[0]
+    predictor = Predictor(
+        model,
+        protocol,
+        world.device,
+        precision,
+        arithmetic=arithmetic,
+        calibration=-(-CALIBRATION // world.size),
+    )
     predictor.raise_bounds(entry.about.get("bounds", {}))
     return Subject(entry.name, predictor, entry.heads)
 
