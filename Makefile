@@ -1,11 +1,12 @@
 # A fresh clone needs Python 3.11 (or newer), git and make; everything else is installed into $(VENV).
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
+METHODS := vanilla mixup cutmix manifoldmix saliencymix fmix puzzlemix resizemix automix samix
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test format bench
+.PHONY: help demo check test format bench mini
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,7 +15,7 @@ demo: $(VENV)/.installed  ## Install mixzoo into $(VENV) and walk through the em
 	$(BIN)/mixzoo quickstart
 
 test: $(VENV)/.installed-dev  ## Install with the development tools and run the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/.installed-dev  ## Lint, check formatting, and check types against an installed copy
 	$(BIN)/ruff check .
@@ -27,6 +28,9 @@ format: $(VENV)/.installed-dev  ## Sort imports and format
 
 bench: $(VENV)/.installed-dev  ## Run the benchmarks; results go to benchmarks/results/
 	for script in $(filter-out benchmarks/machine.py, $(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
+
+mini: $(VENV)/.installed  ## Train the ten rows of the embedded benchmark again, into runs/ (hours)
+	for method in $(METHODS); do $(BIN)/mixzoo train resnet18_w6.$${method}_mini --threads 1 || exit 1; done
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

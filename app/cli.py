@@ -8,7 +8,7 @@ import click
 
 from .. import __version__
 from ..zoo.errors import MixzooError
-from . import data, evaluate, logs, quickstart, train, viz, zoo
+from . import data, evaluate, logs, quickstart, serve, train, viz, zoo
 
 DEBUG = "MIXZOO_DEBUG"
 
@@ -29,6 +29,7 @@ app.add_command(evaluate.command)
 app.add_command(logs.command)
 app.add_command(train.command)
 app.add_command(viz.commands, "viz")
+app.add_command(serve.command)
 
 
 def main() -> None:

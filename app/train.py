@@ -38,6 +38,7 @@ from .verbs import CommandWithVerbs
 @click.option(
     "--keep-every", type=click.IntRange(1), metavar="EPOCHS", help="Keep epoch_<n>.pth of these."
 )
+@click.option("--stop-at", type=click.IntRange(1), metavar="STEP", help="Interrupt there.")
 @click.option("--tensorboard", type=FilePath, metavar="DIR", help="Write TensorBoard's files.")
 @manifest_option
 def command(

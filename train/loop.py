@@ -48,7 +48,8 @@ def train(recipe: Recipe, data: Data, out: Path, name: str, how: How | None = No
         while run.iteration < run.total:
             epoch, batch = divmod(run.iteration, run.iterations)
             lr = run.set_learning_rates(epoch)
-            times, losses, stop = take_step(run, data, batches, weights, bool(asked.signal))
+            asked_to = bool(asked.signal) or run.iteration + 1 == how.stop_at
+            times, losses, stop = take_step(run, data, batches, weights, asked_to)
             run.iteration += 1
             run.log.add({"data_time": times[0], **losses, "time": times[1]})
             bar.update()
@@ -62,7 +63,7 @@ def train(recipe: Recipe, data: Data, out: Path, name: str, how: How | None = No
                 run.checkpoint()
             if stop and run.iteration < run.total:
                 raise InterruptedRunError(
-                    f"Stopped ({asked.signal or 'another process was asked to'}) after step "
+                    f"Stopped ({asked.signal or 'as asked'}) after step "
                     f"{run.iteration} of {run.total}; {out} holds everything. "
                     "The same command goes on from there."
                 )

@@ -53,6 +53,9 @@ class How:
     keep_every: int | None = None
     """Epochs between checkpoints that stay as `epoch_<n>.pth`."""
 
+    stop_at: int | None = None
+    """The step of the run after which it stops as if it had been asked to; None goes to the end."""
+
     tensorboard: Path | None = None
 
 
@@ -80,8 +83,9 @@ class Run:
         self.step = step_of(self.model, recipe)
         self.parallel = _parallel(self.step, self.world)
         if how.compile:
-            for part in self.model.children():
-                part.compile()
+            for name, part in self.model.named_children():
+                if name.startswith("backbone"):  # a mix block would be compiled for every lam
+                    part.compile()
         self.log = self._log(content)
 
     @property
