@@ -2,7 +2,7 @@
 
 Sources: the benchmark pages ("100 epochs using the PyTorch training recipe") and the configs below
 configs/classification/{inaturalist2017,inaturalist2018,place205} of Westlake-AI/openmixup (Apache-2.0)
-at commit 11d4167. They have in common what are the defaults of `Recipe`: SGD 0.1/0.9/1e-4, cosine by
+at commit 11d4167 (Places205's AutoMix for ResNet-18: 90dab92). They have in common what are the defaults of `Recipe`: SGD 0.1/0.9/1e-4, cosine by
 epoch to 0, 4 processes of 64 images, fp32; for AutoMix and SAMix alpha 2, mask_layer 2, mask_loss
 0.1, lam_margin 0.08, momentum 0.999 to 0.99999. What differs stands here.
 """
@@ -70,16 +70,18 @@ def command(
     row: Row,
     recipe: Recipe,
     *,
-    data: str | Path = "DIR",
+    data: str | Path | None = "DIR",
     out: str | Path = "DIR",
     manifests: Sequence[Path] = (),
 ) -> list[str]:
     """The words of the command that trains this recipe as this row, in one process.
 
-    manifests: files that the command has to be told of, for a benchmark of one's own.
+    data: None for images that the package draws itself. manifests: files that the command has to be
+    told of, for a benchmark of one's own.
     """
     settings = differences(recipe_of(manifest, row), recipe)
-    words = ["mixzoo", "train", row.id, "--data", str(data), "--out", str(out)]
+    images = [] if data is None else ["--data", str(data)]
+    words = ["mixzoo", "train", row.id, *images, "--out", str(out)]
     words += [word for path in manifests for word in ("--manifest", str(path))]
     return words + [word for setting in settings for word in ("--set", setting)]
 
@@ -89,7 +91,7 @@ def describe(
     row: Row,
     recipe: Recipe,
     *,
-    data: str | Path = "DIR",
+    data: str | Path | None = "DIR",
     out: str | Path = "DIR",
     manifests: Sequence[Path] = (),
 ) -> str:

@@ -1,6 +1,6 @@
 """A run on its way: everything that a step changes, and how it is kept on disk."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ from ..eval.evaluator import BATCH_SIZE, evaluate
 from ..eval.predictions import Counts
 from ..zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from ..zoo.data import LabelledImages
-from ..zoo.errors import LostRankError, UsageError
+from ..zoo.errors import CheckpointError, LostRankError, UsageError
+from ..zoo.keys import canonical
 from ..zoo.manifest import Protocol
 from .checkpoints import BEST, keep_last, latest, meta_of, openmixup_state, write
 from .log import JsonLog, environment
@@ -54,37 +55,40 @@ class How:
     """Epochs between checkpoints that stay as `epoch_<n>.pth`."""
 
     stop_at: int | None = None
-    """The step of the run after which it stops as if it had been asked to; None goes to the end."""
+    """Steps, and the validations between them, after which the run stops; None goes to the end."""
 
     tensorboard: Path | None = None
 
 
 class Run:
-    """Network, optimizer, log, and where they stand. iteration: the step to take next, from 0."""
+    """Network, optimizer, log, and where they stand.
+
+    iteration: the step to take next, from 0. validated: epochs whose validation is done.
+    """
 
     def __init__(self, recipe: Recipe, out: Path, name: str, iterations: int, how: How) -> None:
-        """Begin a run, or go on from the last checkpoint in `out`."""
+        """Begin a run, or go on from the last checkpoint in `out`, which the leader alone reads."""
         self.recipe, self.out, self.name, self.how = recipe, out, name, how
         self.iterations = iterations  # per epoch
         self.world = how.world
-        self.iteration = 0
+        self.iteration = self.validated = 0
         self.best: dict[str, Any] = {}
         self.model = fresh_network(recipe)
         self.model.to(self.world.device)
         if _channels_last(how, self.model):
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = _optimizer(self.model, recipe)
+        self.optimizer = optimizer_of(self.model, recipe)
         self.scaler = torch.amp.GradScaler(
             self.world.device.type, enabled=recipe.precision == "fp16"
         )
-        content = latest(out)
+        content = _latest(out, self.world)
         if content:
             self._restore(content)
         self.step = step_of(self.model, recipe)
         self.parallel = _parallel(self.step, self.world)
         if how.compile:
-            for name, part in self.model.named_children():
-                if name.startswith("backbone"):  # a mix block would be compiled for every lam
+            for child, part in self.model.named_children():
+                if child.startswith("backbone"):  # a mix block would be compiled for every lam
                     part.compile()
         self.log = self._log(content)
 
@@ -105,8 +109,18 @@ class Run:
         return self.recipe.epochs * self.iterations
 
     @property
+    def is_validation_due(self) -> bool:
+        """Whether the steps of an epoch are done, and its validation isn't."""
+        return self.iteration == (self.validated + 1) * self.iterations
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the last epoch has been validated."""
+        return self.validated == self.recipe.epochs
+
+    @property
     def is_time_to_checkpoint(self) -> bool:
-        """After every epoch, and every so many steps where that is wanted."""
+        """Before every validation, which may be long, and every so many steps if that is wanted."""
         every = self.how.checkpoint_every
         return self.iteration % self.iterations == 0 or bool(every and self.iteration % every == 0)
 
@@ -128,8 +142,14 @@ class Run:
             return nullcontext()
         return self.parallel.no_sync()
 
-    def validate(self, data: Data) -> dict[str, Counts]:
-        """Count the hits of every head on all validation images, in fp32; the same on all ranks."""
+    def validate(
+        self, data: Data, progress: Callable[[int], object] | None = None
+    ) -> dict[str, Counts]:
+        """Count the hits of every head on all validation images, in fp32; the same on all ranks.
+
+        progress: called with the number of images done, per batch, on this rank. Its MixzooError
+        ends the validation on all ranks.
+        """
         if self.world.size > 1:
             for buffer in self.model.buffers():
                 dist.broadcast(buffer, src=0, group=_group(self.parallel))
@@ -139,6 +159,7 @@ class Run:
             data.protocol,
             workers=self.how.workers,
             world=self.world,
+            progress=progress,
         )
         self.model.train()
         return counts
@@ -161,6 +182,7 @@ class Run:
                 "run": {
                     "log": self.log.state(),
                     "best": self.best,
+                    "validated": self.validated,
                     "scaler": self.scaler.state_dict(),
                 },
             },
@@ -197,10 +219,16 @@ class Run:
         return log
 
     def _restore(self, content: dict[str, Any]) -> None:
-        self.model.load_state_dict(content["state_dict"], strict=False)
+        if content["meta"]["config"] != self.recipe.text():
+            raise UsageError(
+                f"--out {self.out}: its checkpoints are of another recipe. Give the recipe that they "
+                "were made with, or another folder."
+            )
+        self.model.load_state_dict(canonical(content["state_dict"]))
         self.optimizer.load_state_dict(content["optimizer"])
         self.scaler.load_state_dict(content["run"]["scaler"])
         self.best = content["run"]["best"]
+        self.validated = content["run"]["validated"]
         self.iteration = content["meta"]["iter"]
 
 
@@ -219,11 +247,21 @@ def accumulation(recipe: Recipe, processes: int) -> int:
 
 @contextmanager
 def explained_losses(world: World) -> Iterator[None]:
-    """Say what happened where gradients can't be averaged because a process is gone."""
+    """Say what happened where gradients can't be averaged because a process is gone, or memory is."""
     try:
         yield
+    except torch.OutOfMemoryError as error:
+        raise UsageError(
+            f"Out of memory on the device ({str(error).splitlines()[0]}). Begin anew in another "
+            "folder with a smaller micro_batch, or with precision=bf16."
+        ) from None
     except RuntimeError as error:
         text = str(error)
+        if "DataLoader worker" in text:
+            raise UsageError(
+                "A decoding process was killed, likely for memory. Give the same command with fewer "
+                "--workers: it goes on from the last checkpoint."
+            ) from None
         if world.size > 1 and any(word in text for word in ("gloo", "NCCL", "Connection closed")):
             raise LostRankError(
                 f"Rank {world.rank} of {world.size} lost its connection: another process of this "
@@ -231,6 +269,23 @@ def explained_losses(world: World) -> Iterator[None]:
                 "Run the same command again: it goes on from the last checkpoint."
             ) from None
         raise
+
+
+def _latest(out: Path, world: World) -> dict[str, Any] | None:
+    """The leader's newest checkpoint, on all ranks: other machines may not see its folder, or late.
+
+    Raises CheckpointError on all ranks.
+    """
+    found, error = [None], None
+    if world.leads:
+        try:
+            found = [latest(out)]
+        except CheckpointError as raised:
+            error = raised
+    world.agree(error)
+    if world.size > 1:
+        dist.broadcast_object_list(found)
+    return found[0]
 
 
 def _channels_last(how: How, model: Classifier | MixClassifier) -> bool:
@@ -243,7 +298,7 @@ def _channels_last(how: How, model: Classifier | MixClassifier) -> bool:
     return not narrow if how.channels_last is None else how.channels_last
 
 
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+def optimizer_of(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     """SGD with a group of its own for the mix block, whose rate falls to another floor."""
     block = [p for name, p in model.named_parameters() if name.startswith("mix_block.")]
     networks = [p for name, p in model.named_parameters() if not name.startswith("mix_block.")]

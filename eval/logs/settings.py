@@ -36,7 +36,7 @@ def read_settings(text: str) -> Settings:
     return Settings(
         epochs=_count(config.get("runner", "max_epochs") or config.get("epochs")),
         lr=_number(config.get("optimizer", "lr") or config.get("lr")),
-        min_lr=_number(config.get("lr_config", "min_lr")),
+        min_lr=_number(config.get("lr_config", "min_lr") or config.get("min_lr")),
         train_batch=_count(config.get("data", "imgs_per_gpu") or config.get("batch_size")),
         val_batch=_count(config.get("evaluation", "imgs_per_gpu")),
         ranks=_count(int(ranks[1])) if ranks else None,
