@@ -64,13 +64,15 @@ def command(
     # Said once per process about DDP's find_unused_parameters, which the run wants: see run.py.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from ..train.overrides import overridden
+    from ..train.prepare import check_name
     from ..train.recipes import describe, recipe_of
     from ..zoo.catalog import open_catalog
 
     benchmark, entry = open_catalog(manifests).row(row)
     manifest = benchmark.manifest
     recipe = overridden(recipe_of(manifest, entry, seed=seed), settings)
-    out = out or Path("runs") / entry.id
+    out, name = out or Path("runs") / entry.id, name or entry.id
+    check_name(name)
     if show:
         where = data or ("DIR" if not manifest.dataset.drawn_by_package else None)
         say(describe(manifest, entry, recipe, data=where or "DIR", out=out, manifests=manifests))
@@ -90,8 +92,9 @@ def command(
         images = world.leader_first(lambda: find_data(manifest, data, train_list, val_list))
         check_labels(recipe, images)
         how = How(world, compile=bool(options.pop("compiled")), **options)  # type: ignore[arg-type]
-        facts = facts_of(name or entry.id, recipe, images)
+        facts = facts_of(name, recipe, images)
         with claimed(out, facts, world):
-            path = train(recipe, images, out, name or entry.id, how)
+            path = train(recipe, images, out, name, how)
     if world.leads:
-        say(f"{path}: {recipe.epochs} epochs. Recompute its number: mixzoo eval {path}")
+        epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
+        say(f"{path}: {epochs}. Recompute its number: mixzoo eval {path}")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..zoo.candidates import slug
 from ..zoo.manifest import Manifest, Protocol, Row
 from ..zoo.training_facts import TrainingFacts, training_facts
 
@@ -66,7 +67,7 @@ def disagreements(
 
 
 def _against_row(facts: TrainingFacts, row: Row, manifest: Manifest) -> Iterator[str]:
-    if facts.method not in (None, row.method):
+    if facts.method and slug(facts.method) != row.method:
         yield (
             f"method: {row.id} expects {row.method}, the checkpoint's config says {facts.method}: "
             "it was trained by another method than the row's."

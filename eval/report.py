@@ -1,7 +1,7 @@
 """A report: one line per checkpoint and head, and everything needed to get the same again."""
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +13,7 @@ from .statistics import wilson_interval
 from .verdict import RULES, Verdict
 
 FORMAT = 1
+FEW = 4  # checkpoints or heads that each get a sentence of their own
 VERSIONED = ("mixzoo", "torch", "numpy", "pillow", "scipy")
 
 
@@ -186,17 +187,20 @@ def to_markdown(report: Report) -> str:
 
 def notes(report: Report) -> Iterator[str]:
     """What else was found, in sentences: the log's word, the arithmetic, the sample."""
-    for row in report.rows:
-        if row.logged:
-            off = round(row.logged["gap_images"])
-            much = f"{abs(off)} images {'fewer' if off > 0 else 'more'} than" if off else "just as"
-            yield (
-                f"{row.id} {row.head}: epoch {row.logged['epoch']} of its log says "
-                f"{row.logged['top1']:.5f}, {much} recomputed."
-            )
-    yield from dict.fromkeys(
-        f"{row.id}: {_arithmetic(row.precision)}" for row in report.rows if row.is_default_head
-    )
+    logged = [row for row in report.rows if row.logged]
+    exact = [row for row in logged if not round(row.logged["gap_images"])]
+    if len(exact) > FEW:
+        yield f"{len(exact)} of {len(logged)} heads have a log that says just what was recomputed."
+    for row in logged:
+        off = round(row.logged["gap_images"])
+        if not off and len(exact) > FEW:
+            continue
+        much = f"{abs(off)} images {'fewer' if off > 0 else 'more'} than" if off else "just as"
+        yield (
+            f"{row.id} {row.head}: epoch {row.logged['epoch']} of its log says "
+            f"{row.logged['top1']:.5f}, {much} recomputed."
+        )
+    yield from _how_computed([row for row in report.rows if row.is_default_head])
     if report.sample:
         yield f"A sample: {report.sample['images']} of {report.sample['of']} images."
         yield from report.sample.get("cannot_detect", ())
@@ -221,6 +225,16 @@ def warnings(report: Report) -> Iterator[str]:
         yield f"Predictions could not be kept: {problem}."
     for name, error in report.failures.items():
         yield f"{name} could not be evaluated: {error}"
+
+
+def _how_computed(rows: Sequence[ReportRow]) -> Iterator[str]:
+    """A sentence for each of a few checkpoints; of many, for those where fp32 changed something."""
+    changed = [r for r in rows if r.precision.get("changed")] if len(rows) > FEW else rows
+    yield from dict.fromkeys(f"{row.id}: {_arithmetic(row.precision)}" for row in changed)
+    if len(changed) < len(rows):
+        rest = [row for row in rows if row not in changed]
+        yield f"{rest[0].id}: {_arithmetic(rest[0].precision)}"
+        yield f"The {len(rest) - 1} others likewise; the report has their numbers."
 
 
 def _arithmetic(facts: dict[str, Any]) -> str:

@@ -8,9 +8,11 @@ it is whole.
 import io
 import logging
 import os
+import re
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +27,35 @@ from .recipe import Recipe
 
 logger = logging.getLogger(__name__)
 LAST, PREVIOUS, BEST = "last.pth", "previous.pth", "best.pth"
+PARTS = ("meta", "state_dict", "optimizer", "run")
+"""What a checkpoint has from which a run goes on."""
+
+ORDER = (
+    *("backbone", "head", "mix_block", "backbone_q", "backbone_k"),
+    *("head_mix_q", "head_mix_k", "head_one_q", "head_one_k"),
+)
+"""The parts of OpenMixup's AutoMix and SAMix, in the order of their state dicts."""
+
+
+def is_taken(name: str) -> bool:
+    """Whether a run's checkpoints have, or may have, this name (without `.pth`)."""
+    return re.fullmatch(r"last|previous|best|epoch_\d+", name) is not None
 
 
 def openmixup_state(model: nn.Module) -> "OrderedDict[str, Tensor]":
     """The state dict of a network under OpenMixup's names, on the CPU.
 
     OpenMixup's AutoMix and SAMix hold their k side twice, also as `backbone` and `head`; those
-    entries share their values here, in OpenMixup's order.
+    entries share their values here. The order is OpenMixup's. Golden data:
+    tests/golden/state_dict.
     """
     weights = OrderedDict((name, value.cpu()) for name, value in model.state_dict().items())
     if not isinstance(model, MixClassifier):
         return weights
-    aliases = [
-        (alias + name.removeprefix(full), value)
-        for alias, full in ALIASES.items()
-        for name, value in weights.items()
-        if name.startswith(full)
-    ]
-    return OrderedDict([*aliases, *weights.items()])
+    for alias, full in ALIASES.items():
+        for name in [name for name in weights if name.startswith(full)]:
+            weights[alias + name.removeprefix(full)] = weights[name]
+    return OrderedDict(sorted(weights.items(), key=lambda item: ORDER.index(item[0].split(".")[0])))
 
 
 def meta_of(recipe: Recipe, epoch: int, iteration: int) -> dict[str, Any]:
@@ -60,15 +73,23 @@ def meta_of(recipe: Recipe, epoch: int, iteration: int) -> dict[str, Any]:
 
 
 def write(path: Path, content: Mapping[str, Any]) -> Path:
-    """Write a checkpoint atomically. Returns `path`."""
+    """Write a checkpoint atomically. Returns `path`. Raises CheckpointError, such as on a full disk."""
     buffer = io.BytesIO()  # through memory: torch writes a file's name into the file
     torch.save(dict(content), buffer)
     partial = path.with_name(f".{path.name}.part")
-    with partial.open("wb") as file:
-        file.write(buffer.getbuffer())
-        file.flush()
-        os.fsync(file.fileno())
-    return partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        return partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise CheckpointError(
+            f"{path}: can't be written: {error.strerror}. Make room, then give the same command: "
+            "it goes on from the last whole checkpoint."
+        ) from None
 
 
 def keep_last(folder: Path, content: Mapping[str, Any]) -> None:
@@ -114,8 +135,14 @@ def _read(path: Path) -> dict[str, Any]:
             broken = archive.testzip()  # torch compares no checksums
         if broken:
             raise CheckpointError(f"{path}: its part {broken} is damaged.")
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except CheckpointError:
         raise
     except Exception as error:  # zipfile and torch raise whatever they stumble over
         raise CheckpointError(f"{path}: not a whole checkpoint ({type(error).__name__}).") from None
+    missing = [part for part in PARTS if not isinstance(content, dict) or part not in content]
+    if missing:
+        raise CheckpointError(
+            f"{path}: expected a checkpoint of a run, got one without {', '.join(missing)}."
+        )
+    return content

@@ -1,12 +1,12 @@
-"""Says what is known about a loss that is no number any more."""
+"""Says what is known about a run whose losses or weights are no numbers any more."""
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..zoo.errors import DivergedError
 from .run import Run
@@ -14,49 +14,72 @@ from .run import Run
 DIAGNOSIS = "diverged.json"
 
 
-def diverged(run: Run, losses: Mapping[str, Tensor], files: Sequence[str]) -> DivergedError:
-    """The error for a run whose loss isn't finite; details go to `diverged.json` in its folder.
+@dataclass(frozen=True)
+class Broken:
+    """The first micro batch of a step whose loss isn't finite. files: its images."""
 
-    losses: of this process' last micro batch, files: its images. Weights are still those before
-    the step, so the checkpoints are sound.
+    losses: dict[str, float]
+    files: tuple[str, ...]
+
+    @classmethod
+    def of(cls, losses: Mapping[str, Tensor], files: Sequence[str]) -> "Broken":
+        """Keep the values of a step's losses."""
+        return cls({name: value.item() for name, value in losses.items()}, tuple(files))
+
+
+def diverged(run: Run, broken: Broken | None, reason: str = "") -> DivergedError:
+    """The error for a run that can't go on; details go to `diverged.json` in its folder.
+
+    All ranks call this. broken: what this process found, None if nothing. reason: of a run that
+    diverged without a loss that tells.
     """
-    epoch, batch = divmod(run.iteration, run.iterations)
-    values = {name: value.item() for name, value in losses.items()}
-    bad = [name for name, value in values.items() if not math.isfinite(value)]
-    weights = _not_finite(run, lambda p: p)
-    gradients = _not_finite(run, lambda p: p.grad)
-    lr = run.optimizer.param_groups[0]["lr"]
+    found = [(rank, b) for rank, b in enumerate(run.world.gather(broken)) if b]
+    details = _state(run)
+    if found:
+        rank, first = found[0]
+        bad = [name for name, value in first.losses.items() if not math.isfinite(value)]
+        reason = f"the loss is no number ({', '.join(bad)})."
+        losses = {name: repr(value) for name, value in first.losses.items()}
+        details |= {"rank": rank, "losses": losses, "images": first.files}
+    path = run.out / DIAGNOSIS
     if run.world.leads:
-        details = {
-            "epoch": epoch + 1,
-            "batch": batch + 1,
-            "lr": lr,
-            "precision": run.recipe.precision,
-            "losses": {name: repr(value) for name, value in values.items()},
-            "weights_not_finite": weights,
-            "gradients_not_finite": gradients,
-            "images": list(files),
-        }
-        _write(run.out / DIAGNOSIS, json.dumps(details, indent=2) + "\n")
-    state = f"weights were already broken ({weights[0]} first)" if weights else "weights were sound"
+        partial = path.with_name(f".{DIAGNOSIS}.part")
+        partial.write_text(json.dumps(details, indent=2) + "\n", encoding="utf-8")
+        partial.replace(path)
+    weights = details["weights_not_finite"]
+    state = f"are broken too ({weights[0]} first)" if weights else "still are finite"
     return DivergedError(
-        f"The loss is no number in epoch {epoch + 1}, step {batch + 1} (lr {lr:g}, "
-        f"{run.recipe.precision}): {', '.join(bad) or 'on another process'}; before the step the "
-        f"{state}. Details: {run.out / DIAGNOSIS}. Lower lr, or use precision fp32, "
-        "in a new folder; the checkpoints here are from before."
+        f"Diverged in epoch {details['epoch']}, step {details['batch']} (lr {details['lr']:g}, "
+        f"{run.recipe.precision}): {reason} The weights {state}. Details: {path}. Lower lr, or use "
+        "precision=fp32, in a new folder; the checkpoints here are from before."
     )
 
 
-def _not_finite(run: Run, of: "object") -> list[str]:
+def require_finite(run: Run) -> None:
+    """Raise DivergedError, on all ranks, for weights or statistics that aren't finite.
+
+    A gradient can overflow where the loss didn't; such a state must not become a checkpoint. The
+    leader's counts: what it has is what is written.
+    """
+    sound = all(bool(value.isfinite().all()) for value in run.model.state_dict().values())
+    if not run.world.gather(sound)[0]:
+        raise diverged(run, None, "weights or statistics are no numbers after the step before.")
+
+
+def _state(run: Run) -> dict[str, Any]:
+    """Where a run stands, and which of its tensors aren't finite. epoch, batch: counted from 1."""
+    epoch, batch = divmod(run.iteration, run.iterations)
+    return {
+        "epoch": epoch + 1,
+        "batch": batch + 1,
+        "lr": run.optimizer.param_groups[0]["lr"],
+        "precision": run.recipe.precision,
+        "weights_not_finite": _not_finite(run.model, lambda p: p),
+        "gradients_not_finite": _not_finite(run.model, lambda p: p.grad),
+    }
+
+
+def _not_finite(model: nn.Module, of: Callable[[nn.Parameter], Tensor | None]) -> list[str]:
     """Names of parameters for which what `of` gives holds a value that is no number."""
-    return [
-        name
-        for name, parameter in run.model.named_parameters()
-        if (value := of(parameter)) is not None and not torch.isfinite(value).all()  # type: ignore[operator]
-    ]
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    values = ((name, of(parameter)) for name, parameter in model.named_parameters())
+    return [name for name, value in values if value is not None and not value.isfinite().all()]

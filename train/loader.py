@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ..eval.loader import leave_signals_to_the_parent
 from ..eval.pixels import Pixels, decode
 from ..zoo.data import LabelledImages
 from ..zoo.errors import DataError
 from .augment import random_crop
+from .interruption import leave_to_the_parent
 from .randomness import generator
 from .recipe import Recipe
 
@@ -50,7 +50,7 @@ class MicroBatch:
         return replace(self, crops=self.crops.pin_memory(), labels=self.labels.pin_memory())
 
 
-class TrainingImages(Dataset[MicroBatch]):
+class TrainingImages(Dataset[MicroBatch | DataError]):
     """The training images under one recipe; an item is the micro batch of a `Slot`."""
 
     def __init__(self, images: LabelledImages, recipe: Recipe, keep: bool = False) -> None:
@@ -64,7 +64,15 @@ class TrainingImages(Dataset[MicroBatch]):
         order = _order(self.recipe.seed, slot.epoch, len(self.images))
         return order[self._places(slot) % len(order)]
 
-    def __getitem__(self, slot: Slot) -> MicroBatch:
+    def __getitem__(self, slot: Slot) -> MicroBatch | DataError:
+        """The micro batch, or what is wrong with an image of it: torch would make a traceback of an
+        error that leaves a decoding process."""
+        try:
+            return self.micro_batch(slot)
+        except DataError as error:
+            return error
+
+    def micro_batch(self, slot: Slot) -> MicroBatch:
         """Decode, crop and flip. Raises DataError naming an image that can't be read."""
         side, rows = self.recipe.crop, self.rows(slot)
         crops = np.empty((len(rows), side, side, 3), np.uint8)
@@ -114,7 +122,8 @@ def micro_batches(
 ) -> Iterator[MicroBatch]:
     """The micro batches of slots `mine` of every iteration from `start` (from 0) to the end.
 
-    workers: decoding processes, 0 decodes in this one. pin: for copies to a GPU.
+    workers: decoding processes, 0 decodes in this one. pin: for copies to a GPU. Raises DataError
+    naming an image that can't be read.
     """
     loader = DataLoader(
         images,
@@ -122,10 +131,13 @@ def micro_batches(
         sampler=Slots(images, start, mine),
         num_workers=workers,
         pin_memory=pin,
-        worker_init_fn=leave_signals_to_the_parent,
+        worker_init_fn=leave_to_the_parent,
         prefetch_factor=4 if workers else None,
     )
-    yield from loader
+    for item in loader:
+        if isinstance(item, DataError):
+            raise item
+        yield item
 
 
 def fit_in_memory(images: LabelledImages) -> bool:

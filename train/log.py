@@ -37,8 +37,15 @@ class JsonLog:
             self._cut(path, state["bytes"] if state else 0)
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint needs so that the log can go on after an interruption."""
-        size = self.path.stat().st_size if self.path else 0
+        """What a checkpoint needs so that the log can go on after an interruption.
+
+        What was written so far is on the disk by then: it must outlive whatever the checkpoint does.
+        """
+        size = 0
+        if self.path:
+            with self.path.open("rb") as file:
+                os.fsync(file.fileno())
+                size = os.fstat(file.fileno()).st_size
         return {"bytes": size, "sums": self._sums, "count": self._count}
 
     def header(self, *, env_info: str, config: str, seed: int, exp_name: str) -> None:
@@ -83,8 +90,14 @@ class JsonLog:
         if not self.path:
             return
         rounded = {k: round(v, DECIMALS) if isinstance(v, float) else v for k, v in line.items()}
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(rounded) + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(rounded) + "\n")
+        except OSError as error:
+            raise DataError(
+                f"{self.path}: can't be written: {error.strerror}. Make room, then give the same "
+                "command: it goes on from the last checkpoint."
+            ) from None
 
 
 def environment() -> str:

@@ -1,5 +1,6 @@
 """The training loop, from images to a checkpoint and a log."""
 
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -12,11 +13,11 @@ from tqdm import tqdm
 from ..eval.loader import default_workers
 from ..eval.protocol import normalise
 from ..zoo.catalog import open_catalog
-from ..zoo.errors import InterruptedRunError
+from ..zoo.errors import CheckpointError, DataError, InterruptedRunError
 from ..zoo.export import export
 from ..zoo.refs import resolve
-from .divergence import diverged
-from .interruption import interruption
+from .divergence import Broken, diverged, require_finite
+from .interruption import Interruption, interruption
 from .loader import MicroBatch, TrainingImages, fit_in_memory, micro_batches
 from .randomness import generator
 from .recipe import Recipe
@@ -24,50 +25,63 @@ from .run import Data, How, Run, explained_losses
 from .scalars import Board, board_of
 from .schedules import ema_momentum, mask_loss_weights
 
+logger = logging.getLogger(__name__)
+
 
 def train(recipe: Recipe, data: Data, out: Path, name: str, how: How | None = None) -> Path:
     """Train a classifier, or go on training one, in the folder `out`; returns its weights' file.
 
     `<name>.pth` and `.safetensors` get the weights of the last epoch, `<name>.log.json` what
-    happened; beside them lie the checkpoints (see `checkpoints`). On a CPU, one recipe on as many
-    processes gives the same weights, interrupted or not. Validation is that of `mixzoo eval`: same
-    pixels, same counting.
+    happened; beside them lie the checkpoints (see `checkpoints`). Validation is that of
+    `mixzoo eval`: same pixels, same counting.
+
+    On a CPU, one recipe on as many processes of as many threads gives the same weights, interrupted
+    or not. Other numbers of processes see the same batches and draws, but add up gradients in
+    another order, and batch norm keeps the statistics of the leader's share alone: weights are near,
+    not equal.
     Raises InterruptedRunError after a signal, when all is saved; DivergedError for a loss that is
-    no number; LostRankError if another process ended.
+    no number; LostRankError if another process ended; DataError for an image that can't be read.
     """
     how = how or How()
-    small = fit_in_memory(data.train)
-    images = TrainingImages(data.train, recipe, keep=small)
-    run = Run(recipe, out, name, images.batches, how)
-    batches = micro_batches(
-        images, run.iteration, run.slots, 0 if small else _workers(how), run.device.type == "cuda"
-    )
-    weights = mask_loss_weights(recipe, images.batches)
-    bar = tqdm(desc=name, total=run.total, initial=run.iteration, unit="step", disable=_hidden(how))
-    with bar, board_of(run) as board, interruption() as asked, explained_losses(how.world):
-        while run.iteration < run.total:
+    with interruption(hint=how.world.leads) as asked, explained_losses(how.world):
+        small = fit_in_memory(data.train)
+        workers = _workers(how, small)
+        images = TrainingImages(data.train, recipe, keep=small and not workers)
+        run = Run(recipe, out, name, images.batches, how)
+        pin = run.device.type == "cuda"
+        batches = micro_batches(images, run.iteration, run.slots, workers, pin)
+        walk(run, data, batches, asked)
+        return publish(run)
+
+
+def walk(run: Run, data: Data, batches: Iterator[MicroBatch], asked: Interruption) -> None:
+    """Take all steps and validations that are left. batches: those of this process, from here on."""
+    start = run.iteration
+    weights = mask_loss_weights(run.recipe, run.iterations)
+    with _bar(run) as bar, board_of(run, data.protocol) as board:
+        while not run.is_done:
+            if run.is_validation_due:
+                end_epoch(run, data, board, asked)
+                run.checkpoint()
+                continue
+            if run.iteration == run.how.stop_at and run.iteration > start:
+                run.checkpoint()
+                raise stopped(run, asked)
             epoch, batch = divmod(run.iteration, run.iterations)
             lr = run.set_learning_rates(epoch)
-            asked_to = bool(asked.signal) or run.iteration + 1 == how.stop_at
-            times, losses, stop = take_step(run, data, batches, weights, asked_to)
+            times, losses, stop = take_step(run, data, batches, weights, bool(asked.signal))
             run.iteration += 1
             run.log.add({"data_time": times[0], **losses, "time": times[1]})
             bar.update()
-            if (batch + 1) % recipe.log_every == 0:
+            if (batch + 1) % run.recipe.log_every == 0:
                 means = run.log.train(epoch=epoch + 1, iteration=batch + 1, lr=lr)
                 board.train(run.iteration, means | {"lr": lr})
                 bar.set_postfix(epoch=epoch + 1, loss=f"{means['loss']:.3f}")
-            if batch + 1 == run.iterations:
-                end_epoch(run, data, epoch + 1, lr, board)
             if run.is_time_to_checkpoint or stop:
+                require_finite(run)
                 run.checkpoint()
-            if stop and run.iteration < run.total:
-                raise InterruptedRunError(
-                    f"Stopped ({asked.signal or 'as asked'}) after step "
-                    f"{run.iteration} of {run.total}; {out} holds everything. "
-                    "The same command goes on from there."
-                )
-    return publish(run)
+            if stop:
+                raise stopped(run, asked)
 
 
 def take_step(
@@ -79,11 +93,11 @@ def take_step(
     Returns the seconds waited for data and taken in all; the logged losses and accuracies, a mean
     over all processes; and whether any process was asked to stop.
     """
-    began, waited = time.perf_counter(), 0.0
+    began, waited, broken = time.perf_counter(), 0.0, None
     totals = np.zeros(len(run.step.logged))
     for slot in run.slots:
         asked = time.perf_counter()
-        micro = next(batches)
+        micro = _next(batches, run)
         waited += time.perf_counter() - asked
         x = normalise(micro.crops.to(run.device, non_blocking=True), data.protocol)  # (N, 3, H, W)
         y = micro.labels.to(run.device, non_blocking=True)  # (N,)
@@ -93,11 +107,13 @@ def take_step(
             with run.autocast():
                 losses = run.parallel(x, y, draw, float(weights[run.iteration]))
             run.scaler.scale(losses["loss"] / len(run.slots)).backward()
-        logged = torch.stack([losses[key].detach().float() for key in run.step.logged])
-        totals += np.array(logged.tolist()) / len(run.slots)
+        logged = torch.stack([losses[key].detach().float() for key in run.step.logged]).tolist()
+        totals += np.array(logged) / len(run.slots)
+        if not broken and not math.isfinite(logged[0]):
+            broken = Broken.of(losses, [data.train.files[row] for row in micro.rows])
     *means, stops = run.world.mean([*totals, stop])
     if not math.isfinite(means[0]):
-        raise diverged(run, losses, [data.train.files[row] for row in micro.rows])
+        raise diverged(run, broken)
     run.scaler.step(run.optimizer)
     run.scaler.update()
     run.optimizer.zero_grad()
@@ -106,13 +122,33 @@ def take_step(
     return times, dict(zip(run.step.logged, means, strict=True)), stops > 0
 
 
-def end_epoch(run: Run, data: Data, epoch: int, lr: float, board: Board) -> None:
-    """Validate, log, and keep the weights if they are the best. epoch: counted from 1."""
-    counts = run.validate(data)
-    heads = {run.step.head_in_log(head): count for head, count in counts.items()}
+def end_epoch(run: Run, data: Data, board: Board, asked: Interruption) -> None:
+    """Validate, log, and keep the weights if they are the best."""
+    epoch = run.validated + 1
+    lr = run.set_learning_rates(run.validated)
+
+    def stop_if_asked(_: int) -> None:
+        if asked.signal:
+            raise stopped(run, asked)
+
+    try:
+        counts = run.validate(data, stop_if_asked)
+    except CheckpointError as error:  # logits that are no numbers
+        raise diverged(run, None, str(error)) from None
+    heads = {run.step.head_in_log(head): counts[head] for head in run.step.heads}
     run.log.val(epoch=epoch, batches=run.batches_of(data), lr=lr, heads=heads)
     board.val(run.iteration, heads)
     run.keep_epoch(epoch, counts[run.model.heads[0]])
+    run.validated = epoch
+
+
+def stopped(run: Run, asked: Interruption) -> InterruptedRunError:
+    """The error with which a run that was asked to stop leaves, its checkpoint written."""
+    validating = ", before its epoch's validation" if run.is_validation_due else ""
+    return InterruptedRunError(
+        f"Stopped ({asked.signal or 'as asked'}) after step {run.iteration} of {run.total}"
+        f"{validating}; {run.out} holds everything. The same command goes on from there."
+    )
 
 
 def publish(run: Run) -> Path:
@@ -125,10 +161,23 @@ def publish(run: Run) -> Path:
     return path
 
 
-def _workers(how: How) -> int:
-    return default_workers(how.world.local_size) if how.workers is None else how.workers
+def _workers(how: How, small: bool) -> int:
+    if how.workers is not None:
+        return how.workers
+    return 0 if small else default_workers(how.world.local_size)
 
 
-def _hidden(how: How) -> bool | None:
-    """No bar on other processes than the leader, or where stderr is no terminal (None)."""
-    return None if how.world.leads else True
+def _next(batches: Iterator[MicroBatch], run: Run) -> MicroBatch:
+    """The next micro batch; what is wrong with one is said here, by the process that alone knows."""
+    try:
+        return next(batches)
+    except DataError as error:
+        if not run.world.leads:
+            logger.error("error: rank %d: %s", run.world.rank, error)
+        raise
+
+
+def _bar(run: Run) -> tqdm:
+    """Only on the leader, and where stderr is a terminal (None)."""
+    hidden = None if run.world.leads else True
+    return tqdm(desc=run.name, total=run.total, initial=run.iteration, unit="step", disable=hidden)

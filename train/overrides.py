@@ -6,7 +6,6 @@ from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ..zoo.errors import UsageError
-from .limits import require_in_range
 from .recipe import Recipe
 
 NONE = "none"
@@ -33,7 +32,6 @@ def overridden(recipe: Recipe, settings: Sequence[str]) -> Recipe:
         if key in given:
             raise UsageError(f"--set {setting}: {key} is set twice; expected it once.")
         given[key] = _typed(key, text, hints[key])
-        require_in_range(key, given[key])
     changed = _replaced(recipe, given)
     for key in given.keys() - _flat(changed.to_dict()).keys():
         raise UsageError(
@@ -45,7 +43,7 @@ def overridden(recipe: Recipe, settings: Sequence[str]) -> Recipe:
 def differences(recipe: Recipe, other: Recipe) -> tuple[str, ...]:
     """The settings that turn `recipe` into `other`, so `overridden(recipe, ...)` equals it.
 
-    What `other` makes no use of is left out.
+    recipe: of one method, as those of rows are. What `other` makes no use of is left out.
     """
     before, after = _flat(asdict(recipe)), _flat(other.to_dict())
     return tuple(f"{key}={_spelled(v)}" for key, v in after.items() if v != before[key])

@@ -1,7 +1,7 @@
 """What has to be right before a run begins: its images, and a folder that is its own."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,15 @@ from ..zoo.cache import data_path
 from ..zoo.data import LabelledImages, find_images
 from ..zoo.errors import DataError, UsageError
 from ..zoo.manifest import Manifest
+from .checkpoints import is_taken
 from .overrides import differences
 from .recipe import Recipe
 from .run import Data
 
 RECORD = "run.json"
+PATIENCE = 15.0
+"""Seconds to wait for a folder: the decoding processes of a killed run hold its lock until they see,
+within five, that they are orphans."""
 
 
 def find_data(
@@ -50,6 +54,15 @@ def find_data(
     )
 
 
+def check_name(name: str) -> None:
+    """Raise UsageError for a name that is no file's, or one of a run's checkpoints'."""
+    if not name or name != Path(name).name or name.startswith(".") or is_taken(name):
+        raise UsageError(
+            f"--name {name!r}: expected the name of a file that isn't hidden and none of a run's "
+            "checkpoints (last, previous, best, epoch_1, ...). Choose another."
+        )
+
+
 def check_labels(recipe: Recipe, data: Data) -> None:
     """Raise DataError for a label that the recipe's network has no class for."""
     for images in (data.train, data.val):
@@ -67,9 +80,10 @@ def claimed(out: Path, facts: Mapping[str, Any], world: World = ALONE) -> Iterat
 
     facts: what a run is, apart from where it stands (see `facts_of`); they are written to `run.json`
     at the first time, and compared at every other. Raises UsageError, on all ranks, where another
-    job trains in the folder, or where it holds another run.
+    job trains in the folder, where it holds another run, or where ranks have different facts.
     """
     lock, error = FileLock(out / ".lock"), None
+    _require_agreement(world.gather(facts))
     if world.leads:
         try:
             _claim(lock, out, facts)
@@ -82,17 +96,27 @@ def claimed(out: Path, facts: Mapping[str, Any], world: World = ALONE) -> Iterat
         lock.release()
 
 
+def _require_agreement(facts: Sequence[Mapping[str, Any]]) -> None:
+    for rank, other in enumerate(facts):
+        if other != facts[0]:
+            names = ", ".join(name for name in other if other[name] != facts[0].get(name))
+            raise UsageError(
+                f"Rank {rank} has another run than rank 0; different: {names}. Start all processes "
+                "with the same command, the same images and the same version of mixzoo."
+            )
+
+
 def _claim(lock: FileLock, out: Path, facts: Mapping[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=PATIENCE)
     except Timeout:
         raise UsageError(
             f"--out {out}: another process is training here. Wait for it, or choose another folder."
         ) from None
     record = out / RECORD
     if record.exists():
-        _require_same(out, json.loads(record.read_text(encoding="utf-8")), facts)
+        _require_same(out, _read(record), facts)
         return
     partial = record.with_name(f".{RECORD}.part")
     partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
@@ -107,6 +131,19 @@ def facts_of(name: str, recipe: Recipe, data: Data) -> dict[str, Any]:
         "train": {"images": len(data.train), "sha256": data.train.sha256()},
         "val": {"images": len(data.val), "sha256": data.val.sha256()},
     }
+
+
+def _read(record: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError:
+        facts = None
+    if not isinstance(facts, dict) or not isinstance(facts.get("recipe"), dict):
+        raise UsageError(
+            f"{record}: expected what this run is, in JSON, got something else. Remove that file to go "
+            "on with the same command (the checkpoints tell their recipe too), or choose another folder."
+        )
+    return facts
 
 
 def _require_same(out: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

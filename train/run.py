@@ -81,6 +81,8 @@ class Run:
         self.scaler = torch.amp.GradScaler(
             self.world.device.type, enabled=recipe.precision == "fp16"
         )
+        if self.world.leads:
+            out.mkdir(parents=True, exist_ok=True)
         content = _latest(out, self.world)
         if content:
             self._restore(content)

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ..eval.predictions import Counts
 from ..zoo.architectures import MixClassifier
 from ..zoo.errors import UsageError
-from .mixing.normalization import denormalize
+from ..zoo.manifest import Protocol
 from .run import Run
 
 SHOWN = 8  # images in a sample grid
@@ -28,8 +29,8 @@ class Board:
 class TensorBoard(Board):
     """Writes event files; after each epoch also a grid of mixed images."""
 
-    def __init__(self, writer: Any, model: nn.Module) -> None:
-        self.writer = writer
+    def __init__(self, writer: Any, model: nn.Module, protocol: Protocol) -> None:
+        self.writer, self.protocol = writer, protocol
         self.seen: Tensor | None = None
         backbone = "backbone_q" if isinstance(model, MixClassifier) else "backbone"
         model.get_submodule(backbone).register_forward_pre_hook(self._see)
@@ -45,18 +46,26 @@ class TensorBoard(Board):
             self.writer.add_scalar(f"val/{head}_top1", counts.top1, iteration)
             self.writer.add_scalar(f"val/{head}_top5", counts.top5, iteration)
         if self.seen is not None:
-            self.writer.add_images("train/mixed", self.seen, iteration)
+            self.writer.add_images("train/mixed", self._pixels(self.seen), iteration)
         self.writer.flush()
 
     def _see(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         """Keep images that the backbone trains on; hidden states (ManifoldMix) are none."""
         if module.training and inputs[0].shape[1] == 3:
-            self.seen = denormalize(inputs[0][:SHOWN].detach()).clamp(0, 1).float().cpu()
+            self.seen = inputs[0][:SHOWN].detach().clone()
+
+    def _pixels(self, x: Tensor) -> Tensor:
+        """Normalised images (N, 3, H, W) as they look: float32 in [0, 1], on the CPU."""
+        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (self.protocol.mean, self.protocol.std))
+        return (x.float().cpu() * std + mean).clamp(0, 1)
 
 
 @contextmanager
-def board_of(run: Run) -> Iterator[Board]:
-    """TensorBoard's files, where the run wants them and on one process only."""
+def board_of(run: Run, protocol: Protocol) -> Iterator[Board]:
+    """TensorBoard's files, where the run wants them and on one process only.
+
+    protocol: how its images are normalised.
+    """
     folder = run.how.tensorboard
     if folder is None or not run.world.leads:
         yield Board()
@@ -68,12 +77,9 @@ def board_of(run: Run) -> Iterator[Board]:
             "--tensorboard: the package tensorboard isn't installed. Run: "
             "pip install 'mixzoo[tensorboard]', or leave the option out."
         ) from None
-    # After an interruption, later values of the run before it are hidden.
-    writer = SummaryWriter(str(folder), purge_step=run.iteration)
+    # Hides what an interrupted run wrote after the checkpoint; the step of the checkpoint stays.
+    writer = SummaryWriter(str(folder), purge_step=run.iteration + 1)
     try:
-        yield TensorBoard(writer, run.model)
+        yield TensorBoard(writer, run.model, protocol)
     finally:
         writer.close()
-
-
-__all__ = ["Board", "TensorBoard", "board_of"]

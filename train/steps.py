@@ -20,8 +20,11 @@ class Step(Protocol):
     logged: tuple[str, ...]
     """Which of the losses a train line of the log shows, as OpenMixup's logs do."""
 
+    heads: tuple[str, ...]
+    """The classification heads in the order of OpenMixup's logs."""
+
     def head_in_log(self, head: str) -> str:
-        """What OpenMixup's logs call a classification head."""
+        """What OpenMixup's logs call a head."""
         ...
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> StepDraw:
@@ -43,6 +46,7 @@ class MixedStep(nn.Module):
     """The step of a method whose mixing isn't learnt, or of a mixture of such methods."""
 
     logged = ("loss", "acc")
+    heads = ("head0",)
 
     def __init__(self, model: Classifier, recipe: Recipe) -> None:
         super().__init__()
@@ -72,6 +76,7 @@ class AutomixStep(nn.Module):
     """The step of AutoMix and SAMix."""
 
     logged = ("loss", "acc_mix_q", "acc_one_q", "acc_mix_k")
+    heads = ("mix_k", "one_k", "mix_q", "one_q")
 
     def __init__(self, model: MixClassifier, recipe: Recipe) -> None:
         super().__init__()

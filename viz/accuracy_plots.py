@@ -1,65 +1,55 @@
 """Figures of accuracies: published beside recomputed, by group of classes, and how sure is how right.
 
-Data in, Figure out; rows are those of a report's JSON (docs/report.md). Colours are names of roles
-(`Palette`), so that a page can show one figure on light and on dark ground.
+Data in, Figure out; rows are those of a report's JSON (docs/report.md). Colours are those of the
+light theme's roles, which `inline_svg` turns into variables: a page shows one figure on any ground.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..eval.verdict import AS_LOGGED, CLOSE, DIFFERS, NEAR, NOT_REPRODUCED, REPRODUCED
+from .axes import TEXT, small, style
+from .themes import LIGHT, Theme
 
 Row = Mapping[str, Any]
 
 WIDTH = 4.8  # inches; text stays readable when a phone shrinks the figure to its width
-TEXT = 9.5  # points
 
 
-class Palette:
-    """Colours by role: Okabe and Ito's, which colour-blind readers can tell apart.
-
-    No verdict is told by colour alone: each has a marker of its own.
-    """
-
-    INK: Final = "#1b1f24"
-    MUTED: Final = "#5b6570"
-    RULE: Final = "#d5dae0"
-    GROUND: Final = "#fefefe"
-    GOOD: Final = "#0072b2"
-    NEAR: Final = "#0090a8"
-    ODD: Final = "#b87400"
-    BAD: Final = "#d04a00"
-    NEUTRAL: Final = "#6f7782"
-
-
-# verdict -> colour, marker
+# verdict -> role of its colour, marker: no verdict is told by colour alone
 LOOKS: dict[str, tuple[str, str]] = {
-    REPRODUCED: (Palette.GOOD, "o"),
-    AS_LOGGED: (Palette.GOOD, "p"),
-    NEAR: (Palette.NEAR, "s"),
-    DIFFERS: (Palette.ODD, "^"),
-    NOT_REPRODUCED: (Palette.BAD, "X"),
+    REPRODUCED: ("good", "o"),
+    AS_LOGGED: ("good", "p"),
+    NEAR: ("near", "s"),
+    DIFFERS: ("odd", "^"),
+    NOT_REPRODUCED: ("bad", "X"),
 }
-OTHER_LOOK = (Palette.NEUTRAL, "D")
+OTHER_LOOK = ("neutral", "D")
+
+
+def look(verdict: str, theme: Theme = LIGHT) -> tuple[str, str]:
+    """The colour and marker of a verdict."""
+    role, marker = LOOKS.get(verdict, OTHER_LOOK)
+    return getattr(theme, role), marker
 
 
 def accuracy_plot(rows: Sequence[Row]) -> Figure:
     """Top-1 with its 95% interval beside the published number, and top-5, one line a row."""
     figure, (first, second) = _lanes(rows, widths=(2.3, 1))
     for lane, row in _from_top(rows):
-        colour, marker = LOOKS.get(row["verdict"], OTHER_LOOK)
+        colour, marker = look(row["verdict"])
         low, high = row["interval95"]
         first.plot([low, high], [lane, lane], color=colour, linewidth=2.5, alpha=0.45)
         first.plot(row["top1"], lane, marker, color=colour, markersize=6)
         if row.get("reported_top1") is not None:
             _published(first, row["reported_top1"], lane)
         second.plot(row["top5"], lane, marker, color=colour, markersize=6)
-    first.set_xlabel("top-1, percent; bar: 95% interval; |: published", **_small())
-    second.set_xlabel("top-5, percent", **_small())
+    first.set_xlabel("top-1, percent; bar: 95% interval; |: published", **small())
+    second.set_xlabel("top-5, percent", **small())
     for axes in (first, second):
         axes.margins(x=0.08)
     return figure
@@ -72,15 +62,15 @@ def gap_plot(rows: Sequence[Row], *, close: float = CLOSE) -> Figure:
     """
     judged = [row for row in rows if row.get("gap_points") is not None]
     figure, (axes,) = _lanes(judged, widths=(1,))
-    axes.axvspan(-close, close, color=Palette.GOOD, alpha=0.12, linewidth=0)
-    axes.axvline(0, color=Palette.MUTED, linewidth=1)
+    axes.axvspan(-close, close, color=LIGHT.good, alpha=0.12, linewidth=0)
+    axes.axvline(0, color=LIGHT.muted, linewidth=1)
     for lane, row in _from_top(judged):
-        colour, marker = LOOKS.get(row["verdict"], OTHER_LOOK)
+        colour, marker = look(row["verdict"])
         axes.plot([0, row["gap_points"]], [lane, lane], color=colour, linewidth=1.5, alpha=0.6)
         axes.plot(row["gap_points"], lane, marker, color=colour, markersize=6)
     widest = max([1.25 * close, *(1.1 * abs(row["gap_points"]) for row in judged)])
     axes.set_xlim(-widest, widest)
-    axes.set_xlabel(f"recomputed minus published, points; shaded: within {close:.2f}", **_small())
+    axes.set_xlabel(f"recomputed minus published, points; shaded: within {close:.2f}", **small())
     return figure
 
 
@@ -88,13 +78,13 @@ def group_plot(groups: Sequence[Mapping[str, Any]], overall: float) -> Figure:
     """Accuracy of groups of classes with 95% intervals; overall: the line to compare with, percent."""
     labels = [f"{group['name']}  ({group['correct']} of {group['total']})" for group in groups]
     figure, (axes,) = _lanes([{"label": label} for label in labels], widths=(1,))
-    axes.axvline(overall, color=Palette.MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    axes.axvline(overall, color=LIGHT.muted, linewidth=1, linestyle=(0, (4, 3)))
     for lane, group in _from_top(groups):
         low, high = group["interval95"]
-        axes.plot([low, high], [lane, lane], color=Palette.GOOD, linewidth=2.5, alpha=0.45)
-        axes.plot(group["accuracy"], lane, "o", color=Palette.GOOD, markersize=5.5)
+        axes.plot([low, high], [lane, lane], color=LIGHT.good, linewidth=2.5, alpha=0.45)
+        axes.plot(group["accuracy"], lane, "o", color=LIGHT.good, markersize=5.5)
     axes.margins(x=0.06)
-    axes.set_xlabel("top-1, percent; bar: 95% interval; dashed: all images", **_small())
+    axes.set_xlabel("top-1, percent; bar: 95% interval; dashed: all images", **small())
     return figure
 
 
@@ -107,25 +97,25 @@ def reliability_plot(bins: Sequence[Mapping[str, Any]]) -> Figure:
     figure = Figure(figsize=(WIDTH, 0.85 * WIDTH))
     figure.subplots_adjust(0.14, 0.12, 0.98, 0.98, hspace=0.12)
     upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
-    upper.plot([0, 1], [0, 1], color=Palette.MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    upper.plot([0, 1], [0, 1], color=LIGHT.muted, linewidth=1, linestyle=(0, (4, 3)))
     x, y = [one["confidence"] for one in filled], [one["accuracy"] for one in filled]
-    upper.plot(x, y, "o-", color=Palette.GOOD, markersize=4.5, linewidth=1.5)
+    upper.plot(x, y, "o-", color=LIGHT.good, markersize=4.5, linewidth=1.5)
     lower.bar(
         [one["low"] for one in filled],
         [one["count"] for one in filled],
         [one["high"] - one["low"] for one in filled],
         align="edge",
-        color=Palette.GOOD,
+        color=LIGHT.good,
         alpha=0.5,
-        edgecolor=Palette.GROUND,
+        edgecolor=LIGHT.ground,
     )
     upper.set(xlim=(0, 1), ylim=(0, 1))
-    upper.set_ylabel("accuracy", **_small())
-    lower.set_xlabel("confidence; dashed: confidence equals accuracy", **_small())
-    lower.set_ylabel("images", **_small())
+    upper.set_ylabel("accuracy", **small())
+    lower.set_xlabel("confidence; dashed: confidence equals accuracy", **small())
+    lower.set_ylabel("images", **small())
     lower.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     for axes in (upper, lower):
-        _style(axes)
+        style(axes)
     return figure
 
 
@@ -142,16 +132,16 @@ def _lanes(rows: Sequence[Row], widths: Sequence[float]) -> tuple[Figure, list[A
     for one in axes:
         one.set(yticks=[], ylim=(-0.5, max(len(rows), 1) - 0.3))
         one.xaxis.set_major_locator(MaxNLocator(6 if len(widths) == 1 else 3))
-        _style(one)
+        style(one)
         for lane, _ in _from_top(rows):
-            one.axhline(lane, color=Palette.RULE, linewidth=0.6, zorder=0)
+            one.axhline(lane, color=LIGHT.rule, linewidth=0.6, zorder=0)
     for lane, row in _from_top(rows):
         axes[0].text(
             0.004,
             lane + 0.25,
             _label(row),
             transform=axes[0].get_yaxis_transform(),
-            color=Palette.INK,
+            color=LIGHT.ink,
             fontsize=TEXT,
             clip_on=False,
             parse_math=False,
@@ -170,18 +160,4 @@ def _from_top(rows: Sequence[Row]) -> list[tuple[int, Row]]:
 
 
 def _published(axes: Axes, value: float, lane: float) -> None:
-    axes.plot(value, lane, "|", color=Palette.INK, markersize=10, markeredgewidth=1.8, zorder=4)
-
-
-def _style(axes: Axes) -> None:
-    axes.set_facecolor("none")
-    axes.tick_params(colors=Palette.MUTED, labelsize=TEXT - 0.5, length=3)
-    for name, spine in axes.spines.items():
-        spine.set_visible(name == "bottom")
-        spine.set_color(Palette.RULE)
-    axes.grid(axis="x", color=Palette.RULE, linewidth=0.6)
-    axes.set_axisbelow(True)
-
-
-def _small() -> dict[str, Any]:
-    return {"color": Palette.MUTED, "fontsize": TEXT - 0.5}
+    axes.plot(value, lane, "|", color=LIGHT.ink, markersize=10, markeredgewidth=1.8, zorder=4)

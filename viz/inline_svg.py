@@ -7,21 +7,18 @@ import re
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from .accuracy_plots import Palette
+from .themes import LIGHT
 
-VARIABLES = {
-    colour: f"var(--{role.lower()})"
-    for role, colour in vars(Palette).items()
-    if not role.startswith("_")
-}
+VARIABLES = {colour: f"var(--{role})" for role, colour in LIGHT.roles().items()}
 _FONT = re.compile(r"font-family: [^;\"]*")
 
 
 def inline_svg(figure: Figure, name: str, description: str) -> str:
     """The `<svg>` element of a figure; the same figure gives the same text.
 
-    name: unique on the page, the prefix of all ids inside. description: read out in place of the
-    picture. The page's CSS gives the variables in VARIABLES; its font is used.
+    figure: drawn in the light theme. name: unique on the page, the prefix of all ids inside.
+    description: read out in place of the picture. The page's CSS gives the variables in VARIABLES
+    (see `themes.css_variables`) and `--font`.
     """
     buffer = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):

@@ -1,86 +1,71 @@
-"""Grids of mixed samples: what a method makes of two images, and the mask that explains it."""
+"""Makes the rows of mixed-sample grids: pairs of pictures by methods and by lams."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
-import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from ..zoo.manifest import Protocol
+from .grid import Column, Key, Row, Tile
+from .pairs import IMAGENET, MixedPair, Model, Pixels, heat_over, mix_pair
 
-from ..train.mixing import Mixed
-from ..train.mixing.normalization import denormalize
+Pair = tuple[Pixels, Pixels]
+Names = tuple[str, str]
 
-INCHES = 1.7  # of a tile's side
-MASK_COLOURS = "cividis"  # even in lightness, and the same for colour-blind readers
+KEY = Key("mask: B", "A", "white line: one half; below a mix: label weights")
 
 
-@dataclass(frozen=True)
-class Tile:
-    """One picture of a grid.
+def mix_rows(
+    pairs: Sequence[Pair],
+    methods: Sequence[str],
+    lams: Sequence[float],
+    *,
+    names: Sequence[Names] | None = None,
+    seed: int = 0,
+    model: Model | None = None,
+    protocol: Protocol = IMAGENET,
+) -> list[Row]:
+    """Rows for `draw_grid`: sources at the left, then every mix above its mask.
 
-    image: (H, W, 3) uint8. title: above it. caption: below it. mask: (H, W) in [0, 1], the first
-    image's weight at each pixel, shown under the picture; None for a source image.
+    pairs: pictures (H, W, 3) uint8, all of one shape. methods, lams: several methods at one lam
+    make a row for each pair and a column for each method; several lams make a row for each pair
+    and method and a column for each lam. names: of each pair's pictures. seed: see `mix_pair`; pair
+    i uses seed + i. Raises UsageError as `mix_pair`.
     """
-
-    image: np.ndarray
-    title: str = ""
-    caption: str = ""
-    mask: np.ndarray | None = None
-
-
-def source_tile(title: str, image: torch.Tensor) -> Tile:
-    """A picture as it was before mixing. image: (H, W, 3) uint8."""
-    return Tile(image.numpy(), title)
-
-
-def mixed_tile(title: str, mixed: Mixed) -> Tile:
-    """The first image of a mixed batch, with its mask, its label weights below."""
-    image = denormalize(mixed.images[:1])[0].clamp(0, 1).mul(255).round().byte()  # (3, H, W)
-    share = float(mixed.lam[0])
-    return Tile(
-        image=image.permute(1, 2, 0).numpy(),
-        title=title,
-        caption=f"label {share:.2f} A, {1 - share:.2f} B",
-        mask=mixed.mask[0, 0].float().numpy(),
-    )
+    rows = []
+    for number, (a, b) in enumerate(pairs):
+        mixes = [
+            mix_pair(a, b, method, lams, seed=seed + number, model=model, protocol=protocol)
+            for method in methods
+        ]
+        first = source_column(a, b, names[number] if names else None)
+        if len(lams) == 1:
+            columns = [mix_column(swept[0], swept[0].method) for swept in mixes]
+            rows.append(Row((first, *columns), key=KEY))
+            continue
+        for swept in mixes:
+            columns = [mix_column(mixed, f"λ {mixed.lam:g}") for mixed in swept]
+            rows.append(Row((first, *columns), label=swept[0].method, key=KEY))
+    return rows
 
 
-def draw_grid(rows: Sequence[Sequence[Tile]]) -> Figure:
-    """One line of pictures per pair of images, and under each mixed picture its mask.
-
-    rows: of equal length. Returns a figure that no window holds; save it with `savefig`.
-    """
-    heights = [height for _ in rows for height in (1.0, 0.5)]
-    columns = len(rows[0])
-    figure = Figure(figsize=(INCHES * columns, INCHES * 1.9 * len(rows)), layout="constrained")
-    axes = figure.subplots(
-        2 * len(rows), columns, squeeze=False, gridspec_kw={"height_ratios": heights}
-    )
-    for line, row in enumerate(rows):
-        for column, tile in enumerate(row):
-            _picture(axes[2 * line, column], tile)
-            _mask(axes[2 * line + 1, column], tile)
-    return figure
+def source_column(a: Pixels, b: Pixels, names: Names | None = None) -> Column:
+    """A above B, each with its name."""
+    named = [
+        f"{letter}: {name}" if name else letter
+        for letter, name in zip("AB", names or ("", ""), strict=True)
+    ]
+    return Column((Tile(a, named[0]), Tile(b, named[1])), "sources")
 
 
-def _picture(axis: Axes, tile: Tile) -> None:
-    axis.imshow(tile.image)
-    axis.set_title(tile.title, fontsize=8)
-    axis.set_xlabel(tile.caption, fontsize=7)
-    _bare(axis)
+def mix_column(mixed: MixedPair, title: str) -> Column:
+    """A mix with its label weights, above the mask that explains it."""
+    return Column((mixed_tile(mixed), mask_tile(mixed)), title)
 
 
-def _mask(axis: Axes, tile: Tile) -> None:
-    if tile.mask is None:
-        axis.axis("off")
-        return
-    axis.imshow(tile.mask, cmap=MASK_COLOURS, vmin=0, vmax=1)
-    _bare(axis)
+def mixed_tile(mixed: MixedPair) -> Tile:
+    """A mix with its label weights."""
+    return Tile(mixed.image, f"A {mixed.share:.2f} · B {1 - mixed.share:.2f}")
 
 
-def _bare(axis: Axes) -> None:
-    axis.set_xticks([])
-    axis.set_yticks([])
-    for spine in axis.spines.values():
-        spine.set_visible(False)
+def mask_tile(mixed: MixedPair) -> Tile:
+    """The mask as heat over the mix, with A's part of the area."""
+    heat = heat_over(mixed.image, mixed.mask)
+    return Tile(heat, f"mask {mixed.mask.mean():.2f} A", contour=mixed.mask)

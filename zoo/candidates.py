@@ -77,36 +77,48 @@ def _of_row(ref: str, catalog: Catalog, row_id: str | None, log: Path | None) ->
 
 
 def _of_run(path: Path, catalog: Catalog, row_id: str | None, log: Path | None) -> Candidate:
-    checkpoint = _checkpoint_in(path) if path.is_dir() else path
+    checkpoint = checkpoint_in(path) if path.is_dir() else path
     resolved = resolve(str(checkpoint), catalog, row_id=row_id)
     if resolved.row is None:
-        resolved = resolve(str(checkpoint), catalog, row_id=_named_row(checkpoint, catalog))
+        resolved = resolve(str(checkpoint), catalog, row_id=named_row(checkpoint, catalog))
     if resolved.benchmark is None or resolved.row is None:
         raise UsageError(
             f"{checkpoint}: which row's method and recipe it has is not known. Give --row ROW; see: "
             "mixzoo zoo list"
         )
-    return Candidate(resolved, resolved.benchmark, resolved.row, log or _log_of(checkpoint, path))
+    return Candidate(resolved, resolved.benchmark, resolved.row, log or log_of(checkpoint, path))
 
 
-def _checkpoint_in(folder: Path) -> Path:
-    """The one checkpoint of a run's folder; links like OpenMixup's `latest.pth` are no second one."""
+def checkpoint_in(folder: Path) -> Path:
+    """The one checkpoint that a run's folder is about.
+
+    mixzoo's own runs leave several: the one with a log of its name beside it is their result. Links
+    like OpenMixup's `latest.pth` are no second one, nor is an export beside the file it was made of.
+    Raises UsageError where there is none, or several are left.
+    """
     files = [path for path in sorted(folder.iterdir()) if path.suffix in CHECKPOINT_SUFFIXES]
-    files = [path for path in files if path.is_file() and not path.is_symlink()]
-    if len(files) != 1:
-        names = ", ".join(path.name for path in files[:4]) or "none"
+    files = [
+        path
+        for path in files
+        if path.is_file() and not path.is_symlink() and not path.name.startswith(".")
+    ]
+    results = [path for path in files if path.with_name(path.stem + JSON_LOG).is_file()] or files
+    # A .pth has the run's notes, which its export lacks.
+    chosen = {path.stem: path for path in sorted(results, key=lambda path: path.suffix == ".pth")}
+    if len(chosen) != 1:
+        names = ", ".join(sorted(path.name for path in chosen.values())[:4]) or "none"
         raise UsageError(
             f"{folder}: expected one checkpoint, got {names}. Name the file to publish."
         )
-    return files[0]
+    return next(iter(chosen.values()))
 
 
-def _named_row(checkpoint: Path, catalog: Catalog) -> str | None:
+def named_row(checkpoint: Path, catalog: Catalog) -> str | None:
     """The row that mixzoo's own training named the file after."""
     return next((row.id for _, row in catalog if row.id == checkpoint.stem), None)
 
 
-def _log_of(checkpoint: Path, ref: Path) -> Path | None:
+def log_of(checkpoint: Path, ref: Path) -> Path | None:
     """The log beside a checkpoint under its name, or the only log of a run's folder."""
     own = checkpoint.with_name(checkpoint.stem + JSON_LOG)
     if own.is_file() or not ref.is_dir():

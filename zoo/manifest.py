@@ -33,12 +33,17 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Row(Facts, frozen=True, kw_only=True):
     """One published model: the line of the table that a checkpoint is judged against."""
 
-    id: RowId  # `architecture.method_benchmark`
+    id: RowId  # `architecture.method_benchmark`, or `architecture.method_tag_benchmark`
     method: Name
     architecture: Name
     reported_top1: Percent | None = None  # percent, as printed in the table
     alpha: Annotated[float, Meta(ge=0)] | None = None  # of Beta(alpha, alpha); none for vanilla
     paper: str | None = None  # of the mixing method
+    tag: Name | None = None  # tells rows of one architecture and method apart, as `seed1`
+
+    def id_in(self, benchmark: str) -> str:
+        """The id that this row has in a benchmark."""
+        return f"{self.architecture}.{'_'.join(filter(None, (self.method, self.tag, benchmark)))}"
 
 
 class Metric(Facts, frozen=True, kw_only=True):
@@ -262,11 +267,11 @@ def _allowed_values(field: str) -> list[str]:
 def _check_rows(manifest: Manifest, origin: str) -> None:
     seen: set[str] = set()
     for row in manifest.rows:
-        expected = f"{row.architecture}.{row.method}_{manifest.name}"
-        if row.id != expected:
+        if row.id != row.id_in(manifest.name):
+            form = f"architecture.method{'_tag' * bool(row.tag)}_benchmark"
             raise ManifestError(
-                f"{origin}: row {row.id!r}, field 'id': expected {expected!r} "
-                f"(architecture.method_benchmark), got {row.id!r}."
+                f"{origin}: row {row.id!r}, field 'id': expected {row.id_in(manifest.name)!r} "
+                f"({form}), got {row.id!r}."
             )
         if row.id in seen:
             raise ManifestError(f"{origin}: row {row.id!r} stands twice; expected each id once.")

@@ -7,9 +7,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from .candidates import JSON_LOG, Candidate, find_candidates
 from .catalog import open_catalog
@@ -18,6 +15,7 @@ from .evidence import Evidence, read_evidence
 from .export import export, export_name
 from .lock import Kind, parse_lock, render_lock
 from .manifest import parse_manifest
+from .manifest_text import manifest_text
 from .model_card import evaluation_results, model_card
 from .repository import (
     CARD,
@@ -29,7 +27,6 @@ from .repository import (
     PublishedLog,
     Repository,
 )
-from .toml import to_toml
 from .verify import sha256_of
 
 
@@ -160,7 +157,7 @@ def _copy_log(source: Path, row_id: str, folder: Path) -> PublishedLog:
 def _write_texts(repository: Repository, folder: Path, report: Path | None) -> None:
     manifest, lock = repository.manifest(), repository.lock()
     texts = {
-        MANIFEST: to_toml(_stated(msgspec.to_builtins(manifest))),
+        MANIFEST: manifest_text(manifest),
         LOCK: render_lock(lock),
         CARD: model_card(repository),
     }
@@ -176,12 +173,6 @@ def _write_texts(repository: Repository, folder: Path, report: Path | None) -> N
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     if report:
         shutil.copyfile(report, folder / REPORT)
-
-
-def _stated(table: dict[str, Any]) -> dict[str, Any]:
-    """A table without what says nothing: an absent field means the same."""
-    inner = {k: _stated(v) if isinstance(v, dict) else v for k, v in table.items()}
-    return {name: value for name, value in inner.items() if value not in (None, "", [], {})}
 
 
 def _move(staging: Path, folder: Path, *, force: bool) -> tuple[Published, ...]:

@@ -75,7 +75,7 @@ class Repository:
 
     def row_id(self, model: Model) -> str:
         """A model's id in the repository's own manifest."""
-        return f"{model.row.architecture}.{model.row.method}_{slug(self.id)}"
+        return model.row.id_in(slug(self.id))
 
     def manifest(self) -> Manifest:
         """The benchmark's protocol and data, the repository as source, its models as rows.

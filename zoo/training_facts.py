@@ -1,14 +1,17 @@
 """What a checkpoint says of its own training: the facts that its notes and its config text hold."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import UsageError
+from .recipe_facts import is_recipe, recipe_facts
 from .training_config import TrainingConfig, parse
+from .training_words import in_words, plain, printable
 
 # Pillow's numbers, which torchvision's transforms took before they had names.
 RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
+VERSIONS = ("mixzoo", "openmixup", "mmcv")  # of software that notes its own
 TORCHVISION_DEFAULT = "bilinear"  # of transforms.Resize, where a config names none
 
 
@@ -48,7 +51,13 @@ class TrainingFacts:
     """As the config lists them; a launcher of several processes doesn't write this."""
     accumulation: int = 1
     """Batches whose gradients make one step."""
+    batch_size: int | None = None
+    """Images of a step, all processes together."""
+    micro_batch: int | None = None
+    """Those of them that are mixed and normalised together."""
     half_precision: bool | None = None
+    half_type: str = "fp16"
+    """The 16-bit type, where half precision is used."""
     started_from: str | None = None
     train_pipeline: str | None = None
     eval_pixels: EvalPixels = field(default_factory=EvalPixels)
@@ -62,46 +71,53 @@ class TrainingFacts:
 
     def in_words(self) -> dict[str, str]:
         """Facts by name, as text for people; what the checkpoint doesn't say is left out."""
-        return {name: _printable(text) for name, text in _in_words(self) if text}
+        return {name: printable(text) for name, text in in_words(self) if text}
 
 
 def training_facts(meta: Mapping[str, Any]) -> TrainingFacts:
     """Read the notes of a checkpoint (`Checkpoint.meta`): epoch, versions, and the config text.
 
-    Nothing of it is run. A note of another type than OpenMixup writes counts as not there.
+    The config is OpenMixup's or a recipe of mixzoo's trainer; nothing of it is run. A note of
+    another type than is written there counts as not there.
     """
     text = meta.get("config")
     config = parse(text) if isinstance(text, str) else TrainingConfig()
-    model = _table(config.get("model"))
-    optimizer = _table(config.get("optimizer"))
-    gpus = config.get("gpu_ids")
     return TrainingFacts(
-        method=_method(model),
-        alpha=_alpha(model.get("alpha")),
-        architecture=_architecture(_table(model.get("backbone"))),
-        num_classes=_num_classes(model),
         epoch=_whole(meta.get("epoch")),
         iteration=_whole(meta.get("iter")),
-        epochs=_whole(config.get("runner", "max_epochs")) or _whole(config.get("total_epochs")),
-        optimizer=_call(optimizer),
-        learning_rate=_number(optimizer.get("lr")),
-        weight_decay=_number(optimizer.get("weight_decay")),
-        schedule=_call(_table(config.get("lr_config")), "policy"),
-        images_per_gpu=_whole(config.get("data", "imgs_per_gpu"))
-        or _whole(config.get("data", "samples_per_gpu")),
-        gpus=len(gpus) if isinstance(gpus, list | tuple) else None,
-        accumulation=_whole(config.get("optimizer_config", "update_interval")) or 1,
-        half_precision=_flag(config.get("use_fp16")),
-        started_from=_started_from(config),
-        train_pipeline=_pipeline(config, "train"),
-        eval_pixels=_eval_pixels(config),
-        train_images=_images(config, "train"),
-        val_images=_images(config, "val"),
         seed=_whole(meta.get("seed")),
         written=_text(meta.get("time")),
         software=_software(meta),
         left_out=config.left_out,
+        **(recipe_facts(config) if is_recipe(config) else _openmixup_facts(config)),
     )
+
+
+def _openmixup_facts(config: TrainingConfig) -> dict[str, Any]:
+    model = _table(config.get("model"))
+    optimizer = _table(config.get("optimizer"))
+    gpus = config.get("gpu_ids")
+    return {
+        "method": _method(model),
+        "alpha": _alpha(model.get("alpha")),
+        "architecture": _architecture(_table(model.get("backbone"))),
+        "num_classes": _num_classes(model),
+        "epochs": _whole(config.get("runner", "max_epochs")) or _whole(config.get("total_epochs")),
+        "optimizer": _call(optimizer),
+        "learning_rate": _number(optimizer.get("lr")),
+        "weight_decay": _number(optimizer.get("weight_decay")),
+        "schedule": _call(_table(config.get("lr_config")), "policy"),
+        "images_per_gpu": _whole(config.get("data", "imgs_per_gpu"))
+        or _whole(config.get("data", "samples_per_gpu")),
+        "gpus": len(gpus) if isinstance(gpus, list | tuple) else None,
+        "accumulation": _whole(config.get("optimizer_config", "update_interval")) or 1,
+        "half_precision": _flag(config.get("use_fp16")),
+        "started_from": _started_from(config),
+        "train_pipeline": _pipeline(config, "train"),
+        "eval_pixels": _eval_pixels(config),
+        "train_images": _images(config, "train"),
+        "val_images": _images(config, "val"),
+    }
 
 
 def _method(model: Mapping[str, Any]) -> str | None:
@@ -193,64 +209,18 @@ def _images(config: TrainingConfig, split: str) -> str | None:
 
 def _software(meta: Mapping[str, Any]) -> str | None:
     """Versions: those of the reference, and PyTorch's from the description of the machine."""
-    named = {name: _text(meta.get(f"{name}_version")) for name in ("openmixup", "mmcv")}
+    named = {name: _text(meta.get(f"{name}_version")) for name in VERSIONS}
     lines = str(meta.get("env_info", "")).splitlines()
     torch = next((line for line in lines if line.startswith("PyTorch: ")), "")
     named["torch"] = torch.partition(": ")[2] or None
     return ", ".join(f"{name} {version}" for name, version in named.items() if version) or None
 
 
-def _in_words(facts: TrainingFacts) -> Iterator[tuple[str, str | None]]:
-    pixels, alpha = facts.eval_pixels, facts.alpha
-    yield "method", facts.method
-    yield "alpha", None if alpha is None else _plain(alpha)
-    yield "architecture", facts.architecture
-    yield "classes", None if facts.num_classes is None else str(facts.num_classes)
-    of = f" of {facts.epochs}" if facts.epochs else ""
-    yield "epoch", f"{facts.epoch}{of}" if facts.epoch is not None else None
-    yield "epochs planned", str(facts.epochs) if facts.epochs and facts.epoch is None else None
-    yield "iterations", None if facts.iteration is None else str(facts.iteration)
-    yield "optimizer", facts.optimizer
-    yield "schedule", facts.schedule
-    yield "batch", _batch(facts)
-    if facts.half_precision is not None:
-        yield "precision", "mixed with fp16" if facts.half_precision else "fp32"
-    yield "started from", facts.started_from
-    yield "training images", facts.train_images
-    yield "training pipeline", facts.train_pipeline
-    yield "validation images", facts.val_images
-    yield "evaluation resize", None if pixels.resize is None else _plain(pixels.resize)
-    yield "evaluation interpolation", pixels.interpolation
-    yield "evaluation crop", None if pixels.crop is None else _plain(pixels.crop)
-    yield "evaluation mean", None if pixels.mean is None else _plain(pixels.mean)
-    yield "evaluation std", None if pixels.std is None else _plain(pixels.std)
-    yield "seed", None if facts.seed is None else str(facts.seed)
-    yield "written", facts.written
-    yield "software", facts.software
-    yield "not understood", "; ".join(facts.left_out)
-
-
-def _batch(facts: TrainingFacts) -> str | None:
-    if facts.images_per_gpu is None:
-        return None
-    more = f", gradients of {facts.accumulation} batches summed" if facts.accumulation > 1 else ""
-    gpus = f"; the config lists {facts.gpus} of them" if facts.gpus else ""
-    return f"{facts.images_per_gpu} images per GPU{gpus}{more}"
-
-
 def _call(step: Mapping[str, Any], naming: str = "type") -> str | None:
     """`dict(type='Resize', size=256)` as `Resize(size=256)`."""
     name = _text(step.get(naming))
-    rest = ", ".join(f"{key}={_plain(value)}" for key, value in step.items() if key != naming)
+    rest = ", ".join(f"{key}={plain(value)}" for key, value in step.items() if key != naming)
     return name and f"{name}({rest})"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, list | tuple):
-        return " x ".join(map(_plain, value)) if len(value) == 2 else ", ".join(map(_plain, value))
-    return str(value)[:200]
 
 
 def _table(value: Any) -> Mapping[str, Any]:
@@ -261,12 +231,7 @@ def _text(value: Any) -> str | None:
     """One line of printable text."""
     if not isinstance(value, str):
         return None
-    return _printable(value[:200]).strip() or None
-
-
-def _printable(text: str) -> str:
-    """Without what could steer a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return printable(value[:200]).strip() or None
 
 
 def _is_number(value: Any) -> bool:

@@ -1,28 +1,76 @@
-"""`mixzoo viz mix` writes a picture of every kind, or says what is missing."""
+"""`mixzoo viz mix`, `sweep`, `cam` and `release` write what was asked for, or say what is wrong."""
 
+import io
+import json
+import re
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from PIL import Image
 
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
 
 
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of four pictures of different shapes and kinds, and a file that is none."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    shapes = {"ant.png": (90, 70), "bee.jpg": (70, 120), "cat.png": (80, 80), "dog.webp": (100, 90)}
+    for name, shape in shapes.items():
+        pixels = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / name)
+    (folder / "notes.txt").write_text("not a picture")
+    return folder
+
+
+@pytest.fixture
+def samix(tmp_path: Path) -> Path:
+    """A checkpoint of a small SAMix with seeded weights."""
+    torch.manual_seed(0)
+    model = MixClassifier(ResNetConfig.from_name("resnet18_w4"), 3, "samix")
+    path = tmp_path / "samix.pth"
+    torch.save({"state_dict": model.state_dict()}, path)
+    return path
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    """A checkpoint of a small classifier with seeded weights."""
+    torch.manual_seed(0)
+    path = tmp_path / "plain.pth"
+    model = Classifier(ResNetConfig.from_name("resnet18_w4"), 3)
+    torch.save({"state_dict": model.state_dict()}, path)
+    return path
+
+
+def words(svg: Path) -> list[str]:
+    """What is written in an SVG, as text."""
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg.read_text())
+
+
 def test_default_needs_neither_images_nor_checkpoint(mixzoo: Run, tmp_path: Path) -> None:
     """Three drawn pairs, five methods."""
-    out = tmp_path / "mix.png"
+    out = tmp_path / "new" / "mix.png"
 
     code, printed, _ = mixzoo("viz", "mix", "--out", out, "--size", 64)
 
     assert code == 0
     assert "3 pairs, lam 0.5, mixup, cutmix, saliencymix, fmix, resizemix" in printed
     with Image.open(out) as picture:
-        assert picture.size > (1000, 600)
+        assert picture.size[0] == 1440  # a printed page's width at 200 dots an inch
 
 
 def test_a_checkpoint_mixes_by_its_own_block(mixzoo: Run, golden: Path, tmp_path: Path) -> None:
-    """AutoMix and PuzzleMix from a genuine checkpoint, as vectors."""
+    """AutoMix and PuzzleMix from a genuine checkpoint, as vectors with text as text."""
     checkpoint = golden / "runs/tiny_automix_ep8/epoch_8.pth"
     out = tmp_path / "mix.svg"
 
@@ -31,27 +79,286 @@ def test_a_checkpoint_mixes_by_its_own_block(mixzoo: Run, golden: Path, tmp_path
     )
 
     assert code == 0
-    assert out.read_text().count("<image") == 3 * (2 + 2 * 2)
+    assert out.read_text().count("<image") == 3 * (2 + 2 * 2) + 1  # and the key
+    assert {"automix", "puzzlemix", "A 0.50 · B 0.50", "tiny_automix_ep8/epoch_8.pth, λ 0.5"} <= {
+        *words(out)
+    }
+
+
+def test_a_shells_many_files_and_a_folder_are_the_same(
+    mixzoo: Run, photos: Path, tmp_path: Path
+) -> None:
+    """`--images *.jpg`, `--images` repeated and `--images DIR`; what is no picture stays out."""
+    files = sorted(path for path in photos.iterdir() if path.suffix != ".txt")
+    repeated = [word for file in files for word in ("--images", file)]
+    drawn = []
+    for number, images in enumerate((["--images", *files], repeated, ["--images", photos])):
+        out = tmp_path / f"{number}.svg"
+        code, printed, _ = mixzoo(
+            "viz", "mix", *images, "--methods", "mixup", "--size", 64, "--out", out
+        )
+        assert (code, "2 pairs" in printed) == (0, True)
+        drawn.append(out.read_bytes())
+
+    assert drawn[0] == drawn[1] == drawn[2]
+    assert {"A: ant", "B: bee", "A: cat", "B: dog"} <= {*words(tmp_path / "0.svg")}
+
+
+def test_several_weights_are_columns(mixzoo: Run, photos: Path, tmp_path: Path) -> None:
+    """With the label weights that each gives."""
+    out = tmp_path / "mix.svg"
+
+    code, printed, _ = mixzoo(
+        "viz", "mix", "--images", photos / "ant.png", photos / "bee.jpg", "--methods", "mixup",
+        "--lams", "0.1,0.9", "--size", 64, "--out", out,
+    )  # fmt: skip
+
+    assert code == 0
+    assert "1 pair, lam 0.1, 0.9, mixup" in printed
+    assert {"λ 0.1", "λ 0.9", "A 0.10 · B 0.90", "A 0.90 · B 0.10"} <= {*words(out)}
+
+
+def test_the_seed_repeats_the_picture(mixzoo: Run, photos: Path, tmp_path: Path) -> None:
+    """The same command gives the same bytes; another seed another place."""
+    made = []
+    for seed in (1, 1, 2):
+        out = tmp_path / "mix.pdf"
+        mixzoo("viz", "mix", "--images", photos, "--methods", "cutmix", "--seed", seed,
+               "--size", 64, "--out", out)  # fmt: skip
+        made.append(out.read_bytes())
+
+    assert made[0] == made[1] != made[2]
+
+
+def test_themes_have_their_own_ground(mixzoo: Run, photos: Path, tmp_path: Path) -> None:
+    """Light and dark."""
+    corners = []
+    for theme in ("light", "dark"):
+        out = tmp_path / f"{theme}.png"
+        mixzoo("viz", "mix", "--images", photos, "--methods", "mixup", "--theme", theme,
+               "--size", 64, "--out", out)  # fmt: skip
+        with Image.open(out) as picture:
+            corners.append(max(picture.convert("RGB").getpixel((0, 0))))
+
+    assert corners[0] > 250
+    assert corners[1] < 40
+
+
+def test_maps_of_the_block_are_drawn(
+    mixzoo: Run, samix: Path, photos: Path, tmp_path: Path
+) -> None:
+    """Value and attention for each lam; the method is the checkpoint's."""
+    out = tmp_path / "maps.svg"
+
+    code, printed, _ = mixzoo(
+        "viz", "mix", samix, "--images", photos, "--maps", "--query", "1,2", "--lams", "0.3,0.7",
+        "--size", 64, "--out", out,
+    )  # fmt: skip
+
+    assert code == 0
+    assert "2 pairs, lam 0.3, 0.7, samix" in printed
+    assert sum(word.startswith("attention ≤") for word in words(out)) == 4
+
+
+def test_by_default_a_checkpoints_own_method_is_shown(
+    mixzoo: Run, samix: Path, photos: Path, tmp_path: Path
+) -> None:
+    """Beside those that need none at one lam; alone over several."""
+    common = ("viz", "mix", samix, "--images", photos, "--size", 64, "--out", tmp_path / "mix.svg")
+
+    _, one, _ = mixzoo(*common)
+    _, several, _ = mixzoo(*common, "--lams", "0.2,0.8")
+
+    assert one.rstrip().endswith("mixup, cutmix, saliencymix, fmix, resizemix, samix")
+    assert several.rstrip().endswith("lam 0.2, 0.8, samix")
+
+
+def test_the_references_layout_stands_beside_a_released_picture(
+    mixzoo: Run, photos: Path, tmp_path: Path
+) -> None:
+    """From a zip: its last picture, or the one that is named."""
+    archive = tmp_path / "vis.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for number in (9, 10):
+            zipped.writestr(f"epoch_{number}.png", (photos / "cat.png").read_bytes())
+    common = ("viz", "mix", "--images", photos, "--layout", "reference", "--methods", "mixup",
+              "--size", 64, "--beside")  # fmt: skip
+    made = {}
+    for name, more in {"last": (), "named": ("--entry", "epoch_9.png")}.items():
+        out = tmp_path / f"{name}.svg"
+        assert mixzoo(*common, archive, *more, "--out", out)[0] == 0
+        made[name] = words(out)
+
+    assert made["last"] == ["A", "B", "mixed", "mixup, lambda=0.5", "epoch_10.png"]
+    assert made["named"][-1] == "epoch_9.png"
+
+
+def test_a_sweep_loops_from_a_to_b_and_back(mixzoo: Run, photos: Path, tmp_path: Path) -> None:
+    """Two ways of five steps, the ends once: eight frames."""
+    out = tmp_path / "sweep.gif"
+
+    code, printed, _ = mixzoo(
+        "viz", "sweep", "--method", "cutmix", "--images", photos / "ant.png", photos / "cat.png",
+        "--steps", 5, "--fps", 10, "--size", 64, "--out", out,
+    )  # fmt: skip
+
+    assert code == 0
+    assert "cutmix, ant and cat, 8 pictures at 10 a second" in printed
+    with Image.open(out) as film:
+        assert (film.n_frames, film.info["loop"]) == (8, 0)
+
+
+def test_maps_of_classes_have_names_and_probabilities(
+    mixzoo: Run, plain: Path, photos: Path, tmp_path: Path
+) -> None:
+    """From a file of categories; a class that it lacks keeps its number."""
+    categories = tmp_path / "categories.json"
+    entries = [{"id": n, "name": f"Species {n}"} for n in (0, 1, 2)]
+    categories.write_text(json.dumps({"categories": entries}))
+    out = tmp_path / "cam.svg"
+
+    code, printed, _ = mixzoo(
+        "viz", "cam", plain, "--images", photos, "--names", categories, "--size", 64, "--out", out
+    )
+
+    assert code == 0
+    assert f"2 pairs, {plain}, cutmix" in printed
+    assert sum(bool(re.fullmatch(r"Species \d · [01]\.\d\d", word)) for word in words(out)) == 10
+
+
+def test_the_embedded_benchmark_names_its_species(mixzoo: Run, tmp_path: Path) -> None:
+    """A row of it knows its classes, and its protocol cuts the pictures."""
+    out = tmp_path / "cam.svg"
+
+    code, _, _ = mixzoo("viz", "cam", "resnet18_w6.vanilla_mini", "--out", out)
+
+    assert code == 0
+    assert any(re.fullmatch(r"\w+ \w+ · [01]\.\d\d", word) for word in words(out))
+
+
+def test_a_zip_is_listed_and_shown(mixzoo: Run, photos: Path, tmp_path: Path) -> None:
+    """As a table, as JSON, as a sheet of some of them."""
+    archive = tmp_path / "vis.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for number in (10, 2, 1):
+            zipped.writestr(f"v/epoch_{number}.png", (photos / "cat.png").read_bytes())
+    sheet = tmp_path / "sheet.svg"
+
+    _, table, _ = mixzoo("viz", "release", archive)
+    _, listed, _ = mixzoo("viz", "release", archive, "--json", "--only", "*_1*")
+    code, printed, _ = mixzoo("viz", "release", archive, "--out", sheet, "--first", 1, "--skip", 1)
+
+    assert table.index("epoch_2.png") < table.index("epoch_10.png")
+    assert [one["name"] for one in json.loads(listed)] == ["v/epoch_1.png", "v/epoch_10.png"]
+    assert (code, words(sheet)) == (0, ["vis.zip", "v/epoch_2.png"])
+    assert "1 of 3 pictures" in printed
+
+
+def bomb() -> bytes:
+    """A PNG of 3.6 thousand million pixels, in a few bytes."""
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunks = {b"IHDR": header, b"IDAT": zlib.compress(b""), b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks.items()
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--methods", "automix"), "expected a checkpoint of automix"),
-        (("--methods", "mixip"), "no method 'mixip'"),
-        (("--images", "one.jpg"), "expected an even number of files, got 1"),
-        (("--images", "a.jpg", "--images", "b.jpg"), "a.jpg: expected an image"),
-        (("--out", "mix.txt"), "expected a name ending in .png"),
-        (("--lam", "2"), "--lam"),
+        (("mix", "--methods", "automix"), "expected a checkpoint of automix"),
+        (("mix", "--methods", "mixip"), "no method 'mixip' that mixes images; did you mean 'mixup'"),
+        (("mix", "--methods", ","), "expected at least one method"),
+        (("mix", "--images", "one.jpg"), "an even number of pictures, since they are taken in pairs, got 1"),
+        (("mix", "--images", "a.jpg", "b.jpg"), "a.jpg: expected an image, got No such file"),
+        (("mix", "--images", "notes.txt", "notes.txt"), "notes.txt: expected an image, got bytes of no"),
+        (("mix", "--images", "bomb.png", "bomb.png"), "bomb.png: expected an image, got Decompression"),
+        (("mix", "--images", "empty"), "--images empty: expected a folder with pictures"),
+        (("mix", "--images", "ant.png", "cat.png", "mini", "rest"), "A REF stands before --images"),
+        (("mix", "--out", "mix.txt"), "expected a name ending in one of .png, .svg, .pdf, .jpg"),
+        (("mix", "--lam", "2"), "--lams 2: expected numbers from 0 to 1"),
+        (("mix", "--lams", "0.5,x"), "--lams 0.5,x: expected numbers from 0 to 1"),
+        (("mix", "--maps"), "--maps: expected a REF with a MixBlock (automix, samix), got no REF"),
+        (("mix", "resnet18_w6.vanilla_mini", "--maps"), "resnet18_w6.vanilla_mini has none"),
+        (("mix", "resnet18_w6.vanilla_mini", "--maps", "--methods", "cutmix"), "--maps: leave out --methods"),
+        (("mix", "--images", "many", "--methods", "mixup"), "expected at most 80 pictures, since one sheet"),
+        (("mix", "--images", "many", "--lams", "0,1", "--methods", "mixup,fmix"), "expected at most 40 pictures"),
+        (("sweep", "--images", "many"), "expected at most 2 pictures"),
+        (("mix", "--query", "1,2"), "--query: expected --maps"),
+        (("mix", "--beside", "x.zip"), "--beside: expected --layout reference"),
+        (("mix", "--entry", "x"), "--entry: expected --beside"),
+        (("mix", "--layout", "reference", "--maps"), "leave out one of the two"),
+        (("mix", "--layout", "reference"), "expected one method and one lam, got mixup, cutmix"),
+        (("mix", "--layout", "reference", "--methods", "mixup", "--beside", "no.png"), "no.png: expected a picture or a zip, got No such"),
+        (("mix", "--theme", "blue"), "--theme"),
+        (("mix", "resnet18_w6.vanila_mini"), "Did you mean"),
+        (("sweep", "--out", "sweep.png"), "expected a name ending in .gif or .mp4"),
+        (("sweep", "--method", "mixup,cutmix"), "--method: expected one name, got mixup, cutmix"),
+        (("sweep", "--images", "a.jpg"), "an even number of pictures, since they are taken in pairs, got 1"),
+        (("sweep", "--method", "samix"), "expected a checkpoint of samix"),
+        (("cam", "resnet18_w6.vanilla_mini", "--lam", "0.1,0.2"), "--lam 0.1,0.2: expected one number"),
+        (("cam", "resnet18_w6.vanilla_mini", "--names", "notes.txt"), "notes.txt: expected JSON categories"),
+        (("release", "no.zip"), "no.zip: expected a zip"),
+        (("release", "notes.txt"), "notes.txt: expected a whole zip"),
+        (("release", "resnet50.automix_inat2018"), "no visualisations are locked"),
     ],
-)
+)  # fmt: skip
 def test_wrong_arguments_are_one_line(
-    mixzoo: Run, arguments: tuple[str, ...], message: str
+    mixzoo: Run,
+    arguments: tuple[str, ...],
+    message: str,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing is drawn, and the line says why."""
-    code, out, err = mixzoo("viz", "mix", *arguments)
+    (photos / "bomb.png").write_bytes(bomb())
+    for name, count in {"empty": 0, "many": 82}.items():
+        (photos / name).mkdir()
+        for number in range(count):
+            (photos / name / f"{number}.png").touch()
+    monkeypatch.chdir(photos)
+    before = sorted(photos.rglob("*"))
+
+    code, out, err = mixzoo("viz", *arguments)
 
     assert code != 0
     assert out == ""
     assert message in err
     assert err.count("\n") == 1
+    assert sorted(photos.rglob("*")) == before
+
+
+def test_a_photograph_stands_upright(mixzoo: Run, tmp_path: Path) -> None:
+    """As its camera noted: turned in the file, upright in the picture."""
+    pixels = np.zeros((80, 80, 3), np.uint8)
+    pixels[:40] = 255  # the upper half is white
+    lying = Image.fromarray(np.ascontiguousarray(np.rot90(pixels)))
+    exif = lying.getexif()
+    exif[0x0112] = 6  # turn right to see it
+    for name in ("a.png", "b.png"):
+        lying.save(tmp_path / name, exif=exif)
+    out = tmp_path / "mix.png"
+
+    mixzoo("viz", "mix", "--images", tmp_path / "a.png", tmp_path / "b.png", "--methods", "mixup",
+           "--size", 64, "--out", out)  # fmt: skip
+
+    with Image.open(out) as picture:
+        shown = np.asarray(picture.convert("L"))[80:380, 60:330]  # within A
+    assert shown[:60].mean() > 200
+    assert shown[-60:].mean() < 60
+
+
+def test_everything_is_written_at_once(mixzoo: Run, photos: Path, tmp_path: Path) -> None:
+    """A picture that is there stays until the new one is whole; no part is left beside it."""
+    out = tmp_path / "out" / "mix.png"
+    out.parent.mkdir()
+    out.write_bytes(b"older")
+
+    code, _, _ = mixzoo("viz", "mix", "--images", photos, "--methods", "qqq", "--out", out)
+    kept = out.read_bytes()
+    mixzoo("viz", "mix", "--images", photos, "--methods", "mixup", "--size", 64, "--out", out)
+
+    assert (code, kept) == (2, b"older")
+    assert Image.open(io.BytesIO(out.read_bytes())).format == "PNG"
+    assert [path.name for path in out.parent.iterdir()] == ["mix.png"]

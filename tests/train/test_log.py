@@ -1,12 +1,14 @@
 """Logs are written as mmcv wrote the published ones."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mixzoo.eval.evaluator import Counts
 from mixzoo.train.log import JsonLog
+from mixzoo.zoo.errors import DataError
 
 GENUINE = "runs/tiny_cutmix_ep8/20261122_154252.log.json"
 
@@ -60,3 +62,77 @@ def test_validation_forgets_iterations_without_a_line(log: JsonLog) -> None:
     log.train(epoch=2, iteration=1, lr=0.1)
 
     assert _lines(log)[-1]["loss"] == 1.0
+
+
+def test_a_log_goes_on_where_a_checkpoint_left_it(log: JsonLog, tmp_path: Path) -> None:
+    """Lines written since are cut off, half a line too; means that were begun go on."""
+    log.add({"loss": 1.0})
+    log.train(epoch=1, iteration=1, lr=0.1)
+    log.add({"loss": 2.0})
+    state = json.loads(json.dumps(log.state()))
+    log.add({"loss": 100.0})
+    log.train(epoch=1, iteration=3, lr=0.1)
+    with log.path.open("a") as file:
+        file.write('{"mode": "tr')
+
+    again = JsonLog(log.path, state)
+    again.add({"loss": 4.0})
+    again.train(epoch=1, iteration=3, lr=0.1)
+
+    assert [line["loss"] for line in _lines(log)] == [1.0, 3.0]
+
+
+def test_a_fresh_log_replaces_what_was_there(log: JsonLog) -> None:
+    """A run that was killed before its first checkpoint begins its log anew."""
+    log.header(env_info="", config="", seed=0, exp_name="first")
+
+    again = JsonLog(log.path)
+    again.header(env_info="", config="", seed=0, exp_name="second")
+
+    assert [line["exp_name"] for line in _lines(log)] == ["second"]
+
+
+def test_a_shortened_log_is_an_error(log: JsonLog) -> None:
+    """Lost lines would never come back."""
+    log.header(env_info="", config="", seed=0, exp_name="run")
+    state = log.state()
+    log.path.write_bytes(log.path.read_bytes()[:-1])
+
+    with pytest.raises(DataError, match=r"run\.log\.json: expected \d+ bytes or more.*got \d+"):
+        JsonLog(log.path, state)
+
+
+def test_what_a_checkpoint_counts_on_is_on_the_disk(
+    log: JsonLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that loses its power must not lose lines that a checkpoint remembers."""
+    log.header(env_info="", config="", seed=0, exp_name="run")
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size))
+
+    state = log.state()
+
+    assert synced == [state["bytes"]] == [log.path.stat().st_size]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    """ENOSPC says what to do."""
+    log = JsonLog(tmp_path / "run.log.json")
+    log.path.unlink()
+    log.path.symlink_to("/dev/full")
+
+    with pytest.raises(DataError, match=r"can't be written: No space left.*Make room"):
+        log.header(env_info="", config="", seed=0, exp_name="run")
+
+
+def test_processes_that_do_not_lead_write_nothing(tmp_path: Path) -> None:
+    """Their log goes nowhere, and has a state all the same."""
+    log = JsonLog(None)
+    log.add({"loss": 1.0})
+
+    means = log.train(epoch=1, iteration=1, lr=0.1)
+
+    assert means == {"loss": 1.0}
+    assert log.state()["bytes"] == 0
+    assert not list(tmp_path.iterdir())

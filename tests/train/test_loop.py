@@ -1,57 +1,27 @@
-"""The training loop: its steps against recorded ones, its logged number, its repeatability."""
+"""Whole runs: their logged numbers, their repeatability, what reaches the weights."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import mixzoo.train.loop as loop
 import pytest
 import torch
 from mixzoo.eval.evaluator import evaluate
-from mixzoo.train.augment import random_box, random_crop
-from mixzoo.train.loop import Data, initialise, train
-from mixzoo.train.recipe import Recipe
-from mixzoo.zoo.architectures import Classifier, ResNetConfig
+from mixzoo.eval.logs.audit import Claim, audit_files
+from mixzoo.eval.logs.reading import read_log
+from mixzoo.eval.logs.summaries import AUTOMIX, WINDOW, summarise
+from mixzoo.train.loop import train
+from mixzoo.train.network import fresh_network
+from mixzoo.train.randomness import generator
+from mixzoo.train.recipe import Automix, Recipe
+from mixzoo.train.run import Data, How
 from mixzoo.zoo.checkpoint import read_checkpoint
-from mixzoo.zoo.data import FolderStore, LabelledImages
+from mixzoo.zoo.errors import DataError, InterruptedRunError
 from mixzoo.zoo.load import load_file
-from mixzoo.zoo.manifest import Protocol
-from PIL import Image
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.functional import resized_crop
-
-CPU = torch.device("cpu")
-TINY = Recipe(
-    architecture="resnet18_w4",
-    num_classes=6,
-    method="mixup",
-    alpha=0.5,
-    epochs=3,
-    batch_size=8,
-    crop=32,
-    seed=0,
-    log_every=2,
-)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
-    """Six noisy colours: 36 pictures for training, 13 for validation."""
-    root = tmp_path_factory.mktemp("colours")
-    rng = np.random.default_rng(0)
-
-    def write(split: str, count: int) -> LabelledImages:
-        files = [f"{split}{i}.png" for i in range(count)]
-        for i, file in enumerate(files):
-            pixels = rng.integers(0, 90, (44, 40 + i % 3 * 6, 3))
-            pixels[..., i % 3] += 120 if i % 6 < 3 else 60
-            Image.fromarray(pixels.astype(np.uint8)).save(root / file)
-        return LabelledImages(
-            FolderStore(root), tuple(files), tuple(i % 6 for i in range(count)), split
-        )
-
-    return Data(write("train", 36), write("val", 13), Protocol(resize=36, crop=32))
+from torch import nn
 
 
 def _lines(checkpoint: Path) -> list[dict[str, Any]]:
@@ -59,164 +29,296 @@ def _lines(checkpoint: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def test_learning_rates_equal_the_recorded_ones(golden: Path) -> None:
-    """Each epoch has the rate that the reference's cosine hook gave it."""
-    recorded = json.loads((golden / "schedules.json").read_text())["inat2018_100ep"]
-    recipe = replace(TINY, epochs=recorded["max_epochs"], lr=recorded["lr"])
-
-    for row in recorded["table"]:
-        assert recipe.lr_at(row["epoch"]) == pytest.approx(row["lr"], rel=1e-9)
+def _timeless(path: Path) -> list[dict[str, Any]]:
+    return [{k: v for k, v in line.items() if "time" not in k} for line in _lines(path)]
 
 
-def test_the_logged_number_is_the_checkpoints(data: Data, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def mixup(tiny: Recipe, data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of a whole run of MixUp."""
+    return train(tiny, data, tmp_path_factory.mktemp("mixup"), "run")
+
+
+@pytest.fixture(scope="module")
+def samix(tiny: Recipe, data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of a whole run of SAMix."""
+    recipe = replace(tiny, mix_mode=("samix",))
+    return train(recipe, data, tmp_path_factory.mktemp("samix"), "run")
+
+
+@pytest.mark.parametrize("method", ["mixup", "samix"])
+def test_the_logged_number_is_the_checkpoints(
+    method: str, data: Data, request: pytest.FixtureRequest
+) -> None:
     """The loaded checkpoint, evaluated afresh, gives the last validation line to the image."""
-    checkpoint = train(TINY, data, tmp_path, "tiny", CPU)
-    model = load_file(checkpoint)
+    checkpoint = request.getfixturevalue(method)
+    prefix = "" if method == "mixup" else "acc_"
 
-    counts = evaluate(model.logits, data.val, data.protocol, workers=0)["head0"]
+    counts = evaluate(load_file(checkpoint).logits, data.val, data.protocol, workers=0)
 
     last = _lines(checkpoint)[-1]
     assert last["mode"] == "val"
-    assert (last["head0_top1"], last["head0_top5"]) == (
-        round(counts.top1, 5),
-        round(counts.top5, 5),
-    )
+    for head, count in counts.items():
+        assert last[f"{prefix}{head}_top1"] == round(count.top1, 5)
+        assert last[f"{prefix}{head}_top5"] == round(count.top5, 5)
 
 
-def test_a_seed_gives_the_same_bytes_and_log(data: Data, tmp_path: Path) -> None:
-    """Two runs of one recipe write equal checkpoints and, but for times, equal logs."""
-    first = train(TINY, data, tmp_path / "first", "tiny", CPU)
-    second = train(TINY, data, tmp_path / "second", "tiny", CPU)
-
-    def timeless(path: Path) -> list[dict[str, Any]]:
-        return [{k: v for k, v in line.items() if "time" not in k} for line in _lines(path)]
-
-    assert first.read_bytes() == second.read_bytes()
-    assert timeless(first) == timeless(second)
-
-
-@pytest.mark.parametrize("change", [{"seed": 1}, {"method": "vanilla"}, {"alpha": 5.0}])
-def test_another_recipe_gives_another_network(
-    change: dict[str, Any], data: Data, tmp_path: Path
+def test_a_seed_gives_the_same_bytes_and_log(
+    mixup: Path, tiny: Recipe, data: Data, tmp_path: Path
 ) -> None:
-    """Seed, method and alpha each reach the weights."""
-    first = train(TINY, data, tmp_path, "first", CPU)
-    other = train(replace(TINY, **change), data, tmp_path, "other", CPU)
+    """Two runs of one recipe write equal files and, but for times, equal logs."""
+    torch.manual_seed(99)  # nothing may come from torch's global state
 
-    weights = [read_checkpoint(path).state_dict["head.fc.weight"] for path in (first, other)]
+    second = train(tiny, data, tmp_path, "run")
+
+    assert mixup.read_bytes() == second.read_bytes()
+    assert mixup.with_suffix(".safetensors").read_bytes() == (
+        second.with_suffix(".safetensors").read_bytes()
+    )
+    assert _timeless(mixup) == _timeless(second)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_decoding_processes_change_nothing(
+    workers: int, mixup: Path, tiny: Recipe, data: Data, tmp_path: Path
+) -> None:
+    """Weights to the byte."""
+    second = train(tiny, data, tmp_path, "run", How(workers=workers))
+
+    assert mixup.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"mix_mode": ("vanilla",)},
+        {"alpha": (0.2,)},
+        {"lr": 0.2},
+        {"momentum": 0.5},
+        {"weight_decay": 0.1},
+        {"micro_batch": 8},
+    ],
+)
+def test_another_recipe_gives_another_network(
+    change: dict[str, Any], mixup: Path, tiny: Recipe, data: Data, tmp_path: Path
+) -> None:
+    """Each of these reaches the weights, and they stay finite."""
+    other = train(replace(tiny, **change), data, tmp_path, "run")
+
+    weights = [read_checkpoint(path).state_dict["head.fc.weight"] for path in (mixup, other)]
     assert not torch.equal(*weights)
+    assert weights[1].isfinite().all()
 
 
-def test_the_schedules_rate_reaches_the_weights(data: Data, tmp_path: Path) -> None:
-    """At a rate of zero nothing is learnt: the parameters stay as they were drawn."""
+@pytest.mark.parametrize(
+    "change", [{"momentum": 0.5}, {"mask_loss": 10.0}, {"min_lr": 0.1}, {"lam_margin": 0.5}]
+)
+def test_settings_of_automix_reach_the_weights(
+    change: dict[str, Any], samix: Path, tiny: Recipe, data: Data, tmp_path: Path
+) -> None:
+    """k's momentum, the mask loss, the mix block's rate and the margin."""
+    recipe = replace(tiny, mix_mode=("samix",), automix=Automix(**change))
 
-    class Still(Recipe):
-        def lr_at(self, epoch: int) -> float:
-            return 0.0
+    other = train(recipe, data, tmp_path, "run")
 
-    still = Still(**asdict(TINY))
-    model = Classifier(ResNetConfig.from_name(still.architecture), still.num_classes)
-    initialise(model, torch.Generator().manual_seed(still.seed))
-
-    trained = read_checkpoint(train(still, data, tmp_path, "still", CPU)).state_dict
-
-    assert all(torch.equal(trained[name], value) for name, value in model.named_parameters())
+    states = [read_checkpoint(path).state_dict for path in (samix, other)]
+    names = ("backbone_k.conv1.weight", "mix_block.query.conv.weight", "backbone_q.conv1.weight")
+    assert any(not torch.equal(states[0][name], states[1][name]) for name in names)
 
 
-def test_training_learns(data: Data, tmp_path: Path) -> None:
+def test_accumulated_gradients_are_the_whole_batchs(
+    tiny: Recipe, data: Data, tmp_path: Path
+) -> None:
+    """One step in one part moves a network without batch norm's share as two parts do: here the
+    bias of the head, whose gradient is a mean over images."""
+    moved = []
+    for micro in (4, 8):
+        recipe = replace(tiny, mix_mode=("vanilla",), micro_batch=micro, weight_decay=0.0)
+        out = tmp_path / str(micro)
+        with pytest.raises(InterruptedRunError):
+            train(recipe, data, out, "run", How(stop_at=1))
+        moved.append(torch.load(out / "last.pth")["state_dict"]["head.fc.bias"])
+
+    # Logits of a fresh network are near 0, so the gradient is that of the labels' shares.
+    torch.testing.assert_close(*moved, rtol=0.05, atol=5e-4)
+    assert moved[0].abs().max() > 0.005
+
+
+def test_at_a_rate_of_zero_nothing_is_learnt(tiny: Recipe, data: Data, tmp_path: Path) -> None:
+    """The parameters stay as they were drawn."""
+    recipe = replace(tiny, lr=0.0, epochs=1)
+
+    trained = read_checkpoint(train(recipe, data, tmp_path, "run")).state_dict
+
+    drawn = fresh_network(recipe)
+    assert all(torch.equal(trained[name], value) for name, value in drawn.named_parameters())
+
+
+def test_training_learns(tiny: Recipe, data: Data, tmp_path: Path) -> None:
     """Six colours are told apart after some epochs, where chance is one in six."""
-    recipe = replace(TINY, method="vanilla", epochs=20, lr=0.02)
+    recipe = replace(tiny, mix_mode=("vanilla",), epochs=10, lr=0.02)
 
-    checkpoint = train(recipe, data, tmp_path, "tiny", CPU)
+    checkpoint = train(recipe, data, tmp_path, "run")
 
-    assert _lines(checkpoint)[-1]["head0_top1"] > 60
+    assert _lines(checkpoint)[-1]["head0_top1"] > 40
 
 
-def test_log_lines_stand_where_the_published_ones_do(data: Data, tmp_path: Path) -> None:
+def test_log_lines_stand_where_the_published_ones_do(mixup: Path) -> None:
     """A header, train lines at every interval, one validation line per epoch; rates fall."""
-    lines = _lines(train(TINY, data, tmp_path, "tiny", CPU))
+    lines = _lines(mixup)
 
     assert lines[0].keys() == {"env_info", "config", "seed", "exp_name"}
-    assert [(line["mode"], line["epoch"], line["iter"]) for line in lines[1:4]] == [
-        ("train", 1, 2),
-        ("train", 1, 4),
-        ("val", 1, 1),
+    assert [(line["mode"], line["epoch"], line["iter"]) for line in lines[1:]] == [
+        *((("train", 1, i)) for i in (1, 2, 3, 4)),
+        ("val", 1, 2),
+        *((("train", 2, i)) for i in (1, 2, 3, 4)),
+        ("val", 2, 2),
     ]
     assert list(lines[1]) == ["mode", "epoch", "iter", "lr", "data_time", "loss", "acc", "time"]
-    assert [line["lr"] for line in lines[1:] if line["mode"] == "val"] == [0.1, 0.075, 0.025]
+    assert [line["lr"] for line in lines[1:] if line["mode"] == "val"] == [0.1, 0.05]
 
 
-def test_a_checkpoint_tells_its_recipe_and_nothing_of_the_machine(
-    data: Data, tmp_path: Path
+@pytest.mark.parametrize(
+    ("method", "genuine", "mode"),
+    [
+        ("mixup", "tiny_cutmix_ep8", "val"),
+        ("samix", "tiny_automix_ep8", "train"),
+        ("samix", "tiny_automix_ep8", "val"),
+    ],
+)
+def test_lines_have_the_keys_of_genuine_ones(
+    method: str, genuine: str, mode: str, golden: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Meta holds epoch, iteration, seed, recipe and version; no file name or path goes in."""
-    checkpoint = train(TINY, data, tmp_path, "tiny", CPU)
+    """In their order, which the reference's tools and people look for."""
+    (path,) = (golden / "runs" / genuine).glob("*.log.json")
+    theirs = [json.loads(line) for line in path.read_text().splitlines()[1:]]
 
-    meta = read_checkpoint(checkpoint).meta
+    ours = _lines(request.getfixturevalue(method))[1:]
 
-    assert meta.keys() == {"epoch", "iter", "seed", "config", "mixzoo_version"}
-    assert (meta["epoch"], meta["iter"], meta["seed"]) == (3, 12, 0)
-    assert "method = 'mixup'\nalpha = 0.5\n" in meta["config"]
-    assert str(tmp_path).encode() not in checkpoint.read_bytes()
-    assert not list(tmp_path.glob("*.part"))
+    keys = [list(next(line for line in of if line["mode"] == mode)) for of in (ours, theirs)]
+    assert keys[0] == keys[1]
 
 
-def test_initial_weights_are_kaiming_on_fan_out() -> None:
-    """Convolutions have variance 2 / fan_out, batch norms are neutral, the head is uniform."""
-    model = Classifier(ResNetConfig.from_name("resnet18"), 40)
+def test_the_audit_finds_nothing_in_an_honest_log(samix: Path, data: Data) -> None:
+    """Whole numbers of images, one process, the recipe's schedule."""
+    claim = Claim(images=len(data.val), train_images=len(data.train))
 
-    initialise(model, torch.Generator().manual_seed(0))
+    audit = audit_files([samix.with_suffix(".log.json")], claim)
 
-    convolution = model.backbone.layer3[0].conv1.weight  # (256, 128, 3, 3), stride 2
-    assert convolution.var().item() == pytest.approx(2 / (256 * 9), rel=0.02)
-    assert torch.equal(model.backbone.bn1.weight, torch.ones(64))
-    assert model.head.fc.weight.abs().max().item() == pytest.approx(1 / 512**0.5, rel=0.01)
-
-
-def test_initial_weights_come_from_the_generator_alone() -> None:
-    """Equal generators give equal weights, whatever torch's global state."""
-    weights = []
-    for global_seed in (1, 2):
-        torch.manual_seed(global_seed)
-        model = Classifier(ResNetConfig.from_name("resnet18_w4"), 3)
-        initialise(model, torch.Generator().manual_seed(0))
-        weights.append(model.state_dict())
-
-    assert all(torch.equal(a, weights[1][name]) for name, a in weights[0].items())
+    assert audit.arithmetic.is_possible
+    assert audit.arithmetic.misfits == ()
+    assert not audit.remarks
+    assert {head.head for head in audit.heads} == {"one_k", "mix_k", "one_q", "mix_q"}
 
 
-@pytest.mark.parametrize("size", [(200, 150), (33, 180), (1, 1), (400, 9)])
-def test_random_boxes_lie_inside_and_have_the_asked_area_and_ratio(size: tuple[int, int]) -> None:
-    """Boxes are never empty; where the image isn't too narrow, area and ratio are in range."""
-    rng = np.random.default_rng(0)
-    width, height = size
+def test_openmixups_tools_summarise_our_logs(samix: Path, mixup: Path) -> None:
+    """Their windows over the keys that they look for."""
+    for path, rule, heads in ((mixup, WINDOW, 1), (samix, AUTOMIX, 2)):
+        log = read_log([path.with_suffix(".log.json")])
 
-    for _ in range(300):
-        left, top, right, bottom = random_box(width, height, rng)
-        assert 0 <= left < right <= width
-        assert 0 <= top < bottom <= height
-        if size == (200, 150):
-            w, h = right - left, bottom - top
-            assert 0.079 < w * h / (width * height) <= 1
-            assert 0.73 < w / h < 1.36
+        found = [s for s in summarise(log, end=2, last=1) if s.rule == rule]
+
+        assert len(found) == heads
+        vals = [line for line in _lines(path) if line.get("mode") == "val"]
+        if rule == WINDOW:
+            assert found[0].value == pytest.approx(sum(v["head0_top1"] for v in vals) / 2)
 
 
-def test_a_random_crop_has_torchvisions_pixels() -> None:
-    """The crop equals torchvision's resized_crop of the same box, mirrored or not."""
-    pixels = np.random.default_rng(1).integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    image = Image.fromarray(pixels)
-    mirrored = set()
+def test_a_finished_run_ends_at_once(mixup: Path, tiny: Recipe, data: Data) -> None:
+    """Started again it takes no step and leaves the same files."""
+    before = {path.name: path.read_bytes() for path in mixup.parent.iterdir()}
 
-    for seed in range(8):
-        left, top, right, bottom = random_box(80, 60, np.random.default_rng(seed))
-        crop = random_crop(image, 32, np.random.default_rng(seed))
-        expected = np.asarray(
-            resized_crop(
-                image, top, left, bottom - top, right - left, [32, 32], InterpolationMode.BICUBIC
-            )
-        )
-        flipped = not np.array_equal(crop, expected)
-        assert np.array_equal(crop, expected[:, ::-1] if flipped else expected)
-        mirrored.add(flipped)
+    train(tiny, data, mixup.parent, "run")
 
-    assert mirrored == {False, True}
+    assert {path.name: path.read_bytes() for path in mixup.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize("stop", [3, 4, 8])
+def test_a_stopped_run_goes_on(
+    stop: int, mixup: Path, tiny: Recipe, data: Data, tmp_path: Path
+) -> None:
+    """In the middle of an epoch, between two, at the very end: same files, same log."""
+    for _ in range(2 if stop < 8 else 1):
+        try:
+            path = train(tiny, data, tmp_path, "run", How(stop_at=stop))
+        except InterruptedRunError as error:
+            assert f"after step {stop} of 8" in str(error)  # noqa: PT017
+
+    assert path.read_bytes() == mixup.read_bytes()
+    assert (tmp_path / "best.pth").read_bytes() == (mixup.parent / "best.pth").read_bytes()
+    assert _timeless(path) == _timeless(mixup)
+
+
+def test_a_shortened_log_is_not_continued(tiny: Recipe, data: Data, tmp_path: Path) -> None:
+    """A line that was removed by hand is missed."""
+    with pytest.raises(InterruptedRunError):
+        train(tiny, data, tmp_path, "run", How(stop_at=6))
+    log = tmp_path / "run.log.json"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-2]))
+
+    with pytest.raises(DataError, match=r"run\.log\.json: expected \d+ bytes or more"):
+        train(tiny, data, tmp_path, "run")
+
+
+def test_compiled_networks_learn_nearly_the_same(
+    mixup: Path, tiny: Recipe, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Losses of the first steps equal within rounding; traced, but without minutes of C++ compiling."""
+    traced = partialmethod(nn.Module.compile, backend="aot_eager")
+    monkeypatch.setattr(nn.Module, "compile", traced)
+
+    with pytest.raises(InterruptedRunError):
+        train(tiny, data, tmp_path, "run", How(compile=True, stop_at=2))
+
+    losses = [
+        [line["loss"] for line in _lines(path)[1:3]] for path in (tmp_path / "run.pth", mixup)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("method", ["mixup", "samix"])
+def test_half_precision_trains(
+    precision: Any, method: str, tiny: Recipe, data: Data, tmp_path: Path
+) -> None:
+    """Weights stay finite, and fp32; what they learn is near what fp32 learns."""
+    states = []
+    for one in (precision, "fp32"):
+        recipe = replace(tiny, mix_mode=(method,), precision=one, batch_size=4)
+        with pytest.raises(InterruptedRunError):
+            train(recipe, data, tmp_path / one, "run", How(stop_at=1))
+        states.append(torch.load(tmp_path / one / "last.pth")["state_dict"])
+
+    half, full = states
+    bias = "head.fc.bias" if method == "mixup" else "head_one_q.fc.bias"
+    assert all(bool(value.isfinite().all()) for value in half.values())
+    assert {value.dtype for value in half.values()} == {torch.float32, torch.int64}
+    torch.testing.assert_close(half[bias], full[bias], rtol=0.1, atol=1e-3)
+    assert full[bias].any()
+
+
+def test_progress_is_shown_where_somebody_looks(
+    mixup: Path, tiny: Recipe, data: Data, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not in a scheduler's log file."""
+    train(tiny, data, mixup.parent, "run")
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_every_micro_batch_of_every_step_has_draws_of_its_own(
+    tiny: Recipe, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the seed, the step and the slot, so that it doesn't matter who computes it and when."""
+    places = []
+
+    def noted(*place: Any) -> Any:
+        places.append(place)
+        return generator(*place)
+
+    monkeypatch.setattr(loop, "generator", noted)
+
+    train(replace(tiny, epochs=1, seed=7), data, tmp_path, "run")
+
+    assert places == [(7, "mix", step, slot) for step in range(4) for slot in range(2)]

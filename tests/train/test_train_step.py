@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mixzoo.train.automix_step import automix_losses, freeze_k, momentum_update
-from mixzoo.train.mixed_step import mixed_losses
-from mixzoo.train.mixing import LEARNT_METHODS, METHODS, draw_automix, draw_method
+from mixzoo.train.automix_step import freeze_k
+from mixzoo.train.mixing import LEARNT_METHODS, METHODS
+from mixzoo.train.recipe import Recipe
+from mixzoo.train.run import optimizer_of
+from mixzoo.train.steps import step_of
 from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from torch import nn
 
@@ -59,6 +61,11 @@ class Recorded:
         assert not args or draw["args"] == list(args)
         value = draw["value"]
         return self.arrays[value["array"]] if isinstance(value, dict) else value
+
+    def choice(self, candidates: list[int], p: None = None) -> int:
+        """The one method that there is."""
+        assert len(candidates) == 1
+        return candidates[0]
 
     def beta(self, *args: Any) -> Any:
         """A recorded weight, or two."""
@@ -167,20 +174,25 @@ def steps_of(
             freeze_k(model)
         return model.train()
 
-    def losses_of(
-        model: Classifier | MixClassifier, method: str, x: torch.Tensor, y: torch.Tensor, rng: Any
-    ) -> dict[str, torch.Tensor]:
-        alpha = cases[method]["alpha"]
-        if isinstance(model, Classifier):
-            return mixed_losses(model, x, y, draw_method(rng, method, tuple(x.shape), alpha))
-        weight = cases[method]["model"]["mask_loss"]
-        return automix_losses(model, x, y, draw_automix(rng, x.shape, alpha, model), weight)
+    def recipe_of(method: str) -> Recipe:
+        options = cases[method]["optimizer"]
+        return Recipe(
+            architecture=CONFIG.name,
+            num_classes=10,
+            mix_mode=(method,),
+            alpha=(cases[method]["alpha"],),
+            batch_size=8,
+            micro_batch=8,
+            crop=32,
+            lr=options["lr"],
+            momentum=options["momentum"],
+            weight_decay=options["weight_decay"],
+        )
 
     @cache
     def steps_of(method: str) -> list[Step]:
-        case, model = cases[method], model_of(method)
-        options = {name: case["optimizer"][name] for name in ("lr", "momentum", "weight_decay")}
-        optimizer = torch.optim.SGD(model.parameters(), **options)
+        case, model, recipe = cases[method], model_of(method), recipe_of(method)
+        step, optimizer = step_of(model, recipe), optimizer_of(model, recipe)
         seen: dict[str, torch.Tensor] = {}
         for name, module in model.named_children():
             module.register_forward_pre_hook(
@@ -195,13 +207,12 @@ def steps_of(
             rng = Recorded(recorded["draws"], own)
             x, y = torch.from_numpy(images), torch.tensor(recorded["labels"])
 
-            losses = losses_of(model, method, x, y, rng)
+            losses = step(x, y, step.draw(rng, tuple(x.shape)), recipe.automix.mask_loss)
             optimizer.zero_grad()
             losses["loss"].backward()
             optimizer.step()
             stepped = _state(model)
-            if isinstance(model, MixClassifier):
-                momentum_update(model, 0.999)
+            step.follow(recipe.automix.momentum)
 
             assert rng.draws == []
             gradients = {

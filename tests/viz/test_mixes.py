@@ -1,50 +1,177 @@
-"""Grids show exactly what they are given."""
+"""Rows of a grid hold what was mixed, where a reader looks for it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
+import pytest
 import torch
-from mixzoo.train.mixing import cutmix
-from mixzoo.viz import Tile, draw_grid, mixed_tile, source_tile
+from matplotlib.figure import Figure
+from mixzoo.viz import MixedPair, draw_grid, mask_tile, mix_column, mix_pair, mix_rows, mixed_tile
+from mixzoo.viz.grid import Row
+from mixzoo.viz.pairs import IMAGENET, to_pixels
+from mixzoo.zoo.architectures import MixClassifier, ResNetConfig
+from mixzoo.zoo.architectures.classifiers import MIX_BLOCKS
+from mixzoo.zoo.architectures.mixblock import blend, inside_margin, rescale_mask
+from PIL import Image
+
+SMALL = [
+    f"{method}_32_{case}"
+    for method in ("automix", "samix")
+    for case in ("a", "margin_hi", "adjust", "adjust_margin")
+]
 
 
-def photo(seed: int) -> torch.Tensor:
-    return torch.randint(
-        0, 256, (64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
+def shown(figure: Figure) -> list[np.ndarray]:
+    """The pictures of a figure, in the order in which they were drawn."""
+    return [np.asarray(image.get_array()) for image in figure.axes[0].images]
+
+
+def test_one_weight_makes_a_column_for_each_method(picture: Callable) -> None:
+    """A row for each pair; sources at the left, each mix above its mask."""
+    pairs = [(picture(0), picture(1)), (picture(2), picture(3))]
+
+    rows = mix_rows(pairs, ["mixup", "cutmix"], [0.4], names=[("ant", "bee"), ("cat", "dog")])
+
+    assert [[column.title for column in row.columns] for row in rows] == [
+        ["sources", "mixup", "cutmix"]
+    ] * 2
+    assert [tile.caption for tile in rows[1].columns[0].tiles] == ["A: cat", "B: dog"]
+    assert all(
+        tile.image is one for tile, one in zip(rows[1].columns[0].tiles, pairs[1], strict=True)
     )
+    expected = mix_pair(*pairs[1], "cutmix", [0.4], seed=1)[0]
+    assert np.array_equal(rows[1].columns[2].tiles[0].image, expected.image)
+    assert np.array_equal(rows[1].columns[2].tiles[1].contour, expected.mask)
+    assert {row.label for row in rows} == {""}
 
 
-def normalised(images: torch.Tensor) -> torch.Tensor:
-    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    return ((images / 255 - mean) / std).permute(0, 3, 1, 2)
+def test_several_weights_make_a_column_each(picture: Callable) -> None:
+    """A row for each pair and method, the method written at its left."""
+    rows = mix_rows([(picture(0), picture(1))], ["mixup", "fmix"], [0.1, 0.5, 0.9])
+
+    assert [row.label for row in rows] == ["mixup", "fmix"]
+    titles = [column.title for column in rows[0].columns]
+    assert titles == ["sources", "λ 0.1", "λ 0.5", "λ 0.9"]
+    assert [tile.caption for tile in rows[0].columns[0].tiles] == ["A", "B"]
 
 
-def test_tile_of_a_mix_holds_its_pixels_mask_and_weights() -> None:
-    """Pixels come back from normalisation to the grey level; the caption tells the label weights."""
-    images = torch.stack([photo(0), photo(1)])
-    mixed = cutmix(normalised(images), torch.tensor([1, 0]), lam=0.75, row=32, col=32)
+def test_label_weights_and_the_masks_share_are_written_below() -> None:
+    """The label's weights may differ from lam, and the mask's mean from both."""
+    mask = np.zeros((8, 8), np.float32)
+    mask[:, :6] = 1
+    mixed = MixedPair(np.zeros((8, 8, 3), np.uint8), mask, 0.6249, 0.5, "fmix")
 
-    tile = mixed_tile("cutmix", mixed)
+    column = mix_column(mixed, "title")
 
-    mask = mixed.mask[0, 0].bool()[..., None]
-    assert np.array_equal(tile.image, torch.where(mask, images[0], images[1]).numpy())
-    assert np.array_equal(tile.mask, mixed.mask[0, 0].numpy())
-    assert tile.caption == "label 0.75 A, 0.25 B"
+    assert column.tiles[0].caption == mixed_tile(mixed).caption == "A 0.62 · B 0.38"
+    assert column.tiles[1].caption == mask_tile(mixed).caption == "mask 0.75 A"
+    assert column.title == "title"
 
 
-def test_grid_shows_every_tile_and_its_mask() -> None:
-    """Two lines of three tiles: pictures above, masks below, sources without a mask."""
-    mask = np.linspace(0, 1, 64 * 64).reshape(64, 64)
-    row = [
-        source_tile("A", photo(0)),
-        source_tile("B", photo(1)),
-        Tile(photo(2).numpy(), "mixup", "label", mask),
+@pytest.mark.parametrize("case", ["a", "adjust"])
+@pytest.mark.parametrize("method", ["automix", "samix"])
+def test_grids_show_the_recorded_photographs(
+    method: str, case: str, released: Callable, shared: Path, golden: Path
+) -> None:
+    """The reference's mixes of four photographs stand in the figure, to a grey level."""
+    name = f"{method}_224_{case}"
+    recorded = json.loads((golden / "pixel_mixup" / "cases.json").read_text())[name]
+    folder = shared / "golden" / "images" / "crops"
+    photos = [np.asarray(Image.open(folder / f"{one}.png")) for one in recorded["images"]]
+    pairs = [(photos[i], photos[j]) for i, j in enumerate(recorded["index_bb"])]
+    model, (lam_mb, lam) = released(method), recorded["lam"]
+    if recorded["mask_adjust"]:
+        rows = [Row((mix_column(adjusted(model, pair, lam, lam_mb), ""),)) for pair in pairs]
+    else:
+        rows = mix_rows(pairs, [method], [lam], model=model)
+
+    drawn = shown(draw_grid(rows))
+
+    tiles = 2 if recorded["mask_adjust"] else 4
+    mixes = np.stack(drawn[tiles - 2 : tiles * len(pairs) : tiles])
+    with np.load(golden / "pixel_mixup" / "arrays.npz", allow_pickle=False) as arrays:
+        expected = to_pixels(torch.from_numpy(arrays[f"{name}_img_mix_bb"]), IMAGENET)
+    difference = np.abs(mixes[:, 5::16, 5::16].astype(int) - expected)
+    assert difference.max() <= 1  # where a value lies between two grey levels
+    assert (difference > 0).mean() < 0.005
+
+
+def adjusted(model: MixClassifier, pair: tuple, lam: float, mean: float) -> MixedPair:
+    """A mix whose mask was moved to another mean, as `mask_adjust` does."""
+    from mixzoo.eval.protocol import normalise
+
+    x = normalise(torch.from_numpy(np.stack(pair)), IMAGENET)
+    mixed = model.mix(x, lam, torch.tensor([1, 0]), mask_mean=mean)
+    image, mask = to_pixels(mixed.images, IMAGENET)[0], mixed.mask[0, 0].numpy()
+    return MixedPair(image, mask, lam, lam, model.method)
+
+
+@pytest.fixture(scope="module")
+def released(golden: Path, regenerate: ModuleType) -> Callable[[str], MixClassifier]:
+    """The ResNet-50 of the real configuration (with few classes), with the recorded weights."""
+    cases = json.loads((golden / "pixel_mixup" / "cases.json").read_text())
+    models: dict[str, MixClassifier] = {}
+
+    def released(method: str) -> MixClassifier:
+        if method not in models:
+            seeds = cases[f"{method}_224_a"]
+            model = MixClassifier(ResNetConfig(50), 2, method).eval()
+            shapes = [(name, tuple(value.shape)) for name, value in model.state_dict().items()]
+            arrays = regenerate.state(shapes, seeds["seed"], seeds["seed_mix_block"])
+            model.load_state_dict({key: torch.from_numpy(one) for key, one in arrays.items()})
+            models[method] = model
+        return models[method]
+
+    return released
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_grids_show_the_recorded_small_mixes(
+    name: str, golden: Path, regenerate: ModuleType
+) -> None:
+    """Recorded features to masks to tiles: every recorded mix of 32 pixels stands in the figure."""
+    cases = golden / "pixel_mixup"
+    case = json.loads((cases / "cases.json").read_text())[name]
+    with np.load(cases / "arrays.npz", allow_pickle=False) as arrays:
+        recorded = torch.from_numpy(arrays[f"{name}_img_mix_bb"])
+    block_case = json.loads((golden / "mixblock" / "cases.json").read_text())
+    block = small_block(name.split("_", maxsplit=1)[0], case, block_case, regenerate)
+    images = regenerate.blocky(case["seed_inputs"], "small_images", (4, 3, 32, 32), 8)
+    seen = torch.from_numpy(regenerate.features(case["seed_inputs"], "small_feat", 4, 64, 8, 8))
+    perm, (lam_mb, lam) = torch.tensor(case["index_bb"]), case["lam"]
+    with torch.inference_mode():
+        mask = 1 - block(seen, perm, lam, case["scale_factor"]).second
+        mask = rescale_mask(mask, lam_mb) if case["mask_adjust"] else mask
+        mask = torch.full_like(mask, lam) if inside_margin(lam, case["lam_margin"]) else mask
+        pixels = to_pixels(blend(torch.from_numpy(images), perm, mask), IMAGENET)
+
+    mixes = [
+        MixedPair(one, m[0].numpy(), lam, lam, "") for one, m in zip(pixels, mask, strict=True)
     ]
+    drawn = shown(draw_grid([Row(tuple(mix_column(mixed, "") for mixed in mixes))]))
 
-    figure = draw_grid([row, row])
+    start, _, step = case["stored"].partition("::")
+    cut = slice(None) if start == "full" else slice(int(start), None, int(step))
+    difference = np.abs(
+        np.stack(drawn[::2])[:, cut, cut].astype(int) - to_pixels(recorded, IMAGENET)
+    )
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.005
 
-    axes = np.array(figure.axes).reshape(4, 3)
-    assert np.array_equal(axes[0, 2].images[0].get_array(), row[2].image)
-    assert np.array_equal(axes[1, 2].images[0].get_array(), mask)
-    assert axes[1, 2].images[0].get_clim() == (0, 1)
-    assert [axis.get_title() for axis in axes[2]] == ["A", "B", "mixup"]
-    assert not axes[1, 0].images
-    assert axes[0, 2].get_xlabel() == "label"
+
+def small_block(method: str, case: dict, blocks: dict, regenerate: ModuleType) -> torch.nn.Module:
+    """The mix block of a small recorded case."""
+    block = MIX_BLOCKS[method](64).eval()
+    shapes = blocks[f"{method}_c64"]["state_dict"]
+    block.load_state_dict(
+        {
+            name.removeprefix("mix_block."): torch.from_numpy(
+                regenerate.weight(case["seed_mix_block"], name, shape)
+            )
+            for name, shape in shapes
+        }
+    )
+    return block

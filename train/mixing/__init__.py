@@ -9,7 +9,7 @@ from .methods import LEARNT_METHODS, METHODS, Draw, apply, draw_method
 from .mixed import Mixed
 from .mixture import Mixture, mixture
 from .mixup import MixupDraw, draw_mixup, mixup
-from .named import PICTURED, mix_by_name
+from .named import PICTURED, check_pictured, mix_by_name, sweep_by_name
 from .puzzlemix import PuzzlemixDraw, draw_puzzlemix, input_saliency, puzzlemix
 from .resizemix import ResizemixDraw, draw_resizemix, resizemix
 from .saliencymix import SaliencymixDraw, draw_saliencymix, saliencymix
@@ -35,6 +35,7 @@ __all__ = [
     "Variant",
     "apply",
     "automix",
+    "check_pictured",
     "cutmix",
     "draw_automix",
     "draw_cutmix",
@@ -54,5 +55,6 @@ __all__ = [
     "puzzlemix",
     "resizemix",
     "saliencymix",
+    "sweep_by_name",
     "vanilla",
 ]

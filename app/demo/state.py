@@ -1,0 +1,135 @@
+"""What the page keeps in its URL, so that a link shows another person the same thing."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.events import Dependency
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One parameter of the URL. read: text -> value, ValueError if it isn't allowed."""
+
+    name: str
+    component: gr.blocks.Block
+    read: Callable[[str], Any]
+
+
+class PageState:
+    """The parameters of the page's URL, each the value of one component."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Kept] = {}
+        self._first: list[tuple[Callable[[], Any], list[gr.components.Component]]] = []
+        self._followers: list[Callable[[Dependency], Any]] = []
+
+    def keep(
+        self,
+        name: str,
+        component: gr.components.Component,
+        read: Callable[[str], Any],
+        *,
+        initial: str | None = None,
+        text: str = "(value) => value",
+        beside: Sequence[gr.components.Component] = (),
+    ) -> None:
+        """Keep a component's value under `name`.
+
+        read: what the URL says -> the component's value; raises ValueError if that isn't allowed.
+        initial: what is left out of the URL; None is the component's first value.
+        text: JavaScript, the browser's values of the component and of those `beside` -> what the URL
+        says, null for nothing.
+        """
+        first = str(component.value) if initial is None else initial
+        arguments = f"{json.dumps(name)}, ({text})(...values), {json.dumps(first)}"
+        self.listen(name, component, read)
+        component.change(  # type: ignore[attr-defined]
+            None, [component, *beside], None, js=f"(...values) => {{ mixzooKeep({arguments}); }}"
+        )
+
+    def listen(self, name: str, component: gr.blocks.Block, read: Callable[[str], Any]) -> None:
+        """Restore a component from the URL; somebody else writes it there with `mixzooKeep`."""
+        if name in self._kept:
+            raise ValueError(f"two components want the URL's parameter {name!r}")
+        self._kept[name] = Kept(name, component, read)
+
+    def before_restoring(
+        self, refresh: Callable[[], Any], components: Sequence[gr.components.Component]
+    ) -> None:
+        """Call `refresh` at each page load, for what the components offer: before their values."""
+        self._first.append((refresh, list(components)))
+
+    def when_restored(self, follow: Callable[[Dependency], Any]) -> None:
+        """Call `follow` with the event after which all components say what the URL says."""
+        self._followers.append(follow)
+
+    def wire(self, page: gr.Blocks) -> None:
+        """Restore everything when the page loads, then let changes be written, then the rest."""
+        if not self._kept:
+            return
+        components = [kept.component for kept in self._kept.values()]
+
+        def restore(request: gr.Request) -> list[Any]:
+            return self.restored(dict(request.query_params))
+
+        quiet: dict[str, Any] = {
+            "show_progress": "hidden",
+            "api_visibility": "private",
+            "queue": False,
+        }
+        later = page.load
+        for refresh, offered in self._first:
+            later = later(refresh, None, offered, **quiet).then
+        event = later(restore, None, components, **quiet)
+        event.then(None, None, None, js="() => { mixzooRestored(); }")
+        for follow in self._followers:
+            follow(event)
+
+    @property
+    def names(self) -> list[str]:
+        """All parameters."""
+        return list(self._kept)
+
+    def restored(self, query: Mapping[str, str]) -> list[Any]:
+        """The components' values as a URL's query says; unchanged where it is silent or wrong."""
+        return [self._value(kept, query.get(kept.name)) for kept in self._kept.values()]
+
+    @staticmethod
+    def _value(kept: Kept, text: str | None) -> Any:
+        if text is None:
+            return gr.skip()
+        try:
+            return kept.read(text)
+        except ValueError:
+            return gr.skip()
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """A reader that takes these texts alone."""
+    return among(lambda: allowed)
+
+
+def among(choices: Callable[[], Sequence[str]]) -> Callable[[str], str]:
+    """A reader that takes what can be chosen at that time."""
+
+    def read(text: str) -> str:
+        if text not in choices():
+            raise ValueError(text)
+        return text
+
+    return read
+
+
+def number_between(low: float, high: float) -> Callable[[str], float]:
+    """A reader of numbers from `low` to `high`."""
+
+    def read(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:  # also refuses nan
+            raise ValueError(text)
+        return value
+
+    return read

@@ -1,0 +1,68 @@
+"""`mixzoo app`: the demo, in a browser."""
+
+import sys
+import threading
+import webbrowser
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from .console import say
+from .demo.settings import Settings
+from .options import manifest_option
+
+
+@click.command("app")
+@click.option(
+    "--host",
+    envvar="GRADIO_SERVER_NAME",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to serve at; 0.0.0.0 is reached from other machines. Also GRADIO_SERVER_NAME.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    envvar="GRADIO_SERVER_PORT",
+    help="[default: the first free one from 7860; 0: any] Also GRADIO_SERVER_PORT.",
+)
+@click.option("--ref", metavar="ROW", help="The checkpoint that is chosen at first.")
+@click.option(
+    "--reports",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Reports that `mixzoo eval --out` wrote, for the Table tab.",
+)
+@click.option(
+    "--allow-downloads/--no-downloads",
+    default=None,
+    help="Whether visitors may start downloads. [default: only where other machines can't reach it]",
+)
+@click.option("--no-browser", is_flag=True, help="Don't open a browser.")
+@manifest_option
+def command(
+    host: str,
+    port: int | None,
+    ref: str | None,
+    reports: Path | None,
+    allow_downloads: bool | None,
+    no_browser: bool,
+    manifests: tuple[Path, ...],
+) -> None:
+    """Serve the demo until interrupted, on `mini` at once and on any row that was downloaded.
+
+    The page asks nothing of other machines, and may be shown to strangers: uploads are limited and
+    deleted after an hour.
+    """
+    from .demo.serve import running
+
+    settings = Settings(host=host, port=port, ref=ref, reports=reports, manifests=manifests)
+    allowed = not settings.is_public if allow_downloads is None else allow_downloads
+    with running(replace(settings, allow_downloads=allowed)) as url:
+        say(url)
+        say("Ctrl-C ends it.", style="dim")
+        sys.stdout.flush()
+        if not no_browser:
+            webbrowser.open(url)
+        threading.Event().wait()

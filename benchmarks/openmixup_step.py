@@ -1,0 +1,233 @@
+"""Training steps of OpenMixup itself, one for each line on stdin; run by train_steps.py.
+
+It runs inside an environment of its own, which mixzoo isn't in (Python 3.8 to 3.10):
+
+    python3.10 -m venv peer
+    peer/bin/pip install "setuptools<65" wheel torch==1.13.1 torchvision==0.14.1 "numpy<1.24"
+    MMCV_WITH_OPS=0 peer/bin/pip install --no-build-isolation --no-deps mmcv==1.7.2
+    peer/bin/pip install --no-deps openmixup==0.2.9
+    peer/bin/pip install "numpy<1.24" "opencv-python-headless<4.11" einops matplotlib pandas \\
+        "scipy<1.11" scikit-learn seaborn six tensorboard "timm<1" tqdm addict pyyaml yapf attrs
+    peer/bin/pip install --no-build-isolation gco-wrapper==3.0.9   # PuzzleMix's graph cut
+
+    openmixup_step.py METHOD ARCHITECTURE CLASSES BATCH.npz THREADS DEVICE
+
+BATCH.npz: x (N, 3, H, W) float32, normalised; y (N,) int64. The first line of its output says the
+versions, each further one the seconds of a step and of the processor in it, and the peak of memory
+on a GPU, as JSON. METHOD "plain" is the loop of torchvision's reference, with the same versions.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+SGD = {"type": "SGD", "lr": 1e-3, "momentum": 0.9, "weight_decay": 1e-4}
+CROSS_ENTROPY = {"type": "CrossEntropyLoss", "loss_weight": 1.0}
+AUTOMIX_BLOCK = {
+    "unsampling_mode": ["nearest"],
+    "lam_concat": True,
+    "lam_mul": False,
+    "lam_residual": False,
+    "value_neck_cfg": None,
+    "x_qk_concat": False,
+    "mask_loss_mode": "L1",
+}
+SAMIX_BLOCK = {
+    "unsampling_mode": ["bilinear"],
+    "lam_concat": False,
+    "lam_mul": True,
+    "lam_residual": True,
+    "x_qk_concat": True,
+    "mask_loss_mode": "L1+Variance",
+}
+
+
+def automix_config(method: str, depth: int, classes: int) -> dict[str, Any]:
+    """The released config of AutoMix or SAMix. Channels: 4 times as many in bottlenecks."""
+    wide = 4 if depth >= 50 else 1
+    channels, features = 256 * wide, 512 * wide
+    own: dict[str, Any] = dict(AUTOMIX_BLOCK if method == "automix" else SAMIX_BLOCK)
+    if method == "samix":
+        own["value_neck_cfg"] = {
+            "type": "ConvNeck",
+            "in_channels": channels,
+            "hid_channels": channels // 2,
+            "out_channels": 1,
+            "num_layers": 2,
+            "kernel_size": 1,
+            "with_last_norm": False,
+            "norm_cfg": {"type": "BN"},
+            "with_last_dropout": 0.1,
+            "with_avg_pool": False,
+            "with_residual": False,
+        }
+    head = {"with_avg_pool": True, "in_channels": features, "num_classes": classes}
+    loss = {**CROSS_ENTROPY, "use_soft": False, "use_sigmoid": False}
+    config: dict[str, Any] = {
+        "type": "AutoMixup",
+        "alpha": 2.0,
+        "momentum": 0.999,
+        "mask_layer": 2,
+        "mask_loss": 0.1,
+        "mask_adjust": 0,
+        "lam_margin": 0.08,
+        "backbone": _backbone("ResNet", depth, (2, 3)),
+        "mix_block": {
+            "type": "PixelMixBlock",
+            "in_channels": channels,
+            "reduction": 2,
+            "use_scale": True,
+            "lam_concat_v": False,
+            "lam_mul_k": -1,
+            "x_v_concat": False,
+            "mask_loss_margin": 0.1,
+            "frozen": False,
+            **own,
+        },
+        "head_one": {"type": "ClsHead", "loss": loss, **head},
+        "head_mix": {"type": "ClsMixupHead", "loss": loss, **head},
+        "head_weights": {
+            "head_mix_q": 1,
+            "head_one_q": 1,
+            "head_mix_k": 1,
+            "head_one_k": 1,
+            "decent_weight": [],
+            "accent_weight": [],
+        },
+    }
+    if method == "samix":
+        config["head_mix_k"] = {
+            "type": "ClsMixupHead",
+            "loss": {**loss, "use_soft": True},
+            "multi_label": True,
+            "neg_weight": 1,
+            **head,
+        }
+    return config
+
+
+def mixup_config(method: str, depth: int, classes: int) -> dict[str, Any]:
+    """The released config of the methods whose mixing isn't learnt."""
+    puzzle = {"transport": True, "t_batch_size": 32, "t_size": -1, "mp": None, "block_num": 4}
+    puzzle.update({"beta": 1.2, "gamma": 0.5, "eta": 0.2, "neigh_size": 4, "n_labels": 3})
+    return {
+        "type": "MixUpClassification",
+        "alpha": 1.0,
+        "mix_mode": method,
+        "mix_args": {"puzzlemix": {**puzzle, "t_eps": 0.8}},
+        "backbone": _backbone("ResNet_Mix", depth, (3,)),
+        "head": {
+            "type": "ClsHead",
+            "loss": CROSS_ENTROPY,
+            "with_avg_pool": True,
+            "in_channels": 2048 if depth >= 50 else 512,
+            "num_classes": classes,
+        },
+    }
+
+
+def stand_in_for_compiled_ops() -> None:
+    """Let OpenMixup import an mmcv without compiled operators; no ResNet has any."""
+    operators = ModuleType("mmcv.ops")
+    operators.DeformConv2dPack = torch.nn.Module  # type: ignore[attr-defined]
+    sys.modules["mmcv.ops"] = operators
+
+
+def openmixup_step(
+    method: str, architecture: str, classes: int, x: torch.Tensor, y: torch.Tensor
+) -> Callable[[], None]:
+    """One iteration as mmcv's runner and OpenMixup's hooks make it."""
+    stand_in_for_compiled_ops()
+    from openmixup.core import build_optimizer
+    from openmixup.models import build_model
+
+    depth, learnt = int(architecture[len("resnet") :]), method in ("automix", "samix")
+    config = (automix_config if learnt else mixup_config)(method, depth, classes)
+    model = build_model(config).to(x.device).train()
+    groups = {"paramwise_options": {"mix_block": {"lr": SGD["lr"], "momentum": 0.9}}}
+    optimizer = build_optimizer(model, {**SGD, **(groups if learnt else {})})
+
+    def step() -> None:
+        outputs = model.train_step({"img": x, "gt_label": y}, optimizer)
+        optimizer.zero_grad()
+        outputs["loss"].backward()
+        optimizer.step()
+        if learnt:
+            model.momentum_update()
+
+    return step
+
+
+def plain_step(
+    architecture: str, classes: int, x: torch.Tensor, y: torch.Tensor
+) -> Callable[[], None]:
+    """The loop of torchvision's reference."""
+    import torchvision
+
+    model = getattr(torchvision.models, architecture)(num_classes=classes).to(x.device).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
+
+    def step() -> None:
+        loss = torch.nn.functional.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    return step
+
+
+def _backbone(kind: str, depth: int, stages: Any) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "depth": depth,
+        "num_stages": 4,
+        "out_indices": stages,
+        "style": "pytorch",
+    }
+
+
+def _answer(values: dict[str, Any], out: Any) -> None:
+    out.write(json.dumps(values) + "\n")
+    out.flush()
+
+
+def main(words: list[str]) -> None:
+    """Build, then step whenever a line comes in."""
+    method, architecture, classes, batch, threads, device = words
+    out, sys.stdout = sys.stdout, sys.stderr  # what the libraries print is no answer
+    torch.set_num_threads(int(threads))
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    if device == "cpu":
+        # OpenMixup moves every draw to a GPU, whether there is one or not.
+        torch.Tensor.cuda = lambda self, *_, **__: self  # type: ignore[method-assign,assignment]
+    arrays = np.load(batch)
+    x, y = (torch.from_numpy(arrays[name]).to(device) for name in ("x", "y"))
+    if method == "plain":
+        step = plain_step(architecture, int(classes), x, y)
+    else:
+        step = openmixup_step(method, architecture, int(classes), x, y)
+    _answer({"python": sys.version.split()[0], "torch": torch.__version__}, out)
+    for _ in sys.stdin:
+        wall, processor = time.perf_counter(), time.process_time()
+        step()
+        if device != "cpu":
+            torch.cuda.synchronize()
+        values = {"wall": time.perf_counter() - wall, "processor": time.process_time() - processor}
+        peak = torch.cuda.max_memory_allocated() if device != "cpu" else None
+        _answer({**values, "peak_bytes": peak}, out)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

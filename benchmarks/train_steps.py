@@ -1,0 +1,320 @@
+"""How fast the trainer's steps are, beside a plain loop and beside OpenMixup's own steps.
+
+For each method all contestants take turns, one step each a round, on the same images in memory:
+
+  plain            torchvision's network and reference loop: SGD, cross-entropy, loss.item()
+  plain_last       the same in channels-last memory format, which the trainer uses by default
+  mixzoo           the step of `mixzoo train`, from uint8 crops to the moved k, its logging included
+  openmixup        OpenMixup's model, optimizer and hooks, in an environment of its own
+  openmixup_plain  the plain loop there: how much of the difference its older torch makes
+
+    python benchmarks/train_steps.py --openmixup-python peer/bin/python
+    python benchmarks/train_steps.py --architecture resnet18 --size 96 --batch 8 --classes 100
+    python benchmarks/train_steps.py --device cuda --precision bf16 --batch 128
+
+benchmarks/openmixup_step.py says how that environment is made. Targets: vanilla within 3% of
+plain_last, AutoMix at least 1.4 times OpenMixup's step. Ratios are medians over the rounds, of wall
+time and of processor time; the latter means something on a busy machine, with --threads 1, too.
+"""
+
+import argparse
+import gc
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from itertools import repeat
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torchvision
+from machine import machine
+from mixzoo.eval.distributed import ALONE
+from mixzoo.eval.protocol import normalise
+from mixzoo.train.loader import MicroBatch
+from mixzoo.train.loop import take_step
+from mixzoo.train.recipe import Recipe
+from mixzoo.train.recipes import ALPHAS
+from mixzoo.train.run import Data, How, Run
+from mixzoo.train.schedules import mask_loss_weights
+from mixzoo.zoo.data import FolderStore, LabelledImages
+from mixzoo.zoo.manifest import Protocol
+
+METHODS = ("vanilla", "cutmix", "puzzlemix", "automix", "samix")
+ALL_STEPS = 100_000  # of a run that is never finished here
+PEER = Path(__file__).with_name("openmixup_step.py")
+LR = 1e-3  # the same images come again and again; nothing is to diverge
+
+
+class Took(NamedTuple):
+    """Seconds of one step."""
+
+    wall: float
+    processor: float
+
+
+Step = Callable[[], Took]
+Builder = AbstractContextManager[Step]  # entering it builds the step
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all contestants have in common."""
+
+    architecture: str
+    classes: int
+    size: int
+    batch: int
+    device: torch.device
+    precision: str
+
+    def crops(self) -> torch.Tensor:
+        """Images (N, size, size, 3) uint8: coarse blobs under noise, so that saliency has shapes."""
+        rng = np.random.default_rng(0)
+        coarse = rng.integers(0, 256, (self.batch, 8, 8, 3))
+        cells = np.repeat(np.repeat(coarse, -(-self.size // 8), 1), -(-self.size // 8), 2)
+        noise = rng.integers(-40, 41, (self.batch, self.size, self.size, 3))
+        mixed = cells[:, : self.size, : self.size] + noise
+        return torch.from_numpy(mixed.clip(0, 255).astype(np.uint8))
+
+    def labels(self) -> torch.Tensor:
+        """Classes (N,) int64."""
+        return torch.from_numpy(np.random.default_rng(1).integers(0, self.classes, self.batch))
+
+    @property
+    def pixels(self) -> Protocol:
+        """How crops are normalised."""
+        return Protocol(resize=self.size, crop=self.size)
+
+    def timed(self, step: Callable[[], object]) -> Step:
+        """The step with a clock around it."""
+
+        def run() -> Took:
+            wall, processor = time.perf_counter(), time.process_time()
+            step()
+            if self.device.type == "cuda":
+                torch.cuda.synchronize()
+            return Took(time.perf_counter() - wall, time.process_time() - processor)
+
+        return run
+
+
+@contextmanager
+def mixzoo_step(setting: Setting, method: str) -> Iterator[Step]:
+    """The trainer's own step; see `train.loop.take_step`."""
+    recipe = Recipe(
+        setting.architecture,
+        setting.classes,
+        (method,),
+        (ALPHAS.get(method, 1.0),),
+        epochs=1,
+        batch_size=setting.batch,
+        micro_batch=setting.batch,
+        crop=setting.size,
+        lr=LR,
+        precision=setting.precision,  # type: ignore[arg-type]
+    )
+    crops, labels = setting.crops(), setting.labels()
+    names = tuple(str(row) for row in range(setting.batch))
+    with tempfile.TemporaryDirectory() as folder:
+        images = LabelledImages(FolderStore(Path(folder)), names, tuple(labels.tolist()), "memory")
+        data = Data(images, images, setting.pixels)
+        how = How(replace(ALONE, device=setting.device))
+        run = Run(recipe, Path(folder), method, ALL_STEPS, how)
+        batches = repeat(MicroBatch(crops, labels, tuple(range(setting.batch))))
+        weights = mask_loss_weights(recipe, ALL_STEPS)
+
+        def step() -> None:
+            take_step(run, data, batches, weights, stop=False)
+            run.iteration += 1
+
+        yield setting.timed(step)
+
+
+@contextmanager
+def plain_step(setting: Setting, layout: torch.memory_format) -> Iterator[Step]:
+    """The loop of torchvision's reference, on normalised images."""
+    model = getattr(torchvision.models, setting.architecture)(num_classes=setting.classes)
+    model.to(setting.device, memory_format=layout).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=LR, momentum=0.9, weight_decay=1e-4)
+    x = normalise(setting.crops().to(setting.device), setting.pixels).contiguous(
+        memory_format=layout
+    )
+    y = setting.labels().to(setting.device)
+    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(setting.precision)
+    scaler = torch.amp.GradScaler(setting.device.type, enabled=half is torch.float16)
+
+    def step() -> None:
+        with torch.autocast(setting.device.type, half) if half else nullcontext():
+            loss = torch.nn.functional.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        loss.item()
+
+    yield setting.timed(step)
+
+
+@contextmanager
+def peer_step(setting: Setting, python: str, method: str) -> Iterator[Step]:
+    """A step of OpenMixup, in a process of its own that waits between its steps."""
+    with tempfile.TemporaryDirectory() as folder:
+        batch = Path(folder) / "batch.npz"
+        x = normalise(setting.crops(), setting.pixels)
+        np.savez(batch, x=x.numpy(), y=setting.labels().numpy())
+        words = [python, str(PEER), method, setting.architecture, str(setting.classes)]
+        words += [str(batch), str(torch.get_num_threads()), setting.device.type]
+        with subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=(Path(folder) / "stderr").open("w"),
+            text=True,
+        ) as child:
+            assert child.stdin
+            assert child.stdout
+
+            def answer() -> dict[str, Any]:
+                line = child.stdout.readline()  # type: ignore[union-attr]
+                if not line:
+                    raise SystemExit((Path(folder) / "stderr").read_text()[-2000:])
+                return json.loads(line)
+
+            print(f"{method} in {answer()}", file=sys.stderr)
+
+            def step() -> Took:
+                child.stdin.write("\n")  # type: ignore[union-attr]
+                child.stdin.flush()  # type: ignore[union-attr]
+                took = answer()
+                return Took(took["wall"], took["processor"])
+
+            yield step
+            child.stdin.close()
+
+
+def contestants(setting: Setting, method: str, python: str | None) -> dict[str, Builder]:
+    """Name -> what builds the step."""
+    chosen: dict[str, Builder] = {
+        "plain": plain_step(setting, torch.contiguous_format),
+        "plain_last": plain_step(setting, torch.channels_last),
+        "mixzoo": mixzoo_step(setting, method),
+    }
+    if python:
+        chosen["openmixup"] = peer_step(setting, python, method)
+        chosen["openmixup_plain"] = peer_step(setting, python, "plain")
+    return chosen
+
+
+def measured(setting: Setting, method: str, python: str | None, rounds: int) -> dict[str, Any]:
+    """One method's contestants, in turns after a step each to warm up."""
+    took: dict[str, list[Took]] = {}
+    peaks: dict[str, float] = {}
+    with ExitStack() as stack:
+        steps: dict[str, Step] = {}
+        for name, builder in contestants(setting, method, python).items():
+            peaks[name], steps[name] = warm(setting, stack.enter_context, builder)
+        for _ in range(rounds):
+            for name, step in steps.items():
+                took.setdefault(name, []).append(step())
+    gc.collect()
+    return summarised(setting, took, peaks)
+
+
+def warm(
+    setting: Setting, enter: Callable[[Builder], Step], builder: Builder
+) -> tuple[float, Step]:
+    """Build a step and take it once. Returns the GiB of GPU memory that it needed at most."""
+    if setting.device.type != "cuda":
+        step = enter(builder)
+        step()
+        return 0.0, step
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    step = enter(builder)
+    step()
+    return (torch.cuda.max_memory_allocated() - before) / 2**30, step
+
+
+def summarised(
+    setting: Setting, took: dict[str, list[Took]], peaks: dict[str, float]
+) -> dict[str, Any]:
+    """Medians; ratios are medians of the rounds' own ratios, above 1 where mixzoo is faster."""
+
+    def over(name: str, clock: str) -> float:
+        pairs = zip(took[name], took["mixzoo"], strict=True)
+        return round(statistics.median(getattr(a, clock) / getattr(b, clock) for a, b in pairs), 3)
+
+    return {
+        name: {
+            "images_per_second": round(
+                setting.batch / statistics.median(t.wall for t in values), 2
+            ),
+            "processor_ms_per_image": round(
+                1000 * statistics.median(t.processor for t in values) / setting.batch, 1
+            ),
+            "mixzoo_is_faster": over(name, "wall"),
+            "mixzoo_is_faster_by_processor_time": over(name, "processor"),
+        }
+        | ({"peak_gib": round(peaks[name], 2)} if peaks[name] else {})
+        for name, values in took.items()
+    }
+
+
+def main() -> None:
+    """Time everything, print a table, write the JSON."""
+    parser = argparse.ArgumentParser(description="Images per second of training steps.")
+    parser.add_argument("--architecture", choices=("resnet18", "resnet50"), default="resnet50")
+    parser.add_argument("--classes", type=int, default=8142)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--openmixup-python", help="python of an environment that has OpenMixup")
+    default = Path(__file__).parent / "results/train_steps.json"
+    parser.add_argument("--out", type=Path, default=default)
+    given = parser.parse_args()
+
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    setting = Setting(
+        given.architecture,
+        given.classes,
+        given.size,
+        given.batch,
+        torch.device(given.device),
+        given.precision,
+    )
+    methods: dict[str, Any] = {}
+    for method in given.methods.split(","):
+        methods[method] = measured(setting, method, given.openmixup_python, given.rounds)
+        for name, row in methods[method].items():
+            print(
+                f"{method:10} {name:16} {row['images_per_second']:8.2f} images/s"
+                f"  mixzoo is {row['mixzoo_is_faster']:5.2f} times as fast"
+                f" ({row['mixzoo_is_faster_by_processor_time']:.2f} by processor time)",
+                flush=True,
+            )
+    result = {
+        "setting": {k: str(v) for k, v in vars(setting).items()} | {"rounds": given.rounds},
+        "methods": methods,
+        "load_average": os.getloadavg(),
+        "machine": machine("mixzoo", "torch", "torchvision", "numpy"),
+    }
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

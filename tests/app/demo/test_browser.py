@@ -1,0 +1,294 @@
+"""The demo in a real browser: Debian's chromium, driven by Playwright."""
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mixzoo.eval.pixels import centre_crop
+from mixzoo.zoo.catalog import open_catalog
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect
+
+TABS = ("mix", "table", "zoo", "logs")
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+PATIENCE = 60_000  # milliseconds that a loaded machine may need for one answer
+
+
+@pytest.fixture
+def open_page(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
+    """Opens the demo as one more visitor, ready to be used.
+
+    In the end no page may have written an error to its console or asked another host for anything.
+    """
+    complaints: list[str] = []
+    contexts = []
+
+    def note(url: str) -> None:
+        if not url.startswith((address, address.replace("http", "ws", 1), "data:", "blob:")):
+            complaints.append(f"a request to {url}")
+
+    def open_(query: str = "", *, size: dict = DESKTOP, scheme: str = "light") -> Page:
+        context = browser.new_context(viewport=size, color_scheme=scheme)
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: note(request.url))
+        page.on("websocket", lambda socket: note(socket.url))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda said: complaints.append(said.text) if said.type == "error" else None,
+        )
+        page.goto(address + query)
+        return page
+
+    expect.set_options(timeout=PATIENCE)
+    yield open_
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def choose_tab(page: Page, name: str) -> None:
+    """Click a tab."""
+    page.locator(f"#tab-{name}-button").click()
+
+
+def mixed(page: Page) -> Locator:
+    """The mixed picture."""
+    return page.locator("#mix-mixed img").first
+
+
+def pixels(picture: Locator) -> np.ndarray:
+    """A picture as it is shown, (H, W, 3) uint8."""
+    content = picture.page.request.get(picture.get_attribute("src") or "").body()
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+def set_slider(page: Page, value: float) -> None:
+    """Type a number into the field of the lam slider."""
+    field = page.locator("#mix-lam input[type=number]")
+    field.fill(str(value))
+    field.press("Enter")
+
+
+def choose(page: Page, dropdown: str, option: str) -> None:
+    """Choose an entry of a dropdown."""
+    page.locator(f"{dropdown} input").first.click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def width_of(page: Page) -> int:
+    """How wide the page's widest content is, in pixels."""
+    return page.evaluate(
+        "Math.max(...[...document.querySelectorAll('main *')]"
+        ".filter((e) => e.checkVisibility() && !e.closest('.scrolls, svg, thead, .options, .sr-only'))"
+        ".map((e) => e.getBoundingClientRect().right), document.documentElement.scrollWidth)"
+    )
+
+
+def test_page_is_ready_with_a_mix(open_page: Callable[..., Page]) -> None:
+    """Without a click the first visit shows a mixed picture, its weights and what is seen in it."""
+    page = open_page()
+
+    expect(mixed(page)).to_be_visible()
+    expect(page.locator("#mix-weights")).to_contain_text("Label: A 0.")
+    expect(page.locator("#mix-top-mixed")).to_contain_text("%")
+    expect(page).to_have_title("mixzoo")
+
+
+def test_lam_changes_the_picture(open_page: Callable[..., Page]) -> None:
+    """Dragging lam gives another picture, and its label weight says so."""
+    page = open_page("?method=mixup")
+    expect(mixed(page)).to_be_visible()
+    before = mixed(page).get_attribute("src") or ""
+
+    slider = page.locator("#mix-lam input[type=range]")
+    box = slider.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2, steps=5)
+    page.mouse.up()
+
+    expect(mixed(page)).not_to_have_attribute("src", before)
+    lam = float(slider.input_value())
+    assert lam > 0.8
+    expect(page.locator("#mix-weights")).to_contain_text(f"Label: A {lam:.2f}")
+
+
+def test_lam_one_is_a_and_lam_zero_is_b(open_page: Callable[..., Page]) -> None:
+    """Of mixup the ends are the pictures themselves, to the pixel."""
+    page = open_page("?method=mixup&lam=1")
+    expect(page.locator("#mix-weights")).to_contain_text("Label: A 1.00")
+    ends = [pixels(mixed(page))]
+    before = mixed(page).get_attribute("src") or ""
+    set_slider(page, 0)
+    expect(mixed(page)).not_to_have_attribute("src", before)
+    ends.append(pixels(mixed(page)))
+
+    protocol = open_catalog().benchmark("mini").manifest.protocol
+    slots = (page.locator(f"#mix-{name} img").first for name in "ab")
+    a, b = (centre_crop(pixels(slot), protocol) for slot in slots)
+
+    assert np.array_equal(ends[0], a)
+    assert np.array_equal(ends[1], b)
+
+
+def test_example_is_chosen(open_page: Callable[..., Page]) -> None:
+    """A click on a bundled drawing puts it into a slot, and the mix changes."""
+    page = open_page()
+    expect(mixed(page)).to_be_visible()
+    before = mixed(page).get_attribute("src") or ""
+
+    page.locator("#mix-examples button:has(img)").nth(4).click()
+
+    expect(mixed(page)).not_to_have_attribute("src", before)
+
+
+def test_method_and_checkpoint_are_switched(open_page: Callable[..., Page]) -> None:
+    """Another method mixes otherwise; another checkpoint sees otherwise, and the command names it."""
+    page = open_page("?method=mixup")
+    page.locator("#mix-same button").first.click()
+    expect(page.locator("#mix-cli")).to_contain_text("mixup")
+    before = mixed(page).get_attribute("src") or ""
+
+    page.locator("#mix-method").get_by_label("cutmix", exact=True).check()
+    expect(mixed(page)).not_to_have_attribute("src", before)
+    seen = page.locator("#mix-top-mixed").inner_text()
+    choose(page, "#mix-ref", "resnet18_w6.mixup_mini")
+
+    expect(page.locator("#mix-top-mixed")).not_to_have_text(seen, use_inner_text=True)
+    expect(page).to_have_url(re.compile("ref=resnet18_w6.mixup_mini"))
+
+
+def test_broken_picture_is_a_toast(open_page: Callable[..., Page], tmp_path: Path) -> None:
+    """A line in words, no trace; and the page lives on."""
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\nnothing of the kind")
+    page = open_page()
+    expect(mixed(page)).to_be_visible()
+    before = mixed(page).get_attribute("src") or ""
+
+    page.locator("#mix-a input[type=file]").first.set_input_files(broken)
+
+    toast = page.locator(".toast-body").first
+    expect(toast).to_be_visible()
+    assert "Traceback" not in toast.inner_text()
+    page.reload()
+    expect(mixed(page)).to_be_visible()
+    set_slider(page, 0.1)
+    expect(mixed(page)).not_to_have_attribute("src", before)
+
+
+def test_table_tab(open_page: Callable[..., Page]) -> None:
+    """The report's numbers with their verdicts and rules; another benchmark is another table."""
+    page = open_page("?tab=table")
+    shown = page.locator("#table-page")
+
+    expect(shown).to_contain_text("753 / 1,000")
+    expect(shown.locator("tr", has_text="mixup_mini")).to_contain_text("not reproduced")
+    expect(shown).to_contain_text("rounds to the published digits")
+    choose(page, "#table-benchmark", "inat2018")
+    expect(shown.locator("tr", has_text="resnet50.automix_inat2018")).to_contain_text("64.73")
+
+
+def test_zoo_tab(open_page: Callable[..., Page]) -> None:
+    """What isn't locked is told with what to do by hand; what is can be verified."""
+    page = open_page("?tab=zoo&zoo=inat2018")
+    shown = page.locator("#zoo-page")
+
+    expect(shown).to_contain_text("extraction code wy2v")
+    choose(page, "#zoo-benchmark", "mini")
+    expect(shown).not_to_contain_text("extraction code")
+    page.locator("#zoo-verify").click()
+    expect(shown.locator("tr", has_text="vanilla_mini")).to_contain_text("verified")
+
+
+def test_download(open_page: Callable[..., Page]) -> None:
+    """A listed row is fetched at a click; then it is here, and can't be chosen again."""
+    page = open_page("?tab=zoo&zoo=own")
+    shown = page.locator("#zoo-page")
+    expect(shown).to_contain_text("not downloaded")
+
+    choose(page, "#zoo-row", "resnet18_w4.vanilla_own")
+    page.locator("#zoo-download").click()
+
+    expect(page.locator(".toast-body").first).to_contain_text("resnet18_w4.vanilla_own is here")
+    expect(shown.locator("tr", has_text="vanilla_own")).to_contain_text("here")
+    expect(page.locator("#tab-zoo, main").first).to_contain_text("nothing to fetch")
+
+
+def test_logs_tab(open_page: Callable[..., Page], golden: Path, tmp_path: Path) -> None:
+    """A row's audit; a visitor's own log with its heads; a broken one is a toast and no more."""
+    page = open_page("?tab=logs&log=resnet18_w6.mixup_mini")
+    shown = page.locator("#logs-page")
+    expect(shown).to_contain_text("whole numbers of 1,000 images")
+    expect(shown.locator("svg").first).to_be_visible()
+    broken = tmp_path / "broken.log.json"
+    broken.write_text("<html>")
+
+    page.locator("#logs-own button").first.click()
+    file = page.locator("#logs-file input[type=file]")
+    file.set_input_files(broken)
+    expect(page.locator(".toast-body").first).to_contain_text("expected a training log")
+    page.locator("#logs-file").get_by_label("Clear").first.click()
+    file.set_input_files(next((golden / "runs/tiny_automix_ep8").glob("*.log.json")))
+
+    expect(shown.locator("td", has_text="mix_q").first).to_be_visible()
+    expect(shown).to_contain_text("whole numbers of 300 images")
+
+
+def test_url_holds_the_state(open_page: Callable[..., Page]) -> None:
+    """What was chosen stands in the URL, and is there again after a reload."""
+    page = open_page()
+    expect(mixed(page)).to_be_visible()
+
+    set_slider(page, 0.2)
+    page.locator("#mix-method").get_by_label("mixup", exact=True).check()
+    choose_tab(page, "table")
+    choose(page, "#table-benchmark", "places205")
+    expect(page).to_have_url(re.compile("benchmark=places205"))
+    expect(page).to_have_url(re.compile("tab=table"))
+    page.reload()
+
+    expect(page.locator("#table-page")).to_contain_text("resnet18.samix_places205")
+    choose_tab(page, "mix")
+    expect(page.locator("#mix-lam input[type=number]")).to_have_value("0.2")
+    expect(page.locator("#mix-method").get_by_label("mixup", exact=True)).to_be_checked()
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light")]
+)
+def test_every_tab_fits(
+    open_page: Callable[..., Page], tmp_path: Path, size: dict, scheme: str
+) -> None:
+    """No tab scrolls sideways; a screenshot of each is left for people to look at."""
+    page = open_page(size=size, scheme=scheme)
+    expect(mixed(page)).to_be_visible()
+
+    for tab in TABS:
+        choose_tab(page, tab)
+        expect(mixed(page) if tab == "mix" else page.locator(f"#{tab}-page .facts")).to_be_visible()
+        page.screenshot(path=tmp_path / f"{tab}-{scheme}-{size['width']}.png", full_page=True)
+        assert width_of(page) <= size["width"], tab
+
+
+def test_dark_page_is_dark(open_page: Callable[..., Page]) -> None:
+    """It follows the visitor's system, figures too."""
+    page = open_page("?tab=table", scheme="dark")
+    text = page.locator("#table-page svg text").first
+    expect(text).to_be_visible()
+
+    ground, ink = (
+        page.locator(place).first.evaluate(f"(e) => getComputedStyle(e).{what}")
+        for place, what in (("body", "backgroundColor"), ("#table-page svg text", "fill"))
+    )
+
+    assert sum(map(int, re.findall(r"\d+", ground)[:3])) < 200
+    assert sum(map(int, re.findall(r"\d+", ink)[:3])) > 400

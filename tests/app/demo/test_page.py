@@ -1,0 +1,342 @@
+"""The served page without a browser: its programs' interface, its limits, what it gives away."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+import torch
+from mixzoo.app.demo.examples import DRAWN
+from mixzoo.eval.pixels import centre_crop
+from mixzoo.eval.protocol import normalise
+from mixzoo.train.mixing import mix_by_name
+from mixzoo.viz import heat_over
+from mixzoo.viz.pairs import to_pixels
+from mixzoo.zoo.architectures import MixClassifier, ResNetConfig
+from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.load import load, load_file
+from mixzoo.zoo.mini import example, species
+from PIL import Image
+
+from .test_pictures import SVG, bomb
+
+PROTOCOL = open_catalog().benchmark("mini").manifest.protocol
+REF, LEARNT = "resnet18_w6.mixup_mini", "resnet18_w6.automix_own"
+MANIFEST = """
+format = 1
+name = "own"
+title = "A learnt method, untrained"
+[metric]
+statistic = "last_epoch"
+decimals = 1
+[protocol]
+resize = 146
+crop = 128
+[dataset]
+name = "Forty"
+num_classes = 40
+[dataset.val]
+images = 20
+annotations = ["val2018.json"]
+[[sources]]
+kind = "file"
+path = "."
+[[rows]]
+id = "resnet18_w6.automix_own"
+architecture = "resnet18_w6"
+method = "automix"
+"""
+
+
+@dataclass
+class Served:
+    """A demo in a process of its own. folder: of its caches and temporary files."""
+
+    url: str
+    folder: Path
+    process: "subprocess.Popen[str]"
+
+    def upload(self, content: bytes, name: str = "a.png") -> str:
+        """The path of an uploaded file."""
+        answer = requests.post(f"{self.url}upload", files={"files": (name, content)}, timeout=30)
+        answer.raise_for_status()
+        return answer.json()[0]
+
+    def call(self, name: str, *arguments: Any) -> list[Any]:
+        """What an endpoint answers; raises ValueError with what a visitor is told."""
+        asked = requests.post(f"{self.url}call/{name}", json={"data": arguments}, timeout=30)
+        if asked.status_code != 200:
+            raise ValueError(asked.text)
+        event = asked.json()["event_id"]
+        told = requests.get(f"{self.url}call/{name}/{event}", timeout=60).text
+        kind, _, data = told.strip().rpartition("\n\n")[2].partition("\n")
+        content = json.loads(data.removeprefix("data: "))
+        if kind != "event: complete":
+            raise ValueError(content["error"])
+        return content
+
+    def pixels(self, file: dict[str, str]) -> np.ndarray:
+        """A picture that an endpoint answered with."""
+        answer = requests.get(f"{self.url}file={file['path']}", timeout=30)
+        answer.raise_for_status()
+        return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
+
+
+def png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def file(path: str) -> dict[str, Any]:
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The demo as a user starts it, with an untrained AutoMix beside `mini`."""
+    folder = tmp_path_factory.mktemp("served")
+    torch.manual_seed(0)
+    weights = folder / "cache" / "assets" / "own" / "automix.pth"
+    weights.parent.mkdir(parents=True)
+    model = MixClassifier(ResNetConfig.from_name("resnet18_w6"), 40, "automix")
+    torch.save({"state_dict": model.state_dict()}, weights)
+    content = weights.read_bytes()
+    asset = {"row": LEARNT, "kind": "weights", "name": weights.name, "size": len(content)}
+    asset["sha256"] = hashlib.sha256(content).hexdigest()
+    lock = {"format": 1, "benchmark": "own", "assets": [asset]}
+    (folder / "own.toml").write_text(MANIFEST)
+    (folder / "own.lock.json").write_text(json.dumps(lock))
+    (folder / "secret.txt").write_text("confidential")
+    (folder / "temporary").mkdir()
+    program = "from mixzoo.app.serve import command; command()"
+    options = ["--port", "0", "--no-browser", "--manifest", str(folder / "own.toml")]
+    environment = {"MIXZOO_CACHE": str(folder / "cache"), "TMPDIR": str(folder / "temporary")}
+    with (
+        (folder / "stderr").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-c", program, *options],
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:"), (folder / "stderr").read_text()
+        yield Served(f"{url}gradio_api/", folder, process)
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def pair(served: Served) -> list[dict[str, Any]]:
+    """Fox and owl, uploaded."""
+    return [
+        file(served.upload(png(example(*DRAWN[name])), f"{name}.png")) for name in ("fox", "owl")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "ref"),
+    [("mixup", REF), ("cutmix", REF), ("puzzlemix", REF), ("automix", LEARNT)],
+)
+def test_numbers_are_the_librarys(served: Served, pair, method: str, ref: str) -> None:
+    """Pixels, mask, label weights and classes are those of the functions that everybody can call."""
+    image, mask, weights, top_a, top_mixed, *_ = served.call("mix", *pair, method, 0.3, 5, ref)
+
+    own = served.folder / "cache" / "assets" / "own" / "automix.pth"
+    model = load(ref) if ref == REF else load_file(own)
+    crops = [centre_crop(np.asarray(example(*DRAWN[one])), PROTOCOL) for one in ("fox", "owl")]
+    x = normalise(torch.from_numpy(np.stack(crops)), PROTOCOL)
+    rng = np.random.default_rng([5, *method.encode()])
+    mixed = mix_by_name(method, x, torch.tensor([1, 0]), 0.3, rng, model)
+    pixels = to_pixels(mixed.images[:1], PROTOCOL)[0]
+    assert np.array_equal(served.pixels(image), pixels)
+    assert np.array_equal(served.pixels(mask), heat_over(pixels, mixed.mask[0, 0].numpy()))
+    assert weights == pytest.approx({"A": float(mixed.lam[0]), "B": 1 - float(mixed.lam[0])})
+    names = [one.name if ref == REF else f"class {one.id}" for one in species()]
+    seen = normalise(torch.from_numpy(np.stack([crops[0], pixels])), PROTOCOL)
+    with torch.no_grad():
+        expected = model(seen).softmax(1).topk(5)
+    for told, ps, classes in zip(
+        (top_a, top_mixed), *map(torch.Tensor.tolist, expected), strict=True
+    ):
+        assert [one["label"] for one in told["confidences"]] == [names[n] for n in classes]
+        assert [one["confidence"] for one in told["confidences"]] == pytest.approx(ps, abs=1e-4)
+
+
+@pytest.mark.parametrize(("lam", "shown"), [(1, "fox"), (0, "owl")])
+def test_ends_of_lam_show_the_sources(served: Served, pair, lam: float, shown: str) -> None:
+    """With MixUp lam 1 is A and lam 0 is B."""
+    image = served.call("mix", *pair, "mixup", lam, 0, REF)[0]
+
+    crop = centre_crop(np.asarray(example(*DRAWN[shown])), PROTOCOL)
+    assert np.abs(served.pixels(image).astype(int) - crop).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "ref"),
+    [("methods", "mixup", REF), ("lams", "cutmix", REF), ("maps", "automix", LEARNT)],
+)
+def test_grids_are_drawn(served: Served, pair, kind: str, method: str, ref: str) -> None:
+    """Each kind gives a picture, wider than one tile."""
+    more = [{"image": pair[0], "caption": None}]
+    [grid] = served.call("grid", *pair, more, kind, method, 0.4, 0, ref, "dark")
+
+    assert served.pixels(grid).shape[1] > 800
+
+
+def test_interface_is_documented(served: Served) -> None:
+    """Programs find the endpoints with names and a description; the page's own events are hidden."""
+    endpoints = requests.get(f"{served.url}info", timeout=30).json()["named_endpoints"]
+
+    names = [one["parameter_name"] for one in endpoints["/mix"]["parameters"]]
+    assert names == ["image_a", "image_b", "method", "lam", "seed", "ref"]
+    assert "label weights" in endpoints["/mix"]["description"]
+    assert {"/mix", "/grid"} <= set(endpoints)
+    assert not {"/by_ref", "/by_method", "/put", "/drawn", "/restore"} & set(endpoints)
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "told"),
+    [
+        (b"nonsense" * 50, "a.png", "a.png: expected a picture"),
+        (bomb(), "b.png", "far too many pixels"),
+        (SVG, "c.svg", "expected a picture"),
+        (png(Image.new("RGB", (90, 90)))[:60], "d.png", "damaged or incomplete"),
+    ],
+    ids=["random", "bomb", "svg", "cut"],
+)
+def test_bad_upload_is_told_and_the_server_lives(served: Served, pair, content, name, told) -> None:
+    """A file that can't be read gives its line, and the next visitor gets a mix."""
+    bad = file(served.upload(content, name))
+
+    with pytest.raises(ValueError, match=told):
+        served.call("mix", bad, pair[1], "mixup", 0.5, 0, REF)
+    assert len(served.call("mix", *pair, "mixup", 0.5, 0, REF)) == 8
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "told"),
+    [
+        (0, None, "Expected two pictures"),
+        (2, "automix", "expected a checkpoint of automix"),
+        (2, "../x", "not in the list of choices"),
+        (3, 7, "maximum value 1"),
+        (4, -3, "minimum value 0"),
+        (5, "/etc/passwd", "not in the list of choices"),
+        (5, "resnet50.automix_inat2018", "not in the list of choices"),
+    ],
+)
+def test_wrong_argument_is_told(served: Served, pair, argument: int, value: Any, told: str) -> None:
+    """What a program may not ask for is refused in words."""
+    arguments = [*pair, "mixup", 0.5, 0, REF]
+    arguments[argument] = value
+
+    with pytest.raises(ValueError, match=told):
+        served.call("mix", *arguments)
+
+
+def test_path_outside_the_uploads_is_no_picture(served: Served, pair) -> None:
+    """A file of the server's own can't be named as an upload, and nothing is said of it."""
+    secret = served.folder / "secret.png"
+    secret.write_bytes(png(example(1, 0)))
+
+    with pytest.raises(ValueError, match="None"):
+        served.call("mix", file(str(secret)), pair[1], "mixup", 0.5, 0, REF)
+
+
+def test_address_is_no_picture(served: Served, pair) -> None:
+    """The server fetches nothing for a visitor."""
+    with pytest.raises(ValueError, match="got an address"):
+        served.call("mix", file("http://127.0.0.1:9/a.png"), pair[1], "mixup", 0.5, 0, REF)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "../../../../../../etc/passwd",
+        "%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
+        "..%2f..%2f..%2f..%2f..%2fetc/passwd",
+        "/proc/self/environ",
+        "{folder}/secret.txt",
+        "{folder}/own.toml",
+        "{folder}/cache/assets/own/automix.pth",
+        "{folder}/cache/demo/examples-1.0/fox.png",
+        "{upload}/../../../../secret.txt",
+        "{upload}/..",
+        "file:///etc/passwd",
+        "{package}/app/demo/gate.py",
+    ],
+)
+def test_no_other_file_is_readable(served: Served, pair, path: str) -> None:
+    """Nothing is served from outside the uploads, however the path is written."""
+    package = Path(sys.modules["mixzoo"].__file__ or "").parent
+    upload = Path(pair[0]["path"]).parent
+    path = path.format(folder=served.folder, upload=upload, package=package)
+    request = requests.Request("GET", served.url).prepare()
+    request.url = f"{served.url}file={path}"  # as written: requests would tidy it up
+
+    with requests.Session() as session:
+        answer = session.send(request, timeout=30)
+    assert answer.status_code in (403, 404)
+    assert b"confidential" not in answer.content
+
+
+def test_huge_upload_is_refused_and_removed(served: Served) -> None:
+    """A file above the limit is refused, and what had arrived is gone."""
+    before = stored(served)
+    answer = requests.post(
+        f"{served.url}upload", files={"files": ("a.png", bytes(21 * 2**20))}, timeout=60
+    )
+
+    assert answer.status_code == 413
+    assert stored(served) < before + 2**20
+
+
+def stored(served: Served) -> int:
+    files = (served.folder / "temporary").rglob("*")
+    return sum(one.stat().st_size for one in files if one.is_file())
+
+
+def test_page_names_no_other_host_to_load_from(served: Served) -> None:
+    """No font, script, style or picture of the page comes from elsewhere."""
+    root = served.url.removesuffix("gradio_api/")
+    page = requests.get(root, timeout=30).text
+    theme = requests.get(f"{root}theme.css", timeout=30).text
+
+    loaded = re.findall(r"""<(?:script|link|img|iframe)[^>]*?(?:src|href)=["']([^"']+)""", page)
+    assert not [one for one in loaded if re.match(r"(https?:)?//", one) and root not in one]
+    assert not re.findall(r"url\(['\"]?(?:https?:)?//", theme + page)
+    assert "fonts.googleapis.com" not in theme
+
+
+def test_errors_hide_the_servers_folders(served: Served, pair) -> None:
+    """What a visitor is told names no folder of this machine."""
+    with pytest.raises(ValueError, match=r"a\.png") as told:
+        served.call("mix", file(served.upload(b"x", "a.png")), pair[1], "mixup", 0.5, 0, REF)
+
+    assert str(served.folder) not in str(told.value)
+
+
+def test_end_leaves_nothing_behind(served: Served) -> None:
+    """After Ctrl-C no upload is left, and no traceback but those of its own log was printed."""
+    served.process.send_signal(signal.SIGINT)
+    served.process.wait(30)
+
+    assert list((served.folder / "temporary").iterdir()) == []

@@ -1,0 +1,220 @@
+"""What was recomputed on this machine: reports in a folder, and predictions that were kept."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from mixzoo.app.demo import recomputed
+from mixzoo.app.demo.recomputed import KEPT
+from mixzoo.zoo.catalog import Benchmark, open_catalog
+
+VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
+
+
+@pytest.fixture
+def mini() -> Benchmark:
+    """The embedded benchmark."""
+    return open_catalog().benchmark("mini")
+
+
+def test_report_in_a_folder_below(
+    mini: Benchmark, write_report: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Reports are found wherever they lie in the folder, and say where they were found."""
+    write_report("deep/er/one.json", {(VANILLA, "head0"): 753})
+
+    found, problems = recomputed.find(mini, tmp_path / "reports")
+
+    assert found[VANILLA].source == "deep/er/one.json"
+    assert found[VANILLA].default.correct == 753
+    assert problems == []
+
+
+def test_newest_report_counts(
+    mini: Benchmark, write_report: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Of two on one row the later one is shown."""
+    write_report("a.json", {(VANILLA, "head0"): 700}, created="2026-02-01T00:00:00+00:00")
+    write_report("b.json", {(VANILLA, "head0"): 600}, created="2026-01-01T00:00:00+00:00")
+
+    found, _ = recomputed.find(mini, tmp_path / "reports")
+
+    assert found[VANILLA].default.correct == 700
+
+
+def test_sample_never_hides_the_whole(
+    mini: Benchmark, write_report: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A later report of fewer images doesn't replace one of all."""
+    write_report("all.json", {(VANILLA, "head0"): 753}, created="2026-01-01T00:00:00+00:00")
+    write_report("s.json", {(VANILLA, "head0"): 80}, total=100, created="2026-02-01T00:00:00+00:00")
+
+    found, _ = recomputed.find(mini, tmp_path / "reports")
+
+    assert found[VANILLA].default.total == 1000
+
+
+def test_head_of_inference_stands_first(
+    mini: Benchmark, write_report: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Whatever the order in the file."""
+    path = write_report("a.json", {(VANILLA, "one_k"): 700, (VANILLA, "mix_k"): 710})
+    content = msgspec.json.decode(path.read_bytes())
+    content["rows"].reverse()
+    path.write_bytes(msgspec.json.encode(content))
+
+    found, _ = recomputed.find(mini, tmp_path / "reports")
+
+    assert [line.head for line in found[VANILLA].report.rows] == ["one_k", "mix_k"]
+
+
+def test_reports_of_other_benchmarks_are_passed_over(
+    mini: Benchmark, write_report: Callable[..., Path], tmp_path: Path
+) -> None:
+    """They aren't problems either."""
+    row = "resnet50.automix_inat2018"
+    write_report("a.json", {(row, "one_k"): 9}, total=24426, benchmark="inat2018")
+
+    found, problems = recomputed.find(mini, tmp_path / "reports")
+
+    assert (found, problems) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b'{"rows": [', "cannot be read"),
+        (b'{"rows": []}', "format"),
+        (b'{"format": 1, "rows": 3}', "rows"),
+    ],
+)
+def test_broken_report_is_named(
+    mini: Benchmark, tmp_path: Path, content: bytes, complaint: str
+) -> None:
+    """By its name in the folder, without the folder's own path."""
+    (tmp_path / "bad.json").write_bytes(content)
+
+    _, (problem,) = recomputed.find(mini, tmp_path)
+
+    assert problem.startswith("bad.json: ")
+    assert complaint in problem
+    assert str(tmp_path) not in problem
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"logs": []}', b"\xff\xfe\x00", b""])
+def test_other_files_are_no_reports(mini: Benchmark, tmp_path: Path, content: bytes) -> None:
+    """Audits of logs, locks and the like may lie there too."""
+    (tmp_path / "other.json").write_bytes(content)
+
+    assert recomputed.find(mini, tmp_path) == ({}, [])
+
+
+def test_changed_report_is_read_again(
+    mini: Benchmark, write_report: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A parsed report is remembered only as long as its file stays as it is."""
+    write_report("a.json", {(VANILLA, "head0"): 753})
+    before = recomputed.signature(mini, tmp_path / "reports")
+    recomputed.find(mini, tmp_path / "reports")
+    write_report("a.json", {(VANILLA, "head0"): 1})
+
+    found, _ = recomputed.find(mini, tmp_path / "reports")
+
+    assert found[VANILLA].default.correct == 1
+    assert recomputed.signature(mini, tmp_path / "reports") != before
+
+
+def test_kept_predictions_are_judged(
+    mini: Benchmark, keep_predictions: Callable[..., object]
+) -> None:
+    """They answer where there is no report."""
+    keep_predictions(VANILLA, 753)
+
+    found, _ = recomputed.find(mini, None)
+
+    assert found[VANILLA].source == KEPT
+    assert (found[VANILLA].default.correct, found[VANILLA].default.verdict) == (753, "reproduced")
+
+
+def test_report_goes_before_older_predictions(
+    mini: Benchmark,
+    keep_predictions: Callable[..., object],
+    write_report: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """The predictions that a report was made from are a moment older than it."""
+    keep_predictions(VANILLA, 753)
+    write_report("a.json", {(VANILLA, "head0"): 753})
+
+    found, _ = recomputed.find(mini, tmp_path / "reports")
+
+    assert found[VANILLA].source == "a.json"
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({"images": 900}, "900 images, the table's validation set has 1000"),
+        ({"list_sha256": "ab" * 32}, "another list of paths and labels"),
+        ({"precision": "fast"}, "fast arithmetic"),
+    ],
+)
+def test_predictions_that_are_not_the_tables(
+    mini: Benchmark, keep_predictions: Callable[..., object], facts: dict[str, object], reason: str
+) -> None:
+    """They are shown and never judged."""
+    keep_predictions(VANILLA, 753, **facts)
+
+    found, _ = recomputed.find(mini, None)
+
+    assert found[VANILLA].default.verdict == "not comparable"
+    assert reason in found[VANILLA].default.reason
+
+
+def test_other_pixels_are_not_comparable(
+    mini: Benchmark, keep_predictions: Callable[..., object]
+) -> None:
+    """The protocol's pixels are the benchmark's, or the number isn't the table's."""
+    keep_predictions(
+        VANILLA, 753, protocol=msgspec.structs.replace(mini.manifest.protocol, resize=150)
+    )
+
+    found, _ = recomputed.find(mini, None)
+
+    assert found[VANILLA].default.verdict == "not comparable"
+    assert "resize 150" in found[VANILLA].default.reason
+
+
+def test_fitting_predictions_go_before_newer_others(
+    mini: Benchmark, keep_predictions: Callable[..., object]
+) -> None:
+    """A sweep's other pixels don't hide the evaluation under the benchmark's own."""
+    keep_predictions(VANILLA, 753)
+    keep_predictions(
+        VANILLA, 1, protocol=msgspec.structs.replace(mini.manifest.protocol, resize=150)
+    )
+
+    found, _ = recomputed.find(mini, None)
+
+    assert found[VANILLA].default.correct == 753
+
+
+def test_first_benchmark_is_that_of_the_newest_report(
+    write_report: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Without a report there is none."""
+    row = "resnet50.automix_inat2018"
+    write_report("a.json", {(VANILLA, "head0"): 9}, created="2026-01-01T00:00:00+00:00")
+    late = {"benchmark": "inat2018", "created": "2026-02-01T00:00:00+00:00"}
+    write_report("b.json", {(row, "one_k"): 9}, total=24426, **late)
+
+    assert recomputed.newest_benchmark(tmp_path / "reports") == "inat2018"
+    assert recomputed.newest_benchmark(None) is None
+
+
+def test_rows_without_weights_have_no_predictions() -> None:
+    """A release that isn't locked has no hash to look for."""
+    benchmark = open_catalog().benchmark("inat2018")
+
+    assert recomputed.find(benchmark, None) == ({}, [])

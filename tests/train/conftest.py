@@ -1,0 +1,285 @@
+"""A benchmark of noisy colours, small enough to train on in a second, and processes that do so."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mixzoo.train.recipe import Recipe
+from mixzoo.train.run import Data
+from mixzoo.zoo.data import find_images
+from mixzoo.zoo.manifest import Protocol
+from PIL import Image
+
+METHODS = ("vanilla", "mixup", "puzzlemix", "samix")
+MANIFEST = """
+format = 1
+name = "colours"
+title = "Noisy colours"
+[metric]
+statistic = "last_epoch"
+decimals = 1
+[protocol]
+resize = 36
+crop = 32
+[dataset]
+name = "Colours"
+num_classes = 6
+[dataset.train]
+images = 29
+annotations = ["train.txt"]
+[dataset.val]
+images = 70
+annotations = ["val.txt"]
+"""
+ROW = """
+[[rows]]
+id = "resnet18_w4.{0}_colours"
+architecture = "resnet18_w4"
+method = "{0}"
+alpha = 2.0
+reported_top1 = 10.0
+"""
+
+# Imports torch once and forks for every job, so that a job starts at once. One line of JSON in, one
+# out: {"start": words, "env": ..., "cwd": ..., "to": stem} -> pid; {"poll": pid} -> exit status.
+NURSERY = """
+import json, os, sys
+import mixzoo.app.cli as cli
+import mixzoo.eval.distributed, mixzoo.train.loop, mixzoo.train.prepare
+import torch
+sys.stdout.write("ready\\n"); sys.stdout.flush()
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "poll" in asked:
+        pid, status = os.waitpid(asked["poll"], os.WNOHANG)
+        answer = os.waitstatus_to_exitcode(status) if pid else None
+    else:
+        answer = os.fork()
+        if not answer:
+            os.setsid()
+            for number, name in ((0, os.devnull), (1, asked["to"] + ".out"), (2, asked["to"] + ".err")):
+                file = os.open(name, os.O_RDWR | os.O_CREAT, 0o644)
+                os.dup2(file, number)
+            os.environ.update(asked["env"])
+            sys.argv = ["mixzoo", *asked["start"]]
+            code = 1
+            try:
+                cli.main()
+            except SystemExit as left:
+                code = left.code or 0
+            except BaseException:
+                import traceback
+                traceback.print_exc()
+            sys.stdout.flush(); sys.stderr.flush()
+            os._exit(code)
+    sys.stdout.write(json.dumps(answer) + "\\n"); sys.stdout.flush()
+"""
+
+
+class Job:
+    """A `mixzoo` command in a process of its own, which leads a process group."""
+
+    def __init__(self, ask: Callable[[dict[str, Any]], Any], pid: int, stem: Path) -> None:
+        self.ask, self.pid, self.stem = ask, pid, stem
+        self.code: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit code (a signal's is negative), None as long as it runs."""
+        if self.code is None:
+            self.code = self.ask({"poll": self.pid})
+        return self.code
+
+    def wait(self, seconds: float = 90) -> int:
+        """The exit code; fails where the job hangs."""
+        end = time.monotonic() + seconds
+        while self.poll() is None:
+            assert time.monotonic() < end, f"still running: {self.err}"
+            time.sleep(0.01)
+        assert self.code is not None
+        return self.code
+
+    def signal(self, number: signal.Signals, group: bool = False) -> None:
+        """Send a signal, unless it has ended by itself."""
+        if self.poll() is None:
+            (os.killpg if group else os.kill)(self.pid, number)
+
+    @property
+    def out(self) -> str:
+        """What it wrote to stdout."""
+        return self.stem.with_suffix(".out").read_text()
+
+    @property
+    def err(self) -> str:
+        """What it wrote to stderr."""
+        return self.stem.with_suffix(".err").read_text()
+
+
+@pytest.fixture(scope="session")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 29 training and 70 validation pictures of six noisy colours, with their lists."""
+    root = tmp_path_factory.mktemp("colours")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 29), ("val", 70)):
+        for i in range(count):
+            pixels = rng.integers(0, 90, (44, 40 + i % 3 * 6, 3))
+            pixels[..., i % 3] += 120 if i % 6 < 3 else 60
+            Image.fromarray(pixels.astype(np.uint8)).save(root / f"{split}{i}.png")
+        lines = [f"{split}{i}.png,{i % 6}\n" for i in range(count)]
+        (root / f"{split}.txt").write_text("".join(lines))
+    return root
+
+
+@pytest.fixture(scope="session")
+def data(colours: Path) -> Data:
+    """The colours as training data."""
+    train, val = (
+        find_images(colours, list_file=colours / f"{split}.txt") for split in ("train", "val")
+    )
+    return Data(train, val, Protocol(resize=36, crop=32))
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Recipe:
+    """Two epochs of four steps, each of two micro batches of four images."""
+    return Recipe(
+        architecture="resnet18_w4",
+        num_classes=6,
+        mix_mode=("mixup",),
+        alpha=(2.0,),
+        epochs=2,
+        batch_size=8,
+        micro_batch=4,
+        crop=32,
+        log_every=1,
+    )
+
+
+@pytest.fixture(scope="session")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A benchmark of the colours, with rows of a few methods."""
+    path = tmp_path_factory.mktemp("benchmark") / "colours.toml"
+    path.write_text(MANIFEST + "".join(ROW.format(method) for method in METHODS))
+    return path
+
+
+@pytest.fixture(scope="session")
+def command(colours: Path, manifest: Path) -> Callable[..., list[str]]:
+    """Words of the command that trains the `tiny` recipe with some method in some folder."""
+
+    def words(method: str, out: Path, *more: object, **settings: object) -> list[str]:
+        tiny = {"epochs": 2, "batch_size": 8, "micro_batch": 4, "log_every": 1} | settings
+        words = [
+            "train",
+            f"resnet18_w4.{method}_colours",
+            "--manifest",
+            manifest,
+            "--data",
+            colours,
+        ]
+        words += ["--out", out, "--device", "cpu", *more]
+        words += [word for k, v in tiny.items() for word in ("--set", f"{k}={v}")]
+        return [str(word) for word in words]
+
+    return words
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Job]]:
+    """Starts a `mixzoo` command, with more variables in its environment."""
+    folder = tmp_path_factory.mktemp("jobs")
+    own = {"OMP_NUM_THREADS": "1", "MIXZOO_CACHE": str(folder / "cache")}
+    nursery = subprocess.Popen(
+        [sys.executable, "-c", NURSERY],
+        env=os.environ | own,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+    assert nursery.stdin is not None
+    assert nursery.stdout is not None
+    assert nursery.stdout.readline() == "ready\n"
+    jobs: list[Job] = []
+
+    def ask(question: dict[str, Any]) -> Any:
+        nursery.stdin.write(json.dumps(question) + "\n")
+        return json.loads(nursery.stdout.readline())
+
+    def start(words: list[str], **env: object) -> Job:
+        stem = folder / str(len(jobs))
+        question = {"start": words, "to": str(stem), "env": {k: str(v) for k, v in env.items()}}
+        jobs.append(Job(ask, ask(question), stem))
+        return jobs[-1]
+
+    yield start
+    for job in jobs:
+        job.signal(signal.SIGKILL, group=True)
+    nursery.kill()
+    nursery.communicate()
+
+
+@pytest.fixture(scope="session")
+def start_ranks(start: Callable[..., Job]) -> Callable[..., list[Job]]:
+    """Starts one command on some processes of one job, as a launcher would that watches nobody."""
+
+    def start_ranks(words: list[str], size: int) -> list[Job]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        return [
+            start(
+                words,
+                RANK=rank,
+                LOCAL_RANK=rank,
+                WORLD_SIZE=size,
+                LOCAL_WORLD_SIZE=size,
+                MASTER_ADDR="127.0.0.1",
+                MASTER_PORT=port,
+            )
+            for rank in range(size)
+        ]
+
+    return start_ranks
+
+
+class Folder:
+    """The folder of a run of `method`, seen from outside."""
+
+    def __init__(self, path: Path, method: str) -> None:
+        self.path, self.name = path, f"resnet18_w4.{method}_colours"
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The log, without what depends on the clock."""
+        path = self.path / f"{self.name}.log.json"
+        text = path.read_text() if path.exists() else ""
+        whole = [json.loads(line) for line in text.splitlines(keepends=True) if line[-1] == "\n"]
+        return [{k: v for k, v in line.items() if "time" not in k} for line in whole]
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """Everything that an interruption must not change: weights to the byte, and the log."""
+        files = (f"{self.name}.pth", f"{self.name}.safetensors", "best.pth")
+        return {file: (self.path / file).read_bytes() for file in files} | {"log": self.lines}
+
+    def wait_for(self, lines: int, job: Job, seconds: float = 60) -> None:
+        """Return when the log has as many lines, or the job has ended."""
+        end = time.monotonic() + seconds
+        while len(self.lines) < lines and job.poll() is None:
+            assert time.monotonic() < end, f"{len(self.lines)} lines: {job.err}"
+            time.sleep(0.005)
+
+
+@pytest.fixture(scope="session")
+def folder() -> type[Folder]:
+    """`Folder`."""
+    return Folder

@@ -1,0 +1,121 @@
+"""A run that diverges stops with a diagnosis and leaves sound checkpoints."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mixzoo.train.loop import train
+from mixzoo.train.recipe import Recipe
+from mixzoo.train.run import Data, How
+from mixzoo.zoo.errors import DivergedError
+from torch import nn
+
+
+def _diagnosis(out: Path) -> dict[str, Any]:
+    return json.loads((out / "diverged.json").read_text())
+
+
+def _finite(path: Path) -> bool:
+    state = torch.load(path, weights_only=True)["state_dict"]
+    return all(bool(value.isfinite().all()) for value in state.values())
+
+
+@pytest.fixture(scope="module")
+def wild(tiny: Recipe, data: Data, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of a run with a learning rate of a billion, and what it said."""
+    out = tmp_path_factory.mktemp("wild")
+    recipe = replace(tiny, mix_mode=("vanilla",), lr=1e9, epochs=4)
+    with pytest.raises(DivergedError) as raised:
+        train(recipe, data, out, "wild", How(checkpoint_every=1))
+    return out, str(raised.value)
+
+
+def test_the_message_says_where_and_what_to_do(wild: tuple[Path, str]) -> None:
+    """Epoch, step, rate and precision; one line."""
+    out, message = wild
+    found = _diagnosis(out)
+
+    assert f"Diverged in epoch {found['epoch']}, step {found['batch']} (lr " in message
+    assert "fp32" in message
+    assert str(out / "diverged.json") in message
+    assert "Lower lr" in message
+    assert "\n" not in message
+
+
+def test_checkpoints_before_are_sound(wild: tuple[Path, str]) -> None:
+    """Every file that can be loaded holds numbers."""
+    out, _ = wild
+
+    files = list(out.glob("*.pth"))
+
+    assert files
+    assert all(map(_finite, files))
+
+
+def test_the_diagnosis_names_losses_and_images(
+    tiny: Recipe, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the micro batch whose loss was no number, also if it wasn't the step's last."""
+    passes = []
+
+    def break_the_third(self: nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
+        passes.append(0)
+        return output * float("nan") if len(passes) == 3 else output
+
+    hook = nn.modules.module.register_module_forward_hook(
+        lambda module, inputs, output: (
+            break_the_third(module, inputs, output) if isinstance(module, nn.Linear) else output
+        )
+    )
+    try:
+        with pytest.raises(DivergedError, match=r"epoch 1, step 2 .*loss is no number \(loss\)"):
+            train(tiny, data, tmp_path, "broken")
+    finally:
+        hook.remove()
+
+    found = _diagnosis(tmp_path)
+    assert found["losses"]["loss"] == "nan"
+    assert len(found["images"]) == 4
+    assert set(found["images"]) < set(data.train.files)
+    assert found["weights_not_finite"] == []
+    assert found["gradients_not_finite"]
+
+
+@pytest.mark.parametrize("part", ["weight", "running_var"])
+def test_a_broken_state_never_becomes_a_checkpoint(
+    part: str, tiny: Recipe, data: Data, tmp_path: Path
+) -> None:
+    """A gradient or statistics that overflow with a sound loss stop the run before it is saved."""
+    networks: list[nn.Module] = []
+
+    def overflow(module: nn.Module, inputs: Any) -> None:
+        if isinstance(module, nn.BatchNorm2d) and not networks:
+            networks.append(module)
+            if part == "weight":
+                module.weight.register_hook(lambda gradient: gradient * float("inf"))
+            else:
+                module.running_var.fill_(float("inf"))
+
+    hook = nn.modules.module.register_module_forward_pre_hook(overflow)
+    try:
+        with pytest.raises(DivergedError):
+            train(tiny, data, tmp_path, "broken", How(checkpoint_every=1))
+    finally:
+        hook.remove()
+
+    assert not list(tmp_path.glob("*.pth"))
+
+
+def test_the_command_says_so_and_has_an_exit_code(
+    command: Callable[..., list[str]], mixzoo: Callable, tmp_path: Path
+) -> None:
+    """9, which no scheduler takes for a wish to be run again."""
+    code, _, err = mixzoo(*command("vanilla", tmp_path, lr=1e9, epochs=9))
+
+    assert code == 9
+    assert err.startswith("error: Diverged in epoch")
+    assert err.count("\n") == 1

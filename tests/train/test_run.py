@@ -1,0 +1,211 @@
+"""What a run consists of, and where it stands."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mixzoo.eval.distributed import ALONE
+from mixzoo.eval.predictions import Counts
+from mixzoo.train.recipe import Automix, Recipe
+from mixzoo.train.run import How, Run, accumulation, explained_losses
+from mixzoo.zoo.errors import LostRankError, UsageError
+
+NewRun = Callable[..., Run]
+
+
+@pytest.fixture
+def new_run(tiny: Recipe, tmp_path: Path) -> NewRun:
+    """Begins a run of four steps an epoch, or goes on with it, by a changed recipe."""
+
+    def new_run(how: How | None = None, **changes: Any) -> Run:
+        return Run(replace(tiny, **changes), tmp_path, "run", 4, how or How())
+
+    return new_run
+
+
+def test_the_rates_of_a_run_are_the_recorded_ones(golden: Path, new_run: NewRun) -> None:
+    """Each epoch has the networks' and the mix block's, as the reference's hooks gave them."""
+    recorded = json.loads((golden / "schedules.json").read_text())["inat2018_100ep"]
+    automix = Automix(min_lr=recorded["mix_block_min_lr"])
+    run = new_run(
+        mix_mode=("samix",), epochs=recorded["max_epochs"], lr=recorded["lr"], automix=automix
+    )
+    block = {id(p) for n, p in run.model.named_parameters() if n.startswith("mix_block.")}
+
+    for row in recorded["table"]:
+        returned = run.set_learning_rates(row["epoch"])
+        rates = {
+            id(parameter) in block: group["lr"]
+            for group in run.optimizer.param_groups
+            for parameter in group["params"]
+        }
+        assert returned == rates[False] == pytest.approx(row["lr"], rel=1e-9)
+        assert rates[True] == pytest.approx(row["lr_mix_block"], rel=1e-9)
+
+
+def test_every_parameter_has_the_recipes_optimizer(new_run: NewRun) -> None:
+    """Batch norm and biases too; each parameter once."""
+    run = new_run(mix_mode=("samix",), momentum=0.8, weight_decay=0.003)
+
+    groups = run.optimizer.param_groups
+
+    assert sorted(id(p) for group in groups for p in group["params"]) == sorted(
+        map(id, run.model.parameters())
+    )
+    assert {(group["momentum"], group["weight_decay"]) for group in groups} == {(0.8, 0.003)}
+    assert not any(group["nesterov"] for group in groups)
+
+
+@pytest.mark.parametrize(("processes", "slots"), [(1, [range(4)]), (2, [range(2), range(2, 4)])])
+def test_processes_have_their_own_slots(
+    processes: int, slots: list[range], new_run: NewRun
+) -> None:
+    """As many each, one after the other."""
+    run = new_run(batch_size=16)
+
+    for rank, expected in enumerate(slots):
+        run.world = replace(ALONE, rank=rank, size=processes)
+        assert run.slots == expected
+
+
+def test_bad_numbers_of_processes_are_told_the_good_ones(tiny: Recipe) -> None:
+    """256 images in 4 parts."""
+    recipe = replace(tiny, batch_size=256, micro_batch=64)
+
+    with pytest.raises(UsageError, match=r"3 processes can't share evenly.*\(1, 2, 4\)"):
+        accumulation(recipe, 3)
+    assert [accumulation(recipe, n) for n in (1, 2, 4)] == [4, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
+)
+def test_autocast_has_the_recipes_precision(
+    precision: str, dtype: torch.dtype, new_run: NewRun
+) -> None:
+    """Weights and validation stay in fp32."""
+    run = new_run(precision=precision)
+
+    with run.autocast():
+        logits = run.model(torch.zeros(2, 3, 32, 32))
+
+    assert logits.dtype == dtype
+    assert run.model.head.fc.weight.dtype == torch.float32
+
+
+def test_narrow_networks_have_no_channels_last_on_a_cpu(new_run: NewRun) -> None:
+    """torch's kernels corrupt memory there; by default they are laid out as usual."""
+    with pytest.raises(UsageError, match=r"--channels-last: resnet18_w4 is too narrow"):
+        new_run(How(channels_last=True))
+    weight = new_run().model.backbone.layer1[0].conv1.weight
+
+    assert weight.is_contiguous()
+
+
+def test_wide_networks_are_channels_last(new_run: NewRun) -> None:
+    """Unless it is switched off."""
+    layouts = {}
+    for wanted in (None, False):
+        run = new_run(How(channels_last=wanted), architecture="resnet18_w16")
+        weight = run.model.backbone.layer1[0].conv1.weight
+        layouts[wanted] = weight.is_contiguous(memory_format=torch.channels_last)
+
+    assert layouts == {None: True, False: False}
+
+
+def test_the_best_epoch_is_kept_and_every_kth(new_run: NewRun, tmp_path: Path) -> None:
+    """The first of equals; each with its epoch."""
+    run = new_run(How(keep_every=2))
+
+    for epoch, correct in enumerate((5, 7, 7, 6), start=1):
+        run.keep_epoch(epoch, Counts(correct, 9, 10))
+
+    kept = {path.name: torch.load(path)["meta"]["epoch"] for path in sorted(tmp_path.glob("*.pth"))}
+    assert kept == {"best.pth": 2, "epoch_2.pth": 2, "epoch_4.pth": 4}
+
+
+def test_a_checkpoint_brings_a_run_back(new_run: NewRun) -> None:
+    """Weights, momentum, place, best epoch and validations."""
+    run = new_run(mix_mode=("samix",))
+    for parameter in run.model.parameters():
+        if parameter.requires_grad:
+            parameter.grad = torch.randn_like(parameter)
+    run.optimizer.step()
+    run.iteration, run.validated, run.best = 5, 1, {"correct": 3, "epoch": 1}
+    run.checkpoint()
+
+    again = new_run(mix_mode=("samix",))
+
+    assert (again.iteration, again.validated, again.best) == (5, 1, run.best)
+    for name, value in run.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], value), name
+    buffers = [
+        [state["momentum_buffer"] for state in one.optimizer.state_dict()["state"].values()]
+        for one in (run, again)
+    ]
+    assert len(buffers[0]) > 60
+    assert all(torch.equal(*pair) for pair in zip(*buffers, strict=True))
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(new_run: NewRun) -> None:
+    """Also where nothing else in the folder says so."""
+    new_run().checkpoint()
+
+    with pytest.raises(UsageError, match="checkpoints are of another recipe"):
+        new_run(lr=0.2)
+
+
+def test_validation_is_due_once_an_epoch(new_run: NewRun) -> None:
+    """After its last step, until it is done."""
+    run = new_run()
+    due = []
+
+    for run.iteration in range(9):
+        if run.is_validation_due:
+            due.append(run.iteration)
+            run.validated += 1
+
+    assert due == [4, 8]
+    assert run.is_done
+
+
+def test_checkpoints_come_before_validation_and_as_often_as_wished(new_run: NewRun) -> None:
+    """After every epoch's last step; with checkpoint_every also at its multiples."""
+
+    def times(run: Run) -> list[int]:
+        return [
+            i for i in range(1, 9) if (setattr(run, "iteration", i), run.is_time_to_checkpoint)[1]
+        ]
+
+    assert times(new_run()) == [4, 8]
+    assert times(new_run(How(checkpoint_every=3))) == [3, 4, 6, 8]
+
+
+def test_lost_connections_and_memory_are_explained() -> None:
+    """Each in one line that says what to do; other errors stay what they are."""
+    pair = replace(ALONE, rank=1, size=2)
+    cases = [
+        (pair, RuntimeError("[gloo/pair.cc] Connection closed by peer"), LostRankError, "Rank 1"),
+        (ALONE, RuntimeError("DataLoader worker (pid 1) is killed"), UsageError, "--workers"),
+        (ALONE, torch.OutOfMemoryError("CUDA out of memory.\nmore"), UsageError, "micro_batch"),
+        (ALONE, RuntimeError("gloo was mentioned"), RuntimeError, "gloo was mentioned"),
+    ]
+
+    for world, error, kind, words in cases:
+        with pytest.raises(kind, match=f"^[^\n]*{words}[^\n]*$"), explained_losses(world):
+            raise error
+
+
+def test_compilation_touches_the_backbones_alone(new_run: NewRun) -> None:
+    """A mix block would be compiled for every lam."""
+    run = new_run(How(compile=True), mix_mode=("samix",))
+
+    compiled = {
+        name for name, part in run.model.named_children() if part._compiled_call_impl is not None
+    }
+
+    assert compiled == {"backbone_q", "backbone_k"}

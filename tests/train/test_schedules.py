@@ -1,0 +1,131 @@
+"""Schedules are those that the reference's hooks set in every recorded iteration."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mixzoo.train.recipe import Automix, Recipe
+from mixzoo.train.schedules import (
+    ema_momentum,
+    learning_rate,
+    mask_loss_weights,
+    mix_block_learning_rate,
+)
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "schedules.json"
+RUNS: dict[str, dict[str, Any]] = json.loads(GOLDEN.read_text())
+RELATIVE = 1e-9
+
+
+def automix(epochs: int = 100, lr: float = 0.1, min_lr: float = 0.0, **own: Any) -> Recipe:
+    return Recipe(
+        "resnet18",
+        10,
+        ("automix",),
+        (2.0,),
+        epochs=epochs,
+        lr=lr,
+        min_lr=min_lr,
+        automix=Automix(**own),
+    )
+
+
+@pytest.fixture(params=RUNS)
+def run(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return RUNS[request.param]
+
+
+@pytest.fixture
+def recipe(run: dict[str, Any]) -> Recipe:
+    return automix(
+        epochs=run["max_epochs"],
+        lr=run["lr"],
+        min_lr=run["min_lr"],
+        mask_loss=run["mask_loss_base"],
+        momentum=run["base_momentum"],
+        momentum_end=run["end_momentum"],
+    )
+
+
+def test_learning_rate_is_the_recorded_one(run: dict[str, Any], recipe: Recipe) -> None:
+    """Every recorded iteration has the rate of its epoch."""
+    expected = [row["lr"] for row in run["table"]]
+
+    found = [learning_rate(recipe, row["epoch"]) for row in run["table"]]
+
+    assert found == pytest.approx(expected, rel=RELATIVE)
+
+
+def test_mix_block_falls_to_its_own_floor(run: dict[str, Any], recipe: Recipe) -> None:
+    """The block's rate has the recorded values, above those of the networks."""
+    expected = [row["lr_mix_block"] for row in run["table"]]
+
+    found = [mix_block_learning_rate(recipe, row["epoch"]) for row in run["table"]]
+
+    assert recipe.automix.min_lr == run["mix_block_min_lr"]
+    assert found == pytest.approx(expected, rel=RELATIVE)
+
+
+def test_momentum_is_constant_then_jumps(run: dict[str, Any], recipe: Recipe) -> None:
+    """Recorded before, at and after a tenth of the run, where it leaves its first value."""
+    expected = [row["momentum"] for row in run["table"]]
+    per_epoch = run["iters_per_epoch"]
+
+    found = [ema_momentum(recipe, row["iter"], per_epoch) for row in run["table"]]
+
+    assert found == pytest.approx(expected, rel=1e-15)
+    tenth = int(0.1 * recipe.epochs * per_epoch)
+    assert ema_momentum(recipe, tenth - 1, per_epoch) == run["base_momentum"]
+    assert ema_momentum(recipe, tenth, per_epoch) > run["base_momentum"] + 2e-5
+
+
+def test_mask_loss_weight_compounds(run: dict[str, Any], recipe: Recipe) -> None:
+    """Down to the subnormal numbers and the very iteration where nothing is left."""
+    weights = mask_loss_weights(recipe, run["iters_per_epoch"])
+
+    expected = [row["mask_loss_weight"] for row in run["table"]]
+    assert [weights[row["iter"]] for row in run["table"]] == pytest.approx(
+        expected, rel=RELATIVE, abs=0
+    )
+    assert np.flatnonzero(weights == 0)[0] == run["first_iter_mask_loss_is_zero"]
+    assert weights.shape == (run["max_epochs"] * run["iters_per_epoch"],)
+    assert weights.dtype == np.float64
+
+
+def test_cosine_mask_loss_is_one_cosine() -> None:
+    """The option falls from the full weight to half of it in the middle."""
+    weights = mask_loss_weights(automix(4, mask_loss=0.2, mask_loss_schedule="cosine"), 5)
+
+    expected = 0.1 * (1 + np.cos(np.pi * np.arange(20) / 20))
+    np.testing.assert_allclose(weights, expected, rtol=1e-14)
+
+
+@given(
+    epochs=st.integers(1, 40),
+    per_epoch=st.integers(1, 30),
+    mask_loss=st.floats(0, 10, allow_subnormal=False),
+    schedule=st.sampled_from(["compounding", "cosine"]),
+)
+def test_schedules_of_any_run_stay_in_bounds(
+    epochs: int, per_epoch: int, mask_loss: float, schedule: Any
+) -> None:
+    """Rates and weights fall from their first to their last value, the momentum rises."""
+    recipe = automix(epochs, min_lr=0.01, mask_loss=mask_loss, mask_loss_schedule=schedule)
+    steps = range(epochs * per_epoch)
+
+    rates = [learning_rate(recipe, epoch) for epoch in range(epochs)]
+    momenta = [ema_momentum(recipe, step, per_epoch) for step in steps]
+    weights = mask_loss_weights(recipe, per_epoch)
+
+    assert rates[0] == pytest.approx(0.1)
+    assert rates == sorted(rates, reverse=True)
+    assert min(rates) >= 0.01
+    assert momenta == sorted(momenta)
+    assert 0.999 <= momenta[0] <= momenta[-1] <= 0.99999
+    assert weights[0] == mask_loss
+    assert np.all(np.diff(weights) <= 0)
+    assert np.all(weights >= 0)

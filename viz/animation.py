@@ -1,0 +1,143 @@
+"""A sweep over lam that moves: frames of one size, and files that play them for ever."""
+
+import io
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
+from tqdm import tqdm
+
+from ..zoo.errors import UsageError
+from .grid import Column, Row, Tile, draw_grid
+from .mixes import KEY, Names, mask_tile, mixed_tile, source_column
+from .pairs import MixedPair, Pixels
+from .themes import LIGHT, Theme
+
+T = TypeVar("T")
+
+DOTS_PER_INCH = 130
+TILE = 1.7  # inches
+PALETTE_FRAMES = 12  # that the palette of a GIF is taken from
+FORMATS = ("gif", "mp4")
+TAIL = 200  # characters of ffmpeg's complaint that are passed on
+
+
+def sweep_frames(
+    a: Pixels,
+    b: Pixels,
+    mixes: Sequence[MixedPair],
+    theme: Theme = LIGHT,
+    *,
+    names: Names | None = None,
+) -> Iterator[Pixels]:
+    """A picture for each mix: A, the mix, its mask, B.
+
+    a, b: (H, W, 3) uint8. mixes: of one method, as `mix_pair` gives them. Yields (H', W', 3) uint8,
+    all of one even size.
+    """
+    sources = source_column(a, b, names).tiles
+    for mixed in mixes:
+        tiles: Sequence[Tile] = (sources[0], mixed_tile(mixed), mask_tile(mixed), sources[1])
+        titles = ("", mixed.method, f"λ {mixed.lam:.2f}", "")
+        columns = tuple(Column((tile,), title) for tile, title in zip(tiles, titles, strict=True))
+        figure = draw_grid([Row(columns, key=KEY)], theme, tile=TILE)
+        figure.set_dpi(DOTS_PER_INCH)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+        height, width = (side // 2 * 2 for side in pixels.shape[:2])  # H.264 wants even sides
+        yield pixels[:height, :width].copy()
+
+
+def there_and_back(way: Iterable[T]) -> Iterator[T]:
+    """Frames, then the same backwards without the two ends, so that a loop neither jumps nor halts."""
+    kept = []
+    for frame in way:
+        kept.append(frame)
+        yield frame
+    yield from kept[-2:0:-1]
+
+
+def animation_format(path: Path) -> str:
+    """The format that a file's name asks for. Raises UsageError for another, or MP4 without ffmpeg."""
+    found = path.suffix.lower().removeprefix(".")
+    if found not in FORMATS:
+        raise UsageError(f"{path}: expected a name ending in .gif or .mp4.")
+    if found == "mp4" and shutil.which("ffmpeg") is None:
+        raise UsageError(
+            f"{path}: MP4 needs ffmpeg, which isn't installed. Name a .gif file instead."
+        )
+    return found
+
+
+def save_animation(frames: Iterable[Pixels], path: Path, *, fps: int = 15, total: int = 0) -> None:
+    """Write frames of one size as a GIF that loops, or as an MP4, in one step.
+
+    fps: pictures a second, 1 to 50. total: of frames, for the progress bar. Raises UsageError as
+    `animation_format`, or what ffmpeg says; OSError where the folder can't be written.
+    """
+    kind = animation_format(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shown = tqdm(frames, "drawing", total or None, unit="frame", disable=None)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    try:
+        if kind == "gif":
+            Path(name).write_bytes(gif_bytes(list(shown), fps=fps))
+        else:
+            _write_mp4(shown, Path(name), fps)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def gif_bytes(frames: Sequence[Pixels], *, fps: int = 15) -> bytes:
+    """Frames as an endless GIF with one palette, so that colours don't flicker."""
+    step = max(1, len(frames) // PALETTE_FRAMES)
+    sample = Image.fromarray(np.concatenate(frames[::step]))
+    palette = sample.quantize(256, method=Image.Quantize.MEDIANCUT)
+    pictures = [Image.fromarray(one).quantize(palette=palette) for one in frames]
+    buffer = io.BytesIO()
+    # a GIF counts in hundredths of a second; equal frames are joined, their times added
+    duration = 10 * round(100 / fps)
+    pictures[0].save(
+        buffer, "GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0
+    )
+    return buffer.getvalue()
+
+
+def _write_mp4(frames: Iterable[Pixels], path: Path, fps: int) -> None:
+    """Pipe frames through ffmpeg as H.264 that every player knows."""
+    iterator = iter(frames)
+    first = next(iterator)
+    size = f"{first.shape[1]}x{first.shape[0]}"
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(fps), "-i", "-"]
+    target = ["-pix_fmt", "yuv420p", "-movflags", "+faststart", "-f", "mp4", str(path)]
+    command = ["ffmpeg", "-y", "-loglevel", "error", *source, *target]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        try:
+            process.stdin.write(first.tobytes())
+            for frame in iterator:
+                process.stdin.write(frame.tobytes())
+            process.stdin.close()
+        except BrokenPipeError:  # it ended early and says why
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+        except BaseException:
+            process.kill()
+            raise
+        complaint = process.stderr.read().decode(errors="replace")
+    if process.returncode:
+        said = " ".join(complaint.split())[-TAIL:]
+        raise UsageError(f"{path}: ffmpeg can't write an MP4: {said}. Name a .gif file instead.")

@@ -1,0 +1,170 @@
+"""Every two rows compared on the same images, as a matrix."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from textwrap import wrap
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from ..eval.compare import (
+    BETTER,
+    IDENTICAL,
+    LEVEL,
+    NOT_DISTINGUISHABLE,
+    SCOPE,
+    WORSE,
+    Comparison,
+    Pair,
+    p_text,
+)
+from ..zoo.errors import UsageError
+from .axes import TEXT, new_figure
+from .themes import LIGHT, Theme
+
+CELL = (1.12, 0.56)  # inches
+LETTER = 0.083  # inches, of a name
+MARGIN = 0.12  # inches
+LINE = 0.18  # inches, of the caption
+LETTERS = 14  # of the caption, per inch
+LEAST_WIDTH = 5.0  # inches
+# word -> sign, role of the colour that fills the cell
+LOOKS: dict[str, tuple[str, str | None]] = {
+    BETTER: ("▲", "good"),
+    WORSE: ("▼", "bad"),
+    NOT_DISTINGUISHABLE: ("≈", None),
+    IDENTICAL: ("=", None),
+}
+WORDS = {
+    BETTER: "right more often",
+    WORSE: "right less often",
+    NOT_DISTINGUISHABLE: "not distinguishable on these images",
+    IDENTICAL: "right on the same images",
+}
+MIRRORED = {BETTER: WORSE, WORSE: BETTER}
+
+
+def comparison_plot(pairs: Sequence[Pair], *, theme: Theme = LIGHT) -> Figure:
+    """Row against column. Below the diagonal the difference of top-1 with its 95% interval, above
+    it the p-value corrected for all pairs and how many images only one of both gets right.
+
+    pairs: of `compare_rows`; what they don't hold stays empty. A sign tells in each cell whether
+    the row is better, worse or not distinguishable. Raises UsageError for no pair.
+    """
+    if not pairs:
+        raise UsageError("Expected at least two rows to compare, got none.")
+    names = list(dict.fromkeys(name for pair in pairs for name in (pair.a, pair.b)))
+    beside = LETTER * (max(map(len, names)) + 4)  # inches
+    width = max(beside + CELL[0] * len(names) + MARGIN, LEAST_WIDTH)
+    caption = [line for text in _caption(pairs) for line in wrap(text, int(LETTERS * width))]
+    below = LINE * len(caption) + 2 * MARGIN
+    height = below + CELL[1] * len(names) + 0.35
+    figure = new_figure(width, height, theme, constrained=False)
+    size = CELL[0] * len(names) / width, CELL[1] * len(names) / height
+    axes = figure.add_axes((beside / width, below / height, *size))
+    _frame(axes, names, theme)
+    for cell in _cells(pairs, names, theme):
+        _draw(axes, cell, theme)
+    for nth, line in enumerate(caption):
+        y = (below - MARGIN - LINE * (nth + 0.8)) / height
+        figure.text(MARGIN / width, y, line, fontsize=TEXT - 1, color=theme.muted)
+    return figure
+
+
+def comparison_words(pairs: Sequence[Pair]) -> str:
+    """Every finding in a sentence, for readers who don't see the figure."""
+    return " ".join(pair.sentence for pair in pairs)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in row and column, on which colour."""
+
+    row: int
+    column: int
+    text: str
+    below: str = ""
+    fill: str | None = None
+    strong: bool = False
+
+
+def _cells(pairs: Sequence[Pair], names: Sequence[str], theme: Theme) -> Iterator[Cell]:
+    places = {name: place for place, name in enumerate(names)}
+    accuracies: dict[str, float] = {}
+    for pair in pairs:
+        found = pair.comparison
+        accuracies[pair.a] = 100 * (found.both + found.only_a) / found.total
+        accuracies[pair.b] = 100 * (found.both + found.only_b) / found.total
+        yield _cell(places[pair.a], places[pair.b], found, pair.p_holm, pair.word, theme)
+        word = MIRRORED.get(pair.word, pair.word)
+        yield _cell(places[pair.b], places[pair.a], _swapped(found), pair.p_holm, word, theme)
+    for name, accuracy in accuracies.items():
+        yield Cell(places[name], places[name], f"{accuracy:.2f}", fill=theme.rule)
+
+
+def _cell(row: int, column: int, found: Comparison, p_holm: float, word: str, theme: Theme) -> Cell:
+    sign, role = LOOKS[word]
+    if row > column:
+        text = f"{sign} {_signed(found.difference)}"
+        below = " to ".join(map(_signed, found.interval))
+    else:
+        p = p_text(p_holm)
+        text = f"{sign} p {p if p.startswith('<') else '= ' + p}"
+        below = f"{found.only_a:,} : {found.only_b:,}"
+    fill = getattr(theme, role) if role else None
+    return Cell(row, column, text, below, fill, strong=role is not None)
+
+
+def _draw(axes: Axes, cell: Cell, theme: Theme) -> None:
+    x, y = cell.column, cell.row
+    if cell.fill:
+        axes.add_patch(
+            Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=cell.fill, alpha=0.26, linewidth=0)
+        )
+    middle: dict[str, Any] = {"ha": "center", "va": "center", "color": theme.ink}
+    weight = "bold" if cell.strong else "normal"
+    axes.text(x, y - 0.17 * bool(cell.below), cell.text, fontsize=TEXT, fontweight=weight, **middle)
+    axes.text(x, y + 0.23, cell.below, fontsize=TEXT - 2, **middle)
+
+
+def _frame(axes: Axes, names: Sequence[str], theme: Theme) -> None:
+    """Rows named and numbered, columns numbered, a line around each cell."""
+    count = len(names)
+    axes.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5), facecolor="none")
+    axes.set_yticks(range(count), [f"{name}  {nth}" for nth, name in enumerate(names, 1)])
+    axes.set_xticks(range(count), [str(nth) for nth in range(1, count + 1)])
+    axes.tick_params(
+        length=0, labelsize=TEXT, labelcolor=theme.ink, labeltop=True, labelbottom=False
+    )
+    for label in axes.get_yticklabels():
+        label.set_parse_math(False)
+    edges = [place - 0.5 for place in range(count + 1)]
+    axes.hlines(edges, -0.5, count - 0.5, color=theme.rule, linewidth=0.8, clip_on=False)
+    axes.vlines(edges, -0.5, count - 0.5, color=theme.rule, linewidth=0.8, clip_on=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _caption(pairs: Sequence[Pair]) -> Iterator[str]:
+    used = {word for pair in pairs for word in (pair.word, MIRRORED.get(pair.word, pair.word))}
+    signs = [f"{sign} {WORDS[word]}" for word, (sign, _) in LOOKS.items() if word in used]
+    total = pairs[0].comparison.total
+    yield "The row, against the column: " + ", ".join(signs) + f" (level {LEVEL})."
+    yield (
+        f"Below the diagonal: difference of top-1 in points, 95% interval of the pair alone. Above: "
+        f"McNemar's p, Holm-corrected for {len(pairs)} comparison{'s' * (len(pairs) > 1)}; images "
+        f"that only the row : only the column gets right. Diagonal: top-1, percent. {total:,} images."
+    )
+    yield SCOPE
+
+
+def _signed(points: float) -> str:
+    """Two decimals and a sign, which a zero doesn't have."""
+    text = f"{points:+.2f}"
+    return text[1:] if float(text) == 0 else text
+
+
+def _swapped(found: Comparison) -> Comparison:
+    return replace(found, only_a=found.only_b, only_b=found.only_a)

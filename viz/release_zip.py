@@ -1,0 +1,139 @@
+"""The pictures in a release's zip of visualisations, read without unpacking anything to disk."""
+
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from matplotlib.figure import Figure
+
+from ..eval.pixels import decode
+from ..zoo.archive import DAMAGE, DEFAULT, list_archive
+from ..zoo.archive_rules import Limits, parts
+from ..zoo.errors import IntegrityError, UsageError
+from .grid import Column, Row, Tile, draw_grid
+from .pairs import Pixels
+from .themes import LIGHT, Theme
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
+LARGEST = 64 << 20  # bytes of one picture file; honest ones have a few hundred thousand
+SIDES = (1.7, 3.4)  # inches of a picture in a sheet: of many, of few
+FEW = 4
+
+
+@dataclass(frozen=True)
+class ZippedPicture:
+    """A picture file in a zip. name: as the zip has it. size: bytes unpacked. place: its number."""
+
+    name: str
+    size: int
+    place: int
+
+
+def list_pictures(path: Path, limits: Limits = DEFAULT) -> list[ZippedPicture]:
+    """The picture files of a zip, numbers in their names counted (epoch_9 before epoch_10).
+
+    Nothing is unpacked. Raises UsageError if the file can't be opened or holds no pictures,
+    IntegrityError if it is damaged, or has an entry that isn't safe (see `zoo.archive_rules`).
+    """
+    content = list_archive(path, limits)
+    if content.refused:
+        raise IntegrityError(f"{path.name}: {content.refused}. Nothing was read.")
+    found = [
+        ZippedPicture(entry.name, entry.size, place)
+        for place, entry in enumerate(content.entries)
+        if not entry.is_folder and _is_picture(parts(entry.name))
+    ]
+    if not found:
+        raise UsageError(
+            f"{path}: expected a zip with pictures, got {len(content.entries)} entries without any."
+        )
+    return sorted(found, key=lambda one: _natural(one.name))
+
+
+def read_pictures(path: Path, wanted: Sequence[ZippedPicture]) -> Iterator[Pixels]:
+    """The pixels of listed pictures, (H, W, 3) uint8 each, in their order.
+
+    Raises IntegrityError for a damaged zip or an entry that isn't as long as it says, DataError for
+    one that can't be decoded.
+    """
+    with _opened(path) as archive:
+        entries = archive.infolist()
+        for one in wanted:
+            if one.size > LARGEST:
+                raise IntegrityError(
+                    f"{path.name}: expected pictures of at most {LARGEST:,} bytes, {one.name!r} has "
+                    f"{one.size:,}. Unpack it with: mixzoo zoo unpack"
+                )
+            with archive.open(entries[one.place]) as file:
+                content = file.read(one.size + 1)
+            if len(content) != one.size:
+                raise IntegrityError(f"{path.name}: {one.name!r} isn't {one.size:,} bytes long.")
+            yield decode(content, f"{path.name}: {one.name}")
+
+
+def read_released(path: Path, entry: str | None = None) -> tuple[Pixels, str]:
+    """One released picture, (H, W, 3) uint8, and its name, from a picture file or from a zip.
+
+    entry: which of the zip, None is the last. Raises UsageError if it isn't there, else as
+    `list_pictures` and `read_pictures`.
+    """
+    if path.suffix.lower() != ".zip":
+        try:
+            return decode(path.read_bytes(), str(path)), path.name
+        except OSError as error:
+            raise UsageError(
+                f"{path}: expected a picture or a zip, got {error.strerror}."
+            ) from None
+    chosen = [one for one in list_pictures(path) if entry in (None, one.name)][-1:]
+    if not chosen:
+        raise UsageError(f"{path}: has no picture {entry!r}. See: mixzoo viz release {path}")
+    return next(read_pictures(path, chosen)), chosen[0].name
+
+
+def draw_sheet(
+    pictures: Sequence[Pixels],
+    names: Sequence[str],
+    theme: Theme = LIGHT,
+    *,
+    columns: int | None = None,
+    title: str = "",
+) -> Figure:
+    """Pictures of any shapes side by side, each with its name below.
+
+    columns: None chooses. Raises ValueError without any picture.
+    """
+    width = columns or min(len(pictures), 2 if len(pictures) <= FEW else 4)
+    tiles = [Tile(one, name) for one, name in zip(pictures, names, strict=True)]
+    lines = [tiles[start : start + width] for start in range(0, len(tiles), width)]
+    rows = [Row(tuple(Column((tile,)) for tile in line)) for line in lines]
+    return draw_grid(rows, theme, title=title, tile=SIDES[len(pictures) <= FEW])
+
+
+def _is_picture(path: PurePosixPath) -> bool:
+    """Whether a name is a picture's; macOS puts shadows of all files into zips."""
+    return path.suffix.lower() in SUFFIXES and "__MACOSX" not in path.parts
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts numbers by value and words by letter."""
+    pieces = re.findall(r"\d+|\D+", name.lower())
+    return [(int(one), "") if one.isascii() and one.isdigit() else (-1, one) for one in pieces]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with zipfile.ZipFile(path) as archive:
+                yield archive
+    except NotImplementedError as error:
+        raise IntegrityError(f"{path.name}: cannot be read here: {error}.") from None
+    except DAMAGE as error:
+        raise IntegrityError(
+            f"{path.name}: expected a whole zip, but: {str(error).rstrip('.')}. Download it again."
+        ) from None

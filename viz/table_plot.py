@@ -1,0 +1,142 @@
+"""The published table as a figure: each number as published, as logged, as recomputed."""
+
+from collections.abc import Iterator
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from .accuracy_plots import look
+from .axes import TEXT, heading, legend, new_figure, small, style, title
+from .results_table import ResultsTable, TableLine
+from .themes import LIGHT, Theme
+
+PANEL_WIDTH = 3.5  # inches
+NAMES_WIDTH = 1.0  # inches beside the panels
+LINE_HEIGHT = 0.17  # inches of each kind of numbers in a lane
+LEGEND_WIDTH = 4.0  # inches of its longest line
+LOG_MARKER = "D"
+PALE = 0.5
+
+Kinds = dict[str, float]  # kind of number -> how far above the middle of its lane, in lanes
+
+
+def table_plot(table: ResultsTable, *, theme: Theme = LIGHT, columns: int | None = None) -> Figure:
+    """One panel a backbone with a scale of its own, one lane a method, in the table's order.
+
+    In each lane, from above: the published number, what the log gives, what was recomputed with
+    its 95% interval; a kind that isn't known of any row has no place. Heads that inference doesn't
+    use are small and pale. columns: panels beside one another, None for all.
+    """
+    kinds = _kinds(table)
+    panels = len(table.architectures)
+    across = min(columns or panels, panels)
+    down = -(-panels // across)
+    width = PANEL_WIDTH * across + NAMES_WIDTH
+    lanes = len(table.methods) * (LINE_HEIGHT * len(kinds) + 0.12)
+    handles = list(_handles(table, kinds, theme))
+    beside = max(1, int(width / LEGEND_WIDTH))
+    height = (lanes + 0.65) * down + 0.3 + 0.19 * -(-len(handles) // beside)
+    figure = new_figure(width, height, theme)
+    title(figure, table.title, theme)
+    grid = figure.subplots(down, across, squeeze=False)
+    for place, axes in enumerate(grid.flat):
+        if place < panels:
+            architecture = table.architectures[place]
+            _panel(axes, table, architecture, kinds, theme, named=place % across == 0)
+        else:
+            axes.axis("off")
+    legend(figure, handles, theme, columns=beside)
+    return figure
+
+
+def _kinds(table: ResultsTable) -> Kinds:
+    present = ["published"]
+    present += ["logged"] * any(line.logged for line in table.lines)
+    present += ["recomputed"] * any(line.recomputed for line in table.lines)
+    step = 0.84 / len(present)
+    return {kind: step * ((len(present) - 1) / 2 - place) for place, kind in enumerate(present)}
+
+
+def _panel(
+    axes: Axes, table: ResultsTable, architecture: str, kinds: Kinds, theme: Theme, *, named: bool
+) -> None:
+    methods, lines = table.methods, table.of(architecture)
+    style(axes, theme)
+    heading(axes, architecture, theme)
+    axes.set(ylim=(len(methods) - 0.5, -0.5))
+    axes.set_yticks(range(len(methods)), methods if named else [""] * len(methods))
+    axes.tick_params(axis="y", length=0, labelsize=TEXT, labelcolor=theme.ink)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.set_xlabel("top-1, percent", **small(theme))
+    for lane, method in enumerate(methods):
+        if lane % 2 == 0:
+            axes.axhspan(lane - 0.5, lane + 0.5, color=theme.rule, alpha=0.28, linewidth=0)
+        if method in lines:
+            _published(axes, lines[method], lane, kinds, table.decimals, theme)
+            _logged(axes, lines[method], lane, kinds, table.decimals + 1, theme)
+            _recomputed(axes, lines[method], lane, kinds, table.decimals + 1, theme)
+    axes.margins(x=0.07)
+
+
+def _published(
+    axes: Axes, line: TableLine, lane: int, kinds: Kinds, decimals: int, theme: Theme
+) -> None:
+    height = lane - kinds["published"]
+    if line.reported is None:
+        _figure(axes, "-", height, theme.ink)
+        return
+    # Through the whole lane, so that the others can be read against it.
+    axes.vlines(line.reported, lane - 0.42, lane + 0.42, color=theme.ink, linewidth=1.6)
+    _figure(axes, f"{line.reported:.{decimals}f}", height, theme.ink)
+
+
+def _logged(
+    axes: Axes, line: TableLine, lane: int, kinds: Kinds, decimals: int, theme: Theme
+) -> None:
+    colour = theme.series[2]
+    for place, one in enumerate(line.logged):
+        height = lane - kinds["logged"]
+        size, alpha = (5, 1.0) if place == 0 else (3, PALE)
+        axes.plot(
+            one.value, height, LOG_MARKER, color=colour, markersize=size, alpha=alpha, zorder=3
+        )
+        if place == 0:
+            _figure(axes, f"{one.value:.{decimals}f}", height, theme.muted)
+
+
+def _recomputed(
+    axes: Axes, line: TableLine, lane: int, kinds: Kinds, decimals: int, theme: Theme
+) -> None:
+    for place, one in enumerate(line.recomputed):
+        height = lane - kinds["recomputed"]
+        colour, marker = look(one.verdict, theme)
+        size, alpha = (6, 1.0) if place == 0 else (3.5, PALE)
+        axes.plot(one.top1, height, marker, color=colour, markersize=size, alpha=alpha, zorder=4)
+        if place == 0:
+            axes.hlines(height, one.low, one.high, color=colour, linewidth=2.2, alpha=0.45)
+            _figure(axes, f"{one.top1:.{decimals}f}", height, theme.muted)
+
+
+def _figure(axes: Axes, text: str, height: float, colour: str) -> None:
+    """A number at the right end of its lane."""
+    where = axes.get_yaxis_transform()
+    axes.text(1.015, height, text, transform=where, va="center", fontsize=TEXT - 1.5, color=colour)
+
+
+def _handles(table: ResultsTable, kinds: Kinds, theme: Theme) -> Iterator[Line2D]:
+    alone = {"color": theme.ink, "linestyle": "", "markersize": 10, "markeredgewidth": 1.6}
+    yield Line2D([], [], marker="|", label=f"published ({table.statistic})", **alone)
+    if "logged" in kinds:
+        label = f"the training log's {table.statistic}"
+        yield Line2D([], [], color=theme.series[2], linestyle="", marker=LOG_MARKER, label=label)
+    for verdict in dict.fromkeys(
+        one.recomputed[0].verdict for one in table.lines if one.recomputed
+    ):
+        colour, marker = look(verdict, theme)
+        label = f"recomputed, bar 95% interval: {verdict}"
+        yield Line2D([], [], color=colour, marker=marker, markersize=6, label=label)
+    if any(len(one.recomputed) > 1 or len(one.logged) > 1 for one in table.lines):
+        label = "small, pale: heads that inference doesn't use"
+        yield Line2D([], [], linestyle="", label=label)
