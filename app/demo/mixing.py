@@ -50,7 +50,7 @@ def look(recipe: Recipe, model: Classifier | MixClassifier, names: Sequence[str]
     x = normalise(torch.from_numpy(np.stack([a, pair.image, b])), protocol)  # (3, 3, S, S)
     with torch.inference_mode():
         probabilities, classes = model(x).softmax(1).topk(min(TOP, model.num_classes))
-    told = [
+    told: list[Guesses] = [
         tuple((names[c], p) for c, p in zip(row, ps, strict=True))
         for row, ps in zip(classes.tolist(), probabilities.tolist(), strict=True)
     ]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
+from gradio.components import Component
 from gradio.events import Dependency
 
 
@@ -14,7 +16,7 @@ class Kept:
     """One parameter of the URL. read: text -> value, ValueError if it isn't allowed."""
 
     name: str
-    component: gr.blocks.Block
+    component: Block
     read: Callable[[str], Any]
 
 
@@ -23,18 +25,18 @@ class PageState:
 
     def __init__(self) -> None:
         self._kept: dict[str, Kept] = {}
-        self._first: list[tuple[Callable[[], Any], list[gr.components.Component]]] = []
+        self._first: list[tuple[Callable[[], Any], list[Component]]] = []
         self._followers: list[Callable[[Dependency], Any]] = []
 
     def keep(
         self,
         name: str,
-        component: gr.components.Component,
+        component: Component,
         read: Callable[[str], Any],
         *,
         initial: str | None = None,
         text: str = "(value) => value",
-        beside: Sequence[gr.components.Component] = (),
+        beside: Sequence[Component] = (),
     ) -> None:
         """Keep a component's value under `name`.
 
@@ -50,14 +52,14 @@ class PageState:
             None, [component, *beside], None, js=f"(...values) => {{ mixzooKeep({arguments}); }}"
         )
 
-    def listen(self, name: str, component: gr.blocks.Block, read: Callable[[str], Any]) -> None:
+    def listen(self, name: str, component: Block, read: Callable[[str], Any]) -> None:
         """Restore a component from the URL; somebody else writes it there with `mixzooKeep`."""
         if name in self._kept:
             raise ValueError(f"two components want the URL's parameter {name!r}")
         self._kept[name] = Kept(name, component, read)
 
     def before_restoring(
-        self, refresh: Callable[[], Any], components: Sequence[gr.components.Component]
+        self, refresh: Callable[[], Any], components: Sequence[Component]
     ) -> None:
         """Call `refresh` at each page load, for what the components offer: before their values."""
         self._first.append((refresh, list(components)))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import gradio as gr
+from gradio.themes import Base, Font, colors, sizes
 
 from ...viz.themes import DARK, LIGHT, css_variables
 
@@ -11,16 +11,16 @@ MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 _FOLDER = Path(__file__).parent
 
 
-def theme() -> gr.themes.Base:
+def theme() -> Base:
     """The theme. No font of it is fetched: Gradio's own themes ask Google for theirs."""
-    return gr.themes.Base(
-        primary_hue=gr.themes.colors.sky,
-        secondary_hue=gr.themes.colors.amber,
-        neutral_hue=gr.themes.colors.slate,
-        radius_size=gr.themes.sizes.radius_md,
-        spacing_size=gr.themes.sizes.spacing_md,
-        font=[gr.themes.Font(name) for name in SANS],
-        font_mono=[gr.themes.Font(name) for name in MONO],
+    return Base(
+        primary_hue=colors.sky,
+        secondary_hue=colors.amber,
+        neutral_hue=colors.slate,
+        radius_size=sizes.radius_md,
+        spacing_size=sizes.spacing_md,
+        font=[Font(name) for name in SANS],
+        font_mono=[Font(name) for name in MONO],
     )
 
 
