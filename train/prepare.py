@@ -20,8 +20,8 @@ from .run import Data
 
 RECORD = "run.json"
 PATIENCE = 15.0
-"""Seconds to wait for a folder: the decoding processes of a killed run hold its lock until they see,
-within five, that they are orphans."""
+"""Seconds to wait for a folder: with older versions of filelock the decoding processes of a killed run
+hold its lock until they see, within five, that they are orphans."""
 
 
 def find_data(

@@ -278,7 +278,8 @@ def _latest(out: Path, world: World) -> dict[str, Any] | None:
 
     Raises CheckpointError on all ranks.
     """
-    found, error = [None], None
+    error = None
+    found: list[dict[str, Any] | None] = [None]
     if world.leads:
         try:
             found = [latest(out)]

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from ..zoo.architectures import Classifier, MixClassifier
@@ -45,13 +46,14 @@ class Step(Protocol):
 class MixedStep(nn.Module):
     """The step of a method whose mixing isn't learnt, or of a mixture of such methods."""
 
-    logged = ("loss", "acc")
     heads = ("head0",)
 
     def __init__(self, model: Classifier, recipe: Recipe) -> None:
         super().__init__()
         self.model = model
         self.mixture = recipe.mixture()
+        mixes = set(recipe.mix_mode) != {"vanilla"}
+        self.logged = ("loss", "acc", "acc_mix") if mixes else ("loss", "acc")
 
     def head_in_log(self, head: str) -> str:
         """Its own name."""
@@ -66,7 +68,7 @@ class MixedStep(nn.Module):
     ) -> dict[str, Tensor]:
         """The mean over the repeats of `mixed_losses`."""
         repeats = [mixed_losses(self.model, x, y, one) for one in draw]
-        return {name: sum(r[name] for r in repeats) / len(repeats) for name in repeats[0]}
+        return {name: torch.stack([r[name] for r in repeats]).mean() for name in repeats[0]}
 
     def follow(self, momentum: float) -> None:
         """Nothing follows here."""

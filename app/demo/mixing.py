@@ -51,7 +51,7 @@ def look(recipe: Recipe, model: Classifier | MixClassifier, names: Sequence[str]
     with torch.inference_mode():
         probabilities, classes = model(x).softmax(1).topk(min(TOP, model.num_classes))
     told: list[Guesses] = [
-        tuple((names[c], p) for c, p in zip(row, ps, strict=True))
+        tuple((names[int(c)], p) for c, p in zip(row, ps, strict=True))
         for row, ps in zip(classes.tolist(), probabilities.tolist(), strict=True)
     ]
     return Look(pair, *told)

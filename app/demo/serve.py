@@ -1,6 +1,5 @@
 """Serves the page for as long as it is wanted, and leaves nothing behind."""
 
-import importlib.util
 import os
 import socket
 import tempfile
@@ -46,8 +45,6 @@ def running(settings: Settings) -> Iterator[str]:
 
 
 def _page(settings: Settings) -> "gr.Blocks":
-    if importlib.util.find_spec("gradio") is None:
-        raise UsageError("The demo takes Gradio, which isn't installed: pip install 'mixzoo[app]'")
     from .blocks import build
     from .context import Context
     from .models import ModelCache

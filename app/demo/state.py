@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import Block
+from gradio.blocks import BlockContext
 from gradio.components import Component
 from gradio.events import Dependency
 
@@ -16,7 +16,7 @@ class Kept:
     """One parameter of the URL. read: text -> value, ValueError if it isn't allowed."""
 
     name: str
-    component: Block
+    component: Component | BlockContext
     read: Callable[[str], Any]
 
 
@@ -52,15 +52,15 @@ class PageState:
             None, [component, *beside], None, js=f"(...values) => {{ mixzooKeep({arguments}); }}"
         )
 
-    def listen(self, name: str, component: Block, read: Callable[[str], Any]) -> None:
+    def listen(
+        self, name: str, component: Component | BlockContext, read: Callable[[str], Any]
+    ) -> None:
         """Restore a component from the URL; somebody else writes it there with `mixzooKeep`."""
         if name in self._kept:
             raise ValueError(f"two components want the URL's parameter {name!r}")
         self._kept[name] = Kept(name, component, read)
 
-    def before_restoring(
-        self, refresh: Callable[[], Any], components: Sequence[Component]
-    ) -> None:
+    def before_restoring(self, refresh: Callable[[], Any], components: Sequence[Component]) -> None:
         """Call `refresh` at each page load, for what the components offer: before their values."""
         self._first.append((refresh, list(components)))
 

@@ -21,7 +21,7 @@ def theme() -> Base:
         spacing_size=sizes.spacing_md,
         font=[Font(name) for name in SANS],
         font_mono=[Font(name) for name in MONO],
-    )
+    ).set(checkbox_border_color_dark="*neutral_500")
 
 
 def css() -> str:

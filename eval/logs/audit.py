@@ -141,7 +141,7 @@ def audit_log(log: TrainingLog, claim: Claim, *, epochs: int | None = None) -> L
     images = claim.images or arithmetic.images
     world = infer_world_size(log, images) if images else None
     summaries = summarise(log, end=horizon.epochs, last=claim.last)
-    remarks = [*log.remarks, *schedule_remarks(log, horizon, claim.train_images)]
+    remarks = [*log.remarks, *schedule_remarks(log, horizon, claim.train_images, claim.images)]
     remarks += world.remarks if world else ()
 
     def verdict(of: Sequence[Summary], suspicious: bool) -> LogVerdict:

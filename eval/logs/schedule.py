@@ -48,14 +48,19 @@ def find_horizon(log: TrainingLog, epochs: int | None) -> Horizon:
     return Horizon(seen, "the last one logged")
 
 
-def schedule_remarks(log: TrainingLog, horizon: Horizon, train_images: int | None) -> list[str]:
-    """What doesn't fit one complete run. train_images: of the data set, None if not known."""
+def schedule_remarks(
+    log: TrainingLog, horizon: Horizon, train_images: int | None, images: int | None = None
+) -> list[str]:
+    """What doesn't fit one complete run.
+
+    train_images, images: of the training and the validation set, None if not known.
+    """
     return [
         *_epoch_remarks(log, horizon),
         *_rate_remarks(log, horizon),
         *_iteration_remarks(log, train_images),
         *_time_remarks(log),
-        *_jump_remarks(log),
+        *_jump_remarks(log, images),
     ]
 
 
@@ -155,7 +160,7 @@ def _time_remarks(log: TrainingLog) -> Iterator[str]:
             return
 
 
-def _jump_remarks(log: TrainingLog) -> Iterator[str]:
+def _jump_remarks(log: TrainingLog, images: int | None) -> Iterator[str]:
     for head in log.heads:
         series = {e: float(v) for e, v in log.series(f"{head}_top1").items()}
         late = [e for e in series if e > 0.75 * max(series)]
@@ -164,8 +169,19 @@ def _jump_remarks(log: TrainingLog) -> Iterator[str]:
             continue
         usual = median(map(abs, steps.values()))
         epoch = max(steps, key=lambda e: abs(steps[e]))
-        if abs(steps[epoch]) > max(JUMP, JUMP_RATIO * usual):
+        if abs(steps[epoch]) > max(JUMP, JUMP_RATIO * usual, _noise(series[epoch], images)):
             yield (
                 f"{head}: top-1 jumps by {steps[epoch]:+.2f} points at epoch {epoch} (usually "
                 f"{usual:.2f} there): another file, validation set or learning rate?"
             )
+
+
+def _noise(top1: float, images: int | None) -> float:
+    """Points by which two epochs of equal networks can differ by chance: 3 standard deviations.
+
+    As if the epochs erred independently, which is more than they do.
+    """
+    if not images:
+        return 0.0
+    share = top1 / 100
+    return 300 * math.sqrt(2 * share * (1 - share) / images)

@@ -33,10 +33,11 @@ def read_settings(text: str) -> Settings:
     """Settings from the text of a config; what isn't a plain value there isn't said."""
     config = parse(text)
     ranks = _GPU_IDS.search(text)
+    floor = config.get("lr_config", "min_lr")
     return Settings(
         epochs=_count(config.get("runner", "max_epochs") or config.get("epochs")),
         lr=_number(config.get("optimizer", "lr") or config.get("lr")),
-        min_lr=_number(config.get("lr_config", "min_lr") or config.get("min_lr")),
+        min_lr=_number(config.get("min_lr") if floor is None else floor),
         train_batch=_count(config.get("data", "imgs_per_gpu") or config.get("batch_size")),
         val_batch=_count(config.get("evaluation", "imgs_per_gpu")),
         ranks=_count(int(ranks[1])) if ranks else None,

@@ -24,6 +24,8 @@ def commands(
             yield from commands(command, (*path, name))
         else:
             yield (*path, name), command
+            for verb in getattr(command, "verbs", ()):
+                yield (*path, name, verb), command.verb(verb)
 
 
 COMMANDS = dict(commands(cli.app))
@@ -58,7 +60,7 @@ def test_options_in_the_readme_exist() -> None:
         )
         if words[0].startswith("-"):
             continue
-        path = next(p for p in COMMANDS if list(p) == words[: len(p)])
+        path = max((p for p in COMMANDS if list(p) == words[: len(p)]), key=len)
         known = {option for parameter in COMMANDS[path].params for option in parameter.opts}
         used = {word.split("=")[0] for word in words if word.startswith("--")}
         assert used <= known, line

@@ -123,8 +123,8 @@ def test_table_with_reports_and_logs_that_are_here(out: Path, report: Path) -> N
     printed = run(viz_table.command, "mini", "--reports", report, report, "--out", out)
 
     text = out.read_text()
-    assert "2 with a log, 2 recomputed" in printed
-    assert all(f">{number}<" in text for number in ("75.3", "75.30", "85.71"))
+    assert "10 with a log, 2 recomputed" in printed
+    assert all(f">{number}<" in text for number in ("70.2", "70.20", "85.71"))
     assert "0 with a log" in run(viz_table.command, "mini", "--no-logs", "--out", out)
 
 
@@ -157,7 +157,7 @@ def test_curves_of_a_row_and_a_file(out: Path, cutmix_log: Path) -> None:
 
     text = out.read_text()
     assert printed == f"{out}: 2 runs\n"
-    assert f"{MIXUP}: last epoch 73.50, median 73.50, published 73.5" in text
+    assert f"{MIXUP}: last epoch 59.60, median 60.00, published 59.6" in text
     assert f"{cutmix_log.name}: median 13.000" in text
 
 
@@ -174,7 +174,7 @@ def test_curves_of_joined_pieces(out: Path, cutmix_log: Path, tmp_path: Path) ->
 
     text = out.read_text()
     assert ": 1 run" in printed
-    assert "head0: last epoch 17.00, median 16.67, published 73.5" in text
+    assert "head0: last epoch 17.00, median 16.67, published 59.6" in text
     assert "restart" in text
     assert "shaded: last 3 epochs" in text
 

@@ -38,7 +38,7 @@ def test_json_is_for_programs(tmp_path: Path) -> None:
 
     assert facts["id"] == ROWS[1]
     assert facts["size"] == Path(facts["path"]).stat().st_size
-    assert facts["metadata"]["reported_top1"] == "73.5"
+    assert facts["metadata"]["reported_top1"] == "59.6"
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -152,8 +152,8 @@ def test_two_jobs_cannot_have_one_folder(
 def test_orphans_of_a_killed_run_are_waited_for(tiny: Recipe, data: Data, tmp_path: Path) -> None:
     """Decoding processes hold the folder for some seconds longer than their killed parent."""
     holder = (
-        "import os, sys, time\nfrom filelock import FileLock\n"
-        f"FileLock({str(tmp_path / '.lock')!r}).acquire()\n"
+        "import fcntl, os, sys, time\n"  # as filelock did before it minded forks
+        f"file = open({str(tmp_path / '.lock')!r}, 'w'); fcntl.flock(file, fcntl.LOCK_EX)\n"
         "if os.fork(): print('held', flush=True); time.sleep(60)\n"
         "while os.getppid() == int(sys.argv[1] or 0) or os.getppid() not in (1,): time.sleep(0.05)\n"
         "time.sleep(0.5)"

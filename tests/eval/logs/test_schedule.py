@@ -13,10 +13,13 @@ TRAIN = 437_513
 
 
 def remarks_on(
-    log: TrainingLog, epochs: int | None = None, images: int | None = TRAIN
+    log: TrainingLog,
+    epochs: int | None = None,
+    images: int | None = TRAIN,
+    val_images: int | None = 24_426,
 ) -> list[str]:
     """What the schedule's checks say of a log."""
-    return schedule_remarks(log, find_horizon(log, epochs), images)
+    return schedule_remarks(log, find_horizon(log, epochs), images, val_images)
 
 
 def test_cosine_is_the_recorded_one(golden: Path) -> None:
@@ -174,11 +177,11 @@ def test_jump_is_remarked_on(write_log: Write) -> None:
     assert "at epoch 95" in found[0] or "at epoch 97" in found[0]
 
 
-@pytest.mark.parametrize("row", ["vanilla", "mixup"])
+@pytest.mark.parametrize("row", ["vanilla", "mixup", "cutmix", "automix", "samix"])
 def test_own_logs_have_no_remarks(row: str) -> None:
     """The embedded benchmark's runs: 1,677 images in batches of 64."""
     from mixzoo.zoo.mini import __file__ as mini
 
     log = read_log([Path(mini).parent / "assets" / f"resnet18_w6.{row}_mini.log.json"])
 
-    assert remarks_on(log, images=1677) == []
+    assert remarks_on(log, images=1677, val_images=1000) == []
