@@ -48,9 +48,9 @@ RANGES = {
 
 def require_in_range(name: str, value: Any) -> None:
     """Raise UsageError for a number that the field of this name can't have."""
-    numbers = value if isinstance(value, tuple) else (value,)
+    numbers: tuple[Any, ...] = value if isinstance(value, tuple) else (value,)
     for number in numbers:
         if isinstance(number, float) and not math.isfinite(number):
             raise UsageError(f"expected {name} to be finite, got {number}; correct the value")
-    if name in RANGES and not RANGES[name].holds(value):
+    if name in RANGES and not RANGES[name].holds(numbers[0]):
         raise UsageError(f"expected {name} of {RANGES[name]}, got {value}; correct the value")

@@ -54,7 +54,7 @@ def field_types() -> dict[str, Any]:
     return dict(_types_of(Recipe, ""))
 
 
-def _types_of(kind: type, prefix: str) -> Iterator[tuple[str, Any]]:
+def _types_of(kind: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     hints = get_type_hints(kind)
     for field in fields(kind):
         hint = hints[field.name]

@@ -136,10 +136,11 @@ class Recipe:
         """The recipe that `to_dict` wrote. Raises `UsageError` for a field that there isn't."""
         parts = dict(values)
         lists = {name: tuple(parts[name]) for name in _LISTS if parts.get(name) is not None}
+        parts.update(lists)
         try:
             if "automix" in parts:
                 parts["automix"] = Automix(**parts["automix"])
-            return cls(**(parts | lists))
+            return cls(**parts)
         except TypeError as error:
             raise UsageError(f"This isn't a recipe of this version of mixzoo: {error}.") from None
 

@@ -47,10 +47,10 @@ def recipe_of(manifest: Manifest, row: Row, *, seed: int = 0) -> Recipe:
     A benchmark of one's own has the released recipe at its own crop. Raises UsageError if the row's
     method or architecture isn't one that can be trained here.
     """
-    values = BENCHMARKS.get(manifest.name, {})
+    values: dict[str, Any] = BENCHMARKS.get(manifest.name, {})
     floor = MIX_BLOCK_FLOORS.get((manifest.name, row.architecture, row.method))
     if floor is not None:
-        values = values | {"automix": Automix(min_lr=floor)}
+        values = {**values, "automix": Automix(min_lr=floor)}
     try:
         return Recipe(
             architecture=row.architecture,

@@ -15,6 +15,7 @@ from ..zoo.catalog import Benchmark, Catalog, open_catalog
 from ..zoo.checkpoint import read_checkpoint
 from ..zoo.errors import CheckpointError, IntegrityError, UsageError
 from ..zoo.load import Expectation, load_file
+from ..zoo.lock import Kind
 from ..zoo.manifest import Manifest, Row
 from ..zoo.own_rows import AddedRow, add_row, manifest_for
 from ..zoo.training_facts import TrainingFacts, training_facts
@@ -87,7 +88,7 @@ def publish(
     )
     summary = _number(result, manifest, row)
     row = msgspec.structs.replace(row, reported_top1=round(summary.value, manifest.metric.decimals))
-    files = {"weights": result.weights, "log": result.log}
+    files: dict[Kind, Path] = {"weights": result.weights, "log": result.log}
     target.parent.mkdir(parents=True, exist_ok=True)
     added = add_row(target, manifest, row, files, force=force)
     for adoption in import_files(added.files, open_catalog([target]), row=row.id):

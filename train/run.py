@@ -1,6 +1,6 @@
 """A run on its way: everything that a step changes, and how it is kept on disk."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..eval.distributed import ALONE, World
@@ -305,7 +305,7 @@ def optimizer_of(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     """SGD with a group of its own for the mix block, whose rate falls to another floor."""
     block = [p for name, p in model.named_parameters() if name.startswith("mix_block.")]
     networks = [p for name, p in model.named_parameters() if not name.startswith("mix_block.")]
-    groups: Sequence[dict[str, list[Tensor]]] = [{"params": networks}, {"params": block}]
+    groups = [{"params": networks}, {"params": block}]
     return torch.optim.SGD(
         [group for group in groups if group["params"]],
         recipe.lr,
@@ -317,8 +317,9 @@ def optimizer_of(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
 def _parallel(step: nn.Module, world: World) -> nn.Module:
     """The step, its gradients averaged over all processes; rank 0's batch norm counts for all.
 
-    Looking for unused parameters keeps the order in which gradients are summed as it is: torch would
-    change it after the first step, and so again after an interruption.
+    Looking for unused parameters keeps the buckets in which gradients are summed as they are: torch
+    would regroup them after the first step, and so again after an interruption, and the last bits of
+    a sum over three or more processes may depend on it.
     """
     if world.size == 1:
         return step

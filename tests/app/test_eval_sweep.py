@@ -38,7 +38,9 @@ def case(tmp_path: Path, write_benchmark: Callable[..., Path]) -> tuple[list[str
     assert counts != evaluate(model.logits, files, Protocol(resize=36, crop=32), workers=0)["head0"]
     manifest = write_benchmark("")
     text = manifest.read_text().replace("reported_top1 = 10.0", f"reported_top1 = {counts.top1}")
-    manifest.write_text(text.replace("images = 20", "images = 80").replace("decimals = 1", "decimals = 2"))
+    manifest.write_text(
+        text.replace("images = 20", "images = 80").replace("decimals = 1", "decimals = 2")
+    )
     arguments = [tmp_path / "w.pth", "--row", "resnet18_w4.vanilla_own", "--data", tmp_path]
     return [*map(str, arguments), "--manifest", str(manifest), "--workers", "0"], counts.top1
 
