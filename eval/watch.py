@@ -59,7 +59,7 @@ def _listen(store: Any, rank: int, size: int, stop: threading.Event) -> None:
 def _leave(rank: int, reason: str) -> None:
     sys.stderr.write(
         f"error: rank {rank} gives up: {reason}. Its own output says why. Run the same command "
-        "again: what was predicted is kept.\n"
+        "again: what was done is kept.\n"
     )
     sys.stderr.flush()
     os._exit(

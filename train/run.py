@@ -226,6 +226,11 @@ class Run:
                 f"--out {self.out}: its checkpoints are of another recipe. Give the recipe that they "
                 "were made with, or another folder."
             )
+        if missing := {"log", "best", "scaler", "validated"} - content["run"].keys():
+            raise CheckpointError(
+                f"{self.out}: its checkpoint lacks {', '.join(sorted(missing))}, as one of an older "
+                "mixzoo does. Go on with the version that wrote it, or train in another folder."
+            )
         self.model.load_state_dict(canonical(content["state_dict"]))
         self.optimizer.load_state_dict(content["optimizer"])
         self.scaler.load_state_dict(content["run"]["scaler"])

@@ -10,9 +10,10 @@ import pytest
 import torch
 from mixzoo.eval.distributed import ALONE
 from mixzoo.eval.predictions import Counts
+from mixzoo.train.checkpoints import write
 from mixzoo.train.recipe import Automix, Recipe
 from mixzoo.train.run import How, Run, accumulation, explained_losses
-from mixzoo.zoo.errors import LostRankError, UsageError
+from mixzoo.zoo.errors import CheckpointError, LostRankError, UsageError
 
 NewRun = Callable[..., Run]
 
@@ -209,3 +210,14 @@ def test_compilation_touches_the_backbones_alone(new_run: NewRun) -> None:
     }
 
     assert compiled == {"backbone_q", "backbone_k"}
+
+
+def test_a_checkpoint_of_an_older_version_is_refused(new_run: NewRun, tmp_path: Path) -> None:
+    """What it lacks is named in one line."""
+    new_run().checkpoint()
+    content = torch.load(tmp_path / "last.pth", weights_only=True)
+    del content["run"]["validated"]
+    write(tmp_path / "last.pth", content)
+
+    with pytest.raises(CheckpointError, match="its checkpoint lacks validated"):
+        new_run()

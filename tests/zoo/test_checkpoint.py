@@ -294,7 +294,7 @@ def _zip(name: str) -> bytes:
         (b"\n<!DOCTYPE html><title>404</title>", "a web page: the server sent it in place"),
         (b"<html><body>Rate limit</body></html>", "a web page: the server sent it in place"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a git-LFS pointer"),
-        (gzip.compress(b"weights"), "a gzip archive; unpack it"),
+        (gzip.compress(b"weights", mtime=0), "a gzip archive; unpack it"),
         (_tar(b"weights"), "a tar archive; unpack it"),
         (_zip("log.txt"), "is a zip archive but not a checkpoint; unpack it"),
         (_zip("archive/constants.pkl"), "is a TorchScript program"),

@@ -116,7 +116,7 @@ class ResNet(nn.Module):
         the network, or on features of stage 3, splits a pass in two. Needs 0 <= start < stop <= 4.
         """
         if start == 0:
-            x = torch.relu(self.bn1(self.conv1(x)))
+            x = torch.relu_(self.bn1(self.conv1(x)))
             if self.config.stem == "imagenet":
                 x = nn.functional.max_pool2d(x, kernel_size=3, stride=2, padding=1)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4)[start:stop]:
@@ -138,9 +138,10 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (N, inputs, h, w) to (N, planes, h / stride, w / stride)."""
-        y = torch.relu(self.bn1(self.conv1(x)))
+        y = torch.relu_(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
-        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+        y += x if self.downsample is None else self.downsample(x)
+        return torch.relu_(y)
 
 
 class Bottleneck(nn.Module):
@@ -159,10 +160,11 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (N, inputs, h, w) to (N, outputs, h / stride, w / stride)."""
-        y = torch.relu(self.bn1(self.conv1(x)))
-        y = torch.relu(self.bn2(self.conv2(y)))
+        y = torch.relu_(self.bn1(self.conv1(x)))
+        y = torch.relu_(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
-        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+        y += x if self.downsample is None else self.downsample(x)
+        return torch.relu_(y)
 
 
 def _stage(config: ResNetConfig, stage: int, inputs: int) -> nn.Sequential:
