@@ -5,6 +5,7 @@ import importlib.util
 import ipaddress
 import json
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +21,10 @@ from mixzoo.app import cli
 GOLDEN = Path(__file__).parent / "golden"
 # Photographs of the reference recordings and real data sets. They aren't ours to publish.
 SHARED = Path(os.environ.get("MIXZOO_SHARED", Path(__file__).parents[2] / "shared"))
+
+# A shell's background job ignores SIGINT, and so would every process that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
