@@ -73,9 +73,9 @@ def test_last_epochs_have_a_panel_of_their_own(long: Run) -> None:
     figure = curves_plot([long])
 
     near = panels(figure)[CLOSE]
-    assert list(drawn(near)[0]) == list(range(49, 61))
-    assert near.get_xlim() == pytest.approx((48.4, 60.6))
-    assert list(drawn(panels(figure)[WHOLE])[0]) == list(range(1, 61))
+    assert list(drawn(near)[0]) == list(range(29, 41))
+    assert near.get_xlim() == pytest.approx((28.4, 40.6))
+    assert list(drawn(panels(figure)[WHOLE])[0]) == list(range(1, 41))
 
 
 def test_short_run_needs_no_close_up(automix: Run) -> None:

@@ -190,7 +190,7 @@ def test_table_tab(open_page: Callable[..., Page]) -> None:
     page = open_page("?tab=table")
     shown = page.locator("#table-page")
 
-    expect(shown).to_contain_text("753 / 1,000")
+    expect(shown).to_contain_text("702 / 1,000")
     expect(shown.locator("tr", has_text="mixup_mini")).to_contain_text("not reproduced")
     expect(shown).to_contain_text("rounds to the published digits")
     choose(page, "#table-benchmark", "inat2018")

@@ -44,7 +44,7 @@ def test_rule_that_gives_the_number_is_marked() -> None:
 
     text = text_of(log_page.page(audit))
 
-    assert "|73.50 *|" in text
+    assert "|59.60 *|" in text
     assert len(re.findall(r"\d \*\|", text)) == len({s.rule for s in audit.verdict.by})
 
 

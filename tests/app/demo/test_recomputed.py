@@ -22,12 +22,12 @@ def test_report_in_a_folder_below(
     mini: Benchmark, write_report: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Reports are found wherever they lie in the folder, and say where they were found."""
-    write_report("deep/er/one.json", {(VANILLA, "head0"): 753})
+    write_report("deep/er/one.json", {(VANILLA, "head0"): 702})
 
     found, problems = recomputed.find(mini, tmp_path / "reports")
 
     assert found[VANILLA].source == "deep/er/one.json"
-    assert found[VANILLA].default.correct == 753
+    assert found[VANILLA].default.correct == 702
     assert problems == []
 
 
@@ -47,7 +47,7 @@ def test_sample_never_hides_the_whole(
     mini: Benchmark, write_report: Callable[..., Path], tmp_path: Path
 ) -> None:
     """A later report of fewer images doesn't replace one of all."""
-    write_report("all.json", {(VANILLA, "head0"): 753}, created="2026-01-01T00:00:00+00:00")
+    write_report("all.json", {(VANILLA, "head0"): 702}, created="2026-01-01T00:00:00+00:00")
     write_report("s.json", {(VANILLA, "head0"): 80}, total=100, created="2026-02-01T00:00:00+00:00")
 
     found, _ = recomputed.find(mini, tmp_path / "reports")
@@ -114,7 +114,7 @@ def test_changed_report_is_read_again(
     mini: Benchmark, write_report: Callable[..., Path], tmp_path: Path
 ) -> None:
     """A parsed report is remembered only as long as its file stays as it is."""
-    write_report("a.json", {(VANILLA, "head0"): 753})
+    write_report("a.json", {(VANILLA, "head0"): 702})
     before = recomputed.signature(mini, tmp_path / "reports")
     recomputed.find(mini, tmp_path / "reports")
     write_report("a.json", {(VANILLA, "head0"): 1})
@@ -129,12 +129,12 @@ def test_kept_predictions_are_judged(
     mini: Benchmark, keep_predictions: Callable[..., object]
 ) -> None:
     """They answer where there is no report."""
-    keep_predictions(VANILLA, 753)
+    keep_predictions(VANILLA, 702)
 
     found, _ = recomputed.find(mini, None)
 
     assert found[VANILLA].source == KEPT
-    assert (found[VANILLA].default.correct, found[VANILLA].default.verdict) == (753, "reproduced")
+    assert (found[VANILLA].default.correct, found[VANILLA].default.verdict) == (702, "reproduced")
 
 
 def test_report_goes_before_older_predictions(
@@ -144,8 +144,8 @@ def test_report_goes_before_older_predictions(
     tmp_path: Path,
 ) -> None:
     """The predictions that a report was made from are a moment older than it."""
-    keep_predictions(VANILLA, 753)
-    write_report("a.json", {(VANILLA, "head0"): 753})
+    keep_predictions(VANILLA, 702)
+    write_report("a.json", {(VANILLA, "head0"): 702})
 
     found, _ = recomputed.find(mini, tmp_path / "reports")
 
@@ -164,7 +164,7 @@ def test_predictions_that_are_not_the_tables(
     mini: Benchmark, keep_predictions: Callable[..., object], facts: dict[str, object], reason: str
 ) -> None:
     """They are shown and never judged."""
-    keep_predictions(VANILLA, 753, **facts)
+    keep_predictions(VANILLA, 702, **facts)
 
     found, _ = recomputed.find(mini, None)
 
@@ -177,7 +177,7 @@ def test_other_pixels_are_not_comparable(
 ) -> None:
     """The protocol's pixels are the benchmark's, or the number isn't the table's."""
     keep_predictions(
-        VANILLA, 753, protocol=msgspec.structs.replace(mini.manifest.protocol, resize=150)
+        VANILLA, 702, protocol=msgspec.structs.replace(mini.manifest.protocol, resize=150)
     )
 
     found, _ = recomputed.find(mini, None)
@@ -190,14 +190,14 @@ def test_fitting_predictions_go_before_newer_others(
     mini: Benchmark, keep_predictions: Callable[..., object]
 ) -> None:
     """A sweep's other pixels don't hide the evaluation under the benchmark's own."""
-    keep_predictions(VANILLA, 753)
+    keep_predictions(VANILLA, 702)
     keep_predictions(
         VANILLA, 1, protocol=msgspec.structs.replace(mini.manifest.protocol, resize=150)
     )
 
     found, _ = recomputed.find(mini, None)
 
-    assert found[VANILLA].default.correct == 753
+    assert found[VANILLA].default.correct == 702
 
 
 def test_first_benchmark_is_that_of_the_newest_report(
