@@ -115,7 +115,7 @@ def join(device: str = "auto") -> Iterator[World]:
         # With a port of its own, torchrun keeps one store over restarts, full of the dead's addresses.
         # (Agents of several nodes count restarts differently, but get a new store for each.)
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        store = dist.PrefixStore(f"attempt/{attempt}", store)
+        store = dist.PrefixStore(f"attempt/{attempt}", store)  # pyright: ignore[reportPrivateImportUsage]
     dist.init_process_group(
         "gloo", store=store, rank=world.rank, world_size=world.size, timeout=PATIENCE
     )
