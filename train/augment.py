@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
-from PIL import Image
 
 from ..eval.pixels import Pixels
+from ..eval.resample import resize_crop
 
 Box = tuple[int, int, int, int]
 
@@ -36,6 +36,6 @@ def random_crop(pixels: Pixels, size: int, rng: np.random.Generator) -> Pixels:
     """
     height, width, _ = pixels.shape
     left, top, right, bottom = random_box(width, height, rng)
-    box = Image.fromarray(pixels[top:bottom, left:right])  # nothing outside the box is seen
-    crop = np.asarray(box.resize((size, size), Image.Resampling.BICUBIC))
+    box = pixels[top:bottom, left:right]  # nothing outside of it is seen
+    crop = resize_crop(box, (size, size), (0, 0), size, "bicubic")
     return crop[:, ::-1] if rng.random() < 0.5 else crop

@@ -207,9 +207,34 @@ def test_resampling_is_pillows_to_the_bit(
     assert np.array_equal(square, whole[top : top + crop, left : left + crop])
 
 
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+@pytest.mark.parametrize("target", [(90, 70), (90, 41), (41, 70)])
+def test_a_side_that_keeps_its_length_is_not_resampled(
+    target: tuple[int, int], interpolation: str
+) -> None:
+    """Pillow leaves out a pass that would change nothing."""
+    rgb = np.asarray(picture(90, 70))
+
+    square = resize_crop(rgb, target, (3, 2), 37, interpolation)
+
+    whole = np.asarray(by_pillow_passes(rgb, target, interpolation))
+    assert np.array_equal(square, whole[2:39, 3:40])
+
+
+def test_a_view_is_resampled_like_its_copy() -> None:
+    """Mirrored, cut, read-only: how pixels lie in memory doesn't matter."""
+    rgb = np.asarray(picture(90, 70))
+    view = rgb[5:65, ::-1][:, 4:80]
+    view.flags.writeable = False
+
+    square = resize_crop(view, (50, 40), (5, 3), 32, "bicubic")
+
+    assert np.array_equal(square, resize_crop(view.copy(), (50, 40), (5, 3), 32, "bicubic"))
+
+
 @pytest.mark.parametrize("size", [(800, 600), (600, 800), (800, 533), (500, 375), (1600, 1201)])
 def test_photograph_sizes_are_those_of_plain_pillow(size: tuple[int, int]) -> None:
-    """At usual sizes the crop is that of one call of Pillow's resize, also beyond one chunk."""
+    """At usual sizes the crop is that of one call of Pillow's resize."""
     rgb = np.asarray(picture(*size))
     protocol = Protocol(resize=256, crop=224)
 
@@ -232,8 +257,8 @@ def test_pictures_do_not_share_memory() -> None:
         assert np.array_equal(crop, centre_crop(rgb, PROTOCOL))
 
 
-def test_picture_larger_than_a_chunk() -> None:
-    """The row pass of a large photograph is done in parts, without a seam."""
+def test_large_picture_becomes_a_small_one() -> None:
+    """Each pixel is a sum of some 150 in a row."""
     rgb = np.asarray(picture(2400, 1500))
 
     crop = centre_crop(rgb, Protocol(resize=40, crop=32))
