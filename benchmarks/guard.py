@@ -36,6 +36,7 @@ from mixzoo.eval.predictor import Predictor
 from mixzoo.eval.protocol import normalise
 from mixzoo.eval.ranking import rank
 from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
+from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.data import FolderStore, LabelledImages, find_images
 from mixzoo.zoo.load import load, load_file
 from mixzoo.zoo.manifest import Protocol
@@ -75,11 +76,12 @@ def cases(only: str, images: int, folder: Path) -> Iterator[Case]:
             listed = find_images(root, list_file=root / "val_tiny.txt")
             model = load_file(TESTS / "golden/runs" / run / "epoch_8.pth", device=DEVICE)
             yield Case(run, model, thinned(listed, images), tiny)
-    for row in ("resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"):
-        if only in row:
+    mini = open_catalog().benchmark("mini").manifest
+    for row in mini.rows:
+        if only in row.id:
             drawn = find_images(draw(folder / "mini", "val"))
-            protocol = Protocol(resize=146, crop=128)
-            yield Case(row, load(row, device=DEVICE), thinned(drawn, images), protocol)
+            model = load(row.id, device=DEVICE)
+            yield Case(row.id, model, thinned(drawn, images), mini.protocol)
     for name, seed in RANDOM.items():
         if only in name:
             photos = photographs(folder / "photos", images)

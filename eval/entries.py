@@ -89,7 +89,7 @@ def recall(
         store.forget_parts(key)
         return entry
     asks = world.local_rank == 0
-    found = world.gather(store.find(key, images.files) if asks else None)
+    found = world.gather(store.find(key, images) if asks else None)
     known = store.merge([f for f in found if f and f.labels_equal(images.labels)])
     if known:
         entry.heads, entry.about = known.heads, known.about
@@ -184,7 +184,8 @@ def _load(entry: Entry, protocol: Protocol, world: World) -> Subject | None:
 def _keep(path: Any, entry: Entry, subject: Subject, images: LabelledImages) -> None:
     """Write predictions; where the cache can't be written the evaluation goes on without."""
     about = entry.about | {"bounds": subject.predictor.bounds}
-    stored = store.Stored(entry.key.facts(), dict(subject.known), images.files, about)
+    heads = dict(subject.known)
+    stored = store.Stored(entry.key.facts(), heads, images.files, images.sizes, about)
     try:
         store.write(path, stored)
     except OSError as error:

@@ -4,7 +4,7 @@ Accuracies, intervals, paired tests, calibration, breakdowns and samples are com
 arrays, without the model. Plain numpy: reading them needs no torch.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -103,11 +103,19 @@ class Predictions:
 
     def put_unreadable(self, indices: npt.ArrayLike) -> None:
         """Note in place that these images can't be decoded."""
-        at = np.asarray(indices, np.int64)
+        self._clear(np.asarray(indices, np.int64), UNREADABLE)
+
+    def without(self, indices: npt.ArrayLike) -> "Predictions":
+        """A copy in which these images are pending."""
+        copy = Predictions(**{f.name: getattr(self, f.name).copy() for f in fields(self)})
+        copy._clear(np.asarray(indices, np.int64), PENDING)
+        return copy
+
+    def _clear(self, at: Ints, state: int) -> None:
         self.top[at] = -1
         for column in (self.margin, self.margin5, self.confidence):
             column[at] = np.nan
-        self.state[at] = UNREADABLE
+        self.state[at] = state
 
     @property
     def complete(self) -> bool:

@@ -4,8 +4,9 @@ One file holds what all heads of one checkpoint say under one protocol, label li
 <cache>/predictions/<weights>/<protocol>-<list>-<precision>.safetensors. While an evaluation runs,
 each process writes its share beside it, below `....parts/`; the whole replaces the shares.
 
-The key covers the labelled list (paths and labels), not the bytes of the images: after replacing
-images, evaluate with `--fresh`. Images that couldn't be read are always tried again.
+The key covers the labelled list (paths and labels). Of the images, their sizes in bytes are kept:
+an image that has another size now was replaced, so it is predicted again, as are all that couldn't
+be read. An image replaced by another of the very same size isn't noticed (`--fresh` forgets all).
 """
 
 import hashlib
@@ -23,10 +24,11 @@ import safetensors
 from safetensors.numpy import save
 
 from ..zoo.cache import predictions_root
+from ..zoo.data import LabelledImages
 from ..zoo.manifest import Protocol
-from .predictions import PENDING, UNREADABLE, Precision, Predictions
+from .predictions import PENDING, UNREADABLE, Ints, Precision, Predictions
 
-FORMAT = "1"
+FORMAT = "2"
 ANSWERED_BY: dict[Precision, tuple[Precision, ...]] = {
     "fp32": ("fp32",),
     "guarded": ("guarded", "fp32"),
@@ -73,11 +75,16 @@ class Key:
 
 @dataclass(frozen=True)
 class Stored:
-    """Predictions that were kept. about: plain data of their evaluation (weights, guard ...)."""
+    """Predictions that were kept.
+
+    files, sizes: the images, and (N,) their bytes when they were predicted. about: plain data of
+    their evaluation (weights, guard ...).
+    """
 
     key: dict[str, Any]
     heads: dict[str, Predictions]
     files: tuple[str, ...]
+    sizes: Ints
     about: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -99,22 +106,32 @@ class Stored:
             head: Predictions(**{name: getattr(known, name)[order] for name in COLUMNS})
             for head, known in self.heads.items()
         }
-        return Stored(self.key, heads, tuple(files), self.about)
+        return Stored(self.key, heads, tuple(files), self.sizes[order], self.about)
+
+    def of(self, images: LabelledImages) -> "Stored":
+        """The same predictions in the order of these images, without those of replaced ones."""
+        stored = self.ordered(images.files)
+        replaced = np.flatnonzero(stored.sizes != images.sizes)
+        if not len(replaced):
+            return stored
+        heads = {head: known.without(replaced) for head, known in stored.heads.items()}
+        return Stored(stored.key, heads, stored.files, images.sizes, stored.about)
 
 
-def find(key: Key, files: Sequence[str]) -> Stored | None:
+def find(key: Key, images: LabelledImages) -> Stored | None:
     """What is known under a key: whole predictions that answer it, else the shares of this key.
 
-    files: the images in the order that the predictions shall have (a list's hash doesn't depend
-    on its order). Unreadable images are pending again. A damaged or foreign file counts as absent.
+    images: what the key's list holds, in the order that the predictions shall have (a list's hash
+    doesn't depend on it). Replaced and unreadable images are pending again. A damaged or foreign
+    file counts as absent.
     """
     for precision in ANSWERED_BY[key.precision]:
         candidate = Key(key.weights_sha256, key.protocol, key.list_sha256, precision)
         stored = read(candidate.path, candidate.facts())
-        if stored and stored.complete:
-            return stored.ordered(files)
+        if stored and (known := stored.of(images)).complete:
+            return known
     shares = [key.path, *sorted(key.parts.glob("*.safetensors"))]
-    return merge([found.ordered(files) for path in shares if (found := read(path, key.facts()))])
+    return merge([found.of(images) for path in shares if (found := read(path, key.facts()))])
 
 
 def of_weights(weights_sha256: str) -> Iterator[Stored]:
@@ -127,7 +144,10 @@ def of_weights(weights_sha256: str) -> Iterator[Stored]:
 
 
 def merge(shares: Sequence[Stored]) -> Stored | None:
-    """One prediction of each image from several shares of one key; of bounds the largest."""
+    """One prediction of each image from several shares of one key; of bounds the largest.
+
+    shares: of the same images in the same order.
+    """
     if not shares:
         return None
     merged = {head: Predictions.empty(known.labels) for head, known in shares[0].heads.items()}
@@ -141,7 +161,9 @@ def merge(shares: Sequence[Stored]) -> Stored | None:
             done = (known.state != PENDING) & (known.state != UNREADABLE)
             for name in COLUMNS:
                 getattr(merged[head], name)[done] = getattr(known, name)[done]
-    return Stored(shares[0].key, merged, shares[0].files, about | {"bounds": bounds})
+    return Stored(
+        shares[0].key, merged, shares[0].files, shares[0].sizes, about | {"bounds": bounds}
+    )
 
 
 def write(path: Path, stored: Stored) -> None:
@@ -151,6 +173,7 @@ def write(path: Path, stored: Stored) -> None:
         for head, known in stored.heads.items()
         for name in COLUMNS
     }
+    tensors["sizes"] = stored.sizes
     tensors["files"] = np.frombuffer("\n".join(stored.files).encode(), np.uint8)
     about = {
         "format": FORMAT,
@@ -184,7 +207,8 @@ def read(path: Path, key: Mapping[str, Any] | None = None) -> Stored | None:
                 for head in json.loads(about["heads"])
             }
             files = bytes(file.get_tensor("files")).decode().split("\n")
-            return Stored(found, heads, tuple(files), json.loads(about["about"]))
+            sizes = file.get_tensor("sizes")
+            return Stored(found, heads, tuple(files), sizes, json.loads(about["about"]))
     except (OSError, KeyError, ValueError, TypeError, safetensors.SafetensorError):
         return None
 

@@ -38,7 +38,7 @@ def keep(
         known[f"head{head}"] = predictions
     key = store.Key(sha256, Protocol(resize=resize, crop=64), "a" * 64, precision)
     files = tuple(FILES[i] for i in order)
-    store.write(key.path, store.Stored(key.facts(), known, files))
+    store.write(key.path, store.Stored(key.facts(), known, files, np.full(300, 1000)))
 
 
 def run(*arguments: str) -> str:

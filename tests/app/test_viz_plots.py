@@ -56,7 +56,7 @@ def keep(row_id: str, wrong: int, *, files: list[str] | None = None) -> None:
     columns = {name: getattr(known, name)[places] for name in store.COLUMNS}
     key = store.Key(sha256_of(row_id), Protocol(resize=146, crop=128), LIST, "guarded")
     head = {"head0": Predictions(**columns)}
-    store.write(key.path, store.Stored(key.facts(), head, tuple(order)))
+    store.write(key.path, store.Stored(key.facts(), head, tuple(order), np.full(len(order), 1000)))
 
 
 def line(row_id: str, wrong: int) -> dict:

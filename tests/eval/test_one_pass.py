@@ -49,6 +49,9 @@ class _CountingStore:
     def has(self, file: str) -> bool:
         return self.inner.has(file)
 
+    def size(self, file: str) -> int:
+        return self.inner.size(file)
+
     def read(self, file: str) -> bytes:
         self.reads[file] += 1
         return self.inner.read(file)

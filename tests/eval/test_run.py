@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.data import LabelledImages
+from PIL import Image
 
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
 IMAGES = 130
@@ -86,6 +87,24 @@ def test_a_second_run_is_answered_from_the_store(evaluate: Evaluate) -> None:
     assert second["run"]["from_store"].startswith("1 of 1")
     for key in ("correct", "correct5", "calibration", "precision"):
         assert first["rows"][0][key] == second["rows"][0][key]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "guarded"])
+def test_a_replaced_image_is_predicted_again(
+    evaluate: Evaluate, few: Path, tmp_path: Path, precision: str
+) -> None:
+    """The numbers are those of the images that are there now, whatever was kept of others."""
+    data = copied(few, tmp_path / "data")
+    evaluate("--precision", precision, data=data)
+    for file in sorted(data.glob("*.jpg"))[:40]:
+        Image.new("RGB", (50, 40), (250, 0, 0)).save(file)
+
+    _, again, _ = evaluate("--precision", precision, data=data)
+    _, afresh, _ = evaluate("--precision", precision, "--fresh", data=data)
+
+    assert "from_store" not in again["run"]
+    for key in ("correct", "correct5", "calibration"):
+        assert again["rows"][0][key] == afresh["rows"][0][key]
 
 
 @pytest.mark.parametrize("method", ["cutmix", "automix"])

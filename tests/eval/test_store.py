@@ -1,5 +1,6 @@
 """Predictions come back as they were kept, only for their own key, in any order of the images."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
@@ -7,11 +8,31 @@ import numpy as np
 import pytest
 from mixzoo.eval import store
 from mixzoo.eval.predictions import EXACT, FAST, PENDING, Precision, Predictions, Rows
+from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.manifest import Protocol
 
 PROTOCOL = Protocol(resize=36, crop=32)
 FILES = tuple(f"{i}.jpg" for i in range(10))
 LABELS = np.arange(10) % 3
+SIZES = np.arange(100, 110)
+
+
+class Sized(FolderStore):
+    """Files of which the size alone is asked."""
+
+    def size(self, file: str) -> int:
+        """As many bytes above 100 as its name says."""
+        return 100 + int(Path(file).stem)
+
+
+def images(order: Iterable[int] = range(10), replaced: tuple[int, ...] = ()) -> LabelledImages:
+    """The ten images; the replaced ones have other sizes than before."""
+    at = list(order)
+    files, labels = tuple(FILES[i] for i in at), tuple(int(LABELS[i]) for i in at)
+    found = LabelledImages(Sized(Path()), files, labels, "list")
+    for place, i in enumerate(at):
+        found.sizes[place] += 7 * (i in replaced)
+    return found
 
 
 def key(precision: Precision = "guarded", crop: int = 32) -> store.Key:
@@ -30,7 +51,7 @@ def predicted(indices: list[int], seed: int = 0) -> Predictions:
 
 
 def kept(known: Predictions, key: store.Key, path: Path | None = None, **about: object) -> None:
-    stored = store.Stored(key.facts(), {"head0": known}, FILES, about)
+    stored = store.Stored(key.facts(), {"head0": known}, FILES, SIZES, about)
     store.write(path or key.path, stored)
 
 
@@ -46,7 +67,7 @@ def test_predictions_come_back() -> None:
     known = predicted(list(range(10)))
 
     kept(known, key(), bounds={"head0": 0.5}, torch="2")
-    found = store.find(key(), FILES)
+    found = store.find(key(), images())
 
     assert found is not None
     assert found.complete
@@ -59,14 +80,14 @@ def test_another_key_knows_nothing(other: store.Key) -> None:
     """Weights, protocol, list and precision all matter."""
     kept(predicted(list(range(10))), key())
 
-    assert store.find(other, FILES) is None
+    assert store.find(other, images()) is None
 
 
 def test_fp32_answers_every_precision() -> None:
     """Who computed in fp32 needs nothing guarded; guarded ones answer for fast."""
     kept(predicted(list(range(10))), key("fp32"))
 
-    found = [store.find(key(precision), FILES) for precision in get_args(Precision)]
+    found = [store.find(key(precision), images()) for precision in get_args(Precision)]
 
     assert all(found)
 
@@ -77,7 +98,7 @@ def test_images_in_another_order_are_matched_by_name() -> None:
     kept(known, key())
     order = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
 
-    found = store.find(key(), [FILES[i] for i in order])
+    found = store.find(key(), images(order))
 
     assert found is not None
     assert found.heads["head0"].top.tolist() == known.top[order].tolist()
@@ -90,7 +111,7 @@ def test_shares_are_merged_and_the_largest_bound_counts() -> None:
     kept(predicted([0, 1, 2], 1), key(), folder / "0-of-2.safetensors", bounds={"head0": 0.25})
     kept(predicted([5, 6], 2), key(), folder / "1-of-2.safetensors", bounds={"head0": 0.75})
 
-    found = store.find(key(), FILES)
+    found = store.find(key(), images())
 
     assert found is not None
     assert not found.complete
@@ -105,11 +126,40 @@ def test_unreadable_images_are_tried_again() -> None:
     known.put_unreadable([4])
     kept(known, key())
 
-    found = store.find(key(), FILES)
+    found = store.find(key(), images())
 
     assert found is not None
     assert found.heads["head0"].state[4] == PENDING
     assert found.heads["head0"].state[5] == FAST
+
+
+def test_replaced_images_are_predicted_again() -> None:
+    """An image with another size isn't the one that was predicted; the others stay known."""
+    known = predicted(list(range(10)))
+    kept(known, key())
+    order = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
+
+    found = store.find(key(), images(order, replaced=(4, 7)))
+
+    assert found is not None
+    pending = found.heads["head0"].state == PENDING
+    assert [FILES[i] for i in (4, 7)] == [found.files[at] for at in np.flatnonzero(pending)]
+    assert found.heads["head0"].top[~pending].tolist() == known.top[order][~pending].tolist()
+    assert np.isnan(found.heads["head0"].margin[pending]).all()
+    assert found.sizes.tolist() == images(order, replaced=(4, 7)).sizes.tolist()
+
+
+def test_a_share_of_replaced_images_does_not_count_for_them() -> None:
+    """What another process predicted of the images of today is kept."""
+    folder = key().parts
+    kept(predicted([0, 1], 1), key(), folder / "0-of-2.safetensors")
+    kept(predicted([0, 5], 2), key(), folder / "1-of-2.safetensors")
+
+    found = store.find(key(), images(replaced=(0,)))
+
+    assert found is not None
+    states = found.heads["head0"].state
+    assert np.flatnonzero(states != PENDING).tolist() == [1, 5]
 
 
 @pytest.mark.parametrize("damage", [b"", b"noise" * 100, None])
@@ -120,7 +170,7 @@ def test_a_damaged_file_counts_as_absent(damage: bytes | None) -> None:
 
     key().path.write_bytes(content[: len(content) // 2] if damage is None else damage)
 
-    assert store.find(key(), FILES) is None
+    assert store.find(key(), images()) is None
 
 
 def test_shares_are_forgotten_when_the_whole_is_kept() -> None:

@@ -10,7 +10,11 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
 
 from ..errors import DataError
 from .diagnose import diagnose_labels
@@ -43,6 +47,18 @@ class LabelledImages:
     def read(self, index: int) -> bytes:
         """The bytes of one image. Raises DataError naming its file if it can't be read."""
         return self.store.read(self.files[index])
+
+    @cached_property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """(N,) bytes of each file when this was first asked for; -1 where there is none."""
+
+        def size(file: str) -> int:
+            try:
+                return self.store.size(file)
+            except DataError:
+                return -1
+
+        return np.array([size(file) for file in self.files], np.int64)
 
     def sha256(self) -> str:
         """Hash of the sorted "path,label" lines: equal lists hash equal whatever their source."""

@@ -19,6 +19,10 @@ class ImageStore(Protocol):
         """Whether there is a file of this name (POSIX, relative), without reading it."""
         ...
 
+    def size(self, file: str) -> int:
+        """Bytes of a file, without reading it. Raises DataError if there is none."""
+        ...
+
     def read(self, file: str) -> bytes:
         """The whole file. Raises DataError naming it if it can't be read."""
         ...
@@ -34,11 +38,20 @@ class FolderStore:
         """Whether the file exists."""
         return (self.root / file).is_file()
 
+    def size(self, file: str) -> int:
+        """Bytes of the file. Raises DataError naming it if there is none."""
+        try:
+            return (self.root / file).stat().st_size
+        except OSError as error:
+            raise self._unreadable(file, error) from None
+
     def read(self, file: str) -> bytes:
         """The file's bytes. Raises DataError naming it if it can't be read."""
         try:
             return (self.root / file).read_bytes()
         except OSError as error:
-            raise DataError(
-                f"{self.root / file}: cannot be read: {error.strerror}. Prepare the data again."
-            ) from None
+            raise self._unreadable(file, error) from None
+
+    def _unreadable(self, file: str, error: OSError) -> DataError:
+        reason = f"cannot be read: {error.strerror}. Prepare the data again."
+        return DataError(f"{self.root / file}: {reason}")

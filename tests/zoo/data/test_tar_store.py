@@ -56,6 +56,7 @@ def test_found_by_folder_and_by_name(both: Any, where: str) -> None:
     assert isinstance(found.store, TarStore)
     assert found.sha256() == find_images(files).sha256()
     assert found.files_sha256() == find_images(files).files_sha256()
+    assert sorted(found.sizes) == sorted(find_images(files).sizes)
     assert len(found) == len(images)
 
 
