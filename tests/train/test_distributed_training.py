@@ -17,59 +17,103 @@ from mixzoo.eval.evaluator import evaluate
 from mixzoo.train.run import Data
 from mixzoo.zoo.load import load_file
 
+FOUR = {"batch_size": 16, "micro_batch": 4, "epochs": 2, "lr": 0.01}  # micro batches a step
+Trained = Callable[[str, int], Any]
+
 
 @pytest.fixture(scope="module")
-def sizes(
+def trained(
     tmp_path_factory: pytest.TempPathFactory,
     command: Callable,
     start: Callable,
     start_ranks: Callable,
     folder: Any,
-) -> dict[int, Any]:
-    """Folders of one recipe of four micro batches, trained by 1, 2 and 4 processes."""
-    folders = {}
-    for size in (1, 2, 4):
-        out = tmp_path_factory.mktemp("size")
-        words = command("vanilla", out, batch_size=16, micro_batch=4, epochs=1, lr=0.01)
-        for job in start_ranks(words, size) if size > 1 else [start(words)]:
-            assert job.wait() == 0, job.err
-        folders[size] = folder(out, "vanilla")
-    return folders
+) -> Trained:
+    """The folder of a method's run on some processes, made once."""
+    known: dict[tuple[str, int], Any] = {}
+
+    def trained(method: str, size: int) -> Any:
+        if (method, size) not in known:
+            out = tmp_path_factory.mktemp("size")
+            words = command(method, out, **FOUR)
+            for job in start_ranks(words, size) if size > 1 else [start(words)]:
+                assert job.wait() == 0, job.err
+            known[method, size] = folder(out, method)
+        return known[method, size]
+
+    return trained
 
 
-@pytest.mark.parametrize("size", [2, 4])
-def test_the_first_step_is_that_of_one_process(size: int, sizes: dict[int, Any]) -> None:
-    """Same images, crops and draws: loss and accuracy equal but for rounding."""
-    ours, alone = (sizes[n].lines[1] for n in (size, 1))
-
-    assert ours["loss"] == pytest.approx(alone["loss"], rel=1e-4)
-    assert ours["acc"] == alone["acc"]
-
-
-@pytest.mark.parametrize("size", [2, 4])
-def test_weights_stay_near_those_of_one_process(size: int, sizes: dict[int, Any]) -> None:
-    """Sums have another order."""
-    ours, alone = (
-        torch.load(sizes[n].path / f"{sizes[n].name}.pth")["state_dict"] for n in (size, 1)
-    )
-
-    for name, value in alone.items():
+def assert_near(one: Any, other: Any) -> None:
+    """Parameters of two runs differ by little: sums have another order. (Statistics of batch norm
+    are those of the first process's share.)"""
+    ours, theirs = (torch.load(run.path / f"{run.name}.pth")["state_dict"] for run in (one, other))
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
         if name.endswith((".weight", ".bias")):
             torch.testing.assert_close(ours[name], value, rtol=0.02, atol=2e-3)
 
 
-@pytest.mark.parametrize("size", [1, 2, 4])
-def test_validation_counts_are_those_of_one_process(
-    size: int, sizes: dict[int, Any], data: Data
+@pytest.mark.parametrize(("method", "size"), [("vanilla", 2), ("vanilla", 4), ("samix", 2)])
+def test_the_first_step_is_that_of_one_process(method: str, size: int, trained: Trained) -> None:
+    """Same images, crops and draws: losses and accuracies equal but for rounding."""
+    ours, alone = (trained(method, n).lines[1] for n in (size, 1))
+
+    names = ours.keys() - {"mode", "time", "data_time"}
+    assert {name: ours[name] for name in names} == pytest.approx(
+        {name: alone[name] for name in names}, rel=1e-4
+    )
+
+
+@pytest.mark.parametrize(("method", "size"), [("vanilla", 2), ("vanilla", 4), ("samix", 2)])
+def test_weights_stay_near_those_of_one_process(method: str, size: int, trained: Trained) -> None:
+    """To the end of the run."""
+    assert_near(trained(method, size), trained(method, 1))
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (4, 2)])
+def test_a_run_goes_on_with_another_number_of_processes(
+    before: int,
+    after: int,
+    trained: Trained,
+    command: Callable,
+    start: Callable,
+    start_ranks: Callable,
+    folder: Any,
+    tmp_path: Path,
 ) -> None:
-    """For the weights that were written, to the image."""
-    run = sizes[size]
+    """As a cluster gives them: the batches that are left are the same, whoever computes them."""
+    words = command("samix", tmp_path, **FOUR)
+
+    def run(size: int, *more: str) -> set[int]:
+        jobs = start_ranks([*words, *more], size) if size > 1 else [start([*words, *more])]
+        return {job.wait() for job in jobs}
+
+    assert run(before, "--stop-at", "3") == {75}
+    assert run(after) == {0}
+
+    resumed = folder(tmp_path, "samix")
+    assert_near(resumed, trained("samix", 1))
+    places = [[(line["epoch"], line["iter"]) for line in r.lines[1:] if line["mode"] == "train"] for r in (resumed, trained("samix", 1))]  # fmt: skip
+    assert places[0] == places[1]
+
+
+@pytest.mark.parametrize(
+    ("method", "size"), [("vanilla", 1), ("vanilla", 2), ("vanilla", 4), ("samix", 2)]
+)
+def test_validation_counts_are_those_of_one_process(
+    method: str, size: int, trained: Trained, data: Data
+) -> None:
+    """For the weights that were written, to the image, all heads."""
+    run = trained(method, size)
 
     counts = evaluate(load_file(run.path / f"{run.name}.pth").logits, data.val, data.protocol)
 
-    last = run.lines[-1]
-    assert last["head0_top1"] == round(counts["head0"].top1, 5)
-    assert last["head0_top5"] == round(counts["head0"].top5, 5)
+    last, prefix = run.lines[-1], "acc_" if method == "samix" else ""
+    assert len(counts) == (4 if method == "samix" else 1)
+    for head, count in counts.items():
+        assert last[f"{prefix}{head}_top1"] == round(count.top1, 5)
+        assert last[f"{prefix}{head}_top5"] == round(count.top5, 5)
 
 
 def test_a_killed_rank_ends_the_others(
