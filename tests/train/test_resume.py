@@ -79,6 +79,24 @@ def test_killed_runs_end_with_the_same_weights(
     assert run.result == uninterrupted(method, size)
 
 
+def test_three_processes_add_gradients_alike_after_an_interruption(
+    command: Callable, start_ranks: Callable, folder: Any, tmp_path: Path
+) -> None:
+    """A sum of three depends on its order, so on how gradients share buckets: see `run._parallel`."""
+
+    def run(out: str, *more: object) -> set[int]:
+        recipe = {"batch_size": 12, "micro_batch": 4, "epochs": 3}
+        jobs = start_ranks(command("vanilla", tmp_path / out, *more, **recipe), 3)
+        return {job.wait() for job in jobs}
+
+    assert run("whole") == {0}
+    assert run("parts", "--stop-at", 4) == {75}
+    assert run("parts") == {0}
+
+    whole, parts = (folder(tmp_path / out, "vanilla").result for out in ("whole", "parts"))
+    assert parts == whole
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_saves_and_asks_to_be_run_again(
     number: signal.Signals,
