@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ CALLS = [
     for path in sorted(GOLDEN.glob("*/expected_summaries.json"))
     for call in json.loads(path.read_text())
 ]
+# What the tools printed of the embedded benchmark's logs: tools/summary of the reference.
+MINI = json.loads((GOLDEN.parent / "mini_summaries.json").read_text())
 
 
 def _log_of(folder: Path, name: str) -> Path:
@@ -55,6 +58,23 @@ def test_reference_tool_printed_the_same(folder: Path, call: dict[str, Any]) -> 
             value = f"{reference_window(series, int(end), int(last)):.2f}"
             printed = re.findall(rf"{key}[:=] ?([\d.]+|nan),", call["stdout"].splitlines()[-1])
             assert printed == [value]
+
+
+@pytest.mark.parametrize("call", MINI, ids=lambda call: "-".join(call["args"]))
+def test_reference_tool_says_the_same_of_a_log_of_ours(call: dict[str, Any]) -> None:
+    """OpenMixup's own tools read what `mixzoo train` wrote of all ten methods, and find our medians."""
+    name, end, last = call["args"]
+    log = read_log([Path(str(files("mixzoo.zoo.mini"))) / "assets" / name])
+
+    if call["tool"] == "find_automix_val_median":
+        heads = {head: as_floats(log, f"{head}_top1") for head in log.heads}
+        k, q, _ = reference_automix(heads, int(end), int(last))
+        ours = f"\nk={k:.2f}, q={q:.2f}\n"
+    else:
+        series = (as_floats(log, f"head0_top{n}") for n in (1, 5))
+        top1, top5 = (reference_window(one, int(end), int(last)) for one in series)
+        ours = f"\nmedian top1, top5: {top1:.2f}, {top5:.2f}\n"
+    assert ours in call["stdout"]
 
 
 def test_all_recorded_calls_are_tested() -> None:
