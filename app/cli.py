@@ -8,7 +8,11 @@ import click
 
 from .. import __version__
 from ..zoo.errors import MixzooError
-from . import data, evaluate, logs, quickstart, serve, train, viz, zoo
+from . import data, logs, quickstart, serve
+from .eval import evaluate
+from .train import train
+from .viz import group as viz
+from .zoo import group as zoo
 
 DEBUG = "MIXZOO_DEBUG"
 

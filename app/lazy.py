@@ -8,11 +8,13 @@ import click
 
 
 class LazyGroup(click.Group):
-    """lazy: subcommand name -> module beside this one, whose `command` it is."""
+    """lazy: subcommand name -> module of `package`, whose `command` it is."""
 
-    def __init__(self, *arguments: Any, lazy: Mapping[str, str], **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, package: str, lazy: Mapping[str, str], **options: Any
+    ) -> None:
         super().__init__(*arguments, **options)
-        self.lazy = lazy
+        self.package, self.lazy = package, lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, without importing anything."""
@@ -21,5 +23,5 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name, imported now if it is a lazy one."""
         if cmd_name in self.lazy:
-            return import_module(f".{self.lazy[cmd_name]}", __package__).command
+            return import_module(f"{self.package}.{self.lazy[cmd_name]}").command
         return super().get_command(ctx, cmd_name)

@@ -7,10 +7,11 @@ import click
 from ..zoo.cache import data_path
 from ..zoo.catalog import open_catalog
 from ..zoo.errors import IntegrityError
-from . import data, zoo
+from . import data
 from .console import say
-from .evaluate import publish
+from .eval.evaluate import publish
 from .options import FilePath
+from .zoo.group import list_rows
 
 BENCHMARK = "mini"
 OUT = Path("mixzoo-quickstart") / "report.json"
@@ -22,8 +23,8 @@ OUT = Path("mixzoo-quickstart") / "report.json"
 )
 def command(out: Path) -> None:
     """The whole trip on the embedded benchmark, without a network, each step explained."""
-    from .zoo_download import download
-    from .zoo_verify import verify
+    from .zoo.download import download
+    from .zoo.verify import verify
 
     rows = [row.id for _, row in open_catalog().select([BENCHMARK])]
     images = data_path(BENCHMARK)
@@ -35,7 +36,7 @@ def command(out: Path) -> None:
     )
 
     _step(1, "What is there?", f"zoo list {BENCHMARK}", "zoo list inat2018")
-    zoo.list_rows([BENCHMARK])
+    list_rows([BENCHMARK])
     _step(
         2,
         "Get the weights: hashed while they stream, moved into place only when right.",

@@ -10,19 +10,23 @@ import click
 class CommandWithVerbs(click.Command):
     """`mixzoo eval REF...` evaluates; `mixzoo eval compare A B` is another command.
 
-    verbs: name -> (module beside this one, whose `command` it is, one-line help). A verb's module
-    is imported when it is called, so that the others start fast.
+    verbs: name -> (module of `package`, whose `command` it is, one-line help). A verb's module is
+    imported when it is called, so that the others start fast.
     """
 
     def __init__(
-        self, *arguments: Any, verbs: Mapping[str, tuple[str, str]], **options: Any
+        self,
+        *arguments: Any,
+        package: str,
+        verbs: Mapping[str, tuple[str, str]],
+        **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
-        self.verbs = verbs
+        self.package, self.verbs = package, verbs
 
     def verb(self, name: str) -> click.Command:
         """The command of a verb, imported now."""
-        return import_module(f".{self.verbs[name][0]}", __package__).command
+        return import_module(f"{self.package}.{self.verbs[name][0]}").command
 
     def make_context(
         self,

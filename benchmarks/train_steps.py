@@ -1,6 +1,7 @@
 """How fast the trainer's steps are, beside a plain loop and beside OpenMixup's own steps.
 
-For each method all contestants take turns, one step each a round, on the same images in memory:
+For each method all contestants take turns, one step each a round, on the same images in memory; each
+has a process of its own (in one process they fragment each other's memory, which costs up to 15%):
 
   plain            torchvision's network and reference loop: SGD, cross-entropy, loss.item()
   plain_last       the same in channels-last memory format, which the trainer uses by default
@@ -19,8 +20,8 @@ time and of processor time; the latter means something on a busy machine, with -
 """
 
 import argparse
-import gc
 import json
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -31,6 +32,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import repeat
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +52,7 @@ from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.manifest import Protocol
 
 METHODS = ("vanilla", "cutmix", "puzzlemix", "automix", "samix")
+WARM_UP = 2
 ALL_STEPS = 100_000  # of a run that is never finished here
 PEER = Path(__file__).with_name("openmixup_step.py")
 LR = 1e-3  # the same images come again and again; nothing is to diverge
@@ -202,47 +205,57 @@ def peer_step(setting: Setting, python: str, method: str) -> Iterator[Step]:
             child.stdin.close()
 
 
-def contestants(setting: Setting, method: str, python: str | None) -> dict[str, Builder]:
-    """Name -> what builds the step."""
-    chosen: dict[str, Builder] = {
-        "plain": plain_step(setting, torch.contiguous_format),
-        "plain_last": plain_step(setting, torch.channels_last),
-        "mixzoo": mixzoo_step(setting, method),
-    }
-    if python:
-        chosen["openmixup"] = peer_step(setting, python, method)
-        chosen["openmixup_plain"] = peer_step(setting, python, "plain")
-    return chosen
+OWN: dict[str, Callable[[Setting, str], Builder]] = {
+    "plain": lambda setting, _: plain_step(setting, torch.contiguous_format),
+    "plain_last": lambda setting, _: plain_step(setting, torch.channels_last),
+    "mixzoo": mixzoo_step,
+}
+
+
+def serve(pipe: Connection, setting: Setting, threads: int, name: str, method: str) -> None:
+    """In a process of its own: a step for each True, until False."""
+    torch.set_num_threads(threads)
+    with OWN[name](setting, method) as step:
+        while pipe.recv():
+            took = step()
+            peak = torch.cuda.max_memory_allocated() if setting.device.type == "cuda" else 0
+            pipe.send((took, peak / 2**30))
+
+
+@contextmanager
+def own_step(setting: Setting, name: str, method: str, peaks: dict[str, float]) -> Iterator[Step]:
+    """A step of a contestant of OWN; the GiB of GPU memory that it needed at most go to `peaks`."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    words = (there, setting, torch.get_num_threads(), name, method)
+    child = context.Process(target=serve, args=words, daemon=True)
+    child.start()
+    there.close()  # so that a child that died is an end of file here
+
+    def step() -> Took:
+        here.send(True)
+        took, peaks[name] = here.recv()
+        return took
+
+    yield step
+    here.send(False)
+    child.join()
 
 
 def measured(setting: Setting, method: str, python: str | None, rounds: int) -> dict[str, Any]:
-    """One method's contestants, in turns after a step each to warm up."""
+    """One method's contestants, in turns after two steps each to warm up."""
     took: dict[str, list[Took]] = {}
     peaks: dict[str, float] = {}
     with ExitStack() as stack:
-        steps: dict[str, Step] = {}
-        for name, builder in contestants(setting, method, python).items():
-            peaks[name], steps[name] = warm(setting, stack.enter_context, builder)
-        for _ in range(rounds):
+        builders: dict[str, Builder] = {n: own_step(setting, n, method, peaks) for n in OWN}
+        if python:
+            builders["openmixup"] = peer_step(setting, python, method)
+            builders["openmixup_plain"] = peer_step(setting, python, "plain")
+        steps = {name: stack.enter_context(builder) for name, builder in builders.items()}
+        for _ in range(WARM_UP + rounds):
             for name, step in steps.items():
                 took.setdefault(name, []).append(step())
-    gc.collect()
-    return summarised(setting, took, peaks)
-
-
-def warm(
-    setting: Setting, enter: Callable[[Builder], Step], builder: Builder
-) -> tuple[float, Step]:
-    """Build a step and take it once. Returns the GiB of GPU memory that it needed at most."""
-    if setting.device.type != "cuda":
-        step = enter(builder)
-        step()
-        return 0.0, step
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    step = enter(builder)
-    step()
-    return (torch.cuda.max_memory_allocated() - before) / 2**30, step
+    return summarised(setting, {name: all_[WARM_UP:] for name, all_ in took.items()}, peaks)
 
 
 def summarised(
@@ -265,7 +278,7 @@ def summarised(
             "mixzoo_is_faster": over(name, "wall"),
             "mixzoo_is_faster_by_processor_time": over(name, "processor"),
         }
-        | ({"peak_gib": round(peaks[name], 2)} if peaks[name] else {})
+        | ({"peak_gib": round(peaks[name], 2)} if peaks.get(name) else {})
         for name, values in took.items()
     }
 

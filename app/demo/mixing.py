@@ -17,7 +17,7 @@ from ...zoo.cache import data_path
 from ...zoo.catalog import Benchmark
 from ...zoo.errors import DataError
 from ...zoo.mini import species
-from .. import picture_inputs
+from ..viz import inputs
 from .snippets import Recipe
 
 TOP = 5
@@ -83,7 +83,7 @@ def class_names(benchmark: Benchmark) -> tuple[str, ...]:
 @lru_cache(maxsize=8)
 def _read_names(path: Path, _changed: int) -> tuple[str, ...]:
     try:
-        return tuple(picture_inputs.class_names(None, path) or ())
+        return tuple(inputs.class_names(None, path) or ())
     except DataError:
         return ()  # names are an ornament: an odd file takes nothing else away
 

@@ -4,7 +4,7 @@ from ...eval.compare import Pair, compare_rows
 from ...eval.store import of_weights
 from ...zoo.catalog import Benchmark, Catalog
 from ...zoo.errors import MixzooError
-from ..eval_compare import find_rows
+from ..eval.compare import find_rows
 from .recomputed import weights_sha256
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mixzoo.app import viz
 from mixzoo.app.demo.examples import examples
 from mixzoo.app.demo.pictures import Picture, read_picture
 from mixzoo.app.demo.settings import Settings
 from mixzoo.app.demo.snippets import Recipe, command_line, python_lines
+from mixzoo.app.viz import group as viz
 from mixzoo.viz import mix_pair
 from mixzoo.zoo.load import load
 from mixzoo.zoo.manifest import Protocol

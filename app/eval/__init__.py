@@ -1,0 +1,1 @@
+"""`mixzoo eval` and its verbs, a module each."""

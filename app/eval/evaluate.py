@@ -1,0 +1,189 @@
+"""`mixzoo eval`: recompute a published number and judge it."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...zoo.errors import DataError, MixzooError, UsageError
+from ..console import print_json, print_table, say
+from ..options import FilePath, json_option, manifest_option
+from ..verbs import CommandWithVerbs
+
+if TYPE_CHECKING:
+    from ...eval.report import Report
+
+
+FORMS = (".md", ".html", ".csv", ".yaml")
+
+
+@click.command(
+    "eval",
+    cls=CommandWithVerbs,
+    package=__package__,
+    verbs={
+        "compare": ("compare", "Paired comparison of evaluated checkpoints."),
+        "sweep": ("sweep", "Which protocol explains a published number?"),
+    },
+)
+@click.argument("refs", nargs=-1, metavar="REF...")
+@click.option("--benchmark", metavar="NAME", help="With --all: the benchmark.")
+@click.option("--all", "all_rows", is_flag=True, help="All rows of --benchmark, in one pass.")
+@click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images.")
+@click.option(
+    "--annotations", type=FilePath, metavar="FILE", help="Annotation JSON, if not found in DIR."
+)
+@click.option(
+    "--list", "list_file", type=FilePath, metavar="FILE", help="Labels as `path,label` lines."
+)
+@click.option("--row", metavar="ROW", help="The row that a checkpoint file is judged against.")
+@click.option("--resize", type=click.IntRange(1), help="Shorter side, instead of the protocol's.")
+@click.option("--crop", type=click.IntRange(1), help="Centre crop, instead of the protocol's.")
+@click.option("--interpolation", help="bicubic, bilinear or nearest, instead of the protocol's.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "guarded", "fast"]),
+    default="guarded",
+    show_default=True,
+    help="guarded: fast arithmetic, and fp32 wherever it could change a prediction.",
+)
+@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
+@click.option("--workers", type=click.IntRange(0), help="Decoding processes per rank.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--models-at-once", type=click.IntRange(1), help="Checkpoints in memory together.  [all]"
+)
+@click.option("--crops", type=FilePath, metavar="DIR", help="Keep decoded crops in DIR.")
+@click.option("--allow-missing", is_flag=True, help="Count images that can't be read as wrong.")
+@click.option("--log", type=FilePath, metavar="FILE", help="The checkpoint's training log.")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Evaluate N drawn images.")
+@click.option(
+    "--until",
+    type=click.FloatRange(0, 100, min_open=True),
+    metavar="POINTS",
+    help="Draw images until the interval is so wide, or excludes the published number.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of the sample.  [0]")
+@click.option("--fresh", is_flag=True, help="Predict again what an earlier run predicted.")
+@click.option(
+    "--out",
+    type=FilePath,
+    metavar="FILE.json",
+    help="Report; FILE.md, .html, .csv and .yaml are written beside it.",
+)
+@manifest_option
+@json_option
+def command(
+    refs: tuple[str, ...],
+    benchmark: str | None,
+    all_rows: bool,
+    out: Path | None,
+    device: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Recompute top-1 on the validation images and judge it against the published table.
+
+    A REF is a row id (its weights are fetched if they aren't here) or a checkpoint file.
+    Several are evaluated in one pass over the images. What an interrupted run predicted is kept.
+    Counts are the same under any number of processes:
+    torchrun --nproc_per_node N -m mixzoo.eval REF... --data DIR
+    """
+    if out and out.suffix != ".json":
+        raise UsageError(
+            f"--out {out}: expected a name ending in .json; the other forms are written beside it."
+        )
+    if all_rows != bool(benchmark) or not (refs or all_rows):
+        raise UsageError("Expected checkpoints (REF...), or a whole table: --all --benchmark NAME.")
+    from ...eval.distributed import join
+    from ...eval.run import Request, evaluate_refs
+
+    with join(device) as world:
+        report = evaluate_refs(Request(refs=refs, benchmark=benchmark, **options), world)
+    if world.leads:
+        publish(report, out=out, as_json=as_json)
+        raise_problems(report)
+
+
+def raise_problems(report: "Report") -> None:
+    """Raise what a report can't hide: checkpoints that failed, images that can't be read."""
+    if report.failures:
+        name, error = next(iter(report.failures.items()))
+        raise MixzooError(
+            f"Not all checkpoints could be evaluated ({len(report.failures)} failed), first {name}: "
+            f"{error}"
+        )
+    if report.unreadable and not report.allow_missing:
+        file, reason = next(iter(report.unreadable.items()))
+        raise DataError(
+            f"{len(report.unreadable)} images can't be read, first {file}: {reason} "
+            "Or count them as wrong: --allow-missing."
+        )
+
+
+def publish(report: "Report", *, out: Path | None, as_json: bool = False) -> None:
+    """Print a report, and write it as JSON and Markdown if `out` is given."""
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print_report(report)
+    if out:
+        _write_all(report, out)
+        if not as_json:
+            say(f"Report: {out}, and beside it {', '.join(FORMS)}")
+
+
+def print_report(report: "Report") -> None:
+    """Print the verdict table, the rules behind its words, and what departs from the protocol."""
+    from ...eval.report import COLUMNS, cells, notes, warnings
+
+    right = ("Correct", "Recomputed", "Published", "Gap", "Gap, images")
+    print_table(
+        (*COLUMNS, "Verdict"),
+        [cells(row) for row in report.rows],
+        right=right,
+        optional=("95% interval", "Gap", "Correct"),
+    )
+    for word, rule in report.to_dict()["rules"].items():
+        say(f"{word}: {rule}.")
+    reasons = {row.verdict.why for row in report.rows if row.verdict.word == "not comparable"}
+    for reason in sorted(reasons):
+        say(reason, style="yellow")
+    if any(row.has_other_heads for row in report.rows):
+        say("* the head that inference uses.")
+    for name, change in report.protocol["overrides"].items():
+        say(f"Protocol changed by hand: {name} {change}.", style="yellow")
+    for line in notes(report):
+        say(line)
+    for line in warnings(report):
+        say(line, style="yellow")
+
+
+def _write_all(report: "Report", out: Path) -> None:
+    """The report in all its forms, as `out` and beside it."""
+    from ...eval.report import to_markdown
+    from ...eval.result_formats import to_csv, to_yaml
+    from ...viz.report_page import to_html
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    content = report.to_dict()
+    forms = {
+        ".json": json.dumps(content, indent=2, ensure_ascii=False) + "\n",
+        ".md": to_markdown(report),
+        ".html": to_html(content),
+        ".csv": to_csv(content),
+        ".yaml": to_yaml(content),
+    }
+    for suffix, text in forms.items():
+        _write(out.with_suffix(suffix), text)
+
+
+def _write(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(name).chmod(0o644)
+    Path(name).replace(path)

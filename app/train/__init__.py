@@ -1,0 +1,1 @@
+"""`mixzoo train` and its verbs, a module each."""

@@ -1,0 +1,61 @@
+"""`mixzoo train publish`: a finished run as a row of a manifest of one's own."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from ..console import print_json, say
+from ..options import FilePath, json_option
+
+
+@click.command("publish")
+@click.argument("run", type=FilePath, metavar="RUN")
+@click.option(
+    "--manifest", type=FilePath, required=True, metavar="FILE.toml", help="Made if it isn't there."
+)
+@click.option(
+    "--id",
+    "row_id",
+    metavar="ROW",
+    help="architecture.method_TAG_manifest, to tell several runs of a method apart.",
+)
+@click.option(
+    "--benchmark",
+    metavar="NAME|FILE.toml",
+    help="The one that it was trained on, if it isn't named after a known row.",
+)
+@click.option("--force", is_flag=True, help="Replace a row that has other weights.")
+@json_option
+def command(
+    run: Path, manifest: Path, row_id: str | None, benchmark: str | None, force: bool, as_json: bool
+) -> None:
+    """Write a finished RUN (its folder, or its weights) as a row into a manifest of your own.
+
+    Weights and log are copied beside the manifest and locked by their hashes; the row's number is
+    the log's, by the rule of the benchmark that the run was trained on. Everything that takes
+    --manifest then works on the row: list, verify, eval, publish. Works on runs of OpenMixup too.
+    """
+    from ...train.result import publish
+
+    added, summary = publish(run, manifest, row_id=row_id, benchmark=benchmark, force=force)
+    if as_json:
+        print_json(
+            {
+                "id": added.row.id,
+                "reported_top1": added.row.reported_top1,
+                "rule": summary.rule,
+                "head": summary.head,
+                "epochs": list(summary.epochs),
+                "manifest": str(added.manifest),
+                "files": [str(path) for path in added.files],
+                "new": added.new,
+            }
+        )
+        return
+    rule = f"{summary.rule} of the log, {summary.head}"
+    say(f"{added.row.id}: {added.row.reported_top1} ({rule})", style="green")
+    for path in (added.manifest, *added.files):
+        say(f"  {path}")
+    named = shlex.quote(str(manifest))
+    say(f"mixzoo eval {added.row.id} --manifest {named}")

@@ -1,0 +1,1 @@
+"""`mixzoo viz`: the group, and a module for each of its commands."""

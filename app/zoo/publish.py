@@ -1,0 +1,113 @@
+"""`mixzoo zoo publish`: rows and runs as a repository on the Hugging Face hub."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..console import print_json, print_table, say
+from ..options import FilePath, json_option, manifest_option
+
+if TYPE_CHECKING:
+    from ...zoo.publish import Built
+    from ...zoo.upload import Uploaded
+
+
+@click.command("publish")
+@click.argument("refs", nargs=-1, required=True, metavar="ROW|RUN...")
+@click.option("--repo", "repository", required=True, metavar="OWNER/NAME", help="On the hub.")
+@click.option(
+    "--report",
+    type=FilePath,
+    metavar="FILE.json",
+    help="What `mixzoo eval --out` wrote for these weights; without it no number is published.",
+)
+@click.option("--log", type=FilePath, metavar="FILE", help="The training log, if not found.")
+@click.option("--row", metavar="ROW", help="The row whose method and recipe a run has.")
+@click.option(
+    "--license",
+    default="unknown",
+    show_default=True,
+    metavar="ID",
+    help="Of the weights, in the hub's words.",
+)
+@click.option(
+    "--leaderboard",
+    metavar="OWNER/DATASET:TASK",
+    help="Also enter the number at this benchmark of the hub (.eval_results).",
+)
+@click.option("--folder", type=FilePath, metavar="DIR", help="Build here.  [default: ./NAME]")
+@click.option("--force", is_flag=True, help="Replace files in the folder that differ.")
+@click.option("--private", is_flag=True, help="Create the repository private.")
+@click.option("--dry-run", is_flag=True, help="Build the folder and stop; nothing is uploaded.")
+@manifest_option
+@json_option
+def command(
+    repository: str,
+    folder: Path | None,
+    private: bool,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Publish rows or runs as a Hugging Face repository that is a source of weights itself.
+
+    A ROW is a row id, a RUN a checkpoint file or the folder of a training run. The repository
+    holds safetensors, logs, a model card, the report, and a manifest with its lock. Uploading
+    takes HF_TOKEN (or `hf auth login`) and honours HF_ENDPOINT.
+    """
+    from ...zoo.publish import Request, build, require_repository_id
+    from ...zoo.upload import hub, upload
+
+    require_repository_id(repository)
+    api = None if dry_run else hub()
+    target = folder or Path(repository.partition("/")[2])
+    built = build(Request(repository=repository, folder=target, **options))
+    if not as_json:
+        _print(built)
+    uploaded = None
+    if api:
+        names = [file.path for file in built.files]
+        uploaded = upload(api, repository, built.folder, names, private=private)
+    if as_json:
+        print_json(_facts(built, uploaded))
+    else:
+        say(f"Uploaded: {uploaded.url}" if uploaded else "Dry run: nothing was uploaded.")
+
+
+def _print(built: "Built") -> None:
+    print_table(
+        ("File", "Bytes", "sha256"),
+        [(file.path, f"{file.size:,}", file.sha256) for file in built.files],
+        right=("Bytes",),
+        optional=("sha256",),
+    )
+    for note in built.notes:
+        say(note, style="yellow")
+    say(f"Built for {built.repository.id}: {built.folder}")
+
+
+def _facts(built: "Built", uploaded: "Uploaded | None") -> dict[str, Any]:
+    repository = built.repository
+    return {
+        "repository": repository.id,
+        "folder": str(built.folder),
+        "files": [
+            {"path": file.path, "size": file.size, "sha256": file.sha256} for file in built.files
+        ],
+        "models": [
+            {
+                "id": repository.row_id(model),
+                "row": model.row.id,
+                "file": model.exported.path.name,
+                "source_sha256": model.exported.metadata["source_sha256"],
+                "released": model.candidate.is_released,
+                "top1": model.headline.top1 if model.headline else None,
+            }
+            for model in repository.models
+        ],
+        "notes": list(built.notes),
+        "uploaded": uploaded is not None,
+        "url": uploaded.url if uploaded else None,
+        "commit": uploaded.commit if uploaded else None,
+    }

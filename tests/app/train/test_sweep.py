@@ -1,0 +1,83 @@
+"""`mixzoo train sweep` lists the runs that it writes scripts for, and trains nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from mixzoo.app.train.sweep import command
+from mixzoo.zoo.errors import UsageError
+
+ROW = "resnet50.mixup_inat2018"
+
+
+def sweep(tmp_path: Path, *arguments: str) -> Result:
+    places = ["--data", str(tmp_path / "images"), "--out", str(tmp_path / "out")]
+    return CliRunner().invoke(command, [ROW, *places, *arguments])
+
+
+def test_runs_are_listed_and_scripts_named(tmp_path: Path) -> None:
+    """One line a run with what the table expects of it; how to start them below."""
+    said = sweep(tmp_path, "--methods", "mixup, vanilla", "--alphas", "0.2,1", "--seeds", "0,1")
+
+    assert said.exit_code == 0
+    assert "resnet50.mixup_inat2018-a0.2-ep100-s0" in said.output
+    assert "62.69" in said.output
+    assert "6 runs." in said.output
+    assert f"bash {tmp_path}/out/sweep.sh" in said.output
+    assert f"sbatch {tmp_path}/out/sweep.sbatch" in said.output
+    assert (tmp_path / "out" / "sweep.sh").is_file()
+
+
+def test_dry_run_writes_nothing(tmp_path: Path) -> None:
+    """Not even the folder."""
+    said = sweep(tmp_path, "--dry-run")
+
+    assert said.output.endswith("Dry run: nothing was written.\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_json_has_the_recipes_and_commands(tmp_path: Path) -> None:
+    """For other schedulers than SLURM."""
+    said = sweep(
+        tmp_path, "--epochs", "1", "--methods", "mixup+cutmix", "--alphas", "0.8+1", "--json"
+    )
+
+    content = json.loads(said.output)
+    (run,) = content["runs"]
+    assert run["recipe"]["alpha"] == [0.8, 1.0]
+    assert run["recipe"]["epochs"] == 1
+    assert run["command"][:3] == ["mixzoo", "train", ROW]
+    assert len(content["scripts"]) == 2
+
+
+def test_several_nodes_are_slurms_alone(tmp_path: Path) -> None:
+    """This machine has no second node; options reach the directives."""
+    options = ["--nodes", "2", "--gpus", "2", "--partition", "p", "--time", "1:00:00"]
+    said = sweep(tmp_path, *options, "--sbatch", "account=me", "--cpus", "4", "--at-once", "1")
+
+    text = (tmp_path / "out" / "sweep.sbatch").read_text()
+    assert said.exit_code == 0
+    assert not (tmp_path / "out" / "sweep.sh").exists()
+    for option in ("nodes=2", "gpus-per-node=2", "partition=p", "time=1:00:00", "account=me"):
+        assert f"#SBATCH --{option}\n" in text
+    assert "#SBATCH --cpus-per-task=4\n#SBATCH --partition" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--alphas", "0,x"], "--alphas 0,x: expected numbers separated by commas"),
+        (["--epochs", "1.5"], "--epochs 1.5: expected whole numbers"),
+        (["--seeds", "a"], "--seeds a: expected whole numbers"),
+        (["--gpus", "3"], "batch_size 256"),
+        (["--set", "epoch=3"], "Did you mean 'epochs'"),
+    ],
+)
+def test_bad_grids_are_one_line(tmp_path: Path, arguments: list[str], complaint: str) -> None:
+    """Named before anything is written."""
+    error = sweep(tmp_path, *arguments).exception
+
+    assert isinstance(error, UsageError)
+    assert complaint in str(error)
+    assert not (tmp_path / "out").exists()

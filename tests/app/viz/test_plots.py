@@ -1,0 +1,353 @@
+"""`mixzoo viz table|curves|groups|compare`, as a user runs them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from mixzoo.app.viz import compare, curves, groups, table
+from mixzoo.eval import store
+from mixzoo.eval.predictions import Predictions
+from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.errors import ManifestError, MixzooError, SourceError, UsageError
+from mixzoo.zoo.fetch import weights_of
+from mixzoo.zoo.manifest import Protocol
+from PIL import Image
+
+VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
+LIST = "a" * 64
+PROTOCOL = {"resize": 146, "crop": 128, "interpolation": "bicubic"} | {
+    "mean": [0.485, 0.456, 0.406],
+    "std": [0.229, 0.224, 0.225],
+}
+
+
+def run(command: click.Command, *arguments: object) -> str:
+    """What a command prints; its error is raised."""
+    result = CliRunner().invoke(command, [str(one) for one in arguments], standalone_mode=False)
+    if result.exception:
+        raise result.exception
+    return result.output
+
+
+def predictions(wrong: int) -> Predictions:
+    """Of 70 images of 7 classes, the first `wrong` are wrong."""
+    made = Predictions.empty(np.arange(70) % 7)
+    made.top[:, 0] = np.where(np.arange(70) < wrong, 9, made.labels)
+    made.state[:] = 2
+    return made
+
+
+def sha256_of(row_id: str) -> str:
+    sha256 = weights_of(*open_catalog().row(row_id)).sha256
+    assert sha256 is not None
+    return sha256
+
+
+def keep(row_id: str, wrong: int, *, files: list[str] | None = None) -> None:
+    """Store an evaluation of a row."""
+    order = files or [f"{n}.jpg" for n in range(70)]
+    known = predictions(wrong)
+    places = [int(file.split(".")[0]) for file in order]
+    columns = {name: getattr(known, name)[places] for name in store.COLUMNS}
+    key = store.Key(sha256_of(row_id), Protocol(resize=146, crop=128), LIST, "guarded")
+    head = {"head0": Predictions(**columns)}
+    store.write(key.path, store.Stored(key.facts(), head, tuple(order), np.full(len(order), 1000)))
+
+
+def line(row_id: str, wrong: int) -> dict:
+    correct = 70 - wrong
+    group = {"correct": correct, "total": 70, "accuracy": 100 * correct / 70}
+    return {
+        "id": row_id,
+        "head": "head0",
+        "default_head": True,
+        "correct": correct,
+        "correct5": correct,
+        "total": 70,
+        "top1": 100 * correct / 70,
+        "top5": 100 * correct / 70,
+        "interval95": [50.0, 90.0],
+        "verdict": "not comparable",
+        "reason": "",
+        "weights": {"file": "w.pth", "sha256": sha256_of(row_id)},
+        "breakdown": {"supercategory": [group | {"name": "Aves", "interval95": [50.0, 90.0]}]},
+    }
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    """A report on 70 images of both rows, whose predictions are kept."""
+    keep(VANILLA, 10)
+    keep(MIXUP, 40, files=[f"{n}.jpg" for n in reversed(range(70))])
+    content = {
+        "format": 1,
+        "benchmark": "mini",
+        "rows": [line(VANILLA, 10), line(MIXUP, 40)],
+        "rules": {},
+        "protocol": PROTOCOL | {"overrides": {}},
+        "data": {"labels": "val2018.json", "images": 70, "list_sha256": LIST},
+        "run": {},
+        "versions": {},
+        "created": "2026-01-01T00:00:00+00:00",
+    }
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "new folder" / "plot.svg"
+
+
+@pytest.fixture
+def cutmix_log(golden: Path) -> Path:
+    return golden / "runs/tiny_cutmix_ep8/20261122_154252.log.json"
+
+
+def test_table_of_published_numbers(out: Path) -> None:
+    """Without a report, a log or a network."""
+    printed = run(table.command, "inat2018", "--out", out)
+
+    assert printed == f"{out}: 20 rows, 0 with a log, 0 recomputed\n"
+    assert ">64.73<" in out.read_text()
+
+
+def test_table_with_reports_and_logs_that_are_here(out: Path, report: Path) -> None:
+    """The package's rows have theirs; several files may follow an option."""
+    printed = run(table.command, "mini", "--reports", report, report, "--out", out)
+
+    text = out.read_text()
+    assert "10 with a log, 2 recomputed" in printed
+    assert all(f">{number}<" in text for number in ("70.2", "70.20", "85.71"))
+    assert "0 with a log" in run(table.command, "mini", "--no-logs", "--out", out)
+
+
+def test_table_with_a_log_of_a_row(out: Path, golden: Path) -> None:
+    """Named for the row that it belongs to."""
+    log = golden / "runs/synthetic_logs/cls_20220101_000000.log.json"
+
+    printed = run(
+        table.command, "inat2018", "--logs", f"resnet50.cutmix_inat2018={log}", "--out", out
+    )
+
+    assert "1 with a log" in printed
+    assert ">63.178<" in out.read_text()
+
+
+def test_table_with_a_log_under_another_name(out: Path, tmp_path: Path) -> None:
+    """Recognised by its hash, also with an = in its name."""
+    package = Path(table.__file__).parents[2] / "zoo/mini/assets"
+    copy = tmp_path / "a=b.log.json"
+    copy.write_bytes((package / f"{MIXUP}.log.json").read_bytes())
+
+    printed = run(table.command, "mini", "--no-logs", "--logs", copy, "--out", out)
+
+    assert "1 with a log" in printed
+
+
+def test_curves_of_a_row_and_a_file(out: Path, cutmix_log: Path) -> None:
+    """Overlaid, with names in the legend."""
+    printed = run(curves.command, MIXUP, cutmix_log, "--out", out)
+
+    text = out.read_text()
+    assert printed == f"{out}: 2 runs\n"
+    assert f"{MIXUP}: last epoch 59.60, median 60.00, published 59.6" in text
+    assert f"{cutmix_log.name}: median 13.000" in text
+
+
+def test_curves_of_joined_pieces(out: Path, cutmix_log: Path, tmp_path: Path) -> None:
+    """One run; held against a row on demand."""
+    lines = cutmix_log.read_text().splitlines(keepends=True)
+    pieces = [tmp_path / "1.log.json", tmp_path / "2.log.json"]
+    pieces[0].write_text("".join(lines[:13]))
+    pieces[1].write_text(lines[0] + "".join(lines[13:]))
+
+    printed = run(curves.command, *pieces, "--join", "--row", MIXUP, "--last", "3", "--out", out)
+
+    text = out.read_text()
+    assert ": 1 run" in printed
+    assert "head0: last epoch 17.00, median 16.67, published 59.6" in text
+    assert "restart" in text
+    assert "shaded: last 3 epochs" in text
+
+
+def test_curves_of_chosen_heads(out: Path, golden: Path) -> None:
+    """Of AutoMix's four."""
+    log = next(golden.glob("runs/tiny_automix_ep8/*.log.json"))
+
+    run(curves.command, log, "--head", "one_q", "--narrow", "--theme", "dark", "--out", out)
+
+    text = out.read_text()
+    assert "one_q: median 17.667" in text
+    assert "one_k" not in text
+
+
+def test_groups_of_a_report(out: Path, report: Path) -> None:
+    """Both checkpoints, by supercategory."""
+    printed = run(groups.command, report, "--out", out)
+
+    text = out.read_text()
+    assert printed == f"{out}: 2 checkpoints\n"
+    assert ">Aves<" in text
+    assert ">by training images of the class<" not in text
+
+
+def test_groups_against_training_images(out: Path, report: Path, tmp_path: Path) -> None:
+    """Counted from the training annotations and the kept predictions."""
+    images = [(label, n) for label in range(7) for n in range(10 * (label + 1))]
+    train = tmp_path / "train2018.json"
+    train.write_text(
+        json.dumps(
+            {
+                "images": [
+                    {"id": i, "file_name": f"t/x/{label}/{n}.jpg"}
+                    for i, (label, n) in enumerate(images)
+                ],
+                "annotations": [
+                    {"image_id": i, "category_id": label} for i, (label, _) in enumerate(images)
+                ],
+            }
+        )
+    )
+
+    run(groups.command, report, "--train", train, "--out", out)
+
+    text = out.read_text()
+    assert ">by training images of the class<" in text
+    assert ">few-shot<" in text
+    assert ">medium-shot<" in text
+
+
+def test_comparison_of_a_report_s_rows(out: Path, report: Path) -> None:
+    """Image by image, whatever order the predictions were kept in."""
+    printed = run(compare.command, report, "--out", out)
+
+    text = out.read_text()
+    assert printed == f"{out}: 2 rows, 1 of 1 pairs told apart\n"
+    assert ">30 : 0<" in text
+    assert ">▼ -42.86<" in text
+
+
+def test_comparison_of_rows(out: Path, report: Path) -> None:
+    """Of those that mixzoo eval kept."""
+    printed = run(compare.command, MIXUP, VANILLA, "--out", out)
+
+    assert "1 of 1 pairs told apart" in printed
+    assert ">0 : 30<" in out.read_text()
+
+
+def test_comparison_needs_the_kept_predictions(out: Path, report: Path) -> None:
+    """Other predictions of the same weights won't do."""
+    keep(MIXUP, 39)
+
+    with pytest.raises(
+        UsageError, match=rf"{MIXUP}: the predictions behind its report aren't kept"
+    ):
+        run(compare.command, report, "--out", out)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "pdf"])
+def test_other_formats(tmp_path: Path, kind: str) -> None:
+    """What the name asks for, dark where asked."""
+    out = tmp_path / f"table.{kind}"
+
+    run(table.command, "inat2017", "--theme", "dark", "--columns", "1", "--out", out)
+
+    assert out.stat().st_size > 5000
+    if kind != "pdf":
+        with Image.open(out) as picture:
+            red, green, blue = picture.convert("RGB").getpixel((3, picture.height - 3))
+            assert max(red, green, blue) < 60
+
+
+def test_plots_dont_wait_for_torch(report: Path, tmp_path: Path) -> None:
+    """Nothing here needs a tensor."""
+    script = """
+import sys
+from mixzoo.app.viz.{0} import command
+command(sys.argv[1:], standalone_mode=False)
+assert "torch" not in sys.modules
+"""
+    calls = {
+        "table": ["mini", "--reports", str(report)],
+        "curves": [VANILLA],
+        "groups": [str(report)],
+        "compare": [str(report)],
+    }
+    together = "".join(
+        script.format(name).replace(
+            "sys.argv[1:]", repr([*words, "--out", str(tmp_path / "x.svg")])
+        )
+        for name, words in calls.items()
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", together], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("x.svg: ") == 4
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "kind", "message"),
+    [
+        (
+            table.command,
+            ("inat2018", "--out", "t.txt"),
+            UsageError,
+            "expected a name ending in",
+        ),
+        (table.command, ("inat2081",), UsageError, "Did you mean 'inat2018'"),
+        (table.command, ("mini", "--reports", "none.json"), UsageError, "No such file"),
+        (table.command, ("inat2018", "--reports", "REPORT"), UsageError, "one on mini"),
+        (table.command, ("mini", "--logs", "LOG"), UsageError, "expected ROW=FILE, such as"),
+        (
+            table.command,
+            ("inat2018", "--logs", f"{MIXUP}=LOG"),
+            UsageError,
+            "no row of inat2018",
+        ),
+        (table.command, ("mini", "--logs", "none.log"), UsageError, "it does not exist"),
+        (curves.command, ("none.log",), UsageError, "it does not exist"),
+        (curves.command, ("resnet18_w6.mixip_mini",), UsageError, "Did you mean"),
+        (curves.command, ("resnet50.fmix_inat2018",), SourceError, "no log of it is locked"),
+        (curves.command, (MIXUP, "--join"), UsageError, "--join go with files"),
+        (curves.command, ("LOG", "--head", "x"), UsageError, "No log has the head x"),
+        (groups.command, ("LOG",), UsageError, "cannot be read"),
+        (groups.command, ("REPORT", "--train", "none.json"), UsageError, "no such file"),
+        (compare.command, (VANILLA,), UsageError, "at least two"),
+        (compare.command, ("REPORT", VANILLA), UsageError, "reports alone or REFs alone"),
+        (compare.command, ("REPORT", "REPORT"), UsageError, "given twice"),
+        (compare.command, ("REPORT", "--head", "one_q"), UsageError, "the report has head0"),
+        (compare.command, ("SCHEMA",), ManifestError, "missing required field"),
+    ],
+)
+def test_wrong_arguments_are_one_line(
+    command: click.Command,
+    arguments: tuple[str, ...],
+    kind: type[MixzooError],
+    message: str,
+    report: Path,
+    cutmix_log: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is written, and the line says what was expected."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "schema.json").write_text("{}")
+    places = {"REPORT": report, "LOG": cutmix_log, "SCHEMA": "schema.json"}
+    for name, path in places.items():
+        arguments = tuple(word.replace(name, str(path)) for word in arguments)
+
+    with pytest.raises(kind, match=message) as caught:
+        run(command, *arguments)
+
+    assert "\n" not in str(caught.value)
+    assert not [*tmp_path.glob("*.png"), *tmp_path.glob("*.txt")]

@@ -1,0 +1,100 @@
+"""`mixzoo zoo download` parses, fetches several files, and says what it did or would do."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from mixzoo.app.zoo.download import command
+from mixzoo.zoo.errors import IntegrityError, SourceError
+
+WEIGHTS = b"some weights"
+
+
+@pytest.fixture
+def own(server: Any, write_benchmark: Callable[..., Path]) -> Path:
+    """A benchmark with weights, a log and an archive on a web server."""
+    manifest = write_benchmark(f'[[sources]]\nkind = "http"\nurl = "{server.url}"', WEIGHTS)
+    lock = manifest.with_name("own.lock.json")
+    content = json.loads(lock.read_text())
+    row = content["assets"][0]["row"]
+    content["assets"] += [
+        {"row": row, "kind": "log", "name": "w.log.json", "size": 3},
+        {"row": row, "kind": "visualisation", "name": "w_vis.zip", "size": 3},
+    ]
+    lock.write_text(json.dumps(content))
+    server.answers |= {
+        "/w.pth": (200, {}, WEIGHTS),
+        "/w.log.json": (200, {}, b"log"),
+        "/w_vis.zip": (200, {}, b"zip"),
+    }
+    return manifest
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ([], ["w.pth"]),
+        (["--logs"], ["w.log.json", "w.pth"]),
+        (["--logs", "--viz"], ["w.log.json", "w.pth", "w_vis.zip"]),
+    ],
+)
+def test_options_choose_the_kinds(own: Path, options: list[str], names: list[str]) -> None:
+    """Weights always; logs and archives when asked for."""
+    result = run("own", "--manifest", own, "--json", *options)
+
+    outcomes = json.loads(result.stdout)
+    assert sorted(outcome["name"] for outcome in outcomes) == names
+    assert all(Path(outcome["path"]).is_file() for outcome in outcomes)
+    assert {outcome["done"] for outcome in outcomes} == {"fetched"}
+
+
+def test_dry_run_tells_and_touches_nothing(own: Path, server: Any) -> None:
+    """No request, no file; size, place and source of each."""
+    result = run("own", "--manifest", own, "--dry-run", "--logs")
+
+    assert "to fetch" in result.stdout
+    assert f"from {server.url}/w.pth" in result.stdout
+    assert "2 of 2 files to fetch, 15 bytes." in result.stdout
+    assert server.requests == []
+
+
+def test_one_bad_file_stops_no_other(own: Path, server: Any) -> None:
+    """The good ones arrive; the error comes when all are through."""
+    server.answers["/w.pth"] = (200, {}, b"same weightz")
+
+    result = run("own", "--manifest", own, "--logs", "--viz")
+
+    assert isinstance(result.exception, IntegrityError)
+    assert result.stdout.count("fetched") == 2
+
+
+def test_several_bad_files_are_one_line(own: Path, server: Any) -> None:
+    """How many, and the first of them."""
+    server.answers.clear()
+
+    result = run("own", "--manifest", own, "--logs")
+
+    assert isinstance(result.exception, SourceError)
+    assert str(result.exception).startswith("2 files failed, the first: ")
+    assert "\n" not in str(result.exception)
+
+
+def test_offline_is_one_clear_line(own: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is here is used, what isn't names the variable that forbids it."""
+    run("own", "--manifest", own)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    before = len(server.requests)
+
+    result = run("own", "--manifest", own, "--logs")
+
+    assert "already here" in result.stdout
+    assert isinstance(result.exception, SourceError)
+    assert "HF_HUB_OFFLINE forbids" in str(result.exception)
+    assert len(server.requests) == before

@@ -1,0 +1,270 @@
+"""`mixzoo zoo lock` writes what a release says, shows what changed, and refuses what is unclear."""
+
+import hashlib
+import json
+import os
+import runpy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mixzoo.app.zoo.lock import command
+from mixzoo.zoo.cache import cache_root
+from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.errors import IntegrityError, ManifestError, MixzooError, SourceError, UsageError
+from mixzoo.zoo.fetch import fetch
+from mixzoo.zoo.lock import lock_path
+
+EMULATOR = runpy.run_path(str(Path(__file__).parents[2] / "emulator" / "github.py"))
+REPOSITORY, TAG = "Westlake-AI/openmixup", "mixup-inat2018-weights"
+LEARNT = {"automix": "near_lam_cat_mb_mlr1e_4", "samix": "bili_val_dp01_mb_mlr1e_4"}
+SECRET = "ghp_notarealtoken0123456789"
+Run = Callable[..., tuple[MixzooError | None, str]]
+
+
+def names() -> list[str]:
+    """A made-up release of 20 rows: weights and both logs of each, zips of the learnt methods."""
+    found = []
+    for row in open_catalog().benchmark("inat2018").manifest.rows:
+        short = {"resnet50": "r50", "resnext101_32x4d": "rx101"}[row.architecture]
+        method = LEARNT.get(row.method, f"{row.method}_mixups_CE_none")
+        stem = f"{short}_{method}_4xb64_ep100"
+        found += [f"{stem}.pth", f"{stem}.log.json", f"{stem}.log"]
+        found += [f"{stem}_vis.zip"] * (row.method in LEARNT)
+    return found
+
+
+@pytest.fixture
+def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """GitHub emulated with the whole made-up release, on pages of 25 files."""
+    with EMULATOR["serve"]() as api:
+        monkeypatch.setenv("GITHUB_API_URL", api.emulator.front.url)
+        monkeypatch.setenv("GITHUB_SERVER_URL", api.emulator.front.url)
+        monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+        monkeypatch.delenv("GH_TOKEN", raising=False)
+        api.most = 25
+        release = api.release(REPOSITORY, TAG)
+        for name in names():
+            api.upload(release, name, name.encode())
+        yield api
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command; returns its error, if any, and what it printed."""
+
+    def run(*arguments: object) -> tuple[MixzooError | None, str]:
+        error = None
+        try:
+            command.main([str(argument) for argument in arguments], standalone_mode=False)
+        except MixzooError as raised:
+            error = raised
+        return error, capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where the lock goes."""
+    return tmp_path / "inat2018.lock.json"
+
+
+def digests(api: Any) -> None:
+    """Upload everything again, now with published digests."""
+    api.digests = True
+    for name in names():
+        api.upload(api.releases[0], name, name.encode())
+
+
+def test_release_is_locked_whole(github: Any, run: Run, out: Path) -> None:
+    """64 files on three pages become 64 entries; nobody vouches for a hash, and that is said."""
+    error, said = run("inat2018", "--out", out)
+
+    assets = json.loads(out.read_text())["assets"]
+    assert error is None
+    assert {asset["name"] for asset in assets} == set(names())
+    assert {asset["sha256"] for asset in assets} == {None}
+    assert {asset["release_id"] for asset in assets} == {github.releases[0].id}
+    assert "64 files of 20 rows" in said
+    assert "64 of them have no published hash" in said
+    assert "--hash" in said
+
+
+def test_second_run_changes_no_byte(github: Any, run: Run, out: Path) -> None:
+    """The lock of an unchanged release is the same file, and the command says so."""
+    run("inat2018", "--out", out)
+    first = out.read_bytes()
+
+    error, said = run("inat2018", "--out", out)
+
+    assert error is None
+    assert out.read_bytes() == first
+    assert f"Unchanged: {out}" in said
+
+
+def test_published_digests_are_locked(github: Any, run: Run, out: Path) -> None:
+    """A digest is taken over with its origin."""
+    digests(github)
+
+    run("inat2018", "--out", out)
+
+    for asset in json.loads(out.read_text())["assets"]:
+        assert asset["sha256"] == hashlib.sha256(asset["name"].encode()).hexdigest()
+        assert asset["hash_from"] == "published digest"
+
+
+def test_replaced_file_needs_accepting(github: Any, run: Run, out: Path) -> None:
+    """The diff shows old and new hash; the lock stays until --accept is given."""
+    digests(github)
+    run("inat2018", "--out", out)
+    before = out.read_bytes()
+    name = names()[0]
+    asset = github.upload(github.releases[0], name, b"other", updated="2024-01-01T00:00:00Z")
+
+    refused, said = run("inat2018", "--out", out)
+    kept = out.read_bytes()
+    accepted, _ = run("inat2018", "--out", out, "--accept")
+
+    old = hashlib.sha256(name.encode()).hexdigest()
+    assert isinstance(refused, IntegrityError)
+    assert f"sha256 {old[:12]}… -> {asset['digest'][7:19]}…" in " ".join(said.split())
+    assert kept == before
+    assert accepted is None
+    assert asset["digest"][7:] in out.read_text()
+
+
+def test_unclear_files_are_listed_and_refused(github: Any, run: Run, out: Path) -> None:
+    """Ambiguous, missing, unfinished and left-over files each have their line."""
+    release = github.releases[0]
+    github.upload(release, "r50_mixups_CE_none_4xb64.pth", b"x")
+    github.upload(release, "resnet50_cutmix.pth", b"x")
+    github.upload(release, "r50_near_lam_cat_mb_mlr1e_4_4xb64_ep100.pth", b"x", state="open")
+
+    error, said = run("inat2018", "--out", out, "--json")
+
+    facts = json.loads(said)
+    assert isinstance(error, ManifestError)
+    assert not out.exists()
+    assert facts["written"] is False
+    assert {(problem["what"], problem["subject"]) for problem in facts["problems"]} == {
+        ("left over", "r50_mixups_CE_none_4xb64.pth"),
+        ("ambiguous", "resnet50.cutmix_inat2018"),
+        ("unfinished", "r50_near_lam_cat_mb_mlr1e_4_4xb64_ep100.pth"),
+        ("missing", "resnet50.automix_inat2018"),
+    }
+
+
+def test_partial_lock_has_what_is_clear(github: Any, run: Run, out: Path) -> None:
+    """--allow-partial locks the rest, still listing the problems."""
+    github.upload(github.releases[0], "resnet50_cutmix.pth", b"x")
+
+    error, said = run("inat2018", "--out", out, "--allow-partial")
+
+    assert error is None
+    assert len(json.loads(out.read_text())["assets"]) == 63
+    assert "its weights could be" in said
+
+
+def test_dry_run_writes_and_downloads_nothing(github: Any, run: Run, out: Path) -> None:
+    """It shows the same, even with --hash."""
+    error, said = run("inat2018", "--out", out, "--dry-run", "--hash")
+
+    assert error is None
+    assert "added" in said
+    assert not out.exists()
+    assert not any("/download/" in request.path for request in github.emulator.front.requests)
+
+
+def test_rate_limit_writes_nothing(github: Any, run: Run, out: Path) -> None:
+    """A limit that is hit between two pages leaves no half lock."""
+    github.remaining = 2
+    github.reset = 4102444800
+
+    error, _ = run("inat2018", "--out", out)
+
+    assert isinstance(error, SourceError)
+    assert "at 2100-01-01 00:00 UTC" in str(error)
+    assert not out.exists()
+
+
+def test_place_that_cannot_be_written_is_told(github: Any, run: Run, out: Path) -> None:
+    """A missing or read-only folder is one line with the way out."""
+    error, _ = run("inat2018", "--out", out / "deeper" / "x.lock.json")
+
+    assert isinstance(error, UsageError)
+    assert "--out PATH" in str(error)
+
+
+def test_folder_gets_the_lock_under_its_own_name(github: Any, run: Run, out: Path) -> None:
+    """--out DIR is enough."""
+    run("inat2018", "--out", out.parent)
+
+    assert out.is_file()
+
+
+@pytest.fixture
+def own(github: Any, write_benchmark: Callable[..., Path]) -> Path:
+    """A one-row benchmark of the user's own with a release on the emulated GitHub."""
+    github.upload(github.release("me/mine", "v1"), "resnet18_w4.vanilla.pth", b"my weights")
+    source = '[[sources]]\nkind = "github"\nrepository = "me/mine"\ntag = "v1"'
+    return write_benchmark(f'{source}\n[matching.kinds]\nweights = [".pth"]')
+
+
+def test_hash_is_learnt_from_the_first_download(
+    github: Any, run: Run, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--hash downloads what has no digest, says "first use", and the file then counts as locked.
+
+    The token is told to GitHub and never to the host that the download is redirected to.
+    """
+    monkeypatch.setenv("GITHUB_TOKEN", SECRET)
+    github.tokens = {SECRET}
+
+    error, _ = run("own", "--manifest", own, "--hash")
+
+    benchmark = open_catalog([own]).benchmark("own")
+    asset = benchmark.asset("resnet18_w4.vanilla_own")
+    assert error is None
+    assert asset is not None
+    assert asset.sha256 == hashlib.sha256(b"my weights").hexdigest()
+    assert asset.hash_from == "first use"
+    assert fetch(benchmark, asset, quiet=True)[0].read_bytes() == b"my weights"
+    sent = [request.headers for request in github.emulator.front.requests]
+    assert any(headers.get("authorization") == f"Bearer {SECRET}" for headers in sent)
+    assert github.emulator.store.requests
+    assert all(SECRET not in str(request) for request in github.emulator.store.requests)
+
+
+def test_first_use_hash_survives_the_next_lock(github: Any, run: Run, own: Path) -> None:
+    """Locking again without --hash keeps it and needs no download."""
+    run("own", "--manifest", own, "--hash")
+    first = lock_path(own).read_bytes()
+    downloads = len(github.emulator.store.requests)
+
+    error, _ = run("own", "--manifest", own)
+
+    assert error is None
+    assert lock_path(own).read_bytes() == first
+    assert len(github.emulator.store.requests) == downloads
+
+
+def test_replaced_file_is_hashed_anew(github: Any, run: Run, own: Path) -> None:
+    """The same name and size with other bytes: --hash sees the new ones, --accept locks them."""
+    run("own", "--manifest", own, "--hash")
+    for cached in (cache_root() / "assets" / "own").iterdir():
+        os.utime(cached, (0, 1_700_000_000))  # downloaded in November 2023
+    name = "resnet18_w4.vanilla.pth"
+    github.upload(github.releases[1], name, b"MY WEIGHTS", updated="2024-01-01T00:00:00Z")
+
+    refused, said = run("own", "--manifest", own, "--hash")
+    accepted, _ = run("own", "--manifest", own, "--hash", "--accept")
+
+    asset = open_catalog([own]).benchmark("own").asset("resnet18_w4.vanilla_own")
+    old, new = (hashlib.sha256(text).hexdigest() for text in (b"my weights", b"MY WEIGHTS"))
+    assert isinstance(refused, IntegrityError)
+    assert f"sha256 {old[:12]}… -> {new[:12]}…" in " ".join(said.split())
+    assert accepted is None
+    assert asset is not None
+    assert asset.sha256 == new
