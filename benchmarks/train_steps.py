@@ -41,6 +41,7 @@ import torch
 import torchvision
 from machine import machine
 from mixzoo.eval.distributed import ALONE
+from mixzoo.eval.memory import keep_freed_memory
 from mixzoo.eval.protocol import normalise
 from mixzoo.train.loader import MicroBatch
 from mixzoo.train.loop import take_step
@@ -126,6 +127,7 @@ def mixzoo_step(setting: Setting, method: str) -> Iterator[Step]:
         lr=LR,
         precision=setting.precision,  # type: ignore[arg-type]
     )
+    keep_freed_memory()  # as the command does
     crops, labels = setting.crops(), setting.labels()
     names = tuple(str(row) for row in range(setting.batch))
     with tempfile.TemporaryDirectory() as folder:

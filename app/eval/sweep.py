@@ -42,9 +42,11 @@ def command(ref: str, first: float, seed: int, device: str, as_json: bool, **opt
     sample; only those that can still explain the number are evaluated on all images.
     """
     from ...eval.distributed import join
+    from ...eval.memory import keep_freed_memory
     from ...eval.run import Request
     from ...eval.sweep_run import sweep_ref
 
+    keep_freed_memory()
     with join(device) as world:
         found = sweep_ref(Request(refs=[ref], **options), world, share=first, seed=seed)
     if world.leads:

@@ -82,12 +82,14 @@ def command(
     import torch
 
     from ...eval.distributed import join
+    from ...eval.memory import keep_freed_memory
     from ...train.loop import train
     from ...train.prepare import check_labels, claimed, facts_of, find_data
     from ...train.run import How, accumulation
 
     if threads:
         torch.set_num_threads(threads)
+    keep_freed_memory()
     with join(device) as world:
         accumulation(recipe, world.size)
         images = world.leader_first(lambda: find_data(manifest, data, train_list, val_list))
