@@ -22,6 +22,7 @@ from numba import njit, types
 Pixels = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
+Pass = Callable[[Pixels, Ints, Ints, Ints], Pixels]
 
 BITS = 22  # of a weight's fraction
 HALF = 1 << (BITS - 1)
@@ -114,9 +115,17 @@ _ARGUMENTS = (
 )
 
 
-# Declared, so that they are compiled (or read from numba's cache) when this module is imported:
-# once, before decoding processes are forked, and not while the first image waits.
-@njit([types.uint8[:, :, ::1](*_ARGUMENTS)], cache=True, nogil=True)
+def _compiled(function: Pass) -> Pass:
+    """Compiled now, or read from numba's cache: before decoding processes are forked, and not while
+    the first image waits."""
+    signature = types.uint8[:, :, ::1](*_ARGUMENTS)
+    try:
+        return njit([signature], cache=True, nogil=True)(function)
+    except RuntimeError:  # no folder where the result can be kept
+        return njit([signature], nogil=True)(function)
+
+
+@_compiled
 def along_rows(rgb: Pixels, first: Ints, counts: Ints, weights: Ints) -> Pixels:
     """Resample each row. rgb: (h, W, 3) uint8. Returns (h, len(first), 3) uint8."""
     height, width = rgb.shape[0], len(first)
@@ -135,7 +144,7 @@ def along_rows(rgb: Pixels, first: Ints, counts: Ints, weights: Ints) -> Pixels:
     return out
 
 
-@njit([types.uint8[:, :, ::1](*_ARGUMENTS)], cache=True, nogil=True)
+@_compiled
 def along_columns(rgb: Pixels, first: Ints, counts: Ints, weights: Ints) -> Pixels:
     """Resample each column. rgb: (H, w, 3) uint8. Returns (len(first), w, 3) uint8."""
     rows = rgb.reshape(rgb.shape[0], -1)

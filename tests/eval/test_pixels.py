@@ -1,6 +1,9 @@
 """Every kind of file gives Pillow's pixels, or Pillow's refusal."""
 
 import io
+import os
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -219,6 +222,22 @@ def test_a_side_that_keeps_its_length_is_not_resampled(
 
     whole = np.asarray(by_pillow_passes(rgb, target, interpolation))
     assert np.array_equal(square, whole[2:39, 3:40])
+
+
+def test_compiled_code_needs_no_place_to_be_kept() -> None:
+    """Where no folder can be written, the passes are compiled anew in each process."""
+    script = (
+        "import numpy as np\n"
+        "from mixzoo.eval.resample import resize_crop\n"
+        "print(resize_crop(np.full((9, 9, 3), 7, np.uint8), (5, 5), (1, 1), 3, 'bicubic').max())"
+    )
+
+    nowhere = os.environ | {"NUMBA_CACHE_LOCATOR_CLASSES": "IPythonCacheLocator"}
+    run = subprocess.run(
+        [sys.executable, "-c", script], env=nowhere, check=True, capture_output=True, text=True
+    )
+
+    assert run.stdout == "7\n"
 
 
 def test_a_view_is_resampled_like_its_copy() -> None:
