@@ -10,7 +10,7 @@ from ..options import FilePath, manifest_option
 from .inputs import class_names, read_pairs, read_reference
 from .mix import DOTS_PER_INCH
 from .options import (
-    CommandWithImages,
+    CommandWithLists,
     fractions,
     images_option,
     names_option,
@@ -22,7 +22,7 @@ from .options import (
 )
 
 
-@click.command("cam", cls=CommandWithImages)
+@click.command("cam", cls=CommandWithLists, lists=("--images",))
 @click.argument("ref")
 @images_option
 @click.option("--method", help="That mixes. [default: REF's own, else cutmix]")

@@ -12,7 +12,7 @@ from ..console import say
 from ..options import FilePath, manifest_option
 from .inputs import MOST_PAIRS, Pairs, Reference, read_pairs, read_reference
 from .options import (
-    CommandWithImages,
+    CommandWithLists,
     fractions,
     images_option,
     method_names,
@@ -32,7 +32,7 @@ STATIC = ("mixup", "cutmix", "saliencymix", "fmix", "resizemix")  # those that n
 DOTS_PER_INCH = 200
 
 
-@click.command("mix", cls=CommandWithImages)
+@click.command("mix", cls=CommandWithLists, lists=("--images",))
 @click.argument("ref", required=False)
 @images_option
 @click.option(

@@ -1,5 +1,8 @@
 """Options that the `viz` commands of pictures share, and what their words mean."""
 
+from collections.abc import Collection
+from typing import Any
+
 import click
 
 from ...zoo.errors import UsageError
@@ -7,17 +10,26 @@ from ..options import FilePath
 from .inputs import Reference
 
 
-class CommandWithImages(click.Command):
-    """A command whose `--images` takes all values up to the next option, as shells expand `*.jpg`."""
+class CommandWithLists(click.Command):
+    """A command some of whose options take all values up to the next option, as shells expand
+    `*.jpg`. lists: the names of these options, which are `multiple`.
+    """
+
+    def __init__(self, *arguments: Any, lists: Collection[str], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.lists = lists
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat `--images` before each further value."""
+        """Repeat such an option before each further value."""
         spread: list[str] = []
-        taking = False
-        for number, word in enumerate(args):
-            if taking and not word.startswith("-") and args[number - 1] != "--images":
-                spread.append("--images")
-            taking = word == "--images" or (taking and not word.startswith("-"))
+        taking, had = "", False
+        for word in args:
+            if word.startswith("-"):
+                taking, had = word if word in self.lists else "", False
+            elif taking and had:
+                spread.append(taking)
+            else:
+                had = bool(taking)
             spread.append(word)
         return super().parse_args(ctx, spread)
 

@@ -8,7 +8,7 @@ from ..console import say
 from ..options import FilePath, manifest_option
 from .inputs import read_pairs, read_reference
 from .options import (
-    CommandWithImages,
+    CommandWithLists,
     images_option,
     one_method,
     seed_option,
@@ -17,7 +17,7 @@ from .options import (
 )
 
 
-@click.command("sweep", cls=CommandWithImages)
+@click.command("sweep", cls=CommandWithLists, lists=("--images",))
 @click.argument("ref", required=False)
 @images_option
 @click.option("--method", help="One name. [default: REF's own, else mixup]")

@@ -10,39 +10,13 @@ from ...zoo.catalog import Benchmark, Catalog, open_catalog
 from ...zoo.errors import MixzooError, UsageError
 from ..console import say
 from ..options import FilePath, manifest_option
-from .options import theme_option
+from .options import CommandWithLists, theme_option
 
 if TYPE_CHECKING:
     from ...eval.logs import LogAudit
 
 
-class CommandWithLists(click.Command):
-    """A command whose `multiple` options take all values up to the next option, as shells expand
-    `*.json`.
-    """
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat such an option before each further value."""
-        lists = {
-            name
-            for option in self.params
-            if isinstance(option, click.Option) and option.multiple
-            for name in option.opts
-        }
-        spread: list[str] = []
-        taking, had = "", False
-        for word in args:
-            if word.startswith("-"):
-                taking, had = word if word in lists else "", False
-            elif taking and had:
-                spread.append(taking)
-            else:
-                had = bool(taking)
-            spread.append(word)
-        return super().parse_args(ctx, spread)
-
-
-@click.command("table", cls=CommandWithLists)
+@click.command("table", cls=CommandWithLists, lists=("--reports", "--logs"))
 @click.argument("benchmark")
 @click.option(
     "--reports",
