@@ -80,6 +80,7 @@ class Setting:
     batch: int
     device: torch.device
     precision: str
+    compile: bool = False  # mixzoo's networks alone
 
     def crops(self) -> torch.Tensor:
         """Images (N, size, size, 3) uint8: coarse blobs under noise, so that saliency has shapes."""
@@ -133,7 +134,7 @@ def mixzoo_step(setting: Setting, method: str) -> Iterator[Step]:
     with tempfile.TemporaryDirectory() as folder:
         images = LabelledImages(FolderStore(Path(folder)), names, tuple(labels.tolist()), "memory")
         data = Data(images, images, setting.pixels)
-        how = How(replace(ALONE, device=setting.device))
+        how = How(replace(ALONE, device=setting.device), compile=setting.compile)
         run = Run(recipe, Path(folder), method, ALL_STEPS, how)
         batches = repeat(MicroBatch(crops, labels, tuple(range(setting.batch))))
         weights = mask_loss_weights(recipe, ALL_STEPS)
@@ -296,6 +297,7 @@ def main() -> None:
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")
+    parser.add_argument("--compile", action="store_true", help="as mixzoo train --compile")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--openmixup-python", help="python of an environment that has OpenMixup")
     default = Path(__file__).parent / "results/train_steps.json"
@@ -311,6 +313,7 @@ def main() -> None:
         given.batch,
         torch.device(given.device),
         given.precision,
+        given.compile,
     )
     methods: dict[str, Any] = {}
     for method in given.methods.split(","):
