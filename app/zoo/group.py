@@ -17,25 +17,10 @@ from ..console import print_json, print_table, say
 from ..lazy import LazyGroup
 from ..options import json_option, manifest_option, names_argument
 
-LAZY = {
-    "import": "adopt",
-    **{
-        name: name
-        for name in (
-            "download",
-            "verify",
-            "lock",
-            "prune",
-            "unpack",
-            "export",
-            "publish",
-            "inspect",
-        )
-    },
-}
+LAZY = ("download", "verify", "lock", "prune", "unpack", "export", "publish", "inspect")
 
 
-@click.group(cls=LazyGroup, package=__package__, lazy=LAZY)
+@click.group(cls=LazyGroup, package=__package__, lazy={"import": "adopt"} | {n: n for n in LAZY})
 def commands() -> None:
     """List, fetch and verify released weights. A NAME is a row id or a benchmark."""
 
