@@ -63,10 +63,10 @@ def resize_crop(
 
 @lru_cache(maxsize=1024)  # some 10 kB each; photographs come in few sizes
 def taps(source: int, target: int, interpolation: str) -> Taps:
-    """The pass that resizes `source` pixels to `target`, in Pillow's own arithmetic (Resample.c)."""
-    if source == target:  # such a pass doesn't happen
-        own = np.arange(target, dtype=np.int32)
-        return Taps(own, np.ones_like(own), np.full((target, 1), 1 << BITS, np.int32))
+    """The pass that resizes `source` pixels to `target`, in Pillow's own arithmetic (Resample.c).
+
+    Of a side that keeps its length, each pixel has a weight of one: Pillow leaves such a pass out.
+    """
     kernel, radius = KERNELS[interpolation]
     scale = source / target
     widened = max(scale, 1.0)
