@@ -240,10 +240,11 @@ def _how_computed(rows: Sequence[ReportRow]) -> Iterator[str]:
 def _arithmetic(facts: dict[str, Any]) -> str:
     """How predictions were computed, one sentence."""
     if facts.get("precision") == "guarded":
+        changed = facts["changed"]
         return (
             f"{facts['arithmetic']} arithmetic, guarded: {facts['calibrated']} images calibrated the "
             f"bound ({facts['bound']:.2g} of a logit), {facts['recomputed']} were computed again in "
-            f"fp32, which changed {facts['changed']} predictions."
+            f"fp32, which changed {changed} prediction{'' if changed == 1 else 's'}."
         )
     if facts.get("precision") == "fast":
         return f"{facts['arithmetic']} arithmetic, unguarded: single predictions may not be fp32's."
