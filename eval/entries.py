@@ -20,7 +20,7 @@ from .distributed import World
 from .evaluator import Subject, Work, evaluate_all
 from .guard import CALIBRATION
 from .precision import fastest
-from .predictions import Precision, Predictions
+from .predictions import Ints, Precision, Predictions
 from .predictor import Predictor
 from .report import Weights
 
@@ -31,6 +31,8 @@ class Entry:
 
     checkpoint: Resolved
     key: store.Key
+    sizes: Ints
+    """(N,) bytes of the images, asked before any is read."""
     weights: Weights | None = None
     heads: dict[str, Predictions] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
@@ -84,7 +86,7 @@ def recall(
     fresh: forget what an earlier evaluation left behind.
     """
     key = store.Key(checkpoint.sha256, protocol, images.sha256(), precision)
-    entry = Entry(checkpoint, key)
+    entry = Entry(checkpoint, key, images.sizes)
     if fresh:
         store.forget_parts(key)
         return entry
@@ -185,7 +187,7 @@ def _keep(path: Any, entry: Entry, subject: Subject, images: LabelledImages) -> 
     """Write predictions; where the cache can't be written the evaluation goes on without."""
     about = entry.about | {"bounds": subject.predictor.bounds}
     heads = dict(subject.known)
-    stored = store.Stored(entry.key.facts(), heads, images.files, images.sizes, about)
+    stored = store.Stored(entry.key.facts(), heads, images.files, entry.sizes, about)
     try:
         store.write(path, stored)
     except OSError as error:

@@ -127,7 +127,10 @@ def _compiled(function: Pass) -> Pass:
 
 @_compiled
 def along_rows(rgb: Pixels, first: Ints, counts: Ints, weights: Ints) -> Pixels:
-    """Resample each row. rgb: (h, W, 3) uint8. Returns (h, len(first), 3) uint8."""
+    """Resample each row. rgb: (h, W, 3) uint8. first, counts, weights: see `Taps`.
+
+    Returns (h, len(first), 3) uint8.
+    """
     height, width = rgb.shape[0], len(first)
     out = np.empty((height, width, 3), np.uint8)
     for y in range(height):
@@ -146,7 +149,10 @@ def along_rows(rgb: Pixels, first: Ints, counts: Ints, weights: Ints) -> Pixels:
 
 @_compiled
 def along_columns(rgb: Pixels, first: Ints, counts: Ints, weights: Ints) -> Pixels:
-    """Resample each column. rgb: (H, w, 3) uint8. Returns (len(first), w, 3) uint8."""
+    """Resample each column. rgb: (H, w, 3) uint8. first, counts, weights: see `Taps`.
+
+    Returns (len(first), w, 3) uint8.
+    """
     rows = rgb.reshape(rgb.shape[0], -1)
     height, length = len(first), rows.shape[1]
     out = np.empty((height, length), np.uint8)

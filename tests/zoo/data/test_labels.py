@@ -44,6 +44,19 @@ def test_annotation_json_is_found_by_name(tmp_path: Path) -> None:
     assert found.origin == "val2018.json"
 
 
+def test_sizes_of_files_that_are_and_are_not_there(tmp_path: Path) -> None:
+    """In the list's order, without reading; a missing image has none."""
+    first, second, third = FILES
+    make_images(tmp_path, {first: 12, third: 7})
+    (tmp_path / first).write_bytes(b"12345")
+    (tmp_path / "val2018.json").write_text(annotation_json(FILES))
+
+    found = find_images(tmp_path, allow_missing=True)
+
+    assert found.files == (first, second, third)
+    assert found.sizes.tolist() == [5, -1, 0]
+
+
 @pytest.mark.parametrize("separator", [",", " "])
 def test_list_file_with_either_separator(tmp_path: Path, separator: str) -> None:
     """`path,label` and `path label` give the same images and the same hash as the JSON."""
