@@ -27,14 +27,13 @@ import json
 import statistics
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from guard import DEVICE, RANDOM, SHARED, random_model
-from machine import machine
+from machine import machine, matrix_product, seconds
 from mixzoo.eval.guard import CALIBRATION
 from mixzoo.eval.memory import keep_freed_memory
 from mixzoo.eval.pixels import decode_crop
@@ -47,7 +46,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 PROTOCOL = Protocol(resize=256, crop=224)
 WIDER = Protocol(resize=256, crop=256)
-SIDE = 4096 if DEVICE.type == "cuda" else 2048  # of the multiplied matrices
 
 TIMM = """
 import sys, time
@@ -92,21 +90,6 @@ def photographs(folder: Path, count: int) -> torch.Tensor:
     raise SystemExit(f"{folder}: too few JPEGs for {count} different crops")
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """Duration of one call."""
-    start = time.perf_counter()
-    run()
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def product(dtype: torch.dtype) -> Callable[[], object]:
-    """The machine's own matrix product, of SIDE x SIDE matrices."""
-    a, b = (torch.randn(SIDE, SIDE, device=DEVICE).to(dtype) for _ in range(2))
-    return lambda: a @ b
-
-
 def timm_seconds(python: str, name: str, x: torch.Tensor, folder: Path, peer: str) -> float:
     """One batch by timm's model in its own environment, after one to warm up."""
     given = folder / "x.npy"
@@ -127,8 +110,8 @@ class Setting:
         self.crops, self.batch, self.arithmetic = crops, batch, choose(arithmetic, DEVICE)
         self.labels = torch.zeros(len(crops), dtype=torch.int64)
         self.x = normalise(crops[:batch].to(DEVICE), PROTOCOL)
-        self.product_fp32 = product(torch.float32)
-        self.product = product(DTYPES.get(self.arithmetic, torch.float32))
+        self.product_fp32 = matrix_product(torch.float32, DEVICE)
+        self.product = matrix_product(DTYPES.get(self.arithmetic, torch.float32), DEVICE)
         last = self.x.contiguous(memory_format=torch.channels_last)
         channels_last = random_model(architecture, RANDOM[architecture])
         channels_last.to(memory_format=torch.channels_last)
@@ -195,8 +178,8 @@ def main() -> None:
         run()  # warm up; guarded has calibrated
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(arguments.rounds):
-            products["fp32"].append(2 * SIDE**3 / seconds(setting.product_fp32))
-            products["same"].append(2 * SIDE**3 / seconds(setting.product))
+            products["fp32"].append(setting.product_fp32())
+            products["same"].append(setting.product())
             for name, (images, run) in setting.variants.items():
                 rates.setdefault(name, []).append(images / seconds(run))
             for peer in PEERS if arguments.timm_python else ():

@@ -2,8 +2,14 @@
 
 import os
 import platform
+import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def machine(*libraries: str) -> dict[str, object]:
@@ -23,3 +29,23 @@ def machine(*libraries: str) -> dict[str, object]:
         facts["torch_threads"] = torch.get_num_threads()
         facts["device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return facts
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Duration of one call, of the GPU's share too."""
+    import torch
+
+    start = time.perf_counter()
+    run()
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def matrix_product(dtype: "torch.dtype", device: "torch.device") -> Callable[[], float]:
+    """Measures the machine's own matrix product in some format: FLOP per second, each time called."""
+    import torch
+
+    side = 4096 if device.type == "cuda" else 2048
+    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    return lambda: 2 * side**3 / seconds(lambda: a @ b)

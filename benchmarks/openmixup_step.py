@@ -10,11 +10,14 @@ It runs inside an environment of its own, which mixzoo isn't in (Python 3.8 to 3
         "scipy<1.11" scikit-learn seaborn six tensorboard "timm<1" tqdm addict pyyaml yapf attrs
     peer/bin/pip install --no-build-isolation gco-wrapper==3.0.9   # PuzzleMix's graph cut
 
-    openmixup_step.py METHOD ARCHITECTURE CLASSES BATCH.npz THREADS DEVICE
+    openmixup_step.py METHOD ARCHITECTURE CLASSES BATCH.npz THREADS DEVICE PRECISION
 
 BATCH.npz: x (N, 3, H, W) float32, normalised; y (N,) int64. The first line of its output says the
-versions, each further one the seconds of a step and of the processor in it, and the peak of memory
-on a GPU, as JSON. METHOD "plain" is the loop of torchvision's reference, with the same versions.
+versions, each further one the seconds of a step and of the processor in it, the peak of memory on
+a GPU, and where it can be counted the operations of the first step, as JSON. METHOD "plain" is the loop of torchvision's reference, with the same versions.
+PRECISION: fp32, or bf16 for forward passes under torch's autocast.
+
+It also ran with Python 3.12 and torch 2.11, whose OpenMixup is faster: the fairer peer on a GPU.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -140,10 +144,14 @@ def stand_in_for_compiled_ops() -> None:
     operators = ModuleType("mmcv.ops")
     operators.DeformConv2dPack = torch.nn.Module  # type: ignore[attr-defined]
     sys.modules["mmcv.ops"] = operators
+    sys.modules.setdefault("imp", ModuleType("imp"))  # imported, unused, and gone in Python 3.12
+    from mmcv.runner import OPTIMIZERS
+
+    OPTIMIZERS.module_dict.pop("Adafactor", None)  # of newer torch; OpenMixup registers its own
 
 
 def openmixup_step(
-    method: str, architecture: str, classes: int, x: torch.Tensor, y: torch.Tensor
+    method: str, architecture: str, classes: int, x: torch.Tensor, y: torch.Tensor, precision: str
 ) -> Callable[[], None]:
     """One iteration as mmcv's runner and OpenMixup's hooks make it."""
     stand_in_for_compiled_ops()
@@ -157,7 +165,8 @@ def openmixup_step(
     optimizer = build_optimizer(model, {**SGD, **(groups if learnt else {})})
 
     def step() -> None:
-        outputs = model.train_step({"img": x, "gt_label": y}, optimizer)
+        with autocast(x, precision):
+            outputs = model.train_step({"img": x, "gt_label": y}, optimizer)
         optimizer.zero_grad()
         outputs["loss"].backward()
         optimizer.step()
@@ -168,7 +177,7 @@ def openmixup_step(
 
 
 def plain_step(
-    architecture: str, classes: int, x: torch.Tensor, y: torch.Tensor
+    architecture: str, classes: int, x: torch.Tensor, y: torch.Tensor, precision: str
 ) -> Callable[[], None]:
     """The loop of torchvision's reference."""
     import torchvision
@@ -177,13 +186,19 @@ def plain_step(
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
 
     def step() -> None:
-        loss = torch.nn.functional.cross_entropy(model(x), y)
+        with autocast(x, precision):
+            loss = torch.nn.functional.cross_entropy(model(x), y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         loss.item()
 
     return step
+
+
+def autocast(x: torch.Tensor, precision: str) -> torch.autocast:
+    """The arithmetic of the forward pass."""
+    return torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def _backbone(kind: str, depth: int, stages: Any) -> dict[str, Any]:
@@ -201,11 +216,21 @@ def _answer(values: dict[str, Any], out: Any) -> None:
     out.flush()
 
 
+def _flop_counter() -> Any:
+    """A counter of operations, or None with the torch that OpenMixup supports."""
+    try:
+        from torch.utils.flop_counter import FlopCounterMode
+    except ImportError:
+        return None
+    return FlopCounterMode(display=False)
+
+
 def main(words: list[str]) -> None:
     """Build, then step whenever a line comes in."""
-    method, architecture, classes, batch, threads, device = words
+    method, architecture, classes, batch, threads, device, precision = words
     out, sys.stdout = sys.stdout, sys.stderr  # what the libraries print is no answer
     torch.set_num_threads(int(threads))
+    torch.backends.cudnn.benchmark = True
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
@@ -215,18 +240,22 @@ def main(words: list[str]) -> None:
     arrays = np.load(batch)
     x, y = (torch.from_numpy(arrays[name]).to(device) for name in ("x", "y"))
     if method == "plain":
-        step = plain_step(architecture, int(classes), x, y)
+        step = plain_step(architecture, int(classes), x, y, precision)
     else:
-        step = openmixup_step(method, architecture, int(classes), x, y)
+        step = openmixup_step(method, architecture, int(classes), x, y, precision)
     _answer({"python": sys.version.split()[0], "torch": torch.__version__}, out)
+    counter: Any = _flop_counter()
     for _ in sys.stdin:
         wall, processor = time.perf_counter(), time.process_time()
-        step()
+        with counter or nullcontext():
+            step()
         if device != "cpu":
             torch.cuda.synchronize()
-        values = {"wall": time.perf_counter() - wall, "processor": time.process_time() - processor}
+        took = {"wall": time.perf_counter() - wall, "processor": time.process_time() - processor}
         peak = torch.cuda.max_memory_allocated() if device != "cpu" else None
-        _answer({**values, "peak_bytes": peak}, out)
+        flop = counter.get_total_flops() if counter else None
+        _answer({**took, "peak_bytes": peak, "flop": flop}, out)
+        counter = None
 
 
 if __name__ == "__main__":

@@ -9,13 +9,18 @@ has a process of its own (in one process they fragment each other's memory, whic
   openmixup        OpenMixup's model, optimizer and hooks, in an environment of its own
   openmixup_plain  the plain loop there: how much of the difference its older torch makes
 
+All compute in the same precision (OpenMixup under torch's autocast), on a GPU with cuDNN's search
+for the fastest kernels, as torchvision's reference does and the trainer.
+
     python benchmarks/train_steps.py --openmixup-python peer/bin/python
     python benchmarks/train_steps.py --architecture resnet18 --size 96 --batch 8 --classes 100
-    python benchmarks/train_steps.py --device cuda --precision bf16 --batch 128
+    python benchmarks/train_steps.py --device cuda --precision bf16 --batch 128 --rounds 10
 
 benchmarks/openmixup_step.py says how that environment is made. Targets: vanilla within 3% of
 plain_last, AutoMix at least 1.4 times OpenMixup's step. Ratios are medians over the rounds, of wall
 time and of processor time; the latter means something on a busy machine, with --threads 1, too.
+of_matrix_product says what share of the machine's own matrix product a step reaches, both measured in
+the same rounds; OpenMixup's operations can be counted only where its torch is 2.1 or newer.
 (With one thread and 4 images torch 2.15 took its slow convolutions for 33 of ResNet-50's 53.)
 """
 
@@ -39,7 +44,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torchvision
-from machine import machine
+from machine import machine, matrix_product
 from mixzoo.eval.distributed import ALONE
 from mixzoo.eval.memory import keep_freed_memory
 from mixzoo.eval.protocol import normalise
@@ -47,23 +52,26 @@ from mixzoo.train.loader import MicroBatch
 from mixzoo.train.loop import take_step
 from mixzoo.train.recipe import Recipe
 from mixzoo.train.recipes import ALPHAS
-from mixzoo.train.run import Data, How, Run
+from mixzoo.train.run import Data, How, Run, fast_kernels
 from mixzoo.train.schedules import mask_loss_weights
 from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.manifest import Protocol
+from torch.utils.flop_counter import FlopCounterMode
 
 METHODS = ("vanilla", "cutmix", "puzzlemix", "automix", "samix")
-WARM_UP = 2
+WARM_UP = 3  # the first counts operations, a compiled step is compiled in the second
 ALL_STEPS = 100_000  # of a run that is never finished here
 PEER = Path(__file__).with_name("openmixup_step.py")
 LR = 1e-3  # the same images come again and again; nothing is to diverge
 
 
 class Took(NamedTuple):
-    """Seconds of one step."""
+    """Seconds of one step, the most memory that the GPU held so far, and the step's operations."""
 
     wall: float
     processor: float
+    peak_bytes: int | None = None
+    flop: int | None = None  # known of a process's first step alone
 
 
 Step = Callable[[], Took]
@@ -103,12 +111,21 @@ class Setting:
     def timed(self, step: Callable[[], object]) -> Step:
         """The step with a clock around it."""
 
+        counted = False
+
         def run() -> Took:
+            nonlocal counted
+            counter = nullcontext() if counted else FlopCounterMode(display=False)
             wall, processor = time.perf_counter(), time.process_time()
-            step()
-            if self.device.type == "cuda":
+            with counter:
+                step()
+            gpu = self.device.type == "cuda"
+            if gpu:
                 torch.cuda.synchronize()
-            return Took(time.perf_counter() - wall, time.process_time() - processor)
+            wall, processor = time.perf_counter() - wall, time.process_time() - processor
+            counted = True
+            flop = None if isinstance(counter, nullcontext) else counter.get_total_flops()
+            return Took(wall, processor, torch.cuda.max_memory_allocated() if gpu else None, flop)
 
         return run
 
@@ -143,7 +160,8 @@ def mixzoo_step(setting: Setting, method: str) -> Iterator[Step]:
             take_step(run, data, batches, weights, stop=False)
             run.iteration += 1
 
-        yield setting.timed(step)
+        with fast_kernels():
+            yield setting.timed(step)
 
 
 @contextmanager
@@ -156,19 +174,18 @@ def plain_step(setting: Setting, layout: torch.memory_format) -> Iterator[Step]:
         memory_format=layout
     )
     y = setting.labels().to(setting.device)
-    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(setting.precision)
-    scaler = torch.amp.GradScaler(setting.device.type, enabled=half is torch.float16)
+    half = setting.precision == "bf16"
 
     def step() -> None:
-        with torch.autocast(setting.device.type, half) if half else nullcontext():
+        with torch.autocast(setting.device.type, torch.bfloat16, enabled=half):
             loss = torch.nn.functional.cross_entropy(model(x), y)
         optimizer.zero_grad()
-        scaler.scale(loss).backward()
-        scaler.step(optimizer)
-        scaler.update()
+        loss.backward()
+        optimizer.step()
         loss.item()
 
-    yield setting.timed(step)
+    with fast_kernels():
+        yield setting.timed(step)
 
 
 @contextmanager
@@ -179,7 +196,7 @@ def peer_step(setting: Setting, python: str, method: str) -> Iterator[Step]:
         x = normalise(setting.crops(), setting.pixels)
         np.savez(batch, x=x.numpy(), y=setting.labels().numpy())
         words = [python, str(PEER), method, setting.architecture, str(setting.classes)]
-        words += [str(batch), str(torch.get_num_threads()), setting.device.type]
+        words += [str(batch), str(torch.get_num_threads()), setting.device.type, setting.precision]
         with subprocess.Popen(
             words,
             stdin=subprocess.PIPE,
@@ -201,8 +218,7 @@ def peer_step(setting: Setting, python: str, method: str) -> Iterator[Step]:
             def step() -> Took:
                 child.stdin.write("\n")  # type: ignore[union-attr]
                 child.stdin.flush()  # type: ignore[union-attr]
-                took = answer()
-                return Took(took["wall"], took["processor"])
+                return Took(**answer())
 
             yield step
             child.stdin.close()
@@ -220,14 +236,12 @@ def serve(pipe: Connection, setting: Setting, threads: int, name: str, method: s
     torch.set_num_threads(threads)
     with OWN[name](setting, method) as step:
         while pipe.recv():
-            took = step()
-            peak = torch.cuda.max_memory_allocated() if setting.device.type == "cuda" else 0
-            pipe.send((took, peak / 2**30))
+            pipe.send(step())
 
 
 @contextmanager
-def own_step(setting: Setting, name: str, method: str, peaks: dict[str, float]) -> Iterator[Step]:
-    """A step of a contestant of OWN; the GiB of GPU memory that it needed at most go to `peaks`."""
+def own_step(setting: Setting, name: str, method: str) -> Iterator[Step]:
+    """A step of a contestant of OWN."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     words = (there, setting, torch.get_num_threads(), name, method)
@@ -237,8 +251,7 @@ def own_step(setting: Setting, name: str, method: str, peaks: dict[str, float]) 
 
     def step() -> Took:
         here.send(True)
-        took, peaks[name] = here.recv()
-        return took
+        return here.recv()
 
     yield step
     here.send(False)
@@ -246,44 +259,50 @@ def own_step(setting: Setting, name: str, method: str, peaks: dict[str, float]) 
 
 
 def measured(setting: Setting, method: str, python: str | None, rounds: int) -> dict[str, Any]:
-    """One method's contestants, in turns after two steps each to warm up."""
+    """One method's contestants, in turns after some steps each to warm up."""
     took: dict[str, list[Took]] = {}
-    peaks: dict[str, float] = {}
+    products: list[float] = []
+    dtype = torch.bfloat16 if setting.precision == "bf16" else torch.float32
+    product = matrix_product(dtype, setting.device)
     with ExitStack() as stack:
-        builders: dict[str, Builder] = {n: own_step(setting, n, method, peaks) for n in OWN}
+        builders: dict[str, Builder] = {name: own_step(setting, name, method) for name in OWN}
         if python:
             builders["openmixup"] = peer_step(setting, python, method)
             builders["openmixup_plain"] = peer_step(setting, python, "plain")
         steps = {name: stack.enter_context(builder) for name, builder in builders.items()}
         for _ in range(WARM_UP + rounds):
+            products.append(product())
             for name, step in steps.items():
                 took.setdefault(name, []).append(step())
-    return summarised(setting, {name: all_[WARM_UP:] for name, all_ in took.items()}, peaks)
+    return {
+        name: summarised(setting, values, took["mixzoo"], products) for name, values in took.items()
+    }
 
 
 def summarised(
-    setting: Setting, took: dict[str, list[Took]], peaks: dict[str, float]
+    setting: Setting, took: list[Took], mixzoo: list[Took], products: list[float]
 ) -> dict[str, Any]:
     """Medians; ratios are medians of the rounds' own ratios, above 1 where mixzoo is faster."""
+    walls = [one.wall for one in took[WARM_UP:]]
+    processor = statistics.median(one.processor for one in took[WARM_UP:])
 
-    def over(name: str, clock: str) -> float:
-        pairs = zip(took[name], took["mixzoo"], strict=True)
+    def faster(clock: str) -> float:
+        pairs = zip(took[WARM_UP:], mixzoo[WARM_UP:], strict=True)
         return round(statistics.median(getattr(a, clock) / getattr(b, clock) for a, b in pairs), 3)
 
-    return {
-        name: {
-            "images_per_second": round(
-                setting.batch / statistics.median(t.wall for t in values), 2
-            ),
-            "processor_ms_per_image": round(
-                1000 * statistics.median(t.processor for t in values) / setting.batch, 1
-            ),
-            "mixzoo_is_faster": over(name, "wall"),
-            "mixzoo_is_faster_by_processor_time": over(name, "processor"),
-        }
-        | ({"peak_gib": round(peaks[name], 2)} if peaks.get(name) else {})
-        for name, values in took.items()
+    row = {
+        "images_per_second": round(setting.batch / statistics.median(walls), 2),
+        "processor_ms_per_image": round(1000 * processor / setting.batch, 1),
+        "mixzoo_is_faster": faster("wall"),
+        "mixzoo_is_faster_by_processor_time": faster("processor"),
     }
+    if flop := took[0].flop:
+        shares = [flop / a / b for a, b in zip(walls, products[WARM_UP:], strict=True)]
+        row["gflop_per_image"] = round(flop / setting.batch / 1e9, 1)
+        row["of_matrix_product"] = round(statistics.median(shares), 3)
+    if peak := took[-1].peak_bytes:
+        row["peak_gib"] = round(peak / 2**30, 2)
+    return row
 
 
 def main() -> None:
@@ -296,7 +315,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--compile", action="store_true", help="as mixzoo train --compile")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--openmixup-python", help="python of an environment that has OpenMixup")
@@ -322,7 +341,8 @@ def main() -> None:
             print(
                 f"{method:10} {name:16} {row['images_per_second']:8.2f} images/s"
                 f"  mixzoo is {row['mixzoo_is_faster']:5.2f} times as fast"
-                f" ({row['mixzoo_is_faster_by_processor_time']:.2f} by processor time)",
+                f" ({row['mixzoo_is_faster_by_processor_time']:.2f} by processor time)"
+                f"  {row.get('of_matrix_product', '')} {row.get('peak_gib', '')}",
                 flush=True,
             )
     result = {

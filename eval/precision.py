@@ -178,7 +178,7 @@ def _convolutions(arithmetic: Arithmetic | None) -> Iterator[None]:
         with exact_fp32():
             yield
     else:
-        with _convolution_format(tf32=arithmetic == "tf32"), _cudnn("benchmark", value=True):
+        with _convolution_format(tf32=arithmetic == "tf32"), cudnn_setting("benchmark", value=True):
             yield
 
 
@@ -192,8 +192,8 @@ def exact_fp32() -> Iterator[None]:
     with (
         _exact_products(),
         _convolution_format(tf32=False),
-        _cudnn("benchmark", value=False),
-        _cudnn("deterministic", value=True),
+        cudnn_setting("benchmark", value=False),
+        cudnn_setting("deterministic", value=True),
     ):
         yield
 
@@ -221,7 +221,7 @@ def _convolution_format(*, tf32: bool) -> Iterator[None]:
     """TF32 or IEEE for convolutions of fp32 tensors."""
     cudnn, onednn = torch.backends.cudnn, torch.backends.mkldnn
     if not hasattr(onednn, "conv"):  # torch < 2.9
-        with _cudnn("allow_tf32", value=tf32):
+        with cudnn_setting("allow_tf32", value=tf32):
             yield
         return
     gpu = "tf32" if tf32 else "ieee"
@@ -229,7 +229,8 @@ def _convolution_format(*, tf32: bool) -> Iterator[None]:
         yield
 
 
-def _cudnn(name: str, *, value: bool) -> AbstractContextManager[None]:
+def cudnn_setting(name: str, *, value: bool) -> AbstractContextManager[None]:
+    """A setting of `torch.backends.cudnn` for a while."""
     return _set(torch.backends.cudnn, name, value)
 
 

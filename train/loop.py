@@ -21,7 +21,7 @@ from .interruption import Interruption, interruption
 from .loader import MicroBatch, TrainingImages, fit_in_memory, micro_batches
 from .randomness import generator
 from .recipe import Recipe
-from .run import Data, How, Run, explained_losses
+from .run import Data, How, Run, explained_losses, fast_kernels
 from .scalars import Board, board_of
 from .schedules import ema_momentum, mask_loss_weights
 
@@ -43,7 +43,7 @@ def train(recipe: Recipe, data: Data, out: Path, name: str, how: How | None = No
     no number; LostRankError if another process ended; DataError for an image that can't be read.
     """
     how = how or How()
-    with interruption(hint=how.world.leads) as asked, explained_losses(how.world):
+    with interruption(hint=how.world.leads) as asked, explained_losses(how.world), fast_kernels():
         small = fit_in_memory(data.train)
         workers = _workers(how, small)
         images = TrainingImages(data.train, recipe, keep=small and not workers)

@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..eval.distributed import ALONE, World
 from ..eval.evaluator import BATCH_SIZE, evaluate
+from ..eval.precision import cudnn_setting
 from ..eval.predictions import Counts
 from ..zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from ..zoo.data import LabelledImages
@@ -237,6 +238,13 @@ class Run:
         self.best = content["run"]["best"]
         self.validated = content["run"]["validated"]
         self.iteration = content["meta"]["iter"]
+
+
+@contextmanager
+def fast_kernels() -> Iterator[None]:
+    """Let cuDNN try which of its kernels are the fastest for each shape, once; CPUs don't care."""
+    with cudnn_setting("benchmark", value=True):
+        yield
 
 
 def accumulation(recipe: Recipe, processes: int) -> int:

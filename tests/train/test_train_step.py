@@ -1,6 +1,5 @@
 """Two training steps of every method against the recorded ones of the reference."""
 
-import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mixzoo.eval.precision import exact_fp32
 from mixzoo.train.automix_step import freeze_k
 from mixzoo.train.mixing import LEARNT_METHODS, METHODS
 from mixzoo.train.recipe import Recipe
@@ -116,7 +116,7 @@ class Step:
         """Compare norms and first values of all tensors recorded under `key`."""
         assert self.recorded[key]
         for name, (_, norm, first) in self.recorded[key].items():
-            mine = ours[name].double().flatten()
+            mine = ours[name].double().flatten().cpu()
             assert mine.norm().item() == pytest.approx(norm, rel=self.rtol), name
             np.testing.assert_allclose(
                 mine[:4], first, rtol=self.rtol, atol=self.rtol / 10, err_msg=name
@@ -131,18 +131,6 @@ def _state(model: nn.Module) -> dict[str, torch.Tensor]:
             for name in [name for name in entries if name.startswith(full)]:
                 entries[alias + name.removeprefix(full)] = entries[name]
     return entries
-
-
-@pytest.fixture(scope="module")
-def regenerate() -> ModuleType:
-    """`tests/regenerate.py`, which isn't part of any package."""
-    path = Path(__file__).parents[1] / "regenerate.py"
-    spec = importlib.util.spec_from_file_location("regenerate", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +152,7 @@ def steps_of(
 ) -> Callable[[str], list[Step]]:
     """Takes the two recorded steps of a method, once."""
 
-    def model_of(method: str) -> Classifier | MixClassifier:
+    def model_of(method: str, device: str) -> Classifier | MixClassifier:
         learnt = method in LEARNT_METHODS
         model = MixClassifier(CONFIG, 10, method) if learnt else Classifier(CONFIG, 10)
         shapes = [(name, tuple(value.shape)) for name, value in model.state_dict().items()]
@@ -172,7 +160,7 @@ def steps_of(
         model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
         if isinstance(model, MixClassifier):
             freeze_k(model)
-        return model.train()
+        return model.train().to(device)
 
     def recipe_of(method: str) -> Recipe:
         options = cases[method]["optimizer"]
@@ -190,8 +178,8 @@ def steps_of(
         )
 
     @cache
-    def steps_of(method: str) -> list[Step]:
-        case, model, recipe = cases[method], model_of(method), recipe_of(method)
+    def steps_of(method: str, device: str = "cpu") -> list[Step]:
+        case, model, recipe = cases[method], model_of(method, device), recipe_of(method)
         step, optimizer = step_of(model, recipe), optimizer_of(model, recipe)
         seen: dict[str, torch.Tensor] = {}
         for name, module in model.named_children():
@@ -205,12 +193,14 @@ def steps_of(
             prefix = f"{method}_step{i}_"
             own = {name.removeprefix(prefix): array for name, array in arrays.items()}
             rng = Recorded(recorded["draws"], own)
-            x, y = torch.from_numpy(images), torch.tensor(recorded["labels"])
+            x = torch.from_numpy(images).to(device)
+            y = torch.tensor(recorded["labels"], device=device)
 
-            losses = step(x, y, step.draw(rng, tuple(x.shape)), recipe.automix.mask_loss)
-            optimizer.zero_grad()
-            losses["loss"].backward()
-            optimizer.step()
+            with exact_fp32():
+                losses = step(x, y, step.draw(rng, tuple(x.shape)), recipe.automix.mask_loss)
+                optimizer.zero_grad()
+                losses["loss"].backward()
+                optimizer.step()
             stepped = _state(model)
             step.follow(recipe.automix.momentum)
 
@@ -312,3 +302,21 @@ def test_k_follows_as_recorded(method: str, steps_of: Callable) -> None:
     for step in steps_of(method):
         step.check(step.followed, "params_k_after_momentum_update_0.999")
         step.check(step.followed, "buffers_after")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@every_method
+def test_a_gpu_takes_the_recorded_steps(method: str, steps_of: Callable) -> None:
+    """Losses, gradients, weights and statistics in fp32, near to what CPUs compute."""
+    for step in steps_of(method, "cuda"):
+        step.rtol *= 10
+        for name, value in step.recorded["log_vars"].items():
+            assert step.losses[name] == pytest.approx(value, rel=step.rtol), name
+        for module, recorded in step.recorded["grad"].items():
+            mine = [g for name, g in step.gradients.items() if name.startswith(f"{module}.")]
+            norm = sum(gradient.double().square().sum().item() for gradient in mine) ** 0.5
+            assert norm == pytest.approx(recorded["grad_norm"] or 0, rel=step.rtol), module
+        step.check(step.stepped, "params_after_sgd_step")
+        step.check(step.stepped, "buffers_after")
+        if method in LEARNT_METHODS:
+            step.check(step.followed, "params_k_after_momentum_update_0.999")
