@@ -10,11 +10,12 @@ It runs inside an environment of its own, which mixzoo isn't in (Python 3.8 to 3
         "scipy<1.11" scikit-learn seaborn six tensorboard "timm<1" tqdm addict pyyaml yapf attrs
     peer/bin/pip install --no-build-isolation gco-wrapper==3.0.9   # PuzzleMix's graph cut
 
-    openmixup_step.py METHOD ARCHITECTURE CLASSES BATCH.npz THREADS DEVICE PRECISION
+    openmixup_step.py METHOD ARCHITECTURE CLASSES BATCH.npz THREADS DEVICE PRECISION STEPS
 
 BATCH.npz: x (N, 3, H, W) float32, normalised; y (N,) int64. The first line of its output says the
-versions, each further one the seconds of a step and of the processor in it, the peak of memory on
-a GPU, and where it can be counted the operations of the first step, as JSON. METHOD "plain" is the loop of torchvision's reference, with the same versions.
+versions; for the first line on stdin it takes one step, whose operations are counted where its torch
+can, for every further one STEPS steps, and says as JSON the seconds of one, those of the processor in
+it, the peak of memory on a GPU, and a step's operations. METHOD "plain" is the loop of torchvision's reference, with the same versions.
 PRECISION: fp32, or bf16 for forward passes under torch's autocast.
 
 It also ran with Python 3.12 and torch 2.11, whose OpenMixup is faster: the fairer peer on a GPU.
@@ -27,7 +28,6 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -216,18 +216,21 @@ def _answer(values: dict[str, Any], out: Any) -> None:
     out.flush()
 
 
-def _flop_counter() -> Any:
-    """A counter of operations, or None with the torch that OpenMixup supports."""
+def _counted(step: Callable[[], None]) -> int | None:
+    """Take a step; returns its operations, None with the torch that OpenMixup supports."""
     try:
         from torch.utils.flop_counter import FlopCounterMode
     except ImportError:
+        step()
         return None
-    return FlopCounterMode(display=False)
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops()
 
 
 def main(words: list[str]) -> None:
     """Build, then step whenever a line comes in."""
-    method, architecture, classes, batch, threads, device, precision = words
+    method, architecture, classes, batch, threads, device, precision, steps = words
     out, sys.stdout = sys.stdout, sys.stderr  # what the libraries print is no answer
     torch.set_num_threads(int(threads))
     torch.backends.cudnn.benchmark = True
@@ -244,18 +247,25 @@ def main(words: list[str]) -> None:
     else:
         step = openmixup_step(method, architecture, int(classes), x, y, precision)
     _answer({"python": sys.version.split()[0], "torch": torch.__version__}, out)
-    counter: Any = _flop_counter()
-    for _ in sys.stdin:
+    flop: int | None = None
+    for number, _ in enumerate(sys.stdin):
+        if not number:
+            flop = _counted(step)
+            _answer({"wall": 0, "processor": 0}, out)
+            continue
+        if device != "cpu":
+            step()  # takes the memory that the turn before gave back
+            torch.cuda.synchronize()
         wall, processor = time.perf_counter(), time.process_time()
-        with counter or nullcontext():
+        for _ in range(int(steps)):
             step()
         if device != "cpu":
             torch.cuda.synchronize()
-        took = {"wall": time.perf_counter() - wall, "processor": time.process_time() - processor}
+        wall, processor = time.perf_counter() - wall, time.process_time() - processor
+        took = {"wall": wall / int(steps), "processor": processor / int(steps)}
         peak = torch.cuda.max_memory_allocated() if device != "cpu" else None
-        flop = counter.get_total_flops() if counter else None
+        torch.cuda.empty_cache()  # for the others
         _answer({**took, "peak_bytes": peak, "flop": flop}, out)
-        counter = None
 
 
 if __name__ == "__main__":

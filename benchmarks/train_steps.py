@@ -1,11 +1,13 @@
 """How fast the trainer's steps are, beside a plain loop and beside OpenMixup's own steps.
 
-For each method all contestants take turns, one step each a round, on the same images in memory; each
+For each method all contestants take turns, one step each a round (on a GPU ten in a row, after one to
+take the memory, so that the processor may run ahead as in training), on the same images; each
 has a process of its own (in one process they fragment each other's memory, which costs up to 15%):
 
   plain            torchvision's network and reference loop: SGD, cross-entropy, loss.item()
   plain_last       the same in channels-last memory format, which the trainer uses by default
   mixzoo           the step of `mixzoo train`, from uint8 crops to the moved k, its logging included
+  mixzoo_compiled  the same with --compile (only if asked for)
   openmixup        OpenMixup's model, optimizer and hooks, in an environment of its own
   openmixup_plain  the plain loop there: how much of the difference its older torch makes
 
@@ -14,7 +16,7 @@ for the fastest kernels, as torchvision's reference does and the trainer.
 
     python benchmarks/train_steps.py --openmixup-python peer/bin/python
     python benchmarks/train_steps.py --architecture resnet18 --size 96 --batch 8 --classes 100
-    python benchmarks/train_steps.py --device cuda --precision bf16 --batch 128 --rounds 10
+    python benchmarks/train_steps.py --device cuda --precision bf16 --batch 128 --compile
 
 benchmarks/openmixup_step.py says how that environment is made. Targets: vanilla within 3% of
 plain_last, AutoMix at least 1.4 times OpenMixup's step. Ratios are medians over the rounds, of wall
@@ -33,9 +35,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import repeat
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -59,19 +62,19 @@ from mixzoo.zoo.manifest import Protocol
 from torch.utils.flop_counter import FlopCounterMode
 
 METHODS = ("vanilla", "cutmix", "puzzlemix", "automix", "samix")
-WARM_UP = 3  # the first counts operations, a compiled step is compiled in the second
+WARM_UP = 3  # turns; the first counts operations, or compiles
 ALL_STEPS = 100_000  # of a run that is never finished here
 PEER = Path(__file__).with_name("openmixup_step.py")
 LR = 1e-3  # the same images come again and again; nothing is to diverge
 
 
 class Took(NamedTuple):
-    """Seconds of one step, the most memory that the GPU held so far, and the step's operations."""
+    """Seconds of one step, the most memory that the GPU held so far, and one step's operations."""
 
     wall: float
     processor: float
     peak_bytes: int | None = None
-    flop: int | None = None  # known of a process's first step alone
+    flop: int | None = None
 
 
 Step = Callable[[], Took]
@@ -88,7 +91,8 @@ class Setting:
     batch: int
     device: torch.device
     precision: str
-    compile: bool = False  # mixzoo's networks alone
+    steps: int
+    """In one turn."""
 
     def crops(self) -> torch.Tensor:
         """Images (N, size, size, 3) uint8: coarse blobs under noise, so that saliency has shapes."""
@@ -108,30 +112,48 @@ class Setting:
         """How crops are normalised."""
         return Protocol(resize=self.size, crop=self.size)
 
-    def timed(self, step: Callable[[], object]) -> Step:
-        """The step with a clock around it."""
+    def timed(self, step: Callable[[], object], counted: bool = True) -> Step:
+        """The steps of a turn with a clock around them; the first turn is one step, and is counted.
 
-        counted = False
+        counted: unless the step is to be compiled. While operations are counted torch compiles nothing,
+        nor later what it met then.
+        """
+        flop: int | None = None
+        begun = False
 
-        def run() -> Took:
-            nonlocal counted
-            counter = nullcontext() if counted else FlopCounterMode(display=False)
-            wall, processor = time.perf_counter(), time.process_time()
-            with counter:
+        def first() -> Took:
+            nonlocal flop, begun
+            begun = True
+            if not counted:
                 step()
+                return Took(0, 0)
+            with FlopCounterMode(display=False) as counter:
+                step()
+            flop = counter.get_total_flops()
+            return Took(0, 0)
+
+        def turn() -> Took:
+            if not begun:
+                return first()
             gpu = self.device.type == "cuda"
+            if gpu:
+                step()  # takes the memory that the turn before gave back
+                torch.cuda.synchronize()
+            wall, processor = time.perf_counter(), time.process_time()
+            for _ in range(self.steps):
+                step()
             if gpu:
                 torch.cuda.synchronize()
             wall, processor = time.perf_counter() - wall, time.process_time() - processor
-            counted = True
-            flop = None if isinstance(counter, nullcontext) else counter.get_total_flops()
-            return Took(wall, processor, torch.cuda.max_memory_allocated() if gpu else None, flop)
+            peak = torch.cuda.max_memory_allocated() if gpu else None
+            torch.cuda.empty_cache()  # for the others
+            return Took(wall / self.steps, processor / self.steps, peak, flop)
 
-        return run
+        return turn
 
 
 @contextmanager
-def mixzoo_step(setting: Setting, method: str) -> Iterator[Step]:
+def mixzoo_step(setting: Setting, method: str, compiled: bool = False) -> Iterator[Step]:
     """The trainer's own step; see `train.loop.take_step`."""
     recipe = Recipe(
         setting.architecture,
@@ -151,8 +173,10 @@ def mixzoo_step(setting: Setting, method: str) -> Iterator[Step]:
     with tempfile.TemporaryDirectory() as folder:
         images = LabelledImages(FolderStore(Path(folder)), names, tuple(labels.tolist()), "memory")
         data = Data(images, images, setting.pixels)
-        how = How(replace(ALONE, device=setting.device), compile=setting.compile)
+        how = How(replace(ALONE, device=setting.device), compile=compiled)
         run = Run(recipe, Path(folder), method, ALL_STEPS, how)
+        if setting.device.type == "cuda":
+            crops = crops.pin_memory()  # as the trainer's loader does
         batches = repeat(MicroBatch(crops, labels, tuple(range(setting.batch))))
         weights = mask_loss_weights(recipe, ALL_STEPS)
 
@@ -161,7 +185,7 @@ def mixzoo_step(setting: Setting, method: str) -> Iterator[Step]:
             run.iteration += 1
 
         with fast_kernels():
-            yield setting.timed(step)
+            yield setting.timed(step, counted=not compiled)
 
 
 @contextmanager
@@ -196,7 +220,8 @@ def peer_step(setting: Setting, python: str, method: str) -> Iterator[Step]:
         x = normalise(setting.crops(), setting.pixels)
         np.savez(batch, x=x.numpy(), y=setting.labels().numpy())
         words = [python, str(PEER), method, setting.architecture, str(setting.classes)]
-        words += [str(batch), str(torch.get_num_threads()), setting.device.type, setting.precision]
+        words += [str(batch), str(torch.get_num_threads()), setting.device.type]
+        words += [setting.precision, str(setting.steps)]
         with subprocess.Popen(
             words,
             stdin=subprocess.PIPE,
@@ -228,6 +253,7 @@ OWN: dict[str, Callable[[Setting, str], Builder]] = {
     "plain": lambda setting, _: plain_step(setting, torch.contiguous_format),
     "plain_last": lambda setting, _: plain_step(setting, torch.channels_last),
     "mixzoo": mixzoo_step,
+    "mixzoo_compiled": partial(mixzoo_step, compiled=True),
 }
 
 
@@ -258,14 +284,16 @@ def own_step(setting: Setting, name: str, method: str) -> Iterator[Step]:
     child.join()
 
 
-def measured(setting: Setting, method: str, python: str | None, rounds: int) -> dict[str, Any]:
+def measured(
+    setting: Setting, method: str, own: Iterable[str], python: str | None, rounds: int
+) -> dict[str, Any]:
     """One method's contestants, in turns after some steps each to warm up."""
     took: dict[str, list[Took]] = {}
     products: list[float] = []
     dtype = torch.bfloat16 if setting.precision == "bf16" else torch.float32
     product = matrix_product(dtype, setting.device)
     with ExitStack() as stack:
-        builders: dict[str, Builder] = {name: own_step(setting, name, method) for name in OWN}
+        builders: dict[str, Builder] = {name: own_step(setting, name, method) for name in own}
         if python:
             builders["openmixup"] = peer_step(setting, python, method)
             builders["openmixup_plain"] = peer_step(setting, python, "plain")
@@ -296,7 +324,7 @@ def summarised(
         "mixzoo_is_faster": faster("wall"),
         "mixzoo_is_faster_by_processor_time": faster("processor"),
     }
-    if flop := took[0].flop:
+    if flop := took[-1].flop:
         shares = [flop / a / b for a, b in zip(walls, products[WARM_UP:], strict=True)]
         row["gflop_per_image"] = round(flop / setting.batch / 1e9, 1)
         row["of_matrix_product"] = round(statistics.median(shares), 3)
@@ -316,7 +344,8 @@ def main() -> None:
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
-    parser.add_argument("--compile", action="store_true", help="as mixzoo train --compile")
+    parser.add_argument("--compile", action="store_true", help="mixzoo train --compile, too")
+    parser.add_argument("--steps", type=int, help="of one turn  [1, on a GPU 10]")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--openmixup-python", help="python of an environment that has OpenMixup")
     default = Path(__file__).parent / "results/train_steps.json"
@@ -332,12 +361,18 @@ def main() -> None:
         given.batch,
         torch.device(given.device),
         given.precision,
-        given.compile,
+        given.steps or (10 if given.device == "cuda" else 1),
     )
-    methods: dict[str, Any] = {}
+    own = [name for name in OWN if given.compile or name != "mixzoo_compiled"]
+    result: dict[str, Any] = {
+        "setting": {k: str(v) for k, v in vars(setting).items()} | {"rounds": given.rounds},
+        "methods": {},
+        "machine": machine("mixzoo", "torch", "torchvision", "numpy"),
+    }
+    given.out.parent.mkdir(parents=True, exist_ok=True)
     for method in given.methods.split(","):
-        methods[method] = measured(setting, method, given.openmixup_python, given.rounds)
-        for name, row in methods[method].items():
+        rows = measured(setting, method, own, given.openmixup_python, given.rounds)
+        for name, row in rows.items():
             print(
                 f"{method:10} {name:16} {row['images_per_second']:8.2f} images/s"
                 f"  mixzoo is {row['mixzoo_is_faster']:5.2f} times as fast"
@@ -345,14 +380,9 @@ def main() -> None:
                 f"  {row.get('of_matrix_product', '')} {row.get('peak_gib', '')}",
                 flush=True,
             )
-    result = {
-        "setting": {k: str(v) for k, v in vars(setting).items()} | {"rounds": given.rounds},
-        "methods": methods,
-        "load_average": os.getloadavg(),
-        "machine": machine("mixzoo", "torch", "torchvision", "numpy"),
-    }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(result, indent=2) + "\n")
+        result["methods"][method] = rows
+        result["load_average"] = os.getloadavg()
+        given.out.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -57,6 +57,9 @@ def normalise(crops: "torch.Tensor", protocol: Protocol) -> "torch.Tensor":
     crops: (N, H, W, 3) uint8. Returns (N, 3, H, W) float32 on the same device.
     """
     x = crops.permute(0, 3, 1, 2).float().contiguous().div_(255)
-    mean = x.new_tensor(protocol.mean).view(3, 1, 1)
-    std = x.new_tensor(protocol.std).view(3, 1, 1)
+    mean, std = (
+        # made on the CPU, or the CPU would wait here for all that a GPU has to do
+        x.new_tensor(values, device="cpu").view(3, 1, 1).to(x.device, non_blocking=True)
+        for values in (protocol.mean, protocol.std)
+    )
     return x.sub_(mean).div_(std)

@@ -11,6 +11,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..zoo.architectures import MixClassifier
 from ..zoo.architectures.classifiers import LAM_MARGIN, MASK_STAGE
@@ -99,8 +100,8 @@ def momentum_update(model: MixClassifier, momentum: float) -> None:
     The backbone and both heads; parameters only, the statistics of k's batch norm are its own.
     momentum: in [0, 1], 0.999 when training starts.
     """
-    for k, q in zip(_side(model, "k"), _side(model, "q"), strict=True):
-        k.lerp_(q, 1 - momentum)
+    k, q = (list[Tensor](_side(model, side)) for side in "kq")
+    get_ema_multi_avg_fn(momentum)(k, q, 0)  # all at once: a few launches on a GPU, not hundreds
 
 
 def _logits(model: MixClassifier, head: str, images: Tensor) -> Tensor:

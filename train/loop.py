@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -110,8 +110,9 @@ def take_step(
                 # Not right after the step: freed that early, the memory of ResNet-50's gradients
                 # went back to the system and cost 5% of a step on a CPU to get again.
                 run.optimizer.zero_grad()
+            read = _reading([losses[key] for key in run.step.logged])
             run.scaler.scale(losses["loss"] / len(run.slots)).backward()
-        logged = torch.stack([losses[key].detach().float() for key in run.step.logged]).tolist()
+        logged = read()
         totals += np.array(logged) / len(run.slots)
         if not broken and not math.isfinite(logged[0]):
             broken = Broken.of(losses, [data.train.files[row] for row in micro.rows])
@@ -162,6 +163,22 @@ def publish(run: Run) -> Path:
         export(resolve(str(path), open_catalog()), path.with_suffix(".safetensors"), force=True)
     run.world.gather(None)  # the file is there when any process returns
     return path
+
+
+def _reading(scalars: Sequence[torch.Tensor]) -> Callable[[], list[float]]:
+    """Ask for the values of some scalars; the answer waits for them, not for what a GPU does after."""
+    values = torch.stack([scalar.detach().float() for scalar in scalars])
+    copy = values.to("cpu", non_blocking=True)
+    if values.device.type != "cuda":
+        return copy.tolist
+    copied = torch.cuda.Event()
+    copied.record()
+
+    def read() -> list[float]:
+        copied.synchronize()
+        return copy.tolist()
+
+    return read
 
 
 def _workers(how: How, small: bool) -> int:

@@ -92,7 +92,8 @@ class Run:
         if how.compile:
             for child, part in self.model.named_children():
                 if child.startswith("backbone"):  # a mix block would be compiled for every lam
-                    part.compile()
+                    # k's backbone is called with images and with features: few shapes, all known.
+                    part.compile(dynamic=False)
         self.log = self._log(content)
 
     @property
@@ -156,14 +157,15 @@ class Run:
         if self.world.size > 1:
             for buffer in self.model.buffers():
                 dist.broadcast(buffer, src=0, group=_group(self.parallel))
-        counts = evaluate(
-            self.model.eval().logits,
-            data.val,
-            data.protocol,
-            workers=self.how.workers,
-            world=self.world,
-            progress=progress,
-        )
+        with torch.compiler.set_stance("force_eager"):  # the evaluator's own arithmetic
+            counts = evaluate(
+                self.model.eval().logits,
+                data.val,
+                data.protocol,
+                workers=self.how.workers,
+                world=self.world,
+                progress=progress,
+            )
         self.model.train()
         return counts
 

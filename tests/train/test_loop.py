@@ -287,6 +287,28 @@ def test_compiled_networks_learn_nearly_the_same(
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch itself only hides it
+def test_each_way_of_calling_a_network_is_compiled_once(
+    tiny: Recipe, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """q on images; k on images, to the masks' stage, and from there. Validation compiles nothing."""
+    shapes = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Any]) -> Any:
+        shapes.extend(
+            tuple(x.shape) for x in inputs if not isinstance(x, nn.Parameter) and x.ndim == 4
+        )
+        assert all(isinstance(side, int) for shape in shapes for side in shape)
+        return graph.forward
+
+    torch.compiler.reset()
+    monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend=backend))
+
+    train(replace(tiny, mix_mode=("samix",)), data, tmp_path, "run", How(compile=True))
+
+    assert sorted(shapes) == [(4, 3, 32, 32)] * 3 + [(4, 16, 2, 2)]
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 @pytest.mark.parametrize("method", ["mixup", "samix"])
 def test_half_precision_trains(

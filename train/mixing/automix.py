@@ -93,8 +93,8 @@ def automix(
     """
     check_batch(x, perm, lam)
 
-    perm = perm.to(x.device)
-    keep = None if keep is None else keep.to(x.device)
+    perm = perm.to(x.device, non_blocking=True)
+    keep = None if keep is None else keep.to(x.device, non_blocking=True)
     scale = pixels_per_feature(x, features)
     mask = first_mask(
         block, features, perm, lam, scale, keep=keep, mask_mean=mask_mean, lam_margin=lam_margin

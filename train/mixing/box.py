@@ -62,7 +62,7 @@ def paste_partner(x: torch.Tensor, perm: torch.Tensor, boxes: Sequence[Box]) -> 
 
     x: (N, C, H, W) float. perm: (N,) int64 on any device. boxes: one for all, or N.
     """
-    perm = perm.to(x.device)
+    perm = perm.to(x.device, non_blocking=True)
     mask = box_mask(x, boxes)
     images = torch.where(mask.bool(), x, x[perm])
     return Mixed(images, perm, box_weight(x, boxes), mask)

@@ -101,9 +101,10 @@ def fmix(
     """
     check_batch(x, perm, lam)
 
-    perm = perm.to(x.device)
+    perm = perm.to(x.device, non_blocking=True)
     grey = np.fft.irfft2(spectrum, s=x.shape[2:])  # (H, W)
-    mask = torch.from_numpy(top_share(grey, lam, round_up, max_soft)).to(x)
+    mask = torch.from_numpy(top_share(grey, lam, round_up, max_soft))
+    mask = mask.to(x.device, x.dtype, non_blocking=True)
     images = mask * x + (1 - mask) * x[perm]
     return Mixed(images, perm, uniform_weight(x, lam), shared_mask(x, mask))
 

@@ -86,7 +86,7 @@ def puzzlemix(
             "compute it with input_saliency"
         )
 
-    perm = perm.to(x.device)
+    perm = perm.to(x.device, non_blocking=True)
     pooled = pool_saliency(saliency.to(x.device), blocks)
     labels = cut_grid(*puzzle_costs(x, perm, lam, pooled))
     grid = torch.tensor(LABELS, device=x.device)[labels]  # (N, b, b)

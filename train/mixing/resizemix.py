@@ -72,7 +72,7 @@ def resizemix(x: torch.Tensor, perm: torch.Tensor, scale: float, row: int, col: 
     if not 0 <= scale <= 1:
         raise UsageError(f"expected a scale in [0, 1], got {scale}; draw it with draw_resizemix")
 
-    perm = perm.to(x.device)
+    perm = perm.to(x.device, non_blocking=True)
     box = box_around(row, col, scale, *x.shape[2:])
     images = x.clone()
     if box.area:
