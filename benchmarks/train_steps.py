@@ -115,7 +115,7 @@ class Setting:
     def timed(self, step: Callable[[], object], counted: bool = True) -> Step:
         """The steps of a turn with a clock around them; the first turn is one step, and is counted.
 
-        counted: unless the step is to be compiled. While operations are counted torch compiles nothing,
+        counted: not if the step is to be compiled. While operations are counted torch compiles nothing,
         nor later what it met then.
         """
         flop: int | None = None
@@ -185,7 +185,8 @@ def mixzoo_step(setting: Setting, method: str, compiled: bool = False) -> Iterat
             run.iteration += 1
 
         with fast_kernels():
-            yield setting.timed(step, counted=not compiled)
+            # torch's counter can't bear the gradient of the input that PuzzleMix asks for.
+            yield setting.timed(step, counted=not compiled and method != "puzzlemix")
 
 
 @contextmanager
