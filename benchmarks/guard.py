@@ -38,9 +38,9 @@ from mixzoo.eval.ranking import rank
 from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.data import FolderStore, LabelledImages, find_images
-from mixzoo.zoo.load import load, load_file
 from mixzoo.zoo.manifest import Protocol
 from mixzoo.zoo.mini import draw
+from mixzoo.zoo.weights.load import load, load_file
 from tqdm import tqdm
 
 TESTS = Path(__file__).parents[1] / "tests"

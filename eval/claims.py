@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..zoo.candidates import slug
 from ..zoo.manifest import Manifest, Protocol, Row
-from ..zoo.training_facts import TrainingFacts, training_facts
+from ..zoo.notes.facts import TrainingFacts, training_facts
+from ..zoo.notes.words import in_words
+from ..zoo.publishing.candidates import slug
 
 NEAR = 1e-6  # relative; means and standard deviations are written with three digits
 
@@ -42,7 +43,7 @@ def claims(
     """
     facts = training_facts(meta)
     return {
-        "facts": facts.in_words(),
+        "facts": in_words(facts),
         "disagreements": disagreements(facts, protocol, row, manifest),
     }
 

@@ -12,9 +12,9 @@ import torch
 from ..zoo.catalog import Catalog
 from ..zoo.data import LabelledImages
 from ..zoo.errors import MixzooError
-from ..zoo.load import load_resolved
 from ..zoo.manifest import Protocol
 from ..zoo.refs import Resolved, resolve
+from ..zoo.weights.load import load_resolved
 from . import store
 from .distributed import World
 from .evaluator import Subject, Work, evaluate_all

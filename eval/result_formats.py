@@ -11,9 +11,9 @@ from functools import cache
 from typing import Any
 
 from ..zoo.errors import MixzooError
-from ..zoo.evidence import Evidence, Line
-from ..zoo.hub_results import leaderboard_entry, model_index
 from ..zoo.manifest import convert
+from ..zoo.publishing.evidence import Evidence, Line
+from ..zoo.publishing.hub_results import leaderboard_entry, model_index
 from .verdict import NOT_COMPARABLE
 
 # The columns of timm's results-*.csv, in its order, as its validate.py writes them; then ours.

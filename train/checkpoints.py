@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from .. import __version__
 from ..zoo.architectures import MixClassifier
 from ..zoo.errors import CheckpointError
-from ..zoo.keys import ALIASES
+from ..zoo.weights.keys import ALIASES
 from .recipe import Recipe
 
 logger = logging.getLogger(__name__)

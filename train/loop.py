@@ -14,8 +14,8 @@ from ..eval.loader import default_workers
 from ..eval.protocol import normalise
 from ..zoo.catalog import open_catalog
 from ..zoo.errors import CheckpointError, DataError, InterruptedRunError
-from ..zoo.export import export
 from ..zoo.refs import resolve
+from ..zoo.weights.export import export
 from .divergence import Broken, diverged, require_finite
 from .interruption import Interruption, interruption
 from .loader import MicroBatch, TrainingImages, fit_in_memory, micro_batches

@@ -9,16 +9,16 @@ import msgspec
 from ..eval.logs.arithmetic import OTHER_IMAGES
 from ..eval.logs.audit import audit_files, claim_of
 from ..eval.logs.summaries import Summary
-from ..zoo.adopt import import_files
-from ..zoo.candidates import checkpoint_in, log_of, named_row, slug
+from ..zoo.adopting.adopt import import_files
 from ..zoo.catalog import Benchmark, Catalog, open_catalog
-from ..zoo.checkpoint import read_checkpoint
 from ..zoo.errors import CheckpointError, IntegrityError, UsageError
-from ..zoo.load import Expectation, load_file
 from ..zoo.lock import Kind
 from ..zoo.manifest import Manifest, Row
-from ..zoo.own_rows import AddedRow, add_row, manifest_for
-from ..zoo.training_facts import TrainingFacts, training_facts
+from ..zoo.notes.facts import TrainingFacts, training_facts
+from ..zoo.publishing.candidates import checkpoint_in, log_of, named_row, slug
+from ..zoo.publishing.own_rows import AddedRow, add_row, manifest_for
+from ..zoo.weights.checkpoint import read_checkpoint
+from ..zoo.weights.load import Expectation, load_file
 
 
 @dataclass(frozen=True)

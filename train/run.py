@@ -18,8 +18,8 @@ from ..eval.predictions import Counts
 from ..zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from ..zoo.data import LabelledImages
 from ..zoo.errors import CheckpointError, LostRankError, UsageError
-from ..zoo.keys import canonical
 from ..zoo.manifest import Protocol
+from ..zoo.weights.keys import canonical
 from .checkpoints import BEST, keep_last, latest, meta_of, openmixup_state, write
 from .log import JsonLog, environment
 from .network import fresh_network

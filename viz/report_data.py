@@ -7,8 +7,8 @@ from typing import Any, Literal
 import msgspec
 
 from ..zoo.errors import UsageError
-from ..zoo.evidence import Images, Line
 from ..zoo.manifest import Count, Percent, Positive, convert
+from ..zoo.publishing.evidence import Images, Line
 
 
 class GroupCounts(msgspec.Struct, frozen=True):

@@ -7,10 +7,10 @@ from ...zoo.architectures import Classifier, MixClassifier
 from ...zoo.cache import asset_path
 from ...zoo.catalog import Benchmark, Catalog
 from ...zoo.errors import UsageError
-from ...zoo.load import load_resolved
+from ...zoo.keeping.shelf import adopted
 from ...zoo.manifest import PackageSource, Row
 from ...zoo.refs import resolve
-from ...zoo.shelf import adopted
+from ...zoo.weights.load import load_resolved
 
 Model = Classifier | MixClassifier
 

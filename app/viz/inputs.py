@@ -58,8 +58,8 @@ def read_reference(ref: str | None, manifests: Sequence[Path]) -> Reference:
     if ref is None:
         return Reference(None, None, "")
     from ...zoo.catalog import open_catalog
-    from ...zoo.load import load_resolved
     from ...zoo.refs import resolve
+    from ...zoo.weights.load import load_resolved
 
     resolved = resolve(ref, open_catalog(manifests))
     return Reference(load_resolved(resolved), resolved.benchmark, resolved.name)

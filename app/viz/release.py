@@ -69,8 +69,8 @@ def command(
 def _archive(ref: str, manifests: Sequence[Path]) -> Path:
     """The zip file named, or that of a row, fetched if it isn't here."""
     from ...zoo.catalog import open_catalog
-    from ...zoo.fetch import fetch
-    from ...zoo.shelf import known_assets
+    from ...zoo.fetching.fetch import fetch
+    from ...zoo.keeping.shelf import known_assets
 
     if ref.lower().endswith(".zip") or Path(ref).exists():
         return Path(ref)

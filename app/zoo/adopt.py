@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from ...zoo.adopt import Adoption, find_files, import_files
+from ...zoo.adopting.adopt import Adoption, find_files, import_files
+from ...zoo.adopting.placing import Mode
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import IntegrityError, SourceError, UsageError
+from ...zoo.fetching.progress import Progress
 from ...zoo.hashing import size_of
-from ...zoo.placing import Mode
-from ...zoo.progress import Progress
 from ..console import print_json, print_table
 from ..options import FilePath, json_option, manifest_option
 

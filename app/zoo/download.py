@@ -9,7 +9,7 @@ import click
 
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import MixzooError, SourceError
-from ...zoo.fetch import (
+from ...zoo.fetching.fetch import (
     CONNECTIONS,
     JOBS,
     Action,

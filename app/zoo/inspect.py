@@ -43,11 +43,12 @@ def command(file: Path, row_id: str | None, manifests: tuple[Path, ...], as_json
 def _claims(file: Path, row_id: str | None, manifests: tuple[Path, ...]) -> dict[str, Any]:
     from ...eval.claims import claims
     from ...zoo.catalog import open_catalog
-    from ...zoo.checkpoint import read_checkpoint
-    from ...zoo.training_facts import training_facts
+    from ...zoo.notes.facts import training_facts
+    from ...zoo.notes.words import in_words
+    from ...zoo.weights.checkpoint import read_checkpoint
 
     if row_id is None:
-        facts = training_facts(read_checkpoint(file).meta).in_words()
+        facts = in_words(training_facts(read_checkpoint(file).meta))
         return {"facts": facts, "disagreements": []}
     benchmark, row = open_catalog(manifests).row(row_id)
     manifest = benchmark.manifest

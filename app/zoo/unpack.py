@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from ...zoo.archive import DEFAULT, list_archive, unpack
-from ...zoo.archive_rules import Limits
 from ...zoo.catalog import Catalog, open_catalog
 from ...zoo.errors import UsageError
+from ...zoo.keeping.archive import DEFAULT, list_archive, unpack
+from ...zoo.keeping.archive_rules import Limits
 from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option
 
@@ -67,9 +67,9 @@ def command(
 
 def _archives(ref: str, catalog: Catalog) -> Iterator[Path]:
     """The archive file, or a row's visualisations, fetched if they aren't here."""
-    from ...zoo.fetch import fetch
+    from ...zoo.fetching.fetch import fetch
+    from ...zoo.keeping.shelf import known_assets
     from ...zoo.refs import is_path
-    from ...zoo.shelf import known_assets
 
     if is_path(ref) or ref.lower().endswith(SUFFIXES):
         yield Path(ref)

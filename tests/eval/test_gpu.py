@@ -17,8 +17,8 @@ from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.data import LabelledImages, find_images
 from mixzoo.zoo.errors import UsageError
-from mixzoo.zoo.load import load
 from mixzoo.zoo.mini import draw
+from mixzoo.zoo.weights.load import load
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 

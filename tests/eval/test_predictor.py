@@ -18,9 +18,9 @@ from mixzoo.eval.protocol import normalise
 from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.errors import CheckpointError, UsageError
-from mixzoo.zoo.load import load, load_file
 from mixzoo.zoo.manifest import Protocol
 from mixzoo.zoo.mini import draw
+from mixzoo.zoo.weights.load import load, load_file
 from torch import nn
 
 CPU = torch.device("cpu")

@@ -24,9 +24,9 @@ from mixzoo.train.network import fresh_network
 from mixzoo.train.recipe import Recipe
 from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from mixzoo.zoo.errors import CheckpointError
-from mixzoo.zoo.export import export
-from mixzoo.zoo.load import load_file
 from mixzoo.zoo.refs import resolve
+from mixzoo.zoo.weights.export import export
+from mixzoo.zoo.weights.load import load_file
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 

@@ -13,9 +13,9 @@ from mixzoo.train.recipes import recipe_of
 from mixzoo.train.run import Data, How
 from mixzoo.zoo.architectures import MixClassifier
 from mixzoo.zoo.catalog import open_catalog
-from mixzoo.zoo.checkpoint import read_checkpoint
 from mixzoo.zoo.errors import InterruptedRunError
-from mixzoo.zoo.load import load_file
+from mixzoo.zoo.weights.checkpoint import read_checkpoint
+from mixzoo.zoo.weights.load import load_file
 
 ASSETS = Path(str(files("mixzoo.zoo.mini"))) / "assets"
 MANIFEST = open_catalog().benchmark("mini").manifest

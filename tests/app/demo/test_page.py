@@ -25,8 +25,8 @@ from mixzoo.viz import heat_over
 from mixzoo.viz.pairs import to_pixels
 from mixzoo.zoo.architectures import MixClassifier, ResNetConfig
 from mixzoo.zoo.catalog import open_catalog
-from mixzoo.zoo.load import load, load_file
 from mixzoo.zoo.mini import example, species
+from mixzoo.zoo.weights.load import load, load_file
 from PIL import Image
 
 from .test_pictures import SVG, bomb

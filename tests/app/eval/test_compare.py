@@ -10,7 +10,7 @@ from mixzoo.eval import store
 from mixzoo.eval.predictions import Predictions
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import UsageError
-from mixzoo.zoo.fetch import weights_of
+from mixzoo.zoo.fetching.fetch import weights_of
 from mixzoo.zoo.manifest import Protocol
 
 VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"

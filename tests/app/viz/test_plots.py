@@ -14,7 +14,7 @@ from mixzoo.eval import store
 from mixzoo.eval.predictions import Predictions
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import ManifestError, MixzooError, SourceError, UsageError
-from mixzoo.zoo.fetch import weights_of
+from mixzoo.zoo.fetching.fetch import weights_of
 from mixzoo.zoo.manifest import Protocol
 from PIL import Image
 

@@ -1,0 +1,150 @@
+"""The part file of a download that isn't whole yet, and the note of what is in it.
+
+`.NAME.part` lies beside the file it will become, so that the last move is atomic;
+`.NAME.part.json` says which ranges are in it and of which file they were, so that another process,
+after a crash or a reboot, can go on. The note never claims bytes that aren't on the disk.
+"""
+
+import json
+import os
+import shutil
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from ..errors import SourceError
+
+Range = tuple[int, int]  # bytes [start, stop)
+
+
+class Partial:
+    """Which bytes of a file are here. Safe to use from several threads.
+
+    size: of the whole file, None while unknown. source, validator: where the bytes came from, and
+    the If-Range value that tells whether it is still the same file. mixed: some bytes are from
+    another run or another source, so that a wrong hash may be the fault of the mixture.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """path: the final name. Takes up what an earlier run left, if its note can be trusted."""
+        self.path = path
+        self.part = path.with_name(f".{path.name}.part")
+        self.note = path.with_name(f".{path.name}.part.json")
+        self.changed = threading.Condition()
+        self.size: int | None = None
+        self.source = ""
+        self.validator: str | None = None
+        self.done: list[Range] = []
+        self._read_note()
+        self.mixed = bool(self.done)
+
+    @property
+    def received(self) -> int:
+        """How many bytes are here."""
+        with self.changed:
+            return sum(stop - start for start, stop in self.done)
+
+    @property
+    def frontier(self) -> int:
+        """Up to where the file is here without a gap."""
+        with self.changed:
+            return self.done[0][1] if self.done and self.done[0][0] == 0 else 0
+
+    def missing(self) -> list[tuple[int, int | None]]:
+        """The gaps in order; the last has no end while the size is unknown."""
+        with self.changed:
+            starts = [0, *(stop for _, stop in self.done)]
+            stops = [*(start for start, _ in self.done), self.size]
+        return [(a, b) for a, b in zip(starts, stops, strict=True) if b is None or a < b]
+
+    def adopt(self, source: str, size: int | None, *, hash_known: bool) -> None:
+        """Go on from `source`, dropping what can't be of use with it.
+
+        size: the locked one, if known. hash_known: a locked hash decides in the end, so bytes that
+        no validator vouches for, from this source or another, may be kept.
+        """
+        other = source != self.source
+        if (self.size is not None and size not in (None, self.size)) or (
+            self.done and not hash_known and (other or self.validator is None)
+        ):
+            self.reset()
+        if other:
+            self.source, self.validator, self.mixed = source, None, bool(self.done)
+        self.size = size if self.size is None else self.size
+
+    def reset(self) -> None:
+        """Begin anew, from nothing."""
+        with self.changed:
+            self.done, self.validator, self.size, self.mixed = [], None, None, False
+        self.note.unlink(missing_ok=True)
+        self.part.unlink(missing_ok=True)
+
+    def add(self, start: int, stop: int) -> None:
+        """Note that the bytes [start, stop) have been written, and wake who waits for them."""
+        with self.changed:
+            merged: list[Range] = []
+            for piece in sorted([*self.done, (start, stop)]):
+                if merged and piece[0] <= merged[-1][1]:
+                    merged[-1] = (merged[-1][0], max(merged[-1][1], piece[1]))
+                else:
+                    merged.append(piece)
+            self.done = merged
+            self.changed.notify_all()
+
+    def save(self) -> None:
+        """Put what is here on the disk, first the bytes, then the note that claims them."""
+        with self.changed:
+            done = list(self.done)
+        if not done:
+            return
+        _sync(self.part)
+        facts = {
+            "format": 1,
+            "source": self.source,
+            "validator": self.validator,
+            "size": self.size,
+            "done": done,
+        }
+        fresh = self.note.with_name(f"{self.note.name}.new")
+        fresh.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+        fresh.replace(self.note)
+
+    def finish(self) -> None:
+        """Give the whole, verified file its name; after a power cut it has it too, or not yet."""
+        with self.part.open("ab") as file:
+            file.truncate(self.size)  # off goes what an older, longer file left behind
+        _sync(self.part)
+        self.part.replace(self.path)
+        _sync(self.path.parent)
+        self.note.unlink(missing_ok=True)
+
+    def _read_note(self) -> None:
+        """Believe a note only as far as the part file bears it out."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            facts = json.loads(self.note.read_text(encoding="utf-8"))
+            done = [(int(start), int(stop)) for start, stop in facts["done"]]
+            here = self.part.stat().st_size
+            bounds = [0, *(bound for piece in done for bound in piece), here]
+            if facts["format"] == 1 and bounds == sorted(bounds):
+                self.size, self.source = facts["size"], str(facts["source"])
+                self.validator, self.done = facts["validator"], done
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raise SourceError if the disk of a folder has less than `needed` bytes left."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise SourceError(
+            f"{folder}: expected room for {needed:,} bytes, the disk has {free:,} left. Make room, or "
+            "name another folder in MIXZOO_CACHE."
+        )
+
+
+def _sync(path: Path) -> None:
+    """Put a file, or a folder's list of names, on the disk."""
+    with suppress(PermissionError):  # Windows opens no folders
+        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,1 @@
+"""What servers hold today, and the lock that is made of it."""

@@ -1,0 +1,172 @@
+"""Tells from a released file's name which row it belongs to, and what kind of file it is.
+
+Names are read as words between `_`, `-` and `.`, in any case. A pattern of the manifest's
+`[matching]` stands in a name where whole neighbouring words spell it out: `near_lam_cat` is found
+in `r50_l2_a2_near_lam_cat_mb`, `resnet50` in `ResNet-50`, but `mixup` is not in `mixups`, nor
+`r50` in `rx101`. A name that doesn't say exactly one row is reported, never guessed.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import get_args
+
+from ..lock import SINGLE, Kind
+from ..manifest import Manifest
+from .listing import Problem
+
+KINDS: tuple[Kind, ...] = get_args(Kind)  # their order in a lock
+LOGS: frozenset[Kind] = frozenset({"log", "text_log"})
+
+
+@dataclass(frozen=True)
+class Match:
+    """A file name that says exactly one row and kind."""
+
+    name: str
+    row: str
+    kind: Kind
+
+
+def recognise(name: str, manifest: Manifest) -> Match | Problem:
+    """The row and kind that a file name says, or why it doesn't say one. Pure: nothing is read.
+
+    name: without folders. A pattern inside a longer one doesn't count, nor does the shorter of
+    two endings.
+    """
+    ending = _kind(name, manifest)
+    if ending is None:
+        known = ", ".join(end for ends in manifest.matching.kinds.values() for end in ends)
+        return Problem(name, "left over", f"it ends in none of [{known}]")
+    kind, stem = ending
+    words = _words(stem)
+    if other := _other_benchmark(words, manifest.name):
+        return Problem(name, "left over", f"it names {other}, not {manifest.name}")
+    found: list[str] = []
+    for role, aliases in _vocabulary(manifest).items():
+        named = _named(words, aliases)
+        if not named:
+            return Problem(name, "left over", f"it names no {role} of {manifest.name}")
+        if len(named) > 1:
+            return Problem(name, "ambiguous", f"it names several {role}s: {', '.join(named)}")
+        found += named
+    row_id = f"{found[0]}.{found[1]}_{manifest.name}"
+    if manifest.row(row_id) is None:
+        return Problem(name, "left over", f"it says {row_id}, which is no row of the manifest")
+    return Match(name, row_id, kind)
+
+
+def match(names: Iterable[str], manifest: Manifest) -> tuple[list[Match], list[Problem]]:
+    """Match all files of a release to the manifest's rows.
+
+    Returns matches in the order of the manifest's rows, then kinds, then names; and problems:
+    names that say no row, several files that claim one place (none of them is taken), rows
+    without weights, and rows without a log where others have one. A row may have any number of
+    visualisations.
+    """
+    found = [recognise(name, manifest) for name in sorted(set(names))]
+    problems = [entry for entry in found if isinstance(entry, Problem)]
+    places: defaultdict[tuple[str, Kind], list[Match]] = defaultdict(list)
+    for entry in found:
+        if isinstance(entry, Match):
+            places[entry.row, entry.kind].append(entry)
+    matches: list[Match] = []
+    for (row, kind), claims in sorted(places.items(), key=lambda place: _order(place[0], manifest)):
+        if len(claims) > 1 and kind in SINGLE:
+            candidates = ", ".join(claim.name for claim in claims)
+            reason = f"its {kind.replace('_', ' ')} could be {candidates}"
+            problems.append(Problem(row, "ambiguous", reason))
+        else:
+            matches += claims
+    return matches, problems + _missing(manifest, set(places))
+
+
+def _order(place: tuple[str, Kind], manifest: Manifest) -> tuple[int, int]:
+    row, kind = place
+    return [known.id for known in manifest.rows].index(row), KINDS.index(kind)
+
+
+def _kind(name: str, manifest: Manifest) -> tuple[Kind, str] | None:
+    """Kind of the longest fitting ending, and the name without it."""
+    endings: list[tuple[int, Kind]] = [
+        (len(ending), kind)
+        for kind, endings in manifest.matching.kinds.items()
+        for ending in endings
+        if name.casefold().endswith(ending.casefold())
+    ]
+    if not endings:
+        return None
+    length, kind = max(endings)
+    return kind, name[:-length]
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[_.-]+", text.casefold()) if word]
+
+
+def _vocabulary(manifest: Manifest) -> dict[str, dict[str, list[str]]]:
+    """Patterns of every architecture and method; a name is always a pattern of itself."""
+    rules = manifest.matching
+    return {
+        "architecture": _with_own_name(
+            (r.architecture for r in manifest.rows), rules.architectures
+        ),
+        "method": _with_own_name((r.method for r in manifest.rows), rules.methods),
+    }
+
+
+def _with_own_name(
+    names: Iterable[str], aliases: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    return {name: [name, *aliases.get(name, ())] for name in dict.fromkeys([*names, *aliases])}
+
+
+def _named(words: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> list[str]:
+    """Names of which a pattern stands among the words and not only inside a longer pattern."""
+    hits = {
+        (start, end, name)
+        for name, patterns in aliases.items()
+        for pattern in patterns
+        for start, end in _places(words, "".join(_words(pattern)))
+    }
+    inner = {
+        hit
+        for hit in hits
+        for start, end, _ in hits
+        if start <= hit[0] and hit[1] <= end and end - start > hit[1] - hit[0]
+    }
+    return sorted({name for _, _, name in hits - inner})
+
+
+def _places(words: Sequence[str], spelled: str) -> list[tuple[int, int]]:
+    """Where neighbouring words, written together, spell a pattern: (first, one past the last)."""
+    return [
+        (start, end)
+        for start in range(len(words))
+        for end in range(start + 1, len(words) + 1)
+        if "".join(words[start:end]) == spelled
+    ]
+
+
+def _other_benchmark(words: Sequence[str], benchmark: str) -> str | None:
+    """A sibling that the words name: `inat2017` where `inat2018` is expected."""
+    family = re.fullmatch(r"([a-z]+)\d+", benchmark)
+    if not family:
+        return None
+    year = re.compile(r"\d+")
+    pairs = [a + b for a, b in pairwise(words) if a == family[1] and year.fullmatch(b)]
+    said = [word for word in words if word.startswith(family[1])] + pairs
+    return next((w for w in said if year.fullmatch(w, len(family[1])) and w != benchmark), None)
+
+
+def _missing(manifest: Manifest, claimed: set[tuple[str, Kind]]) -> list[Problem]:
+    logged = {row for row, kind in claimed if kind in LOGS}
+    problems = []
+    for row in manifest.rows:
+        if (row.id, "weights") not in claimed:
+            problems.append(Problem(row.id, "missing", "no file of the release is its weights"))
+        if logged and row.id not in logged:
+            problems.append(Problem(row.id, "missing", "it has no log, though other rows have"))
+    return problems
