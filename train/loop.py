@@ -21,9 +21,10 @@ from .interruption import Interruption, interruption
 from .loader import MicroBatch, TrainingImages, fit_in_memory, micro_batches
 from .randomness import generator
 from .recipe import Recipe
-from .run import Data, How, Run, explained_losses, fast_kernels
+from .run import Data, How, Run, fast_kernels
 from .scalars import Board, board_of
 from .schedules import ema_momentum, mask_loss_weights
+from .sharing import explained_losses
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -17,14 +16,15 @@ from ..eval.precision import cudnn_setting
 from ..eval.predictions import Counts
 from ..zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from ..zoo.data import LabelledImages
-from ..zoo.errors import CheckpointError, LostRankError, UsageError
+from ..zoo.errors import CheckpointError, UsageError
 from ..zoo.manifest import Protocol
 from ..zoo.weights.keys import canonical
-from .checkpoints import BEST, keep_last, latest, meta_of, openmixup_state, write
+from .checkpoints import BEST, keep_last, meta_of, openmixup_state, write
 from .log import JsonLog, environment
 from .network import fresh_network
 from .recipe import Recipe
 from .schedules import learning_rate, mix_block_learning_rate
+from .sharing import accumulation, checkpoint_to_go_on_from, parallel, share_buffers
 from .steps import step_of
 
 
@@ -84,11 +84,11 @@ class Run:
         )
         if self.world.leads:
             out.mkdir(parents=True, exist_ok=True)
-        content = _latest(out, self.world)
+        content = checkpoint_to_go_on_from(out, self.world)
         if content:
             self._restore(content)
         self.step = step_of(self.model, recipe)
-        self.parallel = _parallel(self.step, self.world)
+        self.parallel = parallel(self.step, self.world)
         if how.compile:
             for child, part in self.model.named_children():
                 if child.startswith("backbone"):  # a mix block would be compiled for every lam
@@ -154,9 +154,7 @@ class Run:
         progress: called with the number of images done, per batch, on this rank. Its MixzooError
         ends the validation on all ranks.
         """
-        if self.world.size > 1:
-            for buffer in self.model.buffers():
-                dist.broadcast(buffer, src=0, group=_group(self.parallel))
+        share_buffers(self.model, self.parallel)
         with torch.compiler.set_stance("force_eager"):  # the evaluator's own arithmetic
             counts = evaluate(
                 self.model.eval().logits,
@@ -249,63 +247,6 @@ def fast_kernels() -> Iterator[None]:
         yield
 
 
-def accumulation(recipe: Recipe, processes: int) -> int:
-    """Micro batches of each process in a step. Raises UsageError unless they come out even."""
-    micro = recipe.batch_size // recipe.micro_batch
-    if micro % processes:
-        fitting = ", ".join(str(n) for n in range(1, micro + 1) if micro % n == 0)
-        raise UsageError(
-            f"batch_size {recipe.batch_size} is {micro} micro batches of {recipe.micro_batch}, which "
-            f"{processes} processes can't share evenly; start as many as fit ({fitting}), or set "
-            "micro_batch to a smaller divisor"
-        )
-    return micro // processes
-
-
-@contextmanager
-def explained_losses(world: World) -> Iterator[None]:
-    """Say what happened where gradients can't be averaged because a process is gone, or memory is."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise UsageError(
-            f"Out of memory on the device ({str(error).splitlines()[0]}). Begin anew in another "
-            "folder with a smaller micro_batch, or with precision=bf16."
-        ) from None
-    except RuntimeError as error:
-        text = str(error)
-        if "DataLoader worker" in text:
-            raise UsageError(
-                "A decoding process was killed, likely for memory. Give the same command with fewer "
-                "--workers: it goes on from the last checkpoint."
-            ) from None
-        if world.size > 1 and any(word in text for word in ("gloo", "NCCL", "Connection closed")):
-            raise LostRankError(
-                f"Rank {world.rank} of {world.size} lost its connection: another process of this "
-                f"job ended, and its own output says why ({text.splitlines()[0]}). "
-                "Run the same command again: it goes on from the last checkpoint."
-            ) from None
-        raise
-
-
-def _latest(out: Path, world: World) -> dict[str, Any] | None:
-    """The leader's newest checkpoint, on all ranks: other machines may not see its folder, or late.
-
-    Raises CheckpointError on all ranks.
-    """
-    error = None
-    found: list[dict[str, Any] | None] = [None]
-    if world.leads:
-        try:
-            found = [latest(out)]
-        except CheckpointError as raised:
-            error = raised
-    world.agree(error)
-    if world.size > 1:
-        dist.broadcast_object_list(found)
-    return found[0]
-
-
 def _channels_last(how: How, model: Classifier | MixClassifier) -> bool:
     """torch's CPU kernels (seen in 2.15) corrupt memory on channels-last gradients of very narrow layers."""
     narrow = ResNetConfig.from_name(model.architecture).base_width % 16 > 0
@@ -327,21 +268,3 @@ def optimizer_of(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
         recipe.momentum,
         weight_decay=recipe.weight_decay,
     )
-
-
-def _parallel(step: nn.Module, world: World) -> nn.Module:
-    """The step, its gradients averaged over all processes; rank 0's batch norm counts for all.
-
-    Looking for unused parameters keeps the buckets in which gradients are summed as they are: torch
-    would regroup them after the first step, and so again after an interruption, and the last bits of
-    a sum over three or more processes may depend on it.
-    """
-    if world.size == 1:
-        return step
-    gpu = world.device.type == "cuda"
-    group = dist.new_group(backend="nccl") if gpu else None
-    return DistributedDataParallel(step, process_group=group, find_unused_parameters=not gpu)
-
-
-def _group(parallel: nn.Module) -> Any:
-    return parallel.process_group if isinstance(parallel, DistributedDataParallel) else None

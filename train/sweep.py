@@ -12,7 +12,7 @@ from ..zoo.manifest import Manifest, Row
 from .overrides import differences, overridden
 from .recipe import Recipe
 from .recipes import ALPHAS, command, recipe_of
-from .run import accumulation
+from .sharing import accumulation
 
 
 @dataclass(frozen=True)

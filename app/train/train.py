@@ -62,7 +62,7 @@ def command(
     The same command goes on after an interruption (exit code 75) or a crash, and ends at once when all
     is done. Several processes: torchrun --nproc_per_node N -m mixzoo train ROW ..., or srun.
     """
-    # Said once per process about DDP's find_unused_parameters, which the run wants: see run.py.
+    # Said once per process about DDP's find_unused_parameters, which the run wants: see sharing.py.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from ...train.overrides import overridden
     from ...train.prepare import check_name
@@ -85,7 +85,8 @@ def command(
     from ...eval.memory import keep_freed_memory
     from ...train.loop import train
     from ...train.prepare import check_labels, claimed, facts_of, find_data
-    from ...train.run import How, accumulation
+    from ...train.run import How
+    from ...train.sharing import accumulation
 
     if threads:
         torch.set_num_threads(threads)

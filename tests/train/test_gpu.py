@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import mixzoo.train.run as module
 import pytest
 import torch
 import torch.distributed as dist
@@ -15,7 +14,8 @@ from mixzoo.train.loop import train
 from mixzoo.train.mixing import METHODS
 from mixzoo.train.randomness import generator
 from mixzoo.train.recipe import Recipe
-from mixzoo.train.run import Data, How
+from mixzoo.train.run import Data, How, Run
+from mixzoo.train.sharing import parallel
 from mixzoo.zoo.errors import InterruptedRunError
 from torch.nn.parallel import DistributedDataParallel
 
@@ -114,8 +114,8 @@ def test_gradients_go_through_nccl(
 ) -> None:
     """The wrapped step has the gradients of the bare one, in every step."""
     one = recipe(method, batch_size=4, micro_batch=4)
-    alone = module.Run(one, tmp_path, "r", 8, How(GPU))
-    step, wrapped = alone.step, module._parallel(alone.step, nccl)
+    alone = Run(one, tmp_path, "r", 8, How(GPU))
+    step, wrapped = alone.step, parallel(alone.step, nccl)
     x = torch.randn(4, 3, 32, 32, device=GPU.device)
     y = torch.arange(4, device=GPU.device)
 

@@ -82,7 +82,7 @@ def test_killed_runs_end_with_the_same_weights(
 def test_three_processes_add_gradients_alike_after_an_interruption(
     command: Callable, start_ranks: Callable, folder: Any, tmp_path: Path
 ) -> None:
-    """A sum of three depends on its order, so on how gradients share buckets: see `run._parallel`."""
+    """A sum of three depends on its order, so on how gradients share buckets: see `sharing.parallel`."""
 
     def run(out: str, *more: object) -> set[int]:
         recipe = {"batch_size": 12, "micro_batch": 4, "epochs": 3}

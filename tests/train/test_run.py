@@ -12,8 +12,8 @@ from mixzoo.eval.distributed import ALONE
 from mixzoo.eval.predictions import Counts
 from mixzoo.train.checkpoints import write
 from mixzoo.train.recipe import Automix, Recipe
-from mixzoo.train.run import How, Run, accumulation, explained_losses
-from mixzoo.zoo.errors import CheckpointError, LostRankError, UsageError
+from mixzoo.train.run import How, Run
+from mixzoo.zoo.errors import CheckpointError, UsageError
 
 NewRun = Callable[..., Run]
 
@@ -71,15 +71,6 @@ def test_processes_have_their_own_slots(
     for rank, expected in enumerate(slots):
         run.world = replace(ALONE, rank=rank, size=processes)
         assert run.slots == expected
-
-
-def test_bad_numbers_of_processes_are_told_the_good_ones(tiny: Recipe) -> None:
-    """256 images in 4 parts."""
-    recipe = replace(tiny, batch_size=256, micro_batch=64)
-
-    with pytest.raises(UsageError, match=r"3 processes can't share evenly.*\(1, 2, 4\)"):
-        accumulation(recipe, 3)
-    assert [accumulation(recipe, n) for n in (1, 2, 4)] == [4, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -184,21 +175,6 @@ def test_checkpoints_come_before_validation_and_as_often_as_wished(new_run: NewR
 
     assert times(new_run()) == [4, 8]
     assert times(new_run(How(checkpoint_every=3))) == [3, 4, 6, 8]
-
-
-def test_lost_connections_and_memory_are_explained() -> None:
-    """Each in one line that says what to do; other errors stay what they are."""
-    pair = replace(ALONE, rank=1, size=2)
-    cases = [
-        (pair, RuntimeError("[gloo/pair.cc] Connection closed by peer"), LostRankError, "Rank 1"),
-        (ALONE, RuntimeError("DataLoader worker (pid 1) is killed"), UsageError, "--workers"),
-        (ALONE, torch.OutOfMemoryError("CUDA out of memory.\nmore"), UsageError, "micro_batch"),
-        (ALONE, RuntimeError("gloo was mentioned"), RuntimeError, "gloo was mentioned"),
-    ]
-
-    for world, error, kind, words in cases:
-        with pytest.raises(kind, match=f"^[^\n]*{words}[^\n]*$"), explained_losses(world):
-            raise error
 
 
 def test_compilation_touches_the_backbones_alone(new_run: NewRun) -> None:
