@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..zoo.catalog import Benchmark, Catalog, open_catalog
+from ..zoo.catalog import Benchmark, open_catalog
 from ..zoo.errors import IntegrityError, MixzooError, SourceError, UsageError
 from ..zoo.keeping.checks import write_text
 from ..zoo.manifest import Row
@@ -75,6 +75,7 @@ def command(
     if out and out.suffix != ".json":
         raise UsageError(f"--out {out}: expected a name ending in .json.")
     from ..eval.logs import to_dict
+    from ..eval.logs.sources import named
 
     catalog, missing = open_catalog(manifests), []
     if everything or benchmark:
@@ -85,7 +86,11 @@ def command(
         names = [catalog.benchmark(benchmark).name] if benchmark else []
         jobs, missing = _cached(catalog.select(names))
     else:
-        jobs = _named(refs, catalog, row_id, join=join)
+        if not refs:
+            raise UsageError(
+                "expected a FILE, a ROW, --benchmark NAME or --all. See: mixzoo logs --help"
+            )
+        jobs = named(refs, catalog, row_id, join=join)
     audits, errors = _audit(jobs, images=images, epochs=epochs, last=last)
     content = to_dict(audits, missing=missing, errors=[str(error) for error in errors])
     if out:
@@ -160,23 +165,6 @@ def _cached(rows: Sequence[tuple[Benchmark, Row]]) -> tuple[list["Job"], list[st
             "adopt what a person fetched: mixzoo zoo import FILE..."
         )
     return [partial(from_row, *entry) for entry in here], missing
-
-
-def _named(refs: Sequence[str], catalog: Catalog, row_id: str | None, *, join: bool) -> list["Job"]:
-    """What reads the logs that were named: files, each a run or all together one, and rows."""
-    from ..eval.logs.sources import from_files, from_row, is_log_path
-
-    files = [Path(ref) for ref in refs if is_log_path(ref)]
-    names = [ref for ref in refs if not is_log_path(ref)]
-    if not refs:
-        raise UsageError(
-            "expected a FILE, a ROW, --benchmark NAME or --all. See: mixzoo logs --help"
-        )
-    if names and (row_id or join):
-        raise UsageError(f"--row and --join go with files, but {names[0]} names a row.")
-    runs = [files] if join else [[file] for file in files]
-    jobs: list[Job] = [partial(from_files, run, catalog, row_id) for run in runs]
-    return jobs + [partial(from_row, *entry) for entry in catalog.select(names) if names]
 
 
 def _audit(

@@ -8,7 +8,6 @@ import numpy as np
 from ..eval.breakdown import SHOTS as SHOT_NAMES
 from ..eval.breakdown import Group, break_down, shots
 from ..eval.predictions import Predictions
-from ..eval.statistics import wilson_interval
 from ..zoo.errors import UsageError
 from .report_data import ReportLine, StoredReport
 
@@ -16,24 +15,12 @@ SUPERCATEGORY, SHOTS = "supercategory", "shots"
 
 
 @dataclass(frozen=True)
-class CountBin:
+class CountBin(Group):
     """Images of the classes with `low` to `high` training images each, and how many are right."""
 
     low: int
     high: int
     classes: int
-    correct: int
-    total: int
-
-    @property
-    def accuracy(self) -> float:
-        """Top-1 in percent."""
-        return 100 * self.correct / self.total
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson 95% interval in percent."""
-        return wilson_interval(self.correct, self.total)
 
 
 @dataclass(frozen=True)
@@ -115,6 +102,7 @@ def count_bins(
     powers = np.array([training_images[int(label)].bit_length() - 1 for label in classes])
     return tuple(
         CountBin(
+            name=f"{2**power} to {2 ** (power + 1) - 1} training images",
             low=2**power,
             high=2 ** (power + 1) - 1,
             classes=int((powers == power).sum()),

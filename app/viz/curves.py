@@ -1,20 +1,14 @@
 """`mixzoo viz curves`: training curves from logs."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from ...zoo.catalog import Catalog, open_catalog
-from ...zoo.errors import UsageError
+from ...zoo.catalog import open_catalog
 from ..console import say
 from ..options import FilePath, manifest_option
 from .options import theme_option
-
-if TYPE_CHECKING:
-    from ...eval.logs.sources import LogSource
 
 
 @click.command("curves")
@@ -57,6 +51,7 @@ def command(
     their median, a dotted line the published number. --out ends in .png, .svg, .pdf or .jpg.
     """
     from ...eval.logs import audit_files
+    from ...eval.logs.sources import named
     from ...viz.curves import curves_plot
     from ...viz.runs import read_run
     from ...viz.saving import figure_format, save_figure
@@ -64,26 +59,11 @@ def command(
 
     figure_format(out)
     runs = []
-    for source in _sources(refs, open_catalog(manifests), row_id, join=join):
+    for find in named(refs, open_catalog(manifests), row_id, join=join):
+        source = find()
         claim = replace(source.claim, last=last or source.claim.last)
         audit = audit_files(source.paths, claim, epochs=epochs, name=source.name)
         runs.append(read_run(audit))
     figure = curves_plot(runs, heads=heads or None, theme=theme_of(theme), narrow=narrow)
     save_figure(figure, out)
     say(f"{out}: {len(runs)} {'run' if len(runs) == 1 else 'runs'}")
-
-
-def _sources(
-    refs: tuple[str, ...], catalog: Catalog, row_id: str | None, *, join: bool
-) -> "Iterator[LogSource]":
-    """Files, each a run or all together one, then rows."""
-    from ...eval.logs.sources import from_files, from_row, is_log_path
-
-    files = [Path(ref) for ref in refs if is_log_path(ref)]
-    names = [ref for ref in refs if not is_log_path(ref)]
-    if names and (row_id or join):
-        raise UsageError(f"--row and --join go with files, but {names[0]} names a row.")
-    for run in [files] if join else [[file] for file in files]:
-        yield from_files(run, catalog, row_id)
-    for benchmark, row in catalog.select(names) if names else ():
-        yield from_row(benchmark, row)

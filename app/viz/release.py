@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
+from ..archives import shown, visualisations
 from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option
 from .options import theme_option
@@ -50,49 +52,26 @@ def command(
 
     if out is not None:
         figure_format(out)
-    path = _archive(ref, manifests)
+    path = next(visualisations(ref, open_catalog(manifests), (".zip",)))
     listed = [one for one in list_pictures(path) if only is None or fnmatch(one.name, only)]
     if not listed[skip:]:
         raise UsageError(f"{path.name}: no picture left by --only {only or '*'} --skip {skip}.")
     if out is None:
         _list(path, [(one.name, one.size) for one in listed], as_json=as_json)
         return
-    shown = listed[skip : skip + first]
-    names = [_shown(one.name) for one in shown]
+    kept = listed[skip : skip + first]
+    names = [shown(one.name) for one in kept]
     figure = draw_sheet(
-        list(read_pictures(path, shown)), names, theme_of(theme), title=_shown(path.name)
+        list(read_pictures(path, kept)), names, theme_of(theme), title=shown(path.name)
     )
     save_figure(figure, out, dpi=200)
-    say(f"{out}: {len(shown)} of {len(listed)} pictures of {_shown(path.name)}")
-
-
-def _archive(ref: str, manifests: Sequence[Path]) -> Path:
-    """The zip file named, or that of a row, fetched if it isn't here."""
-    from ...zoo.catalog import open_catalog
-    from ...zoo.fetching.fetch import fetch
-    from ...zoo.keeping.shelf import known_assets
-
-    if ref.lower().endswith(".zip") or Path(ref).exists():
-        return Path(ref)
-    benchmark, row = open_catalog(manifests).row(ref)
-    assets = [a for a in known_assets(benchmark) if (a.row, a.kind) == (row.id, "visualisation")]
-    if not assets:
-        raise UsageError(
-            f"{row.id}: no visualisations are locked. Name a zip file, or learn what the release "
-            f"holds: mixzoo zoo lock {benchmark.name}"
-        )
-    return fetch(benchmark, assets[0])[0]
+    say(f"{out}: {len(kept)} of {len(listed)} pictures of {shown(path.name)}")
 
 
 def _list(path: Path, pictures: Sequence[tuple[str, int]], *, as_json: bool) -> None:
     if as_json:
         print_json([{"name": name, "size": size} for name, size in pictures])
         return
-    rows = [(_shown(name), f"{size:,}") for name, size in pictures]
+    rows = [(shown(name), f"{size:,}") for name, size in pictures]
     print_table(("Picture", "Bytes"), rows, right=("Bytes",))
-    say(f"{_shown(path.name)}: {len(pictures)} pictures. To see them: --out sheet.png")
-
-
-def _shown(name: str) -> str:
-    """A name that can't steer the terminal."""
-    return name if name.isprintable() else ascii(name)
+    say(f"{shown(path.name)}: {len(pictures)} pictures. To see them: --out sheet.png")

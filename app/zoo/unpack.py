@@ -1,14 +1,15 @@
 """`mixzoo zoo unpack`: a release's visualisation archives, listed or unpacked safely."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from ...zoo.catalog import Catalog, open_catalog
+from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ...zoo.keeping.archive import DEFAULT, list_archive, unpack
 from ...zoo.keeping.archive_rules import Limits
+from ..archives import shown, visualisations
 from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option
 
@@ -48,7 +49,8 @@ def command(
     twice), or that would grow too much, is refused whole; nothing is left half-unpacked.
     """
     limits = Limits(max_files, max_size, max_ratio)
-    archives = [path for ref in refs for path in _archives(ref, open_catalog(manifests))]
+    catalog = open_catalog(manifests)
+    archives = [path for ref in refs for path in visualisations(ref, catalog, SUFFIXES)]
     targets = {path: to / _stem(path) for path in archives}
     if len(set(targets.values())) < len(targets) and not only_list:
         raise UsageError("Two archives have one name; unpack them with a --to of their own.")
@@ -63,26 +65,6 @@ def command(
             say(f"{path.name}: {len(files)} files in {target}")
     if as_json:
         print_json(done)
-
-
-def _archives(ref: str, catalog: Catalog) -> Iterator[Path]:
-    """The archive file, or a row's visualisations, fetched if they aren't here."""
-    from ...zoo.fetching.fetch import fetch
-    from ...zoo.keeping.shelf import known_assets
-    from ...zoo.refs import is_path
-
-    if is_path(ref) or ref.lower().endswith(SUFFIXES):
-        yield Path(ref)
-        return
-    benchmark, row = catalog.row(ref)
-    assets = [a for a in known_assets(benchmark) if (a.row, a.kind) == (row.id, "visualisation")]
-    if not assets:
-        raise UsageError(
-            f"{ref}: no visualisation is locked or imported. Get it by hand (see: mixzoo zoo show "
-            f"{ref}), then: mixzoo zoo import FILE --row {ref}"
-        )
-    for asset in assets:
-        yield fetch(benchmark, asset)[0]
 
 
 def _stem(path: Path) -> str:
@@ -115,13 +97,8 @@ def _list(archives: Sequence[Path], limits: Limits, *, as_json: bool) -> None:
         )
         return
     for path, content in listed:
-        rows = [(_shown(e.name), f"{e.size:,}", e.unsafe or "") for e in content.entries]
+        rows = [(shown(e.name), f"{e.size:,}", e.unsafe or "") for e in content.entries]
         print_table(("Entry", "Bytes", "Unsafe"), rows, right=("Bytes",))
         total = sum(entry.size for entry in content.entries)
         state = f"will not be unpacked: {content.refused}" if content.refused else "can be unpacked"
         say(f"{path.name}: {len(rows)} entries, {total:,} bytes unpacked; {state}.")
-
-
-def _shown(name: str) -> str:
-    """A name that can't steer the terminal."""
-    return name if name.isprintable() else ascii(name)

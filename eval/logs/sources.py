@@ -1,7 +1,8 @@
 """Finds the log files of rows, and the rows of log files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ...zoo.cache import asset_path
@@ -32,6 +33,26 @@ def is_log_path(ref: str) -> bool:
     """Whether a reference is meant as a file: it exists, or looks like a path or a log."""
     path = Path(ref)
     return path.exists() or path.suffix in SUFFIXES or len(path.parts) > 1
+
+
+def named(
+    refs: Sequence[str], catalog: Catalog, row_id: str | None, *, join: bool
+) -> list[Callable[[], LogSource]]:
+    """What finds the logs that were named: files first, then rows; a benchmark names all its rows.
+
+    row_id: see `from_files`. join: all files are one run, else each is. Nothing is read or fetched
+    yet. Raises UsageError where `row_id` or `join` meets a row.
+    """
+    files = [Path(ref) for ref in refs if is_log_path(ref)]
+    names = [ref for ref in refs if not is_log_path(ref)]
+    if names and (row_id or join):
+        raise UsageError(f"--row and --join go with files, but {names[0]} names a row.")
+    runs = ([files] if files else []) if join else [[file] for file in files]
+    rows = catalog.select(names) if names else ()
+    found: list[Callable[[], LogSource]] = [
+        partial(from_files, run, catalog, row_id) for run in runs
+    ]
+    return found + [partial(from_row, benchmark, row) for benchmark, row in rows]
 
 
 def from_files(paths: Sequence[Path], catalog: Catalog, row_id: str | None) -> LogSource:

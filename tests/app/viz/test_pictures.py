@@ -301,7 +301,7 @@ def bomb() -> bytes:
         (("cam", "resnet18_w6.vanilla_mini", "--names", "notes.txt"), "notes.txt: expected JSON categories"),
         (("release", "no.zip"), "no.zip: expected a zip"),
         (("release", "notes.txt"), "notes.txt: expected a whole zip"),
-        (("release", "resnet50.automix_inat2018"), "no visualisations are locked"),
+        (("release", "resnet50.automix_inat2018"), "no visualisation is locked or imported"),
     ],
 )  # fmt: skip
 def test_wrong_arguments_are_one_line(
