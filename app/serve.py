@@ -1,13 +1,14 @@
 """`mixzoo app`: the demo, in a browser."""
 
 import sys
-import threading
+import time
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from ..zoo.waiting import MOMENT
 from .console import say
 from .demo.settings import Settings
 from .options import manifest_option
@@ -65,4 +66,5 @@ def command(
         sys.stdout.flush()
         if not no_browser:
             webbrowser.open(url)
-        threading.Event().wait()
+        while True:
+            time.sleep(MOMENT)  # for good, a signal might go unheard: see zoo.waiting

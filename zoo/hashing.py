@@ -4,10 +4,12 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from io import FileIO
 from pathlib import Path
 from typing import TypeVar
+
+from .waiting import as_completed
 
 CHUNK = 1 << 20  # bytes read at a time: large enough that threads seldom meet
 

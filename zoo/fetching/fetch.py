@@ -22,6 +22,7 @@ from ..keeping.shelf import adopted
 from ..keeping.verify import Status, check, first_use, first_use_record, record_first_use, set_aside
 from ..lock import Asset
 from ..manifest import Row
+from ..waiting import result_of
 from .partial import Partial, require_space
 from .progress import Progress
 from .sources import Location, by_hand, locations, offline
@@ -129,7 +130,7 @@ def fetch_all(
         try:
             futures = [pool.submit(fetcher.outcome, *entry) for entry in wanted]
             for future in futures:
-                yield future.result()
+                yield result_of(future)
         finally:
             cancelled.set()
             pool.shutdown(cancel_futures=True)
