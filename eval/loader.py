@@ -19,7 +19,7 @@ from ..zoo.data import LabelledImages
 from ..zoo.errors import DataError
 from ..zoo.manifest import Protocol
 from .crop_cache import CropCache
-from .pixels import Pixels, decode_crop
+from .pixels import Pixels, decode_crop, prepare
 
 logger = logging.getLogger(__name__)
 
@@ -135,6 +135,7 @@ def load_crops(
 
 def _deliver(crops: BatchedCrops, workers: int) -> Iterator[Batch]:
     warned = False
+    prepare()
     loader = DataLoader(
         crops,
         batch_size=None,

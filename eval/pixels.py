@@ -13,16 +13,24 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image, UnidentifiedImageError
-from torchvision.io import ImageReadMode, decode_jpeg
 
 from ..zoo.errors import DataError
 from ..zoo.manifest import Protocol
 from .protocol import placement
-from .resample import resize_crop
 
 Pixels = npt.NDArray[np.uint8]
+
+
+def prepare(*, jpegs: bool = True) -> None:
+    """Load what crops are made with: once, before processes are forked, not while an image waits.
+
+    torchvision and compiled code take a second or two to import, so importing this module doesn't.
+    jpegs: also what decodes those, which takes the longest.
+    """
+    centre_crop(np.zeros((2, 2, 3), np.uint8), Protocol(resize=2, crop=1))
+    if jpegs:
+        decoders_agree()
 
 
 def load_crop(path: Path, protocol: Protocol) -> Pixels:
@@ -72,6 +80,8 @@ def centre_crop(rgb: Pixels, protocol: Protocol) -> Pixels:
     if protocol.interpolation == "nearest":  # takes single pixels, so there is little to save
         resized = Image.fromarray(rgb).resize(size, Image.Resampling.NEAREST)
         return np.asarray(resized.crop((left, top, left + crop, top + crop)))
+    from .resample import resize_crop
+
     return resize_crop(rgb, size, (left, top), crop, protocol.interpolation)
 
 
@@ -92,6 +102,9 @@ def _is_plain_jpeg(image: Image.Image) -> bool:
 
 def _decode_jpeg(content: bytes) -> Pixels:
     """Raises RuntimeError where libjpeg does, also at an early end of the data."""
+    import torch
+    from torchvision.io import ImageReadMode, decode_jpeg
+
     data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     pixels = decode_jpeg(data, mode=ImageReadMode.RGB)  # (3, H, W); a list only for a list
     assert isinstance(pixels, torch.Tensor)
@@ -105,13 +118,18 @@ def decoders_agree() -> bool:
     They come with libjpegs of their own, and another build or version may round in another way.
     Tried once per process on noise, with halved chroma, plain and progressive.
     """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torchvision 0.29 says that its decoders will go,
+            return all(_same_pixels(progressive) for progressive in (False, True))
+    except ImportError:  # as they have, then
+        return False
+
+
+def _same_pixels(progressive: bool) -> bool:
     noise = np.random.default_rng(0).integers(0, 256, (53, 75, 3), dtype=np.uint8)
     picture = Image.fromarray(noise).resize((150, 106), Image.Resampling.BICUBIC)
-    for progressive in (False, True):
-        file = io.BytesIO()
-        picture.save(file, "JPEG", subsampling="4:2:0", progressive=progressive)
-        with Image.open(file) as image:
-            expected = np.asarray(image)
-        if not np.array_equal(_decode_jpeg(file.getvalue()), expected):
-            return False
-    return True
+    file = io.BytesIO()
+    picture.save(file, "JPEG", subsampling="4:2:0", progressive=progressive)
+    with Image.open(file) as image:
+        return np.array_equal(_decode_jpeg(file.getvalue()), np.asarray(image))

@@ -3,17 +3,21 @@
 import os
 import socket
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...zoo.catalog import open_catalog
-from ...zoo.errors import UsageError
+from ...zoo.errors import MixzooError, UsageError
 from .settings import Settings
 
 if TYPE_CHECKING:
     import gradio as gr
+
+    from .context import Context
 
 ENVIRONMENT = {
     "GRADIO_ANALYTICS_ENABLED": "False",
@@ -23,6 +27,8 @@ ENVIRONMENT = {
     "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000",
 }
 FIRST_PORT, PORTS = 7860, 100
+COMPUTING = ("AnyIO worker", "warm-up")  # threads, by the beginnings of their names
+LONGEST_COMPUTATION = 10.0  # seconds
 
 
 @contextmanager
@@ -37,30 +43,51 @@ def running(settings: Settings) -> Iterator[str]:
         tempfile.TemporaryDirectory(prefix="mixzoo-app-", ignore_cleanup_errors=True) as folder,
         _environment(Path(folder)),
     ):
-        page = _page(settings)
+        from .blocks import build
+
+        context = _context(settings)
+        page = build(context)
         try:
-            yield _launch(page, settings, port, Path(folder))
+            url = _launch(page, settings, port, Path(folder))
+            threading.Thread(target=_warm_up, args=(context,), name="warm-up", daemon=True).start()
+            yield url
         finally:
             page.close(verbose=False)
+            _let_finish()
 
 
-def _page(settings: Settings) -> "gr.Blocks":
-    from .blocks import build
+def _let_finish() -> None:
+    """Wait for what is still computed: a thread in torch's code aborts a process that ends meanwhile."""
+    deadline = time.monotonic() + LONGEST_COMPUTATION
+    for thread in threading.enumerate():
+        if thread.name.startswith(COMPUTING):
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _context(settings: Settings) -> "Context":
     from .context import Context
     from .models import ModelCache
     from .pictures import Pictures
     from .state import PageState
 
     catalog = open_catalog(settings.manifests)
-    return build(
-        Context(
-            catalog=catalog,
-            models=ModelCache(catalog, settings.max_models),
-            pictures=Pictures(settings),
-            state=PageState(),
-            settings=settings,
-        )
+    return Context(
+        catalog=catalog,
+        models=ModelCache(catalog, settings.max_models),
+        pictures=Pictures(settings),
+        state=PageState(),
+        settings=settings,
     )
+
+
+def _warm_up(context: "Context") -> None:
+    """Load what the first mix needs while the visitor's browser loads the page."""
+    from ...eval.pixels import prepare
+    from .mix_tab import first_ref
+
+    with suppress(MixzooError):  # the visitor is told when it is asked for
+        context.models.get(first_ref(context))
+    prepare(jpegs=False)  # the drawn examples are PNGs
 
 
 def _launch(page: "gr.Blocks", settings: Settings, port: int, folder: Path) -> str:
@@ -96,10 +123,11 @@ def _launch(page: "gr.Blocks", settings: Settings, port: int, folder: Path) -> s
 
 @contextmanager
 def _environment(folder: Path) -> Iterator[None]:
-    """Gradio reads these from the environment alone, some of them late; put back at the end."""
+    """Gradio and torch read these from the environment alone, some of them late; put back at the end."""
     wanted = ENVIRONMENT | {
         "GRADIO_TEMP_DIR": str(folder / "files"),
         "GRADIO_EXAMPLES_CACHE": str(folder / "examples"),
+        "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),  # made when torchvision is imported
     }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)

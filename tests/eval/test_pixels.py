@@ -116,6 +116,21 @@ def test_photographs_are_those_of_pillow(shared: Path) -> None:
     assert sum(differing) == 0
 
 
+def test_pillow_decodes_alone_where_torchvision_has_no_decoder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """torchvision 0.29 says that a later one won't."""
+    content = saved(picture(30, 20), "JPEG")
+    decoders_agree.cache_clear()
+    monkeypatch.setitem(sys.modules, "torchvision.io", None)
+
+    try:
+        assert not decoders_agree()
+        assert np.array_equal(decode(content, "a.jpg"), by_pillow(content))
+    finally:
+        decoders_agree.cache_clear()
+
+
 def test_decoders_agree_here() -> None:
     """The fast decoder is in use where the versions of constraints.txt are installed."""
     assert decoders_agree()
