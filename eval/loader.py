@@ -22,6 +22,7 @@ from .crop_cache import CropCache
 from .pixels import Pixels, decode_crop, prepare
 
 logger = logging.getLogger(__name__)
+prepare()  # now, so that decoding processes, and whatever is forked, have it all
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,6 @@ def load_crops(
 
 def _deliver(crops: BatchedCrops, workers: int) -> Iterator[Batch]:
     warned = False
-    prepare()
     loader = DataLoader(
         crops,
         batch_size=None,

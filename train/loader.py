@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ..eval.pixels import Pixels, decode, prepare
+from ..eval.pixels import Pixels, decode
 from ..zoo.data import LabelledImages
 from ..zoo.errors import DataError
 from .augment import random_crop
@@ -125,7 +125,6 @@ def micro_batches(
     workers: decoding processes, 0 decodes in this one. pin: for copies to a GPU. Raises DataError
     naming an image that can't be read.
     """
-    prepare()
     loader = DataLoader(
         images,
         batch_size=None,
