@@ -13,12 +13,14 @@ It runs inside an environment of its own, which mixzoo isn't in (Python 3.8 to 3
     openmixup_step.py METHOD ARCHITECTURE CLASSES BATCH.npz THREADS DEVICE PRECISION STEPS
 
 BATCH.npz: x (N, 3, H, W) float32, normalised; y (N,) int64. The first line of its output says the
-versions; for the first line on stdin it takes one step, whose operations are counted where its torch
-can, for every further one STEPS steps, and says as JSON the seconds of one, those of the processor in
-it, the peak of memory on a GPU, and a step's operations. METHOD "plain" is the loop of torchvision's reference, with the same versions.
-PRECISION: fp32, or bf16 for forward passes under torch's autocast.
+versions. For the first line on stdin it takes one step, whose operations are counted where its torch
+can; for every further one STEPS steps. It answers with JSON: the seconds of a step, those of the
+processor in it, the peak of memory on a GPU, and a step's operations. METHOD "plain" is the loop of
+torchvision's reference, with the same versions. PRECISION: fp32, or bf16 for forward passes under
+torch's autocast.
 
-It also ran with Python 3.12 and torch 2.11, whose OpenMixup is faster: the fairer peer on a GPU.
+With what `stand_in_for_what_is_missing` does it also runs with Python 3.12 and torch 2.11: the peer on a
+GPU, where all contestants had that torch.
 """
 
 from __future__ import annotations
@@ -139,8 +141,8 @@ def mixup_config(method: str, depth: int, classes: int) -> dict[str, Any]:
     }
 
 
-def stand_in_for_compiled_ops() -> None:
-    """Let OpenMixup import an mmcv without compiled operators; no ResNet has any."""
+def stand_in_for_what_is_missing() -> None:
+    """Let OpenMixup import an mmcv without compiled operators (no ResNet has any), and a newer torch."""
     operators = ModuleType("mmcv.ops")
     operators.DeformConv2dPack = torch.nn.Module  # type: ignore[attr-defined]
     sys.modules["mmcv.ops"] = operators
@@ -154,7 +156,7 @@ def openmixup_step(
     method: str, architecture: str, classes: int, x: torch.Tensor, y: torch.Tensor, precision: str
 ) -> Callable[[], None]:
     """One iteration as mmcv's runner and OpenMixup's hooks make it."""
-    stand_in_for_compiled_ops()
+    stand_in_for_what_is_missing()
     from openmixup.core import build_optimizer
     from openmixup.models import build_model
 

@@ -22,7 +22,7 @@ benchmarks/openmixup_step.py says how that environment is made. Targets: vanilla
 plain_last, AutoMix at least 1.4 times OpenMixup's step. Ratios are medians over the rounds, of wall
 time and of processor time; the latter means something on a busy machine, with --threads 1, too.
 of_matrix_product says what share of the machine's own matrix product a step reaches, both measured in
-the same rounds; OpenMixup's operations can be counted only where its torch is 2.1 or newer.
+the same rounds; OpenMixup's operations are counted where its torch can.
 (With one thread and 4 images torch 2.15 took its slow convolutions for 33 of ResNet-50's 53.)
 """
 

@@ -22,11 +22,9 @@ SHOT_RULES = {
 """Liu et al., 2019, arXiv:1904.05160."""
 
 
-@dataclass(frozen=True)
-class Group:
-    """`correct` of `total` images of a group are right."""
+class Share:
+    """`correct` of `total` images are right."""
 
-    name: str
     correct: int
     total: int
 
@@ -39,6 +37,15 @@ class Group:
     def interval(self) -> tuple[float, float]:
         """Wilson 95% interval in percent: wide where a group is small."""
         return wilson_interval(self.correct, self.total)
+
+
+@dataclass(frozen=True)
+class Group(Share):
+    """The share of a group of images."""
+
+    name: str
+    correct: int
+    total: int
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..eval.breakdown import SHOTS as SHOT_NAMES
-from ..eval.breakdown import Group, break_down, shots
+from ..eval.breakdown import Group, Share, break_down, shots
 from ..eval.predictions import Predictions
 from ..zoo.errors import UsageError
 from .report_data import ReportLine, StoredReport
@@ -15,12 +15,14 @@ SUPERCATEGORY, SHOTS = "supercategory", "shots"
 
 
 @dataclass(frozen=True)
-class CountBin(Group):
-    """Images of the classes with `low` to `high` training images each, and how many are right."""
+class CountBin(Share):
+    """The share of the images of the classes with `low` to `high` training images each."""
 
     low: int
     high: int
     classes: int
+    correct: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,6 @@ def count_bins(
     powers = np.array([training_images[int(label)].bit_length() - 1 for label in classes])
     return tuple(
         CountBin(
-            name=f"{2**power} to {2 ** (power + 1) - 1} training images",
             low=2**power,
             high=2 ** (power + 1) - 1,
             classes=int((powers == power).sum()),
