@@ -9,12 +9,12 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
 
 if TYPE_CHECKING:
-    from .zoo.weights.load import load
+    from .zoo.checkpoint.load import load
 
 
 def __getattr__(name: str) -> Any:
     if name == "load":
-        from .zoo.weights.load import load
+        from .zoo.checkpoint.load import load
 
         return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,9 +13,9 @@ def visualisations(ref: str, catalog: Catalog, suffixes: tuple[str, ...]) -> Ite
     suffixes: of names that mean a file also where there is none. Raises UsageError for a row
     without any, and what `fetch` raises.
     """
-    from ..zoo.fetching.fetch import fetch
-    from ..zoo.keeping.shelf import known_assets
+    from ..zoo.net.fetch import fetch
     from ..zoo.refs import is_path
+    from ..zoo.shelf import known_assets
 
     if is_path(ref) or ref.lower().endswith(suffixes):
         yield Path(ref)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..zoo.catalog import Benchmark, open_catalog
+from ..zoo.checks import write_text
 from ..zoo.errors import IntegrityError, MixzooError, SourceError, UsageError
-from ..zoo.keeping.checks import write_text
 from ..zoo.manifest import Row
 from .console import print_json, print_table, say
 from .options import FilePath, json_option, manifest_option

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ..zoo.waiting import MOMENT
+from ..zoo.parallel import MOMENT
 from .console import say
 from .demo.settings import Settings
 from .options import manifest_option
@@ -67,4 +67,4 @@ def command(
         if not no_browser:
             webbrowser.open(url)
         while True:
-            time.sleep(MOMENT)  # for good, a signal might go unheard: see zoo.waiting
+            time.sleep(MOMENT)  # for good, a signal might go unheard: see zoo.parallel

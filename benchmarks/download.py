@@ -65,7 +65,7 @@ MIXZOO = """
 import sys, time
 from pathlib import Path
 from mixzoo.zoo.catalog import open_catalog
-from mixzoo.zoo.fetching.fetch import fetch, weights_of
+from mixzoo.zoo.net.fetch import fetch, weights_of
 import requests, filelock
 benchmark, row = open_catalog([Path(sys.argv[1])]).row(sys.argv[2])
 start = time.perf_counter()
@@ -128,7 +128,7 @@ def run(script: str, *arguments: object, python: str = sys.executable, **extra: 
 
 
 def mixzoo(url: str, sha256: str, size: int, connections: int) -> float:
-    """Seconds of `mixzoo.zoo.fetching.fetch`, to a file on the disk with its hash checked."""
+    """Seconds of `mixzoo.zoo.net.fetch`, to a file on the disk with its hash checked."""
     with tempfile.TemporaryDirectory() as folder:
         manifest = Path(folder) / "bench.toml"
         manifest.write_text(MANIFEST.format(row=ROW, url=url))

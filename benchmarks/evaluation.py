@@ -39,7 +39,7 @@ import torch
 from guard import RANDOM, SHARED, random_model
 from machine import machine
 from mixzoo.eval import store
-from mixzoo.zoo.hashing import sha256_of
+from mixzoo.zoo.files import sha256_of
 from PIL import Image
 
 ARCHITECTURE = "resnet50"

@@ -35,12 +35,12 @@ from mixzoo.eval.predictions import Predictions
 from mixzoo.eval.predictor import Predictor
 from mixzoo.eval.protocol import normalise
 from mixzoo.eval.ranking import rank
-from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.checkpoint.load import load, load_file
 from mixzoo.zoo.data import FolderStore, LabelledImages, find_images
 from mixzoo.zoo.manifest import Protocol
 from mixzoo.zoo.mini import draw
-from mixzoo.zoo.weights.load import load, load_file
+from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 from tqdm import tqdm
 
 TESTS = Path(__file__).parents[1] / "tests"

@@ -37,8 +37,8 @@ from mixzoo.zoo.data import find_images
 from mixzoo.zoo.data.plan import Plan
 from mixzoo.zoo.data.prepare import prepare
 from mixzoo.zoo.errors import MixzooError
-from mixzoo.zoo.fetching.sources import Location
 from mixzoo.zoo.manifest import Dataset, Protocol, Split
+from mixzoo.zoo.net.sources import Location
 
 ROOT = Path(__file__).parents[1]
 TEN = (*METHODS, *LEARNT_METHODS)

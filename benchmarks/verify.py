@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from machine import machine
-from mixzoo.zoo.keeping.verify import Status, check, check_all
 from mixzoo.zoo.lock import Asset
+from mixzoo.zoo.verify import Status, check, check_all
 
 SIZE = 400 << 20  # bytes
 PARTS = 4

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..zoo.checkpoint.facts import TrainingFacts, training_facts
+from ..zoo.checkpoint.words import in_words
 from ..zoo.manifest import Manifest, Protocol, Row
-from ..zoo.notes.facts import TrainingFacts, training_facts
-from ..zoo.notes.words import in_words
-from ..zoo.publishing.candidates import slug
+from ..zoo.publish.candidates import slug
 
 NEAR = 1e-6  # relative; means and standard deviations are written with three digits
 

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from ..zoo.catalog import Catalog
+from ..zoo.checkpoint.load import load_resolved
 from ..zoo.data import LabelledImages
 from ..zoo.errors import MixzooError
 from ..zoo.manifest import Protocol
 from ..zoo.refs import Resolved, resolve
-from ..zoo.weights.load import load_resolved
 from . import store
 from .distributed import World
 from .evaluator import Subject, Work, evaluate_all

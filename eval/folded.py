@@ -6,8 +6,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..zoo.architectures import ResNet
-from ..zoo.architectures.resnet import BasicBlock, Bottleneck
+from ..zoo.nets import ResNet
+from ..zoo.nets.resnet import BasicBlock, Bottleneck
 
 
 class FoldedConv:

@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import Any
 
 from ..zoo.catalog import Benchmark
+from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.data import LabelledImages
 from ..zoo.errors import DataError
 from ..zoo.manifest import Metric, Protocol
-from ..zoo.weights.checkpoint import read_checkpoint
 from . import sampled_verdict
 from .breakdown import SHOTS, break_down, shots, supercategories
 from .calibration import calibrate

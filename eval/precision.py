@@ -9,8 +9,8 @@ from typing import Any, Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 
-from ..zoo.architectures import Classifier, MixClassifier
 from ..zoo.errors import UsageError
+from ..zoo.nets import Classifier, MixClassifier
 from .folded import EmulatedConv, Fold, FoldedConv, FoldedResNet, OneDnnConv
 
 HeadLogits = Callable[[Tensor], Mapping[str, Tensor]]

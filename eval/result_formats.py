@@ -12,8 +12,8 @@ from typing import Any
 
 from ..zoo.errors import MixzooError
 from ..zoo.manifest import convert
-from ..zoo.publishing.evidence import Evidence, Line
-from ..zoo.publishing.hub_results import leaderboard_entry, model_index
+from ..zoo.publish.evidence import Evidence, Line
+from ..zoo.publish.hub_results import leaderboard_entry, model_index
 from .verdict import NOT_COMPARABLE
 
 # The columns of timm's results-*.csv, in its order, as its validate.py writes them; then ours.
@@ -129,7 +129,7 @@ def _parameters(row: Mapping[str, Any]) -> float | None:
 def _millions(architecture: str, num_classes: int) -> float | None:
     import torch
 
-    from ..zoo.architectures import Classifier, ResNetConfig
+    from ..zoo.nets import Classifier, ResNetConfig
 
     try:
         with torch.device("meta"):

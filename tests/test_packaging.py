@@ -137,5 +137,5 @@ def test_load_is_the_lazy_public_face(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
     )
 
-    assert run.stdout == "mixzoo.zoo.weights.load\n"
+    assert run.stdout == "mixzoo.zoo.checkpoint.load\n"
     assert "has no attribute 'nothing'" in run.stderr

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from ..zoo.architectures import MixClassifier
-from ..zoo.architectures.classifiers import LAM_MARGIN, MASK_STAGE
-from ..zoo.architectures.mixblock import mask_loss
 from ..zoo.errors import UsageError
+from ..zoo.nets import MixClassifier
+from ..zoo.nets.classifiers import LAM_MARGIN, MASK_STAGE
+from ..zoo.nets.mixblock import mask_loss
 from .losses import mix_cross_entropy
 from .metrics import acc
 from .mixing import AutomixDraw, automix

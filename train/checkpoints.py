@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from .. import __version__
-from ..zoo.architectures import MixClassifier
+from ..zoo.checkpoint.names import ALIASES
 from ..zoo.errors import CheckpointError
-from ..zoo.weights.keys import ALIASES
+from ..zoo.nets import MixClassifier
 from .recipe import Recipe
 
 logger = logging.getLogger(__name__)

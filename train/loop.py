@@ -13,9 +13,9 @@ from tqdm import tqdm
 from ..eval.loader import default_workers
 from ..eval.protocol import normalise
 from ..zoo.catalog import open_catalog
+from ..zoo.checkpoint.export import export
 from ..zoo.errors import CheckpointError, DataError, InterruptedRunError
 from ..zoo.refs import resolve
-from ..zoo.weights.export import export
 from .divergence import Broken, diverged, require_finite
 from .interruption import Interruption, interruption
 from .loader import MicroBatch, TrainingImages, fit_in_memory, micro_batches

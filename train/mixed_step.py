@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..zoo.architectures import Classifier
+from ..zoo.nets import Classifier
 from .losses import mix_cross_entropy
 from .metrics import acc, acc_mix
 from .mixing import Draw, ManifoldmixDraw, PuzzlemixDraw, apply, input_saliency, manifoldmix

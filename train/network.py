@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from ..zoo.architectures import Classifier, MixClassifier, ResNetConfig
-from ..zoo.architectures.resnet import BasicBlock, Bottleneck
+from ..zoo.nets import Classifier, MixClassifier, ResNetConfig
+from ..zoo.nets.resnet import BasicBlock, Bottleneck
 from .automix_step import copy_q_to_k, freeze_k
 from .recipe import Recipe
 

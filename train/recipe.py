@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from ..zoo.architectures import ResNetConfig
-from ..zoo.architectures.classifiers import LAM_MARGIN
 from ..zoo.errors import UsageError
+from ..zoo.nets import ResNetConfig
+from ..zoo.nets.classifiers import LAM_MARGIN
 from .limits import require_in_range
 from .mixing import LEARNT_METHODS, Mixture, Variant
 from .mixing.draws import check_alpha

@@ -9,16 +9,16 @@ import msgspec
 from ..eval.logs.arithmetic import OTHER_IMAGES
 from ..eval.logs.audit import audit_files, claim_of
 from ..eval.logs.summaries import Summary
-from ..zoo.adopting.adopt import import_files
 from ..zoo.catalog import Benchmark, Catalog, open_catalog
+from ..zoo.checkpoint.facts import TrainingFacts, training_facts
+from ..zoo.checkpoint.load import Expectation, load_file
+from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.errors import CheckpointError, IntegrityError, UsageError
 from ..zoo.lock import Kind
 from ..zoo.manifest import Manifest, Row
-from ..zoo.notes.facts import TrainingFacts, training_facts
-from ..zoo.publishing.candidates import checkpoint_in, log_of, named_row, slug
-from ..zoo.publishing.own_rows import AddedRow, add_row, manifest_for
-from ..zoo.weights.checkpoint import read_checkpoint
-from ..zoo.weights.load import Expectation, load_file
+from ..zoo.publish.candidates import checkpoint_in, log_of, named_row, slug
+from ..zoo.publish.own_rows import AddedRow, add_row, manifest_for
+from ..zoo.release.by_hand import import_files
 
 
 @dataclass(frozen=True)

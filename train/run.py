@@ -14,11 +14,11 @@ from ..eval.distributed import ALONE, World
 from ..eval.evaluator import BATCH_SIZE, evaluate
 from ..eval.precision import cudnn_setting
 from ..eval.predictions import Counts
-from ..zoo.architectures import Classifier, MixClassifier, ResNetConfig
+from ..zoo.checkpoint.names import canonical
 from ..zoo.data import LabelledImages
 from ..zoo.errors import CheckpointError, UsageError
 from ..zoo.manifest import Protocol
-from ..zoo.weights.keys import canonical
+from ..zoo.nets import Classifier, MixClassifier, ResNetConfig
 from .checkpoints import BEST, keep_last, meta_of, openmixup_state, write
 from .log import JsonLog, environment
 from .network import fresh_network

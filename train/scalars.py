@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ..eval.predictions import Counts
-from ..zoo.architectures import MixClassifier
 from ..zoo.errors import UsageError
 from ..zoo.manifest import Protocol
+from ..zoo.nets import MixClassifier
 from .run import Run
 
 SHOWN = 8  # images in a sample grid

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..zoo.architectures import Classifier, MixClassifier
+from ..zoo.nets import Classifier, MixClassifier
 from .automix_step import automix_losses, momentum_update
 from .mixed_step import mixed_losses
 from .mixing import AutomixDraw, Draw, draw_automix

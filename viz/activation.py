@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from ..eval.protocol import normalise
-from ..zoo.architectures import Classifier, MixClassifier
-from ..zoo.architectures.classifiers import Head
 from ..zoo.manifest import Protocol
+from ..zoo.nets import Classifier, MixClassifier
+from ..zoo.nets.classifiers import Head
 from .grid import Column, Key, Row, Tile
 from .mixes import Names, Pair, mixed_tile
 from .pairs import IMAGENET, Floats, Model, Pixels, enlarged, heat_over, mix_pair, stretched

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from ..eval.protocol import normalise
-from ..zoo.architectures import MixClassifier
-from ..zoo.architectures.classifiers import MASK_STAGE
-from ..zoo.architectures.mixblock import pixels_per_feature
 from ..zoo.errors import UsageError
 from ..zoo.manifest import Protocol
+from ..zoo.nets import MixClassifier
+from ..zoo.nets.classifiers import MASK_STAGE
+from ..zoo.nets.mixblock import pixels_per_feature
 from .grid import Column, Key, Row, Tile
 from .mixes import Names, Pair, mask_tile, mixed_tile, source_column
 from .pairs import IMAGENET, Floats, MixedPair, Pixels, enlarged, heat_over, mix_pair, stretched

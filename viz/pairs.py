@@ -10,8 +10,8 @@ import torch
 
 from ..eval.protocol import normalise
 from ..train.mixing import sweep_by_name
-from ..zoo.architectures import Classifier, MixClassifier
 from ..zoo.manifest import Protocol
+from ..zoo.nets import Classifier, MixClassifier
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating]

@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 from matplotlib.figure import Figure
 
 from ..eval.pixels import decode
+from ..zoo.archive import DAMAGE, DEFAULT, list_archive
+from ..zoo.archive_rules import Limits, parts
 from ..zoo.errors import IntegrityError, UsageError
-from ..zoo.keeping.archive import DAMAGE, DEFAULT, list_archive
-from ..zoo.keeping.archive_rules import Limits, parts
 from .grid import Column, Row, Tile, draw_grid
 from .pairs import Pixels
 from .themes import LIGHT, Theme

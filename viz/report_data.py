@@ -8,7 +8,7 @@ import msgspec
 
 from ..zoo.errors import UsageError
 from ..zoo.manifest import Count, Percent, Positive, convert
-from ..zoo.publishing.evidence import Images, Line
+from ..zoo.publish.evidence import Images, Line
 
 
 class GroupCounts(msgspec.Struct, frozen=True):

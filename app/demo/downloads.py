@@ -11,8 +11,8 @@ from pathlib import Path
 from ...zoo.cache import asset_path
 from ...zoo.catalog import Benchmark
 from ...zoo.errors import SourceError, UsageError
-from ...zoo.fetching.partial import Partial
 from ...zoo.lock import Asset
+from ...zoo.net.partial import Partial
 
 
 class Download:

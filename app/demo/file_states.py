@@ -5,11 +5,11 @@ from pathlib import Path
 
 from ...zoo.cache import asset_path
 from ...zoo.catalog import Benchmark
-from ...zoo.fetching.partial import Partial
-from ...zoo.keeping.checks import read_checks, unchanged
-from ...zoo.keeping.verify import Finding, Status, check_all
+from ...zoo.checks import read_checks, unchanged
 from ...zoo.lock import Asset
 from ...zoo.manifest import PackageSource
+from ...zoo.net.partial import Partial
+from ...zoo.verify import Finding, Status, check_all
 
 VERIFIED = "verified"
 HERE = "here"

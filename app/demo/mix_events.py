@@ -9,10 +9,10 @@ import numpy as np
 from ...train.mixing import LEARNT_METHODS
 from ...train.mixing.draws import draw_lam
 from ...viz import heat_over
-from ...zoo.architectures import Classifier, MixClassifier
 from ...zoo.catalog import Benchmark
 from ...zoo.errors import MixzooError, UsageError
 from ...zoo.manifest import Row
+from ...zoo.nets import Classifier, MixClassifier
 from .context import Context
 from .mixing import class_names, look
 from .snippets import Recipe, command_line, python_lines

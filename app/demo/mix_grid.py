@@ -12,8 +12,8 @@ from ...viz import DARK, LIGHT, Row, draw_grid, map_rows, mix_rows
 from ...viz.mixes import Names, Pair
 from ...viz.pairs import Model
 from ...viz.saving import figure_bytes
-from ...zoo.architectures import MixClassifier
 from ...zoo.errors import UsageError
+from ...zoo.nets import MixClassifier
 from .context import Context
 from .mix_events import MixEvents
 from .mixing import methods_for

@@ -12,11 +12,11 @@ import torch
 from ...eval.protocol import normalise
 from ...train.mixing import LEARNT_METHODS, PICTURED
 from ...viz import MixedPair, mix_pair
-from ...zoo.architectures import Classifier, MixClassifier
 from ...zoo.cache import data_path
 from ...zoo.catalog import Benchmark
 from ...zoo.errors import DataError
 from ...zoo.mini import species
+from ...zoo.nets import Classifier, MixClassifier
 from ..viz import inputs
 from .snippets import Recipe
 

@@ -3,14 +3,14 @@
 import threading
 from collections import OrderedDict
 
-from ...zoo.architectures import Classifier, MixClassifier
 from ...zoo.cache import asset_path
 from ...zoo.catalog import Benchmark, Catalog
+from ...zoo.checkpoint.load import load_resolved
 from ...zoo.errors import UsageError
-from ...zoo.keeping.shelf import adopted
 from ...zoo.manifest import PackageSource, Row
+from ...zoo.nets import Classifier, MixClassifier
 from ...zoo.refs import resolve
-from ...zoo.weights.load import load_resolved
+from ...zoo.shelf import adopted
 
 Model = Classifier | MixClassifier
 

@@ -17,9 +17,9 @@ from ...viz.report_data import ReportLine, StoredReport, parse_report, read_repo
 from ...zoo.cache import asset_path, predictions_root
 from ...zoo.catalog import Benchmark
 from ...zoo.errors import MixzooError
-from ...zoo.keeping.shelf import known_assets
-from ...zoo.keeping.verify import first_use
 from ...zoo.manifest import Row
+from ...zoo.shelf import known_assets
+from ...zoo.verify import first_use
 
 MAX_REPORT = (
     32 << 20

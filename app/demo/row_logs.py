@@ -8,12 +8,12 @@ from ...eval.logs.sources import KINDS
 from ...zoo.cache import asset_path
 from ...zoo.catalog import Benchmark, Catalog
 from ...zoo.errors import IntegrityError, SourceError
-from ...zoo.fetching.fetch import fetch
-from ...zoo.fetching.sources import locations
-from ...zoo.keeping.shelf import adopted
-from ...zoo.keeping.verify import Status, check
 from ...zoo.lock import Asset
 from ...zoo.manifest import Row
+from ...zoo.net.fetch import fetch
+from ...zoo.net.sources import locations
+from ...zoo.shelf import adopted
+from ...zoo.verify import Status, check
 
 
 def rows_with_logs(catalog: Catalog) -> list[str]:

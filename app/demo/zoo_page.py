@@ -8,10 +8,10 @@ from markupsafe import Markup
 
 from ...zoo.cache import asset_path
 from ...zoo.catalog import Benchmark
-from ...zoo.keeping.shelf import known_assets
-from ...zoo.keeping.verify import Finding
 from ...zoo.lock import Asset, Kind
 from ...zoo.manifest import BaiduSource, GitHubSource, Row
+from ...zoo.shelf import known_assets
+from ...zoo.verify import Finding
 from . import markup
 from .file_states import NOT_LOCKED, RULES, state_of
 

@@ -10,10 +10,10 @@ import gradio as gr
 from ...zoo.cache import asset_path
 from ...zoo.catalog import Benchmark, Catalog
 from ...zoo.errors import UsageError
-from ...zoo.fetching.fetch import weights_of
-from ...zoo.keeping.shelf import known_assets
-from ...zoo.keeping.verify import Finding, bytes_of, check_all
 from ...zoo.lock import Asset
+from ...zoo.net.fetch import weights_of
+from ...zoo.shelf import known_assets
+from ...zoo.verify import Finding, bytes_of, check_all
 from . import markup
 from .context import Context
 from .downloads import Download, Downloads

@@ -106,7 +106,7 @@ def find_rows(
 
 def _weights_sha256(ref: str, catalog: Catalog) -> str:
     """The hash that predictions are stored under; a locked row's file needn't be here."""
-    from ...zoo.fetching.fetch import weights_of
+    from ...zoo.net.fetch import weights_of
     from ...zoo.refs import is_path, resolve
 
     if not is_path(ref):

@@ -11,9 +11,9 @@ from ...zoo.errors import DataError, UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from ...zoo.architectures import Classifier, MixClassifier
     from ...zoo.catalog import Benchmark
     from ...zoo.manifest import Protocol
+    from ...zoo.nets import Classifier, MixClassifier
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 PAIRS_OF_MINI = ((18, 8), (36, 22), (4, 27))  # species that are drawn where no images are given
@@ -43,7 +43,7 @@ class Reference:
     @property
     def learnt(self) -> "MixClassifier | None":
         """The model if it has a MixBlock."""
-        from ...zoo.architectures import MixClassifier
+        from ...zoo.nets import MixClassifier
 
         return self.model if isinstance(self.model, MixClassifier) else None
 
@@ -58,8 +58,8 @@ def read_reference(ref: str | None, manifests: Sequence[Path]) -> Reference:
     if ref is None:
         return Reference(None, None, "")
     from ...zoo.catalog import open_catalog
+    from ...zoo.checkpoint.load import load_resolved
     from ...zoo.refs import resolve
-    from ...zoo.weights.load import load_resolved
 
     resolved = resolve(ref, open_catalog(manifests))
     return Reference(load_resolved(resolved), resolved.benchmark, resolved.name)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ...viz.themes import Theme
-    from ...zoo.architectures import MixClassifier
+    from ...zoo.nets import MixClassifier
 
 STATIC = ("mixup", "cutmix", "saliencymix", "fmix", "resizemix")  # those that need no checkpoint
 DOTS_PER_INCH = 200

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from ...zoo.adopting.adopt import Adoption, find_files, import_files
-from ...zoo.adopting.placing import Mode
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import IntegrityError, SourceError, UsageError
-from ...zoo.fetching.progress import Progress
-from ...zoo.hashing import size_of
+from ...zoo.files import size_of
+from ...zoo.net.progress import Progress
+from ...zoo.release.by_hand import Adoption, find_files, import_files
+from ...zoo.release.placing import Mode
 from ..console import print_json, print_table
 from ..options import FilePath, json_option, manifest_option
 

@@ -9,7 +9,8 @@ import click
 
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import MixzooError, SourceError
-from ...zoo.fetching.fetch import (
+from ...zoo.lock import Kind
+from ...zoo.net.fetch import (
     CONNECTIONS,
     JOBS,
     Action,
@@ -20,7 +21,6 @@ from ...zoo.fetching.fetch import (
     plan,
     weights_of,
 )
-from ...zoo.lock import Kind
 from ..console import print_json, say
 from ..options import json_option, manifest_option
 

@@ -11,7 +11,7 @@ from ..console import print_json, say
 from ..options import FilePath, json_option, manifest_option
 
 if TYPE_CHECKING:
-    from ...zoo.weights.export import Exported
+    from ...zoo.checkpoint.export import Exported
 
 
 @click.command("export")
@@ -34,8 +34,8 @@ def command(
     A REF is a row id (its weights are fetched if they aren't here) or a checkpoint file. Values
     stay as they are stored; the file's header says which file, with which sha256, they come from.
     """
+    from ...zoo.checkpoint.export import export, export_name
     from ...zoo.refs import resolve
-    from ...zoo.weights.export import export, export_name
 
     if row and len(refs) > 1:
         raise UsageError(f"--row {row}: expected one REF with it, got {len(refs)}.")

@@ -10,9 +10,9 @@ import msgspec
 from ...zoo.cache import asset_path, cache_root
 from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.errors import UsageError
-from ...zoo.keeping.shelf import adopted, known_assets
 from ...zoo.lock import Asset
 from ...zoo.manifest import Row
+from ...zoo.shelf import adopted, known_assets
 from ..console import print_json, print_table, say
 from ..lazy import LazyGroup
 from ..options import json_option, manifest_option, names_argument

@@ -43,9 +43,9 @@ def command(file: Path, row_id: str | None, manifests: tuple[Path, ...], as_json
 def _claims(file: Path, row_id: str | None, manifests: tuple[Path, ...]) -> dict[str, Any]:
     from ...eval.claims import claims
     from ...zoo.catalog import open_catalog
-    from ...zoo.notes.facts import training_facts
-    from ...zoo.notes.words import in_words
-    from ...zoo.weights.checkpoint import read_checkpoint
+    from ...zoo.checkpoint.facts import training_facts
+    from ...zoo.checkpoint.reading import read_checkpoint
+    from ...zoo.checkpoint.words import in_words
 
     if row_id is None:
         facts = in_words(training_facts(read_checkpoint(file).meta))

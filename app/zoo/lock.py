@@ -64,7 +64,7 @@ def lock(
     as_json: bool = False,
 ) -> None:
     """Draft a benchmark's lock, show what is new and what is wrong, and write it if it may be."""
-    from ...zoo.releases import locking
+    from ...zoo.release import locking
 
     benchmark = open_catalog(manifests).benchmark(name)
     path = _target(out, benchmark.path)

@@ -7,7 +7,7 @@ import click
 from ...zoo.cache import cache_root
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
-from ...zoo.keeping.prune import REASONS, Reason, removable, remove, unknown_folders
+from ...zoo.prune import REASONS, Reason, removable, remove, unknown_folders
 from ..console import print_json, print_table, say
 from ..options import json_option, manifest_option, names_argument
 

@@ -9,8 +9,8 @@ from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option
 
 if TYPE_CHECKING:
-    from ...zoo.publishing.publish import Built
-    from ...zoo.publishing.upload import Uploaded
+    from ...zoo.publish.publishing import Built
+    from ...zoo.publish.upload import Uploaded
 
 
 @click.command("publish")
@@ -56,8 +56,8 @@ def command(
     holds safetensors, logs, a model card, the report, and a manifest with its lock. Uploading
     takes HF_TOKEN (or `hf auth login`) and honours HF_ENDPOINT.
     """
-    from ...zoo.publishing.publish import Request, build, require_repository_id
-    from ...zoo.publishing.upload import hub, upload
+    from ...zoo.publish.publishing import Request, build, require_repository_id
+    from ...zoo.publish.upload import hub, upload
 
     require_repository_id(repository)
     api = None if dry_run else hub()

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
+from ...zoo.archive import DEFAULT, list_archive, unpack
+from ...zoo.archive_rules import Limits
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
-from ...zoo.keeping.archive import DEFAULT, list_archive, unpack
-from ...zoo.keeping.archive_rules import Limits
 from ..archives import shown, visualisations
 from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option

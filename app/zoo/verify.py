@@ -9,9 +9,9 @@ import click
 from ...zoo.cache import asset_path, cache_root
 from ...zoo.catalog import Benchmark, Catalog, open_catalog
 from ...zoo.errors import IntegrityError, UsageError
-from ...zoo.fetching.progress import Progress
-from ...zoo.keeping.verify import Finding, Status, bytes_of, check_all, set_aside
 from ...zoo.lock import Asset
+from ...zoo.net.progress import Progress
+from ...zoo.verify import Finding, Status, bytes_of, check_all, set_aside
 from ..console import print_json, print_table, say
 from ..options import json_option, manifest_option, names_argument
 
@@ -79,7 +79,7 @@ def verify(
 
 def _subjects(catalog: Catalog, names: Sequence[str]) -> list[Subject]:
     """All files of the rows named, and what else lies in the folders of benchmarks named."""
-    from ...zoo.keeping.shelf import Role, known_assets, survey
+    from ...zoo.shelf import Role, known_assets, survey
 
     rows: dict[str, set[str]] = {}
     owners: dict[str, Benchmark] = {}

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ...zoo.notes.config import parse
+from ...zoo.checkpoint.config import parse
 
 # The one thing asked for that isn't a literal: the launcher writes the number of processes so.
 _GPU_IDS = re.compile(r"^gpu_ids = range\(0, (\d{1,6})\)$", re.MULTILINE | re.ASCII)

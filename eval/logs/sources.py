@@ -8,12 +8,12 @@ from pathlib import Path
 from ...zoo.cache import asset_path
 from ...zoo.catalog import Benchmark, Catalog
 from ...zoo.errors import SourceError, UsageError
-from ...zoo.fetching.fetch import fetch
-from ...zoo.fetching.sources import by_hand, locations
-from ...zoo.keeping.shelf import adopted
-from ...zoo.keeping.verify import sha256_of
 from ...zoo.lock import Asset, Kind
 from ...zoo.manifest import Row
+from ...zoo.net.fetch import fetch
+from ...zoo.net.sources import by_hand, locations
+from ...zoo.shelf import adopted
+from ...zoo.verify import sha256_of
 from .audit import Claim, claim_of
 
 KINDS: tuple[Kind, ...] = ("log", "text_log")  # the one with more decimals first

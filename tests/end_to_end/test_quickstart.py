@@ -10,7 +10,7 @@ import torch
 from mixzoo.eval.predictions import Counts, Predictions
 from mixzoo.zoo.catalog import open_catalog, package_path
 from mixzoo.zoo.errors import UsageError
-from mixzoo.zoo.keeping.verify import Status, check
+from mixzoo.zoo.verify import Status, check
 
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
 MINI = open_catalog().benchmark("mini")

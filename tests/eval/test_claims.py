@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from mixzoo.eval.claims import claims, disagreements
 from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.checkpoint.facts import EvalPixels, TrainingFacts
+from mixzoo.zoo.checkpoint.reading import read_checkpoint
 from mixzoo.zoo.manifest import Manifest, Row
-from mixzoo.zoo.notes.facts import EvalPixels, TrainingFacts
-from mixzoo.zoo.weights.checkpoint import read_checkpoint
 
 FAITHFUL = TrainingFacts(
     method="cutmix",

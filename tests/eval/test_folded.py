@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 import torch
 from mixzoo.eval.folded import EmulatedConv, FoldedConv, FoldedResNet, OneDnnConv, fold
-from mixzoo.zoo.architectures import ResNet, ResNetConfig
+from mixzoo.zoo.nets import ResNet, ResNetConfig
 from torch import nn
 
 needs_onednn = pytest.mark.skipif(not OneDnnConv.available(), reason="torch without oneDNN")

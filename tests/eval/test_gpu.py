@@ -13,12 +13,12 @@ from mixzoo.eval.evaluator import Subject, Work, evaluate, evaluate_all
 from mixzoo.eval.precision import CANDIDATES, Arithmetic, exact_networks, fast_networks, probe
 from mixzoo.eval.predictions import FAST, Predictions
 from mixzoo.eval.predictor import Predictor
-from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.checkpoint.load import load
 from mixzoo.zoo.data import LabelledImages, find_images
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.mini import draw
-from mixzoo.zoo.weights.load import load
+from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 

@@ -11,11 +11,11 @@ from mixzoo.eval.pixels import decode_crop
 from mixzoo.eval.precision import Arithmetic
 from mixzoo.eval.predictions import FAST
 from mixzoo.eval.predictor import Predictor
-from mixzoo.zoo.architectures import Classifier, ResNetConfig
+from mixzoo.zoo.checkpoint.load import load, load_file
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.manifest import Protocol
 from mixzoo.zoo.mini import draw
-from mixzoo.zoo.weights.load import load, load_file
+from mixzoo.zoo.nets import Classifier, ResNetConfig
 
 from .walking import CPU, Images, assert_same, walk
 

@@ -15,8 +15,8 @@ from mixzoo.eval.precision import (
     fastest,
     probe,
 )
-from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from mixzoo.zoo.errors import UsageError
+from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 from torch import nn
 
 CPU = torch.device("cpu")

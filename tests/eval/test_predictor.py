@@ -11,9 +11,9 @@ from mixzoo.eval.guard import spot
 from mixzoo.eval.predictions import EXACT, FAST, Predictions
 from mixzoo.eval.predictor import Predictor
 from mixzoo.eval.protocol import normalise
-from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from mixzoo.zoo.errors import CheckpointError, UsageError
 from mixzoo.zoo.manifest import Protocol
+from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 from torch import nn
 
 from .walking import CPU, Images, assert_same, walk

@@ -8,8 +8,8 @@ import pytest
 import torch
 from mixzoo.train.automix_step import automix_losses, freeze_k, momentum_update
 from mixzoo.train.mixing import AutomixDraw, automix, draw_automix
-from mixzoo.zoo.architectures import MixClassifier, ResNetConfig
 from mixzoo.zoo.errors import UsageError
+from mixzoo.zoo.nets import MixClassifier, ResNetConfig
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 ALPHA = 2.0

@@ -22,11 +22,11 @@ from mixzoo.train.checkpoints import (
 )
 from mixzoo.train.network import fresh_network
 from mixzoo.train.recipe import Recipe
-from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
+from mixzoo.zoo.checkpoint.export import export
+from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.errors import CheckpointError
+from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 from mixzoo.zoo.refs import resolve
-from mixzoo.zoo.weights.export import export
-from mixzoo.zoo.weights.load import load_file
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from mixzoo.eval.evaluator import evaluate
 from mixzoo.train.run import Data
-from mixzoo.zoo.weights.load import load_file
+from mixzoo.zoo.checkpoint.load import load_file
 
 FOUR = {"batch_size": 16, "micro_batch": 4, "epochs": 2, "lr": 0.01}  # micro batches a step
 Trained = Callable[[str, int], Any]

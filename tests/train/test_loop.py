@@ -18,9 +18,9 @@ from mixzoo.train.network import fresh_network
 from mixzoo.train.randomness import generator
 from mixzoo.train.recipe import Automix, Recipe
 from mixzoo.train.run import Data, How
+from mixzoo.zoo.checkpoint.load import load_file
+from mixzoo.zoo.checkpoint.reading import read_checkpoint
 from mixzoo.zoo.errors import DataError, InterruptedRunError
-from mixzoo.zoo.weights.checkpoint import read_checkpoint
-from mixzoo.zoo.weights.load import load_file
 from torch import nn
 
 

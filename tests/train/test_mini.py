@@ -11,11 +11,11 @@ from mixzoo.train.loop import train
 from mixzoo.train.prepare import find_data
 from mixzoo.train.recipes import recipe_of
 from mixzoo.train.run import Data, How
-from mixzoo.zoo.architectures import MixClassifier
 from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.checkpoint.load import load_file
+from mixzoo.zoo.checkpoint.reading import read_checkpoint
 from mixzoo.zoo.errors import InterruptedRunError
-from mixzoo.zoo.weights.checkpoint import read_checkpoint
-from mixzoo.zoo.weights.load import load_file
+from mixzoo.zoo.nets import MixClassifier
 
 ASSETS = Path(str(files("mixzoo.zoo.mini"))) / "assets"
 MANIFEST = open_catalog().benchmark("mini").manifest

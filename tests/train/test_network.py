@@ -6,7 +6,7 @@ import pytest
 import torch
 from mixzoo.train.network import fresh_network, initialise
 from mixzoo.train.recipe import Recipe
-from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
+from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ from mixzoo.train.overrides import overridden
 from mixzoo.train.recipe import Automix, Recipe
 from mixzoo.train.recipes import command, describe, recipe_of
 from mixzoo.zoo.catalog import Benchmark, open_catalog
+from mixzoo.zoo.checkpoint.config import parse
+from mixzoo.zoo.checkpoint.reading import read_checkpoint
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.manifest import Row
-from mixzoo.zoo.notes.config import parse
-from mixzoo.zoo.weights.checkpoint import read_checkpoint
 
 CATALOG = open_catalog()
 RELEASED = ("inat2017", "inat2018", "places205")

@@ -11,11 +11,11 @@ import torch
 from mixzoo.train.overrides import overridden
 from mixzoo.train.recipe import Recipe
 from mixzoo.train.result import publish, read_result
-from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.errors import CheckpointError, IntegrityError, UsageError
-from mixzoo.zoo.publishing.candidates import find_candidates
-from mixzoo.zoo.weights.load import load_file
+from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
+from mixzoo.zoo.publish.candidates import find_candidates
 
 MIXUP = Recipe("resnet18_w4", 10, ("mixup",), (0.2,), epochs=6, batch_size=8, micro_batch=8)
 NAME = "resnet18_w4.vanilla_base"  # the row that the runs are named after

@@ -17,7 +17,7 @@ from mixzoo.train.mixing import LEARNT_METHODS, METHODS
 from mixzoo.train.recipe import Recipe
 from mixzoo.train.run import optimizer_of
 from mixzoo.train.steps import step_of
-from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
+from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 from torch import nn
 
 ALL = [*METHODS, *LEARNT_METHODS]

@@ -11,7 +11,7 @@ import torch
 from mixzoo.eval.logs import Claim, LogAudit, audit_files
 from mixzoo.eval.predictions import Predictions
 from mixzoo.viz.report_data import StoredReport, parse_report
-from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
+from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 
 EXAMPLE = Path(__file__).with_name("example_report.json")
 

@@ -9,7 +9,7 @@ import torch
 from mixzoo.eval.protocol import normalise
 from mixzoo.viz import cam_rows, class_activation, mix_pair
 from mixzoo.viz.pairs import IMAGENET
-from mixzoo.zoo.architectures import Classifier
+from mixzoo.zoo.nets import Classifier
 
 NAMES = ["ant", "bee", "cat", "dog", "eel"]
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from mixzoo.viz import BlockMaps, block_maps, map_rows
 from mixzoo.viz.attention import most_uneven
-from mixzoo.zoo.architectures.classifiers import MIX_BLOCKS
 from mixzoo.zoo.errors import UsageError
+from mixzoo.zoo.nets.classifiers import MIX_BLOCKS
 
 
 @pytest.mark.parametrize("name", ["automix_c64", "samix_c64"])

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from mixzoo.viz import MixedPair, draw_grid, mask_tile, mix_column, mix_pair, mix_rows, mixed_tile
 from mixzoo.viz.grid import Row
 from mixzoo.viz.pairs import IMAGENET, to_pixels
-from mixzoo.zoo.architectures import MixClassifier, ResNetConfig
-from mixzoo.zoo.architectures.classifiers import MIX_BLOCKS
-from mixzoo.zoo.architectures.mixblock import blend, inside_margin, rescale_mask
+from mixzoo.zoo.nets import MixClassifier, ResNetConfig
+from mixzoo.zoo.nets.classifiers import MIX_BLOCKS
+from mixzoo.zoo.nets.mixblock import blend, inside_margin, rescale_mask
 from PIL import Image
 
 SMALL = [

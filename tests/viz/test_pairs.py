@@ -11,9 +11,9 @@ from mixzoo.eval.protocol import normalise
 from mixzoo.train.mixing import LEARNT_METHODS, PICTURED, mix_by_name
 from mixzoo.viz import heat_over, mix_pair
 from mixzoo.viz.pairs import IMAGENET, enlarged, stretched, to_pixels
-from mixzoo.zoo.architectures import Classifier
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.manifest import Protocol
+from mixzoo.zoo.nets import Classifier
 
 SWAP = torch.tensor([1, 0])
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mixzoo.viz.release_zip import draw_sheet, list_pictures, read_pictures, read_released
+from mixzoo.zoo.archive_rules import Limits
 from mixzoo.zoo.errors import DataError, IntegrityError, UsageError
-from mixzoo.zoo.keeping.archive_rules import Limits
 from PIL import Image
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
+from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 
 Entries = dict[str, torch.Tensor]
 

@@ -1,7 +1,7 @@
 """AutoMix and SAMix: images mixed by masks that a network learns to draw.
 
 Papers: AutoMix, Liu et al., 2022, arXiv:2103.13027; SAMix, Li et al., 2021, arXiv:2111.15454. The
-two differ in their mix block only (`zoo.architectures.mixblock`); all here serves both.
+two differ in their mix block only (`zoo.nets.mixblock`); all here serves both.
 """
 
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ...zoo.architectures import MixClassifier
-from ...zoo.architectures.classifiers import MASK_STAGE
-from ...zoo.architectures.mixblock import (
+from ...zoo.nets import MixClassifier
+from ...zoo.nets.classifiers import MASK_STAGE
+from ...zoo.nets.mixblock import (
     MixBlock,
     blend,
     first_mask,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ...zoo.architectures.resnet import ResNet
 from ...zoo.errors import UsageError
+from ...zoo.nets.resnet import ResNet
 from .draws import draw_lam, draw_permutation
 from .mixed import Mixed
 from .mixup import mixup

@@ -8,8 +8,8 @@ from math import sqrt
 import numpy as np
 import torch
 
-from ...zoo.architectures import Classifier, MixClassifier
 from ...zoo.errors import UsageError
+from ...zoo.nets import Classifier, MixClassifier
 from .methods import LEARNT_METHODS, METHODS, Draw, apply, draw_method
 from .mixed import Mixed
 from .puzzlemix import PuzzlemixDraw, input_saliency

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ..errors import DataError, IntegrityError, SourceError
-from ..fetching.sources import Location
 from ..manifest import Dataset, Split
+from ..net.sources import Location
 from .inflate import HashedReader, open_tar_gz
 from .labels import LabelledImages, from_annotations
 from .marks import Origin

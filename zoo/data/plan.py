@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import DataError
-from ..fetching.sources import Location
 from ..manifest import Dataset, Split
+from ..net.sources import Location
 from .annotations import annotation_name, md5_of
 from .find import find_images
 from .marks import Mark, mark_path, read_mark

@@ -19,9 +19,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from ..archive_rules import why_unsafe
 from ..errors import DataError, IntegrityError
-from ..fetching.sources import Location
-from ..keeping.archive_rules import why_unsafe
+from ..net.sources import Location
 from .annotations import Annotations, beside, get_annotations, require_md5
 from .inflate import HashedReader, open_tar_gz
 from .marks import Mark, Origin, mark_path, write_mark, write_whole

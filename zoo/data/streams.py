@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SourceError, UsageError
-from ..fetching.sources import Location, Opener, offline, opener
-from ..fetching.transfer import TRIES, pause
-from ..fetching.transport import Answer, ChangedError, TransientError, shown
+from ..net.http import Answer, ChangedError, TransientError, shown
+from ..net.sources import Location, Opener, offline, opener
+from ..net.transfer import TRIES, pause
 
 FSSPEC_BLOCK = 8 << 20  # bytes an object store is asked for at once
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import DataError
-from ..hashing import OnBytes, each_in_parallel, ignore
+from ..files import OnBytes, each_in_parallel, ignore
 from ..manifest import Dataset
 from .diagnose import diagnose_list
 from .find import find_images

@@ -24,10 +24,10 @@ from mixzoo.eval.protocol import normalise
 from mixzoo.train.mixing import mix_by_name
 from mixzoo.viz import heat_over
 from mixzoo.viz.pairs import to_pixels
-from mixzoo.zoo.architectures import MixClassifier, ResNetConfig
 from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.checkpoint.load import load, load_file
 from mixzoo.zoo.mini import example, species
-from mixzoo.zoo.weights.load import load, load_file
+from mixzoo.zoo.nets import MixClassifier, ResNetConfig
 from PIL import Image
 
 from .test_pictures import SVG, bomb

@@ -11,8 +11,8 @@ from mixzoo.app.demo.settings import Settings
 from mixzoo.app.demo.snippets import Recipe, command_line, python_lines
 from mixzoo.app.viz import group as viz
 from mixzoo.viz import mix_pair
+from mixzoo.zoo.checkpoint.load import load
 from mixzoo.zoo.manifest import Protocol
-from mixzoo.zoo.weights.load import load
 from PIL import Image
 
 PROTOCOL = Protocol(resize=146, crop=128)

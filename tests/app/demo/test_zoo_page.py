@@ -9,10 +9,10 @@ from mixzoo.app.demo import file_states, zoo_page, zoo_tab
 from mixzoo.zoo.cache import asset_path
 from mixzoo.zoo.catalog import Benchmark, open_catalog
 from mixzoo.zoo.errors import SourceError, UsageError
-from mixzoo.zoo.fetching.fetch import fetch
-from mixzoo.zoo.fetching.partial import Partial
-from mixzoo.zoo.keeping.verify import check_all
 from mixzoo.zoo.lock import Asset
+from mixzoo.zoo.net.fetch import fetch
+from mixzoo.zoo.net.partial import Partial
+from mixzoo.zoo.verify import check_all
 
 from .conftest import write_own
 

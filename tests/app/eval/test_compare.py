@@ -10,8 +10,8 @@ from mixzoo.eval import store
 from mixzoo.eval.predictions import Predictions
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import UsageError
-from mixzoo.zoo.fetching.fetch import weights_of
 from mixzoo.zoo.manifest import Protocol
+from mixzoo.zoo.net.fetch import weights_of
 
 VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
 FILES = tuple(f"{i}.jpg" for i in range(300))

@@ -9,9 +9,9 @@ import pytest
 import torch
 from mixzoo.eval.evaluator import evaluate
 from mixzoo.train.network import initialise
-from mixzoo.zoo.architectures import Classifier, ResNetConfig
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.manifest import Protocol
+from mixzoo.zoo.nets import Classifier, ResNetConfig
 from PIL import Image
 
 Run = Callable[..., tuple[int, str, str]]

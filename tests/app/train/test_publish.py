@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from mixzoo.app.train.publish import command
 from mixzoo.eval.evaluator import evaluate
 from mixzoo.train.recipe import Recipe
-from mixzoo.zoo.architectures import Classifier, ResNetConfig
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.data import from_annotations
+from mixzoo.zoo.nets import Classifier, ResNetConfig
 from PIL import Image
 
 RECIPE = Recipe("resnet18_w4", 10, ("mixup",), (0.2,), epochs=1, batch_size=8, micro_batch=8)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
+from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 from PIL import Image
 
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from mixzoo.app.zoo.export import command
+from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.errors import UsageError
-from mixzoo.zoo.weights.load import load_file
 
 ROWS = ("resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini")
 

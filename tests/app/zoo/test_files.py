@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from mixzoo.app.zoo import adopt, prune, unpack, verify
 from mixzoo.zoo.errors import IntegrityError, MixzooError, UsageError
-from mixzoo.zoo.keeping.shelf import folder_of
+from mixzoo.zoo.shelf import folder_of
 
 ROW = "resnet18_w4.vanilla_own"
 BYTES = b"weights" * 1000

@@ -13,8 +13,8 @@ from mixzoo.app.zoo.lock import command
 from mixzoo.zoo.cache import cache_root
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import IntegrityError, ManifestError, MixzooError, SourceError, UsageError
-from mixzoo.zoo.fetching.fetch import fetch
 from mixzoo.zoo.lock import lock_path
+from mixzoo.zoo.net.fetch import fetch
 
 EMULATOR = runpy.run_path(str(Path(__file__).parents[2] / "emulator" / "github.py"))
 REPOSITORY, TAG = "Westlake-AI/openmixup", "mixup-inat2018-weights"

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from huggingface_hub import constants
 from mixzoo.app.zoo.publish import command
 from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.errors import SourceError, UsageError
-from mixzoo.zoo.fetching.fetch import fetch, weights_of
-from mixzoo.zoo.weights.load import load_file
+from mixzoo.zoo.net.fetch import fetch, weights_of
 
 # The library's LFS transfer uses its HTTP client in a way that the client deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")

@@ -12,10 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mixzoo.train.mixing import automix, draw_automix, mixup
-from mixzoo.zoo.architectures import MixClassifier, ResNetConfig
-from mixzoo.zoo.architectures.classifiers import MIX_BLOCKS
-from mixzoo.zoo.architectures.mixblock import MixBlock
 from mixzoo.zoo.errors import UsageError
+from mixzoo.zoo.nets import MixClassifier, ResNetConfig
+from mixzoo.zoo.nets.classifiers import MIX_BLOCKS
+from mixzoo.zoo.nets.mixblock import MixBlock
 
 CASES = ["a", "margin_hi", "adjust", "adjust_margin"]
 ROUNDING = {torch.float32: 1e-6, torch.float16: 4e-3, torch.bfloat16: 3e-2}

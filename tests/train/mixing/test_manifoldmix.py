@@ -8,9 +8,9 @@ import torch
 from mixzoo.train.losses import mix_cross_entropy
 from mixzoo.train.metrics import acc, acc_mix
 from mixzoo.train.mixing import draw_manifoldmix, manifoldmix
-from mixzoo.zoo.architectures.classifiers import Classifier
-from mixzoo.zoo.architectures.resnet import ResNet, ResNetConfig
 from mixzoo.zoo.errors import UsageError
+from mixzoo.zoo.nets.classifiers import Classifier
+from mixzoo.zoo.nets.resnet import ResNet, ResNetConfig
 
 
 @pytest.fixture(scope="module")

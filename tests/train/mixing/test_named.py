@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from mixzoo.train.mixing import PICTURED, mix_by_name
-from mixzoo.zoo.architectures import Classifier, MixClassifier, ResNetConfig
 from mixzoo.zoo.errors import UsageError
+from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 
 SWAP = torch.tensor([1, 0])
 

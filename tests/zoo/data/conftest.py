@@ -12,8 +12,8 @@ from random import Random
 import pytest
 from mixzoo.zoo.data.plan import Plan, SplitName
 from mixzoo.zoo.data.sinks import Form
-from mixzoo.zoo.fetching.sources import Location
 from mixzoo.zoo.manifest import DataFile, Dataset, Split
+from mixzoo.zoo.net.sources import Location
 from PIL import Image
 
 TREE = "train_val2018"

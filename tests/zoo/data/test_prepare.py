@@ -15,7 +15,7 @@ from mixzoo.zoo.data.marks import mark_path, read_mark
 from mixzoo.zoo.data.prepare import prepare
 from mixzoo.zoo.data.sinks import Outcome
 from mixzoo.zoo.errors import DataError, SourceError, UsageError
-from mixzoo.zoo.fetching.sources import Location
+from mixzoo.zoo.net.sources import Location
 
 Tree = Callable[[Path], dict[str, bytes]]
 

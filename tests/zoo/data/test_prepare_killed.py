@@ -23,7 +23,7 @@ from pathlib import Path
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.data.plan import Plan
 from mixzoo.zoo.data.prepare import prepare
-from mixzoo.zoo.fetching.sources import Location
+from mixzoo.zoo.net.sources import Location
 import filelock, isal.igzip, tqdm
 
 manifest, root, form, left = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])

@@ -1,0 +1,158 @@
+"""Facts of a run are read from what its checkpoint carries; nonsense counts as nothing said."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mixzoo.zoo.checkpoint.facts import EvalPixels, training_facts
+from mixzoo.zoo.checkpoint.reading import read_checkpoint
+from mixzoo.zoo.checkpoint.words import in_words
+
+
+def meta_of(golden: Path, run: str) -> dict[str, Any]:
+    return read_checkpoint(golden / "runs" / run / "epoch_8.pth").meta
+
+
+def test_genuine_cutmix_run(golden: Path) -> None:
+    """What the reference wrote of its run is found: `data` counts, not the defaults above it."""
+    facts = training_facts(meta_of(golden, "tiny_cutmix_ep8"))
+
+    assert (facts.method, facts.alpha, facts.architecture) == ("cutmix", 1.0, "resnet50_w4")
+    assert (facts.num_classes, facts.epoch, facts.epochs, facts.iteration) == (10, 8, 8, 80)
+    assert (facts.learning_rate, facts.weight_decay) == (0.1, 0.0001)
+    assert (facts.images_per_gpu, facts.gpus, facts.accumulation) == (48, 1, 1)
+    assert facts.schedule == "CosineAnnealing(min_lr=0)"
+    assert facts.half_precision is False
+    assert facts.started_from is None
+    assert facts.seed == 0
+    assert facts.val_images == "data/meta/val_tiny.txt in data/tiny/"
+    assert facts.eval_pixels == EvalPixels(
+        110, 96, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    )
+    assert facts.software == "openmixup 0.2.10, mmcv 1.7.2, torch 1.13.1+cu117"
+    assert facts.left_out == ()
+
+
+def test_genuine_automix_run(golden: Path) -> None:
+    """The learnt methods have a type of their own and two kinds of head."""
+    facts = training_facts(meta_of(golden, "tiny_automix_ep8"))
+
+    assert (facts.method, facts.alpha, facts.num_classes) == ("automix", 2.0, 10)
+
+
+def test_recorded_models_have_their_methods_names(golden: Path) -> None:
+    """The reference's ten model configs are each told by name."""
+    cases = json.loads((golden / "train_step" / "cases.json").read_text())
+
+    found = {
+        name: training_facts({"config": f"model = {case['model']!r}"}).method
+        for name, case in cases.items()
+    }
+
+    assert found == {name: name for name in cases}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "name"),
+    [
+        ("dict(type='ResNet', depth=50)", "resnet50"),
+        ("dict(type='ResNet_Mix', depth=18)", "resnet18"),
+        ("dict(type='ResNeXt', depth=101, groups=32, width_per_group=4)", "resnext101_32x4d"),
+        ("dict(type='ResNet_CIFAR', depth=18, base_channels=16)", "resnet18_cifar_w16"),
+        ("dict(type='ResNet', depth=51)", None),
+        ("dict(type='VisionTransformer', depth=12)", None),
+    ],
+)
+def test_backbones_have_the_manifests_names(backbone: str, name: str | None) -> None:
+    """A backbone's settings become the architecture's name; others than ResNets have none."""
+    assert training_facts({"config": f"model = dict(backbone={backbone})"}).architecture == name
+
+
+def pixels(pipeline: str, more: str = "") -> EvalPixels:
+    text = f"img_norm_cfg = dict(mean=[1.0], std=[2])\ndata = dict(val=dict(pipeline={pipeline}{more}))"
+    return training_facts({"config": text}).eval_pixels
+
+
+def test_resize_without_interpolation_is_torchvisions_default() -> None:
+    """A config that names none was run with bilinear pixels."""
+    assert pixels("[dict(type='Resize', size=256)]").interpolation == "bilinear"
+    assert pixels("[dict(type='Resize', size=256, interpolation=2)]").interpolation == "bilinear"
+    assert pixels("[dict(type='Resize', size=[256, 300])]").resize == (256, 300)
+
+
+def test_prefetching_normalises_by_the_configs_values() -> None:
+    """With prefetch the pipeline has no Normalize; without it the top-level values aren't used."""
+    assert pixels("[]", ", prefetch=True").mean == (1.0,)
+    assert pixels("[]", ", prefetch=False").mean is None
+
+
+def test_default_pipeline_counts_where_data_has_none() -> None:
+    """A top-level `test_pipeline` is what mmcv configs refer to."""
+    text = "test_pipeline = [dict(type='CenterCrop', size=224)]"
+
+    assert training_facts({"config": text}).eval_pixels.crop == 224
+
+
+def test_start_and_precision_are_told() -> None:
+    """Fine-tuning and half precision are facts; resuming one's own run is not a start."""
+    facts = training_facts(
+        {"config": "load_from = 'r50.pth'\nresume_from = 'epoch_3.pth'\nuse_fp16 = True"}
+    )
+
+    assert facts.started_from == "r50.pth"
+    assert facts.half_precision is True
+
+
+def test_words_leave_out_what_is_not_said() -> None:
+    """mini's checkpoints note an epoch and a seed; a file without notes has no words."""
+    assert in_words(training_facts({"epoch": 60, "seed": 0})) == {"epoch": "60", "seed": "0"}
+    assert in_words(training_facts({})) == {}
+
+
+def test_words_of_several_methods() -> None:
+    """Several modes and alphas, as the benchmark's page shows them, stand side by side."""
+    words = in_words(
+        training_facts(
+            {
+                "config": "model = dict(type='MixUpClassification', alpha=[0.8, 1], mix_mode=['mixup', 'cutmix'])"
+            }
+        )
+    )
+
+    assert (words["method"], words["alpha"]) == ("mixup + cutmix", "0.8 x 1")
+
+
+def test_words_cannot_steer_a_terminal() -> None:
+    """Control characters of a config's strings don't get through."""
+    words = in_words(
+        training_facts({"config": "optimizer = dict(type='SGD', x='\\x1b[2J', y=['\\n'])"})
+    )
+
+    assert words["optimizer"] == "SGD(x= [2J, y= )"
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 99) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+PLACES = ("model", "optimizer", "data", "runner", "lr_config", "gpu_ids", "optimizer_config")
+
+
+@given(st.sampled_from(PLACES), JUNK, JUNK)
+def test_nonsense_is_nothing_said(place: str, value: Any, note: Any) -> None:
+    """Values of the wrong kind anywhere are no reason to fail: the words stay plain text."""
+    inner = {"train": {"pipeline": value}, "val": {"pipeline": value, "data_source": note}}
+    model = {"type": value, "backbone": note, "head": value}
+    text = f"{place} = {value!r}\ndata = {inner!r}\nmodel = {model!r}"
+
+    words = in_words(
+        training_facts({"config": text, "epoch": note, "time": note, "env_info": note})
+    )
+
+    assert all(isinstance(said, str) and said.isprintable() for said in words.values())

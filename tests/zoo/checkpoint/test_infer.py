@@ -1,0 +1,147 @@
+"""Reading the classifier off names and shapes."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from mixzoo.zoo.checkpoint.infer import infer
+from mixzoo.zoo.checkpoint.names import canonical
+from mixzoo.zoo.errors import CheckpointError
+from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
+
+CONFIGS = {"mixups_r50": "plain", "automix_r50": "automix", "samix_r50": "samix"}
+NAMES = ["resnet18", "resnet34_cifar", "resnet50_w4", "resnext101_32x4d", "resnext50_16x2d_w32"]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_released_inventories_are_recognised(config: str, inventory: Callable) -> None:
+    """The real configurations' entries, aliases folded, are exactly one 8142-class ResNet-50."""
+    with torch.device("meta"):
+        stored = {name: torch.empty(shape) for name, shape in inventory(config).items()}
+    folded = {
+        name: value
+        for name, value in stored.items()
+        if config == "mixups_r50" or not name.startswith(("backbone.", "head."))
+    }
+
+    model = infer(folded)
+
+    assert (model.architecture, model.num_classes) == ("resnet50", 8142)
+    assert model.method == CONFIGS[config]
+    assert set(model.state_dict()) == set(folded)
+
+
+@pytest.mark.parametrize("method", ["plain", "automix", "samix"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_architecture_is_recognised_by_its_shapes(name: str, method: str) -> None:
+    """Depth, groups, widths, stem, method and classes all come back from shapes alone."""
+    config = ResNetConfig.from_name(name)
+    with torch.device("meta"):
+        source = Classifier(config, 7) if method == "plain" else MixClassifier(config, 7, method)
+
+    model = infer(source.state_dict())
+
+    assert (model.architecture, model.method, model.num_classes) == (name, method, 7)
+    assert {value.device.type for value in model.state_dict().values()} == {"meta"}
+
+
+def test_a_missing_entry_is_named(tiny: Callable) -> None:
+    """A lost batch-norm entry is an error, not a random start."""
+    entries = tiny()
+    del entries["backbone.layer2.0.bn1.running_var"]
+
+    with pytest.raises(CheckpointError, match=r"needs 1 entry: backbone.layer2.0.bn1.running_var"):
+        infer(entries)
+
+
+def test_a_missing_head_is_named(tiny: Callable) -> None:
+    """A backbone alone doesn't classify."""
+    entries = {name: value for name, value in tiny().items() if not name.startswith("head")}
+
+    with pytest.raises(
+        CheckpointError, match=r"no entry 'head.fc.weight' among 120 entries: .*, \.\.\.;"
+    ):
+        infer(entries)
+
+
+def test_foreign_entries_are_named_up_to_three(tiny: Callable) -> None:
+    """Entries that have no place are counted, and the first three named."""
+    entries = tiny() | {f"neck.{i}.weight": torch.zeros(1) for i in range(4)}
+
+    with pytest.raises(
+        CheckpointError, match=r"4 entries: neck.0.weight, neck.1.weight, neck.2.weight, \.\.\."
+    ):
+        infer(entries)
+
+
+def test_a_shape_that_contradicts_the_rest_is_named(tiny: Callable) -> None:
+    """A wrong shape says its key, what was expected and what was got."""
+    entries = tiny() | {"head.fc.bias": torch.zeros(5)}
+
+    with pytest.raises(CheckpointError, match=r"'head.fc.bias' of shape \(3,\), got \(5,\)"):
+        infer(entries)
+
+
+def test_heads_that_disagree_are_named(tiny: Callable) -> None:
+    """All four heads must know the same classes."""
+    entries = canonical(tiny("automix")) | {"head_mix_q.fc.weight": torch.zeros(9, 32)}
+
+    with pytest.raises(
+        CheckpointError, match=r"'head_mix_q.fc.weight' of shape \(3, 32\), got \(9, 32\)"
+    ):
+        infer(entries)
+
+
+def test_a_block_too_many_fits_no_depth(tiny: Callable) -> None:
+    """Block counts that no ResNet has are told as such."""
+    entries = tiny()
+    entries |= {
+        name.replace("layer1.0", "layer1.2"): value
+        for name, value in entries.items()
+        if "layer1.0" in name
+    }
+
+    with pytest.raises(CheckpointError, match=r"\(3, 2, 2, 2\) basic blocks per stage"):
+        infer(entries)
+
+
+def test_another_network_is_told_what_was_expected() -> None:
+    """A transformer's checkpoint gives its own names and what was expected instead."""
+    entries = {"patch_embed.proj.weight": torch.zeros(1), "cls_token": torch.zeros(1)}
+
+    with pytest.raises(
+        CheckpointError, match=r"among 2 entries: patch_embed.proj.weight, cls_token; expected"
+    ):
+        infer(entries)
+
+
+@pytest.mark.parametrize("name", ["resnet18_w4", "resnext50_4x2d_w4"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "backbone.conv1.weight",
+        "backbone.layer1.0.conv2.weight",
+        "backbone.layer4.1.bn2.bias",
+        "head.fc.weight",
+    ],
+)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: (),
+        lambda _: (0,),
+        lambda shape: [2 * side for side in shape],
+        lambda shape: [shape[0], *(9 * side for side in shape[1:]), 1][: max(2, len(shape))],
+    ],
+    ids=["none", "empty", "doubled", "deeper"],
+)
+def test_a_damaged_shape_is_never_taken_for_another_network(
+    name: str, key: str, change: Callable
+) -> None:
+    """Also where an architecture is read off an entry, damage to it is a CheckpointError."""
+    with torch.device("meta"):
+        entries = Classifier(ResNetConfig.from_name(name), 3).state_dict()
+        entries[key] = torch.empty(change(entries[key].shape))
+
+    with pytest.raises(CheckpointError):
+        infer(entries)

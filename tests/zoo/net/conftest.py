@@ -1,0 +1,27 @@
+"""A server with the one file, and settings that make its faults small and quick."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mixzoo.zoo.net import http as transport
+from mixzoo.zoo.net import transfer
+
+from .one_file import ADDRESS, BYTES, SOURCE
+
+
+@pytest.fixture
+def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small pieces, and no waiting."""
+    monkeypatch.setattr(transport, "CHUNK", 4096)
+    monkeypatch.setattr(transport, "TIMEOUT", (5.0, 0.3))
+    monkeypatch.setattr(transfer, "PIECE", 20_000)
+    monkeypatch.setattr(transfer, "FIRST_PAUSE", 0.0)
+
+
+@pytest.fixture
+def manifest(emulator: Any, write_benchmark: Callable[..., Path]) -> Path:
+    """A benchmark whose one file the emulator has."""
+    emulator.files[ADDRESS] = BYTES
+    return write_benchmark(SOURCE.format(url=emulator.front.url), BYTES)

@@ -1,0 +1,41 @@
+"""A release of one file, and what tests of its download ask."""
+
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mixzoo.zoo.cache import asset_path
+from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.errors import MixzooError
+from mixzoo.zoo.net.fetch import Action, fetch, weights_of
+
+SIZE = 300_001
+BYTES = random.Random(0).randbytes(SIZE)
+OTHER = random.Random(1).randbytes(SIZE)
+SOURCE = '[[sources]]\nkind = "http"\nurl = "{url}/files"\n'
+ADDRESS = "/files/w.pth"
+
+
+def get(manifest: Path, connections: int = 1) -> tuple[Path, Action]:
+    benchmark, row = open_catalog([manifest]).row("resnet18_w4.vanilla_own")
+    return fetch(benchmark, weights_of(benchmark, row), quiet=True, connections=connections)
+
+
+def final(manifest: Path) -> Path:
+    benchmark, row = open_catalog([manifest]).row("resnet18_w4.vanilla_own")
+    return asset_path("own", weights_of(benchmark, row))
+
+
+def require_line(error: type[MixzooError], message: str, manifest: Path, connections: int = 1):
+    """The download fails with this one line, and nothing has the final name."""
+    with pytest.raises(error) as caught:
+        get(manifest, connections)
+    assert re.search(message, str(caught.value)), caught.value
+    assert "\n" not in str(caught.value)
+    assert not final(manifest).exists()
+
+
+def ranges(emulator: Any) -> list[str]:
+    return [request.headers.get("range", "") for request in emulator.store.requests]

@@ -1,0 +1,270 @@
+"""Every fault of a server, and of several, ends in the right bytes or in one clear line."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mixzoo.zoo.errors import SourceError
+from mixzoo.zoo.net import http as transport
+
+from .one_file import ADDRESS, BYTES, OTHER, SIZE, SOURCE, get, ranges, require_line
+
+pytestmark = pytest.mark.usefixtures("small_and_quick")
+
+
+def test_server_without_ranges_is_asked_once(emulator: Any, manifest: Path) -> None:
+    """Several connections are for servers that say they can."""
+    emulator.ranges = False
+
+    assert get(manifest, connections=4)[0].read_bytes() == BYTES
+    assert ranges(emulator) == [""]
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_unlocked_file_without_validator_is_never_joined(
+    emulator: Any, faults: Any, write_benchmark: Callable[..., Path], runs: int
+) -> None:
+    """Neither hash nor ETag: after a cut, in this run or the last, it begins from zero."""
+    emulator.files[ADDRESS] = BYTES
+    emulator.etags = False
+    source = SOURCE.format(url=emulator.front.url)
+    manifest = write_benchmark(source, BYTES, sha256=None, size=None)
+    emulator.store.plan = faults.burst(faults.Fault(end=100_000))
+    if runs == 2:
+        emulator.front.plan = faults.burst(None, faults.Fault(status=404))
+        require_line(SourceError, "404", manifest)
+
+    assert get(manifest)[0].read_bytes() == BYTES
+    assert set(ranges(emulator)) == {""}
+
+
+def test_empty_file_is_a_file(emulator: Any, write_benchmark: Callable[..., Path]) -> None:
+    """No bytes are soon fetched."""
+    emulator.files[ADDRESS] = b""
+    manifest = write_benchmark(SOURCE.format(url=emulator.front.url), b"")
+
+    assert get(manifest)[0].read_bytes() == b""
+
+
+def test_ignored_range_means_from_zero(emulator: Any, faults: Any, manifest: Path) -> None:
+    """A server that answers 200 to a range is taken at its word, with one connection."""
+    ignore = faults.Fault(ignore_range=True)
+    emulator.store.plan = faults.burst(faults.Fault(end=100_000), ignore, ignore)
+
+    assert get(manifest, connections=4)[0].read_bytes() == BYTES
+
+
+def test_line_that_never_holds_without_ranges_is_an_error(
+    emulator: Any, faults: Any, manifest: Path
+) -> None:
+    """Restarts from zero are bounded."""
+    emulator.store.plan = faults.always(faults.Fault(ignore_range=True, end=100_000))
+
+    require_line(SourceError, "sent the whole file where a part was asked for, 4 times", manifest)
+
+
+def test_unsatisfiable_range_means_from_zero(emulator: Any, faults: Any, manifest: Path) -> None:
+    """416 says that what is here can't be the beginning of what is there."""
+    emulator.store.plan = faults.burst(faults.Fault(end=100_000), faults.Fault(status=416))
+
+    assert get(manifest)[0].read_bytes() == BYTES
+
+
+def test_part_of_another_file_means_from_zero(emulator: Any, faults: Any, manifest: Path) -> None:
+    """A server that doesn't heed If-Range is found out by its ETag."""
+    other = faults.Fault(headers={"ETag": '"other"'})
+    emulator.store.plan = faults.burst(faults.Fault(end=100_000), other)
+
+    assert get(manifest)[0].read_bytes() == BYTES
+    assert ranges(emulator) == ["", "bytes=100000-", ""]
+
+
+def test_wrong_part_is_refused(emulator: Any, faults: Any, manifest: Path) -> None:
+    """A 206 with other bytes than those asked for is a broken server, and isn't written."""
+    shifted = faults.Fault(headers={"Content-Range": f"bytes 99999-{SIZE - 1}/{SIZE}"})
+    emulator.store.plan = faults.burst(faults.Fault(end=100_000), shifted)
+
+    require_line(SourceError, "expected bytes from 100000 on, got 99999-", manifest)
+
+
+def test_web_page_is_refused(emulator: Any, faults: Any, manifest: Path) -> None:
+    """Status 200 with HTML is a login or error page."""
+    page = faults.Fault(body=b"<html>", headers={"Content-Type": "text/html; charset=utf-8"})
+    emulator.store.plan = faults.always(page)
+
+    require_line(SourceError, "expected the file, got a web page", manifest)
+
+
+def test_packed_answer_is_refused(emulator: Any, faults: Any, manifest: Path) -> None:
+    """Bytes that would have to be unpacked have neither the size nor the hash."""
+    emulator.store.plan = faults.always(faults.Fault(headers={"Content-Encoding": "gzip"}))
+
+    require_line(SourceError, "expected plain bytes, got gzip", manifest)
+
+
+REFUSALS = {
+    "403 with reset": (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "{soon}"}),
+    "429 with Retry-After": (429, {"Retry-After": "0"}),
+    "503 with a date": (503, {"Retry-After": "Mon, 22 Aug 2022 08:00:00 GMT"}),
+    "502": (502, {}),
+}
+
+
+@pytest.mark.parametrize(("status", "headers"), REFUSALS.values(), ids=REFUSALS)
+@pytest.mark.parametrize("connections", [1, 4])
+def test_bursts_of_refusals_are_waited_out(
+    emulator: Any, faults: Any, manifest: Path, status: int, headers: dict, connections: int
+) -> None:
+    """A few refusals at both hosts, at the beginning and in the middle, don't end a download."""
+    headers = {name: value.format(soon=int(time.time())) for name, value in headers.items()}
+    refusal = faults.Fault(status=status, headers=headers)
+    emulator.front.plan = faults.burst(refusal, refusal, None, refusal)
+    emulator.store.plan = faults.burst(refusal, faults.Fault(cut=9000), refusal, refusal)
+
+    assert get(manifest, connections)[0].read_bytes() == BYTES
+
+
+def test_long_wait_is_told_instead_of_waited(emulator: Any, faults: Any, manifest: Path) -> None:
+    """Half an hour is the user's to wait, by the server's clock even if ours is wrong."""
+    date = "Mon, 22 Aug 2022 08:00:00 GMT"
+    limit = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1661157000", "Date": date}
+    emulator.front.plan = faults.always(faults.Fault(status=403, headers=limit))
+
+    require_line(SourceError, "HTTP 403 Forbidden, and to come back in 30 minutes", manifest)
+
+
+def test_server_errors_for_ever_are_an_error(emulator: Any, faults: Any, manifest: Path) -> None:
+    """Tries without a new byte are bounded."""
+    emulator.store.plan = faults.always(faults.Fault(status=502))
+
+    require_line(SourceError, "got HTTP 502 .*; gave up after 5 tries", manifest)
+    assert len(emulator.store.requests) == 5
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+def test_signed_address_is_never_used_twice(
+    emulator: Any, faults: Any, manifest: Path, connections: int
+) -> None:
+    """Every range and every resume goes to the original address, which signs a new one."""
+    emulator.uses = 1
+    emulator.store.plan = faults.burst(*[faults.Fault(cut=9000)] * 3)
+
+    assert get(manifest, connections)[0].read_bytes() == BYTES
+    assert all(request.query["sig"] for request in emulator.store.requests)
+    assert len({request.query["sig"] for request in emulator.store.requests}) == len(
+        emulator.store.requests
+    )
+
+
+def test_signature_that_expires_on_the_way_is_renewed(
+    emulator: Any, faults: Any, manifest: Path
+) -> None:
+    """403 from the store asks for another signature, not for a password."""
+    expired = faults.Fault(status=403, headers={"Content-Type": "application/xml"})
+    emulator.store.plan = faults.burst(expired, faults.Fault(cut=9000), expired)
+
+    assert get(manifest)[0].read_bytes() == BYTES
+
+
+BAD_REDIRECTS = {
+    "loop": (ADDRESS, "got more than 6 redirects"),
+    "file": ("file:///etc/passwd", "redirects to file:///etc/passwd; expected an https address"),
+    "ftp": ("ftp://127.0.0.1/w.pth", "redirects to ftp://127.0.0.1/w.pth"),
+}
+
+
+@pytest.mark.parametrize(("target", "message"), BAD_REDIRECTS.values(), ids=BAD_REDIRECTS)
+def test_bad_redirect_is_refused(
+    emulator: Any, faults: Any, manifest: Path, target: str, message: str
+) -> None:
+    """Loops, and addresses that aren't of the web, are one line."""
+    emulator.front.plan = faults.always(faults.Fault(status=302, headers={"Location": target}))
+
+    require_line(SourceError, message, manifest)
+
+
+def test_redirect_never_leaves_https() -> None:
+    """https -> http is refused before a byte is sent; the signed query isn't printed."""
+    with pytest.raises(
+        SourceError, match=r"redirects to http://b/w\.pth; expected an https"
+    ) as error:
+        transport.next_hop("https://a/w.pth", "http://b/w.pth?sig=secret")
+
+    assert "secret" not in str(error.value)
+    assert transport.next_hop("https://a/x/w.pth", "../y") == "https://a/y"
+    assert transport.next_hop("http://a/w", "https://b/w") == "https://b/w"
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+def test_asset_replaced_between_two_tries_is_fetched_from_zero(
+    emulator: Any, faults: Any, manifest: Path, connections: int
+) -> None:
+    """Halves of two files are never joined: If-Range tells, and the new file comes whole."""
+    emulator.files[ADDRESS] = OTHER
+
+    def replace_after_first(_: Any) -> Any:
+        if emulator.files[ADDRESS] is OTHER and len(emulator.store.requests) == 2:
+            emulator.files[ADDRESS] = BYTES
+        return faults.Fault(end=15_000) if len(emulator.store.requests) == 1 else None
+
+    emulator.store.plan = replace_after_first
+
+    assert get(manifest, connections)[0].read_bytes() == BYTES
+
+
+def test_unlocked_file_replaced_between_two_runs_is_the_new_one(
+    emulator: Any, faults: Any, write_benchmark: Callable[..., Path]
+) -> None:
+    """Without a locked hash only If-Range protects from a mixture."""
+    emulator.files[ADDRESS] = OTHER
+    source = SOURCE.format(url=emulator.front.url)
+    manifest = write_benchmark(source, BYTES, sha256=None, size=None)
+    emulator.front.plan = faults.burst(None, faults.Fault(status=404))
+    emulator.store.plan = faults.burst(faults.Fault(end=100_000))
+    require_line(SourceError, "404", manifest)
+    emulator.files[ADDRESS] = BYTES
+
+    assert get(manifest, connections=4)[0].read_bytes() == BYTES
+
+
+def test_unlocked_file_without_any_length_is_refused(
+    emulator: Any, write_benchmark: Callable[..., Path]
+) -> None:
+    """Nothing could tell a cut file from a whole one."""
+    emulator.files[ADDRESS] = BYTES
+    emulator.lengths = False
+    source = SOURCE.format(url=emulator.front.url)
+    manifest = write_benchmark(source, BYTES, sha256=None, size=None)
+
+    require_line(SourceError, "neither the lock nor the server says how long", manifest)
+
+
+def test_next_source_goes_on_where_the_first_gave_up(
+    emulator: Any, faults: Any, manifest: Path, write_benchmark: Callable[..., Path]
+) -> None:
+    """The hash decides in the end, so bytes of two sources may be joined."""
+    second = SOURCE.format(url=emulator.front.url).replace("/files", "/mirror")
+    emulator.files["/mirror/w.pth"] = BYTES
+    manifest = write_benchmark(SOURCE.format(url=emulator.front.url) + second, BYTES)
+    emulator.store.plan = faults.burst(faults.Fault(end=100_000))
+    emulator.front.plan = faults.burst(None, faults.Fault(status=404))
+
+    assert get(manifest)[0].read_bytes() == BYTES
+    assert emulator.store.requests[-1].path == "/mirror/w.pth"
+    assert ranges(emulator)[-1] == "bytes=100000-"
+
+
+def test_second_source_is_whole_when_the_first_sent_rubbish(
+    emulator: Any, faults: Any, write_benchmark: Callable[..., Path]
+) -> None:
+    """A mixture with the wrong hash costs one restart from the good source."""
+    second = SOURCE.format(url=emulator.front.url).replace("/files", "/mirror")
+    emulator.files |= {ADDRESS: OTHER, "/mirror/w.pth": BYTES}
+    manifest = write_benchmark(SOURCE.format(url=emulator.front.url) + second, BYTES)
+    emulator.store.plan = faults.burst(faults.Fault(end=100_000))
+    emulator.front.plan = faults.burst(None, faults.Fault(status=404))
+
+    assert get(manifest)[0].read_bytes() == BYTES
+    assert ranges(emulator) == ["", "bytes=100000-", ""]

@@ -1,0 +1,344 @@
+"""A built folder holds weights, log, card, report, and a manifest that makes it a source."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from huggingface_hub import ModelCard, parse_eval_result_entries
+from mixzoo.eval.evaluator import Counts
+from mixzoo.eval.report import Report, ReportRow, Weights
+from mixzoo.eval.verdict import judge
+from mixzoo.zoo.catalog import open_catalog, package_path
+from mixzoo.zoo.checkpoint.load import load_file
+from mixzoo.zoo.errors import UsageError
+from mixzoo.zoo.manifest import Metric
+from mixzoo.zoo.publish.publishing import Built, Request, build
+from mixzoo.zoo.verify import Status, check
+
+VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
+MINI = open_catalog().benchmark("mini")
+PUBLISHED = {VANILLA: 75.3, MIXUP: 73.5}
+NUMBER = re.compile(r"(?<![\d.])\d\d\.\d")  # what a top-1 in percent looks like
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def write_report(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a report as `mixzoo eval --out` does: row -> correct of 1,000, or of `total`."""
+
+    def write(correct: dict[str, int], *, total: int = 1000, **sha: str) -> Path:
+        other = f"{total} images, the table's validation set has 1000" if total != 1000 else None
+        rows = tuple(
+            ReportRow(
+                id=row,
+                head="head0",
+                is_default_head=True,
+                has_other_heads=False,
+                counts=Counts(count, total - 1, total),
+                reported_top1=PUBLISHED[row],
+                decimals=1,
+                verdict=judge(
+                    count, total, PUBLISHED[row], MINI.manifest.metric, other_images=other
+                ),
+                weights=Weights(
+                    "w.pth",
+                    sha.get("sha256") or MINI.asset(row).sha256,
+                    "resnet18_w6",
+                    "plain",
+                    40,
+                ),
+            )
+            for row, count in correct.items()
+        )
+        report = Report(
+            rows=rows,
+            benchmark="mini",
+            protocol={"resize": 146, "crop": 128, "overrides": {}},
+            data={
+                "labels": "val2018.json",
+                "images": total,
+                "list_sha256": MINI.manifest.dataset.val.list_sha256,
+            },
+            run={"device": "cpu", "world_size": 1},
+            created="2026-11-22T12:00:00+00:00",
+        )
+        path = tmp_path / "eval.json"
+        path.write_text(json.dumps(report.to_dict(), indent=2))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def publish(tmp_path: Path) -> Callable[..., Built]:
+    """Builds rows into `repo` below tmp_path."""
+
+    def publish(*refs: object, **options: object) -> Built:
+        settings = {"repository": "jane/drawn-models", "folder": tmp_path / "repo"} | options
+        return build(Request(refs=[str(ref) for ref in refs], **settings))
+
+    return publish
+
+
+def test_the_folder_is_a_source_that_the_catalog_reads(publish, write_report) -> None:
+    """Manifest and lock are valid, and every locked file lies in the folder with its hash."""
+    built = publish(VANILLA, MIXUP, report=write_report({VANILLA: 753, MIXUP: 735}))
+
+    own = open_catalog([built.folder / "mixzoo.toml"]).benchmark("jane_drawn_models")
+    assert [row.id for row in own.manifest.rows] == [
+        "resnet18_w6.vanilla_jane_drawn_models",
+        "resnet18_w6.mixup_jane_drawn_models",
+    ]
+    assert [row.reported_top1 for row in own.manifest.rows] == [75.3, 73.5]
+    assert [row.paper for row in own.manifest.rows] == [None, "arXiv:1710.09412"]
+    assert own.manifest.protocol == MINI.manifest.protocol
+    assert own.manifest.sources[0].repository == "jane/drawn-models"
+    assert len(own.lock.assets) == 4
+    for asset in own.lock.assets:
+        assert check(built.folder / asset.name, asset).status is Status.OK
+
+
+def test_the_weights_give_the_rows_logits(publish) -> None:
+    """What is published computes what was released, to the bit."""
+    built = publish(MIXUP)
+
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        theirs = load_file(package_path("zoo/mini/assets") / f"{MIXUP}.pth")(images)
+        ours = load_file(built.folder / f"{MIXUP}.safetensors")(images)
+    assert torch.equal(ours, theirs)
+
+
+def test_listed_files_are_the_folders(publish, write_report) -> None:
+    """Path, size and hash of everything that would go up, and nothing else lies there."""
+    built = publish(MIXUP, report=write_report({MIXUP: 735}))
+
+    assert [file.path for file in built.files] == [
+        "README.md",
+        "mixzoo.lock.json",
+        "mixzoo.toml",
+        "report.json",
+        f"{MIXUP}.log.json",
+        f"{MIXUP}.safetensors",
+    ]
+    assert {path.name for path in built.folder.iterdir()} == {file.path for file in built.files}
+    for file in built.files:
+        path = built.folder / file.path
+        assert (file.size, file.sha256) == (path.stat().st_size, sha256(path))
+
+
+def test_the_card_says_what_the_hub_needs(publish, write_report) -> None:
+    """The hub's own parser finds license, task, library, tags, data set and one result a model."""
+    built = publish(VANILLA, MIXUP, report=write_report({VANILLA: 753, MIXUP: 730}))
+
+    card = ModelCard.load(built.folder / "README.md").data
+    assert (card.license, card.library_name, card.pipeline_tag) == (
+        "unknown",
+        "mixzoo",
+        "image-classification",
+    )
+    assert {"mixup", "vanilla", "resnet18_w6"} <= set(card.tags)
+    assert card.datasets == ["mini"]
+    results = [(r.metric_type, r.metric_value, r.dataset_name) for r in card.eval_results]
+    assert results == [
+        ("accuracy", 75.3, "mini"),
+        ("accuracy", 99.9, "mini"),
+        ("accuracy", 73.0, "mini"),
+        ("accuracy", 99.9, "mini"),
+    ]
+    front = yaml.safe_load((built.folder / "README.md").read_text().split("---\n")[1])
+    assert [entry["name"].split(".")[1] for entry in front["model-index"]] == [
+        "vanilla_jane_drawn_models",
+        "mixup_jane_drawn_models",
+    ]
+
+
+def test_the_card_tells_counts_interval_verdict_and_hashes(publish, write_report) -> None:
+    """k of N, interval, verdict, pixels, versions, both hashes, paper, terms."""
+    built = publish(MIXUP, report=write_report({MIXUP: 730}))
+
+    text = (built.folder / "README.md").read_text()
+    for part in (
+        "| 730 / 1000 | 73.000 | 70.16 to 75.66 | 73.5 | -0.500 | differs |",
+        MINI.asset(MIXUP).sha256,
+        sha256(built.folder / f"{MIXUP}.safetensors"),
+        sha256(built.folder / f"{MIXUP}.log.json"),
+        "as the lock of mini names it",
+        "resize 146, crop 128",
+        f"torch {version('torch')}",
+        "https://arxiv.org/abs/1710.09412",
+        "Drawn by this package; Apache-2.0.",
+        "mixzoo zoo download resnet18_w6.mixup_jane_drawn_models --manifest mixzoo.toml",
+    ):
+        assert part in text
+
+
+def test_without_a_report_no_number_is_published(publish) -> None:
+    """Neither card nor manifest nor weights name the table's number, which nobody recomputed."""
+    built = publish(MIXUP)
+
+    text = (built.folder / "README.md").read_text()
+    assert "Not evaluated" in text
+    assert "model-index" not in text
+    assert not NUMBER.search(re.sub(r"[0-9a-f]{64}", "", text))
+    row = open_catalog([built.folder / "mixzoo.toml"]).benchmark("jane_drawn_models")
+    assert row.manifest.rows[0].reported_top1 is None
+    assert b"reported_top1" not in (built.folder / f"{MIXUP}.safetensors").read_bytes()
+    assert any("not evaluated" in note for note in built.notes)
+
+
+def test_a_number_on_other_images_is_shown_but_not_entered(publish, write_report) -> None:
+    """A tenth of the images: the card shows count and reason, the structured results stay empty."""
+    built = publish(MIXUP, report=write_report({MIXUP: 74}, total=100))
+
+    text = (built.folder / "README.md").read_text()
+    assert "74 / 100" in text
+    assert "not the benchmark's own number" in text
+    assert "100 images, the table's validation set has 1000" in text
+    assert "model-index" not in text
+    assert "reported_top1" not in (built.folder / "mixzoo.toml").read_text()
+    assert any("no result is entered" in note for note in built.notes)
+
+
+def test_a_report_on_other_weights_backs_nothing(publish, write_report, tmp_path: Path) -> None:
+    """A report must have a line for each model's very bytes; nothing is built otherwise."""
+    with pytest.raises(UsageError, match=r"has no line for .*mixup_mini.pth \(sha256 2f4bb38b5829"):
+        publish(MIXUP, report=write_report({MIXUP: 735}, sha256="b" * 64))
+
+    assert not (tmp_path / "repo").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["eval.json"]
+
+
+def test_a_run_is_published_as_the_publishers_own(
+    publish, write_report, tiny: Callable, tmp_path: Path
+) -> None:
+    """A retrained run: its own number, its own log, and no claim to be the released file."""
+    run = tmp_path / "run"
+    run.mkdir()
+    torch.save({"state_dict": tiny(name="resnet18_w6", num_classes=40)}, run / "epoch_60.pth")
+    (run / "20261122.log.json").write_text('{"mode": "val"}\n')
+    report = write_report({MIXUP: 700}, sha256=sha256(run / "epoch_60.pth"))
+
+    built = publish(run, row=MIXUP, report=report)
+
+    text = (built.folder / "README.md").read_text()
+    assert "the publisher's own file" in text
+    assert "released file" not in text
+    assert "| 700 / 1000 |" in text
+    assert (built.folder / f"{MIXUP}.log.json").read_text() == '{"mode": "val"}\n'
+    own = open_catalog([built.folder / "mixzoo.toml"]).benchmark("jane_drawn_models").manifest
+    assert own.rows[0].reported_top1 == 70.0
+    assert own.metric == Metric(statistic="last_epoch", decimals=1)
+
+
+def test_automix_is_published_with_every_heads_line(
+    publish, tiny: Callable, write_benchmark: Callable, tmp_path: Path
+) -> None:
+    """Four heads are four lines; the one that inference uses is the result."""
+    manifest = write_benchmark('[[sources]]\nkind = "file"\npath = "."')
+    text = manifest.read_text().replace("vanilla", "automix")
+    manifest.write_text(text)
+    path = tmp_path / "resnet18_w4.automix_own.pth"
+    torch.save({"state_dict": tiny("automix", num_classes=10)}, path)
+    weights = Weights(path.name, sha256(path), "resnet18_w4", "automix", 10)
+    metric = Metric(statistic="last_epoch", decimals=1)
+    rows = [
+        ReportRow("r", head, head == "one_k", True, Counts(k, 20, 20), 10.0, 1, verdict, weights)
+        for head, k in (("one_k", 2), ("mix_k", 3), ("one_q", 4), ("mix_q", 5))
+        for verdict in [judge(k, 20, 10.0, metric)]
+    ]
+    data = {"labels": "val2018.json", "images": 20, "list_sha256": "c" * 64}
+    report = Report(tuple(rows), "own", {"overrides": {}}, data, {})
+    (tmp_path / "eval.json").write_text(json.dumps(report.to_dict()))
+
+    built = publish(path, report=tmp_path / "eval.json", manifests=[manifest])
+
+    card = ModelCard.load(built.folder / "README.md")
+    assert [r.metric_value for r in card.data.eval_results] == [10.0, 100.0]
+    for part in ("one_k (inference) | 2 / 20", "mix_k | 3 / 20", "mix_q | 5 / 20"):
+        assert part in card.text
+
+
+def test_a_leaderboard_gets_the_hubs_own_format(publish, write_report) -> None:
+    """`.eval_results` names data set, task, value, date, source and the count behind it."""
+    report = write_report({MIXUP: 735})
+
+    built = publish(MIXUP, report=report, leaderboard="jane/mini-benchmark:top1")
+
+    content = yaml.safe_load((built.folder / ".eval_results" / "mini.yaml").read_text())
+    [entry] = parse_eval_result_entries(content)
+    assert (entry.dataset_id, entry.task_id, entry.value) == ("jane/mini-benchmark", "top1", 73.5)
+    assert entry.date == "2026-11-22T12:00:00+00:00"
+    assert entry.source_url == "https://huggingface.co/jane/drawn-models/blob/main/report.json"
+    assert "735 of 1000" in entry.notes
+    assert ".eval_results/mini.yaml" in [file.path for file in built.files]
+    assert ModelCard.load(built.folder / "README.md").data.datasets == ["jane/mini-benchmark"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"leaderboard": "no-task"}, "expected OWNER/DATASET:TASK"),
+        ({"leaderboard": "a/b:c"}, "expected one row or run and its --report"),
+        ({"repository": "models"}, "expected OWNER/NAME"),
+        ({"repository": "a/b/c"}, "--repo"),
+        ({"repository": "jane/../etc"}, "--repo"),
+    ],
+)
+def test_wrong_arguments_are_one_line(publish, options: dict[str, str], message: str) -> None:
+    """Each is told before anything is built."""
+    with pytest.raises(UsageError, match=message) as caught:
+        publish(MIXUP, **options)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_one_row_twice_is_refused(publish) -> None:
+    """Two models can't have one name in the repository."""
+    with pytest.raises(UsageError, match="two models of this row"):
+        publish(MIXUP, package_path("zoo/mini/assets") / f"{MIXUP}.pth")
+
+
+def test_building_again_gives_the_same_bytes(publish, write_report) -> None:
+    """No time and no chance goes in, so a dry run shows exactly what is uploaded later."""
+    report = write_report({MIXUP: 735})
+
+    first = publish(MIXUP, report=report)
+    again = publish(MIXUP, report=report)
+
+    assert again.files == first.files
+
+
+def test_an_edited_file_is_not_overwritten(publish) -> None:
+    """A card that somebody improved by hand stays, and so does everything else, unless forced."""
+    built = publish(MIXUP)
+    card = built.folder / "README.md"
+    card.write_text("mine")
+    (built.folder / "mixzoo.toml").unlink()
+
+    with pytest.raises(UsageError, match=r"README.md would be replaced.*--force"):
+        publish(MIXUP)
+
+    assert card.read_text() == "mine"
+    assert not (built.folder / "mixzoo.toml").exists()
+    publish(MIXUP, force=True)
+    assert card.read_text().startswith("---\n")
+
+
+def test_names_cannot_break_the_card(publish, tiny: Callable, tmp_path: Path) -> None:
+    """A file name with a pipe and a backtick stays inside its code span."""
+    path = tmp_path / "odd|`name.pth"
+    torch.save({"state_dict": tiny(name="resnet18_w6", num_classes=40)}, path)
+
+    built = publish(path, row=MIXUP)
+
+    assert "`oddname.pth`" in (built.folder / "README.md").read_text()

@@ -1,0 +1,383 @@
+"""Files downloaded by hand are recognised, and adopted without ever harming a good one."""
+
+import errno
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from mixzoo.zoo.cache import cache_root
+from mixzoo.zoo.catalog import Catalog, open_catalog
+from mixzoo.zoo.errors import IntegrityError, SourceError, UsageError
+from mixzoo.zoo.release.by_hand import Adoption, adopt, find_files, import_files
+from mixzoo.zoo.release.identify import Arrival, Identity, identify
+from mixzoo.zoo.release.placing import Mode
+from mixzoo.zoo.shelf import adopted, folder_of, known_assets
+from mixzoo.zoo.verify import Status, check
+
+ROW = "resnet18_w4.vanilla_own"
+BYTES = b"weights" * 1000
+RULES = '[matching.kinds]\nweights = [".pth"]\nlog = [".log.json"]'
+Write = Callable[..., Path]  # the fixture `write_benchmark`
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Path:
+    """A folder of downloads."""
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    return folder
+
+
+def bring(path: Path, content: bytes = BYTES) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def one(path: Path, catalog: Catalog, **options: object) -> Adoption:
+    (adoption,) = import_files([path], catalog, **options)  # type: ignore[arg-type]
+    return adoption
+
+
+def cached() -> dict[str, bytes]:
+    """Released files in the cache, without notes."""
+    files = sorted(folder_of("own").glob("*")) if folder_of("own").is_dir() else []
+    notes = (".sha256", ".adopted.json")
+    return {p.name: p.read_bytes() for p in files if not p.name.endswith(notes)}
+
+
+def zip_bytes() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a", b"a" * 100)
+    return file.getvalue()
+
+
+def test_file_is_recognised_by_its_hash_whatever_its_name(
+    write_benchmark: Write, there: Path
+) -> None:
+    """The locked bytes under a made-up name get the locked name."""
+    catalog = open_catalog([write_benchmark("", BYTES)])
+
+    adoption = one(bring(there / "model final.bin"), catalog)
+
+    assert (adoption.what, adoption.detail, adoption.row) == ("linked", "by its hash", ROW)
+    assert cached() == {"w.pth": BYTES}
+
+
+def test_three_files_of_which_one_is_corrupt(write_benchmark: Write, there: Path) -> None:
+    """The good one is adopted, the damaged one refused with expected and got, the stranger listed."""
+    catalog = open_catalog([write_benchmark("", BYTES)])
+    bring(there / "a_good.bin")
+    bring(there / "readme.txt", b"hello")
+    bring(there / "w.pth", BYTES[:-1] + b"x")
+
+    results = import_files(find_files([there]), catalog)
+
+    assert [(a.file.name, a.what, a.error) for a in results] == [
+        ("a_good.bin", "linked", None),
+        ("readme.txt", "refused", UsageError),
+        ("w.pth", "refused", IntegrityError),
+    ]
+    expected = hashlib.sha256(BYTES).hexdigest()[:12]
+    got = hashlib.sha256(BYTES[:-1] + b"x").hexdigest()[:12]
+    assert f"expected sha256 {expected}…, got {got}…" in results[2].detail
+    assert "no lock knows its hash" in results[1].detail
+    assert cached() == {"w.pth": BYTES}
+
+
+def test_truncated_file_is_told_by_its_size(write_benchmark: Write, there: Path) -> None:
+    """The most frequent damage gets the clearest words."""
+    catalog = open_catalog([write_benchmark("", BYTES)])
+
+    adoption = one(bring(there / "w (1).pth", BYTES[:-9]), catalog)
+
+    assert adoption.error is IntegrityError
+    assert f"expected {len(BYTES)} bytes, got {len(BYTES) - 9}" in adoption.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("w.pth", b"", "is empty"),
+        ("w.pth", b"\n<!DOCTYPE html><html>", "web page"),
+        ("w.pth.baiduyun.p.downloading", BYTES, "unfinished download"),
+        ("w.pth.crdownload", BYTES, "unfinished download"),
+        ("w.pth", zip_bytes()[:-10], "cut short"),
+    ],
+)
+def test_what_browsers_leave_behind_is_never_adopted(
+    write_benchmark: Write, there: Path, name: str, content: bytes, message: str
+) -> None:
+    """Also where no lock could tell."""
+    catalog = open_catalog([write_benchmark("", BYTES, sha256=None, size=None)])
+
+    adoption = one(bring(there / name, content), catalog)
+
+    assert adoption.what == "refused"
+    assert message in adoption.detail
+    assert cached() == {}
+
+
+def test_unlocked_asset_is_trusted_on_first_use(write_benchmark: Write, there: Path) -> None:
+    """By its locked name; its hash is noted, and other bytes are refused from then on."""
+    catalog = open_catalog([write_benchmark("", BYTES, sha256=None, size=None)])
+
+    first = one(bring(there / "w.pth"), catalog)
+    again = one(bring(there / "w (2).pth"), catalog)
+    other = one(bring(there / "w (3).pth", b"other"), catalog)
+
+    (asset,) = known_assets(catalog.benchmark("own"))
+    assert (first.what, first.detail, again.what) == ("linked", "by its name", "already here")
+    assert other.error is IntegrityError
+    assert "was first used with sha256" in other.detail
+    assert check(folder_of("own") / "w.pth", asset).status is Status.UNLOCKED
+    assert cached() == {"w.pth": BYTES}
+
+
+def test_row_without_lock_is_adopted_by_the_rules_and_found_again(
+    write_benchmark: Write, there: Path
+) -> None:
+    """Its own name, a note of row and kind, the hash of first use: enough to load it later."""
+    catalog = open_catalog([write_benchmark(RULES)])
+    benchmark, row = catalog.row(ROW)
+
+    adoption = one(bring(there / "resnet18_w4_vanilla_4xb64.pth"), catalog, benchmark="own")
+
+    asset = adopted(benchmark, row)
+    assert adoption.detail == "by the matching rules"
+    assert asset is not None
+    assert (asset.name, asset.row, asset.kind) == ("resnet18_w4_vanilla_4xb64.pth", ROW, "weights")
+    path = folder_of("own") / asset.name
+    assert check(path, asset).status is Status.UNLOCKED
+    assert adopted(benchmark, row, "log") is None
+    path.unlink()
+    assert adopted(benchmark, row) is None
+
+
+def test_row_can_be_named(write_benchmark: Write, there: Path) -> None:
+    """A name that says nothing is no obstacle if a person knows; a name that can't be kept is replaced."""
+    catalog = open_catalog([write_benchmark("")])
+
+    weights = one(bring(there / "模型.pth"), catalog, row=ROW)
+    log = one(bring(there / "20220822.log.json", b"{}"), catalog, row=ROW)
+    picture = one(bring(there / "x.png", b"?"), catalog, row=ROW)
+
+    assert (weights.what, weights.kind, log.kind) == ("linked", "weights", "log")
+    assert set(cached()) == {f"{ROW}.pth", "20220822.log.json"}
+    assert "expected a name ending in .pth" in picture.detail
+
+
+def test_second_file_for_a_row_does_not_replace_the_first(
+    write_benchmark: Write, there: Path
+) -> None:
+    """One row has one weights file; the way to change it is told."""
+    catalog = open_catalog([write_benchmark("")])
+    one(bring(there / "a.pth"), catalog, row=ROW)
+
+    second = one(bring(there / "b.pth", b"other"), catalog, row=ROW)
+
+    assert second.error is UsageError
+    assert "remove it first" in second.detail
+    assert cached() == {"a.pth": BYTES}
+
+
+def test_name_that_fits_two_benchmarks_needs_a_word(write_benchmark: Write, there: Path) -> None:
+    """Two benchmarks have files of the same name; a name that says the benchmark needs no word."""
+    manifests = [write_benchmark(RULES), write_benchmark(RULES, benchmark="other")]
+    catalog = open_catalog(manifests)
+    path = bring(there / "resnet18_w4_vanilla.pth")
+
+    unsure = one(path, catalog)
+    told = one(path, catalog, benchmark="other")
+    clear = one(bring(there / "resnet18_w4_vanilla_own.pth"), catalog)
+
+    assert "own, other; say which: --benchmark NAME" in unsure.detail
+    assert told.row == "resnet18_w4.vanilla_other"
+    assert clear.row == ROW
+
+
+def test_hash_overrules_what_a_person_says(write_benchmark: Write, there: Path) -> None:
+    """A file that is another row's by its hash isn't taken for the named one."""
+    text = write_benchmark("", BYTES)
+    second = 'id = "resnet18_w4.mixup_own"\narchitecture = "resnet18_w4"\nmethod = "mixup"'
+    text.write_text(text.read_text() + f"[[rows]]\n{second}\nreported_top1 = 11.0\n")
+    catalog = open_catalog([text])
+
+    adoption = one(bring(there / "x.pth"), catalog, row="resnet18_w4.mixup_own")
+
+    assert f"its hash says that it is {ROW}" in adoption.detail
+    assert ROW in one(there / "x.pth", catalog, benchmark="inat2018").detail
+    assert cached() == {}
+
+
+def test_damaged_file_in_the_cache_is_set_aside(write_benchmark: Write, there: Path) -> None:
+    """Good bytes take the place of bad ones, which are kept."""
+    catalog = open_catalog([write_benchmark("", BYTES)])
+    folder_of("own").mkdir(parents=True)
+    bring(folder_of("own") / "w.pth", b"rotten")
+
+    one(bring(there / "w.pth"), catalog)
+
+    assert cached() == {"w.pth": BYTES, "w.pth.damaged": b"rotten"}
+
+
+def test_partial_download_goes_once_the_file_is_here(write_benchmark: Write, there: Path) -> None:
+    """What a broken line has delivered isn't needed any more."""
+    catalog = open_catalog([write_benchmark("", BYTES)])
+    folder_of("own").mkdir(parents=True)
+    bring(folder_of("own") / ".w.pth.part", BYTES[:9])
+    bring(folder_of("own") / ".w.pth.part.json", b"{}")
+
+    one(bring(there / "w.pth"), catalog)
+
+    assert cached() == {"w.pth": BYTES}
+
+
+def test_link_shares_the_bytes_and_copy_does_not(write_benchmark: Write, there: Path) -> None:
+    """--link costs no space; --copy survives whatever happens to the download."""
+    catalog = open_catalog([write_benchmark("", BYTES)])
+    source, target = bring(there / "w.pth"), folder_of("own") / "w.pth"
+
+    linked = one(source, catalog, mode=Mode.LINK)
+    same = target.samefile(source)
+    target.unlink()
+    copied = one(source, catalog, mode=Mode.COPY)
+
+    assert (linked.what, same) == ("linked", True)
+    assert (copied.what, target.samefile(source)) == ("copied", False)
+    assert target.read_bytes() == BYTES
+
+
+def test_link_to_a_file_adopts_the_file(write_benchmark: Write, there: Path) -> None:
+    """A symbolic link would die with its target's folder."""
+    catalog = open_catalog([write_benchmark("", BYTES)])
+    (there / "link.pth").symlink_to(bring(there / "real.pth"))
+
+    one(there / "link.pth", catalog)
+
+    assert not (folder_of("own") / "w.pth").is_symlink()
+    assert cached() == {"w.pth": BYTES}
+
+
+@pytest.fixture
+def other_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on another file system, with the cache on it; skips where there is none."""
+    import tempfile
+
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev:
+        pytest.skip("needs a second file system at /dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        monkeypatch.setenv("MIXZOO_CACHE", folder)
+        yield Path(folder)
+
+
+@pytest.mark.usefixtures("other_disk")
+def test_across_file_systems_files_are_copied(write_benchmark: Write, there: Path) -> None:
+    """No hard link is possible there; --link says so instead of copying."""
+    catalog = open_catalog([write_benchmark("", BYTES)])
+    source = bring(there / "w.pth")
+
+    refused = one(source, catalog, mode=Mode.LINK)
+    adoption = one(source, catalog)
+
+    assert refused.error is SourceError
+    assert "use --copy" in refused.detail
+    assert adoption.what == "copied"
+    assert cached() == {"w.pth": BYTES}
+
+
+def test_full_disk_leaves_the_old_state(
+    write_benchmark: Write, there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ENOSPC in the middle of a copy: one line, no temporary file."""
+    catalog = open_catalog([write_benchmark("", BYTES)])
+    source = bring(there / "w.pth")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    adoption = one(source, catalog, mode=Mode.COPY)
+
+    assert adoption.error is SourceError
+    assert "No space left on device" in adoption.detail
+    assert list(folder_of("own").iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [Mode.LINK, Mode.COPY])
+@pytest.mark.parametrize("keep_time", [True, False])
+def test_file_that_changes_between_hash_and_adoption_is_refused(
+    write_benchmark: Write, there: Path, mode: Mode, keep_time: bool
+) -> None:
+    """A download that still goes on; for a copy even if size and time stay the same."""
+    catalog = open_catalog([write_benchmark("", BYTES)])
+    path = bring(there / "w.pth")
+    stat = path.stat()
+    sha256 = hashlib.sha256(BYTES).hexdigest()
+    arrival = Arrival(path, stat.st_size, stat.st_mtime_ns, sha256, BYTES[:512])
+    identity = identify(arrival, catalog)
+    assert isinstance(identity, Identity)
+    bring(path, BYTES[:-1] + b"x")
+    keep = keep_time and mode is Mode.COPY
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + (0 if keep else 1_000_000)))
+
+    adoption = adopt(arrival, identity, mode)
+
+    assert adoption.error is IntegrityError
+    assert "changed while it was read" in adoption.detail
+    assert list(folder_of("own").iterdir()) == []
+
+
+def test_file_that_a_download_holds_is_left_to_it(write_benchmark: Write, there: Path) -> None:
+    """Two processes never write one file at once."""
+    catalog = open_catalog([write_benchmark("", BYTES)])
+    (cache_root() / "locks" / "own").mkdir(parents=True)
+
+    with FileLock(cache_root() / "locks" / "own" / "w.pth.lock"):
+        adoption = one(bring(there / "w.pth"), catalog)
+
+    assert "another process is fetching it" in adoption.detail
+    assert cached() == {}
+
+
+def test_damaged_note_is_no_adoption(write_benchmark: Write) -> None:
+    """A note that can't be understood, or names no row, is as if it weren't there."""
+    benchmark, row = open_catalog([write_benchmark("")]).row(ROW)
+    folder_of("own").mkdir(parents=True)
+    notes = [
+        "",
+        "[]",
+        "{}",
+        json.dumps({"row": "a.b", "kind": "weights"}),
+        json.dumps({"row": ROW, "kind": "x"}),
+    ]
+    for number, note in enumerate(notes):
+        bring(folder_of("own") / f"{number}.pth")
+        (folder_of("own") / f"{number}.pth.adopted.json").write_text(note)
+
+    assert adopted(benchmark, row) is None
+
+
+def test_folders_are_searched_without_hidden_files_and_the_cache(tmp_path: Path) -> None:
+    """Each file once, in order; links to folders aren't followed."""
+    there = tmp_path / "downloads"
+    (there / "sub" / ".git").mkdir(parents=True)
+    for name in ("b.pth", "sub/a.pth", ".DS_Store", "sub/.git/x"):
+        bring(there / name)
+    (there / "loop").symlink_to(there)
+    cache_root().mkdir(parents=True, exist_ok=True)
+    inside = bring(cache_root() / "w.pth")
+
+    found = find_files([there, there / "b.pth", inside])
+
+    assert [p.relative_to(there).as_posix() for p in found] == ["b.pth", "sub/a.pth"]
+    with pytest.raises(UsageError, match="does not exist"):
+        find_files([tmp_path / "gone"])

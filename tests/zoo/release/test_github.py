@@ -1,0 +1,324 @@
+"""The Releases API is read to its last page; each refusal is one line; the token stays at home."""
+
+import json
+import logging
+import runpy
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from mixzoo.zoo.errors import SourceError, UsageError
+from mixzoo.zoo.manifest import GitHubSource
+from mixzoo.zoo.release.github import release_files
+
+EMULATOR = runpy.run_path(str(Path(__file__).parents[2] / "emulator" / "github.py"))
+SOURCE = GitHubSource(repository="owner/zoo", tag="weights/v1")
+SECRET = "ghp_notarealtoken0123456789"
+JSON = {"Content-Type": "application/json; charset=utf-8"}
+
+
+@pytest.fixture
+def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The API emulated, with one release of three files; no token is set."""
+    with EMULATOR["serve"]() as api:
+        monkeypatch.setenv("GITHUB_API_URL", api.emulator.front.url)
+        monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+        monkeypatch.delenv("GH_TOKEN", raising=False)
+        release = api.release("owner/zoo", "weights/v1")
+        for name in ("a.pth", "b.pth", "c.log"):
+            api.upload(release, name, name.encode())
+        yield api
+
+
+def paths(api: Any) -> list[str]:
+    return [request.path for request in api.emulator.front.requests]
+
+
+def one_line(api: Any) -> str:
+    with pytest.raises(SourceError) as caught:
+        release_files(SOURCE)
+    assert "\n" not in str(caught.value)
+    assert SECRET not in str(caught.value)
+    return str(caught.value)
+
+
+def test_assets_carry_what_the_lock_needs(github: Any) -> None:
+    """Name, size, release and time of change; no hash where GitHub has none."""
+    first = release_files(SOURCE)[0]
+
+    assert (first.name, first.size, first.sha256) == ("a.pth", 5, None)
+    assert first.release_id == github.releases[0].id
+    assert first.updated_at == "2022-08-22T03:11:22Z"
+    assert first.finished
+
+
+def test_published_digest_is_taken(github: Any) -> None:
+    """`sha256:<hex>` is a hash; another algorithm, or an upload going on, isn't."""
+    github.upload(github.releases[0], "d.pth", b"d", digest=f"sha256:{'0a' * 32}")
+    github.upload(github.releases[0], "e.pth", b"e", digest="sha512:" + "0" * 128, state="open")
+
+    _, _, _, d, e = release_files(SOURCE)
+
+    assert (d.sha256, d.finished) == ("0a" * 32, True)
+    assert (e.sha256, e.finished) == (None, False)
+
+
+def test_every_page_is_read(github: Any) -> None:
+    """230 files on pages of at most 100 arrive in order, each once."""
+    for number in range(227):
+        github.upload(github.releases[0], f"n{number:03}.pth", b"x")
+
+    names = [file.name for file in release_files(SOURCE)]
+
+    assert names == ["a.pth", "b.pth", "c.log", *(f"n{number:03}.pth" for number in range(227))]
+    assert len(github.emulator.front.requests) == 1 + 3
+
+
+def test_renamed_repository_is_followed(github: Any) -> None:
+    """GitHub's 301 on its own host leads to the new name."""
+    github.moved = {"owner/old": "owner/zoo"}
+
+    files = release_files(GitHubSource(repository="owner/old", tag="weights/v1"))
+
+    assert len(files) == 3
+
+
+@pytest.mark.parametrize("variable", ["GITHUB_TOKEN", "GH_TOKEN"])
+def test_token_goes_with_every_request_to_the_api(
+    github: Any, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """Either variable is honoured; a line end around the token doesn't hurt."""
+    monkeypatch.setenv(variable, f"{SECRET}\n")
+    github.tokens = {SECRET}
+
+    release_files(SOURCE)
+
+    sent = [request.headers.get("authorization") for request in github.emulator.front.requests]
+    assert sent == [f"Bearer {SECRET}"] * 2
+
+
+@pytest.mark.parametrize("way", ["redirect", "link"])
+def test_token_is_never_sent_to_another_host(
+    github: Any, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Neither a redirect nor a `Link` header makes us ask another host at all."""
+    monkeypatch.setenv("GITHUB_TOKEN", SECRET)
+    github.tokens = {SECRET}
+    elsewhere = github.emulator.store.url + "/repos/owner/zoo/releases"
+    if way == "redirect":
+        github.answers = [(302, {"Location": elsewhere}, b"")]
+    else:
+        link = {"Link": f'<{elsewhere}?page=2>; rel="next"'} | JSON
+        github.answers = [(200, JSON, b'{"id": 1}'), (200, link, b"[]")]
+
+    message = one_line(github)
+
+    assert "sends on to another host" in message
+    assert github.emulator.store.requests == []
+
+
+def test_token_is_never_logged(
+    github: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even at the lowest level of every library's log."""
+    monkeypatch.setenv("GITHUB_TOKEN", SECRET)
+    github.tokens = {SECRET}
+
+    with caplog.at_level(logging.DEBUG):
+        release_files(SOURCE)
+
+    assert caplog.records
+    assert SECRET not in caplog.text
+
+
+def test_token_beats_netrc(github: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A ~/.netrc entry for the host doesn't replace the token that was set for it."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("GITHUB_TOKEN", SECRET)
+    github.tokens = {SECRET}
+
+    assert len(release_files(SOURCE)) == 3
+
+
+def test_refused_token_is_named_by_its_variable(
+    github: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """401 says which variable to renew or unset, and not what is in it."""
+    monkeypatch.setenv("GH_TOKEN", SECRET)
+
+    message = one_line(github)
+
+    assert "refuses the token in GH_TOKEN (HTTP 401 Unauthorized)" in message
+
+
+def test_token_that_no_header_carries_is_not_printed(
+    github: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token with a space inside is refused here: the HTTP library would print it."""
+    monkeypatch.setenv("GITHUB_TOKEN", f"{SECRET} {SECRET}")
+
+    with pytest.raises(UsageError, match="GITHUB_TOKEN") as caught:
+        release_files(SOURCE)
+
+    assert SECRET not in str(caught.value)
+    assert github.emulator.front.requests == []
+
+
+@pytest.mark.parametrize("url", ["api.github.com", "ftp://x", "https://me:secret@host/api"])
+def test_unusable_api_address_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """GITHUB_API_URL has to be a plain web address, and a password in it isn't printed."""
+    monkeypatch.setenv("GITHUB_API_URL", url)
+
+    with pytest.raises(UsageError, match="GITHUB_API_URL") as caught:
+        release_files(SOURCE)
+
+    assert "secret" not in str(caught.value)
+
+
+def test_used_up_limit_says_when_to_try_again(github: Any) -> None:
+    """The reset time becomes minutes and a clock time, with the way to a higher limit."""
+    github.remaining = 0
+    github.reset = int(time.time()) + 23 * 60 - 1
+
+    message = one_line(github)
+
+    clock = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(github.reset))
+    assert f"Try again in 23 min, at {clock}, or set GITHUB_TOKEN" in message
+    assert len(github.emulator.front.requests) == 1
+
+
+def test_limit_is_counted_on_the_servers_clock(
+    github: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong clock here doesn't change how many minutes are left there."""
+    github.remaining = 0
+    github.reset = int(time.time()) + 23 * 60 - 1
+    wrong = SimpleNamespace(**vars(time) | {"time": lambda: 0.0})
+    monkeypatch.setattr("mixzoo.zoo.net.http.time", wrong)
+
+    assert "in 23 min" in one_line(github)
+
+
+LIMITS = {
+    "seconds": ({"Retry-After": "90"}, "Try again in 2 min, at "),
+    "a date": ({"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}, "at 2100-01-01 00:00 UTC"),
+    "nothing": ({}, "Try again in a minute"),
+}
+
+
+@pytest.mark.parametrize(("headers", "said"), LIMITS.values(), ids=LIMITS)
+def test_too_many_requests_honours_retry_after(
+    github: Any, headers: dict[str, str], said: str
+) -> None:
+    """429 is told at once, with the server's time, whichever way it gives it."""
+    github.answers = [(429, headers | JSON, b"{}")]
+
+    message = one_line(github)
+
+    assert "rate limit is used up (HTTP 429 Too Many Requests)" in message
+    assert said in message
+    assert len(github.emulator.front.requests) == 1
+
+
+def test_forbidden_is_not_taken_for_a_rate_limit(github: Any) -> None:
+    """A plain 403 isn't told as a limit that passes."""
+    github.answers = [(403, JSON, b'{"message": "Repository access blocked"}')]
+
+    message = one_line(github)
+
+    assert "HTTP 403 Forbidden" in message
+    assert "rate limit" not in message
+
+
+def test_unknown_release_is_named(github: Any) -> None:
+    """404 says which repository and tag to check."""
+    with pytest.raises(SourceError, match="owner/zoo@weights/v2: GitHub has no such release"):
+        release_files(GitHubSource(repository="owner/zoo", tag="weights/v2"))
+
+
+def test_burst_of_bad_gateways_is_outlasted(github: Any) -> None:
+    """Three 502 in a row are tried again; the answer after them counts."""
+    github.answers = [(502, {}, b"bad gateway")] * 3
+
+    assert len(release_files(SOURCE)) == 3
+
+
+def test_lasting_bad_gateway_is_one_line(github: Any) -> None:
+    """The fourth 502 is told."""
+    github.answers = [(502, {}, b"bad gateway")] * 4
+
+    assert "HTTP 502 Bad Gateway" in one_line(github)
+    assert len(github.emulator.front.requests) == 4
+
+
+RELEASE = json.dumps({"id": 7, "assets": []}).encode()
+BODIES = {
+    "web page": ({"Content-Type": "text/html"}, b"<html>sign in</html>", "got text/html"),
+    "truncated JSON": (JSON, RELEASE[:-5], "expected GitHub's JSON"),
+    "truncated body": (
+        JSON | {"Content-Length": str(len(RELEASE))},
+        RELEASE[:-5],
+        "IncompleteRead",
+    ),
+    "empty": (JSON, b"", "expected GitHub's JSON"),
+    "other JSON": (JSON, b'{"message": "hello"}', "missing required field `id`"),
+    "not UTF-8": (JSON, b'{"id": "\xff"}', "expected GitHub's JSON"),
+}
+
+
+@pytest.mark.parametrize(("headers", "body", "said"), BODIES.values(), ids=BODIES)
+def test_answer_that_is_not_the_apis_is_one_line(
+    github: Any, headers: dict[str, str], body: bytes, said: str
+) -> None:
+    """Status 200 with something else in it is told for what it is."""
+    closing = {"Connection": "close"} if "Content-Length" in headers else {}
+    github.answers = [(200, headers | closing, body)] * 4
+
+    assert said in one_line(github)
+
+
+def test_asset_without_a_time_is_not_taken(github: Any) -> None:
+    """A field of another form is named, not written to a lock."""
+    github.upload(github.releases[0], "d.pth", b"d", updated="yesterday")
+
+    assert "updated_at" in one_line(github)
+
+
+def test_endless_pages_end(github: Any) -> None:
+    """A `Link` that leads in a circle is noticed."""
+    here = f"{github.emulator.front.url}/repos/owner/zoo/releases/7/assets"
+    link = {"Link": f'<{here}>; rel="next"'} | JSON
+    github.answers = [(200, JSON, b'{"id": 7}')] + [(200, link, b"[]")] * 60
+
+    assert "no end after 50 pages" in one_line(github)
+
+
+def test_redirect_to_no_address_is_one_line(github: Any) -> None:
+    """A `Location` that can't be read as an address is told, not raised through."""
+    github.answers = [(302, {"Location": "http://[nowhere"}, b"")]
+
+    assert "Invalid IPv6 URL" in one_line(github)
+
+
+def test_redirect_loop_ends(github: Any) -> None:
+    """So is a redirect to itself."""
+    github.answers = [(302, {"Location": "/repos/owner/zoo"}, b"")] * 10
+
+    assert "redirects more than 5 times" in one_line(github)
+
+
+def test_api_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused connection names the address and what to do."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        monkeypatch.setenv("GITHUB_API_URL", url)
+
+        with pytest.raises(SourceError, match=r"refused.*Try again, or check the network"):
+            release_files(SOURCE)

@@ -1,0 +1,288 @@
+"""A released file's name says exactly one row and kind, or is reported; it is never guessed."""
+
+from itertools import product
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.release.listing import Problem
+from mixzoo.zoo.release.matching import Match, match, recognise
+
+INAT = open_catalog().benchmark("inat2018").manifest
+METHODS = list(INAT.matching.methods)
+ENDINGS = {
+    ".pth": "weights",
+    ".log.json": "log",
+    ".log": "text_log",
+    ".zip": "visualisation",
+}
+LEARNT = {
+    "automix": "l2_a2_near_lam_cat_mb_mlr1e_4_bb_mlr0",
+    "samix": "l2_a2_bili_val_dp01_mb_mlr1e_4_bb_mlr0",
+}
+
+
+def as_config(architecture: str, method: str) -> str:
+    """As the released configs are named, the chosen method added where the family stands."""
+    short = {"resnet50": "r50", "resnext101_32x4d": "rx101"}[architecture]
+    if method in LEARNT:
+        return f"{short}_{LEARNT[method]}_4xb64_ep100"
+    return f"{short}_{method}_mixups_CE_none_4xb64_alpha1_ep100"
+
+
+STYLES = {
+    "configs": as_config,
+    "row ids": lambda a, m: f"{a}.{m}_inat2018",
+    "benchmark first": lambda a, m: f"inat2018_{a}_{m}_4xb64_ep100",
+    "method first": lambda a, m: f"{m}_{'r50' if a == 'resnet50' else 'rx101'}_inat2018_ep100",
+    "as in the table": lambda a, m: (
+        f"{'ResNet-50' if a == 'resnet50' else 'ResNeXt-101'}-{m.title()}"
+    ),
+    "dashes and size": lambda a, m: f"{a.split('_')[0]}-{m}-sz224-8xb32-fp32-ep100",
+}
+
+
+def release(style: str) -> dict[str, tuple[str, str]]:
+    """name -> (row, kind) of a whole made-up release: three files a row, zips of the learnt two."""
+    named = {}
+    for row, (ending, kind) in product(INAT.rows, ENDINGS.items()):
+        if kind != "visualisation" or row.method in LEARNT:
+            stem = STYLES[style](row.architecture, row.method)
+            named[f"{stem}{'_vis' * (kind == 'visualisation')}{ending}"] = (row.id, kind)
+    return named
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_whole_release_is_matched_in_every_naming_style(style: str) -> None:
+    """All 64 files of 20 rows find their row and kind, whatever the style."""
+    named = release(style)
+
+    matches, problems = match(named, INAT)
+
+    assert len(named) == 20 * 3 + 4
+    assert {found.name: (found.row, found.kind) for found in matches} == named
+    assert problems == []
+
+
+def test_order_of_a_listing_does_not_matter() -> None:
+    """Matches come by row, kind and name, so that the same release gives the same lock."""
+    names = [*release("configs"), "r50_automix_vis2.zip", "a.txt", "b.txt"]
+
+    assert match(reversed(names), INAT) == match(names, INAT)
+    assert [found.row for found in match(names, INAT)[0]][:4] == [
+        "resnet50.vanilla_inat2018"
+    ] * 3 + ["resnet50.mixup_inat2018"]
+
+
+FOUND = {
+    "puzzlemix_mixups_r50_CE_none.pth": "resnet50.puzzlemix_inat2018",
+    "rx101_vanilla_CE_none_4xb64.pth": "resnext101_32x4d.vanilla_inat2018",
+    "resnext101_32x4d_fmix.pth": "resnext101_32x4d.fmix_inat2018",
+    "r50_manifold_mix_ep100.pth": "resnet50.manifoldmix_inat2018",
+    "RESNET50-PuzzleMix.PTH": "resnet50.puzzlemix_inat2018",
+    "r50_samix_l2_a2_bili_val_dp01_mb.pth": "resnet50.samix_inat2018",
+    "resnet50_r50_cutmix_cutmix.pth": "resnet50.cutmix_inat2018",
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_words_decide_and_not_letters(name: str) -> None:
+    """`mixup` isn't found in `mixups`, `r50` not in `rx101`; words may be written apart."""
+    assert recognise(name, INAT) == Match(name, FOUND[name], "weights")
+
+
+def test_longer_pattern_and_ending_win() -> None:
+    """`mixup` inside a listed `manifold_mixup` doesn't count, nor does `.json` in `.log.json`."""
+    rules = INAT.matching
+    methods = rules.methods | {"manifoldmix": ["manifold_mixup"]}
+    kinds = rules.kinds | {"text_log": [".log", ".json"]}
+    matching = msgspec.structs.replace(rules, methods=methods, kinds=kinds)
+    manifest = msgspec.structs.replace(INAT, matching=matching)
+    name = "r50_manifold_mixup_ep100.log.json"
+
+    assert recognise(name, manifest) == Match(name, "resnet50.manifoldmix_inat2018", "log")
+
+
+REPORTED = {
+    # the config's family `mixups` is no method, and its `none` isn't `vanilla`
+    "r50_mixups_CE_none_4xb64.pth": ("left over", "names no method"),
+    "r50_puzzlemixup_ep100.pth": ("left over", "names no method"),
+    "r101_cutmix.pth": ("left over", "names no architecture"),
+    "resnext50_32x4d_cutmix.pth": ("left over", "names no architecture"),
+    "cutmix_ep100.pth": ("left over", "names no architecture"),
+    "r50_cutmix_mixup.pth": ("ambiguous", "several methods: cutmix, mixup"),
+    "r50_automix_bili_val.pth": ("ambiguous", "several methods: automix, samix"),
+    "r50_rx101_cutmix.pth": ("ambiguous", "several architectures: resnet50, resnext101_32x4d"),
+    "r50_cutmix_inat2017.pth": ("left over", "names inat2017, not inat2018"),
+    "r50_cutmix_iNat-2021.pth": ("left over", "names inat2021, not inat2018"),
+    "r50_cutmix.json": ("left over", "ends in none of [.pth, .log.json, .log, .zip]"),
+    "r50_cutmix.pth.md5": ("left over", "ends in none of"),
+    "README.md": ("left over", "ends in none of"),
+    ".pth": ("left over", "names no architecture"),
+}
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_unclear_name_is_reported_with_the_reason(name: str) -> None:
+    """A name that says no row, or two, is never matched."""
+    what, reason = REPORTED[name]
+
+    problem = recognise(name, INAT)
+
+    assert isinstance(problem, Problem)
+    assert (problem.subject, problem.what) == (name, what)
+    assert reason in problem.reason
+
+
+def test_row_that_has_no_number_is_no_row() -> None:
+    """inat2017's table has no PuzzleMix with ResNet-18, so such a file is left over."""
+    manifest = open_catalog().benchmark("inat2017").manifest
+
+    problem = recognise("r18_puzzlemix.pth", manifest)
+
+    assert isinstance(problem, Problem)
+    assert "resnet18.puzzlemix_inat2017, which is no row" in problem.reason
+
+
+def test_two_files_for_one_place_are_both_left_out() -> None:
+    """Weights in two versions are ambiguous: naming both, taking none, not calling them missing."""
+    names = [*release("configs"), "resnet50_cutmix_old.pth"]
+
+    matches, problems = match(names, INAT)
+
+    row = "resnet50.cutmix_inat2018"
+    assert [problem.what for problem in problems] == ["ambiguous"]
+    assert problems[0].subject == row
+    assert (
+        "r50_cutmix_mixups_CE_none_4xb64_alpha1_ep100.pth, resnet50_cutmix_old"
+        in problems[0].reason
+    )
+    assert not any(found.row == row and found.kind == "weights" for found in matches)
+
+
+def test_row_may_have_several_visualisations() -> None:
+    """Zips of mixed samples of several epochs are all kept."""
+    zips = ["r50_automix_vis_ep50.zip", "r50_automix_vis_ep100.zip"]
+
+    matches, problems = match([*release("row ids"), *zips], INAT)
+
+    found = [
+        m.name for m in matches if (m.row, m.kind) == ("resnet50.automix_inat2018", "visualisation")
+    ]
+    assert len(found) == 3
+    assert problems == []
+
+
+def test_row_without_weights_or_log_is_missing() -> None:
+    """Each row needs weights, and a log as soon as another row has one."""
+    named = release("configs")
+    row = "resnet50.cutmix_inat2018"
+    left = [name for name, (r, kind) in named.items() if r != row or kind == "visualisation"]
+
+    _, problems = match(left, INAT)
+
+    assert [(p.subject, p.what) for p in problems] == [(row, "missing")] * 2
+    assert "weights" in problems[0].reason
+    assert "log" in problems[1].reason
+
+
+def test_release_of_weights_alone_misses_no_log() -> None:
+    """A release without any log is complete."""
+    weights = [name for name, (_, kind) in release("configs").items() if kind == "weights"]
+
+    assert match(weights, INAT)[1] == []
+
+
+ALIASES = [
+    (row.id, architecture, method)
+    for row in INAT.rows
+    for architecture in [row.architecture, *INAT.matching.architectures[row.architecture]]
+    for method in INAT.matching.methods[row.method]
+]
+FILLERS = st.lists(
+    st.sampled_from(
+        [
+            "mixups",
+            "CE",
+            "none",
+            "4xb64",
+            "8xb32",
+            "alpha1",
+            "alpha0.2",
+            "a2",
+            "l2",
+            "mb",
+            "mlr1e",
+            "4",
+            "bb",
+            "mlr0",
+            "dp01",
+            "ep100",
+            "sz224",
+            "fp16",
+            "inat2018",
+            "imagenet",
+            "20220822",
+            "vis",
+            "final",
+            "best",
+            "lam",
+            "cat",
+            "near",
+            "val",
+            "32x4d",
+            "sz",
+            "224",
+            "v1",
+            "rsb",
+        ]
+    ),
+    max_size=5,
+)
+JOINTS = st.sampled_from(["_", "-", "."])
+CASES = st.sampled_from([str, str.upper, str.title])
+
+
+@given(
+    row=st.sampled_from(ALIASES),
+    ending=st.sampled_from(sorted(ENDINGS)),
+    method_first=st.booleans(),
+    fillers=st.tuples(FILLERS, FILLERS, FILLERS),
+    joint=JOINTS,
+    case=CASES,
+)
+def test_generated_name_finds_its_row_or_is_reported(
+    row, ending: str, method_first: bool, fillers, joint: str, case
+) -> None:
+    """Any alias of architecture and method, in any order, among any other words and in any case."""
+    row_id, architecture, method = row
+    named = [method, architecture] if method_first else [architecture, method]
+    words = [*fillers[0], named[0], *fillers[1], named[1], *fillers[2]]
+    name = case(joint.join(words)) + ending
+
+    found = recognise(name, INAT)
+
+    if isinstance(found, Problem):  # other words may spell a second method
+        assert found.what == "ambiguous"
+        assert {"near", "lam", "cat"} <= {*fillers[0], *fillers[1], *fillers[2]}
+    else:
+        assert found == Match(name, row_id, ENDINGS[ending])
+
+
+@given(
+    st.text(alphabet="abcdefilmnoprsuxzR05178_-.", max_size=40), st.sampled_from(sorted(ENDINGS))
+)
+def test_any_text_is_matched_to_a_row_it_spells_or_reported(text: str, ending: str) -> None:
+    """A match is only ever made to a row whose architecture and method can be read in the name."""
+    found = recognise(text + ending, INAT)
+
+    if isinstance(found, Match):
+        spelled = "".join(c for c in text.casefold() if c.isalnum())
+        row = INAT.row(found.row)
+        assert row is not None
+        architectures = [row.architecture, *INAT.matching.architectures[row.architecture]]
+        methods = INAT.matching.methods[row.method]
+        assert any(a.replace("_", "") in spelled for a in architectures)
+        assert any(m.replace("_", "") in spelled for m in methods)

@@ -1,0 +1,372 @@
+"""An archive is unpacked whole and inside its folder, or refused in one line with nothing left."""
+
+import io
+import stat
+import struct
+import tarfile
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mixzoo.zoo.archive import DEFAULT, list_archive, unpack
+from mixzoo.zoo.archive_rules import Entry, Limits, judged, parts, why_refused, why_unsafe
+from mixzoo.zoo.errors import IntegrityError, SourceError, UsageError
+
+FILES = {"vis/a.png": b"\x89PNG" * 300, "vis/deep/b.png": b"b" * 10, "empty.txt": b""}
+
+
+def zip_of(path: Path, entries: Sequence[tuple[str | zipfile.ZipInfo, bytes]]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+    return path
+
+
+def tar_of(
+    path: Path, entries: Sequence[tuple[str | tarfile.TarInfo, bytes]], mode: str = "w:gz"
+) -> Path:
+    with tarfile.open(path, mode) as archive:
+        for name, content in entries:
+            info = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def special_zip(name: str, mode: int) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.create_system = 3
+    info.external_attr = mode << 16
+    return info
+
+
+def special_tar(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+def require_refused(archive: Path, message: str, limits: Limits = DEFAULT) -> None:
+    """Refused in one line, and the folder above is as it was."""
+    before = sorted(archive.parent.rglob("*"))
+
+    with pytest.raises(IntegrityError) as caught:
+        unpack(archive, archive.parent / "out", limits)
+
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert archive.name in str(caught.value)
+    assert sorted(archive.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("v.zip", zip_of),
+        ("v.tar.gz", tar_of),
+        ("v.tar", lambda path, entries: tar_of(path, entries, "w")),
+        ("without_ending", zip_of),
+    ],
+)
+def test_honest_archive_is_unpacked_whole(
+    tmp_path: Path, name: str, make: Callable[..., Path]
+) -> None:
+    """Every file with its bytes; the content decides what the archive is, not its name."""
+    archive = make(tmp_path / name, list(FILES.items()))
+
+    files = unpack(archive, tmp_path / "new" / "out")
+
+    out = tmp_path / "new" / "out"
+    assert {str(p.relative_to(out)): p.read_bytes() for p in files} == FILES
+    assert sorted(out.parent.iterdir()) == [out]
+    assert stat.S_IMODE(out.stat().st_mode) == 0o755
+
+
+def test_folders_and_the_folder_itself_are_honest_entries(tmp_path: Path) -> None:
+    """`tar -C dir .` and Windows' backslashes are what people make."""
+    folder = tarfile.TarInfo("./")
+    folder.type = tarfile.DIRTYPE
+    tar = tar_of(tmp_path / "t.tar", [(folder, b""), ("./a/b.txt", b"b")], "w")
+    windows = zip_of(tmp_path / "w.zip", [("a\\", b""), ("a\\b.txt", b"b")])
+
+    unpack(tar, tmp_path / "t")
+    unpack(windows, tmp_path / "w")
+
+    assert (tmp_path / "t/a/b.txt").read_bytes() == b"b"
+    assert (tmp_path / "w/a/b.txt").read_bytes() == b"b"
+
+
+def test_modes_of_the_archive_are_not_taken_over(tmp_path: Path) -> None:
+    """No set-user-id program comes out of a picture archive."""
+    archive = zip_of(tmp_path / "v.zip", [(special_zip("run", stat.S_IFREG | 0o6755), b"#!")])
+
+    (path,) = unpack(archive, tmp_path / "out")
+
+    assert not path.stat().st_mode & (stat.S_ISUID | stat.S_ISGID | stat.S_IXUSR)
+
+
+UNSAFE_NAMES = {
+    "../evil": "leads out of the folder",
+    "a/../../evil": "leads out of the folder",
+    "..\\evil": "leads out of the folder",
+    "/etc/evil": "absolute path",
+    "//server/share/evil": "absolute path",
+    "\\evil": "absolute path",
+    "C:\\evil": "drive letter",
+    "a/c:evil": "drive letter",
+    "a\x1b[2Jb": "control characters",
+    "a\nb": "control characters",
+    "n" * 256: "more than 255 bytes",
+}
+
+
+@pytest.mark.parametrize(("name", "message"), UNSAFE_NAMES.items(), ids=ascii)
+@pytest.mark.parametrize("make", [zip_of, tar_of])
+def test_unsafe_name_refuses_the_whole_archive(
+    tmp_path: Path, make: Callable[..., Path], name: str, message: str
+) -> None:
+    """One bad entry behind a good one: nothing is written, not even the good one."""
+    archive = make(tmp_path / "v", [("good.txt", b"good"), (name, b"evil")])
+
+    require_refused(archive, message)
+
+
+def test_name_that_hides_behind_a_nul_is_refused(tmp_path: Path) -> None:
+    """zipfile ends names at a NUL; what stands behind it is judged too."""
+    archive = zip_of(tmp_path / "v.zip", [("aXb.txt", b"x")])
+    archive.write_bytes(archive.read_bytes().replace(b"aXb.txt", b"a\0b.txt"))
+
+    require_refused(archive, "control characters")
+
+
+SPECIAL_ZIP = {stat.S_IFLNK: "is a link", stat.S_IFIFO: "is a device", stat.S_IFCHR: "is a device"}
+SPECIAL_TAR = {
+    tarfile.SYMTYPE: "is a link",
+    tarfile.LNKTYPE: "is a link",
+    tarfile.FIFOTYPE: "is a device",
+    tarfile.CHRTYPE: "is a device",
+    tarfile.BLKTYPE: "is a device",
+}
+
+
+@pytest.mark.parametrize(("kind", "message"), SPECIAL_ZIP.items())
+def test_links_and_devices_in_a_zip_are_refused(tmp_path: Path, kind: int, message: str) -> None:
+    """Also where the link points inside: a later entry could be written through it."""
+    link = special_zip("link", kind | 0o777)
+    archive = zip_of(tmp_path / "v.zip", [(link, b"/etc"), ("link/passwd", b"evil")])
+
+    require_refused(archive, message)
+
+
+@pytest.mark.parametrize(("kind", "message"), SPECIAL_TAR.items())
+def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, kind: bytes, message: str) -> None:
+    """Nothing but plain files and folders comes out of a tar."""
+    archive = tar_of(tmp_path / "v.tgz", [(special_tar("link", kind, "/etc/passwd"), b"")])
+
+    require_refused(archive, message)
+
+
+DOUBLES = [("a", "a"), ("a", "./a"), ("a", "a/b"), ("a/b", "a"), ("x/y", "x\\y")]
+
+
+@pytest.mark.parametrize("names", DOUBLES)
+@pytest.mark.parametrize("make", [zip_of, tar_of])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_names_that_stand_twice_are_refused(
+    tmp_path: Path, make: Callable[..., Path], names: tuple[str, str]
+) -> None:
+    """Which of the two a program shows would depend on the program."""
+    require_refused(make(tmp_path / "v", [(name, b"x") for name in names]), "stands twice")
+
+
+def test_bombs_are_refused_by_ratio_count_and_size(tmp_path: Path) -> None:
+    """Each limit by itself, named with the option that raises it."""
+    zeros = zip_of(tmp_path / "ratio.zip", [("zeros", bytes(5 << 20))])
+    many = zip_of(tmp_path / "many.zip", [(str(i), b"") for i in range(12)])
+    tar = tar_of(tmp_path / "ratio.tgz", [("zeros", bytes(5 << 20))])
+
+    require_refused(zeros, "--max-ratio")
+    require_refused(tar, "--max-ratio")
+    require_refused(many, "--max-files", Limits(files=11))
+    require_refused(zeros, "--max-size", Limits(size=1 << 20))
+    assert len(unpack(zeros, tmp_path / "trusted", Limits(ratio=2000))) == 1
+
+
+def test_bomb_of_entries_that_share_their_bytes_is_refused(tmp_path: Path) -> None:
+    """Overlapping entries (Fifield 2019) pass a limit per entry; the archive's own ratio tells."""
+    entries = [Entry(str(i), 2 << 20, 1 << 20, is_folder=False) for i in range(100)]
+
+    assert "--max-ratio" in (why_refused(entries, 1 << 20, Limits()) or "")
+
+
+def test_tar_bomb_is_not_read_to_its_end(tmp_path: Path) -> None:
+    """The list ends with the entry that is too much: unpacking a tar's list costs time."""
+    archive = tar_of(tmp_path / "v.tgz", [(str(i), bytes(1000)) for i in range(50)])
+
+    content = list_archive(archive, Limits(size=3500))
+
+    assert len(content.entries) == 4
+    assert "--max-size" in (content.refused or "")
+
+
+def test_tar_header_that_claims_gigabytes_is_not_believed(tmp_path: Path) -> None:
+    """tarfile would read a long name of any length into memory."""
+    header = special_tar("././@LongLink", tarfile.GNUTYPE_LONGNAME)
+    header.size = 1 << 32
+    archive = tmp_path / "v.tar"
+    archive.write_bytes(header.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+
+    require_refused(archive, "a header claims")
+
+
+def test_encrypted_zip_is_refused(tmp_path: Path) -> None:
+    """There is no password to ask for."""
+    archive = zip_of(tmp_path / "v.zip", [("a.txt", b"secret")])
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    archive.write_bytes(content)
+
+    require_refused(archive, "is encrypted")
+
+
+def test_unknown_compression_is_one_line(tmp_path: Path) -> None:
+    """A method that Python can't undo is named."""
+    archive = zip_of(tmp_path / "v.zip", [("a.txt", b"text")])
+    content = bytearray(archive.read_bytes())
+    struct.pack_into("<H", content, content.index(b"PK\x01\x02") + 10, 97)
+    struct.pack_into("<H", content, 8, 97)
+    archive.write_bytes(content)
+
+    require_refused(archive, "cannot be unpacked here")
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("v.zip", zip_of),
+        ("v.tgz", tar_of),
+        ("v.tar", lambda path, entries: tar_of(path, entries, "w")),
+    ],
+)
+def test_cut_archive_is_refused_wherever_it_is_cut(
+    tmp_path: Path, name: str, make: Callable[..., Path]
+) -> None:
+    """Also at a border between two entries, where a tar still looks like one."""
+    whole = make(tmp_path / name, list(FILES.items())).read_bytes()
+    data = len(whole) if name != "v.tar" else whole.rindex(b"ustar") + 255
+    for end in sorted({*range(1, data, max(1, data // 25)), *range(512, data, 512)}):
+        (tmp_path / name).write_bytes(whole[:end])
+        require_refused(tmp_path / name, "download it again")
+
+
+def test_flipped_byte_is_refused(tmp_path: Path) -> None:
+    """The checksum of the second file is found wrong when the first is written: both are gone."""
+    archive = tmp_path / "v.zip"
+    with zipfile.ZipFile(archive, "w") as writer:  # stored, so that the byte can be found
+        writer.writestr("first", b"first file")
+        writer.writestr("second", b"second file")
+    archive.write_bytes(archive.read_bytes().replace(b"second file", b"secund file"))
+
+    require_refused(archive, "download it again")
+
+
+def test_entry_shorter_than_it_says_is_refused(tmp_path: Path) -> None:
+    """zipfile alone would take an early end with the right checksum for whole."""
+    archive = zip_of(tmp_path / "v.zip", [("a.txt", b"text" * 100)])
+    content = bytearray(archive.read_bytes())
+    struct.pack_into("<I", content, content.index(b"PK\x01\x02") + 24, 500)
+    archive.write_bytes(content)
+
+    require_refused(archive, "isn't 500 bytes long")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"hello" * 500, b"\x1f\x8b" + b"x" * 600])
+def test_what_is_no_archive_is_one_line(tmp_path: Path, content: bytes) -> None:
+    """An empty file, text, and a gzip of nothing."""
+    archive = tmp_path / "v.zip2"
+    archive.write_bytes(content)
+
+    require_refused(archive, "expected a whole zip or tar archive")
+
+
+def test_existing_folder_and_missing_archive_are_the_users_errors(tmp_path: Path) -> None:
+    """Nothing is merged into what is there."""
+    archive = zip_of(tmp_path / "v.zip", list(FILES.items()))
+
+    with pytest.raises(UsageError, match="exists already"):
+        unpack(archive, tmp_path)
+    with pytest.raises(UsageError, match="No such file"):
+        unpack(tmp_path / "gone.zip", tmp_path / "out")
+    with pytest.raises(UsageError, match="Is a directory"):
+        unpack(tmp_path, tmp_path / "out")
+
+
+def test_full_disk_is_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room is known beforehand; so is what is needed."""
+    archive = zip_of(tmp_path / "v.zip", list(FILES.items()))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 100}))
+
+    with pytest.raises(SourceError, match="expected 1,210 bytes free"):
+        unpack(archive, tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_disk_that_refuses_leaves_nothing(tmp_path: Path) -> None:
+    """A target below a plain file can't be made: one line."""
+    archive = zip_of(tmp_path / "v.zip", list(FILES.items()))
+
+    with pytest.raises(SourceError, match="cannot be unpacked to"):
+        unpack(archive, archive / "out")
+
+
+def test_list_tells_unsafe_entries_without_writing(tmp_path: Path) -> None:
+    """A look at an archive is free, and says which entries keep it from being unpacked."""
+    archive = zip_of(tmp_path / "v.zip", [("good", b"12345"), ("../evil", b"")])
+
+    content = list_archive(archive)
+
+    assert [(e.name, e.size) for e in content.entries] == [("good", 5), ("../evil", 0)]
+    assert [bool(e.unsafe) for e in content.entries] == [False, True]
+    assert "'../evil' leads out" in (content.refused or "")
+    assert list(tmp_path.iterdir()) == [archive]
+
+
+NAMES = st.lists(
+    st.sampled_from(["..", ".", "", "a", "b", "C:", "\\", "\0", "é", "a" * 300]), max_size=5
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(NAMES.map("/".join), NAMES.map("\\".join), st.text(max_size=20)))
+def test_a_safe_name_stays_below_the_folder(name: str) -> None:
+    """Whatever a name looks like: unsafe, or a path that stays where it belongs, on any system."""
+    if why_unsafe(name) is None:
+        path = parts(name)
+        assert not path.is_absolute()
+        assert ".." not in path.parts
+        assert "\\" not in str(path)
+        assert PurePosixPath("/out") in [
+            *(PurePosixPath("/out") / path).parents,
+            PurePosixPath("/out") / path,
+        ]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", "a/b", "a/b/c", "a\\b", "./a"]), st.booleans()))
+)
+def test_entries_judged_safe_never_meet(entries: list[tuple[str, bool]]) -> None:
+    """Safe files have names of their own, and no file stands where a folder must be."""
+    marked = judged([Entry(name, 0, 0, folder) for name, folder in entries])
+
+    files = [parts(e.name) for e in marked if not e.unsafe and not e.is_folder]
+    folders = {parts(e.name) for e in marked if not e.unsafe and e.is_folder}
+    above = {parent for e in marked if not e.unsafe for parent in parts(e.name).parents}
+    assert len(set(files)) == len(files)
+    assert not set(files) & (folders | above)

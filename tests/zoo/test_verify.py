@@ -1,0 +1,214 @@
+"""Every file in the cache is judged by its bytes; a quick check reads only what may have changed."""
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mixzoo.zoo import checks
+from mixzoo.zoo.files import CHUNK, each_in_parallel, sha256_of
+from mixzoo.zoo.lock import Asset
+from mixzoo.zoo.verify import (
+    Status,
+    bytes_of,
+    check,
+    check_all,
+    record_first_use,
+    set_aside,
+)
+
+ROW = "resnet18_w4.vanilla_own"
+LONG_AGO = 1_600_000_000
+
+
+def asset(name: str, content: bytes | None) -> Asset:
+    sha256 = None if content is None else hashlib.sha256(content).hexdigest()
+    return Asset(row=ROW, kind="weights", name=name, sha256=sha256)
+
+
+def write(path: Path, content: bytes, when: int = LONG_AGO) -> Path:
+    """A file that was last changed `when` (seconds)."""
+    path.write_bytes(content)
+    os.utime(path, (when, when))
+    return path
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 3 * CHUNK).map(lambda size: bytes([size % 251]) * size))
+def test_hash_in_chunks_is_the_hash_of_all_bytes(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    """Whatever the length, no byte is left out or counted twice."""
+    path = tmp_path_factory.mktemp("hash") / "f"
+    path.write_bytes(content)
+    counts: list[int] = []
+
+    sha256 = sha256_of(path, counts.append)
+
+    assert sha256 == hashlib.sha256(content).hexdigest()
+    assert sum(counts) == len(content)
+
+
+def test_each_state_is_told_and_all_bytes_are_reported(tmp_path: Path) -> None:
+    """ok, corrupt (bytes, size), missing, not locked and foreign in one pass, in order."""
+    good = write(tmp_path / "good", b"good")
+    bad = write(tmp_path / "bad", b"baad")
+    new = write(tmp_path / "new", b"new")
+    alien = write(tmp_path / "alien", b"?")
+    short = write(tmp_path / "short", b"sh")
+    files = [
+        (good, asset("good", b"good")),
+        (bad, asset("bad", b"good")),
+        (tmp_path / "gone", asset("gone", b"gone")),
+        (new, asset("new", None)),
+        (alien, None),
+        (short, Asset(row=ROW, kind="log", name="short", size=5)),
+    ]
+    counts: list[int] = []
+
+    findings = check_all(files, on_bytes=counts.append)
+
+    assert [f.status.value for f in findings] == [
+        "ok",
+        "corrupt",
+        "missing",
+        "not locked",
+        "foreign",
+        "corrupt",
+    ]
+    assert "expected sha256" in findings[1].detail
+    assert findings[5].detail == "expected 5 bytes, got 2"
+    assert sum(counts) == bytes_of(files) == 13
+
+
+def test_unreadable_file_is_corrupt_and_does_not_stop_the_others(tmp_path: Path) -> None:
+    """What can't be read has lost its bytes; the reason is told."""
+    (tmp_path / "folder").mkdir()
+    good = write(tmp_path / "good", b"good")
+
+    findings = check_all(
+        [(tmp_path / "folder", asset("folder", b"x")), (good, asset("good", b"good"))]
+    )
+
+    assert [f.status for f in findings] == [Status.CORRUPT, Status.OK]
+    assert "cannot be read" in findings[0].detail
+
+
+def test_quick_check_believes_an_untouched_file(tmp_path: Path) -> None:
+    """Same size and time as at the last full check: not read again, which only --quick would miss."""
+    path = write(tmp_path / "w", b"good")
+    files = [(path, asset("w", b"good"))]
+    check_all(files)
+    write(path, b"rots")  # as a failing disk does: bytes change, the time doesn't
+
+    quick, full = check_all(files, quick=True)[0], check_all(files)[0]
+
+    assert (quick.status, full.status) == (Status.OK, Status.CORRUPT)
+    assert "unchanged since" in quick.detail
+
+
+@pytest.mark.parametrize(
+    ("content", "when"), [(b"longer", LONG_AGO), (b"goot", LONG_AGO + 1), (b"goot", LONG_AGO - 9)]
+)
+def test_quick_check_reads_what_has_another_size_or_time(
+    tmp_path: Path, content: bytes, when: int
+) -> None:
+    """A newer time, an older time (a clock set back, an old copy) and another size are changes."""
+    path = write(tmp_path / "w", b"good")
+    files = [(path, asset("w", b"good"))]
+    check_all(files)
+    write(path, content, when)
+
+    assert check_all(files, quick=True)[0].status is Status.CORRUPT
+
+
+def test_quick_check_holds_the_record_against_todays_lock(tmp_path: Path) -> None:
+    """The record says which bytes were seen, not that they were right."""
+    path = write(tmp_path / "w", b"good")
+    check_all([(path, asset("w", b"good"))])
+
+    assert check_all([(path, asset("w", b"other"))], quick=True)[0].status is Status.CORRUPT
+
+
+def test_file_changed_just_now_is_not_believed_by_its_time(tmp_path: Path) -> None:
+    """A change within a tick of a coarse clock keeps the time, so fresh files aren't recorded."""
+    path = tmp_path / "w"
+    path.write_bytes(b"good")
+    files = [(path, asset("w", b"good"))]
+    check_all(files)
+    stat = path.stat()
+    path.write_bytes(b"evil")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+    assert check_all(files, quick=True)[0].status is Status.CORRUPT
+
+
+@pytest.mark.parametrize(
+    "record", ["", "{", "[]", '{"format": 2, "files": {}}', '{"format": 1, "files": {"w": 3}}']
+)
+def test_damaged_record_means_that_files_are_read(tmp_path: Path, record: str) -> None:
+    """The record only saves work; without it all is read, and it is written anew."""
+    path = write(tmp_path / "w", b"evil")
+    (tmp_path / checks.RECORD).write_text(record)
+    files = [(path, asset("w", b"good"))]
+
+    assert check_all(files, quick=True)[0].status is Status.CORRUPT
+    assert json.loads((tmp_path / checks.RECORD).read_text())["files"]["w"]["size"] == 4
+
+
+def test_record_forgets_files_that_are_gone_and_keeps_the_others(tmp_path: Path) -> None:
+    """Checking one file doesn't lose what is known of another."""
+    first, second = write(tmp_path / "a", b"a"), write(tmp_path / "b", b"b")
+    check_all([(first, asset("a", b"a")), (second, asset("b", b"b"))])
+    first.unlink()
+
+    check_all([(first, asset("a", b"a"))])
+
+    assert set(checks.read_checks(tmp_path)) == {"b"}
+
+
+def test_first_use_is_held_against_later_bytes(tmp_path: Path) -> None:
+    """Without a lock the noted hash decides, also where the note is damaged."""
+    path = write(tmp_path / "w", b"first")
+    record_first_use(path, hashlib.sha256(b"first").hexdigest())
+
+    assert check(path, asset("w", None)).status is Status.UNLOCKED
+    path.with_name("w.sha256").write_bytes(b"\xff\xfe garbage")
+    assert check(path, asset("w", None)).status is Status.CORRUPT
+
+
+def test_damaged_files_are_numbered_not_overwritten(tmp_path: Path) -> None:
+    """Every damaged copy stays for whoever wants to look at it."""
+    names = [set_aside(write(tmp_path / "w", content)).name for content in (b"1", b"2", b"3")]
+
+    assert names == ["w.damaged", "w.damaged.2", "w.damaged.3"]
+    assert (tmp_path / "w.damaged").read_bytes() == b"1"
+
+
+def test_interruption_stops_the_threads_at_their_next_chunk(tmp_path: Path) -> None:
+    """Ctrl-C while a large file is read doesn't wait for its end, and leaves no record."""
+    path = write(tmp_path / "w", bytes(64 * CHUNK))
+    counts: list[int] = []
+
+    def interrupt(count: int) -> None:
+        counts.append(count)
+        if len(counts) == 1:
+            raise KeyboardInterrupt
+        time.sleep(0.05)
+
+    with pytest.raises(KeyboardInterrupt):
+        check_all([(path, asset("w", b"x"))] * 4, on_bytes=interrupt)
+
+    assert len(counts) < 64
+    assert not (tmp_path / checks.RECORD).exists()
+
+
+def test_results_keep_the_order_of_the_items() -> None:
+    """Large items are begun first; that doesn't show in the results."""
+    items = list(range(50))
+
+    assert each_in_parallel(lambda item, _: item * 2, items, items) == [i * 2 for i in items]

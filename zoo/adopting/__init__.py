@@ -1,1 +1,0 @@
-"""Files from elsewhere: which released ones they are, and how they get into the cache."""

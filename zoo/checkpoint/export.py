@@ -1,0 +1,157 @@
+"""Writes checkpoints as safetensors: one spelling of names, and a record of where they came from."""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ... import __version__
+from ..errors import CheckpointError, UsageError
+from ..refs import Resolved
+from .load import load_resolved
+from .names import canonical
+from .reading import read_checkpoint
+
+if TYPE_CHECKING:
+    from ..nets import Classifier, MixClassifier
+
+SUFFIX = ".safetensors"
+_LENGTH = 8  # bytes that say how long the header is; the header is padded to a multiple of it
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A safetensors file that was written. metadata: what its header says, strings only."""
+
+    path: Path
+    size: int
+    sha256: str
+    metadata: dict[str, str]
+
+
+def export_name(resolved: Resolved) -> str:
+    """The file name of an export: the row's id where there is one, else the checkpoint's stem."""
+    return (resolved.row.id if resolved.row else resolved.path.stem) + SUFFIX
+
+
+def export(
+    resolved: Resolved, path: Path, *, force: bool = False, with_reported: bool = True
+) -> Exported:
+    """Write a checkpoint's weights to `path` as safetensors; equal input gives equal bytes.
+
+    Values and dtypes stay as they are stored, names become canonical (`keys.canonical`), so the
+    export gives the source's logits to the bit. The file appears whole or not at all. force:
+    replace what stands at `path`. with_reported: also note the number that the row's table prints.
+    Raises CheckpointError if the file doesn't fit its row or architecture, UsageError if `path`
+    is taken.
+    """
+    _require_free(path, resolved.path, force=force)
+    model = load_resolved(resolved)  # strict: what is written is a whole classifier of this row
+    checkpoint = read_checkpoint(resolved.path)
+    metadata = describe(resolved, model, checkpoint.meta)
+    if not with_reported:
+        metadata.pop("reported_top1", None)
+    header, data = _serialise(canonical(checkpoint.state_dict), metadata, resolved.path.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sha256 = _write(path, header, data)
+    return Exported(path, len(header) + len(data), sha256, metadata)
+
+
+def describe(
+    resolved: Resolved, model: "Classifier | MixClassifier", meta: Mapping[str, Any]
+) -> dict[str, str]:
+    """What an export says about itself: its source, its row if it has one, its network.
+
+    meta: notes of the source file. A source that is an export itself passes its own source on
+    under `earlier_sources`, a JSON list of {"file", "sha256"}, the oldest first.
+    """
+    facts: dict[str, object] = {
+        "format": "pt",  # what readers of safetensors expect torch to have written
+        "mixzoo_version": __version__,
+        "source_file": resolved.path.name,
+        "source_sha256": resolved.sha256,
+        "architecture": model.architecture,
+        "method": model.method,
+        "num_classes": model.num_classes,
+        "heads": ",".join(model.heads),
+    }
+    if resolved.row and resolved.benchmark:
+        facts |= {
+            "row": resolved.row.id,
+            "benchmark": resolved.benchmark.name,
+            "method": resolved.row.method,
+        }
+        if resolved.row.reported_top1 is not None:
+            facts["reported_top1"] = resolved.row.reported_top1
+    if earlier := _earlier_sources(meta):
+        facts["earlier_sources"] = json.dumps(earlier)
+    return {name: str(value) for name, value in facts.items()}
+
+
+def _earlier_sources(meta: Mapping[str, Any]) -> list[dict[str, str]]:
+    file, sha256 = meta.get("source_file"), meta.get("source_sha256")
+    if not (isinstance(file, str) and isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
+        return []
+    try:
+        older = json.loads(meta.get("earlier_sources", "[]"))
+    except (TypeError, ValueError):
+        older = []
+    return [*(older if isinstance(older, list) else []), {"file": file, "sha256": sha256}]
+
+
+def _require_free(path: Path, source: Path, *, force: bool) -> None:
+    if not path.exists():
+        return
+    if path.samefile(source):
+        raise UsageError(f"{path}: is the checkpoint itself. Export it to another folder.")
+    if not force:
+        raise UsageError(f"{path}: is already there. Give --force to replace it.")
+
+
+def _serialise(
+    entries: Mapping[str, Tensor], metadata: Mapping[str, str], name: str
+) -> tuple[bytes, memoryview]:
+    """Header and data of a safetensors file; the library writes metadata in random order."""
+    # Cloned: safetensors refuses tied tensors, and those that aren't laid out row by row.
+    own = {
+        key: value.clone(memory_format=torch.contiguous_format) for key, value in entries.items()
+    }
+    try:
+        content = safetensors.torch.save(own, dict(metadata))
+    except (KeyError, ValueError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{name}: has no form in safetensors: {error}") from None
+    start = _LENGTH + int.from_bytes(content[:_LENGTH], "little")
+    header = json.loads(content[_LENGTH:start])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _LENGTH)
+    return len(text).to_bytes(_LENGTH, "little") + text, memoryview(content)[start:]
+
+
+def _write(path: Path, *parts: bytes | memoryview) -> str:
+    """Write through a temporary file beside `path`. Returns the hex sha256 of the bytes."""
+    digest = hashlib.sha256()
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    partial = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for part in parts:
+                file.write(part)
+                digest.update(part)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.chmod(0o644)  # mkstemp's 0600 would hide it from colleagues
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return digest.hexdigest()

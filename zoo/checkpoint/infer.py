@@ -1,0 +1,103 @@
+"""Which classifier a checkpoint holds, read from the names and shapes of its entries alone."""
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ..errors import CheckpointError
+from ..nets import Classifier, MixClassifier, ResNetConfig
+from ..nets.resnet import BLOCKS
+
+Shape = tuple[int, ...]
+
+
+def infer(entries: Mapping[str, Tensor]) -> Classifier | MixClassifier:
+    """The classifier that these entries fill exactly, still empty: on the `meta` device.
+
+    entries: by their canonical names (`keys.canonical`). Raises CheckpointError, naming the key,
+    where an entry is missing, left over, or has another shape than the rest implies.
+    """
+    shapes = {name: tuple(value.shape) for name, value in entries.items()}
+    method = _method(shapes)
+    side = "" if method == "plain" else "_k"
+    config = _config(shapes, f"backbone{side}.")
+    head = "head.fc.weight" if method == "plain" else "head_one_k.fc.weight"
+    num_classes = _shape(shapes, head, ndim=2)[0]
+    with torch.device("meta"):
+        if method == "plain":
+            model = Classifier(config, num_classes)
+        else:
+            model = MixClassifier(config, num_classes, method)
+    _compare(shapes, model)
+    return model
+
+
+def _method(shapes: Mapping[str, Shape]) -> str:
+    if not any(name.startswith("backbone_q.") for name in shapes):
+        return "plain"
+    return "samix" if "mix_block.key.conv.weight" in shapes else "automix"
+
+
+def _config(shapes: Mapping[str, Shape], prefix: str) -> ResNetConfig:
+    width, _, kernel, _ = _shape(shapes, f"{prefix}conv1.weight", ndim=4)
+    grouped, per_group, _, _ = _shape(shapes, f"{prefix}layer1.0.conv2.weight", ndim=4)
+    bottleneck = f"{prefix}layer1.0.conv3.weight" in shapes
+    groups = max(1, grouped // per_group) if bottleneck else 1
+    return ResNetConfig(
+        depth=_depth(shapes, prefix, bottleneck),
+        groups=groups,
+        width_per_group=64 if groups == 1 else per_group,
+        base_width=width,
+        stem="imagenet" if kernel == 7 else "cifar",
+    )
+
+
+def _depth(shapes: Mapping[str, Shape], prefix: str, bottleneck: bool) -> int:
+    found = set()
+    for name in shapes:
+        if match := re.match(rf"{re.escape(prefix)}layer(\d)\.(\d+)\.", name):
+            found.add(match.groups())
+    stages = [stage for stage, _ in found]
+    blocks = tuple(stages.count(stage) for stage in sorted(set(stages)))
+    for depth, known in BLOCKS.items():
+        if blocks == known and (depth >= 50) == bottleneck:
+            return depth
+    kind = "bottleneck" if bottleneck else "basic"
+    raise CheckpointError(
+        f"{prefix}layer*: {blocks} {kind} blocks per stage fit no ResNet of depth "
+        f"{', '.join(map(str, BLOCKS))}; entries are missing, or it is another network"
+    )
+
+
+def _shape(shapes: Mapping[str, Shape], name: str, ndim: int) -> Shape:
+    if name not in shapes:
+        raise CheckpointError(
+            f"no entry '{name}' among {_some(list(shapes))}; expected a ResNet classifier with "
+            "OpenMixup's, torchvision's or timm's names"
+        )
+    shape = shapes[name]
+    if len(shape) != ndim or 0 in shape:
+        raise CheckpointError(f"'{name}' has shape {shape}, expected {ndim} sizes above 0")
+    return shape
+
+
+def _compare(shapes: Mapping[str, Shape], model: Classifier | MixClassifier) -> None:
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    what = f"a {model.architecture} with {model.num_classes} classes ({model.method})"
+    missing = [name for name in expected if name not in shapes]
+    foreign = [name for name in shapes if name not in expected]
+    if missing:
+        raise CheckpointError(f"{what} also needs {_some(missing)}")
+    if foreign:
+        raise CheckpointError(f"{what} has no place for {_some(foreign)}")
+    for name, shape in expected.items():
+        if shapes[name] != shape:
+            raise CheckpointError(f"{what} needs '{name}' of shape {shape}, got {shapes[name]}")
+
+
+def _some(names: list[str]) -> str:
+    """'2 entries: a, b', with the first three of more."""
+    noun = "entry" if len(names) == 1 else "entries"
+    return f"{len(names)} {noun}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"

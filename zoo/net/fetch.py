@@ -1,0 +1,283 @@
+"""Gets assets' exact bytes onto this machine.
+
+`decide` looks and says what must be done; `fetch` is the one place that acts: it fills a part file
+that survives crashes, and moves it into place once its hash is right. A file under its final name
+is always whole. Two processes that want one file take turns; the second finds it done.
+"""
+
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import msgspec
+
+from ..cache import asset_path, cache_root, process_lock_path
+from ..catalog import Benchmark
+from ..errors import IntegrityError, MixzooError, SourceError
+from ..lock import Asset
+from ..manifest import Row
+from ..parallel import result_of
+from ..shelf import adopted
+from ..verify import Status, check, first_use, first_use_record, record_first_use, set_aside
+from .partial import Partial, require_space
+from .progress import Progress
+from .sources import Location, by_hand, locations, offline
+from .transfer import CancelledError, transfer
+
+JOBS = 2  # files at once
+CONNECTIONS = 4  # ranges of one file at once
+Wanted = tuple[Benchmark, Asset]
+
+
+class Action(Enum):
+    """What must be done for a file."""
+
+    KEEP = "keep"
+    FETCH = "fetch"
+    REPLACE = "replace"
+
+
+def decide(status: Status) -> Action:
+    """What a file's state asks for. Pure: nothing is touched."""
+    if status is Status.MISSING:
+        return Action.FETCH
+    return Action.REPLACE if status is Status.CORRUPT else Action.KEEP
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a download would do. received: bytes of it that are here already."""
+
+    asset: Asset
+    path: Path
+    action: Action
+    received: int
+    places: list[Location]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file of several: an action that was done, or the error."""
+
+    asset: Asset
+    path: Path
+    action: Action | None
+    error: MixzooError | None = None
+
+
+def weights_of(benchmark: Benchmark, row: Row) -> Asset:
+    """The locked or imported weights of a row.
+
+    Raises SourceError saying how to get them by hand if there are none.
+    """
+    asset = benchmark.asset(row.id, "weights") or adopted(benchmark, row)
+    if asset is not None:
+        return asset
+    places = by_hand(benchmark)
+    raise SourceError(
+        f"{row.id}: its file name and hash are not locked yet, so it cannot be downloaded"
+        + (f". Get it by hand from {places}" if places else "")
+        + f", then: mixzoo zoo import FILE --row {row.id}"
+    )
+
+
+def plan(benchmark: Benchmark, asset: Asset) -> Plan:
+    """What `fetch` would do for an asset. Nothing is touched."""
+    path = asset_path(benchmark.name, asset)
+    action = decide(check(path, asset).status)
+    here = path.stat().st_size if action is Action.KEEP else Partial(path).received
+    return Plan(asset, path, action, here, locations(benchmark, asset))
+
+
+def fetch(
+    benchmark: Benchmark, asset: Asset, *, connections: int = CONNECTIONS, quiet: bool = False
+) -> tuple[Path, Action]:
+    """Have an asset in the cache, whole and verified.
+
+    connections: ranges fetched at once, if the source can. quiet: no progress bar (there is none
+    either where stderr isn't a terminal).
+    Returns its path and what was done. A damaged file is set aside as `<name>.damaged` first.
+    Raises SourceError or IntegrityError naming every source that failed. What has arrived by then,
+    or when interrupted, stays in a part file, and the same call goes on from it.
+    """
+    with Progress(quiet=quiet) as progress:
+        return _Fetcher(connections, progress, threading.Event()).fetch(benchmark, asset)
+
+
+def fetch_all(
+    wanted: Sequence[Wanted],
+    *,
+    jobs: int = JOBS,
+    connections: int = CONNECTIONS,
+    quiet: bool = False,
+) -> Generator[Outcome, None, None]:
+    """Fetch several assets, `jobs` at once; yields in the given order, errors as outcomes.
+
+    Raises SourceError before anything is fetched if the disk hasn't room for all. Interrupted or
+    closed, it stops all transfers, each in a state that the next call goes on from.
+    """
+    _require_space_for(wanted)
+    sizes = [asset.size for _, asset in wanted]
+    total = None if None in sizes else sum(size or 0 for size in sizes)
+    cancelled = threading.Event()
+    with Progress(len(wanted), total, quiet=quiet) as progress:
+        fetcher = _Fetcher(connections, progress, cancelled)
+        pool = ThreadPoolExecutor(jobs)
+        try:
+            futures = [pool.submit(fetcher.outcome, *entry) for entry in wanted]
+            for future in futures:
+                yield result_of(future)
+        finally:
+            cancelled.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def _require_space_for(wanted: Sequence[Wanted]) -> None:
+    paths = {asset_path(benchmark.name, asset): asset.size or 0 for benchmark, asset in wanted}
+    needed = sum(s - Partial(path).received for path, s in paths.items() if not path.exists())
+    root = cache_root()
+    require_space(next(p for p in (root, *root.absolute().parents) if p.is_dir()), needed)
+
+
+class _Fetcher:
+    """Fetches one asset after the other with the same settings; safe in several threads."""
+
+    def __init__(self, connections: int, progress: Progress, cancelled: threading.Event) -> None:
+        self._connections, self._progress, self._cancelled = connections, progress, cancelled
+
+    def outcome(self, benchmark: Benchmark, asset: Asset) -> Outcome:
+        """Fetch, with an error as a result."""
+        path = asset_path(benchmark.name, asset)
+        try:
+            return Outcome(asset, path, self.fetch(benchmark, asset)[1])
+        except MixzooError as error:
+            return Outcome(asset, path, None, error)
+
+    def fetch(self, benchmark: Benchmark, asset: Asset) -> tuple[Path, Action]:
+        """See the function `fetch`."""
+        path = asset_path(benchmark.name, asset)
+        action = decide(check(path, asset).status)
+        if action is not Action.KEEP:
+            with _explained(path), self._alone(benchmark, asset):
+                action = decide(check(path, asset).status)  # another process may have been here
+                if action is not Action.KEEP:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    if action is Action.REPLACE:
+                        set_aside(path)
+                    self._fill(benchmark, _trusted(asset, path), path)
+                    return path, action
+        self._progress.count(path.stat().st_size, earlier=True)
+        return path, action
+
+    def _fill(self, benchmark: Benchmark, asset: Asset, path: Path) -> None:
+        failures: list[SourceError | IntegrityError] = []
+        partial = Partial(path)
+        forbidden = offline()
+        for location in locations(benchmark, asset):
+            try:
+                if forbidden and location.is_remote:
+                    raise SourceError(
+                        f"{asset.name}: isn't here, and {forbidden} forbids to fetch it from "
+                        f"{location}. Unset it, or: mixzoo zoo import FILE"
+                    )
+                return self._try(location, asset, partial)
+            except (SourceError, IntegrityError) as error:
+                failures.append(error)
+                if self._cancelled.is_set():
+                    break
+        if not failures:
+            raise SourceError(
+                f"{asset.name}: the manifest of {benchmark.name} names no source for it."
+            )
+        if len(failures) == 1:
+            raise failures[0]
+        raise type(failures[-1])(
+            f"{asset.name}: no source delivered it. " + " ".join(map(str, failures))
+        )
+
+    def _try(self, location: Location, asset: Asset, partial: Partial) -> None:
+        """Complete and verify the part file from one location, and move it into place."""
+        sha256 = self._transfer(location, asset, partial)
+        if asset.sha256 not in (None, sha256) and partial.mixed:
+            partial.reset()  # what came in two runs or from two sources: once more from this alone
+            sha256 = self._transfer(location, asset, partial)
+        if asset.sha256 not in (None, sha256):
+            partial.reset()
+            raise _wrong_hash(asset, location, sha256, partial.path)
+        if asset.sha256 is None:
+            record_first_use(partial.path, sha256)
+        partial.finish()
+
+    def _transfer(self, location: Location, asset: Asset, partial: Partial) -> str:
+        meter = self._progress.meter(asset.name, asset.size)
+        try:
+            return transfer(
+                asset,
+                location,
+                partial,
+                connections=self._connections,
+                cancelled=self._cancelled,
+                report=meter.at,
+            )
+        except CancelledError:
+            raise SourceError(
+                f"{asset.name}: stopped; the same command goes on from here."
+            ) from None
+        finally:
+            meter.close()
+
+    @contextmanager
+    def _alone(self, benchmark: Benchmark, asset: Asset) -> Iterator[None]:
+        """Hold the lock that keeps other processes from fetching the same file meanwhile."""
+        from filelock import FileLock, Timeout
+
+        path = process_lock_path(benchmark.name, asset.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            self._progress.tell(f"{asset.name}: another process is fetching it; waiting for that.")
+            while not lock.is_locked:
+                if self._cancelled.is_set():
+                    raise SourceError(f"{asset.name}: stopped while waiting.") from None
+                with suppress(Timeout):
+                    lock.acquire(timeout=0.5)
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _trusted(asset: Asset, path: Path) -> Asset:
+    """The asset as it has to be now: without a locked hash, that of its first use stands in."""
+    return msgspec.structs.replace(asset, sha256=asset.sha256 or first_use(path))
+
+
+def _wrong_hash(asset: Asset, location: Location, got: str, path: Path) -> IntegrityError:
+    advice = "run again, or try another source"
+    if first_use(path) == asset.sha256:
+        advice = (
+            f"if the release changed on purpose, remove {first_use_record(path)}, which remembers "
+            "the first use, and run again"
+        )
+    return IntegrityError(
+        f"{asset.name} from {location}: expected sha256 {(asset.sha256 or '')[:12]}…, got "
+        f"{got[:12]}…. The partial file was removed; {advice}."
+    )
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into one line; what has arrived stays."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(
+            f"{path}: cannot be written: {error.strerror or error}. Make room, or name a folder of "
+            "yours in MIXZOO_CACHE, and run again; what has arrived is kept."
+        ) from None

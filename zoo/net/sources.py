@@ -1,0 +1,136 @@
+"""Where an asset can be had, and how each kind of place is opened from any byte on."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+from ..catalog import Benchmark, package_path
+from ..errors import SourceError
+from ..lock import Asset
+from ..manifest import (
+    BaiduSource,
+    FileSource,
+    GitHubSource,
+    HttpSource,
+    HuggingFaceSource,
+    PackageSource,
+    Source,
+)
+from .http import CHUNK, Answer, github_server, hub_endpoint, open_url, shown
+
+OFFLINE = ("MIXZOO_OFFLINE", "HF_HUB_OFFLINE")  # environment variables, the hub's own honoured too
+
+# (start, stop or None for the end, validator) -> the answer
+Opener = Callable[[int, int | None, str | None], AbstractContextManager[Answer]]
+
+
+@dataclass(frozen=True)
+class Location:
+    """One place an asset can be had from: a local path or a URL. Prints without passwords."""
+
+    address: Path | str
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it takes a network."""
+        return isinstance(self.address, str)
+
+    def __str__(self) -> str:
+        return shown(self.address) if isinstance(self.address, str) else str(self.address)
+
+
+def locations(benchmark: Benchmark, asset: Asset) -> list[Location]:
+    """The places that mixzoo can fetch an asset from by itself, in the manifest's order."""
+    found = [_locate(source, benchmark, asset) for source in benchmark.manifest.sources]
+    return [location for location in found if location]
+
+
+def by_hand(benchmark: Benchmark) -> str:
+    """Where a person finds a benchmark's files with a browser, in words; empty if nowhere."""
+    places = []
+    for source in benchmark.manifest.sources:
+        if isinstance(source, GitHubSource):
+            places.append(f"https://github.com/{source.repository}/releases/tag/{source.tag}")
+        elif isinstance(source, BaiduSource):
+            places.append(f"{source.url} (extraction code {source.code})")
+    return " or ".join(places)
+
+
+def offline() -> str | None:
+    """The environment variable that forbids the network, if one is set to anything but no."""
+    no = ("", "0", "false", "no", "off")
+    return next((name for name in OFFLINE if os.environ.get(name, "").lower() not in no), None)
+
+
+@contextmanager
+def opener(location: Location, connections: int) -> Iterator[Opener]:
+    """What opens a location again and again, over connections that are kept for the block."""
+    if isinstance(location.address, Path):
+        yield partial(_open_file, location.address)
+        return
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    with requests.Session() as session:  # takes proxies and certificates from the environment
+        adapter = HTTPAdapter(pool_maxsize=connections)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        yield partial(open_url, session, location.address)
+
+
+def _locate(source: Source, benchmark: Benchmark, asset: Asset) -> Location | None:
+    match source:
+        case PackageSource():
+            return Location(package_path(source.path) / asset.name)
+        case FileSource():
+            return Location(benchmark.path.parent / Path(source.path).expanduser() / asset.name)
+        case HttpSource():
+            return Location(f"{source.url.rstrip('/')}/{quote(asset.name)}")
+        case GitHubSource():
+            base = f"{github_server()}/{source.repository}/releases/download"
+            return Location(f"{base}/{quote(source.tag)}/{quote(asset.name)}")
+        case HuggingFaceSource():
+            # Not huggingface_hub's own download: it begins an interrupted file from zero and
+            # compares sizes alone.
+            base = f"{hub_endpoint()}/{source.repository}/resolve/{quote(source.revision, safe='')}"
+            folders = [quote(folder) for folder in source.path.split("/") if folder]
+            return Location("/".join([base, *folders, quote(asset.name)]))
+        case BaiduSource():  # asks for a person
+            return None
+
+
+@contextmanager
+def _open_file(
+    path: Path, start: int, _stop: int | None, _validator: str | None
+) -> Iterator[Answer]:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("rb"))
+            facts = os.fstat(file.fileno())
+            file.seek(start)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        yield Answer(
+            start=start,
+            size=facts.st_size,
+            validator=f"mtime {facts.st_mtime_ns}",
+            ranges=False,
+            chunks=_read(file, path),
+            stop=lambda: None,
+        )
+
+
+def _read(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    try:
+        yield from iter(lambda: file.read(CHUNK), b"")
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> SourceError:
+    return SourceError(f"{path}: cannot be read: {error.strerror}.")

@@ -1,0 +1,268 @@
+"""Fills a part file from one source: several ranges at once, patient with a bad line.
+
+Workers fetch and write; the calling thread hashes behind them, in order, what has arrived without
+a gap. So the hash is known moments after the last byte, and nothing is read again from the disk.
+"""
+
+import hashlib
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from ..errors import IntegrityError, SourceError
+from ..lock import Asset
+from .http import Answer, ChangedError, TransientError
+from .partial import Partial, require_space
+from .sources import Location, Opener, opener
+
+BLOCK = 1 << 20  # bytes hashed at once
+PIECE = 8 << 20  # bytes; a smaller range isn't worth a request of its own
+ROUNDS = 4  # pieces per connection, so that a slow one doesn't decide the end
+TRIES = 5  # in a row without one new byte
+RESTARTS = 3  # from zero, where a server can't go on with what is here
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # seconds between tries, doubling
+SAVE_EVERY = 2.0  # seconds of download that a crash may cost
+
+
+class CancelledError(Exception):
+    """The transfer was told to stop; what has arrived is kept."""
+
+
+@dataclass
+class Piece:
+    """A range that one worker fetches. position: the next byte. stop: None while unknown."""
+
+    position: int
+    stop: int | None
+
+
+def transfer(
+    asset: Asset,
+    location: Location,
+    partial: Partial,
+    *,
+    connections: int,
+    cancelled: threading.Event,
+    report: Callable[[int], object],
+) -> str:
+    """Complete a part file from one location and return the sha256 of all its bytes.
+
+    connections: how many ranges at once, if the source can. cancelled: set by another thread that
+    wants an end. report: told how many bytes are here, in the calling thread.
+    Raises SourceError if the source can't deliver (what has arrived stays for the next one),
+    IntegrityError if it offers another size than the locked one, CancelledError, and OSError of the disk.
+    """
+    reason = ""
+    for attempt in range(RESTARTS + 1):
+        partial.adopt(str(location), asset.size, hash_known=asset.sha256 is not None)
+        with opener(location, connections) as open_at:
+            # Whoever had to start over isn't offered to be asked for ranges again.
+            crew = _Crew(asset, location, partial, open_at, 1 if attempt else connections)
+            try:
+                return crew.run(cancelled, report)
+            except ChangedError as why:
+                partial.reset()
+                reason = str(why)
+    raise SourceError(
+        f"{location}: {reason}, {RESTARTS + 1} times. Try again later, or another source."
+    )
+
+
+def split(gaps: list[tuple[int, int]], connections: int) -> list[Piece]:
+    """Cut gaps into pieces for so many connections; for one they stay as they are."""
+    if connections == 1:
+        return [Piece(*gap) for gap in gaps]
+    total = sum(stop - start for start, stop in gaps)
+    length = max(PIECE, -(-total // (connections * ROUNDS)))
+    return [
+        Piece(position, min(position + length, stop))
+        for start, stop in gaps
+        for position in range(start, stop, length)
+    ]
+
+
+def pause(failures: int, asked: float | None) -> float:
+    """Seconds to wait after so many failures in a row: what the server asked, or backoff, jittered.
+
+    The jitter keeps many clients of one server from coming back together.
+    """
+    backoff = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
+    return (backoff if asked is None else asked) + random.uniform(0, backoff / 2)
+
+
+class _Crew:
+    """The workers of one attempt, and the hash that follows them."""
+
+    def __init__(
+        self, asset: Asset, location: Location, partial: Partial, open_at: Opener, connections: int
+    ) -> None:
+        self.asset, self.location, self.partial = asset, location, partial
+        self.open_at, self.connections = open_at, connections
+        self.pieces = deque(Piece(*gap) for gap in partial.missing()[:1])
+        self.met = False  # whether the source has answered, so that the rest could be split
+        self.threads: list[threading.Thread] = []
+        self.busy = 0
+        self.answers: set[Answer] = set()
+        self.halt = threading.Event()
+        self.error: Exception | None = None
+
+    def run(self, cancelled: threading.Event, report: Callable[[int], object]) -> str:
+        """Let the workers fetch, hash behind them, and leave a state to go on from."""
+        try:
+            self.partial.part.touch()
+            self._start()
+            return self._hash_behind(cancelled, report)
+        finally:
+            self._stop()
+            with suppress(OSError):  # on a full disk the note before this one still holds
+                self.partial.save() if self.partial.received else self.partial.reset()
+
+    def _hash_behind(self, cancelled: threading.Event, report: Callable[[int], object]) -> str:
+        digest, hashed, saved = hashlib.sha256(), 0, time.monotonic()
+        # unbuffered: reading ahead would take the holes after the frontier for the file
+        with self.partial.part.open("rb", buffering=0) as file:
+            while True:
+                ended = self._wait_beyond(hashed)
+                if cancelled.is_set():
+                    raise CancelledError
+                if self.error:
+                    raise self.error
+                block = file.read(min(BLOCK, self.partial.frontier - hashed))
+                digest.update(block)
+                hashed += len(block)
+                report(self.partial.received)
+                if ended and hashed == self.partial.frontier:
+                    return digest.hexdigest()
+                if time.monotonic() - saved > SAVE_EVERY:
+                    self.partial.save()
+                    saved = time.monotonic()
+
+    def _wait_beyond(self, position: int) -> bool:
+        """Wait a little for bytes after `position`; True if no more will come than are here."""
+        changed = self.partial.changed
+        with changed:
+            changed.wait_for(lambda: self.partial.frontier > position or not self.busy, timeout=0.2)
+            return not self.busy
+
+    def _start(self) -> None:
+        with self.partial.changed:
+            self.busy += 1
+        self.threads.append(threading.Thread(target=self._work, daemon=True))
+        self.threads[-1].start()
+
+    def _stop(self) -> None:
+        self.halt.set()
+        for answer in list(self.answers):
+            with suppress(ValueError, RuntimeError, OSError):  # already at its end
+                answer.stop()
+        deadline = time.monotonic() + 2.0
+        for thread in self.threads:  # one that still waits for a server changes nothing any more
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _work(self) -> None:
+        try:
+            with self.partial.part.open("r+b") as file:
+                while self.pieces and not self.halt.is_set():
+                    with suppress(IndexError):  # another worker was faster
+                        self._fetch(self.pieces.popleft(), file)
+        except Exception as error:  # raised again by the calling thread
+            self.error = self.error or error
+            self.halt.set()
+        finally:
+            with self.partial.changed:
+                self.busy -= 1
+                self.partial.changed.notify_all()
+
+    def _fetch(self, piece: Piece, file: BinaryIO) -> None:
+        failures = 0
+        while not self.halt.is_set():
+            before = piece.position
+            try:
+                self._receive(piece, file)
+                return
+            except TransientError as error:
+                failures = 1 if piece.position > before else failures + 1
+                if failures == TRIES:
+                    raise SourceError(
+                        f"{self.location}: {error}; gave up after {TRIES} tries. Check the network; "
+                        "the same command goes on where this one stopped."
+                    ) from None
+                self.halt.wait(pause(failures, error.wait))
+
+    def _receive(self, piece: Piece, file: BinaryIO) -> None:
+        stop = None if piece.stop == self.partial.size else piece.stop
+        validator = self.partial.validator
+        if piece.position and validator is None and self.asset.sha256 is None:
+            raise ChangedError("nothing tells whether the rest is of the same file")
+        with self.open_at(piece.position, stop, validator) as answer:
+            self.answers.add(answer)
+            try:
+                self._meet(answer, piece)
+                self.partial.mixed |= piece.position > 0 and validator is None
+                self._write(answer, piece, file)
+            finally:
+                self.answers.discard(answer)
+        if self.halt.is_set():
+            return
+        if piece.stop is None:
+            self.partial.size = piece.stop = piece.position
+        if piece.position < piece.stop:
+            raise TransientError(
+                f"the answer ended after {piece.position} of {self.partial.size} bytes"
+            )
+
+    def _write(self, answer: Answer, piece: Piece, file: BinaryIO) -> None:
+        file.seek(piece.position)
+        while piece.position != piece.stop and not self.halt.is_set():
+            chunk = next(answer.chunks, b"")
+            if not chunk:
+                return
+            room = None if piece.stop is None else piece.stop - piece.position
+            start = piece.position
+            piece.position += file.write(chunk[:room])
+            file.flush()  # before it is claimed
+            self.partial.add(start, piece.position)
+
+    def _meet(self, answer: Answer, piece: Piece) -> None:
+        """Hold an answer against what is known of the file; the first one lets others start."""
+        partial = self.partial
+        with partial.changed:
+            if self.halt.is_set():
+                return
+            self._require_same(answer)
+            partial.size = answer.size if answer.size is not None else partial.size
+            partial.validator = answer.validator or partial.validator
+            if self.met:
+                return
+            self.met = True
+            require_space(partial.part.parent, (partial.size or 0) - partial.received)
+            gaps = [(start, stop) for start, stop in partial.missing() if stop is not None]
+            if gaps:
+                able = answer.ranges and (answer.validator or self.asset.sha256)
+                first, *others = split(gaps, self.connections if able else 1)
+                piece.stop = first.stop
+                self.pieces.extend(others)
+            for _ in range(min(self.connections - 1, len(self.pieces))):
+                self._start()
+
+    def _require_same(self, answer: Answer) -> None:
+        partial, locked = self.partial, self.asset.size
+        if answer.size is not None and locked not in (None, answer.size):
+            raise IntegrityError(
+                f"{self.asset.name} from {self.location}: expected {locked} bytes, got an offer of "
+                f"{answer.size}. If the release changed on purpose, lock it again."
+            )
+        if answer.size is None and partial.size is None and self.asset.sha256 is None:
+            raise SourceError(
+                f"{self.location}: neither the lock nor the server says how long the file is; a cut "
+                "one couldn't be told from a whole one. Lock its size or hash first."
+            )
+        if (answer.validator and partial.validator not in (None, answer.validator)) or (
+            answer.size is not None and partial.size not in (None, answer.size)
+        ):
+            raise ChangedError("the file changed on the server during the download")

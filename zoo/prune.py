@@ -1,0 +1,145 @@
+"""Says what in the cache can go and how much that frees, and removes it.
+
+Never offered by itself: intact files that a lock or a person vouches for, and folders of benchmarks
+that no manifest here knows (their manifest may only not be named this time). Both go by name.
+"""
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .cache import asset_path, cache_root
+from .catalog import Benchmark, Catalog
+from .checks import Seen, read_checks
+from .errors import MixzooError
+from .lock import Asset
+from .shelf import Entry, Role, alone, folder_of, known_assets, notes_of, survey
+
+Reason = Literal["partial", "damaged", "superseded", "foreign", "orphaned note", "named"]
+REASONS: tuple[Reason, ...] = ("partial", "damaged", "superseded", "foreign", "orphaned note")
+_ROLES: dict[Role, Reason] = {
+    Role.PARTIAL: "partial",
+    Role.DAMAGED: "damaged",
+    Role.ORPHAN: "orphaned note",
+}
+
+
+@dataclass(frozen=True)
+class Removable:
+    """A file that can go. frees: bytes; 0 if the same bytes have another name (a hard link)."""
+
+    path: Path
+    benchmark: str
+    reason: Reason
+    frees: int
+    detail: str = ""
+
+
+def removable(
+    catalog: Catalog, names: Sequence[str] = (), only: Collection[Reason] = REASONS
+) -> list[Removable]:
+    """What can go, sorted by path; nothing is touched.
+
+    names: benchmarks (also such that are only in the cache) or row ids: all of their files.
+    only: without names, the reasons that count. Raises UsageError for a name of neither.
+    """
+    if not names:
+        found = [item for owner in catalog.benchmarks.values() for item in _left_over(owner)]
+        return [item for item in found if item.reason in only]
+    by_path = {item.path: item for name in names for item in _named(catalog, name)}
+    return [by_path[path] for path in sorted(by_path)]
+
+
+def unknown_folders(catalog: Catalog) -> list[str]:
+    """Names of folders in the cache that belong to no benchmark known here."""
+    root = cache_root() / "assets"
+    folders = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    return [name for name in folders if name not in catalog.benchmarks]
+
+
+def remove(items: Sequence[Removable], catalog: Catalog) -> int:
+    """Remove these files, and folders that are empty then. Returns the bytes that were freed.
+
+    One that can't be removed, or is being downloaded, doesn't keep the others. Raises MixzooError
+    at the end if there was one.
+    """
+    freed, failures = 0, []
+    for item in items:
+        try:
+            with _undisturbed(item, catalog):
+                item.path.unlink(missing_ok=True)
+            freed += item.frees
+        except OSError as error:
+            failures.append(f"{item.path}: {error.strerror}")
+        except MixzooError as error:
+            failures.append(str(error))
+    for folder in sorted({item.path.parent for item in items}, reverse=True):
+        with suppress(OSError):  # not empty
+            folder.rmdir()
+    if failures:
+        raise MixzooError(
+            f"{len(failures)} of {len(items)} files could not be removed. First: {failures[0]}"
+        )
+    return freed
+
+
+def _left_over(benchmark: Benchmark) -> list[Removable]:
+    read = read_checks(folder_of(benchmark.name))
+    found = []
+    for entry in survey(benchmark):
+        reason, detail = _why(entry, benchmark, read)
+        if reason:
+            paths = [entry.path, *(notes_of(entry.path) if reason == "superseded" else [])]
+            found += [_item(path, benchmark.name, reason, detail) for path in paths]
+    return found
+
+
+def _why(entry: Entry, benchmark: Benchmark, read: dict[str, Seen]) -> tuple[Reason | None, str]:
+    """Why a file may go, and more about it."""
+    if entry.role in _ROLES:
+        return _ROLES[entry.role], ""
+    if entry.role is Role.FOREIGN:
+        ours = entry.path.name in read or bool(notes_of(entry.path))
+        if ours:
+            return "superseded", "a lock knew it once, today's doesn't"
+        return "foreign", "no lock knows it, and mixzoo didn't put it here"
+    if entry.asset is not None and (locked := _successor(benchmark, entry.asset)):
+        return "superseded", f"{locked.name} of the lock is here"
+    return None, ""
+
+
+def _successor(benchmark: Benchmark, asset: Asset) -> Asset | None:
+    """The locked file that an adopted one has stood in for, if that is here now."""
+    locked = benchmark.lock.assets if benchmark.lock else []
+    if asset in locked:
+        return None
+    fitting = (a for a in locked if (a.row, a.kind) == (asset.row, asset.kind))
+    return next((a for a in fitting if asset_path(benchmark.name, a).is_file()), None)
+
+
+def _named(catalog: Catalog, name: str) -> list[Removable]:
+    if name in catalog.benchmarks or name in unknown_folders(catalog):
+        paths = [p for p in folder_of(name).rglob("*") if p.is_symlink() or not p.is_dir()]
+        return [_item(path, name, "named", "") for path in paths]
+    benchmark, row = catalog.row(name)
+    files = [asset_path(benchmark.name, a) for a in known_assets(benchmark) if a.row == row.id]
+    here = [path for file in files for path in (file, *notes_of(file)) if path.is_file()]
+    return [_item(path, benchmark.name, "named", "") for path in here]
+
+
+def _item(path: Path, benchmark: str, reason: Reason, detail: str) -> Removable:
+    state = path.lstat()
+    frees = state.st_size if state.st_nlink == 1 else 0
+    return Removable(path, benchmark, reason, frees, detail)
+
+
+def _undisturbed(item: Removable, catalog: Catalog) -> AbstractContextManager[None]:
+    """Wait for nobody, but leave alone what another process is fetching."""
+    owner = catalog.benchmarks.get(item.benchmark)
+    name = item.path.name
+    for asset in known_assets(owner) if owner else ():
+        if name == asset.name or name.startswith((f".{asset.name}.", f"{asset.name}.")):
+            return alone(item.benchmark, asset.name)
+    return nullcontext()

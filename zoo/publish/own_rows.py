@@ -1,0 +1,141 @@
+"""Adds rows with their files to a manifest of one's own: a source that is a folder beside it.
+
+The files are copied there under names that carry their hash, so nothing published is overwritten,
+and the manifest, its lock and its folder can be moved or shared together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock
+
+from ..catalog import Benchmark, Catalog, open_catalog
+from ..checks import write_text
+from ..errors import ManifestError, UsageError
+from ..files import sha256_of
+from ..lock import SINGLE, Asset, Kind, Lock, lock_path, render_lock
+from ..manifest import FileSource, Manifest, Matching, Row
+from ..manifest_text import manifest_text, with_row
+from ..release.identify import Arrival
+from ..release.placing import Mode, place
+from .candidates import slug
+
+ENDINGS: dict[Kind, str] = {"log": ".log.json", "text_log": ".log", "visualisation": ".zip"}
+
+
+@dataclass(frozen=True)
+class AddedRow:
+    """A row that stands in a manifest now. new: whether it didn't before.
+
+    files: its own, in the folder of the manifest's source.
+    """
+
+    row: Row
+    manifest: Path
+    files: tuple[Path, ...]
+    new: bool
+
+
+def manifest_for(target: Path, base: Benchmark, catalog: Catalog) -> Manifest:
+    """The manifest at `target`, or one to be made there with the data, protocol and rule of `base`.
+
+    Raises UsageError if the new one's name, which is the file's, can't be a benchmark's.
+    """
+    if base.path == target:
+        return base.manifest
+    name = slug(target.stem)
+    if not name or name in catalog.benchmarks:
+        taken = f"{name!r} is the name of another benchmark" if name else "it has no letters"
+        raise UsageError(f"{target}: can't be a manifest's file name: {taken}. Choose another.")
+    return msgspec.structs.replace(
+        base.manifest,
+        name=name,
+        title=f"Own runs on {base.manifest.dataset.name}",
+        homepage=None,
+        paper=None,
+        rows=[],
+        sources=[FileSource(path=f"{target.stem}.files")],
+        matching=Matching(),
+    )
+
+
+def add_row(
+    target: Path, manifest: Manifest, row: Row, files: Mapping[Kind, Path], *, force: bool = False
+) -> AddedRow:
+    """Copy a row's files beside the manifest at `target`, and write the row and its locked hashes.
+
+    manifest: of `manifest_for`. files: its weights and, where there is one, its log. Several
+    processes take turns; each state on the way is valid. A row that stands there with these very
+    weights and number is left as it is; another one is replaced if `force`.
+    Raises UsageError if it isn't, or if the manifest has no source of kind "file".
+    """
+    folder = target.parent / _source(manifest, target).path
+    assets = [_asset(row, kind, path) for kind, path in files.items()]
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_name(f".{target.name}.lock")):
+        # As it is now: another process may have added a row since it was read.
+        own = open_catalog([target]).benchmark(manifest.name) if target.is_file() else None
+        is_new = own is None or own.manifest.row(row.id) is None
+        if own and not force:
+            _require_free(own, row, assets)
+        placed = [_place(asset, files[asset.kind], folder) for asset in assets]
+        if own is None:
+            write_text(target, manifest_text(msgspec.structs.replace(manifest, rows=[row])))
+        elif own.manifest.row(row.id) != row:
+            write_text(target, with_row(target.read_text(encoding="utf-8"), row, str(target)))
+        known = own.lock.assets if own and own.lock else []
+        if any(asset not in known for asset in assets):
+            # After the manifest: a lock must not name a row that isn't there.
+            kept = [a for a in known if a.row != row.id or a.kind not in SINGLE]
+            lock = Lock(format=1, benchmark=manifest.name, assets=kept + assets)
+            write_text(lock_path(target), render_lock(lock))
+    return AddedRow(row, target, tuple(placed), is_new)
+
+
+def _source(manifest: Manifest, target: Path) -> FileSource:
+    found = next((s for s in manifest.sources if isinstance(s, FileSource)), None)
+    if found is None:
+        raise ManifestError(
+            f'{target}: expected a source of kind "file" to put weights into, got none. Add: '
+            '[[sources]] kind = "file" path = "weights"'
+        )
+    return found
+
+
+def _asset(row: Row, kind: Kind, path: Path) -> Asset:
+    sha256 = sha256_of(path)
+    return Asset(
+        row=row.id,
+        kind=kind,
+        name=f"{row.id}-{sha256[:8]}{ENDINGS.get(kind, path.suffix)}",
+        size=path.stat().st_size,
+        sha256=sha256,
+        hash_from="built by this repository",
+    )
+
+
+def _require_free(own: Benchmark, row: Row, assets: list[Asset]) -> None:
+    there, locked = own.manifest.row(row.id), own.asset(row.id)
+    hashes = {asset.sha256 for asset in assets if asset.kind == "weights"}
+    if there is None:
+        return
+    if there.reported_top1 in (None, row.reported_top1) and (
+        locked is None or locked.sha256 in hashes
+    ):
+        return
+    raise UsageError(
+        f"{own.path}: has {row.id} already, with other weights or another number "
+        f"({there.reported_top1}). Give --force to replace it, or --id with a tag of its own."
+    )
+
+
+def _place(asset: Asset, source: Path, folder: Path) -> Path:
+    """A copy, not a link: a run's log grows in place if the run goes on."""
+    path = folder / asset.name
+    if not (path.is_file() and sha256_of(path) == asset.sha256):
+        stat = source.stat()
+        arrival = Arrival(source, stat.st_size, stat.st_mtime_ns, asset.sha256 or "", b"")
+        place(arrival, path, Mode.COPY)
+    return path

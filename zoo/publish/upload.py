@@ -1,0 +1,163 @@
+"""Uploads a built folder to the Hugging Face hub, as one commit."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from ..errors import SourceError
+from ..net.http import hub_endpoint
+from ..net.sources import offline
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+WAITS = (1.0, 4.0, 16.0)  # seconds before each further try of a server that fails
+MESSAGE = "Published with mixzoo"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """The repository's address, and the commit that holds the files."""
+
+    url: str
+    commit: str
+
+
+def hub() -> "HfApi":
+    """The hub that HF_ENDPOINT names, with the user's token; nothing is asked of it yet.
+
+    Raises SourceError where uploading cannot work: offline mode, or no token.
+    """
+    if name := offline():
+        raise SourceError(f"{name} is set, so nothing is uploaded. Unset it, or use --dry-run.")
+    from huggingface_hub import HfApi, get_token
+
+    token = get_token()  # HF_TOKEN, else what `hf auth login` stored
+    if token is None:
+        raise SourceError(
+            "No hub token: set HF_TOKEN, or run `hf auth login`, with a token that may write."
+        )
+    # Named: the library itself reads HF_ENDPOINT only once, when it is imported.
+    return HfApi(endpoint=hub_endpoint(), token=token, library_name="mixzoo")
+
+
+def upload(
+    api: "HfApi",
+    repository: str,
+    folder: Path,
+    names: Sequence[str],
+    *,
+    private: bool = False,
+    waits: Sequence[float] = WAITS,
+) -> Uploaded:
+    """Create the repository where it doesn't exist, and commit `names` of `folder` to it.
+
+    private: create it private; one that exists and is public is refused, nothing is uploaded.
+    waits: seconds between tries where the server itself fails (5xx). A try that follows a lost
+    answer commits nothing twice: the hub skips files that it already has.
+    Raises SourceError in one line.
+    """
+    with _quiet():
+        url = _insist(
+            lambda: api.create_repo(repository, private=private or None, exist_ok=True),
+            repository,
+            waits,
+        )
+        if private:
+            _require_private(api, repository, waits)
+        commit = _insist(
+            lambda: api.upload_folder(
+                repo_id=repository,
+                folder_path=folder,
+                allow_patterns=list(names),
+                commit_message=MESSAGE,
+            ),
+            repository,
+            waits,
+        )
+    return Uploaded(str(url), commit.oid)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings about retries; progress only where a person sees it, as everywhere in mixzoo."""
+    from huggingface_hub import utils
+
+    verbosity, silent = utils.logging.get_verbosity(), utils.are_progress_bars_disabled()
+    utils.logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        utils.logging.set_verbosity(verbosity)
+        if not silent:
+            utils.enable_progress_bars()
+
+
+def _require_private(api: "HfApi", repository: str, waits: Sequence[float]) -> None:
+    if not _insist(lambda: api.repo_info(repository), repository, waits).private:
+        raise SourceError(
+            f"{repository}: exists and is public, --private only makes new ones private. Change it in "
+            "its settings, or leave --private out. Nothing was uploaded."
+        )
+
+
+def _insist(act: Callable[[], T], repository: str, waits: Sequence[float]) -> T:
+    """Do something at the hub, again while the server itself fails."""
+    # of its HTTP client, which is httpx or httpx2 by the library's version
+    from huggingface_hub.errors import HTTPError  # pyright: ignore[reportPrivateImportUsage]
+
+    for wait in (*waits, None):
+        try:
+            return act()
+        # Refusals and broken connections; what Python-side transfers and checks raise.
+        except (HTTPError, OSError, RuntimeError, ValueError) as error:
+            status = _status(error)
+            if wait is None or status is None or status < 500:
+                raise SourceError(_explain(error, status, repository)) from None
+        time.sleep(wait)
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _status(error: Exception) -> int | None:
+    """What the hub answered; None if it said nothing, or the storage behind it failed."""
+    response = getattr(error, "response", None)
+    return None if response is None else int(response.status_code)
+
+
+def _explain(error: Exception, status: int | None, repository: str) -> str:
+    if status == 401:
+        return (
+            f"{repository}: the hub rejected the token (HTTP 401). Set HF_TOKEN to a valid one, or "
+            "run `hf auth login`."
+        )
+    if status == 403:
+        return (
+            f"{repository}: the token may not write there (HTTP 403). Use one with write access "
+            "to its owner."
+        )
+    if status == 409:
+        return (
+            f"{repository}: was changed by somebody else meanwhile (HTTP 409). Run the same "
+            "command again."
+        )
+    if status is not None and status >= 500:
+        return f"{repository}: the hub fails (HTTP {status}). Try again later."
+    return (
+        f"{repository}: not uploaded: {_reason(error)}. Check the network and HF_ENDPOINT, then run "
+        "the same command again."
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """What the hub said, else the innermost error's words, on one line."""
+    while error.__cause__ is not None and not hasattr(error, "response"):
+        error = error.__cause__
+    text = getattr(error, "server_message", None) or str(error) or type(error).__name__
+    return " ".join(text.split())[:300].rstrip(".")

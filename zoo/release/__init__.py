@@ -1,0 +1,1 @@
+"""What servers hold today, the lock that is made of it, and files that a person fetched by hand."""

@@ -1,1 +1,0 @@
-"""What servers hold today, and the lock that is made of it."""

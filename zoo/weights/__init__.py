@@ -1,1 +1,0 @@
-"""Checkpoint files: read without running code, made into classifiers, written again."""
