@@ -1,0 +1,98 @@
+"""How findings look: the words for them, the tone and sign of each word, signed numbers, tables.
+
+Whoever shows a finding (terminal, report, plot, demo) asks here, so that one word has one look.
+What a word means is said by whoever decides it: `eval.judge.RULES`, `eval.logs.RULES`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Tone = Literal["good", "near", "odd", "bad", "neutral"]
+
+# Does a recomputed number give the published one? (eval.judge)
+REPRODUCED = "reproduced"
+CONSISTENT = "consistent with a median"
+CLOSE = "close"
+DIFFERS = "differs"
+NOT_REPRODUCED = "not reproduced"
+NOT_COMPARABLE = "not comparable"
+NO_NUMBER = "no published number"
+
+# Is a checkpoint the run that a log tells of? (eval.judge)
+MATCHES_LOG = "matches its log"
+NOT_ITS_LOG = "doesn't match its log"
+
+# What a sample may conclude; none of these says "reproduced", which takes all images.
+SAMPLE_AGREES = "consistent with the published number"
+SAMPLE_CONTRADICTS = "contradicts the published number"
+SAMPLE_UNDECIDED = "undecided at this width"
+
+# What a log alone gives (eval.logs)
+OTHER_RULE = "by another rule"
+INCOMPLETE = "incomplete log"
+SUSPICIOUS = "suspicious arithmetic"
+
+_TONES: dict[str, Tone] = {
+    REPRODUCED: "good",
+    CONSISTENT: "near",
+    CLOSE: "near",
+    DIFFERS: "odd",
+    NOT_REPRODUCED: "bad",
+    MATCHES_LOG: "good",
+    NOT_ITS_LOG: "bad",
+    SAMPLE_AGREES: "near",
+    SAMPLE_CONTRADICTS: "bad",
+    SAMPLE_UNDECIDED: "odd",
+    OTHER_RULE: "odd",
+    INCOMPLETE: "odd",
+    SUSPICIOUS: "bad",
+    # of files
+    "ok": "good",
+    "here": "good",
+    "missing": "odd",
+    "not locked": "odd",
+    "corrupt": "bad",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """tone: the name of a colour in every theme. sign: tells the tone without colour.
+
+    style: of a terminal, as `rich` reads it.
+    """
+
+    tone: Tone
+    sign: str
+    style: str
+
+
+_LOOKS = {
+    "good": Look("good", "✓", "green"),
+    "near": Look("near", "≈", "green"),
+    "odd": Look("odd", "≠", "yellow"),
+    "bad": Look("bad", "✗", "red"),
+    "neutral": Look("neutral", "○", ""),
+}
+
+
+def look(word: str) -> Look:
+    """The look of a word; a word that isn't a finding is neutral."""
+    return _LOOKS[_TONES.get(word, "neutral")]
+
+
+def signed(value: float, decimals: int) -> str:
+    """A number with its sign, `+0.25` or `-0.25`; what rounds to zero has none."""
+    text = f"{value:+.{decimals}f}"
+    return text[1:] if float(text) == 0 else text
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, with a line break at its end. Pipes and line breaks in cells are escaped."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", r"\|")
