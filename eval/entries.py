@@ -14,7 +14,7 @@ from ..zoo.checkpoint.load import load_resolved
 from ..zoo.data import LabelledImages
 from ..zoo.errors import MixzooError
 from ..zoo.manifest import Protocol
-from ..zoo.refs import Resolved, resolve
+from ..zoo.refs import CheckpointFile, resolve
 from . import store
 from .distributed import World
 from .evaluator import Subject, Work, evaluate_all
@@ -29,7 +29,7 @@ from .report import Weights
 class Entry:
     """One checkpoint. Its predictions come from the store, from an evaluation, or from both."""
 
-    checkpoint: Resolved
+    checkpoint: CheckpointFile
     key: store.Key
     sizes: Ints
     """(N,) bytes of the images, asked before any is read."""
@@ -55,12 +55,12 @@ class Entry:
 
 def resolve_all(
     refs: Sequence[str], catalog: Catalog, row_id: str | None
-) -> tuple[list[Resolved], dict[str, MixzooError]]:
+) -> tuple[list[CheckpointFile], dict[str, MixzooError]]:
     """Find the checkpoints of all references, fetching what isn't here; and why some can't be had.
 
     A single reference that can't be had raises its error instead.
     """
-    found: list[Resolved] = []
+    found: list[CheckpointFile] = []
     failures: dict[str, MixzooError] = {}
     for ref in refs:
         try:
@@ -73,7 +73,7 @@ def resolve_all(
 
 
 def recall(
-    checkpoint: Resolved,
+    checkpoint: CheckpointFile,
     images: LabelledImages,
     protocol: Protocol,
     precision: Precision,

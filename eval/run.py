@@ -12,7 +12,7 @@ from ..zoo.catalog import Benchmark, Catalog, open_catalog
 from ..zoo.data import LabelledImages, find_images
 from ..zoo.errors import MixzooError, UsageError
 from ..zoo.manifest import Protocol
-from ..zoo.refs import Resolved
+from ..zoo.refs import CheckpointFile
 from .crop_cache import CropCache
 from .distributed import World
 from .entries import Entry, device_name, load_models, predict, recall, resolve_all
@@ -70,7 +70,7 @@ class Setting:
     """What all entries of an evaluation share."""
 
     catalog: Catalog
-    checkpoints: list[Resolved]
+    checkpoints: list[CheckpointFile]
     failures: dict[str, MixzooError]
     benchmark: Benchmark | None
     images: LabelledImages
@@ -227,7 +227,7 @@ def _logs(entries: Sequence[Entry], request: Request) -> dict[str, LogAudit]:
     return found
 
 
-def _common_benchmark(checkpoints: Sequence[Resolved]) -> Benchmark | None:
+def _common_benchmark(checkpoints: Sequence[CheckpointFile]) -> Benchmark | None:
     benchmarks = {c.benchmark.name: c.benchmark for c in checkpoints if c.benchmark}
     if len(benchmarks) > 1:
         raise UsageError(

@@ -11,7 +11,7 @@ from ..eval.logs.audit import audit_files, claim_of
 from ..eval.logs.summaries import Summary
 from ..zoo.catalog import Benchmark, Catalog, open_catalog
 from ..zoo.checkpoint.facts import TrainingFacts, training_facts
-from ..zoo.checkpoint.load import Expectation, load_file
+from ..zoo.checkpoint.load import hold_against_row, load_file
 from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.errors import CheckpointError, IntegrityError, UsageError
 from ..zoo.lock import Kind
@@ -82,10 +82,8 @@ def publish(
     catalog = open_catalog([*named, *([target] if target.is_file() else [])])
     manifest = manifest_for(target, _base(result, catalog, target, benchmark), catalog)
     row = _row(result, manifest, row_id, catalog)
-    load_file(  # what is published is a whole classifier
-        result.weights,
-        expect=Expectation(row.id, row.architecture, result.facts.num_classes, row.method),
-    )
+    model = load_file(result.weights)  # what is published is a whole classifier
+    hold_against_row(model, row, manifest.dataset.num_classes)
     summary = _number(result, manifest, row)
     row = msgspec.structs.replace(row, reported_top1=round(summary.value, manifest.metric.decimals))
     files: dict[Kind, Path] = {"weights": result.weights, "log": result.log}

@@ -13,7 +13,7 @@ CHECKPOINT_SUFFIXES = frozenset({".pth", ".pt", ".safetensors", ".ckpt", ".bin",
 
 
 @dataclass(frozen=True)
-class Resolved:
+class CheckpointFile:
     """A checkpoint file that is here now, and the row it is judged against, if any."""
 
     path: Path
@@ -33,7 +33,7 @@ def is_path(ref: str) -> bool:
     return path.exists() or path.suffix in CHECKPOINT_SUFFIXES or len(path.parts) > 1
 
 
-def resolve(ref: str, catalog: Catalog, *, row_id: str | None = None) -> Resolved:
+def resolve(ref: str, catalog: Catalog, *, row_id: str | None = None) -> CheckpointFile:
     """Find the checkpoint of a reference, fetching it if a row's weights aren't here yet.
 
     ref: row id or checkpoint path. row_id: the row that a file is to be judged against; without
@@ -45,15 +45,15 @@ def resolve(ref: str, catalog: Catalog, *, row_id: str | None = None) -> Resolve
             raise UsageError(f"--row {row_id}: {ref} already names a row. Give --row with a file.")
         benchmark, row = catalog.row(ref)
         path, _ = fetch(benchmark, weights_of(benchmark, row))
-        return Resolved(path, sha256_of(path), benchmark, row)
+        return CheckpointFile(path, sha256_of(path), benchmark, row)
     path = Path(ref)
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise UsageError(f"{path}: expected a checkpoint file, but it {problem}.")
     sha256 = sha256_of(path)
     if row_id is not None:
-        return Resolved(path, sha256, *catalog.row(row_id))
-    return Resolved(path, sha256, *_recognise(sha256, catalog))
+        return CheckpointFile(path, sha256, *catalog.row(row_id))
+    return CheckpointFile(path, sha256, *_recognise(sha256, catalog))
 
 
 def _recognise(sha256: str, catalog: Catalog) -> tuple[Benchmark | None, Row | None]:

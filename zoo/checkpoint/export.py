@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ... import __version__
 from ..errors import CheckpointError, UsageError
-from ..refs import Resolved
+from ..refs import CheckpointFile
 from .load import load_resolved
 from .names import canonical
 from .reading import read_checkpoint
@@ -39,13 +39,13 @@ class Exported:
     metadata: dict[str, str]
 
 
-def export_name(resolved: Resolved) -> str:
+def export_name(resolved: CheckpointFile) -> str:
     """The file name of an export: the row's id where there is one, else the checkpoint's stem."""
     return (resolved.row.id if resolved.row else resolved.path.stem) + SUFFIX
 
 
 def export(
-    resolved: Resolved, path: Path, *, force: bool = False, with_reported: bool = True
+    resolved: CheckpointFile, path: Path, *, force: bool = False, with_reported: bool = True
 ) -> Exported:
     """Write a checkpoint's weights to `path` as safetensors; equal input gives equal bytes.
 
@@ -68,7 +68,7 @@ def export(
 
 
 def describe(
-    resolved: Resolved, model: "Classifier | MixClassifier", meta: Mapping[str, Any]
+    resolved: CheckpointFile, model: "Classifier | MixClassifier", meta: Mapping[str, Any]
 ) -> dict[str, str]:
     """What an export says about itself: its source, its row if it has one, its network.
 

@@ -1,28 +1,35 @@
 """From a checkpoint file to a classifier in eval mode, with nothing missing and nothing ignored."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
 from ..catalog import open_catalog
 from ..errors import CheckpointError, UsageError
+from ..manifest import Row
 from ..nets import Classifier, MixClassifier
 from ..nets.classifiers import MIX_BLOCKS
-from ..refs import Resolved, resolve
+from ..refs import CheckpointFile, resolve
 from .infer import infer
 from .names import canonical
 from .reading import Checkpoint, read_checkpoint
 
 
-@dataclass(frozen=True)
-class Expectation:
-    """What a manifest's row says about its checkpoint. None is not checked."""
+class Network(Protocol):
+    """What the weights of a checkpoint tell of it: a loaded model, or notes of one in a cache."""
 
-    name: str
-    architecture: str | None = None
-    num_classes: int | None = None
-    method: str | None = None
+    @property
+    def architecture(self) -> str:
+        """The backbone's name in manifests, such as `resnet50`."""
+
+    @property
+    def method(self) -> str:
+        """`plain`, `automix` or `samix`: all that weights tell of it."""
+
+    @property
+    def num_classes(self) -> int:
+        """Outputs of each head."""
 
 
 def load(
@@ -39,78 +46,59 @@ def load(
 
 
 def load_resolved(
-    resolved: Resolved, head: str | None = None, device: torch.device | str = "cpu"
+    resolved: CheckpointFile, head: str | None = None, device: torch.device | str = "cpu"
 ) -> Classifier | MixClassifier:
     """The classifier of a checkpoint that was found, held against its row if it has one."""
-    row, expect = resolved.row, None
-    if row and resolved.benchmark:
-        expect = Expectation(
-            name=row.id,
-            architecture=row.architecture,
-            num_classes=resolved.benchmark.manifest.dataset.num_classes,
-            method=row.method,
-        )
-    return load_file(resolved.path, head=head, device=device, expect=expect)
+    model = load_file(resolved.path, head=head, device=device)
+    if resolved.row and resolved.benchmark:
+        hold_against_row(model, resolved.row, resolved.benchmark.manifest.dataset.num_classes)
+    return model
 
 
 def load_file(
-    path: Path | str,
-    head: str | None = None,
-    device: torch.device | str = "cpu",
-    expect: Expectation | None = None,
+    path: Path | str, head: str | None = None, device: torch.device | str = "cpu"
 ) -> Classifier | MixClassifier:
     """Read the checkpoint at `path` and `build` it."""
-    return build(read_checkpoint(path), head=head, expect=expect, device=device)
+    return build(read_checkpoint(path), head=head, device=device)
 
 
 def build(
-    checkpoint: Checkpoint,
-    *,
-    head: str | None = None,
-    expect: Expectation | None = None,
-    device: torch.device | str = "cpu",
+    checkpoint: Checkpoint, *, head: str | None = None, device: torch.device | str = "cpu"
 ) -> Classifier | MixClassifier:
     """The checkpoint's classifier: float32, in eval mode, on `device`, with its own memory.
 
-    head: the one that `forward` uses; None is the first of `heads`. expect: what the file must
-    be. Raises CheckpointError where entries don't fit the architecture that their shapes imply,
-    or the expectation; UsageError for an unknown head.
+    head: the one that `forward` uses; None is the first of `heads`. Raises CheckpointError
+    where entries don't fit the architecture that their shapes imply, UsageError for an unknown head.
     """
     try:
         entries = canonical(checkpoint.state_dict)
         model = infer(entries)
     except CheckpointError as error:
         raise CheckpointError(f"{checkpoint.path.name}: {error}") from None
-    if expect is not None:
-        _hold_against(model, expect)
     if head is not None:
-        _choose(model, head)
+        if head not in model.heads:
+            raise UsageError(f"No head '{head}'. This checkpoint has: {', '.join(model.heads)}")
+        model.head_name = head
     model.to_empty(device=device).load_state_dict(entries)
     return model.eval()
 
 
-def _choose(model: Classifier | MixClassifier, head: str) -> None:
-    if head not in model.heads:
-        raise UsageError(f"No head '{head}'. This checkpoint has: {', '.join(model.heads)}")
-    model.head_name = head
+def hold_against_row(network: Network, row: Row, num_classes: int) -> None:
+    """Refuse weights that can't be those of `row`, by what the weights themselves tell.
 
-
-def _hold_against(model: Classifier | MixClassifier, expect: Expectation) -> None:
-    advice = "is it the file of another row? See: mixzoo zoo show " + expect.name
-    if expect.num_classes not in (None, model.num_classes):
-        raise CheckpointError(
-            f"{expect.name} expects {expect.num_classes} classes, the checkpoint's heads have "
-            f"{model.num_classes}: {advice}"
-        )
-    if expect.architecture not in (None, model.architecture):
-        raise CheckpointError(
-            f"{expect.name} expects a {expect.architecture}, the checkpoint is a "
-            f"{model.architecture}: {advice}"
-        )
+    num_classes: of the row's data set. Asked whenever weights are used as a row's, also where only
+    their kept predictions are. Raises CheckpointError, which names the first difference.
+    """
     # only AutoMix and SAMix leave traces in the weights; all others are plain
-    expected = expect.method if expect.method in MIX_BLOCKS else "plain"
-    if expect.method is not None and expected != model.method:
-        raise CheckpointError(
-            f"{expect.name} expects {expect.method} weights, the checkpoint's are "
-            f"{model.method}: {advice}"
-        )
+    method = row.method if row.method in MIX_BLOCKS else "plain"
+    if num_classes != network.num_classes:
+        expected = f"{num_classes} classes, the checkpoint's heads have {network.num_classes}"
+    elif row.architecture != network.architecture:
+        expected = f"a {row.architecture}, the checkpoint is a {network.architecture}"
+    elif method != network.method:
+        expected = f"{row.method} weights, the checkpoint's are {network.method}"
+    else:
+        return
+    raise CheckpointError(
+        f"{row.id} expects {expected}: is it the file of another row? See: mixzoo zoo show {row.id}"
+    )

@@ -9,7 +9,7 @@ from ..catalog import Benchmark, Catalog
 from ..errors import SourceError, UsageError
 from ..manifest import Row
 from ..net.fetch import fetch
-from ..refs import CHECKPOINT_SUFFIXES, Resolved, is_path, resolve
+from ..refs import CHECKPOINT_SUFFIXES, CheckpointFile, is_path, resolve
 
 JSON_LOG = ".log.json"
 
@@ -21,7 +21,7 @@ class Candidate:
     why_no_log: in words, where a log is known but can't be had.
     """
 
-    resolved: Resolved
+    resolved: CheckpointFile
     benchmark: Benchmark
     row: Row
     log: Path | None

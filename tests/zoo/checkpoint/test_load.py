@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mixzoo.zoo.checkpoint.load import Expectation, build, load_file
+from mixzoo.zoo.checkpoint.load import build, hold_against_row, load_file
 from mixzoo.zoo.checkpoint.reading import Checkpoint, read_checkpoint
 from mixzoo.zoo.errors import CheckpointError, UsageError
+from mixzoo.zoo.manifest import Row
 from PIL import Image
 from torchvision.transforms import functional as pixels
 
@@ -81,37 +82,31 @@ def test_an_unknown_head_is_answered_with_the_known_ones(tiny: Callable) -> None
 
 
 @pytest.mark.parametrize(
-    ("expect", "message"),
+    ("architecture", "method", "num_classes", "message"),
     [
-        (
-            Expectation("a.b", num_classes=8142),
-            "expects 8142 classes, the checkpoint's heads have 3",
-        ),
-        (
-            Expectation("a.b", architecture="resnet50"),
-            "expects a resnet50, the checkpoint is a resnet18_w4",
-        ),
-        (Expectation("a.b", method="samix"), "expects samix weights, the checkpoint's are automix"),
-        (
-            Expectation("a.b", method="cutmix"),
-            "expects cutmix weights, the checkpoint's are automix",
-        ),
+        ("resnet18_w4", "automix", 8142, "expects 8142 classes, the checkpoint's heads have 3"),
+        ("resnet50", "automix", 3, "expects a resnet50, the checkpoint is a resnet18_w4"),
+        ("resnet18_w4", "samix", 3, "expects samix weights, the checkpoint's are automix"),
+        ("resnet18_w4", "cutmix", 3, "expects cutmix weights, the checkpoint's are automix"),
     ],
 )
-def test_a_checkpoint_of_another_row_is_refused(
-    expect: Expectation, message: str, tiny: Callable
+def test_weights_of_another_row_are_refused(
+    architecture: str, method: str, num_classes: int, message: str, tiny: Callable
 ) -> None:
     """A file that isn't what the row says is named by what differs."""
+    row = Row(id="a.b", architecture=architecture, method=method)
+    model = build(_checkpoint(tiny("automix")))
+
     with pytest.raises(CheckpointError, match=f"a.b {message}"):
-        build(_checkpoint(tiny("automix")), expect=expect)
+        hold_against_row(model, row, num_classes)
 
 
-@pytest.mark.parametrize("method", ["vanilla", "cutmix", None])
-def test_methods_without_a_mix_block_look_alike(method: str | None, tiny: Callable) -> None:
+@pytest.mark.parametrize("method", ["vanilla", "cutmix"])
+def test_methods_without_a_mix_block_look_alike(method: str, tiny: Callable) -> None:
     """CutMix leaves no trace in the weights, so a plain checkpoint fits any such row."""
-    expect = Expectation("a.b", "resnet18_w4", 3, method)
+    row = Row(id="a.b", architecture="resnet18_w4", method=method)
 
-    assert build(_checkpoint(tiny()), expect=expect).method == "plain"
+    hold_against_row(build(_checkpoint(tiny())), row, 3)
 
 
 def test_half_precision_weights_are_run_in_single_precision(tiny: Callable) -> None:
