@@ -31,7 +31,7 @@ from mixzoo.train.recipes import ALPHAS
 from mixzoo.train.run import Data, How
 from mixzoo.viz.curves import curves_plot
 from mixzoo.viz.runs import read_run
-from mixzoo.viz.saving import save_figure
+from mixzoo.viz.save import save_figure
 from mixzoo.zoo.cache import data_path
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.data.plan import Plan

@@ -6,7 +6,6 @@ engine moves, clips or resizes anything.
 
 import re
 from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +15,12 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.textpath import text_to_path
 
-from .pairs import MASK_COLOURS
 from .themes import Theme
 
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.floating]
+
+MASK_COLOURS = "cividis"  # even in lightness, and the same for colour-blind readers
 POINTS = 72.0  # an inch
 LINE = 1.3  # height of a line of text against its size
 
@@ -35,7 +37,7 @@ class Canvas:
         self._hold()
 
     def picture(
-        self, image: npt.NDArray[np.uint8], left: float, top: float, width: float, height: float
+        self, image: Pixels, left: float, top: float, width: float, height: float
     ) -> tuple[float, float, float, float]:
         """Draw (H, W, 3) uint8 in the middle of a box, as large as its shape allows.
 
@@ -48,9 +50,7 @@ class Canvas:
         self._hold()
         return left, top, w, h
 
-    def contour(
-        self, mask: npt.NDArray[Any], left: float, top: float, width: float, height: float
-    ) -> None:
+    def contour(self, mask: Floats, left: float, top: float, width: float, height: float) -> None:
         """Draw the line where a mask (H, W) crosses one half; nothing where it doesn't."""
         if not mask.min() < 0.5 < mask.max():
             return

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from .canvas import Canvas, fitted, line_height, text_width
-from .pairs import Floats, Pixels
+from .canvas import Canvas, Floats, Pixels, fitted, line_height, text_width
 from .themes import LIGHT, Theme
 
 MARGIN = 0.12  # inches around all

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..eval.verdict import AS_LOGGED, DIFFERS, NEAR, NOT_REPRODUCED, REPRODUCED
 from ..zoo.errors import ManifestError
-from .accuracy_plots import accuracy_plot, gap_plot, group_plot, reliability_plot
-from .inline_svg import inline_svg
+from .lanes import accuracy_plot, gap_plot, group_plot, reliability_plot
+from .save import inline_svg
 
 TEMPLATE = "report_page.html"
 GROUPINGS = {

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from .pairs import Pixels
+from .canvas import Pixels
 
 ORIENTATION = 0x0112  # the tag of Exif 2.3
 

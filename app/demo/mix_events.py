@@ -8,7 +8,7 @@ import numpy as np
 
 from ...train.mixing import LEARNT_METHODS
 from ...train.mixing.draws import draw_lam
-from ...viz import heat_over
+from ...viz.mix import heat_over
 from ...zoo.catalog import Benchmark
 from ...zoo.errors import MixzooError, UsageError
 from ...zoo.manifest import Row

@@ -8,10 +8,11 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from ...viz import DARK, LIGHT, Row, draw_grid, map_rows, mix_rows
-from ...viz.mixes import Names, Pair
-from ...viz.pairs import Model
-from ...viz.saving import figure_bytes
+from ...viz.grid import Row, draw_grid
+from ...viz.maps import map_rows
+from ...viz.mix import Model, Names, Pair, mix_rows
+from ...viz.save import figure_bytes
+from ...viz.themes import DARK, LIGHT
 from ...zoo.errors import UsageError
 from ...zoo.nets import MixClassifier
 from .context import Context

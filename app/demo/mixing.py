@@ -11,7 +11,7 @@ import torch
 
 from ...eval.protocol import normalise
 from ...train.mixing import LEARNT_METHODS, PICTURED
-from ...viz import MixedPair, mix_pair
+from ...viz.mix import MixedPair, mix_pair
 from ...zoo.cache import data_path
 from ...zoo.catalog import Benchmark
 from ...zoo.errors import DataError

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from ...viz.inline_svg import inline_svg
+from ...viz.save import inline_svg
 from . import markup
 
 _ALONE = threading.Lock()  # matplotlib's settings, which inline_svg changes, are the process's

@@ -35,7 +35,7 @@ def python_lines(recipe: Recipe) -> str:
         "import mixzoo": True,
         "import numpy as np": True,
         "from mixzoo.eval.pixels import centre_crop": True,
-        "from mixzoo.viz import mix_pair": True,
+        "from mixzoo.viz.mix import mix_pair": True,
         "from mixzoo.zoo.manifest import Protocol": True,
         "from mixzoo.zoo.mini import example": recipe.a.drawn or recipe.b.drawn,
         "from PIL import Image, ImageOps": not (recipe.a.drawn and recipe.b.drawn),

@@ -11,13 +11,11 @@ from ...eval import sampled_verdict, verdict
 from ...eval.compare import Pair
 from ...eval.logs import LogAudit
 from ...eval.logs import verdict as log_verdict
-from ...viz.accuracy_plots import gap_plot
-from ...viz.comparison_plot import comparison_plot, comparison_words
-from ...viz.groups import grouped, groups_words
-from ...viz.groups_plot import groups_plot
+from ...viz.groups import grouped, groups_plot, groups_words
+from ...viz.lanes import gap_plot
+from ...viz.matrix import comparison_plot, comparison_words
 from ...viz.report_data import ReportLine
-from ...viz.results_table import ResultsTable, results_table, table_words
-from ...viz.table_plot import table_plot
+from ...viz.table import ResultsTable, results_table, table_plot, table_words
 from ...zoo.catalog import Benchmark
 from ...zoo.errors import MixzooError
 from ...zoo.manifest import Row

@@ -53,8 +53,9 @@ def command(
 
     REF is a row or a checkpoint file. Without --images, pairs of the embedded benchmark's species.
     """
-    from ...viz import cam_rows, draw_grid
-    from ...viz.saving import figure_format, save_figure
+    from ...viz.grid import draw_grid
+    from ...viz.maps import cam_rows
+    from ...viz.save import figure_format, save_figure
     from ...viz.themes import theme_of
 
     figure_format(out)

@@ -40,8 +40,8 @@ def command(
     better than the column, worse, or not distinguishable. --out ends in .png, .svg, .pdf or .jpg.
     """
     from ...eval.compare import compare_rows
-    from ...viz.comparison_plot import comparison_plot
-    from ...viz.saving import figure_format, save_figure
+    from ...viz.matrix import comparison_plot
+    from ...viz.save import figure_format, save_figure
     from ...viz.themes import theme_of
 
     figure_format(out)

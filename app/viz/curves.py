@@ -54,7 +54,7 @@ def command(
     from ...eval.logs.sources import named
     from ...viz.curves import curves_plot
     from ...viz.runs import read_run
-    from ...viz.saving import figure_format, save_figure
+    from ...viz.save import figure_format, save_figure
     from ...viz.themes import theme_of
 
     figure_format(out)

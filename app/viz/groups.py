@@ -38,10 +38,9 @@ def command(
     of training images. Of AutoMix and SAMix the head that inference uses. --out ends in .png, .svg,
     .pdf or .jpg.
     """
-    from ...viz.groups import grouped
-    from ...viz.groups_plot import groups_plot
+    from ...viz.groups import grouped, groups_plot
     from ...viz.report_data import read_report
-    from ...viz.saving import figure_format, save_figure
+    from ...viz.save import figure_format, save_figure
     from ...viz.themes import theme_of
 
     figure_format(out)

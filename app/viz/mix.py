@@ -99,7 +99,7 @@ def command(
     is needed for puzzlemix (its saliency) and for automix or samix (its MixBlock). --out ends in
     .png, .svg, .pdf or .jpg.
     """
-    from ...viz.saving import figure_format, save_figure
+    from ...viz.save import figure_format, save_figure
     from ...viz.themes import theme_of
 
     figure_format(out)
@@ -176,7 +176,8 @@ class _Drawing:
 
     def grid(self) -> "Figure":
         """Pairs by methods, or by lams."""
-        from ...viz import draw_grid, mix_rows
+        from ...viz.grid import draw_grid
+        from ...viz.mix import mix_rows
 
         rows = mix_rows(
             self.pairs.pictures,
@@ -192,7 +193,8 @@ class _Drawing:
 
     def maps(self, query: str | None) -> "Figure":
         """What the MixBlock sees."""
-        from ...viz import draw_grid, map_rows
+        from ...viz.grid import draw_grid
+        from ...viz.maps import map_rows
 
         rows = map_rows(
             self.pairs.pictures,
@@ -206,8 +208,8 @@ class _Drawing:
 
     def reference(self, beside: Path | None, entry: str | None) -> "Figure":
         """Three rows, a released picture beside them."""
-        from ...viz import mix_pair, reference_figure
-        from ...viz.release_zip import read_released
+        from ...viz.mix import mix_pair, reference_figure
+        from ...viz.release import read_released
 
         if len(self.names) != 1 or len(self.lams) != 1:
             raise UsageError(

@@ -46,8 +46,8 @@ def command(
     Nothing of it is unpacked. ROW fetches its zip if it isn't here. Without --out the pictures are listed. A zip with one
     unsafe entry, or that would grow too much, is refused whole.
     """
-    from ...viz.release_zip import draw_sheet, list_pictures, read_pictures
-    from ...viz.saving import figure_format, save_figure
+    from ...viz.release import draw_sheet, list_pictures, read_pictures
+    from ...viz.save import figure_format, save_figure
     from ...viz.themes import theme_of
 
     if out is not None:

@@ -52,8 +52,8 @@ def command(
 
     --out ends in .gif, or in .mp4 where ffmpeg is installed. REF as in `mixzoo viz mix`.
     """
-    from ...viz.animation import animation_format, save_animation, sweep_frames, there_and_back
-    from ...viz.pairs import mix_pair
+    from ...viz.film import animation_format, save_animation, sweep_frames, there_and_back
+    from ...viz.mix import mix_pair
     from ...viz.themes import theme_of
 
     animation_format(out)

@@ -56,9 +56,8 @@ def command(
     stands before --reports and --logs. --out ends in .png, .svg, .pdf or .jpg.
     """
     from ...viz.report_data import read_report
-    from ...viz.results_table import results_table
-    from ...viz.saving import figure_format, save_figure
-    from ...viz.table_plot import table_plot
+    from ...viz.save import figure_format, save_figure
+    from ...viz.table import results_table, table_plot
     from ...viz.themes import theme_of
 
     figure_format(out)

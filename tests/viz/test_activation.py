@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from mixzoo.eval.protocol import normalise
-from mixzoo.viz import cam_rows, class_activation, mix_pair
-from mixzoo.viz.pairs import IMAGENET
+from mixzoo.viz.maps import cam_rows, class_activation
+from mixzoo.viz.mix import IMAGENET, mix_pair
 from mixzoo.zoo.nets import Classifier
 
 NAMES = ["ant", "bee", "cat", "dog", "eel"]

@@ -8,8 +8,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mixzoo.viz import BlockMaps, block_maps, map_rows
-from mixzoo.viz.attention import most_uneven
+from mixzoo.viz.maps import BlockMaps, block_maps, map_rows, most_uneven
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.nets.classifiers import MIX_BLOCKS
 
@@ -61,7 +60,7 @@ def test_value_and_attention_make_the_mask(
 
     logits = np.einsum("ijkl,kl->ij", maps.attention, maps.value)
     cells = 1 / (1 + np.exp(-logits))
-    from mixzoo.viz import mix_pair
+    from mixzoo.viz.mix import mix_pair
 
     mask = mix_pair(a, b, method, [0.4], model=model)[0].mask
     scale = x.shape[-1] // cells.shape[0]

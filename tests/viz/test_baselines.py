@@ -10,20 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from mixzoo.viz import (
-    DARK,
-    LIGHT,
-    Column,
-    Key,
-    Row,
-    Theme,
-    Tile,
-    draw_grid,
-    mix_pair,
-    mix_rows,
-    reference_figure,
-)
-from mixzoo.viz.saving import save_figure
+from mixzoo.viz.grid import Column, Key, Row, Tile, draw_grid
+from mixzoo.viz.mix import mix_pair, mix_rows, reference_figure
+from mixzoo.viz.save import save_figure
+from mixzoo.viz.themes import DARK, LIGHT, Theme
 from PIL import Image
 
 BASELINES = Path(__file__).with_name("baselines")

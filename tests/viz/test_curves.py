@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from mixzoo.eval.logs import LogAudit
 from mixzoo.viz.curves import CLOSE, LOSS, RATE, WHOLE, curves_plot
-from mixzoo.viz.inline_svg import inline_svg
 from mixzoo.viz.runs import Run, read_run
-from mixzoo.viz.saving import figure_bytes
+from mixzoo.viz.save import figure_bytes, inline_svg
 from mixzoo.viz.themes import DARK, LIGHT, Theme
 from mixzoo.zoo.errors import UsageError
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from mixzoo.viz import DARK, LIGHT, Column, Key, Row, Tile, draw_grid, mix_rows
 from mixzoo.viz.canvas import fitted, text_width
+from mixzoo.viz.grid import Column, Key, Row, Tile, draw_grid
+from mixzoo.viz.mix import mix_rows
+from mixzoo.viz.themes import DARK, LIGHT
 
 KEY = Key("low", "high", "a note")
 

@@ -8,10 +8,18 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from mixzoo.eval.predictions import Predictions
-from mixzoo.viz.groups import SHOTS, Grouped, count_bins, grouped
-from mixzoo.viz.groups_plot import COUNTS, FREQUENCY, GROUPS, groups_plot
+from mixzoo.viz.groups import (
+    COUNTS,
+    FREQUENCY,
+    GROUPS,
+    SHOTS,
+    Grouped,
+    count_bins,
+    grouped,
+    groups_plot,
+)
 from mixzoo.viz.report_data import StoredReport
-from mixzoo.viz.saving import figure_bytes
+from mixzoo.viz.save import figure_bytes
 from mixzoo.viz.themes import DARK, LIGHT, Theme
 from mixzoo.zoo.errors import UsageError
 

@@ -9,9 +9,17 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
-from mixzoo.viz import MixedPair, draw_grid, mask_tile, mix_column, mix_pair, mix_rows, mixed_tile
-from mixzoo.viz.grid import Row
-from mixzoo.viz.pairs import IMAGENET, to_pixels
+from mixzoo.viz.grid import Row, draw_grid
+from mixzoo.viz.mix import (
+    IMAGENET,
+    MixedPair,
+    mask_tile,
+    mix_column,
+    mix_pair,
+    mix_rows,
+    mixed_tile,
+    to_pixels,
+)
 from mixzoo.zoo.nets import MixClassifier, ResNetConfig
 from mixzoo.zoo.nets.classifiers import MIX_BLOCKS
 from mixzoo.zoo.nets.mixblock import blend, inside_margin, rescale_mask

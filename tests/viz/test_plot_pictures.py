@@ -1,6 +1,6 @@
 """Plots look as they did: held against stored pictures, with room for other fonts and renderers.
 
-`MIXZOO_WRITE_PICTURES=1 pytest tests/viz/test_plot_pictures.py` stores them anew; look at them then.
+`MIXZOO_WRITE_PICTURES=1 pytest tests/viz/test_baselines.py` stores them anew; look at them then.
 """
 
 import io
@@ -15,15 +15,13 @@ from matplotlib.figure import Figure
 from mixzoo.eval.compare import NamedPredictions, compare_rows
 from mixzoo.eval.logs import LogAudit
 from mixzoo.eval.predictions import Predictions
-from mixzoo.viz.comparison_plot import comparison_plot
 from mixzoo.viz.curves import curves_plot
-from mixzoo.viz.groups import count_bins, grouped
-from mixzoo.viz.groups_plot import groups_plot
+from mixzoo.viz.groups import count_bins, grouped, groups_plot
+from mixzoo.viz.matrix import comparison_plot
 from mixzoo.viz.report_data import StoredReport
-from mixzoo.viz.results_table import results_table
 from mixzoo.viz.runs import read_run
-from mixzoo.viz.saving import figure_bytes
-from mixzoo.viz.table_plot import table_plot
+from mixzoo.viz.save import figure_bytes
+from mixzoo.viz.table import results_table, table_plot
 from mixzoo.viz.themes import DARK, LIGHT, Theme
 from mixzoo.zoo.catalog import open_catalog
 from PIL import Image

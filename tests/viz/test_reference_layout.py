@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from mixzoo.viz import mix_pair, reference_figure, three_rows
+from mixzoo.viz.mix import mix_pair, reference_figure, three_rows
 from torchvision.utils import make_grid
 
 

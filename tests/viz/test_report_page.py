@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mixzoo.viz.accuracy_plots import accuracy_plot, gap_plot, group_plot, reliability_plot
-from mixzoo.viz.inline_svg import inline_svg
+from mixzoo.viz.lanes import accuracy_plot, gap_plot, group_plot, reliability_plot
 from mixzoo.viz.report_page import in_words, to_html
+from mixzoo.viz.save import inline_svg
 from mixzoo.zoo.errors import ManifestError
 
 EXAMPLE = Path(__file__).with_name("example_report.json")

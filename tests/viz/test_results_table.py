@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mixzoo.eval.logs import LogAudit, audit_files, claim_of
 from mixzoo.viz.report_data import StoredReport, parse_report
-from mixzoo.viz.results_table import results_table, table_words
+from mixzoo.viz.table import results_table, table_words
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.manifest import Manifest

@@ -7,9 +7,8 @@ import pytest
 from matplotlib.axes import Axes
 from mixzoo.eval.logs import LogAudit
 from mixzoo.viz.report_data import StoredReport
-from mixzoo.viz.results_table import Logged, ResultsTable, TableLine, results_table
-from mixzoo.viz.saving import figure_bytes
-from mixzoo.viz.table_plot import table_plot
+from mixzoo.viz.save import figure_bytes
+from mixzoo.viz.table import Logged, ResultsTable, TableLine, results_table, table_plot
 from mixzoo.viz.themes import DARK, LIGHT, Theme
 from mixzoo.zoo.catalog import open_catalog
 

@@ -22,8 +22,7 @@ from mixzoo.app.demo.examples import DRAWN
 from mixzoo.eval.pixels import centre_crop
 from mixzoo.eval.protocol import normalise
 from mixzoo.train.mixing import mix_by_name
-from mixzoo.viz import heat_over
-from mixzoo.viz.pairs import to_pixels
+from mixzoo.viz.mix import heat_over, to_pixels
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.load import load, load_file
 from mixzoo.zoo.mini import example, species

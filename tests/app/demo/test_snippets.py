@@ -10,7 +10,7 @@ from mixzoo.app.demo.pictures import Picture, read_picture
 from mixzoo.app.demo.settings import Settings
 from mixzoo.app.demo.snippets import Recipe, command_line, python_lines
 from mixzoo.app.viz import group as viz
-from mixzoo.viz import mix_pair
+from mixzoo.viz.mix import mix_pair
 from mixzoo.zoo.checkpoint.load import load
 from mixzoo.zoo.manifest import Protocol
 from PIL import Image

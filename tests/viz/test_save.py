@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 from mixzoo.viz.axes import new_figure
-from mixzoo.viz.saving import FORMATS, figure_bytes, figure_format, save_figure
+from mixzoo.viz.save import FORMATS, figure_bytes, figure_format, save_figure
 from mixzoo.viz.themes import DARK
 from mixzoo.zoo.errors import UsageError
 from PIL import Image

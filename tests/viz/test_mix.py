@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mixzoo.eval.protocol import normalise
 from mixzoo.train.mixing import LEARNT_METHODS, PICTURED, mix_by_name
-from mixzoo.viz import heat_over, mix_pair
-from mixzoo.viz.pairs import IMAGENET, enlarged, stretched, to_pixels
+from mixzoo.viz.mix import IMAGENET, enlarged, heat_over, mix_pair, stretched, to_pixels
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.manifest import Protocol
 from mixzoo.zoo.nets import Classifier

@@ -8,8 +8,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from mixzoo.eval.compare import NamedPredictions, Pair, compare_rows
 from mixzoo.eval.predictions import Predictions
-from mixzoo.viz.comparison_plot import comparison_plot, comparison_words
-from mixzoo.viz.saving import figure_bytes
+from mixzoo.viz.matrix import comparison_plot, comparison_words
+from mixzoo.viz.save import figure_bytes
 from mixzoo.viz.themes import DARK, LIGHT, Theme
 from mixzoo.zoo.errors import UsageError
 

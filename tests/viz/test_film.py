@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mixzoo.viz import DARK, mix_pair
-from mixzoo.viz.animation import (
+from mixzoo.viz.film import (
     animation_format,
     gif_bytes,
     save_animation,
     sweep_frames,
     there_and_back,
 )
+from mixzoo.viz.mix import mix_pair
+from mixzoo.viz.themes import DARK
 from mixzoo.zoo.errors import UsageError
 from PIL import Image
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mixzoo.viz.release_zip import draw_sheet, list_pictures, read_pictures, read_released
+from mixzoo.viz.release import draw_sheet, list_pictures, read_pictures, read_released
 from mixzoo.zoo.archive_rules import Limits
 from mixzoo.zoo.errors import DataError, IntegrityError, UsageError
 from PIL import Image
@@ -121,7 +121,7 @@ def test_a_large_entry_is_not_read_into_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is left for `mixzoo zoo unpack`."""
-    monkeypatch.setattr("mixzoo.viz.release_zip.LARGEST", 10)
+    monkeypatch.setattr("mixzoo.viz.release.LARGEST", 10)
     path = write(tmp_path / "vis.zip", {"epoch_0.png": png(0)})
 
     with pytest.raises(IntegrityError, match="expected pictures of at most 10 bytes"):

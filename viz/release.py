@@ -14,8 +14,8 @@ from ..eval.pixels import decode
 from ..zoo.archive import DAMAGE, DEFAULT, list_archive
 from ..zoo.archive_rules import Limits, parts
 from ..zoo.errors import IntegrityError, UsageError
+from .canvas import Pixels
 from .grid import Column, Row, Tile, draw_grid
-from .pairs import Pixels
 from .themes import LIGHT, Theme
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})

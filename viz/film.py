@@ -16,9 +16,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..zoo.errors import UsageError
+from .canvas import Pixels
 from .grid import Column, Row, Tile, draw_grid
-from .mixes import KEY, Names, mask_tile, mixed_tile, source_column
-from .pairs import MixedPair, Pixels
+from .mix import MASK_KEY, MixedPair, Names, mask_tile, mixed_tile, source_column
 from .themes import LIGHT, Theme
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ def sweep_frames(
         tiles: Sequence[Tile] = (sources[0], mixed_tile(mixed), mask_tile(mixed), sources[1])
         titles = ("", mixed.method, f"λ {mixed.lam:.2f}", "")
         columns = tuple(Column((tile,), title) for tile, title in zip(tiles, titles, strict=True))
-        figure = draw_grid([Row(columns, key=KEY)], theme, tile=TILE)
+        figure = draw_grid([Row(columns, key=MASK_KEY)], theme, tile=TILE)
         figure.set_dpi(DOTS_PER_INCH)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()

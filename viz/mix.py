@@ -1,0 +1,235 @@
+"""Two pictures mixed by methods and by lams: pixels in; mixes, masks, and rows of a grid out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from ..eval.protocol import normalise
+from ..train.mixing import sweep_by_name
+from ..zoo.manifest import Protocol
+from ..zoo.nets import Classifier, MixClassifier
+from .canvas import MASK_COLOURS, Canvas, Floats, Pixels, fitted, line_height
+from .grid import GAP, LABEL, MARGIN, TITLE, Column, Key, Row, Tile
+from .themes import LIGHT, Theme
+
+Model = Classifier | MixClassifier
+
+IMAGENET = Protocol(resize=256, crop=224)  # only its statistics count here
+HEAT_WEIGHT = 0.65  # of a map's colours over the grey picture
+
+
+@dataclass(frozen=True)
+class MixedPair:
+    """A picture A mixed with a picture B.
+
+    image: (H, W, 3) uint8. mask: (H, W) float32 in [0, 1], weight of A at each pixel. share: label
+    weight of A, in [0, 1]. lam: the weight of A that was asked for. method: its name.
+    """
+
+    image: Pixels
+    mask: Floats
+    share: float
+    lam: float
+    method: str
+
+
+def mix_pair(
+    a: Pixels,
+    b: Pixels,
+    method: str,
+    lams: Sequence[float],
+    *,
+    seed: int = 0,
+    model: Model | None = None,
+    protocol: Protocol = IMAGENET,
+) -> list[MixedPair]:
+    """Mix A with B by one method, once for each lam.
+
+    a, b: (H, W, 3) uint8, of one shape. method: one of `train.mixing.PICTURED`. lams: weights of
+    A, in [0, 1]. seed: of all that the method draws (a box's place, a spectrum, a grid), which
+    depends on nothing else: neither lam nor other methods move it. model: in eval mode; any
+    classifier for puzzlemix, one of its own method for automix and samix. protocol: whose mean and
+    standard deviation the model was trained with. Raises UsageError as `sweep_by_name`.
+    """
+    x = normalise(torch.from_numpy(np.stack([a, b])), protocol)  # (2, 3, H, W)
+    rng = np.random.default_rng([seed, *method.encode()])
+    mixes = sweep_by_name(method, x, torch.tensor([1, 0]), lams, rng, model)
+    return [
+        MixedPair(
+            image=to_pixels(mixed.images[:1], protocol)[0],
+            mask=mixed.mask[0, 0].float().numpy(),
+            share=float(mixed.lam[0]),
+            lam=lam,
+            method=method,
+        )
+        for mixed, lam in zip(mixes, lams, strict=True)
+    ]
+
+
+def to_pixels(x: torch.Tensor, protocol: Protocol) -> Pixels:
+    """Undo `eval.protocol.normalise`, to the grey level.
+
+    x: (N, 3, H, W) float, normalised. Returns (N, H, W, 3) uint8; what lies outside is clipped.
+    """
+    mean = x.new_tensor(protocol.mean).view(3, 1, 1)
+    std = x.new_tensor(protocol.std).view(3, 1, 1)
+    pixels = (x * std + mean).clamp(0, 1).mul(255).round().byte()
+    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def heat_over(image: Pixels, heat: Floats) -> Pixels:
+    """A map as colours over the grey picture: for a mask, yellow is A and blue is B.
+
+    image: (H, W, 3) uint8. heat: (H, W) in [0, 1]. Returns (H, W, 3) uint8.
+    """
+    grey = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+    colours = 255 * mpl.colormaps[MASK_COLOURS](np.asarray(heat))[..., :3]
+    return np.rint(HEAT_WEIGHT * colours + (1 - HEAT_WEIGHT) * grey[..., None]).astype(np.uint8)
+
+
+def enlarged(heat: Floats, side: tuple[int, int]) -> Floats:
+    """A coarse map (h, w) at the pixels of a picture, (H, W), bilinear."""
+    x = torch.from_numpy(np.asarray(heat, dtype=np.float32))[None, None]
+    return torch.nn.functional.interpolate(x, side, mode="bilinear", align_corners=False)[
+        0, 0
+    ].numpy()
+
+
+def stretched(heat: Floats) -> Floats:
+    """A map moved and scaled to [0, 1]; one half everywhere if it is even."""
+    low, high = heat.min(), heat.max()
+    return (heat - low) / (high - low) if high > low else np.full_like(heat, 0.5)
+
+
+Pair = tuple[Pixels, Pixels]
+Names = tuple[str, str]
+
+MASK_KEY = Key("mask: B", "A", "white line: one half; below a mix: label weights")
+
+
+def mix_rows(
+    pairs: Sequence[Pair],
+    methods: Sequence[str],
+    lams: Sequence[float],
+    *,
+    names: Sequence[Names] | None = None,
+    seed: int = 0,
+    model: Model | None = None,
+    protocol: Protocol = IMAGENET,
+) -> list[Row]:
+    """Rows for `draw_grid`: sources at the left, then every mix above its mask.
+
+    pairs: pictures (H, W, 3) uint8, all of one shape. methods, lams: several methods at one lam
+    make a row for each pair and a column for each method; several lams make a row for each pair
+    and method and a column for each lam. names: of each pair's pictures. seed: see `mix_pair`; pair
+    i uses seed + i. Raises UsageError as `mix_pair`.
+    """
+    rows = []
+    for number, (a, b) in enumerate(pairs):
+        mixes = [
+            mix_pair(a, b, method, lams, seed=seed + number, model=model, protocol=protocol)
+            for method in methods
+        ]
+        first = source_column(a, b, names[number] if names else None)
+        if len(lams) == 1:
+            columns = [mix_column(swept[0], swept[0].method) for swept in mixes]
+            rows.append(Row((first, *columns), key=MASK_KEY))
+            continue
+        for swept in mixes:
+            columns = [mix_column(mixed, f"λ {mixed.lam:g}") for mixed in swept]
+            rows.append(Row((first, *columns), label=swept[0].method, key=MASK_KEY))
+    return rows
+
+
+def source_column(a: Pixels, b: Pixels, names: Names | None = None) -> Column:
+    """A above B, each with its name."""
+    named = [
+        f"{letter}: {name}" if name else letter
+        for letter, name in zip("AB", names or ("", ""), strict=True)
+    ]
+    return Column((Tile(a, named[0]), Tile(b, named[1])), "sources")
+
+
+def mix_column(mixed: MixedPair, title: str) -> Column:
+    """A mix with its label weights, above the mask that explains it."""
+    return Column((mixed_tile(mixed), mask_tile(mixed)), title)
+
+
+def mixed_tile(mixed: MixedPair) -> Tile:
+    """A mix with its label weights."""
+    return Tile(mixed.image, f"A {mixed.share:.2f} · B {1 - mixed.share:.2f}")
+
+
+def mask_tile(mixed: MixedPair) -> Tile:
+    """The mask as heat over the mix, with A's part of the area."""
+    heat = heat_over(mixed.image, mixed.mask)
+    return Tile(heat, f"mask {mixed.mask.mean():.2f} A", contour=mixed.mask)
+
+
+PADDING = 2  # pixels between pictures, as in torchvision's make_grid
+GROUND = (124, 116, 104)  # between them: a normalised 0, which is ImageNet's mean colour
+TILE = 1.1  # inches
+
+
+def three_rows(sources: Sequence[tuple[Pixels, Pixels]], mixes: Sequence[MixedPair]) -> Pixels:
+    """All A above all B above all mixes, as one picture.
+
+    sources: pairs of (H, W, 3) uint8, of one shape, as many as mixes. Returns
+    (3 (H + 2) + 2, N (W + 2) + 2, 3) uint8.
+    """
+    lines = [[a for a, _ in sources], [b for _, b in sources], [mixed.image for mixed in mixes]]
+    h, w = lines[0][0].shape[:2]
+    size = (3 * (h + PADDING) + PADDING, len(mixes) * (w + PADDING) + PADDING, 3)
+    sheet = np.full(size, GROUND, np.uint8)
+    for row, line in enumerate(lines):
+        for column, image in enumerate(line):
+            top, left = PADDING + row * (h + PADDING), PADDING + column * (w + PADDING)
+            sheet[top : top + h, left : left + w] = image
+    return sheet
+
+
+def reference_figure(
+    sources: Sequence[tuple[Pixels, Pixels]],
+    mixes: Sequence[MixedPair],
+    theme: Theme = LIGHT,
+    *,
+    title: str = "",
+    beside: Pixels | None = None,
+    beside_title: str = "",
+) -> Figure:
+    """Pairs and their mixes in the reference's three rows, a released picture at their right.
+
+    beside: (H, W, 3) uint8 of any shape, drawn as high as ours without its plain margins. Each has
+    its title above it.
+    """
+    sheet = three_rows(sources, mixes)
+    beside = None if beside is None else _trimmed(beside)
+    height = 3 * TILE
+    widths = [height * one.shape[1] / one.shape[0] for one in (sheet, beside) if one is not None]
+    left, top = MARGIN + LABEL, MARGIN + line_height(TITLE) + GAP
+    canvas = Canvas(
+        left + sum(widths) + (len(widths) - 1) * 3 * GAP + MARGIN, top + height + MARGIN, theme
+    )
+    for number, label in enumerate(("A", "B", "mixed")):
+        middle = top + (number + 0.5) * TILE
+        canvas.text(label, left - LABEL / 2, middle, size=TITLE, upright=True)
+    for picture, words, width in zip((sheet, beside), (title, beside_title), widths, strict=False):
+        assert picture is not None
+        for line in fitted(words, width, TITLE, 1):
+            canvas.text(line, left + width / 2, MARGIN, size=TITLE)
+        canvas.picture(picture, left, top, width, height)
+        left += width + 3 * GAP
+    return canvas.figure
+
+
+def _trimmed(image: Pixels) -> Pixels:
+    """A picture without the lines at its edges that have the colour of its corner alone."""
+    other = (image != image[0, 0]).any(axis=2)
+    rows, columns = np.flatnonzero(other.any(axis=1)), np.flatnonzero(other.any(axis=0))
+    if not len(rows):
+        return image
+    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
