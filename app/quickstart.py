@@ -68,8 +68,8 @@ def command(out: Path) -> None:
 
 
 def _evaluate(rows: list[str], images: Path, out: Path) -> None:
-    from ..eval.distributed import join
     from ..eval.run import Request, evaluate_refs
+    from ..eval.world import join
 
     with join() as world:
         report = evaluate_refs(Request(refs=rows, data=images), world)

@@ -9,7 +9,7 @@ crops of photographs. All variants take turns in one run, beside the machine's o
   fast           mixzoo, precision fast: the arithmetic that the probe finds
   guarded        mixzoo, precision guarded, after its calibration, recomputation included
 
-All of these keep freed memory, as `mixzoo eval` does (`mixzoo.eval.memory`), which makes the first
+All of these keep freed memory, as `mixzoo eval` does (`mixzoo.eval.world`), which makes the first
 three nearly twice as fast as they are by default. If an environment of its own has timm, its model
 and loop body run in the same rounds as its user runs them, by default:
 
@@ -35,11 +35,11 @@ import torch
 from guard import DEVICE, RANDOM, SHARED, random_model
 from machine import machine, matrix_product, seconds
 from mixzoo.eval.guard import CALIBRATION
-from mixzoo.eval.memory import keep_freed_memory
 from mixzoo.eval.pixels import decode_crop
 from mixzoo.eval.precision import DTYPES, choose
 from mixzoo.eval.predictor import Predictor
 from mixzoo.eval.protocol import normalise
+from mixzoo.eval.world import keep_freed_memory
 from mixzoo.zoo.manifest import Protocol
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode

@@ -28,13 +28,12 @@ from typing import Any
 import numpy as np
 import torch
 from machine import machine
+from mixzoo.eval.crops import load_crops
 from mixzoo.eval.guard import CALIBRATION, SAFETY, deviations
-from mixzoo.eval.loader import load_crops
 from mixzoo.eval.precision import choose, exact_networks, fast_networks
 from mixzoo.eval.predictions import Predictions
-from mixzoo.eval.predictor import Predictor
+from mixzoo.eval.predictor import Predictor, rank
 from mixzoo.eval.protocol import normalise
-from mixzoo.eval.ranking import rank
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.load import load, load_file
 from mixzoo.zoo.data import FolderStore, LabelledImages, find_images

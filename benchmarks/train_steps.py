@@ -48,9 +48,8 @@ import numpy as np
 import torch
 import torchvision
 from machine import machine, matrix_product
-from mixzoo.eval.distributed import ALONE
-from mixzoo.eval.memory import keep_freed_memory
 from mixzoo.eval.protocol import normalise
+from mixzoo.eval.world import ALONE, keep_freed_memory
 from mixzoo.train.loader import MicroBatch
 from mixzoo.train.loop import take_step
 from mixzoo.train.recipe import Recipe

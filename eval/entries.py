@@ -16,13 +16,13 @@ from ..zoo.errors import MixzooError
 from ..zoo.manifest import Protocol
 from ..zoo.refs import CheckpointFile, resolve
 from . import store
-from .distributed import World
 from .evaluator import Subject, Work, evaluate_all
 from .guard import CALIBRATION
 from .precision import fastest
 from .predictions import Ints, Precision, Predictions
 from .predictor import Predictor
 from .report import Weights
+from .world import World
 
 
 @dataclass

@@ -14,11 +14,10 @@ import torch
 from ..zoo.data import LabelledImages
 from ..zoo.errors import DataError, MixzooError, UsageError
 from ..zoo.manifest import Protocol
-from .crop_cache import CropCache
-from .distributed import ALONE, World
-from .loader import batches, default_workers, load_crops
+from .crops import CropCache, batches, default_workers, load_crops
 from .predictions import PENDING, Counts, Predictions, Rows
 from .predictor import Predictor
+from .world import ALONE, World
 
 HeadLogits = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
 BATCH_SIZE = 64

@@ -10,7 +10,7 @@ from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.data import LabelledImages
 from ..zoo.errors import DataError
 from ..zoo.manifest import Metric, Protocol
-from . import sampled_verdict
+from . import sample
 from .breakdown import SHOTS, break_down, shots, supercategories
 from .calibration import calibrate
 from .claims import claims
@@ -109,8 +109,8 @@ def sampled_rows(entry: Entry, look: Look, width: float) -> list[ReportRow]:
             verdict = judge(counts.correct, counts.total, None, metric)
         else:
             verdict = Verdict(
-                sampled_verdict.conclude(estimate, reported, width=width),
-                sampled_verdict.explain(estimate, reported, width=width),
+                sample.conclude(estimate, reported, width=width),
+                sample.explain(estimate, reported, width=width),
                 estimate.top1 - reported,
             )
         lines.append(_line(entry, head, counts, verdict, limits=(estimate.low, estimate.high)))

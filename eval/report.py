@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from .predictions import Counts
-from .sampled_verdict import RULES as SAMPLED_RULES
+from .sample import RULES as SAMPLED_RULES
 from .statistics import wilson_interval
 from .verdict import RULES, Verdict
 

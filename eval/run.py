@@ -13,8 +13,7 @@ from ..zoo.data import LabelledImages, find_images
 from ..zoo.errors import MixzooError, UsageError
 from ..zoo.manifest import Protocol
 from ..zoo.refs import CheckpointFile
-from .crop_cache import CropCache
-from .distributed import World
+from .crops import CropCache
 from .entries import Entry, device_name, load_models, predict, recall, resolve_all
 from .evaluator import BATCH_SIZE, Work
 from .judging import Judging, rows_of, sampled_rows, training_images
@@ -24,6 +23,7 @@ from .predictions import Precision
 from .protocol import override
 from .report import Report
 from .sampled_run import Look, Sampling, describe, look
+from .world import World
 
 PROTOCOL_OF = "inat2018"  # whose pixels a checkpoint without a row is evaluated with
 

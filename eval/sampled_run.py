@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..zoo.data import LabelledImages
-from . import sampled_verdict
+from . import sample
 from .breakdown import supercategories
-from .distributed import World
 from .entries import Entry, predict
 from .evaluator import Subject, Work
-from .sampling import BLOCK, AuditPlan, Estimate, estimate, plan
+from .sample import BLOCK, AuditPlan, Estimate, estimate, plan
 from .stopping import Audit
 from .verdict import CLOSE
+from .world import World
 
 SEQUENTIAL_CONFIDENCE = 0.96  # of the planned last look; the looks before spend the rest of the 5%
 
@@ -32,7 +32,7 @@ class Sampling:
     @property
     def width(self) -> float:
         """The width, in points, that a verdict asks for."""
-        return self.until or sampled_verdict.WIDTH
+        return self.until or sample.WIDTH
 
     def plan(self, images: LabelledImages) -> AuditPlan:
         """The order in which to look, stratified by supercategory where the data tell it."""
@@ -99,7 +99,7 @@ def describe(
         "kind": "fixed size" if sampling.images else f"until {sampling.until:g} points wide",
     }
     if reported is not None:
-        facts["cannot_detect"] = sampled_verdict.cannot_detect(
+        facts["cannot_detect"] = sample.cannot_detect(
             seen=first.seen,
             total=first.total,
             classes=len(images.class_counts()),

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .predictions import Ints
-from .sampling import AuditPlan, Estimate, images_for_width, sample_limits
+from .sample import AuditPlan, Estimate, images_for_width, sample_limits
 
 ERROR = 0.05
 LOOKING = 0.01  # of ERROR, for all looks before the last

@@ -8,13 +8,12 @@ from tqdm import tqdm
 
 from ..zoo.errors import UsageError
 from ..zoo.manifest import Metric
-from .distributed import World
 from .entries import load_models, predict, recall
 from .evaluator import Work
-from .explain import Explanation, explain
 from .predictions import Predictions
 from .run import Request, prepare
-from .sweep import FIRST_SHARE, Ints, Outcome, Setting, settings, sweep
+from .sweep import FIRST_SHARE, Explanation, Ints, Outcome, Setting, explain, settings, sweep
+from .world import World
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..eval.loader import default_workers
+from ..eval.crops import default_workers
 from ..eval.protocol import normalise
 from ..zoo.catalog import open_catalog
 from ..zoo.checkpoint.export import export

@@ -8,7 +8,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..eval.distributed import ALONE, World
+from ..eval.world import ALONE, World
 from ..zoo.cache import data_path
 from ..zoo.data import LabelledImages, find_images
 from ..zoo.errors import DataError, UsageError

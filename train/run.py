@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..eval.distributed import ALONE, World
 from ..eval.evaluator import BATCH_SIZE, evaluate
 from ..eval.precision import cudnn_setting
 from ..eval.predictions import Counts
+from ..eval.world import ALONE, World
 from ..zoo.checkpoint.names import canonical
 from ..zoo.data import LabelledImages
 from ..zoo.errors import CheckpointError, UsageError

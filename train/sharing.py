@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..eval.distributed import World
+from ..eval.world import World
 from ..zoo.errors import CheckpointError, LostRankError, UsageError
 from .checkpoints import latest
 from .recipe import Recipe

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from markupsafe import Markup
 
-from ...eval import sampled_verdict
+from ...eval import sample
 from ...eval.logs import verdict as log_verdict
 from ...viz.report_page import LOOKS, OTHER_LOOK
 from . import file_states
@@ -14,9 +14,9 @@ SIGNS = {
     log_verdict.OTHER_RULE: ("near", "≈"),
     log_verdict.INCOMPLETE: ("odd", "…"),
     log_verdict.SUSPICIOUS: ("bad", "✗"),
-    sampled_verdict.CONSISTENT: ("good", "✓"),
-    sampled_verdict.CONTRADICTS: ("bad", "✗"),
-    sampled_verdict.UNDECIDED: ("odd", "…"),
+    sample.CONSISTENT: ("good", "✓"),
+    sample.CONTRADICTS: ("bad", "✗"),
+    sample.UNDECIDED: ("odd", "…"),
     file_states.VERIFIED: ("good", "✓"),
     file_states.HERE: ("good", "●"),
     file_states.FIRST_USE: ("near", "≈"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from markupsafe import Markup
 
-from ...eval import sampled_verdict, verdict
+from ...eval import sample, verdict
 from ...eval.compare import Pair
 from ...eval.logs import LogAudit
 from ...eval.logs import verdict as log_verdict
@@ -38,7 +38,7 @@ COLUMNS = (
     "Verdict",
 )
 NUMBERS = frozenset(COLUMNS[1:3]) | frozenset(COLUMNS[4:9])
-RULES = verdict.RULES | sampled_verdict.RULES
+RULES = verdict.RULES | sample.RULES
 
 
 def page(benchmark: Benchmark, reports: Path | None, *, every_head: bool = False) -> str:

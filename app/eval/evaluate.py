@@ -98,9 +98,8 @@ def command(
         )
     if all_rows != bool(benchmark) or not (refs or all_rows):
         raise UsageError("Expected checkpoints (REF...), or a whole table: --all --benchmark NAME.")
-    from ...eval.distributed import join
-    from ...eval.memory import keep_freed_memory
     from ...eval.run import Request, evaluate_refs
+    from ...eval.world import join, keep_freed_memory
 
     keep_freed_memory()
     with join(device) as world:

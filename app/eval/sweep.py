@@ -41,10 +41,9 @@ def command(ref: str, first: float, seed: int, device: str, as_json: bool, **opt
     Each variant is first looked at on the images that are likeliest to change and on a random
     sample; only those that can still explain the number are evaluated on all images.
     """
-    from ...eval.distributed import join
-    from ...eval.memory import keep_freed_memory
     from ...eval.run import Request
     from ...eval.sweep_run import sweep_ref
+    from ...eval.world import join, keep_freed_memory
 
     keep_freed_memory()
     with join(device) as world:

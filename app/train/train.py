@@ -81,8 +81,7 @@ def command(
 
     import torch
 
-    from ...eval.distributed import join
-    from ...eval.memory import keep_freed_memory
+    from ...eval.world import join, keep_freed_memory
     from ...train.loop import train
     from ...train.prepare import check_labels, claimed, facts_of, find_data
     from ...train.run import How

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mixzoo.eval.crop_cache import CropCache
-from mixzoo.eval.loader import load_crops
+from mixzoo.eval.crops import CropCache, load_crops
 from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.errors import DataError
 from mixzoo.zoo.manifest import Protocol
@@ -159,7 +158,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from mixzoo.eval.crop_cache import CropCache
+from mixzoo.eval.crops import CropCache
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.manifest import Protocol
 

@@ -13,9 +13,9 @@ import pytest
 
 PROGRAM = """
 import os, sys, time
-import mixzoo.eval.watch as watch
-watch.BEAT, watch.SILENCE = 0.2, 2.0
-from mixzoo.eval.distributed import join
+import mixzoo.eval.world as world_
+world_.BEAT, world_.SILENCE = 0.2, 2.0
+from mixzoo.eval.world import join
 from mixzoo.zoo.errors import MixzooError
 try:
     with join("cpu") as world:

@@ -94,7 +94,7 @@ def test_corrupt_image_in_a_worker_is_one_line(pictures: LabelledImages, tmp_pat
 PROGRAM = """
 import json, sys, torch
 from pathlib import Path
-from mixzoo.eval.distributed import join
+from mixzoo.eval.world import join
 from mixzoo.eval.evaluator import evaluate
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.errors import MixzooError

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mixzoo.eval.distributed import World, join
 from mixzoo.eval.evaluator import Subject, Work, evaluate, evaluate_all
 from mixzoo.eval.precision import CANDIDATES, Arithmetic, exact_networks, fast_networks, probe
 from mixzoo.eval.predictions import FAST, Predictions
 from mixzoo.eval.predictor import Predictor
+from mixzoo.eval.world import World, join
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.load import load
 from mixzoo.zoo.data import LabelledImages, find_images

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mixzoo.eval.guard import SAFETY, SPOT_CHECKS, Guard, changes, deviations, spot
 from mixzoo.eval.predictions import EXACT, FAST, Predictions, Rows
-from mixzoo.eval.ranking import rank
+from mixzoo.eval.predictor import rank
 
 NOT_CHECKED = np.zeros(1, bool)
 

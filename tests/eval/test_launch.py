@@ -1,7 +1,7 @@
 """The launcher's variables tell each process its place; a wrong one is named."""
 
 import pytest
-from mixzoo.eval.launch import Place, first_node, launched
+from mixzoo.eval.world import Place, first_node, launched
 from mixzoo.zoo.errors import UsageError
 
 SLURM = {

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mixzoo.eval.crop_cache import CropCache
-from mixzoo.eval.loader import Batch, batches, load_crops
+from mixzoo.eval.crops import Batch, CropCache, batches, load_crops
 from mixzoo.eval.pixels import load_crop
 from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.errors import DataError
@@ -109,8 +108,8 @@ def test_a_full_disk_is_one_warning(
 PROGRAM = """
 import multiprocessing, sys
 from pathlib import Path
-from mixzoo.eval.crop_cache import CropCache
-from mixzoo.eval.loader import batches
+from mixzoo.eval.crops import CropCache
+from mixzoo.eval.crops import batches
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.manifest import Protocol
 

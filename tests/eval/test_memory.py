@@ -11,7 +11,7 @@ import pytest
 FAULTS = """
 import json, resource, sys
 import torch
-from mixzoo.eval.memory import keep_freed_memory
+from mixzoo.eval.world import keep_freed_memory
 done = keep_freed_memory() if "keep" in sys.argv else False
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

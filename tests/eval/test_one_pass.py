@@ -174,12 +174,12 @@ SLOW = """
 import sys, time, torch
 import mixzoo.eval.evaluator as evaluator
 evaluator.SAVE_EVERY = 0.0
-import mixzoo.eval.loader as loader
-decode = loader.decode_crop
+import mixzoo.eval.crops as crops
+decode = crops.decode_crop
 def slow(*arguments, **options):
     time.sleep(0.01)
     return decode(*arguments, **options)
-loader.decode_crop = slow
+crops.decode_crop = slow
 from mixzoo.app.cli import main
 main()
 """

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from mixzoo.eval.predictions import Rows
-from mixzoo.eval.ranking import rank
+from mixzoo.eval.predictor import rank
 from mixzoo.zoo.errors import CheckpointError, DataError
 
 

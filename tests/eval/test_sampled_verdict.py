@@ -2,16 +2,17 @@
 
 import numpy as np
 import pytest
-from mixzoo.eval.sampled_verdict import (
+from mixzoo.eval.sample import (
     CONSISTENT,
     CONTRADICTS,
     UNDECIDED,
+    Estimate,
     cannot_detect,
     chance_to_contradict,
     conclude,
     explain,
+    sample_limits,
 )
-from mixzoo.eval.sampling import Estimate, sample_limits
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mixzoo.eval.sampling import AuditPlan, estimate, images_for_width, plan, sample_limits
+from mixzoo.eval.sample import AuditPlan, estimate, images_for_width, plan, sample_limits
 from mixzoo.eval.stopping import Audit, ConfidenceSequence
 from scipy.stats import hypergeom
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mixzoo.eval.explain import chance_of_a_hit, explain
 from mixzoo.eval.predictions import EXACT as FP32
 from mixzoo.eval.predictions import PENDING, UNREADABLE, Predictions
 from mixzoo.eval.sweep import (
@@ -18,6 +17,8 @@ from mixzoo.eval.sweep import (
     Setting,
     attention,
     can_explain,
+    chance_of_a_hit,
+    explain,
     first_look,
     project,
     settings,

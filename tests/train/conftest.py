@@ -54,7 +54,7 @@ reported_top1 = 10.0
 NURSERY = """
 import json, os, sys
 import mixzoo.app.cli as cli
-import mixzoo.eval.distributed, mixzoo.train.loop, mixzoo.train.prepare
+import mixzoo.eval.world, mixzoo.train.loop, mixzoo.train.prepare
 import torch
 sys.stdout.write("ready\\n"); sys.stdout.flush()
 for line in sys.stdin:

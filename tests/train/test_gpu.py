@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from mixzoo.eval.distributed import ALONE, World
+from mixzoo.eval.world import ALONE, World
 from mixzoo.train.loop import train
 from mixzoo.train.mixing import METHODS
 from mixzoo.train.randomness import generator

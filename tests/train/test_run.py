@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from mixzoo.eval.distributed import ALONE
 from mixzoo.eval.predictions import Counts
+from mixzoo.eval.world import ALONE
 from mixzoo.train.checkpoints import write
 from mixzoo.train.recipe import Automix, Recipe
 from mixzoo.train.run import How, Run

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from mixzoo.eval.distributed import ALONE
+from mixzoo.eval.world import ALONE
 from mixzoo.train.recipe import Recipe
 from mixzoo.train.sharing import accumulation, explained_losses
 from mixzoo.zoo.errors import LostRankError, UsageError

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mixzoo.app.demo import file_states, markup
-from mixzoo.eval import sampled_verdict, verdict
+from mixzoo.eval import sample, verdict
 from mixzoo.eval.logs import verdict as log_verdict
 
 HOSTILE = '<img src=x onerror="alert(1)">\'&{{value}}${value}'
@@ -95,7 +95,7 @@ def test_side_rows_stand_back() -> None:
     assert page.count('<tr class="side">') == 1
 
 
-@pytest.mark.parametrize("words", [verdict.RULES, log_verdict.RULES, sampled_verdict.RULES])
+@pytest.mark.parametrize("words", [verdict.RULES, log_verdict.RULES, sample.RULES])
 def test_good_and_bad_are_told_without_colour(words: dict[str, str]) -> None:
     """No two looks share a sign."""
     looks = {markup.SIGNS.get(word, markup.OTHER_LOOK) for word in words}
@@ -105,7 +105,7 @@ def test_good_and_bad_are_told_without_colour(words: dict[str, str]) -> None:
 
 def test_every_sign_belongs_to_a_known_word() -> None:
     """A word that was renamed would lose its sign silently."""
-    known = {*verdict.RULES, *log_verdict.RULES, *sampled_verdict.RULES, *file_states.RULES}
+    known = {*verdict.RULES, *log_verdict.RULES, *sample.RULES, *file_states.RULES}
 
     assert markup.SIGNS.keys() <= known
 
