@@ -21,7 +21,7 @@ def visualisations(ref: str, catalog: Catalog, suffixes: tuple[str, ...]) -> Ite
         yield Path(ref)
         return
     benchmark, row = catalog.row(ref)
-    assets = [a for a in known_assets(benchmark) if (a.row, a.kind) == (row.id, "visualisation")]
+    assets = [a for a in known_assets(benchmark, row) if a.kind == "visualisation"]
     if not assets:
         raise UsageError(
             f"{ref}: no visualisation is locked or imported. Get it by hand (see: mixzoo zoo show "

@@ -11,14 +11,17 @@ from rich.table import Table
 from rich.text import Text
 
 COLOURS = {
-    "ok": "green",
+    "verified": "green",
+    "trusted on first use": "green",
     "reproduced": "green",
     "reproduced as logged": "green",
     "close": "green",
     "here": "green",
-    "corrupt": "red",
+    "damaged": "red",
     "not reproduced": "red",
-    "missing": "yellow",
+    "not downloaded": "yellow",
+    "interrupted": "yellow",
+    "foreign": "yellow",
     "not locked": "yellow",
     "differs": "yellow",
     "not comparable": "yellow",

@@ -155,9 +155,10 @@ def _cells(audit: "LogAudit", head: "HeadAudit") -> list[str]:
 
 def _cached(rows: Sequence[tuple[Benchmark, Row]]) -> tuple[list["Job"], list[str]]:
     """What reads the logs that are here, and the ids of the rows whose logs aren't."""
-    from ..eval.logs.sources import from_row, is_here
+    from ..eval.logs.sources import from_row
+    from ..zoo import shelf
 
-    here = [entry for entry in rows if is_here(*entry)]
+    here = [entry for entry in rows if shelf.log(*entry).local]
     missing = [row.id for benchmark, row in rows if (benchmark, row) not in here]
     if not here:
         raise SourceError(

@@ -65,7 +65,8 @@ MIXZOO = """
 import sys, time
 from pathlib import Path
 from mixzoo.zoo.catalog import open_catalog
-from mixzoo.zoo.net.fetch import fetch, weights_of
+from mixzoo.zoo.net.fetch import fetch
+from mixzoo.zoo.shelf import weights_of
 import requests, filelock
 benchmark, row = open_catalog([Path(sys.argv[1])]).row(sys.argv[2])
 start = time.perf_counter()

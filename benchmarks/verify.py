@@ -17,7 +17,7 @@ from pathlib import Path
 
 from machine import machine
 from mixzoo.zoo.lock import Asset
-from mixzoo.zoo.verify import Status, check, check_all
+from mixzoo.zoo.verify import State, check, check_all
 
 SIZE = 400 << 20  # bytes
 PARTS = 4
@@ -55,7 +55,7 @@ def make(folder: Path, count: int) -> list[tuple[Path, Asset]]:
 
 def verify(files: Sequence[tuple[Path, Asset]]) -> None:
     """A full check of all files, which must be intact."""
-    assert all(finding.status is Status.OK for finding in check_all(files))
+    assert all(finding.state is State.VERIFIED for finding in check_all(files))
 
 
 def main() -> None:

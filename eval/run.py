@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ..zoo import shelf
 from ..zoo.cache import data_path
 from ..zoo.catalog import Benchmark, Catalog, open_catalog
 from ..zoo.data import LabelledImages, find_images
@@ -18,7 +19,7 @@ from .entries import Entry, device_name, load_models, predict, recall, resolve_a
 from .evaluator import BATCH_SIZE, Work
 from .judging import Judging, rows_of, sampled_rows, training_images
 from .logs.audit import Claim, LogAudit, audit_files, claim_of
-from .logs.sources import from_row, is_here
+from .logs.sources import from_row
 from .predictions import Precision
 from .protocol import override
 from .report import Report
@@ -221,7 +222,7 @@ def _logs(entries: Sequence[Entry], request: Request) -> dict[str, LogAudit]:
     found: dict[str, LogAudit] = {}
     for entry in entries:
         row, benchmark = entry.checkpoint.row, entry.checkpoint.benchmark
-        if row and benchmark and is_here(benchmark, row):
+        if row and benchmark and shelf.log(benchmark, row).local:
             source = from_row(benchmark, row)
             found[entry.name] = audit_files(source.paths, source.claim, name=source.name)
     return found

@@ -12,10 +12,10 @@ from typing import Literal
 
 from .cache import asset_path, cache_root
 from .catalog import Benchmark, Catalog
-from .checks import Seen, read_checks
 from .errors import MixzooError
 from .lock import Asset
-from .shelf import Entry, Role, alone, folder_of, known_assets, notes_of, survey
+from .shelf import CacheEntry, Role, alone, folder_of, known_assets, notes_of, survey
+from .verify import Seen, read_checks
 
 Reason = Literal["partial", "damaged", "superseded", "foreign", "orphaned note", "named"]
 REASONS: tuple[Reason, ...] = ("partial", "damaged", "superseded", "foreign", "orphaned note")
@@ -96,7 +96,9 @@ def _left_over(benchmark: Benchmark) -> list[Removable]:
     return found
 
 
-def _why(entry: Entry, benchmark: Benchmark, read: dict[str, Seen]) -> tuple[Reason | None, str]:
+def _why(
+    entry: CacheEntry, benchmark: Benchmark, read: dict[str, Seen]
+) -> tuple[Reason | None, str]:
     """Why a file may go, and more about it."""
     if entry.role in _ROLES:
         return _ROLES[entry.role], ""
@@ -124,7 +126,7 @@ def _named(catalog: Catalog, name: str) -> list[Removable]:
         paths = [p for p in folder_of(name).rglob("*") if p.is_symlink() or not p.is_dir()]
         return [_item(path, name, "named", "") for path in paths]
     benchmark, row = catalog.row(name)
-    files = [asset_path(benchmark.name, a) for a in known_assets(benchmark) if a.row == row.id]
+    files = [asset_path(benchmark.name, asset) for asset in known_assets(benchmark, row)]
     here = [path for file in files for path in (file, *notes_of(file)) if path.is_file()]
     return [_item(path, benchmark.name, "named", "") for path in here]
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from .catalog import Benchmark, Catalog
 from .errors import UsageError
+from .files import sha256_of
 from .manifest import Row
-from .net.fetch import fetch, weights_of
-from .verify import sha256_of
+from .net.fetch import fetch
+from .shelf import weights_of
 
 CHECKPOINT_SUFFIXES = frozenset({".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".tar"})
 

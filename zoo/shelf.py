@@ -1,8 +1,8 @@
-"""What lies in a benchmark's folder of the cache, and what each file there is for.
+"""Is this row's file here, where, whole, and with which hash? And what else lies in the cache?
 
 Beside the released files lie their notes: `NAME.sha256` (hash at first use), `NAME.adopted.json`
 (the row that a person said a file belongs to, for rows that no lock knows yet), `.verified.json`
-(see `checks`), `.NAME.part*` of downloads, and `NAME.damaged`.
+(what the last full check saw), `.NAME.part*` of downloads, and `NAME.damaged`.
 """
 
 import json
@@ -15,15 +15,136 @@ from pathlib import Path
 
 from .cache import asset_path, cache_root, process_lock_path
 from .catalog import Benchmark
-from .checks import RECORD, write_text
+from .checks import write_text
 from .errors import ManifestError, SourceError
 from .lock import Asset, Kind
-from .manifest import Row, convert
-from .verify import first_use_record
+from .manifest import PackageSource, Row, convert
+from .net.partial import Partial
+from .net.sources import by_hand, locations
+from .verify import RECORD, State, first_use, first_use_record, recall
+
+__all__ = [
+    "RULES",
+    "CacheEntry",
+    "OnShelf",
+    "Role",
+    "State",
+    "alone",
+    "file",
+    "folder_of",
+    "known_assets",
+    "log",
+    "note_adoption",
+    "notes_of",
+    "of_asset",
+    "survey",
+    "weights_of",
+]
 
 ADOPTED = ".adopted.json"
+LOGS: tuple[Kind, ...] = ("log", "text_log")  # the one with more decimals first
 _PARTIAL = re.compile(r"\..+\.part(\.json(\.new)?)?")
 _DAMAGED = re.compile(r".+\.damaged(\.\d+)?")
+
+RULES = {
+    State.UNKNOWN: "the release's file names and hashes aren't known here, so it can't be downloaded",
+    State.ABSENT: "its name, size and hash are locked, so it can be downloaded",
+    State.PACKAGED: "the package carries it; it is copied, and its hash compared, at its first use",
+    State.PARTIAL: "a download that hasn't ended; the next one goes on where it stopped",
+    State.HERE: "its hash was compared when it arrived; a check reads it again",
+    State.FIRST_USE: "no lock knows its hash; its bytes are still those of its first use",
+    State.VERIFIED: "every byte was read and compared with the lock, and the file hasn't changed since",
+    State.DAMAGED: "not the locked bytes: it is never used; a download replaces it",
+    State.FOREIGN: "it lies in the cache, but no lock knows it",
+}
+
+
+@dataclass(frozen=True)
+class OnShelf:
+    """A row's file of one kind, as far as it can be known without reading it.
+
+    asset: its locked or imported entry, path: where it lies or would lie; both None if nobody knows
+    its name. sha256: the locked hash, else the one noted at its first use. local: whether its bytes
+    can be had without a network, from the cache, the package, or a folder that the manifest names.
+    """
+
+    asset: Asset | None
+    path: Path | None
+    state: State
+    sha256: str | None
+    local: bool
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it lies in the cache, and nothing speaks against its bytes."""
+        return self.state in (State.HERE, State.FIRST_USE, State.VERIFIED)
+
+
+def file(benchmark: Benchmark, row: Row, kind: Kind = "weights") -> OnShelf:
+    """What is known of a row's file: the locked one, else the one that a person has imported."""
+    found = benchmark.asset(row.id, kind) or next(
+        (a for a in _adopted(benchmark) if (a.row, a.kind) == (row.id, kind)), None
+    )
+    return (
+        OnShelf(None, None, State.UNKNOWN, None, False) if not found else of_asset(benchmark, found)
+    )
+
+
+def log(benchmark: Benchmark, row: Row) -> OnShelf:
+    """What is known of a row's training log: of the kind with more decimals, if there are two."""
+    found = [file(benchmark, row, kind) for kind in LOGS]
+    return next((one for one in found if one.asset), found[0])
+
+
+def of_asset(benchmark: Benchmark, asset: Asset) -> OnShelf:
+    """What is known of one known asset (see `known_assets`)."""
+    path = asset_path(benchmark.name, asset)
+    state = recall(path, asset).state
+    packaged = any(isinstance(source, PackageSource) for source in benchmark.manifest.sources)
+    if state is State.ABSENT and Partial(path).received:
+        state = State.PARTIAL
+    elif state is State.ABSENT and packaged:
+        state = State.PACKAGED
+    places = [path, *(place.address for place in locations(benchmark, asset))]
+    local = any(isinstance(place, Path) and place.is_file() for place in places)
+    return OnShelf(asset, path, state, asset.sha256 or first_use(path), local)
+
+
+def weights_of(benchmark: Benchmark, row: Row) -> Asset:
+    """The locked or imported weights of a row.
+
+    Raises SourceError saying how to get them by hand if there are none.
+    """
+    if known := file(benchmark, row).asset:
+        return known
+    places = by_hand(benchmark)
+    raise SourceError(
+        f"{row.id}: its file name and hash are not locked yet, so it cannot be downloaded"
+        + (f". Get it by hand from {places}" if places else "")
+        + f", then: mixzoo zoo import FILE --row {row.id}"
+    )
+
+
+def known_assets(benchmark: Benchmark, row: Row | None = None) -> list[Asset]:
+    """The locked assets of a benchmark, and then those that a person has given to its rows.
+
+    row: only this row's.
+    """
+    locked = list(benchmark.lock.assets) if benchmark.lock else []
+    names = {asset.name for asset in locked}
+    known = locked + [asset for asset in _adopted(benchmark) if asset.name not in names]
+    return [asset for asset in known if row is None or asset.row == row.id]
+
+
+def note_adoption(benchmark: Benchmark, asset: Asset) -> None:
+    """Remember which row and kind an imported file is, beside the file.
+
+    Its hash is None, since no lock vouches for it: the one noted at its import stands in, as for
+    every first use.
+    """
+    facts = {"format": 1, "row": asset.row, "kind": asset.kind}
+    path = asset_path(benchmark.name, asset)
+    write_text(path.with_name(f"{path.name}{ADOPTED}"), json.dumps(facts) + "\n")
 
 
 class Role(Enum):
@@ -38,7 +159,7 @@ class Role(Enum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """One file in a benchmark's folder. asset: what it is, if its role is ASSET."""
 
     path: Path
@@ -65,7 +186,7 @@ def alone(benchmark: str, name: str) -> Iterator[None]:
         raise SourceError(f"{name}: another process is fetching it; run again later.") from None
 
 
-def survey(benchmark: Benchmark) -> list[Entry]:
+def survey(benchmark: Benchmark) -> list[CacheEntry]:
     """All files in a benchmark's folder, sorted by path; links are not followed."""
     folder = folder_of(benchmark.name)
     assets = {asset.name: asset for asset in known_assets(benchmark)}
@@ -74,30 +195,6 @@ def survey(benchmark: Benchmark) -> list[Entry]:
         for path in sorted(folder.rglob("*"))
         if path.is_symlink() or not path.is_dir()
     ]
-
-
-def known_assets(benchmark: Benchmark) -> list[Asset]:
-    """The locked assets of a benchmark, and then those that a person has given to its rows."""
-    locked = list(benchmark.lock.assets) if benchmark.lock else []
-    names = {asset.name for asset in locked}
-    return locked + [asset for asset in _adopted(benchmark) if asset.name not in names]
-
-
-def adopted(benchmark: Benchmark, row: Row, kind: Kind = "weights") -> Asset | None:
-    """The file that a person has given to a row by `mixzoo zoo import --row`, if it is here.
-
-    Its hash is None, since no lock vouches for it: the one noted at its import stands in, as for
-    every first use.
-    """
-    found = (a for a in _adopted(benchmark) if (a.row, a.kind) == (row.id, kind))
-    return next(found, None)
-
-
-def note_adoption(benchmark: Benchmark, asset: Asset) -> None:
-    """Remember which row and kind an adopted file is, beside the file."""
-    facts = {"format": 1, "row": asset.row, "kind": asset.kind}
-    path = asset_path(benchmark.name, asset)
-    write_text(path.with_name(f"{path.name}{ADOPTED}"), json.dumps(facts) + "\n")
 
 
 def notes_of(path: Path) -> list[Path]:
@@ -120,18 +217,18 @@ def _adopted(benchmark: Benchmark) -> list[Asset]:
     return assets
 
 
-def _entry(path: Path, assets: dict[str, Asset]) -> Entry:
+def _entry(path: Path, assets: dict[str, Asset]) -> CacheEntry:
     name = path.name
     if name in assets:
-        return Entry(path, Role.ASSET, assets[name])
+        return CacheEntry(path, Role.ASSET, assets[name])
     if name == RECORD:
-        return Entry(path, Role.NOTE)
+        return CacheEntry(path, Role.NOTE)
     if _PARTIAL.fullmatch(name):
-        return Entry(path, Role.PARTIAL)
+        return CacheEntry(path, Role.PARTIAL)
     if _DAMAGED.fullmatch(name):
-        return Entry(path, Role.DAMAGED)
+        return CacheEntry(path, Role.DAMAGED)
     for suffix in (".sha256", ADOPTED):
         if name.endswith(suffix):
             here = path.with_name(name.removesuffix(suffix)).is_file()
-            return Entry(path, Role.NOTE if here else Role.ORPHAN)
-    return Entry(path, Role.FOREIGN)
+            return CacheEntry(path, Role.NOTE if here else Role.ORPHAN)
+    return CacheEntry(path, Role.FOREIGN)

@@ -1,39 +1,43 @@
-"""Says of files on disk whether they are the locked ones, by reading every byte."""
+"""Says of files on disk whether they are the locked ones, by reading every byte.
 
+What a full check saw is remembered in one JSON file in each benchmark's cache folder: file name ->
+size, modification time, sha256, and when it was read. It only ever saves work: an entry that doesn't
+fit the file on disk, or a record that is damaged or gone, means that the file is read again.
+"""
+
+import json
 import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
-from .checks import Seen, read_checks, seen_now, unchanged, write_checks, write_text
-from .files import OnBytes, each_in_parallel, ignore, sha256_of, sha256_of_open, size_of
+from .checks import write_text
+from .files import OnBytes, each_in_parallel, ignore, sha256_of_open, size_of
 from .lock import Asset
 
-__all__ = [
-    "Finding",
-    "Status",
-    "bytes_of",
-    "check",
-    "check_all",
-    "first_use",
-    "first_use_record",
-    "record_first_use",
-    "set_aside",
-    "sha256_of",
-]
+RECORD = ".verified.json"
+FORMAT = 1
+# A file changed within one tick of the file system's clock after it was read keeps its time; the
+# coarsest clock in use (FAT) ticks every two seconds. Git calls such files "racily clean".
+RACY_NS = 2_000_000_000
 
 
-class Status(Enum):
-    """The state of one file."""
+class State(Enum):
+    """How a released file is on this machine, in a word (see `shelf.RULES`)."""
 
-    OK = "ok"
-    CORRUPT = "corrupt"
-    MISSING = "missing"
-    UNLOCKED = "not locked"
-    FOREIGN = "foreign"  # in the cache, but no lock knows it
+    UNKNOWN = "not locked"
+    ABSENT = "not downloaded"
+    PACKAGED = "in the package"
+    PARTIAL = "interrupted"
+    HERE = "here"
+    FIRST_USE = "trusted on first use"
+    VERIFIED = "verified"
+    DAMAGED = "damaged"
+    FOREIGN = "foreign"
 
 
 @dataclass(frozen=True)
@@ -41,18 +45,46 @@ class Finding:
     """What was found of one file. sha256: of the bytes on disk, None if they weren't read."""
 
     path: Path
-    status: Status
+    state: State
     sha256: str | None
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a full check saw of one file. mtime_ns: of the file. checked: UTC, ISO 8601."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+    checked: str
+
+    def still_is(self, stat: os.stat_result) -> bool:
+        """Whether a file still has the size and time that it had then."""
+        return (self.size, self.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
 
 
 def check(path: Path, asset: Asset) -> Finding:
     """Compare a file with its lock entry.
 
-    Without a locked hash, the hash recorded at the first download stands in; the status is then
-    `not locked`, or `corrupt` if the file changed since. A file that can't be read is corrupt.
+    Without a locked hash, the hash recorded at the first download stands in: the file is then
+    trusted on first use, or damaged if it changed since. A file that can't be read is damaged.
     """
     return _check(path, asset, None, ignore)[0]
+
+
+def recall(path: Path, asset: Asset) -> Finding:
+    """What is known of a file without reading it: its size, and what the last full check saw.
+
+    The state is HERE where its size is right, and it was never checked or has changed since.
+    """
+    if not path.is_file():
+        return Finding(path, State.ABSENT, None, "not downloaded")
+    facts, seen = path.stat(), read_checks(path.parent).get(path.name)
+    if seen and seen.still_is(facts):
+        return _judge(path, asset, seen.size, seen.sha256, f"read at {seen.checked}")
+    wrong = _wrong_size(asset, facts.st_size)
+    return Finding(path, State.DAMAGED if wrong else State.HERE, None, wrong)
 
 
 def check_all(
@@ -74,7 +106,7 @@ def check_all(
     def one(file: tuple[Path, Asset | None], on_bytes: OnBytes) -> tuple[Finding, Seen | None]:
         path, asset = file
         if asset is None:
-            return Finding(path, Status.FOREIGN, None, "no lock knows this file"), None
+            return Finding(path, State.FOREIGN, None, "no lock knows this file"), None
         seen = known[path.parent].get(path.name) if quick else None
         return _check(path, asset, seen, on_bytes)
 
@@ -117,6 +149,15 @@ def first_use(path: Path) -> str | None:
     return next(iter(record.read_text(encoding="utf-8", errors="replace").split()), None)
 
 
+def read_checks(folder: Path) -> dict[str, Seen]:
+    """The record of a folder by file name; empty if there is none that can be understood."""
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        if content["format"] == FORMAT:
+            return {name: Seen(**entry) for name, entry in content["files"].items()}
+    return {}
+
+
 def _check(
     path: Path, asset: Asset, seen: Seen | None, on_bytes: OnBytes
 ) -> tuple[Finding, Seen | None]:
@@ -126,34 +167,38 @@ def _check(
         # One open file for all questions: another process may give the name to another file.
         with path.open("rb", buffering=0) as file:
             before = os.fstat(file.fileno())
-            if seen is not None and unchanged(seen, before):
+            if seen is not None and seen.still_is(before):
                 on_bytes(seen.size)
                 remark = f"unchanged since it was read at {seen.checked}"
                 return _judge(path, asset, seen.size, seen.sha256, remark), seen
             sha256 = sha256_of_open(file, on_bytes)
             after = os.fstat(file.fileno())
     except (FileNotFoundError, NotADirectoryError):
-        return Finding(path, Status.MISSING, None, "not downloaded"), None
+        return Finding(path, State.ABSENT, None, "not downloaded"), None
     except OSError as error:
-        return Finding(path, Status.CORRUPT, None, f"cannot be read: {error.strerror}"), None
+        return Finding(path, State.DAMAGED, None, f"cannot be read: {error.strerror}"), None
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         detail = "changed while it was read; run again"
-        return Finding(path, Status.CORRUPT, sha256, detail), None
-    return _judge(path, asset, after.st_size, sha256), seen_now(after, sha256, began)
+        return Finding(path, State.DAMAGED, sha256, detail), None
+    return _judge(path, asset, after.st_size, sha256), _seen_now(after, sha256, began)
 
 
 def _judge(path: Path, asset: Asset, size: int, sha256: str, remark: str = "") -> Finding:
     """The finding for a file of this size and hash."""
-    if asset.size is not None and size != asset.size:
-        return Finding(path, Status.CORRUPT, sha256, f"expected {asset.size} bytes, got {size}")
+    if wrong := _wrong_size(asset, size):
+        return Finding(path, State.DAMAGED, sha256, wrong)
     expected = asset.sha256 or first_use(path)
     if expected is not None and sha256 != expected:
         detail = f"expected sha256 {expected[:12]}…, got {sha256[:12]}…"
-        return Finding(path, Status.CORRUPT, sha256, detail)
+        return Finding(path, State.DAMAGED, sha256, detail)
     if asset.sha256 is None:
         trust = f"trusted on first use, {sha256[:12]}…"
-        return Finding(path, Status.UNLOCKED, sha256, "; ".join(filter(None, (trust, remark))))
-    return Finding(path, Status.OK, sha256, remark)
+        return Finding(path, State.FIRST_USE, sha256, "; ".join(filter(None, (trust, remark))))
+    return Finding(path, State.VERIFIED, sha256, remark)
+
+
+def _wrong_size(asset: Asset, size: int) -> str:
+    return "" if asset.size in (None, size) else f"expected {asset.size} bytes, got {size}"
 
 
 def _remember(
@@ -164,10 +209,27 @@ def _remember(
     for folder, before in known.items():
         after = dict(before)
         for finding, seen in results:
-            if finding.path.parent == folder and finding.status is not Status.FOREIGN:
+            if finding.path.parent == folder and finding.state is not State.FOREIGN:
                 after.pop(finding.path.name, None)
                 if seen is not None:
                     after[finding.path.name] = seen
         if after != before:
             with suppress(OSError):  # a cache that can't be written to can still be verified
-                write_checks(folder, after)
+                _write_checks(folder, after)
+
+
+def _write_checks(folder: Path, checks: Mapping[str, Seen]) -> None:
+    files = {name: asdict(seen) for name, seen in sorted(checks.items())}
+    text = json.dumps({"format": FORMAT, "files": files}, indent=1) + "\n"
+    write_text(folder / RECORD, text)
+
+
+def _seen_now(stat: os.stat_result, sha256: str, began_ns: int) -> Seen | None:
+    """A record of a file that was read just now; None if it is too fresh to be told by its time.
+
+    stat: of the file, the same before and after it was read. began_ns: `time.time_ns` before.
+    """
+    if stat.st_mtime_ns > began_ns - RACY_NS:  # also a clock that was set back
+        return None
+    checked = datetime.fromtimestamp(began_ns // 10**9, UTC).isoformat()
+    return Seen(stat.st_size, stat.st_mtime_ns, sha256, checked)

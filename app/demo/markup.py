@@ -7,7 +7,7 @@ from markupsafe import Markup
 from ...eval import sample
 from ...eval.logs import verdict as log_verdict
 from ...viz.report_page import LOOKS, OTHER_LOOK
-from . import file_states
+from ...zoo.shelf import State
 
 # word -> CSS class, sign; the sign tells it without colour
 SIGNS = {
@@ -17,12 +17,12 @@ SIGNS = {
     sample.CONSISTENT: ("good", "✓"),
     sample.CONTRADICTS: ("bad", "✗"),
     sample.UNDECIDED: ("odd", "…"),
-    file_states.VERIFIED: ("good", "✓"),
-    file_states.HERE: ("good", "●"),
-    file_states.FIRST_USE: ("near", "≈"),
-    file_states.DAMAGED: ("bad", "✗"),
-    file_states.INTERRUPTED: ("odd", "…"),
-    file_states.IN_PACKAGE: ("good", "◆"),
+    State.VERIFIED.value: ("good", "✓"),
+    State.HERE.value: ("good", "●"),
+    State.FIRST_USE.value: ("near", "≈"),
+    State.DAMAGED.value: ("bad", "✗"),
+    State.PARTIAL.value: ("odd", "…"),
+    State.PACKAGED.value: ("good", "◆"),
 } | LOOKS
 
 EMPTY = "-"  # a cell of which nothing is known; a phone leaves it out

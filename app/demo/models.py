@@ -3,14 +3,12 @@
 import threading
 from collections import OrderedDict
 
-from ...zoo.cache import asset_path
-from ...zoo.catalog import Benchmark, Catalog
+from ...zoo import shelf
+from ...zoo.catalog import Catalog
 from ...zoo.checkpoint.load import load_resolved
 from ...zoo.errors import UsageError
-from ...zoo.manifest import PackageSource, Row
 from ...zoo.nets import Classifier, MixClassifier
 from ...zoo.refs import resolve
-from ...zoo.shelf import adopted
 
 Model = Classifier | MixClassifier
 
@@ -31,7 +29,7 @@ class ModelCache:
 
     def available(self) -> list[str]:
         """Ids of the rows whose weights are on this machine or in the package, in table order."""
-        return [row.id for benchmark, row in self._catalog if _is_here(benchmark, row)]
+        return [row.id for benchmark, row in self._catalog if shelf.file(benchmark, row).local]
 
     def get(self, row_id: str) -> Model:
         """The classifier of a row, in eval mode, shared: don't change it.
@@ -52,7 +50,7 @@ class ModelCache:
 
     def _load(self, row_id: str) -> Model:
         benchmark, row = self._catalog.row(row_id)
-        if not _is_here(benchmark, row):
+        if not shelf.file(benchmark, row).local:
             raise UsageError(
                 f"{row_id} isn't on this machine yet. Choose another checkpoint, or have its "
                 f"owner run: mixzoo zoo download {row_id}"
@@ -68,11 +66,3 @@ class ModelCache:
     def __len__(self) -> int:
         """How many classifiers are in memory."""
         return len(self._loaded)
-
-
-def _is_here(benchmark: Benchmark, row: Row) -> bool:
-    asset = benchmark.asset(row.id) or adopted(benchmark, row)
-    if asset is None:
-        return False
-    packaged = any(isinstance(source, PackageSource) for source in benchmark.manifest.sources)
-    return packaged or asset_path(benchmark.name, asset).is_file()

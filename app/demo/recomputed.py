@@ -14,12 +14,11 @@ from ...eval.report import Report, ReportRow, Weights
 from ...eval.store import Stored, of_weights
 from ...eval.verdict import judge
 from ...viz.report_data import ReportLine, StoredReport, parse_report, read_report
-from ...zoo.cache import asset_path, predictions_root
+from ...zoo import shelf
+from ...zoo.cache import predictions_root
 from ...zoo.catalog import Benchmark
 from ...zoo.errors import MixzooError
 from ...zoo.manifest import Row
-from ...zoo.shelf import known_assets
-from ...zoo.verify import first_use
 
 MAX_REPORT = (
     32 << 20
@@ -78,10 +77,7 @@ def signature(benchmark: Benchmark, reports: Path | None) -> tuple[tuple[str, in
 
 def weights_sha256(benchmark: Benchmark, row: Row) -> str | None:
     """The hash of a row's weights: the locked one, or that of the file a person imported."""
-    for asset in known_assets(benchmark):
-        if (asset.row, asset.kind) == (row.id, "weights"):
-            return asset.sha256 or first_use(asset_path(benchmark.name, asset))
-    return None
+    return shelf.file(benchmark, row).sha256
 
 
 def _only(found: Found, row_id: str) -> Found:

@@ -4,16 +4,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...eval.logs import Claim, LogAudit, audit_files, claim_of
-from ...eval.logs.sources import KINDS
-from ...zoo.cache import asset_path
+from ...zoo import shelf
 from ...zoo.catalog import Benchmark, Catalog
 from ...zoo.errors import IntegrityError, SourceError
 from ...zoo.lock import Asset
 from ...zoo.manifest import Row
 from ...zoo.net.fetch import fetch
-from ...zoo.net.sources import locations
-from ...zoo.shelf import adopted
-from ...zoo.verify import Status, check
+from ...zoo.verify import State, check
 
 
 def rows_with_logs(catalog: Catalog) -> list[str]:
@@ -23,11 +20,8 @@ def rows_with_logs(catalog: Catalog) -> list[str]:
 
 def log_path(benchmark: Benchmark, row: Row) -> Path | None:
     """Where a row's log lies, or will lie once it has been copied from this machine, if it is here."""
-    asset = _asset(benchmark, row)
-    if asset is None:
-        return None
-    path = asset_path(benchmark.name, asset)
-    return path if path.is_file() or _is_local(benchmark, asset) else None
+    found = shelf.log(benchmark, row)
+    return found.path if found.local else None
 
 
 def audit_row(benchmark: Benchmark, row: Row) -> LogAudit:
@@ -36,14 +30,14 @@ def audit_row(benchmark: Benchmark, row: Row) -> LogAudit:
     Raises SourceError if the log isn't here, IntegrityError if it isn't the locked one, DataError
     if it can't be read.
     """
-    asset, path = _asset(benchmark, row), log_path(benchmark, row)
-    if asset is None or path is None:
+    found = shelf.log(benchmark, row)
+    if found.asset is None or found.path is None or not found.local:
         raise SourceError(f"{row.id}: its training log isn't here. See the Zoo tab.")
-    if _is_local(benchmark, asset):
-        fetch(benchmark, asset, quiet=True)
-    facts = path.stat()
+    if not found.path.is_file():
+        fetch(benchmark, found.asset, quiet=True)
+    facts = found.path.stat()
     claim = claim_of(benchmark.manifest, row)
-    return _audit(path, asset, claim, (facts.st_mtime_ns, facts.st_size))
+    return _audit(found.path, found.asset, claim, (facts.st_mtime_ns, facts.st_size))
 
 
 @lru_cache(maxsize=64)
@@ -51,18 +45,9 @@ def _audit(path: Path, asset: Asset, claim: Claim, state: tuple[int, int]) -> Lo
     """An audit, made once as long as the file has this time and size."""
     del state
     finding = check(path, asset)
-    if finding.status is Status.CORRUPT:
+    if finding.state is State.DAMAGED:
         raise IntegrityError(
             f"{path.name}: expected the locked file, got another ({finding.detail}). "
             f"Fetch it again: mixzoo zoo download {asset.row} --logs"
         )
     return audit_files([path], claim, name=claim.row)
-
-
-def _asset(benchmark: Benchmark, row: Row) -> Asset | None:
-    found = (benchmark.asset(row.id, kind) or adopted(benchmark, row, kind) for kind in KINDS)
-    return next((asset for asset in found if asset), None)
-
-
-def _is_local(benchmark: Benchmark, asset: Asset) -> bool:
-    return any(not place.is_remote for place in locations(benchmark, asset))

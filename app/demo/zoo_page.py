@@ -10,10 +10,9 @@ from ...zoo.cache import asset_path
 from ...zoo.catalog import Benchmark
 from ...zoo.lock import Asset, Kind
 from ...zoo.manifest import BaiduSource, GitHubSource, Row
-from ...zoo.shelf import known_assets
+from ...zoo.shelf import RULES, State, known_assets, of_asset
 from ...zoo.verify import Finding
 from . import markup
-from .file_states import NOT_LOCKED, RULES, state_of
 
 KINDS: dict[Kind, str] = {"weights": "Weights", "log": "Log", "visualisation": "Pictures"}
 COLUMNS = ("Row", "Published", *KINDS.values(), "Size of the weights")
@@ -24,24 +23,23 @@ def page(benchmark: Benchmark, findings: Sequence[Finding] = ()) -> str:
     fresh = {finding.path: finding for finding in findings}
     states = {row.id: _states(benchmark, row, fresh) for row in benchmark.manifest.rows}
     weights = Counter(of["weights"] for of in states.values())
-    used = dict.fromkeys(word for of in states.values() for word in of.values())
+    used = {state for of in states.values() for state in of.values()}
     return markup.page(
-        markup.tally(weights.most_common()),
+        markup.tally((state.value, count) for state, count in weights.most_common()),
         _table(benchmark, states),
         markup.heading("What the words mean"),
-        markup.rules({word: rule for word, rule in RULES.items() if word in used}),
+        markup.rules({state.value: rule for state, rule in RULES.items() if state in used}),
         _details(findings),
-        _by_hand(benchmark) if NOT_LOCKED in weights else Markup(""),
+        _by_hand(benchmark) if State.UNKNOWN in weights else Markup(""),
     )
 
 
 def assets_of(benchmark: Benchmark, row_id: str) -> dict[Kind, Asset]:
     """A row's known files by kind, the first of each; those that a person imported are among them."""
     found: dict[Kind, Asset] = {}
-    for asset in known_assets(benchmark):
-        if asset.row == row_id:
-            kind: Kind = "log" if asset.kind == "text_log" else asset.kind
-            found.setdefault(kind, asset)
+    for asset in known_assets(benchmark, benchmark.manifest.row(row_id)):
+        kind: Kind = "log" if asset.kind == "text_log" else asset.kind
+        found.setdefault(kind, asset)
     return found
 
 
@@ -50,26 +48,29 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
 
 
-def _states(benchmark: Benchmark, row: Row, fresh: Mapping[Path, Finding]) -> dict[Kind, str]:
-    """A word for each kind of file that the row has; weights always."""
-    assets = assets_of(benchmark, row.id)
-    found: dict[Kind, str] = {"weights": NOT_LOCKED}
-    for kind, asset in assets.items():
-        found[kind] = state_of(benchmark, asset, fresh)
+def _states(benchmark: Benchmark, row: Row, fresh: Mapping[Path, Finding]) -> dict[Kind, State]:
+    """The state of each kind of file that the row has; weights always."""
+    found: dict[Kind, State] = {"weights": State.UNKNOWN}
+    for kind, asset in assets_of(benchmark, row.id).items():
+        checked = fresh.get(asset_path(benchmark.name, asset))
+        found[kind] = checked.state if checked else of_asset(benchmark, asset).state
     return found
 
 
-def _table(benchmark: Benchmark, states: Mapping[str, Mapping[Kind, str]]) -> Markup:
+def _table(benchmark: Benchmark, states: Mapping[str, Mapping[Kind, State]]) -> Markup:
     decimals = benchmark.manifest.metric.decimals
     rows = []
     for row in benchmark.manifest.rows:
         number = row.reported_top1
-        words = [states[row.id].get(kind) for kind in KINDS]
+        of_row = [states[row.id].get(kind) for kind in KINDS]
         rows.append(
             [
                 row.id,
                 markup.EMPTY if number is None else f"{number:.{decimals}f}",
-                *(markup.verdict(word, RULES[word]) if word else markup.EMPTY for word in words),
+                *(
+                    markup.verdict(state.value, RULES[state]) if state else markup.EMPTY
+                    for state in of_row
+                ),
                 _size(benchmark, row),
             ]
         )

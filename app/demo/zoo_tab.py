@@ -11,18 +11,16 @@ from ...zoo.cache import asset_path
 from ...zoo.catalog import Benchmark, Catalog
 from ...zoo.errors import UsageError
 from ...zoo.lock import Asset
-from ...zoo.net.fetch import weights_of
-from ...zoo.shelf import known_assets
+from ...zoo.shelf import State, known_assets, of_asset, weights_of
 from ...zoo.verify import Finding, bytes_of, check_all
 from . import markup
 from .context import Context
 from .downloads import Download, Downloads
-from .file_states import DAMAGED, INTERRUPTED, MISSING, state_of
 from .state import one_of
 from .toasts import shown_to_visitors, tell
 from .zoo_page import assets_of, megabytes, page
 
-TO_FETCH = (MISSING, INTERRUPTED, DAMAGED)
+TO_FETCH = (State.ABSENT, State.PARTIAL, State.DAMAGED)
 EMBEDDED = "mini"
 LOOK = 0.5  # seconds between two looks at something that runs
 
@@ -115,7 +113,7 @@ def downloadable(benchmark: Benchmark) -> list[str]:
         row.id
         for row in benchmark.manifest.rows
         if any(
-            kind != "visualisation" and state_of(benchmark, asset, {}) in TO_FETCH
+            kind != "visualisation" and of_asset(benchmark, asset).state in TO_FETCH
             for kind, asset in assets_of(benchmark, row.id).items()
         )
     ]
@@ -138,7 +136,7 @@ def wanted(catalog: Catalog, row_id: str | None, *, log: bool) -> tuple[Benchmar
     benchmark, row = catalog.row(row_id)
     kinds = ("weights", "log", "text_log") if log else ("weights",)
     weights_of(benchmark, row)
-    return benchmark, [a for a in known_assets(benchmark) if a.row == row_id and a.kind in kinds]
+    return benchmark, [a for a in known_assets(benchmark, row) if a.kind in kinds]
 
 
 def verified(benchmark: Benchmark) -> Iterator[tuple[int, int, list[Finding] | None]]:

@@ -106,14 +106,11 @@ def find_rows(
 
 def _weights_sha256(ref: str, catalog: Catalog) -> str:
     """The hash that predictions are stored under; a locked row's file needn't be here."""
-    from ...zoo.net.fetch import weights_of
+    from ...zoo import shelf
     from ...zoo.refs import is_path, resolve
 
-    if not is_path(ref):
-        asset = weights_of(*catalog.row(ref))
-        if asset.sha256:
-            return asset.sha256
-    return resolve(ref, catalog).sha256
+    known = None if is_path(ref) else shelf.file(*catalog.row(ref)).sha256
+    return known or resolve(ref, catalog).sha256
 
 
 def _under_one_setting(known: "dict[str, list[Stored]]") -> "dict[str, Stored]":

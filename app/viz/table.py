@@ -101,10 +101,11 @@ def _given_logs(
 def _logs_here(benchmark: Benchmark) -> "Iterator[LogAudit]":
     """The logs of rows that need no network, audited; one that can't be read is told and left out."""
     from ...eval.logs import audit_files
-    from ...eval.logs.sources import from_row, is_here
+    from ...eval.logs.sources import from_row
+    from ...zoo import shelf
 
     for row in benchmark.manifest.rows:
-        if not is_here(benchmark, row):
+        if not shelf.log(benchmark, row).local:
             continue
         try:
             source = from_row(benchmark, row)

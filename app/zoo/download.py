@@ -19,8 +19,8 @@ from ...zoo.net.fetch import (
     Wanted,
     fetch_all,
     plan,
-    weights_of,
 )
+from ...zoo.shelf import weights_of
 from ..console import print_json, say
 from ..options import json_option, manifest_option
 

@@ -7,12 +7,11 @@ from typing import Any
 import click
 import msgspec
 
+from ...zoo import shelf
 from ...zoo.cache import asset_path, cache_root
 from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.errors import UsageError
-from ...zoo.lock import Asset
 from ...zoo.manifest import Row
-from ...zoo.shelf import adopted, known_assets
 from ..console import print_json, print_table, say
 from ..lazy import LazyGroup
 from ..options import json_option, manifest_option, names_argument
@@ -80,7 +79,7 @@ def show(row: str, manifests: tuple[Path, ...], as_json: bool) -> None:
         "heads": msgspec.to_builtins(benchmark.manifest.heads),
         "dataset": msgspec.to_builtins(benchmark.manifest.dataset),
         "sources": msgspec.to_builtins(benchmark.manifest.sources),
-        "assets": [msgspec.to_builtins(asset) for asset in _assets(benchmark, found)],
+        "assets": [msgspec.to_builtins(asset) for asset in shelf.known_assets(benchmark, found)],
         "manifest": str(benchmark.path),
     }
     if as_json:
@@ -102,7 +101,7 @@ def where(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) ->
     paths = [
         {"id": row.id, "kind": asset.kind, "path": str(path), "exists": path.is_file()}
         for benchmark, row in open_catalog(manifests).select(names)
-        for asset in _assets(benchmark, row)
+        for asset in shelf.known_assets(benchmark, row)
         for path in [asset_path(benchmark.name, asset)]
     ]
     if not paths:
@@ -121,19 +120,8 @@ def _row_facts(benchmark: Benchmark, row: Row) -> dict[str, Any]:
         "architecture": row.architecture,
         "reported_top1": row.reported_top1,
         "alpha": row.alpha,
-        "weights": _weights_state(benchmark, row),
+        "weights": shelf.file(benchmark, row).state.value,
     }
-
-
-def _assets(benchmark: Benchmark, row: Row) -> list[Asset]:
-    return [asset for asset in known_assets(benchmark) if asset.row == row.id]
-
-
-def _weights_state(benchmark: Benchmark, row: Row) -> str:
-    asset = benchmark.asset(row.id, "weights") or adopted(benchmark, row)
-    if asset is None:
-        return "not locked"
-    return "here" if asset_path(benchmark.name, asset).is_file() else "to download"
 
 
 def _number(value: float | None, decimals: int) -> str:

@@ -11,7 +11,7 @@ from ...zoo.catalog import Benchmark, Catalog, open_catalog
 from ...zoo.errors import IntegrityError, UsageError
 from ...zoo.lock import Asset
 from ...zoo.net.progress import Progress
-from ...zoo.verify import Finding, Status, bytes_of, check_all, set_aside
+from ...zoo.verify import Finding, State, bytes_of, check_all, set_aside
 from ..console import print_json, print_table, say
 from ..options import json_option, manifest_option, names_argument
 
@@ -27,7 +27,7 @@ class Subject:
 @click.command("verify")
 @names_argument
 @click.option("--quick", is_flag=True, help="Believe files unchanged since their last full check.")
-@click.option("--set-aside", "aside", is_flag=True, help="Rename corrupt files to NAME.damaged.")
+@click.option("--set-aside", "aside", is_flag=True, help="Rename damaged files to NAME.damaged.")
 @manifest_option
 @json_option
 def command(
@@ -35,9 +35,9 @@ def command(
 ) -> None:
     """Read every byte of the cached files and compare them with the lock.
 
-    Says ok, corrupt, missing, not locked (trusted on first use) or foreign (no lock knows it) of
-    each file. --quick goes by size and time, which damage on the disk does not change. Exits with 5
-    if a file is corrupt, or if weights that were named are missing.
+    Says of each file verified, damaged, not downloaded, trusted on first use (no lock knows its
+    hash) or foreign (no lock knows it). --quick goes by size and time, which damage on the disk
+    doesn't change. Exits with 5 if a file is damaged, or if weights that were named aren't here.
     """
     verify(names, manifests, as_json=as_json, quick=quick, aside=aside)
 
@@ -58,20 +58,20 @@ def verify(
     findings = [
         (subject.asset, finding)
         for subject, finding in zip(subjects, found, strict=True)
-        if finding.status is not Status.MISSING or _promised(subject.asset, names)
+        if finding.state is not State.ABSENT or _promised(subject.asset, names)
     ]
     if names and not findings:
         raise UsageError(
             f"{', '.join(names)}: no file is locked or here, so there is nothing to verify."
         )
     _print(findings, as_json=as_json)
-    bad = [f for _, f in findings if f.status in (Status.CORRUPT, Status.MISSING)]
+    bad = [f for _, f in findings if f.state in (State.DAMAGED, State.ABSENT)]
     for finding in bad if aside else ():
-        if finding.status is Status.CORRUPT:
+        if finding.state is State.DAMAGED:
             click.echo(f"{finding.path.name}: now {set_aside(finding.path).name}", err=True)
     if bad:
         raise IntegrityError(
-            f"{len(bad)} of {len(findings)} files are corrupt or missing: "
+            f"{len(bad)} of {len(findings)} files are damaged or not here: "
             f"{', '.join(finding.path.name for finding in bad[:3])}. "
             f"Run: mixzoo zoo download {' '.join(names or ['NAME'])}"
         )
@@ -113,7 +113,7 @@ def _print(findings: Sequence[tuple[Asset | None, Finding]], *, as_json: bool) -
                     "kind": asset and asset.kind,
                     "name": finding.path.name,
                     "path": str(finding.path),
-                    "status": finding.status.value,
+                    "state": finding.state.value,
                     "sha256": finding.sha256,
                     "expected_sha256": asset and asset.sha256,
                     "detail": finding.detail,
@@ -123,9 +123,9 @@ def _print(findings: Sequence[tuple[Asset | None, Finding]], *, as_json: bool) -
         )
     elif findings:
         rows = [
-            (asset.row if asset else "-", f.path.name, f.status.value, f.detail)
+            (asset.row if asset else "-", f.path.name, f.state.value, f.detail)
             for asset, f in findings
         ]
-        print_table(("Row", "File", "Status", "Detail"), rows)
+        print_table(("Row", "File", "State", "Detail"), rows)
     else:
         say(f"No locked file has been downloaded to {cache_root()} yet.")

@@ -5,18 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ...zoo.cache import asset_path
+from ...zoo import shelf
 from ...zoo.catalog import Benchmark, Catalog
 from ...zoo.errors import SourceError, UsageError
-from ...zoo.lock import Asset, Kind
+from ...zoo.files import sha256_of
 from ...zoo.manifest import Row
 from ...zoo.net.fetch import fetch
-from ...zoo.net.sources import by_hand, locations
-from ...zoo.shelf import adopted
-from ...zoo.verify import sha256_of
+from ...zoo.net.sources import by_hand
 from .audit import Claim, claim_of
 
-KINDS: tuple[Kind, ...] = ("log", "text_log")  # the one with more decimals first
 SUFFIXES = frozenset({".json", ".log", ".txt"})
 
 
@@ -75,7 +72,7 @@ def from_row(benchmark: Benchmark, row: Row) -> LogSource:
 
     Raises SourceError if no log of it is known, saying how to get one by hand; and what `fetch` raises.
     """
-    asset = _log_asset(benchmark, row)
+    asset = shelf.log(benchmark, row).asset
     if asset is None:
         places = by_hand(benchmark)
         raise SourceError(
@@ -87,24 +84,10 @@ def from_row(benchmark: Benchmark, row: Row) -> LogSource:
     return LogSource(row.id, (path,), claim_of(benchmark.manifest, row))
 
 
-def is_here(benchmark: Benchmark, row: Row) -> bool:
-    """Whether a row's log can be read without a network."""
-    asset = _log_asset(benchmark, row)
-    if asset is None:
-        return False
-    local = any(not place.is_remote for place in locations(benchmark, asset))
-    return local or asset_path(benchmark.name, asset).is_file()
-
-
-def _log_asset(benchmark: Benchmark, row: Row) -> Asset | None:
-    found = (benchmark.asset(row.id, kind) or adopted(benchmark, row, kind) for kind in KINDS)
-    return next((asset for asset in found if asset), None)
-
-
 def _recognise(paths: Sequence[Path], catalog: Catalog) -> tuple[Benchmark, Row] | None:
     hashes = {sha256_of(path) for path in paths}
     for benchmark in catalog.benchmarks.values():
         for asset in benchmark.lock.assets if benchmark.lock else ():
-            if asset.kind in KINDS and asset.sha256 in hashes:
+            if asset.kind in shelf.LOGS and asset.sha256 in hashes:
                 return catalog.row(asset.row)
     return None

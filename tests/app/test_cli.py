@@ -95,11 +95,11 @@ def test_own_benchmark_needs_no_code(
     manifest = write_benchmark(f'[[sources]]\nkind = "http"\nurl = "{server.url}"', weights)
     own = ("own", "--manifest", manifest)
 
-    assert "to download" in mixzoo("zoo", "list", *own)[1]
+    assert "not downloaded" in mixzoo("zoo", "list", *own)[1]
     assert "fetched" in mixzoo("zoo", "download", *own)[1]
     assert "already here" in mixzoo("zoo", "download", *own)[1]
     _, verified, _ = mixzoo("zoo", "verify", *own, "--json")
-    assert json.loads(verified)[0]["status"] == "ok"
+    assert json.loads(verified)[0]["state"] == "verified"
     _, where, _ = mixzoo("zoo", "where", *own)
     assert Path(where.strip()).read_bytes() == weights
 
@@ -117,7 +117,7 @@ def test_verify_fails_on_changed_bytes(
     code, out, err = mixzoo("zoo", "verify", "own", "--manifest", manifest)
 
     assert code == 5
-    assert "corrupt" in out
+    assert "damaged" in out
     assert "expected sha256" in out
     assert "mixzoo zoo download own" in err
 

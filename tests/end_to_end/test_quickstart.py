@@ -10,7 +10,7 @@ import torch
 from mixzoo.eval.predictions import Counts, Predictions
 from mixzoo.zoo.catalog import open_catalog, package_path
 from mixzoo.zoo.errors import UsageError
-from mixzoo.zoo.verify import Status, check
+from mixzoo.zoo.verify import State, check
 
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
 MINI = open_catalog().benchmark("mini")
@@ -70,7 +70,7 @@ def test_shipped_assets_are_the_locked_ones(asset) -> None:
     """Size and hash of every packaged weight and log stand in the lock."""
     finding = check(package_path("zoo/mini/assets") / asset.name, asset)
 
-    assert finding.status is Status.OK
+    assert finding.state is State.VERIFIED
     assert asset.size < 1_000_000
 
 

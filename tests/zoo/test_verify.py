@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mixzoo.zoo import checks
+from mixzoo.zoo import verify
 from mixzoo.zoo.files import CHUNK, each_in_parallel, sha256_of
 from mixzoo.zoo.lock import Asset
 from mixzoo.zoo.verify import (
-    Status,
+    State,
     bytes_of,
     check,
     check_all,
@@ -54,7 +54,7 @@ def test_hash_in_chunks_is_the_hash_of_all_bytes(
 
 
 def test_each_state_is_told_and_all_bytes_are_reported(tmp_path: Path) -> None:
-    """ok, corrupt (bytes, size), missing, not locked and foreign in one pass, in order."""
+    """Verified, damaged (bytes, size), absent, of first use and foreign in one pass, in order."""
     good = write(tmp_path / "good", b"good")
     bad = write(tmp_path / "bad", b"baad")
     new = write(tmp_path / "new", b"new")
@@ -72,13 +72,13 @@ def test_each_state_is_told_and_all_bytes_are_reported(tmp_path: Path) -> None:
 
     findings = check_all(files, on_bytes=counts.append)
 
-    assert [f.status.value for f in findings] == [
-        "ok",
-        "corrupt",
-        "missing",
-        "not locked",
-        "foreign",
-        "corrupt",
+    assert [f.state for f in findings] == [
+        State.VERIFIED,
+        State.DAMAGED,
+        State.ABSENT,
+        State.FIRST_USE,
+        State.FOREIGN,
+        State.DAMAGED,
     ]
     assert "expected sha256" in findings[1].detail
     assert findings[5].detail == "expected 5 bytes, got 2"
@@ -94,7 +94,7 @@ def test_unreadable_file_is_corrupt_and_does_not_stop_the_others(tmp_path: Path)
         [(tmp_path / "folder", asset("folder", b"x")), (good, asset("good", b"good"))]
     )
 
-    assert [f.status for f in findings] == [Status.CORRUPT, Status.OK]
+    assert [f.state for f in findings] == [State.DAMAGED, State.VERIFIED]
     assert "cannot be read" in findings[0].detail
 
 
@@ -107,7 +107,7 @@ def test_quick_check_believes_an_untouched_file(tmp_path: Path) -> None:
 
     quick, full = check_all(files, quick=True)[0], check_all(files)[0]
 
-    assert (quick.status, full.status) == (Status.OK, Status.CORRUPT)
+    assert (quick.state, full.state) == (State.VERIFIED, State.DAMAGED)
     assert "unchanged since" in quick.detail
 
 
@@ -123,7 +123,7 @@ def test_quick_check_reads_what_has_another_size_or_time(
     check_all(files)
     write(path, content, when)
 
-    assert check_all(files, quick=True)[0].status is Status.CORRUPT
+    assert check_all(files, quick=True)[0].state is State.DAMAGED
 
 
 def test_quick_check_holds_the_record_against_todays_lock(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_quick_check_holds_the_record_against_todays_lock(tmp_path: Path) -> Non
     path = write(tmp_path / "w", b"good")
     check_all([(path, asset("w", b"good"))])
 
-    assert check_all([(path, asset("w", b"other"))], quick=True)[0].status is Status.CORRUPT
+    assert check_all([(path, asset("w", b"other"))], quick=True)[0].state is State.DAMAGED
 
 
 def test_file_changed_just_now_is_not_believed_by_its_time(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_file_changed_just_now_is_not_believed_by_its_time(tmp_path: Path) -> No
     path.write_bytes(b"evil")
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
-    assert check_all(files, quick=True)[0].status is Status.CORRUPT
+    assert check_all(files, quick=True)[0].state is State.DAMAGED
 
 
 @pytest.mark.parametrize(
@@ -153,11 +153,11 @@ def test_file_changed_just_now_is_not_believed_by_its_time(tmp_path: Path) -> No
 def test_damaged_record_means_that_files_are_read(tmp_path: Path, record: str) -> None:
     """The record only saves work; without it all is read, and it is written anew."""
     path = write(tmp_path / "w", b"evil")
-    (tmp_path / checks.RECORD).write_text(record)
+    (tmp_path / verify.RECORD).write_text(record)
     files = [(path, asset("w", b"good"))]
 
-    assert check_all(files, quick=True)[0].status is Status.CORRUPT
-    assert json.loads((tmp_path / checks.RECORD).read_text())["files"]["w"]["size"] == 4
+    assert check_all(files, quick=True)[0].state is State.DAMAGED
+    assert json.loads((tmp_path / verify.RECORD).read_text())["files"]["w"]["size"] == 4
 
 
 def test_record_forgets_files_that_are_gone_and_keeps_the_others(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_record_forgets_files_that_are_gone_and_keeps_the_others(tmp_path: Path)
 
     check_all([(first, asset("a", b"a"))])
 
-    assert set(checks.read_checks(tmp_path)) == {"b"}
+    assert set(verify.read_checks(tmp_path)) == {"b"}
 
 
 def test_first_use_is_held_against_later_bytes(tmp_path: Path) -> None:
@@ -176,9 +176,9 @@ def test_first_use_is_held_against_later_bytes(tmp_path: Path) -> None:
     path = write(tmp_path / "w", b"first")
     record_first_use(path, hashlib.sha256(b"first").hexdigest())
 
-    assert check(path, asset("w", None)).status is Status.UNLOCKED
+    assert check(path, asset("w", None)).state is State.FIRST_USE
     path.with_name("w.sha256").write_bytes(b"\xff\xfe garbage")
-    assert check(path, asset("w", None)).status is Status.CORRUPT
+    assert check(path, asset("w", None)).state is State.DAMAGED
 
 
 def test_damaged_files_are_numbered_not_overwritten(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_interruption_stops_the_threads_at_their_next_chunk(tmp_path: Path) -> N
         check_all([(path, asset("w", b"x"))] * 4, on_bytes=interrupt)
 
     assert len(counts) < 64
-    assert not (tmp_path / checks.RECORD).exists()
+    assert not (tmp_path / verify.RECORD).exists()
 
 
 def test_results_keep_the_order_of_the_items() -> None:

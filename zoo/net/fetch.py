@@ -19,13 +19,11 @@ from ..cache import asset_path, cache_root, process_lock_path
 from ..catalog import Benchmark
 from ..errors import IntegrityError, MixzooError, SourceError
 from ..lock import Asset
-from ..manifest import Row
 from ..parallel import result_of
-from ..shelf import adopted
-from ..verify import Status, check, first_use, first_use_record, record_first_use, set_aside
+from ..verify import State, check, first_use, first_use_record, record_first_use, set_aside
 from .partial import Partial, require_space
 from .progress import Progress
-from .sources import Location, by_hand, locations, offline
+from .sources import Location, locations, offline
 from .transfer import CancelledError, transfer
 
 JOBS = 2  # files at once
@@ -41,11 +39,11 @@ class Action(Enum):
     REPLACE = "replace"
 
 
-def decide(status: Status) -> Action:
+def decide(state: State) -> Action:
     """What a file's state asks for. Pure: nothing is touched."""
-    if status is Status.MISSING:
+    if state is State.ABSENT:
         return Action.FETCH
-    return Action.REPLACE if status is Status.CORRUPT else Action.KEEP
+    return Action.REPLACE if state is State.DAMAGED else Action.KEEP
 
 
 @dataclass(frozen=True)
@@ -69,26 +67,10 @@ class Outcome:
     error: MixzooError | None = None
 
 
-def weights_of(benchmark: Benchmark, row: Row) -> Asset:
-    """The locked or imported weights of a row.
-
-    Raises SourceError saying how to get them by hand if there are none.
-    """
-    asset = benchmark.asset(row.id, "weights") or adopted(benchmark, row)
-    if asset is not None:
-        return asset
-    places = by_hand(benchmark)
-    raise SourceError(
-        f"{row.id}: its file name and hash are not locked yet, so it cannot be downloaded"
-        + (f". Get it by hand from {places}" if places else "")
-        + f", then: mixzoo zoo import FILE --row {row.id}"
-    )
-
-
 def plan(benchmark: Benchmark, asset: Asset) -> Plan:
     """What `fetch` would do for an asset. Nothing is touched."""
     path = asset_path(benchmark.name, asset)
-    action = decide(check(path, asset).status)
+    action = decide(check(path, asset).state)
     here = path.stat().st_size if action is Action.KEEP else Partial(path).received
     return Plan(asset, path, action, here, locations(benchmark, asset))
 
@@ -160,10 +142,10 @@ class _Fetcher:
     def fetch(self, benchmark: Benchmark, asset: Asset) -> tuple[Path, Action]:
         """See the function `fetch`."""
         path = asset_path(benchmark.name, asset)
-        action = decide(check(path, asset).status)
+        action = decide(check(path, asset).state)
         if action is not Action.KEEP:
             with _explained(path), self._alone(benchmark, asset):
-                action = decide(check(path, asset).status)  # another process may have been here
+                action = decide(check(path, asset).state)  # another process may have been here
                 if action is not Action.KEEP:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     if action is Action.REPLACE:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import shelf
 from ..catalog import Benchmark, Catalog
 from ..errors import SourceError, UsageError
 from ..manifest import Row
@@ -66,7 +67,7 @@ def find_candidates(
 def _of_row(ref: str, catalog: Catalog, row_id: str | None, log: Path | None) -> Candidate:
     resolved = resolve(ref, catalog, row_id=row_id)
     benchmark, row = catalog.row(ref)
-    asset = benchmark.asset(row.id, "log") or benchmark.asset(row.id, "text_log")
+    asset = shelf.log(benchmark, row).asset
     if log or asset is None:
         return Candidate(resolved, benchmark, row, log)
     try:

@@ -11,10 +11,10 @@ from pathlib import Path
 from ..catalog import open_catalog
 from ..checkpoint.export import export, export_name
 from ..errors import UsageError
+from ..files import sha256_of
 from ..lock import Kind, parse_lock, render_lock
 from ..manifest import parse_manifest
 from ..manifest_text import manifest_text
-from ..verify import sha256_of
 from .candidates import JSON_LOG, Candidate, find_candidates
 from .card import evaluation_results, model_card
 from .evidence import Evidence, read_evidence

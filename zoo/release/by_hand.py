@@ -23,7 +23,7 @@ from ..files import (
 from ..lock import SINGLE, Asset
 from ..net.partial import Partial
 from ..shelf import alone, known_assets, note_adoption
-from ..verify import Status, check, first_use, first_use_record, record_first_use, set_aside
+from ..verify import State, check, first_use, first_use_record, record_first_use, set_aside
 from .identify import HEAD, Arrival, Identity, Unknown, identify
 from .placing import Mode, place
 
@@ -174,7 +174,7 @@ def _require_same_as_before(file: Arrival, asset: Asset, path: Path) -> None:
 
 def _is_whole(file: Arrival, asset: Asset, path: Path) -> bool:
     finding = check(path, asset)
-    return finding.status in (Status.OK, Status.UNLOCKED) and finding.sha256 == file.sha256
+    return finding.state in (State.VERIFIED, State.FIRST_USE) and finding.sha256 == file.sha256
 
 
 def _note(file: Arrival, identity: Identity, path: Path) -> None:

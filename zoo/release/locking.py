@@ -18,11 +18,12 @@ import msgspec
 from ..cache import asset_path
 from ..catalog import Benchmark
 from ..errors import IntegrityError, ManifestError, SourceError, UsageError
+from ..files import sha256_of
 from ..lock import Asset, Lock, parse_lock, render_lock
 from ..manifest import GitHubSource, HuggingFaceSource, Manifest
 from ..net.fetch import fetch_all
 from ..net.sources import offline
-from ..verify import first_use_record, set_aside, sha256_of
+from ..verify import first_use_record, set_aside
 from .github import release_files
 from .hub import repository_files
 from .listing import Listed, Problem, merge

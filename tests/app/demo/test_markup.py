@@ -6,9 +6,10 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mixzoo.app.demo import file_states, markup
+from mixzoo.app.demo import markup
 from mixzoo.eval import sample, verdict
 from mixzoo.eval.logs import verdict as log_verdict
+from mixzoo.zoo.shelf import State
 
 HOSTILE = '<img src=x onerror="alert(1)">\'&{{value}}${value}'
 
@@ -105,7 +106,12 @@ def test_good_and_bad_are_told_without_colour(words: dict[str, str]) -> None:
 
 def test_every_sign_belongs_to_a_known_word() -> None:
     """A word that was renamed would lose its sign silently."""
-    known = {*verdict.RULES, *log_verdict.RULES, *sample.RULES, *file_states.RULES}
+    known = {
+        *verdict.RULES,
+        *log_verdict.RULES,
+        *sample.RULES,
+        *(state.value for state in State),
+    }
 
     assert markup.SIGNS.keys() <= known
 

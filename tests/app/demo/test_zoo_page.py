@@ -5,13 +5,15 @@ import re
 from pathlib import Path
 
 import pytest
-from mixzoo.app.demo import file_states, zoo_page, zoo_tab
+from markupsafe import escape
+from mixzoo.app.demo import zoo_page, zoo_tab
 from mixzoo.zoo.cache import asset_path
 from mixzoo.zoo.catalog import Benchmark, open_catalog
 from mixzoo.zoo.errors import SourceError, UsageError
 from mixzoo.zoo.lock import Asset
 from mixzoo.zoo.net.fetch import fetch
 from mixzoo.zoo.net.partial import Partial
+from mixzoo.zoo.shelf import RULES, State, of_asset
 from mixzoo.zoo.verify import check_all
 
 from .conftest import write_own
@@ -35,7 +37,7 @@ def weights(own: Benchmark) -> Asset:
 
 def state(own: Benchmark, weights: Asset) -> str:
     """The file's word."""
-    return file_states.state_of(own, weights, {})
+    return of_asset(own, weights).state.value
 
 
 def age(path: Path) -> None:
@@ -104,7 +106,7 @@ def test_in_the_package() -> None:
     asset = benchmark.asset("resnet18_w6.mixup_mini")
     assert asset is not None
 
-    assert file_states.state_of(benchmark, asset, {}) == "in the package"
+    assert of_asset(benchmark, asset).state.value == "in the package"
 
 
 def test_fresh_findings_count_first(own: Benchmark, weights: Asset) -> None:
@@ -112,7 +114,7 @@ def test_fresh_findings_count_first(own: Benchmark, weights: Asset) -> None:
     path, _ = fetch(own, weights, quiet=True)
     (finding,) = check_all([(path, weights)])
 
-    assert file_states.state_of(own, weights, {path: finding}) == "verified"
+    assert "✓</i>verified" in zoo_page.page(own, [finding])
 
 
 def test_unlocked_release_is_explained() -> None:
@@ -138,8 +140,8 @@ def test_words_have_their_rules(own: Benchmark) -> None:
     """Those in use, and only they."""
     page = zoo_page.page(own)
 
-    assert file_states.RULES["not downloaded"] in page
-    assert file_states.RULES["damaged"] not in page
+    assert escape(RULES[State.ABSENT]) in page
+    assert escape(RULES[State.DAMAGED]) not in page
 
 
 def test_page_names_no_folder(own: Benchmark, weights: Asset) -> None:
@@ -170,7 +172,7 @@ def test_verifying_ends_in_findings(own: Benchmark, weights: Asset) -> None:
 
     assert read == total == weights.size
     assert findings is not None
-    assert [finding.status.value for finding in findings] == ["ok"]
+    assert [finding.state.value for finding in findings] == ["verified"]
 
 
 @pytest.mark.parametrize(

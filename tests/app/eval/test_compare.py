@@ -11,7 +11,7 @@ from mixzoo.eval.predictions import Predictions
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.manifest import Protocol
-from mixzoo.zoo.net.fetch import weights_of
+from mixzoo.zoo.shelf import weights_of
 
 VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
 FILES = tuple(f"{i}.jpg" for i in range(300))

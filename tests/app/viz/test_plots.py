@@ -15,7 +15,7 @@ from mixzoo.eval.predictions import Predictions
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import ManifestError, MixzooError, SourceError, UsageError
 from mixzoo.zoo.manifest import Protocol
-from mixzoo.zoo.net.fetch import weights_of
+from mixzoo.zoo.shelf import weights_of
 from PIL import Image
 
 VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"

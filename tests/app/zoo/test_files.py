@@ -40,9 +40,9 @@ def test_verify_lists_foreign_files_without_failing(write_benchmark: Write) -> N
 
     result = run(verify.command, "own", "--manifest", manifest, "--json")
 
-    found = {f["name"]: (f["id"], f["status"]) for f in json.loads(result.stdout)}
+    found = {f["name"]: (f["id"], f["state"]) for f in json.loads(result.stdout)}
     assert result.exit_code == 0
-    assert found == {"w.pth": (ROW, "ok"), "holiday.jpg": (None, "foreign")}
+    assert found == {"w.pth": (ROW, "verified"), "holiday.jpg": (None, "foreign")}
 
 
 def test_verify_quick_then_full_finds_silent_damage(write_benchmark: Write) -> None:
@@ -89,7 +89,7 @@ def test_import_then_verify(write_benchmark: Write, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "copied" in result.stdout
     assert "trusted on first use" in result.stdout
-    assert json.loads(first.stdout)[0]["status"] == "not locked"
+    assert json.loads(first.stdout)[0]["state"] == "trusted on first use"
     assert isinstance(then.exception, IntegrityError)
 
 

@@ -14,7 +14,8 @@ from mixzoo.app.zoo.publish import command
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.errors import SourceError, UsageError
-from mixzoo.zoo.net.fetch import fetch, weights_of
+from mixzoo.zoo.net.fetch import fetch
+from mixzoo.zoo.shelf import weights_of
 
 # The library's LFS transfer uses its HTTP client in a way that the client deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")

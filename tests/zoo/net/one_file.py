@@ -9,7 +9,8 @@ import pytest
 from mixzoo.zoo.cache import asset_path
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import MixzooError
-from mixzoo.zoo.net.fetch import Action, fetch, weights_of
+from mixzoo.zoo.net.fetch import Action, fetch
+from mixzoo.zoo.shelf import weights_of
 
 SIZE = 300_001
 BYTES = random.Random(0).randbytes(SIZE)

@@ -11,7 +11,8 @@ import pytest
 from mixzoo.zoo.cache import cache_root
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import SourceError
-from mixzoo.zoo.net.fetch import Action, fetch, weights_of
+from mixzoo.zoo.net.fetch import Action, fetch
+from mixzoo.zoo.shelf import weights_of
 
 from .one_file import SIZE, final, require_line
 

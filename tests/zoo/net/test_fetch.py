@@ -8,8 +8,9 @@ from mixzoo.zoo.cache import asset_path
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import IntegrityError, SourceError
 from mixzoo.zoo.net import transfer
-from mixzoo.zoo.net.fetch import Action, fetch, weights_of
-from mixzoo.zoo.verify import Status, check
+from mixzoo.zoo.net.fetch import Action, fetch
+from mixzoo.zoo.shelf import weights_of
+from mixzoo.zoo.verify import State, check
 
 BYTES = bytes(range(256)) * 8192  # 2 MiB: more than one chunk
 HTTP = '[[sources]]\nkind = "http"\nurl = "{url}/files"'
@@ -136,11 +137,11 @@ def test_unlocked_hash_is_trusted_on_first_use(
     asset = weights_of(benchmark, row)
 
     path, _ = fetch(benchmark, asset, quiet=True)
-    before = check(path, asset).status
+    before = check(path, asset).state
     path.write_bytes(b"changed")
 
-    assert before is Status.UNLOCKED
-    assert check(path, asset).status is Status.CORRUPT
+    assert before is State.FIRST_USE
+    assert check(path, asset).state is State.DAMAGED
 
 
 def test_later_download_must_equal_the_first_use(

@@ -15,8 +15,9 @@ import pytest
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import SourceError
 from mixzoo.zoo.net import transfer
-from mixzoo.zoo.net.fetch import fetch, plan, weights_of
+from mixzoo.zoo.net.fetch import fetch, plan
 from mixzoo.zoo.net.sources import offline
+from mixzoo.zoo.shelf import weights_of
 
 BYTES = bytes(range(256)) * 400
 GITHUB = '[[sources]]\nkind = "github"\nrepository = "owner/zoo"\ntag = "v1"\n'

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import IntegrityError
-from mixzoo.zoo.net.fetch import Action, fetch_all, weights_of
+from mixzoo.zoo.net.fetch import Action, fetch_all
+from mixzoo.zoo.shelf import weights_of
 
 from .one_file import ADDRESS, BYTES, OTHER, SOURCE, final, get, ranges
 
@@ -25,13 +26,14 @@ CHILD = """
 import sys
 from pathlib import Path
 from mixzoo.zoo.net import fetch, transfer, transport
+from mixzoo.zoo.shelf import weights_of
 from mixzoo.zoo.catalog import open_catalog
 transport.CHUNK, transfer.PIECE, transfer.SAVE_EVERY = 4096, 20_000, 0.005
 benchmark, row = open_catalog([Path(sys.argv[1])]).row("resnet18_w4.vanilla_own")
 import requests, filelock
 print("ready", flush=True)
 sys.stdin.readline()
-asset, connections = fetch.weights_of(benchmark, row), int(sys.argv[2])
+asset, connections = weights_of(benchmark, row), int(sys.argv[2])
 if sys.argv[3] == "all":
     list(fetch.fetch_all([(benchmark, asset)], connections=connections))
 else:

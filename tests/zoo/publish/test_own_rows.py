@@ -12,7 +12,7 @@ from mixzoo.zoo.errors import ManifestError, UsageError
 from mixzoo.zoo.manifest import FileSource, Row
 from mixzoo.zoo.net.fetch import fetch
 from mixzoo.zoo.publish.own_rows import AddedRow, add_row, manifest_for
-from mixzoo.zoo.verify import Status, check
+from mixzoo.zoo.verify import State, check
 
 MINI = open_catalog().benchmark("mini")
 
@@ -63,7 +63,7 @@ def test_files_can_be_fetched_and_are_locked(tmp_path: Path, add: Callable) -> N
         assert asset is not None
         path, _ = fetch(own(tmp_path), asset)
         assert path.read_bytes() == content
-        assert check(path, asset).status is Status.OK
+        assert check(path, asset).state is State.VERIFIED
 
 
 def test_the_folder_can_be_moved(tmp_path: Path, add: Callable) -> None:

@@ -19,7 +19,7 @@ from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.manifest import Metric
 from mixzoo.zoo.publish.publishing import Built, Request, build
-from mixzoo.zoo.verify import Status, check
+from mixzoo.zoo.verify import State, check
 
 VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
 MINI = open_catalog().benchmark("mini")
@@ -104,7 +104,7 @@ def test_the_folder_is_a_source_that_the_catalog_reads(publish, write_report) ->
     assert own.manifest.sources[0].repository == "jane/drawn-models"
     assert len(own.lock.assets) == 4
     for asset in own.lock.assets:
-        assert check(built.folder / asset.name, asset).status is Status.OK
+        assert check(built.folder / asset.name, asset).state is State.VERIFIED
 
 
 def test_the_weights_give_the_rows_logits(publish) -> None:

@@ -17,8 +17,8 @@ from mixzoo.zoo.errors import IntegrityError, SourceError, UsageError
 from mixzoo.zoo.release.by_hand import Adoption, adopt, find_files, import_files
 from mixzoo.zoo.release.identify import Arrival, Identity, identify
 from mixzoo.zoo.release.placing import Mode
-from mixzoo.zoo.shelf import adopted, folder_of, known_assets
-from mixzoo.zoo.verify import Status, check
+from mixzoo.zoo.shelf import file, folder_of, known_assets
+from mixzoo.zoo.verify import State, check
 
 ROW = "resnet18_w4.vanilla_own"
 BYTES = b"weights" * 1000
@@ -136,7 +136,7 @@ def test_unlocked_asset_is_trusted_on_first_use(write_benchmark: Write, there: P
     assert (first.what, first.detail, again.what) == ("linked", "by its name", "already here")
     assert other.error is IntegrityError
     assert "was first used with sha256" in other.detail
-    assert check(folder_of("own") / "w.pth", asset).status is Status.UNLOCKED
+    assert check(folder_of("own") / "w.pth", asset).state is State.FIRST_USE
     assert cached() == {"w.pth": BYTES}
 
 
@@ -149,15 +149,15 @@ def test_row_without_lock_is_adopted_by_the_rules_and_found_again(
 
     adoption = one(bring(there / "resnet18_w4_vanilla_4xb64.pth"), catalog, benchmark="own")
 
-    asset = adopted(benchmark, row)
+    asset = file(benchmark, row).asset
     assert adoption.detail == "by the matching rules"
     assert asset is not None
     assert (asset.name, asset.row, asset.kind) == ("resnet18_w4_vanilla_4xb64.pth", ROW, "weights")
     path = folder_of("own") / asset.name
-    assert check(path, asset).status is Status.UNLOCKED
-    assert adopted(benchmark, row, "log") is None
+    assert check(path, asset).state is State.FIRST_USE
+    assert file(benchmark, row, "log").asset is None
     path.unlink()
-    assert adopted(benchmark, row) is None
+    assert file(benchmark, row).asset is None
 
 
 def test_row_can_be_named(write_benchmark: Write, there: Path) -> None:
@@ -363,7 +363,7 @@ def test_damaged_note_is_no_adoption(write_benchmark: Write) -> None:
         bring(folder_of("own") / f"{number}.pth")
         (folder_of("own") / f"{number}.pth.adopted.json").write_text(note)
 
-    assert adopted(benchmark, row) is None
+    assert file(benchmark, row).asset is None
 
 
 def test_folders_are_searched_without_hidden_files_and_the_cache(tmp_path: Path) -> None:
