@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..zoo.errors import DataError
+from ..zoo.images import open_image
 from ..zoo.manifest import Protocol
 from .protocol import placement
 
@@ -51,16 +52,17 @@ def decode_crop(content: bytes, protocol: Protocol, name: str) -> Pixels:
     return centre_crop(decode(content, name), protocol)
 
 
-def decode(content: bytes, name: str) -> Pixels:
+def decode(content: bytes, name: str, *, upright: bool = False) -> Pixels:
     """All pixels of an image, (H, W, 3) uint8 RGB, as the file stores them.
 
-    An EXIF orientation is ignored and transparency dropped, as by the reference. name: for
-    messages. Raises DataError, one line, if Pillow refuses the file.
+    Transparency is dropped. name: for messages. upright: turn a photograph as its camera noted
+    (EXIF), for people; the reference doesn't. Raises DataError, one line, if Pillow refuses the
+    file, or it is of no format of `zoo.images`.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on large sizes, odd metadata: no reason to stop
-            return _decode(content)
+            return _decode(content, upright=upright)
     except UnidentifiedImageError:
         reason = "bytes of no known image format" if content else "an empty file"
     except Exception as error:  # the parsers of Pillow raise whatever they stumble over
@@ -85,8 +87,10 @@ def centre_crop(rgb: Pixels, protocol: Protocol) -> Pixels:
     return resize_crop(rgb, size, (left, top), crop, protocol.interpolation)
 
 
-def _decode(content: bytes) -> Pixels:
-    with Image.open(io.BytesIO(content)) as image:
+def _decode(content: bytes, *, upright: bool) -> Pixels:
+    with open_image(io.BytesIO(content)) as image:
+        if upright:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
         if _is_plain_jpeg(image) and decoders_agree():
             try:
                 return _decode_jpeg(content)

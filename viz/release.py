@@ -14,11 +14,11 @@ from ..eval.pixels import decode
 from ..zoo.archive import DAMAGE, DEFAULT, list_archive
 from ..zoo.archive_rules import Limits, parts
 from ..zoo.errors import IntegrityError, UsageError
+from ..zoo.images import SUFFIXES
 from .canvas import Pixels
 from .grid import Column, Row, Tile, draw_grid
 from .themes import LIGHT, Theme
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
 LARGEST = 64 << 20  # bytes of one picture file; honest ones have a few hundred thousand
 SIDES = (1.7, 3.4)  # inches of a picture in a sheet: of many, of few
 FEW = 4

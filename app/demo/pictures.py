@@ -4,7 +4,6 @@ import threading
 import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ...eval.pixels import Pixels, centre_crop
 from ...zoo.errors import DataError
+from ...zoo.images import FORMATS, open_image
 from ...zoo.manifest import Protocol
 from .examples import drawn_as
 from .settings import Settings
 
-# The decoders that a stranger's bytes may reach. Pillow knows more formats, some of which call
-# other programs.
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP")
 MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 
 
@@ -46,7 +43,7 @@ def read_picture(path: Path, protocol: Protocol, settings: Settings) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on large sizes and odd metadata: judged here
-            with Image.open(path, formats=_formats()) as image:
+            with open_image(path) as image:
                 _require_limits(image, name, settings)
                 pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except DataError:
@@ -88,13 +85,6 @@ class Pictures:
             while len(self._kept) > self._settings.max_crops:
                 self._kept.popitem(last=False)
         return picture
-
-
-@cache
-def _formats() -> list[str]:
-    """Those of FORMATS that this build of Pillow knows: AVIF is optional."""
-    Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def _require_limits(image: Image.Image, name: str, settings: Settings) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...zoo.errors import DataError, UsageError
+from ...zoo.images import SUFFIXES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from ...zoo.manifest import Protocol
     from ...zoo.nets import Classifier, MixClassifier
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 PAIRS_OF_MINI = ((18, 8), (36, 22), (4, 27))  # species that are drawn where no images are given
 DRAWN_SIZE = 128  # pixels of the drawn species' crops, as the embedded benchmark evaluates them
 SIZE = 224
@@ -151,7 +151,6 @@ def _protocol(size: int | None, benchmark: "Benchmark | None") -> "Protocol":
 
 def _read(files: Sequence[Path], protocol: "Protocol") -> "tuple[list[np.ndarray], list[str]]":
     from ...eval.pixels import centre_crop, decode
-    from ...viz.upright import upright
 
     crops = []
     for file in files:
@@ -160,8 +159,7 @@ def _read(files: Sequence[Path], protocol: "Protocol") -> "tuple[list[np.ndarray
         except OSError as error:
             hint = "" if file.suffix else " A REF stands before --images."
             raise DataError(f"{file}: expected an image, got {error.strerror}.{hint}") from None
-        pixels = upright(decode(content, str(file)), content)
-        crops.append(centre_crop(pixels, protocol))
+        crops.append(centre_crop(decode(content, str(file), upright=True), protocol))
     return crops, [file.stem for file in files]
 
 

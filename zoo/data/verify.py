@@ -207,8 +207,10 @@ def _ends(images: LabelledImages, file: str) -> tuple[int, bytes, bytes]:
 def _decodes(content: bytes) -> bool:
     from PIL import Image, UnidentifiedImageError
 
+    from ..images import open_image
+
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with open_image(io.BytesIO(content)) as image:
             image.load()
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False
