@@ -1,18 +1,9 @@
-"""The few things that processes of one evaluation say to each other.
+"""The processes of one job: which of them this is, the few things they say, and how they end.
 
-Everything said is small and lies on the CPU (counts, predictions, errors), so gloo carries it on
-every kind of machine, and a process that dies closes its connections: the others learn it at once
-when they listen, and within a minute while they compute.
-
-Which process this is among those that a launcher started: torchrun, or SLURM's srun.
-
-Ends this process when another one of the same job has ended, so that nobody waits for it.
-
-Launchers stop a job whose process failed, but not all do, and none sees a machine that lost its
-power. Every process counts up a number in the store that brought them together; who sees one
-stand still for `SILENCE` says whose it is and leaves.
-
-How a process that computes on the CPU keeps its memory.
+torchrun or SLURM's srun starts them. Everything said is small and lies on the CPU (counts,
+predictions, errors), so gloo carries it on every kind of machine, and a process that dies closes
+its connections: the others learn it at once when they listen, and within a minute while they
+compute.
 """
 
 import ctypes
@@ -24,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -35,17 +26,23 @@ from torch.distributed.rendezvous import rendezvous
 from ..zoo.errors import LostRankError, MixzooError, UsageError
 
 T = TypeVar("T")
+CPU = torch.device("cpu")
 PATIENCE = timedelta(hours=12)  # the leader may have to fetch many weights first
+PORTS = range(20000, 40000)  # one is picked by SLURM's job id, so that jobs on one node don't meet
+BEAT = 2.0  # seconds
+SILENCE = 60.0
+_DONE = 1 << 40  # what a finished process adds to its number: it may be silent from now on
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 
 
 @dataclass(frozen=True)
 class World:
     """This process among those that torchrun or SLURM started; alone if none did."""
 
-    rank: int
-    size: int
-    local_size: int  # processes on this machine
-    device: torch.device
+    rank: int = 0
+    size: int = 1
+    local_size: int = 1  # processes on this machine
+    device: torch.device = CPU
     local_rank: int = 0
 
     @property
@@ -99,28 +96,24 @@ class World:
             raise first
 
 
-ALONE = World(rank=0, size=1, local_size=1, device=torch.device("cpu"))
+ALONE = World()
 
 
 @contextmanager
 def join(device: str = "auto") -> Iterator[World]:
     """Join the processes that torchrun's or SLURM's environment describes, or stay alone.
 
+    From here on this process is one that computes: see `keep_freed_memory`.
     device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N". Raises UsageError for a
     device that isn't there, or an environment that contradicts itself.
     """
-    place = launched(os.environ)
-    world = World(
-        rank=place.rank,
-        size=place.size,
-        local_size=place.local_size,
-        device=_device(device, place.local_rank),
-        local_rank=place.local_rank,
-    )
+    keep_freed_memory()
+    place, meeting = launched(os.environ)
+    world = replace(place, device=_device(device, place.local_rank))
     if world.size == 1:
         yield world
         return
-    os.environ.update(place.rendezvous)
+    os.environ.update(meeting)
     store, _, _ = next(
         rendezvous("env://", rank=world.rank, world_size=world.size, timeout=PATIENCE)
     )
@@ -133,7 +126,7 @@ def join(device: str = "auto") -> Iterator[World]:
         "gloo", store=store, rank=world.rank, world_size=world.size, timeout=PATIENCE
     )
     try:
-        with watch(store, world.rank, world.size):
+        with _watched(store, world):
             yield world
             world.gather(None)  # nobody leaves, and takes the store along, before all are done
     finally:
@@ -160,57 +153,41 @@ def _device(name: str, local_rank: int) -> torch.device:
     return device
 
 
-PORTS = range(20000, 40000)  # one is picked by SLURM's job id, so that jobs on one node don't meet
-
-
-@dataclass(frozen=True)
-class Place:
-    """One process among `size`. rendezvous: variables that torch needs and the launcher didn't set."""
-
-    rank: int = 0
-    size: int = 1
-    local_rank: int = 0
-    local_size: int = 1
-    rendezvous: Mapping[str, str] = field(default_factory=dict)
-
-
-def launched(environment: Mapping[str, str]) -> Place:
-    """Read the launcher's variables; a process that nobody launched is alone.
+def launched(environment: Mapping[str, str]) -> tuple[World, dict[str, str]]:
+    """This process by the launcher's variables, and those that torch needs and nobody set.
 
     torchrun sets WORLD_SIZE and RANK. srun sets SLURM_STEP_NUM_TASKS for the tasks of this step;
-    a batch script itself has none and is alone, whatever its job reserved.
+    a batch script itself has none and is alone, whatever its job reserved. The device stays CPU.
     Raises UsageError naming a variable that is missing or no number.
     """
+
+    def number(name: str, default: str | None = None) -> int:
+        text = environment.get(name, default)
+        if text is None or not text.strip().isdecimal():
+            raise UsageError(
+                f"{name}: expected a number from the launcher, got {text!r}. Start with "
+                "torchrun --nproc_per_node N -m mixzoo.eval ..., or srun mixzoo eval ..."
+            )
+        return int(text)
+
     if "WORLD_SIZE" in environment:
-        size = _number(environment, "WORLD_SIZE")
-        return Place(
-            rank=_number(environment, "RANK"),
-            size=size,
-            local_rank=_number(environment, "LOCAL_RANK", "0"),
-            local_size=_number(environment, "LOCAL_WORLD_SIZE", str(size)),
-        )
-    if _number(environment, "SLURM_STEP_NUM_TASKS", "1") > 1:
-        return _slurm(environment)
-    return Place()
-
-
-def _slurm(environment: Mapping[str, str]) -> Place:
-    rendezvous = {}
+        size = number("WORLD_SIZE")
+        local_size, local_rank = number("LOCAL_WORLD_SIZE", str(size)), number("LOCAL_RANK", "0")
+        return World(number("RANK"), size, local_size, local_rank=local_rank), {}
+    size = number("SLURM_STEP_NUM_TASKS", "1")
+    if size == 1:
+        return World(), {}
+    meeting = {}
     if "MASTER_ADDR" not in environment:
         nodes = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST", "")
-        rendezvous["MASTER_ADDR"] = first_node(nodes)
+        meeting["MASTER_ADDR"] = first_node(nodes)
     if "MASTER_PORT" not in environment:
-        job = _number(environment, "SLURM_JOB_ID", "0") + _number(environment, "SLURM_STEP_ID", "0")
-        rendezvous["MASTER_PORT"] = str(PORTS[job % len(PORTS)])
-    per_node = environment.get("SLURM_STEP_TASKS_PER_NODE") or environment["SLURM_STEP_NUM_TASKS"]
-    node = _number(environment, "SLURM_NODEID", "0")
-    return Place(
-        rank=_number(environment, "SLURM_PROCID"),
-        size=_number(environment, "SLURM_STEP_NUM_TASKS"),
-        local_rank=_number(environment, "SLURM_LOCALID", "0"),
-        local_size=_tasks_on(per_node, node),
-        rendezvous=rendezvous,
-    )
+        job = number("SLURM_JOB_ID", "0") + number("SLURM_STEP_ID", "0")
+        meeting["MASTER_PORT"] = str(PORTS[job % len(PORTS)])
+    per_node = environment.get("SLURM_STEP_TASKS_PER_NODE") or str(size)
+    local_size = _tasks_on(per_node, number("SLURM_NODEID", "0"))
+    local_rank = number("SLURM_LOCALID", "0")
+    return World(number("SLURM_PROCID"), size, local_size, local_rank=local_rank), meeting
 
 
 def first_node(nodes: str) -> str:
@@ -235,32 +212,18 @@ def _tasks_on(per_node: str, node: int) -> int:
     return counts[min(node, len(counts) - 1)] if counts else 1
 
 
-def _number(environment: Mapping[str, str], name: str, default: str | None = None) -> int:
-    text = environment.get(name, default)
-    if text is None or not text.strip().isdecimal():
-        raise UsageError(
-            f"{name}: expected a number from the launcher, got {text!r}. Start with "
-            "torchrun --nproc_per_node N -m mixzoo.eval ..., or srun mixzoo eval ..."
-        )
-    return int(text)
-
-
-BEAT = 2.0  # seconds
-SILENCE = 60.0
-_DONE = 1 << 40  # what a finished process adds to its number: it may be silent from now on
-
-
 @contextmanager
-def watch(store: Any, rank: int, size: int) -> Iterator[None]:
-    """Watch the other processes while the body runs. store: torch's `Store` that they share.
+def _watched(store: Any, world: World) -> Iterator[None]:
+    """End this process when another one has ended while the body runs, so that nobody waits for it.
 
-    A process that leaves the body, also by an exception, is done and isn't missed.
+    Launchers stop a job whose process failed, but not all do, and none sees a machine that lost its
+    power. Every process counts up a number in the store (torch's) that brought them together; who
+    sees one stand still for `SILENCE` says whose it is and leaves. A process that leaves the body,
+    also by an exception, is done and isn't missed.
     """
     store = store.clone()  # a connection of its own: waiting on the other must not stop the beats
     stop = threading.Event()
-    thread = threading.Thread(
-        target=_listen, args=(store, rank, size, stop), daemon=True, name="watch"
-    )
+    thread = threading.Thread(target=_listen, args=(store, world, stop), daemon=True, name="watch")
     thread.start()
     try:
         yield
@@ -269,35 +232,32 @@ def watch(store: Any, rank: int, size: int) -> Iterator[None]:
         thread.join()
 
 
-def _listen(store: Any, rank: int, size: int, stop: threading.Event) -> None:
-    seen = {other: (0, time.monotonic()) for other in range(size) if other != rank}
+def _listen(store: Any, world: World, stop: threading.Event) -> None:
+    others = [rank for rank in range(world.size) if rank != world.rank]
+    seen = dict.fromkeys(others, (0, time.monotonic()))
     try:
         while not stop.wait(BEAT):
-            store.add(f"beat/{rank}", 1)
+            store.add(f"beat/{world.rank}", 1)
             for other, (count, since) in seen.items():
                 now = store.add(f"beat/{other}", 0)
                 if now != count:
                     seen[other] = (now, time.monotonic())
                 elif count < _DONE and time.monotonic() - since > SILENCE:
-                    _leave(rank, f"rank {other} has not been heard of for {SILENCE:.0f} seconds")
-        store.add(f"beat/{rank}", _DONE)
+                    _leave(world, f"rank {other} was not heard of for {SILENCE:.0f} seconds")
+        store.add(f"beat/{world.rank}", _DONE)
     except RuntimeError:  # torch's errors of the store: the process that holds it is gone
         if not stop.wait(BEAT):  # at the end of a job the store may go first
-            _leave(rank, "the process that the others met at (rank 0, or torchrun's agent) is gone")
+            _leave(world, "the process that the others met at (rank 0, torchrun's agent) is gone")
 
 
-def _leave(rank: int, reason: str) -> None:
+def _leave(world: World, reason: str) -> None:
     sys.stderr.write(
-        f"error: rank {rank} gives up: {reason}. Its own output says why. Run the same command "
-        "again: what was done is kept.\n"
+        f"error: rank {world.rank} gives up: {reason}. Its own output says why. Run the same "
+        "command again: what was done is kept.\n"
     )
     sys.stderr.flush()
-    os._exit(
-        LostRankError.exit_code
-    )  # the main thread may wait in a collective that nothing interrupts
-
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
+    # The main thread may wait in a collective that nothing interrupts.
+    os._exit(LostRankError.exit_code)
 
 
 def keep_freed_memory() -> bool:

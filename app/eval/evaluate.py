@@ -99,9 +99,8 @@ def command(
     if all_rows != bool(benchmark) or not (refs or all_rows):
         raise UsageError("Expected checkpoints (REF...), or a whole table: --all --benchmark NAME.")
     from ...eval.run import Request, evaluate_refs
-    from ...eval.world import join, keep_freed_memory
+    from ...eval.world import join
 
-    keep_freed_memory()
     with join(device) as world:
         report = evaluate_refs(Request(refs=refs, benchmark=benchmark, **options), world)
     if world.leads:

@@ -43,9 +43,8 @@ def command(ref: str, first: float, seed: int, device: str, as_json: bool, **opt
     """
     from ...eval.run import Request
     from ...eval.sweep_run import sweep_ref
-    from ...eval.world import join, keep_freed_memory
+    from ...eval.world import join
 
-    keep_freed_memory()
     with join(device) as world:
         found = sweep_ref(Request(refs=[ref], **options), world, share=first, seed=seed)
     if world.leads:

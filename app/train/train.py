@@ -81,7 +81,7 @@ def command(
 
     import torch
 
-    from ...eval.world import join, keep_freed_memory
+    from ...eval.world import join
     from ...train.loop import train
     from ...train.prepare import check_labels, claimed, facts_of, find_data
     from ...train.run import How
@@ -89,7 +89,6 @@ def command(
 
     if threads:
         torch.set_num_threads(threads)
-    keep_freed_memory()
     with join(device) as world:
         accumulation(recipe, world.size)
         images = world.leader_first(lambda: find_data(manifest, data, train_list, val_list))
