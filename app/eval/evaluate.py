@@ -10,8 +10,8 @@ import click
 
 from ...zoo.errors import DataError, MixzooError, UsageError
 from ..console import print_json, print_table, say
+from ..groups import CommandWithVerbs
 from ..options import FilePath, json_option, manifest_option
-from ..verbs import CommandWithVerbs
 
 if TYPE_CHECKING:
     from ...eval.report import Report
@@ -24,10 +24,7 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     "eval",
     cls=CommandWithVerbs,
     package=__package__,
-    verbs={
-        "compare": ("compare", "Paired comparison of evaluated checkpoints."),
-        "sweep": ("sweep", "Which protocol explains a published number?"),
-    },
+    verbs={"compare": "compare", "sweep": "sweep"},
 )
 @click.argument("refs", nargs=-1, metavar="REF...")
 @click.option("--benchmark", metavar="NAME", help="With --all: the benchmark.")

@@ -6,18 +6,15 @@ from pathlib import Path
 import click
 
 from ..console import say
+from ..groups import CommandWithVerbs
 from ..options import FilePath, manifest_option
-from ..verbs import CommandWithVerbs
 
 
 @click.command(
     "train",
     cls=CommandWithVerbs,
     package=__package__,
-    verbs={
-        "sweep": ("sweep", "Write a grid of runs as shell and SLURM scripts."),
-        "publish": ("publish", "Make a finished run a row of a manifest of your own."),
-    },
+    verbs={"sweep": "sweep", "publish": "publish"},
 )
 @click.argument("row")
 @click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images.")

@@ -2,7 +2,7 @@
 
 import click
 
-from ..lazy import LazyGroup
+from ..groups import LazyGroup
 
 LAZY = ("mix", "sweep", "cam", "release", "table", "curves", "groups", "compare")
 

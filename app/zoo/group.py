@@ -13,7 +13,7 @@ from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.errors import UsageError
 from ...zoo.manifest import Row
 from ..console import print_json, print_table, say
-from ..lazy import LazyGroup
+from ..groups import LazyGroup
 from ..options import json_option, manifest_option, names_argument
 
 LAZY = ("download", "verify", "lock", "prune", "unpack", "export", "publish", "inspect")

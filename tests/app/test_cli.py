@@ -24,8 +24,8 @@ def commands(
             yield from commands(command, (*path, name))
         else:
             yield (*path, name), command
-            for verb in getattr(command, "verbs", ()):
-                yield (*path, name, verb), command.verb(verb)
+            if verbs := getattr(command, "verbs", None):
+                yield from commands(verbs, (*path, name))
 
 
 COMMANDS = dict(commands(cli.app))
