@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..zoo.catalog import Benchmark, open_catalog
-from ..zoo.checks import write_text
 from ..zoo.errors import IntegrityError, MixzooError, SourceError, UsageError
+from ..zoo.files import write
 from ..zoo.manifest import Row
 from .console import print_json, print_table, say
 from .options import FilePath, json_option, manifest_option
@@ -95,7 +95,7 @@ def command(
     content = to_dict(audits, missing=missing, errors=[str(error) for error in errors])
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(out, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        write(out, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     if as_json:
         print_json(content)
     else:

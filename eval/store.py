@@ -11,8 +11,6 @@ be read. An image replaced by another of the very same size isn't noticed (`--fr
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
@@ -23,6 +21,7 @@ import numpy as np
 import safetensors
 from safetensors.numpy import save
 
+from ..zoo import files
 from ..zoo.cache import predictions_root
 from ..zoo.data import LabelledImages
 from ..zoo.manifest import Protocol
@@ -182,14 +181,7 @@ def write(path: Path, stored: Stored) -> None:
         "about": json.dumps(stored.about),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(save(tensors, about))
-        Path(partial).chmod(0o644)
-        Path(partial).replace(path)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+    files.write(path, save(tensors, about))
 
 
 def read(path: Path, key: Mapping[str, Any] | None = None) -> Stored | None:

@@ -7,12 +7,10 @@ it is whole.
 
 import io
 import logging
-import os
 import re
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from torch import Tensor, nn
 from .. import __version__
 from ..zoo.checkpoint.names import ALIASES
 from ..zoo.errors import CheckpointError
+from ..zoo.files import replacing
 from ..zoo.nets import MixClassifier
 from .recipe import Recipe
 
@@ -76,20 +75,15 @@ def write(path: Path, content: Mapping[str, Any]) -> Path:
     """Write a checkpoint atomically. Returns `path`. Raises CheckpointError, such as on a full disk."""
     buffer = io.BytesIO()  # through memory: torch writes a file's name into the file
     torch.save(dict(content), buffer)
-    partial = path.with_name(f".{path.name}.part")
     try:
-        with partial.open("wb") as file:
+        with replacing(path) as file:
             file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        return partial.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
         raise CheckpointError(
             f"{path}: can't be written: {error.strerror}. Make room, then give the same command: "
             "it goes on from the last whole checkpoint."
         ) from None
+    return path
 
 
 def keep_last(folder: Path, content: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..zoo.errors import DivergedError
+from ..zoo.files import write
 from .run import Run
 
 DIAGNOSIS = "diverged.json"
@@ -43,9 +44,7 @@ def diverged(run: Run, broken: Broken | None, reason: str = "") -> DivergedError
         details |= {"rank": rank, "losses": losses, "images": first.files}
     path = run.out / DIAGNOSIS
     if run.world.leads:
-        partial = path.with_name(f".{DIAGNOSIS}.part")
-        partial.write_text(json.dumps(details, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write(path, json.dumps(details, indent=2) + "\n")
     weights = details["weights_not_finite"]
     state = f"are broken too ({weights[0]} first)" if weights else "still are finite"
     return DivergedError(

@@ -12,6 +12,7 @@ from ..eval.world import ALONE, World
 from ..zoo.cache import data_path
 from ..zoo.data import LabelledImages, find_images
 from ..zoo.errors import DataError, UsageError
+from ..zoo.files import clear, write
 from ..zoo.manifest import Manifest
 from .checkpoints import is_taken
 from .overrides import differences
@@ -114,13 +115,12 @@ def _claim(lock: FileLock, out: Path, facts: Mapping[str, Any]) -> None:
         raise UsageError(
             f"--out {out}: another process is training here. Wait for it, or choose another folder."
         ) from None
+    clear(out)
     record = out / RECORD
     if record.exists():
         _require_same(out, _read(record), facts)
         return
-    partial = record.with_name(f".{RECORD}.part")
-    partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    partial.replace(record)
+    write(record, json.dumps(facts, indent=2) + "\n")
 
 
 def facts_of(name: str, recipe: Recipe, data: Data) -> dict[str, Any]:

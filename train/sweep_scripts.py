@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..zoo.errors import UsageError
+from ..zoo.files import becoming
 from .sweep import PlannedRun
 
 SHELL, SLURM = "sweep.sh", "sweep.sbatch"
@@ -121,10 +122,10 @@ def _directive(option: str) -> str:
 
 
 def _write(path: Path, text: str) -> Path:
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    partial.chmod(0o755)
-    return partial.replace(path)
+    with becoming(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
+        part.chmod(0o755)
+    return path
 
 
 _SHELL = f"""\

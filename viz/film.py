@@ -1,10 +1,8 @@
 """A sweep over lam that moves: frames of one size, and files that play them for ever."""
 
 import io
-import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..zoo.errors import UsageError
+from ..zoo.files import becoming
 from .canvas import Pixels
 from .grid import Column, Row, Tile, draw_grid
 from .mix import MASK_KEY, MixedPair, Names, mask_tile, mixed_tile, source_column
@@ -87,17 +86,11 @@ def save_animation(frames: Iterable[Pixels], path: Path, *, fps: int = 15, total
     kind = animation_format(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     shown = tqdm(frames, "drawing", total or None, unit="frame", disable=None)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    try:
+    with becoming(path) as part:
         if kind == "gif":
-            Path(name).write_bytes(gif_bytes(list(shown), fps=fps))
+            part.write_bytes(gif_bytes(list(shown), fps=fps))
         else:
-            _write_mp4(shown, Path(name), fps)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+            _write_mp4(shown, part, fps)
 
 
 def gif_bytes(frames: Sequence[Pixels], *, fps: int = 15) -> bytes:

@@ -2,9 +2,7 @@
 
 import html
 import io
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from ..zoo.errors import UsageError
+from ..zoo.files import write
 from .themes import LIGHT
 
 DOTS_PER_INCH = 160
@@ -56,14 +55,7 @@ def save_figure(figure: Figure, path: Path, *, dpi: int = DOTS_PER_INCH) -> None
     """
     content = figure_bytes(figure, figure_format(path), dpi=dpi)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    write(path, content)
 
 
 VARIABLES = {colour: f"var(--{role})" for role, colour in LIGHT.roles().items()}

@@ -1,25 +1,102 @@
-"""Reads files to the last byte and hashes them, several at once."""
+"""Files that are whole or absent, what is in them, and taking turns at them.
+
+What isn't whole yet stands beside the file it will become, as `.NAME.xxxxxxxx.part`, so that the
+last step is one rename: readers see the old file or the new one, and an error leaves nothing behind.
+"""
 
 import hashlib
 import os
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import TypeVar
-
-from .parallel import as_completed
+from typing import IO, Any
 
 CHUNK = 1 << 20  # bytes read at a time: large enough that threads seldom meet
+ASK_AGAIN = 0.5  # seconds between two tries for a lock
 
 OnBytes = Callable[[int], object]  # told how many more bytes have been dealt with
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 def ignore(count: int) -> None:
     """An OnBytes for who doesn't want to know."""
+
+
+def write(path: Path, data: str | bytes) -> None:
+    """Give a file its new content in one step. Text is written as UTF-8 with `\\n`, as it is.
+
+    Raises OSError; `path` then is as it was.
+    """
+    with replacing(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """An open file that takes the name `path` when the block ends well, its bytes on the disk.
+
+    mode: "wb", "w+b", or "w" for UTF-8 text. Raises OSError; whatever is raised, Ctrl-C and a full
+    disk too, leaves `path` as it was.
+    """
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    with becoming(path) as part, part.open(mode.replace("w", "x"), **text) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def becoming(path: Path) -> Iterator[Path]:
+    """A free name beside `path`; what the block puts there takes the name `path` when it ends well.
+
+    For what writes by name, and for many small files, which aren't forced to the disk one by one.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def clear(folder: Path) -> None:
+    """Remove the parts that killed processes left. For who is alone in a folder."""
+    for part in folder.glob(".*.????????.part"):
+        part.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Put a file's bytes, or a folder's list of names, on the disk."""
+    with suppress(PermissionError):  # Windows opens no folders
+        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def alone(lock: Path, waiting: Callable[[], object]) -> Iterator[None]:
+    """Hold a lock file that only one process holds at a time; a dead one's lock is free.
+
+    waiting: called twice a second while another process holds it; what it raises ends the wait.
+    The file stays: whoever held a removed one would be alone beside the next process.
+    """
+    from filelock import FileLock, Timeout
+
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held, patience = FileLock(lock), 0.0
+    try:
+        while not held.is_locked:
+            try:
+                held.acquire(timeout=patience)
+            except Timeout:
+                waiting()
+                patience = ASK_AGAIN
+        yield
+    finally:
+        held.release()
 
 
 def sha256_of(path: Path, on_bytes: OnBytes = ignore) -> str:
@@ -44,43 +121,3 @@ def size_of(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def each_in_parallel(
-    work: Callable[[T, OnBytes], R],
-    items: Sequence[T],
-    sizes: Sequence[int],
-    on_bytes: OnBytes = ignore,
-) -> list[R]:
-    """Call `work(item, on_bytes)` in as many threads as there are processors.
-
-    hashlib and file reading release the GIL, so threads do. sizes: of the items, the largest are
-    begun first. on_bytes: never called by two threads at once. Ctrl-C and errors stop all at their
-    next chunk. Returns the results in the order of the items.
-    """
-    stop, lock = threading.Event(), threading.Lock()
-
-    def report(count: int) -> None:
-        if stop.is_set():
-            raise CancelledError
-        with lock:
-            on_bytes(count)
-
-    order = sorted(range(len(items)), key=lambda i: -sizes[i])
-    with ThreadPoolExecutor(_processors()) as pool:
-        tasks = {i: pool.submit(work, items[i], report) for i in order}
-        try:
-            for task in as_completed(tasks.values()):
-                task.result()
-        except BaseException:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [tasks[i].result() for i in range(len(items))]
-
-
-def _processors() -> int:
-    """How many this process may use: in a container fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

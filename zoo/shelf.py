@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from . import files
 from .cache import asset_path, cache_root, process_lock_path
 from .catalog import Benchmark
-from .checks import write_text
 from .errors import ManifestError, SourceError
 from .lock import Asset, Kind
 from .manifest import PackageSource, Row, convert
@@ -144,7 +144,7 @@ def note_adoption(benchmark: Benchmark, asset: Asset) -> None:
     """
     facts = {"format": 1, "row": asset.row, "kind": asset.kind}
     path = asset_path(benchmark.name, asset)
-    write_text(path.with_name(f"{path.name}{ADOPTED}"), json.dumps(facts) + "\n")
+    files.write(path.with_name(f"{path.name}{ADOPTED}"), json.dumps(facts) + "\n")
 
 
 class Role(Enum):
@@ -175,15 +175,12 @@ def folder_of(benchmark: str) -> Path:
 @contextmanager
 def alone(benchmark: str, name: str) -> Iterator[None]:
     """Hold the lock that a download of this file holds. Raises SourceError if one is running."""
-    from filelock import FileLock, Timeout
 
-    path = process_lock_path(benchmark, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path, timeout=0):
-            yield
-    except Timeout:
-        raise SourceError(f"{name}: another process is fetching it; run again later.") from None
+    def busy() -> None:
+        raise SourceError(f"{name}: another process is fetching it; run again later.")
+
+    with files.alone(process_lock_path(benchmark, name), waiting=busy):
+        yield
 
 
 def survey(benchmark: Benchmark) -> list[CacheEntry]:

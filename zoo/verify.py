@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
-from .checks import write_text
-from .files import OnBytes, each_in_parallel, ignore, sha256_of_open, size_of
+from .files import OnBytes, ignore, sha256_of_open, size_of, write
 from .lock import Asset
+from .parallel import each_in_parallel
 
 RECORD = ".verified.json"
 FORMAT = 1
@@ -133,7 +133,7 @@ def set_aside(path: Path) -> Path:
 
 def record_first_use(path: Path, sha256: str) -> None:
     """Remember the hash of a file that no lock vouches for, in the format of sha256sum."""
-    write_text(first_use_record(path), f"{sha256}  {path.name}\n")
+    write(first_use_record(path), f"{sha256}  {path.name}\n")
 
 
 def first_use_record(path: Path) -> Path:
@@ -221,7 +221,7 @@ def _remember(
 def _write_checks(folder: Path, checks: Mapping[str, Seen]) -> None:
     files = {name: asdict(seen) for name, seen in sorted(checks.items())}
     text = json.dumps({"format": FORMAT, "files": files}, indent=1) + "\n"
-    write_text(folder / RECORD, text)
+    write(folder / RECORD, text)
 
 
 def _seen_now(stat: os.stat_result, sha256: str, began_ns: int) -> Seen | None:

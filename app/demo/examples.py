@@ -1,11 +1,11 @@
 """The drawn pictures that a visitor can begin with."""
 
 import filecmp
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...zoo.cache import cache_root
+from ...zoo.files import replacing
 from ...zoo.mini import example, species
 from ...zoo.mini.species import VERSION
 
@@ -52,9 +52,8 @@ def examples() -> list[Example]:
     for name, (species_id, number) in DRAWN.items():
         one = Example(name, species_id, number, folder / f"{name}.png")
         if not one.path.exists():
-            partial = one.path.with_suffix(f".{os.getpid()}.part")
-            example(species_id, number).save(partial, "PNG")
-            partial.replace(one.path)
+            with replacing(one.path) as file:
+                example(species_id, number).save(file, "PNG")
         drawn.append(one)
     return drawn
 

@@ -1,14 +1,13 @@
 """`mixzoo eval`: recompute a published number and judge it."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...zoo.errors import DataError, MixzooError, UsageError
+from ...zoo.files import write
 from ..console import print_json, print_table, say
 from ..groups import CommandWithVerbs
 from ..options import FilePath, json_option, manifest_option
@@ -175,12 +174,4 @@ def _write_all(report: "Report", out: Path) -> None:
         ".yaml": to_yaml(content),
     }
     for suffix, text in forms.items():
-        _write(out.with_suffix(suffix), text)
-
-
-def _write(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(name).chmod(0o644)
-    Path(name).replace(path)
+        write(out.with_suffix(suffix), text)

@@ -1,5 +1,6 @@
 """What a run leaves on disk is whole, in OpenMixup's layout, and readable by everybody."""
 
+import errno
 import json
 import logging
 import os
@@ -174,11 +175,15 @@ def test_weights_alone_are_no_checkpoint_of_a_run(tmp_path: Path) -> None:
         latest(tmp_path)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_is_one_line_and_leaves_the_old_state(folder: Path) -> None:
+def test_a_full_disk_is_one_line_and_leaves_the_old_state(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """ENOSPC says what to do; no part of a file stays."""
-    (folder / "..next.pth.part").symlink_to("/dev/full")
 
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CheckpointError, match=r"can't be written: No space left.*Make room"):
         keep_last(folder, _content(3))
 

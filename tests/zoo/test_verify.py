@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mixzoo.zoo import verify
-from mixzoo.zoo.files import CHUNK, each_in_parallel, sha256_of
+from mixzoo.zoo.files import CHUNK, sha256_of
 from mixzoo.zoo.lock import Asset
+from mixzoo.zoo.parallel import each_in_parallel
 from mixzoo.zoo.verify import (
     State,
     bytes_of,

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from torch import Tensor
 
 from ... import __version__
 from ..errors import CheckpointError, UsageError
+from ..files import replacing
 from ..refs import CheckpointFile
 from .load import load_resolved
 from .names import canonical
@@ -141,17 +140,8 @@ def _serialise(
 def _write(path: Path, *parts: bytes | memoryview) -> str:
     """Write through a temporary file beside `path`. Returns the hex sha256 of the bytes."""
     digest = hashlib.sha256()
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for part in parts:
-                file.write(part)
-                digest.update(part)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.chmod(0o644)  # mkstemp's 0600 would hide it from colleagues
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as file:
+        for part in parts:
+            file.write(part)
+            digest.update(part)
     return digest.hexdigest()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..files import write
 from .sinks import Form
 
 
@@ -57,11 +58,4 @@ def read_mark(path: Path) -> Mark | None:
 
 def write_mark(path: Path, mark: Mark) -> None:
     """Write a mark, whole or not at all."""
-    write_whole(path, msgspec.json.format(msgspec.json.encode(mark), indent=2) + b"\n")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name beside it, then give it its own."""
-    fresh = path.with_name(f".{path.name}.part")
-    fresh.write_bytes(content)
-    fresh.replace(path)
+    write(path, msgspec.json.format(msgspec.json.encode(mark), indent=2) + b"\n")

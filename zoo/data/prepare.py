@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from ..archive_rules import why_unsafe
 from ..errors import DataError, IntegrityError
+from ..files import alone, write
 from ..net.sources import Location
 from .annotations import Annotations, beside, get_annotations, require_md5
 from .inflate import HashedReader, open_tar_gz
-from .marks import Mark, Origin, mark_path, write_mark, write_whole
+from .marks import Mark, Origin, mark_path, write_mark
 from .plan import Plan, SplitName
 from .sinks import FileSink, Outcome, Sink, TarSink
 from .streams import open_stream
@@ -162,7 +161,7 @@ def _require_safe(member: Member, archive: str) -> None:
 
 def _seal(plan: Plan, name: SplitName, wanted: Annotations, archive: Origin) -> Mark:
     """Give the annotations their name, then write the mark."""
-    write_whole(plan.root / wanted.name, wanted.content)
+    write(plan.root / wanted.name, wanted.content)
     mark = Mark(
         dataset=plan.dataset.name,
         split=name,
@@ -179,19 +178,15 @@ def _seal(plan: Plan, name: SplitName, wanted: Annotations, archive: Origin) -> 
 @contextmanager
 def _alone(root: Path) -> Iterator[Path]:
     """A folder for what isn't whole yet, for one process at a time. A dead one's lock is free."""
+
+    def busy() -> None:
+        raise DataError(f"{root}: another process prepares it now. Wait for its end.")
+
     work = root / WORK
     work.mkdir(parents=True, exist_ok=True)
-    # Never removed: whoever held a removed one's inode would be alone beside the next process.
-    lock = FileLock(root / f"{WORK}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise DataError(f"{root}: another process prepares it now. Wait for its end.") from None
-    try:
+    with alone(root / f"{WORK}.lock", waiting=busy):
         yield work
         shutil.rmtree(work)
-    finally:
-        lock.release()
 
 
 def _bar(archive: Location, size: int | None, *, quiet: bool) -> Any:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import DataError
+from ..files import replacing
 from .tar_headers import TarError, TarWalk
 
 Index = dict[str, tuple[int, int]]  # name -> offset of its first byte, size
@@ -113,10 +114,9 @@ def write_index(tar: Path) -> None:
     """Write the index of a whole tar, under its name when it is complete."""
     index = walk(tar)
     path = index_path(tar)
-    fresh = path.with_name(f".{path.name}.part")
     places = np.array(list(index.values()), dtype=np.int64).reshape(-1, 2)
     names = "\n".join(index).encode("utf-8", "surrogateescape")
-    with fresh.open("wb") as file:
+    with replacing(path) as file:
         np.savez(
             file,
             names=np.frombuffer(names, dtype=np.uint8),
@@ -124,7 +124,6 @@ def write_index(tar: Path) -> None:
             sizes=places[:, 1],
             tar_size=np.int64(tar.stat().st_size),
         )
-    fresh.replace(path)
 
 
 def _read_index(tar: Path) -> Index | None:

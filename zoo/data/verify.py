@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import DataError
-from ..files import OnBytes, each_in_parallel, ignore
+from ..files import OnBytes, ignore
 from ..manifest import Dataset
+from ..parallel import each_in_parallel
 from .diagnose import diagnose_list
 from .find import find_images
 from .labels import LabelledImages

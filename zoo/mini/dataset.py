@@ -3,8 +3,6 @@
 import hashlib
 import io
 import json
-import os
-import threading
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +10,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..errors import DataError
+from ..files import becoming
 from .organisms import frame, paint
 from .species import VERSION, Species, Split, generator, species
 
@@ -135,6 +134,5 @@ def _json(content: Any) -> bytes:
 def _write(path: Path, content: bytes) -> None:
     """Write a file atomically; whoever draws at the same time replaces it by an equal one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
-    partial.write_bytes(content)
-    partial.replace(path)
+    with becoming(path) as part:
+        part.write_bytes(content)

@@ -8,7 +8,7 @@ is always whole. Two processes that want one file take turns; the second finds i
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -18,6 +18,7 @@ import msgspec
 from ..cache import asset_path, cache_root, process_lock_path
 from ..catalog import Benchmark
 from ..errors import IntegrityError, MixzooError, SourceError
+from ..files import alone
 from ..lock import Asset
 from ..parallel import result_of
 from ..verify import State, check, first_use, first_use_record, record_first_use, set_aside
@@ -215,24 +216,18 @@ class _Fetcher:
     @contextmanager
     def _alone(self, benchmark: Benchmark, asset: Asset) -> Iterator[None]:
         """Hold the lock that keeps other processes from fetching the same file meanwhile."""
-        from filelock import FileLock, Timeout
+        told = False
 
-        path = process_lock_path(benchmark.name, asset.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            self._progress.tell(f"{asset.name}: another process is fetching it; waiting for that.")
-            while not lock.is_locked:
-                if self._cancelled.is_set():
-                    raise SourceError(f"{asset.name}: stopped while waiting.") from None
-                with suppress(Timeout):
-                    lock.acquire(timeout=0.5)
-        try:
+        def waiting() -> None:
+            nonlocal told
+            if self._cancelled.is_set():
+                raise SourceError(f"{asset.name}: stopped while waiting.")
+            if not told:
+                self._progress.tell(f"{asset.name}: another process is fetching it; waiting.")
+            told = True
+
+        with alone(process_lock_path(benchmark.name, asset.name), waiting):
             yield
-        finally:
-            lock.release()
 
 
 def _trusted(asset: Asset, path: Path) -> Asset:

@@ -6,13 +6,13 @@ after a crash or a reboot, can go on. The note never claims bytes that aren't on
 """
 
 import json
-import os
 import shutil
 import threading
 from contextlib import suppress
 from pathlib import Path
 
 from ..errors import SourceError
+from ..files import sync
 
 Range = tuple[int, int]  # bytes [start, stop)
 
@@ -97,7 +97,7 @@ class Partial:
             done = list(self.done)
         if not done:
             return
-        _sync(self.part)
+        sync(self.part)
         facts = {
             "format": 1,
             "source": self.source,
@@ -105,7 +105,9 @@ class Partial:
             "size": self.size,
             "done": done,
         }
-        fresh = self.note.with_name(f"{self.note.name}.new")
+        fresh = self.note.with_name(
+            f"{self.note.name}.new"
+        )  # a killed process leaves one, not many
         fresh.write_text(json.dumps(facts) + "\n", encoding="utf-8")
         fresh.replace(self.note)
 
@@ -113,9 +115,9 @@ class Partial:
         """Give the whole, verified file its name; after a power cut it has it too, or not yet."""
         with self.part.open("ab") as file:
             file.truncate(self.size)  # off goes what an older, longer file left behind
-        _sync(self.part)
+        sync(self.part)
         self.part.replace(self.path)
-        _sync(self.path.parent)
+        sync(self.path.parent)
         self.note.unlink(missing_ok=True)
 
     def _read_note(self) -> None:
@@ -138,13 +140,3 @@ def require_space(folder: Path, needed: int) -> None:
             f"{folder}: expected room for {needed:,} bytes, the disk has {free:,} left. Make room, or "
             "name another folder in MIXZOO_CACHE."
         )
-
-
-def _sync(path: Path) -> None:
-    """Put a file, or a folder's list of names, on the disk."""
-    with suppress(PermissionError):  # Windows opens no folders
-        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock
 
 from ..catalog import Benchmark, Catalog, open_catalog
-from ..checks import write_text
 from ..errors import ManifestError, UsageError
-from ..files import sha256_of
+from ..files import alone, sha256_of, write
 from ..lock import SINGLE, Asset, Kind, Lock, lock_path, render_lock
 from ..manifest import FileSource, Manifest, Matching, Row
 from ..manifest_text import manifest_text, with_row
@@ -74,7 +72,7 @@ def add_row(
     folder = target.parent / _source(manifest, target).path
     assets = [_asset(row, kind, path) for kind, path in files.items()]
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_name(f".{target.name}.lock")):
+    with alone(target.with_name(f".{target.name}.lock"), waiting=lambda: None):
         # As it is now: another process may have added a row since it was read.
         own = open_catalog([target]).benchmark(manifest.name) if target.is_file() else None
         is_new = own is None or own.manifest.row(row.id) is None
@@ -82,15 +80,15 @@ def add_row(
             _require_free(own, row, assets)
         placed = [_place(asset, files[asset.kind], folder) for asset in assets]
         if own is None:
-            write_text(target, manifest_text(msgspec.structs.replace(manifest, rows=[row])))
+            write(target, manifest_text(msgspec.structs.replace(manifest, rows=[row])))
         elif own.manifest.row(row.id) != row:
-            write_text(target, with_row(target.read_text(encoding="utf-8"), row, str(target)))
+            write(target, with_row(target.read_text(encoding="utf-8"), row, str(target)))
         known = own.lock.assets if own and own.lock else []
         if any(asset not in known for asset in assets):
             # After the manifest: a lock must not name a row that isn't there.
             kept = [a for a in known if a.row != row.id or a.kind not in SINGLE]
             lock = Lock(format=1, benchmark=manifest.name, assets=kept + assets)
-            write_text(lock_path(target), render_lock(lock))
+            write(lock_path(target), render_lock(lock))
     return AddedRow(row, target, tuple(placed), is_new)
 
 

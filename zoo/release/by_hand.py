@@ -12,16 +12,10 @@ from pathlib import Path
 from ..cache import asset_path, cache_root
 from ..catalog import Catalog
 from ..errors import IntegrityError, MixzooError, SourceError, UsageError
-from ..files import (
-    OnBytes,
-    each_in_parallel,
-    ignore,
-    sha256_of,
-    sha256_of_open,
-    size_of,
-)
+from ..files import OnBytes, ignore, sha256_of, sha256_of_open, size_of
 from ..lock import SINGLE, Asset
 from ..net.partial import Partial
+from ..parallel import each_in_parallel
 from ..shelf import alone, known_assets, note_adoption
 from ..verify import State, check, first_use, first_use_record, record_first_use, set_aside
 from .identify import HEAD, Arrival, Identity, Unknown, identify

@@ -5,8 +5,6 @@ what keeps a draft from being written, `write_lock` writes it. A hash that is lo
 kept as long as nothing says that the file changed, and never goes without `accept`.
 """
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,7 +16,7 @@ import msgspec
 from ..cache import asset_path
 from ..catalog import Benchmark
 from ..errors import IntegrityError, ManifestError, SourceError, UsageError
-from ..files import sha256_of
+from ..files import sha256_of, write
 from ..lock import Asset, Lock, parse_lock, render_lock
 from ..manifest import GitHubSource, HuggingFaceSource, Manifest
 from ..net.fetch import fetch_all
@@ -207,21 +205,12 @@ def read_lock(path: Path, manifest: Manifest) -> Lock | None:
 def write_lock(path: Path, lock: Lock) -> None:
     """Write a lock file, whole or not at all. Raises UsageError if the folder can't be written."""
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        write(path, render_lock(lock))
     except OSError as error:
-        raise UsageError(_unwritable(path, error)) from None
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(render_lock(lock))
-            file.flush()
-            os.fsync(file.fileno())
-        part.chmod(0o644)  # mkstemp's 0600 would hide it from colleagues
-        part.replace(path)
-    except OSError as error:
-        raise UsageError(_unwritable(path, error)) from None
-    finally:
-        part.unlink(missing_ok=True)
+        reason = error.strerror or type(error).__name__
+        raise UsageError(
+            f"{path}: cannot be written ({reason}). Name another place with --out PATH."
+        ) from None
 
 
 def _remembering(asset: Asset, known: Asset | None) -> Asset:
@@ -259,8 +248,3 @@ def _forget_older(path: Path, asset: Asset) -> None:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
-
-
-def _unwritable(path: Path, error: OSError) -> str:
-    reason = error.strerror or type(error).__name__
-    return f"{path}: cannot be written ({reason}). Name another place with --out PATH."

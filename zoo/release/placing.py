@@ -2,15 +2,11 @@
 
 import errno
 import hashlib
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 
 from ..errors import IntegrityError, SourceError
-from ..files import CHUNK
+from ..files import CHUNK, becoming, replacing
 from ..net.partial import require_space
 from .identify import Arrival
 
@@ -35,11 +31,9 @@ def place(file: Arrival, path: Path, mode: Mode) -> str:
     source = file.path.resolve()  # a link to a file is not the file
     if mode is not Mode.COPY:
         try:
-            with _temporary_beside(path) as fresh:
-                fresh.unlink()
-                fresh.hardlink_to(source)
+            with becoming(path) as part:
+                part.hardlink_to(source)
                 _require_unchanged(file, sha256=None)
-                fresh.replace(path)
             return "linked"
         except OSError as error:
             if error.errno not in _NO_LINK:
@@ -55,16 +49,11 @@ def place(file: Arrival, path: Path, mode: Mode) -> str:
 def _copy(file: Arrival, source: Path, path: Path) -> None:
     require_space(path.parent, file.size)
     digest = hashlib.sha256()
-    with _temporary_beside(path) as fresh:
-        with source.open("rb") as old, fresh.open("wb") as new:
-            while chunk := old.read(CHUNK):
-                digest.update(chunk)
-                new.write(chunk)
-            new.flush()
-            os.fsync(new.fileno())
+    with source.open("rb") as old, replacing(path) as new:
+        while chunk := old.read(CHUNK):
+            digest.update(chunk)
+            new.write(chunk)
         _require_unchanged(file, sha256=digest.hexdigest())
-        fresh.chmod(0o644)  # mkstemp's 0600 would hide a shared cache from colleagues
-        fresh.replace(path)
 
 
 def _require_unchanged(file: Arrival, sha256: str | None) -> None:
@@ -73,14 +62,3 @@ def _require_unchanged(file: Arrival, sha256: str | None) -> None:
         sha256 not in (None, file.sha256)
     ):
         raise IntegrityError("it changed while it was read; run again when it is whole")
-
-
-@contextmanager
-def _temporary_beside(path: Path) -> Iterator[Path]:
-    """A fresh name in the same folder, gone at the end unless it was renamed."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)

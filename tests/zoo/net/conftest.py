@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mixzoo.zoo.net import http as transport
-from mixzoo.zoo.net import transfer
+from mixzoo.zoo.net import http, transfer
 
 from .one_file import ADDRESS, BYTES, SOURCE
 
@@ -14,8 +13,8 @@ from .one_file import ADDRESS, BYTES, SOURCE
 @pytest.fixture
 def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small pieces, and no waiting."""
-    monkeypatch.setattr(transport, "CHUNK", 4096)
-    monkeypatch.setattr(transport, "TIMEOUT", (5.0, 0.3))
+    monkeypatch.setattr(http, "CHUNK", 4096)
+    monkeypatch.setattr(http, "TIMEOUT", (5.0, 0.3))
     monkeypatch.setattr(transfer, "PIECE", 20_000)
     monkeypatch.setattr(transfer, "FIRST_PAUSE", 0.0)
 

@@ -25,10 +25,10 @@ pytestmark = pytest.mark.usefixtures("small_and_quick")
 CHILD = """
 import sys
 from pathlib import Path
-from mixzoo.zoo.net import fetch, transfer, transport
 from mixzoo.zoo.shelf import weights_of
+from mixzoo.zoo.net import fetch, http, transfer
 from mixzoo.zoo.catalog import open_catalog
-transport.CHUNK, transfer.PIECE, transfer.SAVE_EVERY = 4096, 20_000, 0.005
+http.CHUNK, transfer.PIECE, transfer.SAVE_EVERY = 4096, 20_000, 0.005
 benchmark, row = open_catalog([Path(sys.argv[1])]).row("resnet18_w4.vanilla_own")
 import requests, filelock
 print("ready", flush=True)

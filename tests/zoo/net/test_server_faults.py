@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from mixzoo.zoo.errors import SourceError
-from mixzoo.zoo.net import http as transport
+from mixzoo.zoo.net import http
 
 from .one_file import ADDRESS, BYTES, OTHER, SIZE, SOURCE, get, ranges, require_line
 
@@ -190,11 +190,11 @@ def test_redirect_never_leaves_https() -> None:
     with pytest.raises(
         SourceError, match=r"redirects to http://b/w\.pth; expected an https"
     ) as error:
-        transport.next_hop("https://a/w.pth", "http://b/w.pth?sig=secret")
+        http.next_hop("https://a/w.pth", "http://b/w.pth?sig=secret")
 
     assert "secret" not in str(error.value)
-    assert transport.next_hop("https://a/x/w.pth", "../y") == "https://a/y"
-    assert transport.next_hop("http://a/w", "https://b/w") == "https://b/w"
+    assert http.next_hop("https://a/x/w.pth", "../y") == "https://a/y"
+    assert http.next_hop("http://a/w", "https://b/w") == "https://b/w"
 
 
 @pytest.mark.parametrize("connections", [1, 4])
