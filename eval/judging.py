@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from msgspec import to_builtins
+
 from ..zoo.catalog import Benchmark
+from ..zoo.checkpoint.claims import claims
 from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.data import LabelledImages
 from ..zoo.errors import DataError
@@ -13,7 +16,6 @@ from ..zoo.manifest import Metric, Protocol
 from . import sample
 from .breakdown import SHOTS, break_down, shots, supercategories
 from .calibration import calibrate
-from .claims import claims
 from .entries import Entry
 from .logs.audit import LogAudit
 from .logs.summaries import BEST
@@ -68,7 +70,7 @@ def rows_of(entry: Entry, judging: Judging) -> list[ReportRow]:
     """A line for each head of a checkpoint, judged on all images."""
     checkpoint, meta = entry.checkpoint, read_checkpoint(entry.checkpoint.path).meta
     manifest = checkpoint.benchmark.manifest if checkpoint.benchmark else None
-    said = claims(meta, judging.protocol, checkpoint.row, manifest)
+    said = to_builtins(claims(meta, judging.protocol, checkpoint.row, manifest))
     lines = []
     for head in entry.known_weights.heads:
         known = entry.heads[head]

@@ -15,8 +15,8 @@ from ..zoo.checkpoint.load import hold_against_row, load_file
 from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.errors import CheckpointError, IntegrityError, UsageError
 from ..zoo.lock import Kind
-from ..zoo.manifest import Manifest, Row
-from ..zoo.publish.candidates import checkpoint_in, log_of, named_row, slug
+from ..zoo.manifest import Manifest, Row, slug
+from ..zoo.publish.candidates import checkpoint_in, log_of, named_row
 from ..zoo.publish.own_rows import AddedRow, add_row, manifest_for
 from ..zoo.release.by_hand import import_files
 

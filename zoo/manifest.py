@@ -67,6 +67,16 @@ class Protocol(Facts, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Training(Facts, frozen=True, kw_only=True):
+    """How all rows of the table were trained, as its page and its configs say: from scratch."""
+
+    epochs: Positive
+    batch_size: Positive  # images of a step, all processes together
+    learning_rate: Annotated[float, Meta(gt=0)]
+    weight_decay: Annotated[float, Meta(ge=0)]
+    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
+
+
 class Heads(Facts, frozen=True, kw_only=True):
     """Names under which logs and reports list the classification heads, the default first."""
 
@@ -177,6 +187,7 @@ class Manifest(Facts, frozen=True, kw_only=True):
     protocol: Protocol
     dataset: Dataset
     rows: Annotated[list[Row], Meta(min_length=1)]
+    training: Training | None = None  # None: not known, so checkpoints aren't compared with it
     heads: Heads = msgspec.field(default_factory=Heads)
     sources: list[Source] = []
     matching: Matching = msgspec.field(default_factory=Matching)
@@ -214,6 +225,11 @@ def read_manifest(path: Path) -> Manifest:
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path}: cannot be read as a manifest: {error}.") from None
     return parse_manifest(text, str(path))
+
+
+def slug(name: str) -> str:
+    """A name as manifests want it: lower case, digits, `_`, at most 64 characters."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:64]
 
 
 def convert(facts: Any, kind: type[T], origin: str) -> T:

@@ -1,18 +1,19 @@
-"""What a checkpoint says of its own training: the facts that its notes and its config text hold."""
+"""What a checkpoint says of its own training: the facts of its notes and config text, and their words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import UsageError
-from .config import TrainingConfig, parse
-from .text import plain, printable
-from .told_recipe import is_recipe, recipe_facts
+from .config import TrainingConfig, parse, pick, plain
 
 # Pillow's numbers, which torchvision's transforms took before they had names.
 RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 VERSIONS = ("mixzoo", "openmixup", "mmcv")  # of software that notes its own
 TORCHVISION_DEFAULT = "bilinear"  # of transforms.Resize, where a config names none
+
+Alpha = float | tuple[float, ...]
+Side = int | tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class EvalPixels:
     resize: the shorter side, or (height, width) where the config names both.
     """
 
-    resize: int | tuple[int, ...] | None = None
-    crop: int | tuple[int, ...] | None = None
+    resize: Side | None = None
+    crop: Side | None = None
     interpolation: str | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -34,38 +35,23 @@ class TrainingFacts:
     """Facts of one training run as its checkpoint tells them; None where it doesn't."""
 
     method: str | None = None
-    alpha: float | tuple[float, ...] | None = None
+    alpha: Alpha | None = None
+    """Of Beta(alpha, alpha), one for each of several methods; None for vanilla, which draws none."""
     architecture: str | None = None
     num_classes: int | None = None
     epoch: int | None = None
     """The epoch after which the checkpoint was written, counted from 1."""
-    iteration: int | None = None
     epochs: int | None = None
     """How many epochs the run was planned for."""
-    optimizer: str | None = None
+    iteration: int | None = None
     learning_rate: float | None = None
     weight_decay: float | None = None
-    schedule: str | None = None
-    images_per_gpu: int | None = None
-    gpus: int | None = None
-    """As the config lists them; a launcher of several processes doesn't write this."""
-    accumulation: int = 1
-    """Batches whose gradients make one step."""
-    batch_size: int | None = None
-    """Images of a step, all processes together."""
-    micro_batch: int | None = None
-    """Those of them that are mixed and normalised together."""
-    half_precision: bool | None = None
-    half_type: str = "fp16"
-    """The 16-bit type, where half precision is used."""
+    precision: str | None = None
+    """`fp32`, or the 16-bit type that was mixed with it."""
     started_from: str | None = None
-    train_pipeline: str | None = None
     eval_pixels: EvalPixels = field(default_factory=EvalPixels)
-    train_images: str | None = None
-    val_images: str | None = None
-    seed: int | None = None
-    written: str | None = None
-    software: str | None = None
+    others: Mapping[str, str | None] = field(default_factory=dict)
+    """What nothing is compared with, by name, in words already."""
     left_out: tuple[str, ...] = ()
     """What of the config text was not understood."""
 
@@ -78,181 +64,218 @@ def training_facts(meta: Mapping[str, Any]) -> TrainingFacts:
     """
     text = meta.get("config")
     config = parse(text) if isinstance(text, str) else TrainingConfig()
-    return TrainingFacts(
-        epoch=_whole(meta.get("epoch")),
-        iteration=_whole(meta.get("iter")),
-        seed=_whole(meta.get("seed")),
-        written=_text(meta.get("time")),
-        software=_software(meta),
+    is_recipe = config.get("architecture") and config.get("model") is None
+    facts = _of_mixzoo(config) if is_recipe else _of_openmixup(config)
+    seed = pick(meta, "seed", kind=int)
+    notes = {
+        "seed": None if seed is None else str(seed),
+        "written": pick(meta, "time", kind=str),
+        "software": _software(meta),
+    }
+    return replace(
+        facts,
+        epoch=pick(meta, "epoch", kind=int),
+        iteration=pick(meta, "iter", kind=int),
+        others={**facts.others, **notes},
         left_out=config.left_out,
-        **(recipe_facts(config) if is_recipe(config) else _openmixup_facts(config)),
     )
 
 
-def _openmixup_facts(config: TrainingConfig) -> dict[str, Any]:
-    model = _table(config.get("model"))
-    optimizer = _table(config.get("optimizer"))
-    gpus = config.get("gpu_ids")
-    return {
-        "method": _method(model),
-        "alpha": _alpha(model.get("alpha")),
-        "architecture": _architecture(_table(model.get("backbone"))),
-        "num_classes": _num_classes(model),
-        "epochs": _whole(config.get("runner", "max_epochs")) or _whole(config.get("total_epochs")),
-        "optimizer": _call(optimizer),
-        "learning_rate": _number(optimizer.get("lr")),
-        "weight_decay": _number(optimizer.get("weight_decay")),
-        "schedule": _call(_table(config.get("lr_config")), "policy"),
-        "images_per_gpu": _whole(config.get("data", "imgs_per_gpu"))
-        or _whole(config.get("data", "samples_per_gpu")),
-        "gpus": len(gpus) if isinstance(gpus, list | tuple) else None,
-        "accumulation": _whole(config.get("optimizer_config", "update_interval")) or 1,
-        "half_precision": _flag(config.get("use_fp16")),
-        "started_from": _started_from(config),
-        "train_pipeline": _pipeline(config, "train"),
-        "eval_pixels": _eval_pixels(config),
-        "train_images": _images(config, "train"),
-        "val_images": _images(config, "val"),
+def in_words(facts: TrainingFacts) -> dict[str, str]:
+    """Facts by name, as text for people; what the checkpoint doesn't say is left out."""
+    pixels, epoch, mixed = facts.eval_pixels, facts.epoch, facts.precision not in (None, "fp32")
+    words = {
+        "method": facts.method,
+        "alpha": facts.alpha,
+        "architecture": facts.architecture,
+        "classes": facts.num_classes,
+        "epoch": f"{epoch} of {facts.epochs}" if epoch is not None and facts.epochs else epoch,
+        "epochs planned": facts.epochs if epoch is None else None,
+        "iterations": facts.iteration,
+        "precision": f"mixed with {facts.precision}" if mixed else facts.precision,
+        "started from": facts.started_from,
+        "evaluation resize": pixels.resize,
+        "evaluation interpolation": pixels.interpolation,
+        "evaluation crop": pixels.crop,
+        "evaluation mean": pixels.mean,
+        "evaluation std": pixels.std,
+        **facts.others,
+        "not understood": "; ".join(facts.left_out) or None,
     }
+    return {name: plain(value) for name, value in words.items() if value is not None}
 
 
-def _method(model: Mapping[str, Any]) -> str | None:
+def _of_openmixup(config: TrainingConfig) -> TrainingFacts:
+    method = _method(config)
+    half = config.get("use_fp16", kind=bool)
+    return TrainingFacts(
+        method=method,
+        alpha=_alpha(config.get("model", "alpha", kind=Alpha), method),
+        architecture=_architecture(config),
+        num_classes=config.get("model", "head", "num_classes", kind=int)
+        or config.get("model", "head_one", "num_classes", kind=int),
+        epochs=config.get("runner", "max_epochs", kind=int) or config.get("total_epochs", kind=int),
+        learning_rate=config.get("optimizer", "lr", kind=float),
+        weight_decay=config.get("optimizer", "weight_decay", kind=float),
+        precision=None if half is None else "fp16" if half else "fp32",
+        # going on after an interruption (`resume_from`) is no start from other weights
+        started_from=config.get("load_from", kind=str)
+        or config.get("model", "pretrained", kind=str),
+        eval_pixels=_eval_pixels(config),
+        others={
+            "optimizer": _call(config.get("optimizer")),
+            "schedule": _call(config.get("lr_config"), "policy"),
+            "batch": _batch(config),
+            "training images": _images(config, "train"),
+            "training pipeline": "; ".join(filter(None, map(_call, _steps(config, "train"))))
+            or None,
+            "validation images": _images(config, "val"),
+        },
+    )
+
+
+def _of_mixzoo(config: TrainingConfig) -> TrainingFacts:
+    """The facts of a recipe of mixzoo's own (`train.recipe.Recipe.text`).
+
+    It says neither how a step was shared among processes nor where the images came from, and leaves
+    the validation's pixels to the benchmark. The first recipes had one `method` and one alpha where
+    they now have lists.
+    """
+    method = _joined(config.get("mix_mode") or config.get("method"))
+    lr, decay = (config.get(name, kind=float) for name in ("lr", "weight_decay"))
+    floor = config.get("min_lr", kind=float)
+    sgd = {"lr": lr, "momentum": config.get("momentum", kind=float), "weight_decay": decay}
+    batch, micro = (config.get(name, kind=int) for name in ("batch_size", "micro_batch"))
+    together = f", {micro} mixed together" if micro else ""
+    return TrainingFacts(
+        method=method,
+        alpha=_alpha(config.get("alpha", kind=Alpha), method),
+        architecture=config.get("architecture", kind=str),
+        num_classes=config.get("num_classes", kind=int),
+        epochs=config.get("epochs", kind=int),
+        learning_rate=lr,
+        weight_decay=decay,
+        precision=config.get("precision", kind=str),
+        others={
+            "optimizer": _call({"type": "SGD", **{k: v for k, v in sgd.items() if v is not None}}),
+            "schedule": _call({"type": "CosineAnnealing", "min_lr": floor or 0.0}),
+            "batch": f"{batch} images per step{together}" if batch else None,
+            "training pipeline": f"RandomResizedCrop(size={config.get('crop', kind=int)}, "
+            "interpolation=bicubic); RandomHorizontalFlip()",
+        },
+    )
+
+
+def _method(config: TrainingConfig) -> str | None:
     """OpenMixup's names: a plain classifier is vanilla; AutoMix and SAMix share a type."""
-    kind = model.get("type")
-    if kind == "MixUpClassification":
-        modes = model.get("mix_mode")
-        modes = modes if isinstance(modes, list | tuple) else [modes]
-        return " + ".join(map(str, modes)) if modes and all(modes) else None
-    if kind == "AutoMixup":
-        block = _table(model.get("mix_block"))
-        # SAMix scales features by lam, AutoMix gives lam to its convolutions as a channel.
-        return "samix" if block.get("lam_mul") else "automix" if block.get("lam_concat") else None
-    return "vanilla" if kind == "Classification" else None
+    match config.get("model", "type"):
+        case "MixUpClassification":
+            return _joined(config.get("model", "mix_mode"))
+        case "Classification":
+            return "vanilla"
+        case "AutoMixup":
+            # SAMix scales features by lam, AutoMix gives lam to its convolutions as a channel.
+            names = {"lam_mul": "samix", "lam_concat": "automix"}
+            found = (names[key] for key in names if config.get("model", "mix_block", key))
+            return next(found, None)
+    return None
 
 
-def _alpha(value: Any) -> float | tuple[float, ...] | None:
-    if isinstance(value, list | tuple):
-        return tuple(map(float, value)) if all(map(_is_number, value)) and value else None
-    return _number(value)
+def _joined(modes: Any) -> str | None:
+    """One method's name, or those of several that take turns."""
+    modes = [modes] if isinstance(modes, str) else pick(modes, kind=list[str]) or []
+    return " + ".join(plain(mode) for mode in modes) or None
 
 
-def _architecture(backbone: Mapping[str, Any]) -> str | None:
+def _alpha(alpha: Alpha | None, method: str | None) -> Alpha | None:
+    """A list of one is that one; vanilla draws none, whatever stands in its place."""
+    if method == "vanilla" or alpha == ():
+        return None
+    return alpha[0] if isinstance(alpha, tuple) and len(alpha) == 1 else alpha
+
+
+def _architecture(config: TrainingConfig) -> str | None:
     """The name that mixzoo gives to the backbone, if it is a ResNet or ResNeXt."""
     from ..nets import ResNetConfig
 
-    kind, depth = str(backbone.get("type")), _whole(backbone.get("depth"))
-    if not kind.startswith(("ResNet", "ResNeXt")) or depth is None:
+    kind = config.get("model", "backbone", "type", kind=str) or ""
+    if not kind.startswith(("ResNet", "ResNeXt")):
         return None
-    groups = _whole(backbone.get("groups")) or (32 if kind.startswith("ResNeXt") else 1)
+    depth, groups, width, base = (
+        config.get("model", "backbone", name, kind=int)
+        for name in ("depth", "groups", "width_per_group", "base_channels")
+    )
+    groups = groups or (32 if kind.startswith("ResNeXt") else 1)
     try:
         return ResNetConfig(
-            depth=depth,
+            depth=depth or 0,
             groups=groups,
-            width_per_group=_whole(backbone.get("width_per_group")) or 4 if groups > 1 else 64,
-            base_width=_whole(backbone.get("base_channels")) or 64,
+            width_per_group=width or 4 if groups > 1 else 64,
+            base_width=base or 64,
             stem="cifar" if kind.endswith("CIFAR") else "imagenet",
         ).name
     except UsageError:
         return None
 
 
-def _num_classes(model: Mapping[str, Any]) -> int | None:
-    heads = (_table(model.get(name)) for name in ("head", "head_one"))
-    return next((n for head in heads if (n := _whole(head.get("num_classes")))), None)
+def _batch(config: TrainingConfig) -> str | None:
+    """The images of a step; how many processes there were is the launcher's secret."""
+    images = config.get("data", "imgs_per_gpu", kind=int) or config.get(
+        "data", "samples_per_gpu", kind=int
+    )
+    if images is None:
+        return None
+    gpus = len(config.get("gpu_ids", kind=list) or ())
+    summed = config.get("optimizer_config", "update_interval", kind=int) or 1
+    return (
+        f"{images} images per GPU"
+        + (f"; the config lists {gpus} of them" if gpus else "")
+        + (f", gradients of {summed} batches summed" if summed > 1 else "")
+    )
 
 
-def _started_from(config: TrainingConfig) -> str | None:
-    """Weights that training began with; going on after an interruption isn't one of them."""
-    named = (config.get("load_from"), config.get("model", "pretrained"))
-    return next((_text(value) for value in named if value), None)
-
-
-def _steps(config: TrainingConfig, split: str) -> list[Mapping[str, Any]]:
+def _steps(config: TrainingConfig, split: str) -> list[Any]:
     """The split's pipeline: the one in `data` is what the run used, the top-level one a default."""
     default = "train_pipeline" if split == "train" else "test_pipeline"
-    steps = config.get("data", split, "pipeline")
-    steps = steps if isinstance(steps, list) else config.get(default)
-    return [_table(step) for step in steps] if isinstance(steps, list) else []
-
-
-def _pipeline(config: TrainingConfig, split: str) -> str | None:
-    return "; ".join(filter(None, (_call(step) for step in _steps(config, split)))) or None
+    used = config.get("data", split, "pipeline", kind=list)
+    return config.get(default, kind=list) or [] if used is None else used
 
 
 def _eval_pixels(config: TrainingConfig) -> EvalPixels:
-    steps = {str(step.get("type")): step for step in _steps(config, "val")}
-    resize, crop = _table(steps.get("Resize")), _table(steps.get("CenterCrop"))
+    steps = {pick(step, "type", kind=str): step for step in _steps(config, "val")}
+    resize = steps.get("Resize")
     # With `prefetch` the loader normalises, by the config's own mean and std.
     prefetched = config.get("img_norm_cfg") if config.get("data", "val", "prefetch") else None
-    scale = _table(steps.get("Normalize")) or _table(prefetched)
-    named = resize.get("interpolation", TORCHVISION_DEFAULT if resize else None)
+    scale = steps.get("Normalize") or prefetched
+    named = pick(resize, "interpolation", kind=int | str)
+    if isinstance(named, int):
+        named = RESAMPLING.get(named, f"number {named}")
     return EvalPixels(
-        resize=_side(resize.get("size")),
-        crop=_side(crop.get("size")),
-        interpolation=RESAMPLING.get(named, f"number {named}")
-        if type(named) is int
-        else _text(named),
-        mean=_channels(scale.get("mean")),
-        std=_channels(scale.get("std")),
+        resize=pick(resize, "size", kind=Side),
+        crop=pick(steps.get("CenterCrop"), "size", kind=Side),
+        interpolation=named or (TORCHVISION_DEFAULT if resize else None),
+        mean=pick(scale, "mean", kind=tuple[float, ...]),
+        std=pick(scale, "std", kind=tuple[float, ...]),
     )
 
 
 def _images(config: TrainingConfig, split: str) -> str | None:
-    source = _table(config.get("data", split, "data_source"))
-    found = [_text(source.get(name)) for name in ("list_file", "root")]
+    found = [config.get("data", split, "data_source", n, kind=str) for n in ("list_file", "root")]
     return " in ".join(filter(None, found)) or None
 
 
 def _software(meta: Mapping[str, Any]) -> str | None:
     """Versions: those of the reference, and PyTorch's from the description of the machine."""
-    named = {name: _text(meta.get(f"{name}_version")) for name in VERSIONS}
+    named = {name: pick(meta, f"{name}_version", kind=str) for name in VERSIONS}
     lines = str(meta.get("env_info", "")).splitlines()
     torch = next((line for line in lines if line.startswith("PyTorch: ")), "")
-    named["torch"] = torch.partition(": ")[2] or None
+    named["torch"] = torch.partition(": ")[2]
     return ", ".join(f"{name} {version}" for name, version in named.items() if version) or None
 
 
-def _call(step: Mapping[str, Any], naming: str = "type") -> str | None:
+def _call(step: Any, naming: str = "type") -> str | None:
     """`dict(type='Resize', size=256)` as `Resize(size=256)`."""
-    name = _text(step.get(naming))
-    rest = ", ".join(f"{key}={plain(value)}" for key, value in step.items() if key != naming)
-    return name and f"{name}({rest})"
-
-
-def _table(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: Any) -> str | None:
-    """One line of printable text."""
-    if not isinstance(value, str):
+    name = pick(step, naming, kind=str)
+    if name is None:
         return None
-    return printable(value[:200]).strip() or None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if _is_number(value) else None
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _flag(value: Any) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-def _side(value: Any) -> int | tuple[int, ...] | None:
-    if isinstance(value, list | tuple) and all(type(side) is int for side in value):
-        return tuple(value)
-    return _whole(value)
-
-
-def _channels(value: Any) -> tuple[float, ...] | None:
-    if isinstance(value, list | tuple) and all(map(_is_number, value)):
-        return tuple(map(float, value))
-    return None
+    return f"{name}({', '.join(f'{key}={plain(step[key])}' for key in step if key != naming)})"

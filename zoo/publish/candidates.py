@@ -1,6 +1,5 @@
 """Tells which checkpoint, row and log a reference to something publishable means."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,8 +128,3 @@ def log_of(checkpoint: Path, ref: Path) -> Path | None:
         names = ", ".join(path.name for path in logs[:4])
         raise UsageError(f"{ref}: expected at most one log, got {names}. Give --log FILE.")
     return logs[0] if logs else None
-
-
-def slug(name: str) -> str:
-    """A name as manifests want it: lower case, digits, `_`, at most 64 characters."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:64]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from .candidates import slug
+from ..manifest import slug
 from .evidence import Evidence, Line
 from .hub_results import TASK, leaderboard_entry, model_index
 from .repository import LOCK, MANIFEST, REPORT, Repository

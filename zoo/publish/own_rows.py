@@ -14,11 +14,10 @@ from ..catalog import Benchmark, Catalog, open_catalog
 from ..errors import ManifestError, UsageError
 from ..files import alone, sha256_of, write
 from ..lock import SINGLE, Asset, Kind, Lock, lock_path, render_lock
-from ..manifest import FileSource, Manifest, Matching, Row
+from ..manifest import FileSource, Manifest, Matching, Row, slug
 from ..manifest_text import manifest_text, with_row
 from ..release.identify import Arrival
 from ..release.placing import Mode, place
-from .candidates import slug
 
 ENDINGS: dict[Kind, str] = {"log": ".log.json", "text_log": ".log", "visualisation": ".zip"}
 
@@ -56,6 +55,7 @@ def manifest_for(target: Path, base: Benchmark, catalog: Catalog) -> Manifest:
         rows=[],
         sources=[FileSource(path=f"{target.stem}.files")],
         matching=Matching(),
+        training=None,  # runs of one's own may have any recipe
     )
 
 

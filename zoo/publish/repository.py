@@ -8,8 +8,8 @@ import msgspec
 from ..catalog import Benchmark
 from ..checkpoint.export import Exported
 from ..lock import Asset, Kind, Lock
-from ..manifest import HuggingFaceSource, Manifest, Matching, Metric, Row
-from .candidates import Candidate, slug
+from ..manifest import HuggingFaceSource, Manifest, Matching, Metric, Row, slug
+from .candidates import Candidate
 from .evidence import Evidence, Line
 
 HUB = "https://huggingface.co"

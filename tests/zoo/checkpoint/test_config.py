@@ -66,28 +66,6 @@ def test_dict_calls_are_dicts(entries: dict[str, Any]) -> None:
     assert parse(f"x = dict({words})").values == {"x": entries}
 
 
-@pytest.mark.parametrize(
-    ("expression", "value"),
-    [
-        ("0.1 * 256 / 1024", 0.1 * 256 / 1024),
-        ("-(3 + 4) // 2 % 5 - 1", -(3 + 4) // 2 % 5 - 1),
-        ("[base, {'k': base}]", [4, {"k": 4}]),
-        ("dict(**table, b=2)", {"a": 1, "b": 2}),
-        ("{**table, 'a': 3}", {"a": 3}),
-        ("tuple([1, 2])", (1, 2)),
-        ("range(2, 8, 3)", [2, 5]),
-        ("not True", False),
-        ("'a' 'b'", "ab"),
-    ],
-)
-def test_arithmetic_names_and_spreading(expression: str, value: Any) -> None:
-    """Numbers are calculated; names stand for what was assigned to them before."""
-    config = parse(f"base = 4\ntable = dict(a=1)\nx = {expression}")
-
-    assert config.values["x"] == value
-    assert config.left_out == ()
-
-
 def test_what_is_not_understood_is_left_out_and_named() -> None:
     """An entry of a table goes by itself, a list as a whole, and the rest stays."""
     config = parse(
@@ -97,8 +75,8 @@ def test_what_is_not_understood_is_left_out_and_named() -> None:
     assert config.values == {"model": {"a": 1, "c": {"e": 2}}, "_base_": ["x.py"]}
     assert config.left_out == (
         "line 2: Import: a statement that assigns no literal to a name",
-        "line 3: model.b: a call of 'build' is not read",
-        "line 3: model.c.d: a call of 'f' is not read",
+        "line 3: model.b: Call is no literal",
+        "line 3: model.c.d: Call is no literal",
     )
 
 
@@ -120,16 +98,18 @@ HOSTILE = {
     "sums": "a = " + "+".join("1" * 100_000),
     "dots": "a = x" + ".x" * 50_000,
     "null": "a = 1\0",
-    "bomb": "a = [0] \n" + "\n".join("a = [a, a, a, a, a, a, a, a]" for _ in range(40)),
-    "spread bomb": "a = dict(b=[1, 2])\n" + "\n".join("a = dict(x=a, y=a)" for _ in range(60)),
+    "name": "b = [0]\na = [b, b]",
+    "spread": "a = [{**{'b': 1}}]",
     "power": "a = 9 ** 9 ** 9 ** 9",
     "shift": "a = 1 << 999999999",
     "repeat": "a = 'x' * 10 ** 12",
     "huge number": "a = 0x" + "f" * 200_000,
-    "product": "a = 9999999999999999999 * 9999999999999999999",
+    "bytes": "a = b'1'",
+    "set": "a = {1, 2}",
+    "imaginary": "a = 1 + 2j",
     "range": "a = range(1000000000000000000)",
     "range of zero": "a = range(1, 2, 0)",
-    "division": "a = 1 / 0",
+    "range of floats": "a = range(1.5)",
     "import": "a = __import__('os').system('touch /tmp/mixzoo_was_here')",
     "comprehension": "a = [1 for x in range(9)]",
     "format": "a = f'{open}'",
@@ -169,9 +149,12 @@ def test_notes_are_bounded() -> None:
 
 
 def test_get_walks_tables() -> None:
-    """A missing key, or one below something that is no table, is None."""
-    config = parse("runner = dict(max_epochs=8)")
+    """A missing key, one below something that is no table, and another kind of value are None."""
+    config = parse("runner = dict(max_epochs=8, lr=1, name='a\\x1b')")
 
     assert config.get("runner", "max_epochs") == 8
     assert config.get("runner", "type") is None
     assert config.get("runner", "max_epochs", "x") is None
+    assert config.get("runner", "max_epochs", kind=str) is None
+    assert config.get("runner", "name", kind=str) == "a"
+    assert repr(config.get("runner", "lr", kind=float)) == "1.0"

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mixzoo.zoo.checkpoint.facts import EvalPixels, training_facts
+from mixzoo.train.overrides import overridden
+from mixzoo.train.recipe import Recipe
+from mixzoo.zoo.checkpoint.facts import EvalPixels, TrainingFacts, in_words, training_facts
 from mixzoo.zoo.checkpoint.reading import read_checkpoint
-from mixzoo.zoo.checkpoint.words import in_words
 
 
 def meta_of(golden: Path, run: str) -> dict[str, Any]:
@@ -23,16 +24,21 @@ def test_genuine_cutmix_run(golden: Path) -> None:
     assert (facts.method, facts.alpha, facts.architecture) == ("cutmix", 1.0, "resnet50_w4")
     assert (facts.num_classes, facts.epoch, facts.epochs, facts.iteration) == (10, 8, 8, 80)
     assert (facts.learning_rate, facts.weight_decay) == (0.1, 0.0001)
-    assert (facts.images_per_gpu, facts.gpus, facts.accumulation) == (48, 1, 1)
-    assert facts.schedule == "CosineAnnealing(min_lr=0)"
-    assert facts.half_precision is False
-    assert facts.started_from is None
-    assert facts.seed == 0
-    assert facts.val_images == "data/meta/val_tiny.txt in data/tiny/"
+    assert (facts.precision, facts.started_from) == ("fp32", None)
     assert facts.eval_pixels == EvalPixels(
         110, 96, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     )
-    assert facts.software == "openmixup 0.2.10, mmcv 1.7.2, torch 1.13.1+cu117"
+    assert facts.others == {
+        "optimizer": "SGD(lr=0.1, momentum=0.9, weight_decay=0.0001)",
+        "schedule": "CosineAnnealing(min_lr=0)",
+        "batch": "48 images per GPU; the config lists 1 of them",
+        "training images": "data/meta/train_tiny.txt in data/tiny/",
+        "training pipeline": "RandomResizedCrop(size=96, interpolation=3); RandomHorizontalFlip()",
+        "validation images": "data/meta/val_tiny.txt in data/tiny/",
+        "seed": "0",
+        "written": "Sun Nov 22 15:43:32 2026",
+        "software": "openmixup 0.2.10, mmcv 1.7.2, torch 1.13.1+cu117",
+    }
     assert facts.left_out == ()
 
 
@@ -103,7 +109,7 @@ def test_start_and_precision_are_told() -> None:
     )
 
     assert facts.started_from == "r50.pth"
-    assert facts.half_precision is True
+    assert in_words(facts)["precision"] == "mixed with fp16"
 
 
 def test_words_leave_out_what_is_not_said() -> None:
@@ -122,7 +128,7 @@ def test_words_of_several_methods() -> None:
         )
     )
 
-    assert (words["method"], words["alpha"]) == ("mixup + cutmix", "0.8 x 1")
+    assert (words["method"], words["alpha"]) == ("mixup + cutmix", "(0.8, 1)")
 
 
 def test_words_cannot_steer_a_terminal() -> None:
@@ -131,7 +137,7 @@ def test_words_cannot_steer_a_terminal() -> None:
         training_facts({"config": "optimizer = dict(type='SGD', x='\\x1b[2J', y=['\\n'])"})
     )
 
-    assert words["optimizer"] == "SGD(x= [2J, y= )"
+    assert words["optimizer"] == "SGD(x= [2J, y=( ))"
 
 
 JUNK = st.recursive(
@@ -156,3 +162,73 @@ def test_nonsense_is_nothing_said(place: str, value: Any, note: Any) -> None:
     )
 
     assert all(isinstance(said, str) and said.isprintable() for said in words.values())
+
+
+MIXUP = Recipe("resnet18", 10, ("mixup",), (0.2,))
+
+
+def facts_of(recipe: Recipe, **meta: Any) -> TrainingFacts:
+    return training_facts({"config": recipe.text(), **meta})
+
+
+def test_recipe_is_read_from_its_text() -> None:
+    """Method, network, schedule and batch, in the words that OpenMixup's configs have."""
+    facts = facts_of(MIXUP, epoch=100, iter=500, seed=0, mixzoo_version="0.1")
+
+    assert (facts.method, facts.alpha, facts.architecture) == ("mixup", 0.2, "resnet18")
+    assert (facts.num_classes, facts.epoch, facts.epochs, facts.iteration) == (10, 100, 100, 500)
+    assert (facts.learning_rate, facts.weight_decay, facts.precision) == (0.1, 1e-4, "fp32")
+    assert facts.others["optimizer"] == "SGD(lr=0.1, momentum=0.9, weight_decay=0.0001)"
+    assert facts.others["schedule"] == "CosineAnnealing(min_lr=0)"
+    assert facts.others["software"] == "mixzoo 0.1"
+    assert facts.left_out == ()
+
+
+def test_recipe_in_words() -> None:
+    """What `mixzoo zoo inspect` prints of it."""
+    words = in_words(facts_of(overridden(MIXUP, ["precision=bf16", "crop=160"])))
+
+    assert words["batch"] == "256 images per step, 64 mixed together"
+    assert words["precision"] == "mixed with bf16"
+    assert words["training pipeline"] == (
+        "RandomResizedCrop(size=160, interpolation=bicubic); RandomHorizontalFlip()"
+    )
+    assert words["epochs planned"] == "100"
+
+
+@pytest.mark.parametrize(
+    ("settings", "method", "alpha"),
+    [
+        (["mix_mode=vanilla"], "vanilla", None),
+        (["mix_mode=automix", "alpha=2", "automix.mask_loss=0.3"], "automix", 2.0),
+        (["mix_mode=mixup,cutmix", "alpha=0.8,1"], "mixup + cutmix", (0.8, 1.0)),
+    ],
+)
+def test_methods_and_their_alphas(settings: list[str], method: str, alpha: Any) -> None:
+    """Vanilla draws no alpha, so it has none; a mixture has one for each method."""
+    facts = facts_of(overridden(MIXUP, settings))
+
+    assert (facts.method, facts.alpha, facts.left_out) == (method, alpha, ())
+
+
+def test_first_recipes_are_read_too() -> None:
+    """They had one method and one alpha where lists are now."""
+    text = "architecture = 'resnet18_w6'\nnum_classes = 40\nmethod = 'mixup'\nalpha = 0.2\nepochs = 60\n"
+
+    facts = training_facts({"config": text})
+
+    assert (facts.method, facts.alpha, facts.epochs) == ("mixup", 0.2, 60)
+
+
+VALUES = st.none() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.floats())
+
+
+@given(st.dictionaries(st.sampled_from(list(MIXUP.to_dict())), VALUES))
+def test_nonsense_counts_as_nothing_said(values: dict[str, Any]) -> None:
+    """Whatever somebody wrote into the notes, reading them doesn't fail."""
+    lines = {"architecture": "'resnet18'", "mix_mode": "('mixup',)"}
+    lines |= {name: repr(value) for name, value in values.items()}
+
+    facts = training_facts({"config": "".join(f"{k} = {v}\n" for k, v in lines.items())})
+
+    assert all(isinstance(text, str) for text in in_words(facts).values())

@@ -9,7 +9,8 @@ import pytest
 import torch
 from mixzoo.zoo.catalog import open_catalog, package_path
 from mixzoo.zoo.errors import UsageError
-from mixzoo.zoo.publish.candidates import Candidate, find_candidates, slug
+from mixzoo.zoo.manifest import slug
+from mixzoo.zoo.publish.candidates import Candidate, find_candidates
 
 ASSETS = package_path("zoo/mini/assets")
 MIXUP = "resnet18_w6.mixup_mini"

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from mixzoo.eval.claims import claims, disagreements
+from mixzoo.train.recipes import recipe_of
 from mixzoo.zoo.catalog import open_catalog
-from mixzoo.zoo.checkpoint.facts import EvalPixels, TrainingFacts
+from mixzoo.zoo.checkpoint.claims import claims, disagreements
+from mixzoo.zoo.checkpoint.facts import EvalPixels, TrainingFacts, training_facts
 from mixzoo.zoo.checkpoint.reading import read_checkpoint
 from mixzoo.zoo.manifest import Manifest, Row
+from mixzoo.zoo.report import Claims
 
 FAITHFUL = TrainingFacts(
     method="cutmix",
@@ -21,7 +23,7 @@ FAITHFUL = TrainingFacts(
     epochs=100,
     learning_rate=0.1,
     weight_decay=0.0001,
-    half_precision=False,
+    precision="fp32",
     eval_pixels=EvalPixels(256, 224, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 )
 
@@ -46,21 +48,21 @@ def test_faithful_checkpoint_has_no_disagreement(manifest: Manifest, row: Row) -
 def test_silent_checkpoint_has_no_disagreement(manifest: Manifest, row: Row) -> None:
     """What isn't said isn't compared."""
     assert disagreements(TrainingFacts(), manifest.protocol, row, manifest) == []
-    assert claims({}, manifest.protocol, row, manifest) == {"facts": {}, "disagreements": []}
+    assert claims({}, manifest.protocol, row, manifest) == Claims()
 
 
 CHANGES = {
     "method": ({"method": "mixup"}, "expects cutmix, the checkpoint's config says mixup"),
     "alpha": ({"alpha": 0.2}, "expects 1, the checkpoint's config says 0.2"),
-    "several alphas": ({"alpha": (0.8, 1.0)}, "expects 1, the checkpoint's config says 0.8, 1"),
+    "several alphas": ({"alpha": (0.8, 1.0)}, "expects 1, the checkpoint's config says (0.8, 1)"),
     "architecture": ({"architecture": "resnet18"}, "expects resnet50, the checkpoint's config says resnet18"),
     "classes": ({"num_classes": 5089}, "iNaturalist-2018 has 8142, the checkpoint's config says 5089"),
-    "epochs": ({"epoch": 300, "epochs": 300, "iteration": 513000}, "is trained for 100, the checkpoint's config plans 300"),
+    "epochs": ({"epoch": 300, "epochs": 300, "iteration": 513000}, "is trained for 100, the checkpoint's config says 300"),
     "learning rate": ({"learning_rate": 0.2}, "is trained with 0.1, the checkpoint's config says 0.2"),
     "weight decay": ({"weight_decay": 0.0005}, "is trained with 0.0001, the checkpoint's config says 0.0005"),
     "batch": ({"iteration": 85500}, "are 1710 iterations an epoch, the checkpoint counts 85500 in 100 epochs (855 each)"),
-    "precision": ({"half_precision": True}, "is trained in fp32, the checkpoint's config says fp16"),
-    "start": ({"started_from": "imagenet.pth"}, "from scratch, the checkpoint's config starts from imagenet.pth"),
+    "precision": ({"precision": "bf16"}, "is trained with fp32, the checkpoint's config says bf16"),
+    "start": ({"started_from": "imagenet.pth"}, "from scratch, the checkpoint's config says imagenet.pth"),
     "epoch": ({"epoch": 95, "iteration": 162450}, "expected the last one of 100, the checkpoint was written after epoch 95"),
 }  # fmt: skip
 
@@ -107,6 +109,14 @@ def test_without_a_row_pixels_and_epoch_are_compared(manifest: Manifest) -> None
     assert [sentence.partition(":")[0] for sentence in found] == ["evaluation resize", "epoch"]
 
 
+def test_without_a_known_training_it_is_not_compared(manifest: Manifest, row: Row) -> None:
+    """A benchmark that doesn't say how its rows were trained finds no other recipe."""
+    silent = msgspec.structs.replace(manifest, training=None)
+    facts = replace(FAITHFUL, learning_rate=0.2, iteration=85500, started_from="imagenet.pth")
+
+    assert disagreements(facts, manifest.protocol, row, silent) == []
+
+
 def test_a_dropped_last_batch_is_no_other_batch(manifest: Manifest, row: Row) -> None:
     """1709 full batches an epoch are the recipe's too."""
     facts = replace(FAITHFUL, iteration=170900)
@@ -130,8 +140,8 @@ def test_genuine_checkpoint_of_another_run_is_told(
 
     found = claims(meta, manifest.protocol, row, manifest)
 
-    assert found["facts"]["method"] == "cutmix"
-    assert [sentence.partition(":")[0] for sentence in found["disagreements"]] == [
+    assert found.facts["method"] == "cutmix"
+    assert [sentence.partition(":")[0] for sentence in found.disagreements] == [
         "architecture",
         "classes",
         "evaluation resize",
@@ -139,3 +149,13 @@ def test_genuine_checkpoint_of_another_run_is_told(
         "epochs",
         "batch",
     ]
+
+
+@pytest.mark.parametrize("name", ["resnet50.automix_inat2018", "resnet50.vanilla_inat2018"])
+def test_a_rows_own_recipe_agrees_with_the_row(name: str, manifest: Manifest) -> None:
+    """A faithful retraining is not remarked on."""
+    row = manifest.row(name)
+    text = recipe_of(manifest, row).text()
+    facts = training_facts({"config": text, "epoch": 100, "iter": 171000})
+
+    assert disagreements(facts, manifest.protocol, row, manifest) == []
