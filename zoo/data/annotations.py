@@ -6,10 +6,10 @@ from pathlib import Path, PurePosixPath
 from ..errors import DataError, IntegrityError, SourceError
 from ..manifest import Dataset, Split
 from ..net.sources import Location
+from ..net.stream import open_stream, sibling
 from .inflate import HashedReader, open_tar_gz
 from .labels import LabelledImages, from_annotations
 from .marks import Origin
-from .streams import open_stream, sibling
 
 LARGEST = 4 << 30  # bytes of a JSON; inat2018's are two orders of magnitude smaller
 

@@ -21,12 +21,12 @@ from ..archive_rules import why_unsafe
 from ..errors import DataError, IntegrityError
 from ..files import alone, write
 from ..net.sources import Location
+from ..net.stream import open_stream
 from .annotations import Annotations, beside, get_annotations, require_md5
 from .inflate import HashedReader, open_tar_gz
 from .marks import Mark, Origin, mark_path, write_mark
 from .plan import Plan, SplitName
 from .sinks import FileSink, Outcome, Sink, TarSink
-from .streams import open_stream
 from .tar_headers import Member, TarWalk
 
 WORK = ".preparing"  # folder below the root, for what isn't whole yet; gone at the end

@@ -324,7 +324,7 @@ def test_server_that_never_answers_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Tries without one new byte are bounded."""
-    monkeypatch.setattr("mixzoo.zoo.data.streams.TRIES", 2)
+    monkeypatch.setattr("mixzoo.zoo.net.stream.TRIES", 2)
     published = publish()
     emulator.files = {"/all.tar.gz": published.archive.read_bytes()}
     emulator.store.plan = faults.always(faults.Fault(cut=0))

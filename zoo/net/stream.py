@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SourceError, UsageError
-from ..net.http import Answer, ChangedError, TransientError, shown
-from ..net.sources import Location, Opener, offline, opener
-from ..net.transfer import TRIES, pause
+from .http import Answer, ChangedError, TransientError, shown
+from .sources import Location, Opener, offline, opener
+from .transfer import TRIES, pause
 
 FSSPEC_BLOCK = 8 << 20  # bytes an object store is asked for at once
 
