@@ -1,15 +1,8 @@
-"""Batches of evaluation pixels, decoded side by side.
+"""Batches of evaluation pixels, decoded side by side or taken from a file of decoded crops.
 
 The unit of sharing work out is the batch, not the image: who asks for the same groups gets the
 same batches, whoever computes them and in whatever order. So no image is padded, repeated or
 dropped, and the last bits of a logit don't depend on the number of processes.
-
-A file of decoded crops, so that evaluating the same images again decodes nothing.
-
-One file per labelled list and pixels, one row per image: its fingerprint, a checksum, its crop.
-Any number of processes of one machine read and write at once, in any order. A row counts only if
-its checksum fits, so a row that a killed process, a full disk or a power cut left half written,
-or that two processes wrote into each other, is an image that isn't cached yet, nothing worse.
 """
 
 import hashlib
@@ -35,13 +28,20 @@ from ..zoo.errors import DataError
 from ..zoo.manifest import Protocol
 from .pixels import Pixels, decode_crop, prepare
 
+logger = logging.getLogger(__name__)
+prepare()  # now, so that decoding processes, and whatever is forked, have it all
 FORMAT = 1  # raised when other pixels are made of the same image, or rows are laid out otherwise
 HEADER = struct.Struct("<QqI4x")  # size and time of change of the image file, checksum
 
 
 @dataclass(frozen=True)
 class CropCache:
-    """Crops of a labelled list on disk. Can be pickled, and holds no open file.
+    """Crops of a labelled list in one file, so that evaluating the same images again decodes nothing.
+
+    One row per image: its fingerprint, a checksum, its crop. Any number of processes of one machine
+    read and write at once, in any order. A row counts only if its checksum fits, so a row that a
+    killed process, a full disk or a power cut left half written, or that two processes wrote into
+    each other, is an image that isn't cached yet, nothing worse. Can be pickled.
 
     A row is used only while its image's file has the size and time of change that it had when the
     row was written; for images within an archive, the archive's. A file replaced by another of
@@ -99,11 +99,8 @@ class CropCache:
             return None
         if len(row) != self._row_size:
             return None
-        size, changed, checksum = HEADER.unpack_from(row)
-        pixels = memoryview(row)[HEADER.size :]
-        if (size, changed) != self._fingerprint(index) or checksum != zlib.crc32(
-            pixels, _seed(index, size, changed)
-        ):
+        header, pixels = row[: HEADER.size], memoryview(row)[HEADER.size :]
+        if header != self._header(index, pixels):
             return None
         return np.frombuffer(pixels, np.uint8).reshape(self.crop, self.crop, 3)
 
@@ -112,27 +109,25 @@ class CropCache:
         pixels = crop.tobytes()
         if len(pixels) != self._row_size - HEADER.size:
             raise ValueError(f"expected a crop of {self.crop} pixels, got shape {crop.shape}")
-        size, changed = self._fingerprint(index)
-        checksum = zlib.crc32(pixels, _seed(index, size, changed))
+        row = self._header(index, pixels) + pixels
         with self.path.open("r+b", buffering=0) as file:
             file.seek(index * self._row_size)
-            row = HEADER.pack(size, changed, checksum) + pixels
             if file.write(row) != len(row):
                 raise OSError(f"{self.path}: the disk is full")
 
-    def _fingerprint(self, index: int) -> tuple[int, int]:
+    def _header(self, index: int, pixels: bytes | memoryview) -> bytes:
+        """What stands before an image's pixels while its file is as it is now."""
+        size = changed = 0
         for path in (self.images.root / self.images.files[index], self.images.root):
             try:
                 found = path.stat()
             except OSError:
                 continue  # within an archive there is no such path
-            return found.st_size, found.st_mtime_ns
-        return 0, 0
-
-
-def _seed(index: int, size: int, changed: int) -> int:
-    """Where the checksum starts: never 0, so a row of zeros is no row."""
-    return zlib.crc32(HEADER.pack(size, changed, index % 2**32)) | 1
+            size, changed = found.st_size, found.st_mtime_ns
+            break
+        # The checksum starts from the place, so that rows can't be taken for one another.
+        start = zlib.crc32(HEADER.pack(size, changed, index % 2**32))
+        return HEADER.pack(size, changed, zlib.crc32(pixels, start))
 
 
 def _key(images: LabelledImages, protocol: Protocol) -> str:
@@ -148,10 +143,6 @@ def _key(images: LabelledImages, protocol: Protocol) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-logger = logging.getLogger(__name__)
-prepare()  # now, so that decoding processes, and whatever is forked, have it all
-
-
 @dataclass(frozen=True)
 class Batch:
     """Some consecutive images of the labelled list; B of them could be decoded, maybe none."""
@@ -164,17 +155,11 @@ class Batch:
     """(B,) int64."""
     unreadable: tuple[tuple[int, str], ...]
     """Position and one-line reason of each image that can't be decoded."""
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """A batch as it comes from a decoding process, and why the cache takes no more, if so."""
-
-    batch: Batch
     cache_failure: str = ""
+    """Why the decoding process can't write the cache, if so."""
 
 
-class BatchedCrops(Dataset[Delivery]):
+class BatchedCrops(Dataset[Batch]):
     """Item j is the batch of the images at `groups[j]`."""
 
     def __init__(
@@ -182,7 +167,7 @@ class BatchedCrops(Dataset[Delivery]):
         images: LabelledImages,
         protocol: Protocol,
         groups: Sequence[Sequence[int]],
-        cache: CropCache | None = None,
+        cache: CropCache | None,
     ) -> None:
         self.images, self.protocol, self.groups, self.cache = images, protocol, groups, cache
         self.cache_failure = ""
@@ -190,7 +175,7 @@ class BatchedCrops(Dataset[Delivery]):
     def __len__(self) -> int:
         return len(self.groups)
 
-    def __getitem__(self, number: int) -> Delivery:
+    def __getitem__(self, number: int) -> Batch:
         group, side = self.groups[number], self.protocol.crop
         crops = np.empty((len(group), side, side, 3), np.uint8)
         indices: list[int] = []
@@ -201,13 +186,13 @@ class BatchedCrops(Dataset[Delivery]):
                 indices.append(index)
             except DataError as error:
                 unreadable.append((index, str(error)))
-        batch = Batch(
+        return Batch(
             indices=torch.tensor(indices, dtype=torch.int64),
             crops=torch.from_numpy(crops[: len(indices)]),
             labels=torch.tensor([self.images.labels[i] for i in indices], dtype=torch.int64),
             unreadable=tuple(unreadable),
+            cache_failure=self.cache_failure,
         )
-        return Delivery(batch, self.cache_failure)
 
     def _crop(self, index: int) -> Pixels:
         kept = self.cache.read(index) if self.cache else None
@@ -236,7 +221,18 @@ def batches(
     it; where it can't be written, one warning is logged and decoding goes on. An image that can't
     be read or decoded is named in its batch's `unreadable`.
     """
-    yield from _deliver(BatchedCrops(images, protocol, groups, cache), workers)
+    crops = BatchedCrops(images, protocol, groups, cache)
+    warned = False
+    for batch in DataLoader(
+        crops,
+        batch_size=None,
+        num_workers=min(workers, len(crops)),
+        worker_init_fn=_leave_signals_to_the_parent,
+    ):
+        if batch.cache_failure and not warned:
+            logger.warning("%s. Going on without writing the crop cache.", batch.cache_failure)
+            warned = True
+        yield batch
 
 
 def load_crops(
@@ -254,29 +250,14 @@ def load_crops(
     """
     groups = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
     parts = [torch.empty(0, protocol.crop, protocol.crop, 3, dtype=torch.uint8)]
-    for batch in _deliver(BatchedCrops(images, protocol, groups, cache), workers):
+    for batch in batches(images, protocol, groups=groups, workers=workers, cache=cache):
         for _, reason in batch.unreadable:
             raise DataError(reason)
         parts.append(batch.crops)
     return torch.cat(parts)
 
 
-def _deliver(crops: BatchedCrops, workers: int) -> Iterator[Batch]:
-    warned = False
-    loader = DataLoader(
-        crops,
-        batch_size=None,
-        num_workers=min(workers, len(crops)),
-        worker_init_fn=leave_signals_to_the_parent,
-    )
-    for delivery in loader:
-        if delivery.cache_failure and not warned:
-            logger.warning("%s. Going on without writing the crop cache.", delivery.cache_failure)
-            warned = True
-        yield delivery.batch
-
-
-def leave_signals_to_the_parent(_: int) -> None:
+def _leave_signals_to_the_parent(_: int) -> None:
     """Ignore signals in a decoding process: a scheduler's reach the whole group, and its parent
     still needs it until it has saved what is done."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
