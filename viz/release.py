@@ -11,8 +11,7 @@ from pathlib import Path, PurePosixPath
 from matplotlib.figure import Figure
 
 from ..eval.pixels import decode
-from ..zoo.archive import DAMAGE, DEFAULT, list_archive
-from ..zoo.archive_rules import Limits, parts
+from ..zoo.archive import DAMAGE, list_archive, parts
 from ..zoo.errors import IntegrityError, UsageError
 from ..zoo.images import SUFFIXES
 from .canvas import Pixels
@@ -33,13 +32,13 @@ class ZippedPicture:
     place: int
 
 
-def list_pictures(path: Path, limits: Limits = DEFAULT) -> list[ZippedPicture]:
+def list_pictures(path: Path) -> list[ZippedPicture]:
     """The picture files of a zip, numbers in their names counted (epoch_9 before epoch_10).
 
     Nothing is unpacked. Raises UsageError if the file can't be opened or holds no pictures,
-    IntegrityError if it is damaged, or has an entry that isn't safe (see `zoo.archive_rules`).
+    IntegrityError if it is damaged, or has an entry that isn't safe (see `zoo.archive`).
     """
-    content = list_archive(path, limits)
+    content = list_archive(path)
     if content.refused:
         raise IntegrityError(f"{path.name}: {content.refused}. Nothing was read.")
     found = [

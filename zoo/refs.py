@@ -1,5 +1,6 @@
 """Tells what a user's reference means: a row of a benchmark, or a checkpoint file."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from .errors import UsageError
 from .files import sha256_of
 from .manifest import Row
 from .net.fetch import fetch
-from .shelf import weights_of
+from .shelf import known_assets, weights_of
 
 CHECKPOINT_SUFFIXES = frozenset({".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".tar"})
 
@@ -55,6 +56,26 @@ def resolve(ref: str, catalog: Catalog, *, row_id: str | None = None) -> Checkpo
     if row_id is not None:
         return CheckpointFile(path, sha256, *catalog.row(row_id))
     return CheckpointFile(path, sha256, *_recognise(sha256, catalog))
+
+
+def visualisations(ref: str, catalog: Catalog, suffixes: tuple[str, ...]) -> Iterator[Path]:
+    """The archive that `ref` names, or else a row's archives, fetched if they aren't here.
+
+    suffixes: of names that mean a file also where there is none. Raises UsageError for a row
+    without any, and what `fetch` raises.
+    """
+    if is_path(ref) or ref.lower().endswith(suffixes):
+        yield Path(ref)
+        return
+    benchmark, row = catalog.row(ref)
+    assets = [asset for asset in known_assets(benchmark, row) if asset.kind == "visualisation"]
+    if not assets:
+        raise UsageError(
+            f"{ref}: no visualisation is locked or imported. Get it by hand (see: mixzoo zoo show "
+            f"{ref}), then: mixzoo zoo import FILE --row {ref}"
+        )
+    for asset in assets:
+        yield fetch(benchmark, asset)[0]
 
 
 def _recognise(sha256: str, catalog: Catalog) -> tuple[Benchmark | None, Row | None]:

@@ -8,8 +8,7 @@ import click
 
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
-from ..archives import shown, visualisations
-from ..console import print_json, print_table, say
+from ..console import print_json, print_table, printable, say
 from ..options import FilePath, json_option, manifest_option
 from .options import theme_option
 
@@ -49,6 +48,7 @@ def command(
     from ...viz.release import draw_sheet, list_pictures, read_pictures
     from ...viz.save import figure_format, save_figure
     from ...viz.themes import theme_of
+    from ...zoo.refs import visualisations
 
     if out is not None:
         figure_format(out)
@@ -60,18 +60,18 @@ def command(
         _list(path, [(one.name, one.size) for one in listed], as_json=as_json)
         return
     kept = listed[skip : skip + first]
-    names = [shown(one.name) for one in kept]
+    names = [printable(one.name) for one in kept]
     figure = draw_sheet(
-        list(read_pictures(path, kept)), names, theme_of(theme), title=shown(path.name)
+        list(read_pictures(path, kept)), names, theme_of(theme), title=printable(path.name)
     )
     save_figure(figure, out, dpi=200)
-    say(f"{out}: {len(kept)} of {len(listed)} pictures of {shown(path.name)}")
+    say(f"{out}: {len(kept)} of {len(listed)} pictures of {printable(path.name)}")
 
 
 def _list(path: Path, pictures: Sequence[tuple[str, int]], *, as_json: bool) -> None:
     if as_json:
         print_json([{"name": name, "size": size} for name, size in pictures])
         return
-    rows = [(shown(name), f"{size:,}") for name, size in pictures]
+    rows = [(printable(name), f"{size:,}") for name, size in pictures]
     print_table(("Picture", "Bytes"), rows, right=("Bytes",))
-    say(f"{shown(path.name)}: {len(pictures)} pictures. To see them: --out sheet.png")
+    say(f"{printable(path.name)}: {len(pictures)} pictures. To see them: --out sheet.png")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..archive_rules import why_unsafe
+from ..archive import why_unsafe
 from ..errors import DataError, IntegrityError
 from ..files import alone, write
 from ..net.sources import Location

@@ -197,19 +197,6 @@ def test_unpack_a_rows_imported_pictures(
     assert (tmp_path / "out" / pictures.stem / "epoch_1" / "lam.png").is_file()
 
 
-def test_unpack_limit_can_be_raised_by_option(tmp_path: Path) -> None:
-    """The option that the error names does what it says."""
-    path = tmp_path / "zeros.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("zeros", bytes(3 << 20))
-
-    refused = run(unpack.command, path, "--to", tmp_path / "out")
-    trusted = run(unpack.command, path, "--to", tmp_path / "out", "--max-ratio", "2000")
-
-    assert "--max-ratio" in str(refused.exception)
-    assert trusted.exit_code == 0
-
-
 def test_listing_cannot_steer_the_terminal(tmp_path: Path) -> None:
     """Escape codes in a name are shown, not sent."""
     path = tmp_path / "v.zip"
