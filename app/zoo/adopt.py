@@ -1,7 +1,7 @@
 """`mixzoo zoo import`: takes files that were downloaded by hand into the cache."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,21 +9,20 @@ from ...zoo.catalog import open_catalog
 from ...zoo.errors import IntegrityError, SourceError, UsageError
 from ...zoo.files import size_of
 from ...zoo.net.progress import Progress
-from ...zoo.release.by_hand import Adoption, find_files, import_files
-from ...zoo.release.placing import Mode
+from ...zoo.release.by_hand import Adoption, Mode, find_files, import_files
 from ..console import print_json, print_table
 from ..options import FilePath, json_option, manifest_option
+
+UNLOCKED = "; no locked hash, trusted on first use"
 
 
 @click.command("import")
 @click.argument("paths", nargs=-1, required=True, type=FilePath, metavar="PATH...")
 @click.option("--benchmark", metavar="NAME", help="The benchmark that the files belong to.")
 @click.option("--row", metavar="ROW", help="The row that the files belong to, if you know it.")
+@click.option("--link", "mode", flag_value="link", help="Adopt by hard link only, or fail.")
 @click.option(
-    "--link", "mode", flag_value=Mode.LINK, type=Mode, help="Adopt by hard link only, or fail."
-)
-@click.option(
-    "--copy", "mode", flag_value=Mode.COPY, type=Mode, help="Copy; default: link where possible."
+    "--copy", "mode", flag_value="copy", help="Always copy; by default, link where it is possible."
 )
 @manifest_option
 @json_option
@@ -52,55 +51,46 @@ def command(
             catalog,
             benchmark=benchmark,
             row=row,
-            mode=mode or Mode.AUTO,
+            mode=mode or "auto",
             on_bytes=bar.update,
         )
-    _print(adoptions, as_json=as_json)
-    _require_all(adoptions)
-
-
-def _print(adoptions: Sequence[Adoption], *, as_json: bool) -> None:
+    facts = [_facts(adoption) for adoption in adoptions]
     if as_json:
-        print_json(
+        print_json(facts)
+    else:
+        print_table(
+            ("File", "Result", "Row", "Kind", "Detail"),
             [
-                {
-                    "file": str(a.file),
-                    "result": a.what,
-                    "detail": a.detail,
-                    "id": a.row,
-                    "kind": a.kind,
-                    "path": a.path and str(a.path),
-                    "sha256": a.sha256,
-                    "locked": a.locked,
-                }
-                for a in adoptions
-            ]
+                (
+                    Path(one["file"]).name,
+                    one["result"],
+                    one["id"] or "-",
+                    one["kind"] or "-",
+                    one["detail"] + (UNLOCKED if one["path"] and not one["locked"] else ""),
+                )
+                for one in facts
+            ],
+            optional=("Kind",),
         )
-        return
-    trust = "; no locked hash, trusted on first use"
-    print_table(
-        ("File", "Result", "Row", "Kind", "Detail"),
-        [
-            (
-                a.file.name,
-                a.what,
-                a.row or "-",
-                a.kind or "-",
-                a.detail + ("" if a.locked or a.error else trust),
-            )
-            for a in adoptions
-        ],
-        optional=("Kind",),
-    )
+    bad = [adoption for adoption in adoptions if adoption.error]
+    for gravest in (IntegrityError, SourceError, UsageError):
+        for adoption in bad:
+            if adoption.error is gravest:
+                raise gravest(
+                    f"{len(bad)} of {len(adoptions)} files were refused. "
+                    f"{adoption.file.name}: {adoption.detail}."
+                )
 
 
-def _require_all(adoptions: Sequence[Adoption]) -> None:
-    """Raise the gravest of what went wrong, naming the files."""
-    for kind in (IntegrityError, SourceError, UsageError):
-        bad = [a for a in adoptions if a.error is kind]
-        if bad:
-            refused = sum(a.error is not None for a in adoptions)
-            raise kind(
-                f"{refused} of {len(adoptions)} files were refused. "
-                f"{bad[0].file.name}: {bad[0].detail}."
-            )
+def _facts(adoption: Adoption) -> dict[str, Any]:
+    asset, path = adoption.asset, adoption.path
+    return {
+        "file": str(adoption.file),
+        "result": adoption.what,
+        "detail": adoption.detail,
+        "id": asset and asset.row,
+        "kind": asset and asset.kind,
+        "path": path and str(path),
+        "sha256": adoption.sha256,
+        "locked": bool(asset and asset.sha256),
+    }

@@ -16,8 +16,7 @@ from ..files import alone, sha256_of, write
 from ..lock import SINGLE, Asset, Kind, Lock, lock_path, render_lock
 from ..manifest import FileSource, Manifest, Matching, Row, slug
 from ..manifest_text import manifest_text, with_row
-from ..release.identify import Arrival
-from ..release.placing import Mode, place
+from ..release.by_hand import copy
 
 ENDINGS: dict[Kind, str] = {"log": ".log.json", "text_log": ".log", "visualisation": ".zip"}
 
@@ -133,7 +132,5 @@ def _place(asset: Asset, source: Path, folder: Path) -> Path:
     """A copy, not a link: a run's log grows in place if the run goes on."""
     path = folder / asset.name
     if not (path.is_file() and sha256_of(path) == asset.sha256):
-        stat = source.stat()
-        arrival = Arrival(source, stat.st_size, stat.st_mtime_ns, asset.sha256 or "", b"")
-        place(arrival, path, Mode.COPY)
+        copy(source, path, asset.sha256 or "")
     return path

@@ -4,22 +4,32 @@ For sources that no program can use (Baidu Cloud asks for a person and a code), 
 a network, and for colleagues with a disk. `identify` decides what a file is; here it gets its place.
 """
 
+import errno
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ..cache import asset_path, cache_root
 from ..catalog import Catalog
 from ..errors import IntegrityError, MixzooError, SourceError, UsageError
-from ..files import OnBytes, ignore, sha256_of, sha256_of_open, size_of
+from ..files import CHUNK, OnBytes, becoming, ignore, replacing, sha256_of, sha256_of_open, size_of
 from ..lock import SINGLE, Asset
-from ..net.partial import Partial
+from ..net.partial import Partial, require_space
 from ..parallel import each_in_parallel
 from ..shelf import alone, known_assets, note_adoption
 from ..verify import State, check, first_use, first_use_record, record_first_use, set_aside
-from .identify import HEAD, Arrival, Identity, Unknown, identify
-from .placing import Mode, place
+from .identify import HEAD, Arrival, Identity, identify
+
+Mode = Literal["auto", "link", "copy"]
+"""How a file gets into the cache; auto: by link where that is possible, else by copy."""
+
+# What a file system answers that has no hard links, or none from there to here
+_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
+
+CHANGED = "it changed while it was read; run again when it is whole"
 
 
 @dataclass(frozen=True)
@@ -27,17 +37,15 @@ class Adoption:
     """What became of one file, adopted or not.
 
     what: "linked", "copied", "already here" or "refused". detail: how it was recognised, or why it
-    was refused. row, kind, path: of the file in the cache. error: the kind of a refusal.
+    was refused. asset, path: what and where it is in the cache. error: the kind of a refusal.
     """
 
     file: Path
     what: str
     detail: str
     sha256: str | None = None
-    row: str | None = None
-    kind: str | None = None
+    asset: Asset | None = None
     path: Path | None = None
-    locked: bool = False
     error: type[MixzooError] | None = None
 
 
@@ -47,21 +55,20 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     Hidden files below folders are left out, and what lies in the cache already; links to folders
     are not followed. Raises UsageError for a path that isn't there or is neither file nor folder.
     """
-    found: list[Path] = []
-    cache = cache_root().resolve()
+    found: dict[Path, Path] = {}
     for path in paths:
         if path.is_dir():
-            inside = (p for p in sorted(path.rglob("*")) if p.is_file())
-            found += [p for p in inside if not _hidden(p.relative_to(path))]
+            inside = [p for p in sorted(path.rglob("*")) if p.is_file()]
+            files = [p for p in inside if not _is_hidden(p.relative_to(path))]
         elif path.is_file():
-            found.append(path)
+            files = [path]
         else:
             problem = "is no file or folder" if path.exists() else "does not exist"
             raise UsageError(f"{path}: expected a file or a folder, but it {problem}.")
-    unique: dict[Path, Path] = {}
-    for path in found:
-        unique.setdefault(path.resolve(), path)
-    return [path for real, path in unique.items() if not real.is_relative_to(cache)]
+        for file in files:
+            found.setdefault(file.resolve(), file)
+    cache = cache_root().resolve()
+    return [path for real, path in found.items() if not real.is_relative_to(cache)]
 
 
 def import_files(
@@ -70,7 +77,7 @@ def import_files(
     *,
     benchmark: str | None = None,
     row: str | None = None,
-    mode: Mode = Mode.AUTO,
+    mode: Mode = "auto",
     on_bytes: OnBytes = ignore,
 ) -> list[Adoption]:
     """Recognise files and have them in the cache; one adoption per file, in order.
@@ -79,63 +86,90 @@ def import_files(
     others. on_bytes: told how many more bytes have been read to recognise them.
     Raises UsageError if benchmark or row name nothing.
     """
-    if benchmark and row and catalog.row(row)[0].name != benchmark:
+    owner, said = catalog.row(row) if row else (None, None)
+    if owner is None:
+        among = [catalog.benchmark(benchmark)] if benchmark else list(catalog.benchmarks.values())
+    elif benchmark in (None, owner.name):
+        among = [owner]
+    else:
         raise UsageError(
             f"--row {row} is no row of {benchmark}; give one of --benchmark and --row."
         )
-    sizes = [size_of(path) for path in files]
+    looks = each_in_parallel(_look, files, [size_of(path) for path in files], on_bytes)
     adoptions = []
-    for path, seen in zip(files, each_in_parallel(_look, files, sizes, on_bytes), strict=True):
-        if isinstance(seen, OSError):
-            reason = f"cannot be read: {seen.strerror}"
-            adoptions.append(Adoption(path, "refused", reason, error=SourceError))
-            continue
-        identity = identify(seen, catalog, benchmark=benchmark, row=row)
-        if isinstance(identity, Unknown):
-            adoptions.append(_refused(seen, identity.reason, identity.kind))
-        else:
-            adoptions.append(adopt(seen, identity, mode))
+    for path, file in zip(files, looks, strict=True):
+        try:
+            if isinstance(file, OSError):
+                raise SourceError(f"cannot be read: {file.strerror}")
+            adoption = adopt(file, identify(file, catalog, among, said), mode)
+        except MixzooError as error:
+            sha256 = file.sha256 if isinstance(file, Arrival) else None
+            adoption = Adoption(path, "refused", str(error), sha256, error=type(error))
+        adoptions.append(adoption)
     return adoptions
 
 
-def adopt(file: Arrival, identity: Identity, mode: Mode = Mode.AUTO) -> Adoption:
+def adopt(file: Arrival, identity: Identity, mode: Mode = "auto") -> Adoption:
     """Give a recognised file its place in the cache.
 
-    A damaged file in its place is set aside; a good one is never touched.
+    A damaged file in its place is set aside; a good one is never touched. Raises MixzooError where
+    the place is another file's, and where the file can't be had there or isn't what it was.
     """
-    path = asset_path(identity.benchmark.name, identity.asset)
-    try:
-        what = _put(file, identity, path, mode)
-    except MixzooError as error:
-        return _refused(file, str(error), type(error))
-    except OSError as error:
-        return _refused(file, f"{path} cannot be written: {error.strerror}", SourceError)
-    return Adoption(
-        file.path,
-        what,
-        identity.how,
-        file.sha256,
-        identity.asset.row,
-        identity.asset.kind,
-        path,
-        locked=identity.asset.sha256 is not None,
-    )
-
-
-def _put(file: Arrival, identity: Identity, path: Path, mode: Mode) -> str:
+    asset, path = identity.asset, asset_path(identity.benchmark.name, identity.asset)
     _require_free_place(file, identity)
-    _require_same_as_before(file, identity.asset, path)
-    if _is_whole(file, identity.asset, path):
-        _note(file, identity, path)
-        return "already here"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with alone(identity.benchmark.name, identity.asset.name):
-        if path.exists() and not _is_whole(file, identity.asset, path):
-            set_aside(path)
-        what = place(file, path, mode)
-        _note(file, identity, path)
-        Partial(path).reset()  # what a download had of it isn't needed any more
-    return what
+    _require_same_as_before(file, asset, path)
+    try:
+        if _is_whole(file, asset, path):
+            what = "already here"
+            _note(file, identity, path)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with alone(identity.benchmark.name, asset.name):
+                if path.exists() and not _is_whole(file, asset, path):
+                    set_aside(path)
+                what = _place(file, path, mode)
+                _note(file, identity, path)
+                Partial(path).reset()  # what a download had of it isn't needed any more
+    except OSError as error:
+        raise SourceError(f"{path} cannot be written: {error.strerror}") from None
+    return Adoption(file.path, what, identity.how, file.sha256, asset, path)
+
+
+def copy(source: Path, path: Path, sha256: str) -> None:
+    """Give a copy of `source` the name `path`, whole or not at all.
+
+    The folder of `path` must be there. Raises IntegrityError if the bytes don't have this hash any
+    more, SourceError if the disk is full, OSError.
+    """
+    require_space(path.parent, size_of(source))
+    digest = hashlib.sha256()
+    with source.open("rb") as old, replacing(path) as new:
+        while chunk := old.read(CHUNK):
+            digest.update(chunk)
+            new.write(chunk)
+        if digest.hexdigest() != sha256:
+            raise IntegrityError(CHANGED)
+
+
+def _place(file: Arrival, path: Path, mode: Mode) -> str:
+    """Give an arrival the name `path`, in one step, and say how: "linked" or "copied"."""
+    source = file.path.resolve()  # a link to a file is not the file
+    if mode != "copy":
+        try:
+            with becoming(path) as part:
+                part.hardlink_to(source)
+                if (part.stat().st_size, part.stat().st_mtime_ns) != (file.size, file.mtime_ns):
+                    raise IntegrityError(CHANGED)
+            return "linked"
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            if mode == "link":
+                raise SourceError(
+                    f"no hard link from {source} to {path.parent} ({error.strerror}); use --copy"
+                ) from None
+    copy(source, path, file.sha256)
+    return "copied"
 
 
 def _require_free_place(file: Arrival, identity: Identity) -> None:
@@ -191,9 +225,5 @@ def _look(path: Path, on_bytes: OnBytes) -> Arrival | OSError:
     return Arrival(path, stat.st_size, stat.st_mtime_ns, sha256, start)
 
 
-def _refused(file: Arrival, reason: str, kind: type[MixzooError]) -> Adoption:
-    return Adoption(file.path, "refused", reason, file.sha256, error=kind)
-
-
-def _hidden(path: Path) -> bool:
+def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)

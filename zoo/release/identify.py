@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..catalog import Benchmark, Catalog
-from ..errors import IntegrityError, MixzooError, UsageError
+from ..errors import IntegrityError, UsageError
 from ..lock import ASSET_NAME, Asset, Kind
 from ..manifest import Row
 from .listing import Problem
-from .matching import recognise
+from .matching import Match, recognise
 
 # What tools write while a download runs: browsers, Baidu's client, aria2, IDM, curl-like tools.
 UNFINISHED = (
@@ -67,83 +67,64 @@ class Identity:
     locked: bool = True
 
 
-@dataclass(frozen=True)
-class Unknown:
-    """Why an arrival isn't taken for a released file. kind: the error that this is."""
-
-    reason: str
-    kind: type[MixzooError] = UsageError
-
-
 def identify(
-    file: Arrival, catalog: Catalog, *, benchmark: str | None = None, row: str | None = None
-) -> Identity | Unknown:
-    """What a file is. benchmark, row: what a person says that it belongs to.
+    file: Arrival, catalog: Catalog, among: Sequence[Benchmark], row: Row | None = None
+) -> Identity:
+    """What a file is. among: the benchmarks that a person says it is of, or all of them; row: the
+    row that a person says it is of, whose benchmark is the only one of `among`.
 
-    Raises UsageError if these name nothing.
+    Raises UsageError if it isn't recognised, IntegrityError if it isn't whole.
     """
-    said = catalog.row(row) if row else None
-    if said:
-        among = [said[0]]
-    else:
-        among = [catalog.benchmark(benchmark)] if benchmark else list(catalog.benchmarks.values())
+    names = {benchmark.name for benchmark in among}
     by_hash = [
-        Identity(owner, asset, "by its hash")
-        for owner in catalog.benchmarks.values()
-        for asset in _locked(owner)
+        (benchmark, asset)
+        for benchmark in catalog.benchmarks.values()
+        for asset in _locked(benchmark)
         if asset.sha256 == file.sha256
     ]
-    for found in by_hash:
-        if found.benchmark in among and (not said or found.asset.row == said[1].id):
-            return found
+    for benchmark, asset in by_hash:
+        if benchmark.name in names and (row is None or asset.row == row.id):
+            return Identity(benchmark, asset, "by its hash")
     if by_hash:
-        return Unknown(f"its hash says that it is {by_hash[0].asset.row}, not {row or benchmark}")
-    if fault := _fault(file):
-        return fault
-    if said:
-        return _as_said(file, *said)
-    return _by_name(file, among)
+        said = row.id if row else ", ".join(names)
+        raise UsageError(f"its hash says that it is {by_hash[0][1].row}, not {said}")
+    _require_whole(file)
+    return _as_said(file, among[0], row) if row else _by_name(file, among)
 
 
-def _fault(file: Arrival) -> Unknown | None:
-    """What keeps a file from being any released file at all."""
+def _require_whole(file: Arrival) -> None:
+    """Refuse what can't be any released file at all."""
     if file.path.name.casefold().endswith(UNFINISHED):
-        return Unknown("it is an unfinished download; let it end first")
+        raise UsageError("it is an unfinished download; let it end first")
     if not file.size:
-        return Unknown("it is empty; download it again", IntegrityError)
+        raise IntegrityError("it is empty; download it again")
     if file.start.lstrip().lower().startswith((b"<!doctype", b"<html")):
-        reason = "it is a web page: the server sent it in place of the file; download it again"
-        return Unknown(reason, IntegrityError)
-    return None
+        raise IntegrityError(
+            "it is a web page: the server sent it in place of the file; download it again"
+        )
 
 
-def _by_name(file: Arrival, among: Sequence[Benchmark]) -> Identity | Unknown:
+def _by_name(file: Arrival, among: Sequence[Benchmark]) -> Identity:
     """A file as what its name says: exactly a locked name, else a row by the matching rules."""
-    claims = [
-        _as_locked(file, benchmark, asset, "by its name")
-        for benchmark in among
-        for asset in _locked(benchmark)
-        if asset.name == file.name
-    ]
-    owners = [b.name for b in among for asset in _locked(b) if asset.name == file.name]
-    problems: list[str] = []
+    locked = [(b, asset) for b in among for asset in _locked(b) if asset.name == file.name]
+    if len(locked) == 1:
+        return _as_locked(file, *locked[0], "by its name")
     words = re.split(r"[^a-z0-9]+", file.name.casefold())
-    for benchmark in () if claims else [b for b in among if b.name in words] or among:
-        found = recognise(file.name, benchmark.manifest)
-        if isinstance(found, Problem):
-            problems.append(found.reason)
-        else:
-            claims.append(_as_row(file, benchmark, found.row, found.kind, "by the matching rules"))
-            owners.append(benchmark.name)
-    if not claims:
-        why = problems[0] if len(problems) == 1 else "its name says no row of any benchmark"
-        return Unknown(f"no lock knows its hash, and {why}; if you know its row: --row ROW")
-    if len(claims) > 1:
-        return Unknown(f"its name fits {', '.join(owners)}; say which: --benchmark NAME")
-    return claims[0]
+    named = [b for b in among if b.name in words] or among
+    found = [] if locked else [(b, recognise(file.name, b.manifest)) for b in named]
+    matches = [(b, match) for b, match in found if isinstance(match, Match)]
+    if len(matches) == 1:
+        benchmark, match = matches[0]
+        return _as_row(file, benchmark, match.row, match.kind, "by the matching rules")
+    if locked or matches:
+        fitting = ", ".join(benchmark.name for benchmark, _ in locked or matches)
+        raise UsageError(f"its name fits {fitting}; say which: --benchmark NAME")
+    problems = [problem.reason for _, problem in found if isinstance(problem, Problem)]
+    why = problems[0] if len(problems) == 1 else "its name says no row of any benchmark"
+    raise UsageError(f"no lock knows its hash, and {why}; if you know its row: --row ROW")
 
 
-def _as_said(file: Arrival, benchmark: Benchmark, row: Row) -> Identity | Unknown:
+def _as_said(file: Arrival, benchmark: Benchmark, row: Row) -> Identity:
     """A file of which a person says the row; its ending says the kind."""
     rules: dict[str, Kind] = {
         end: kind for kind, ends in benchmark.manifest.matching.kinds.items() for end in ends
@@ -151,45 +132,45 @@ def _as_said(file: Arrival, benchmark: Benchmark, row: Row) -> Identity | Unknow
     known = ENDINGS | rules
     fitting = [end for end in known if file.name.casefold().endswith(end.casefold())]
     if not fitting:
-        return Unknown(f"expected a name ending in {', '.join(known)}")
+        raise UsageError(f"expected a name ending in {', '.join(known)}")
     return _as_row(file, benchmark, row.id, known[max(fitting, key=len)], "as you say")
 
 
-def _as_row(
-    file: Arrival, benchmark: Benchmark, row: str, kind: Kind, how: str
-) -> Identity | Unknown:
+def _as_row(file: Arrival, benchmark: Benchmark, row: str, kind: Kind, how: str) -> Identity:
     """A file as the one of this row and kind, locked or not."""
     locked = [asset for asset in _locked(benchmark) if (asset.row, asset.kind) == (row, kind)]
     if len(locked) > 1:
         names = ", ".join(asset.name for asset in locked)
-        return Unknown(f"it has the hash of none of {row}'s locked files ({names})", IntegrityError)
+        raise IntegrityError(f"it has the hash of none of {row}'s locked files ({names})")
     if locked:
         return _as_locked(file, benchmark, locked[0], how)
     ending = "".join(file.path.suffixes[-2:] if kind == "log" else file.path.suffixes[-1:])
     name = file.name if re.match(ASSET_NAME, file.name) else f"{row}{ending}"
     if any(asset.name.casefold() == name.casefold() for asset in _locked(benchmark)):
-        return Unknown(f"{name} is the name of another file in the lock; rename it first")
+        raise UsageError(f"{name} is the name of another file in the lock; rename it first")
+    _require_end(file)
     asset = Asset(row=row, kind=kind, name=name, size=file.size)
-    return _unless_cut(file) or Identity(benchmark, asset, how, locked=False)
+    return Identity(benchmark, asset, how, locked=False)
 
 
-def _as_locked(file: Arrival, benchmark: Benchmark, asset: Asset, how: str) -> Identity | Unknown:
+def _as_locked(file: Arrival, benchmark: Benchmark, asset: Asset, how: str) -> Identity:
     """A file as this asset, if the lock doesn't say otherwise."""
-    said = f"it should be {asset.name} of {asset.row}"
-    if asset.size is not None and asset.size != file.size:
-        got = f"expected {asset.size} bytes, got {file.size}; download it again"
-        return Unknown(f"{said}, but {got}", IntegrityError)
-    if asset.sha256 is not None:  # equal hashes have been found before
-        got = f"expected sha256 {asset.sha256[:12]}…, got {file.sha256[:12]}…; download it again"
-        return Unknown(f"{said}, but {got}", IntegrityError)
-    return _unless_cut(file) or Identity(benchmark, asset, how)
+    if asset.size not in (None, file.size):
+        differs = f"expected {asset.size} bytes, got {file.size}"
+    elif asset.sha256 is not None:  # equal hashes have been found before
+        differs = f"expected sha256 {asset.sha256[:12]}…, got {file.sha256[:12]}…"
+    else:
+        _require_end(file)
+        return Identity(benchmark, asset, how)
+    raise IntegrityError(
+        f"it should be {asset.name} of {asset.row}, but {differs}; download it again"
+    )
 
 
-def _unless_cut(file: Arrival) -> Unknown | None:
+def _require_end(file: Arrival) -> None:
     """No hash can tell that an unlocked file is whole, but a zip (or torch file) has its list last."""
     if file.start.startswith(b"PK\x03\x04") and not zipfile.is_zipfile(file.path):
-        return Unknown("it is cut short: its end is missing; download it again", IntegrityError)
-    return None
+        raise IntegrityError("it is cut short: its end is missing; download it again")
 
 
 def _locked(benchmark: Benchmark) -> list[Asset]:
