@@ -126,8 +126,7 @@ class CropCache:
             size, changed = found.st_size, found.st_mtime_ns
             break
         # The checksum starts from the place, so that rows can't be taken for one another.
-        start = zlib.crc32(HEADER.pack(size, changed, index % 2**32))
-        return HEADER.pack(size, changed, zlib.crc32(pixels, start))
+        return HEADER.pack(size, changed, zlib.crc32(pixels, index))
 
 
 def _key(images: LabelledImages, protocol: Protocol) -> str:

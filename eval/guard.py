@@ -68,8 +68,7 @@ def changes(fast: Rows, exact: Rows, labels: np.ndarray) -> Mask:
 class Guard:
     """The bound of one head, and what it was learnt from."""
 
-    def __init__(self, safety: float = SAFETY) -> None:
-        self.safety = safety
+    def __init__(self) -> None:
         self.bound = 0.0
         self.largest = 0.0
         self.compared = 0  # images computed both ways
@@ -87,7 +86,7 @@ class Guard:
         self.surprises += int((changed & spots).sum())
         finite = deviation[np.isfinite(deviation)]
         self.largest = max(self.largest, float(finite.max(initial=0)))
-        self.raise_to(self.safety * self.largest)
+        self.raise_to(SAFETY * self.largest)
 
     def raise_to(self, bound: float) -> None:
         """Use at least this bound."""

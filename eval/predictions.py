@@ -4,6 +4,7 @@ Accuracies, intervals, paired tests, calibration, breakdowns and samples are com
 arrays, without the model. Plain numpy: reading them needs no torch.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -54,6 +55,16 @@ class Rows:
     confidence: Floats
     exact: Mask
     """(n,) whether computed in fp32."""
+
+    def at(self, mask: Mask) -> "Rows":
+        """Those of some images. mask: (n,)."""
+        return Rows(**{f.name: getattr(self, f.name)[mask] for f in fields(self)})
+
+    @staticmethod
+    def joined(parts: Sequence["Rows"]) -> "Rows":
+        """The rows of all parts, one after another."""
+        names = [f.name for f in fields(Rows)]
+        return Rows(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
 
 
 @dataclass(frozen=True)

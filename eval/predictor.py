@@ -1,12 +1,8 @@
-"""Batches of crops in, rows of predictions out: in fp32, in fast arithmetic, or fast and guarded.
+"""Batches of crops in, rows of predictions out: in fp32, in fast arithmetic, or fast and guarded."""
 
-One backbone with its heads, in fp32 and in fast arithmetic, under guard.
-
-From logits to rows of predictions.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,108 +13,225 @@ from ..zoo.errors import CheckpointError, DataError
 from ..zoo.manifest import Protocol
 from .guard import CALIBRATION, SAFETY, TIE, Guard, changes, deviations, spot
 from .precision import HeadLogits, choose, exact_networks, fast_networks
-from .predictions import TOP, Floats, Mask, Precision, Predictions, Rows
+from .predictions import TOP, Floats, Precision, Predictions, Rows
 from .protocol import normalise
 
 BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
-class CropBatch:
-    """Images; those that wait also know what fast arithmetic said. spots: (n,), see `Guard`."""
+class _Images:
+    """Some images, and what one backbone's heads said of them in fast arithmetic."""
 
     indices: Tensor
     crops: Tensor
     labels: Tensor
-    fast: Mapping[str, Tensor] | None = None
-    spots: Tensor | None = None
+    spots: Tensor
+    """(n,) bool, which are spot checks."""
+    fast: Mapping[str, Tensor]
 
-    def at(self, rows: "Tensor | slice") -> "CropBatch":
-        """Some of the images."""
-        fast = {h: z[rows] for h, z in self.fast.items()} if self.fast is not None else None
-        spots = None if self.spots is None else self.spots[rows]
-        return CropBatch(self.indices[rows], self.crops[rows], self.labels[rows], fast, spots)
+    def at(self, rows: Tensor | slice) -> "_Images":
+        fast = {
+            h: z[rows if isinstance(rows, slice) else rows.to(z.device)]
+            for h, z in self.fast.items()
+        }
+        return _Images(
+            self.indices[rows], self.crops[rows], self.labels[rows], self.spots[rows], fast
+        )
+
+    @staticmethod
+    def joined(parts: Sequence["_Images"]) -> "_Images":
+        return _Images(
+            torch.cat([part.indices for part in parts]),
+            torch.cat([part.crops for part in parts]),
+            torch.cat([part.labels for part in parts]),
+            torch.cat([part.spots for part in parts]),
+            {h: torch.cat([part.fast[h] for part in parts]) for h in parts[0].fast},
+        )
 
 
-class Side:
-    """One backbone with its heads: both arithmetics, a guard for each head, images that wait."""
+@dataclass
+class _Backbone:
+    """One backbone with its heads in both arithmetics, and the images whose margins were too low."""
+
+    exact: HeadLogits
+    fast: HeadLogits | None
+    waiting: list[_Images] = field(default_factory=list)
+
+    def take(self, size: int, *, everything: bool) -> Iterator[_Images]:
+        """Waiting images, in whole batches; the rest too if everything is asked for."""
+        waiting = sum(len(part.labels) for part in self.waiting)
+        if waiting == 0 or (waiting < size and not everything):
+            return
+        whole = _Images.joined(self.waiting)
+        stop = waiting if everything else waiting - waiting % size
+        self.waiting = [whole.at(slice(stop, None))] if stop < waiting else []
+        for start in range(0, stop, size):
+            yield whole.at(slice(start, min(start + size, stop)))
+
+
+class Predictor:
+    """Turns batches of crops into rows of predictions of one checkpoint, under one precision.
+
+    model: a classifier of the zoo in eval mode on `device`; in fp32 any callable (N, 3, H, W)
+    -> {head: (N, C)}. arithmetic: what "fast" means, "auto" measures what this machine does
+    fastest. fast: use these functions for it instead, one for each backbone. batch_size: of the
+    recomputation in fp32. calibration: images computed both ways before any is believed.
+    """
 
     def __init__(
-        self, exact: HeadLogits, fast: HeadLogits | None, batch_size: int, safety: float
+        self,
+        model: nn.Module | HeadLogits,
+        protocol: Protocol,
+        device: torch.device,
+        precision: Precision = "fp32",
+        *,
+        arithmetic: str = "auto",
+        fast: Sequence[HeadLogits] | None = None,
+        batch_size: int = BATCH_SIZE,
+        calibration: int = CALIBRATION,
     ) -> None:
-        self.exact, self.fast, self.batch_size, self.safety = exact, fast, batch_size, safety
-        self.guards: dict[str, Guard] = {}
-        self.floor: Mapping[str, float] = {}
-        self._waiting: list[CropBatch] = []
-
-    def believe(self, batch: CropBatch, x: Tensor, *, guarded: bool) -> dict[str, Rows]:
-        """Rows of the images that fast arithmetic may settle; the others wait."""
-        fast = self._fast(x)
-        usable = {h: _rankable(z) for h, z in fast.items()} if guarded else fast
-        rows = {
-            h: rank(z, batch.labels, batch.indices, exact=False, head=h) for h, z in usable.items()
-        }
-        if not guarded:
-            return rows
-        doubted = np.logical_or.reduce([self._guard(h).doubts(row) for h, row in rows.items()])
-        spots = spot(batch.indices.numpy()) & ~doubted
-        wait = torch.from_numpy(doubted | spots)
-        if bool(wait.any()):
-            at = wait.nonzero()[:, 0]
-            there = at.to(x.device)
-            kept = {h: z[there] for h, z in fast.items()}
-            self._waiting.append(
-                CropBatch(
-                    batch.indices[at],
-                    batch.crops[at],
-                    batch.labels[at],
-                    kept,
-                    torch.from_numpy(spots)[at],
-                )
-            )
-        return {h: _take(row, ~wait.numpy()) for h, row in rows.items()}
-
-    def take(self, *, everything: bool = False) -> list[CropBatch]:
-        """Waiting images, in whole batches; the rest too if everything is asked for."""
-        waiting = sum(len(batch.labels) for batch in self._waiting)
-        if waiting == 0 or (waiting < self.batch_size and not everything):
-            return []
-        whole, size = _cat(self._waiting), self.batch_size
-        kept = 0 if everything else waiting % size
-        self._waiting = [whole.at(slice(waiting - kept, None))] if kept else []
-        return [
-            whole.at(slice(i, min(i + size, waiting - kept)))
-            for i in range(0, waiting - kept, size)
+        self.protocol, self.device, self.precision = protocol, device, precision
+        self.batch_size, self.calibration = batch_size, calibration
+        self.arithmetic = "fp32"
+        exact = exact_networks(model)
+        if precision != "fp32" and fast is None:
+            self.arithmetic = choose(arithmetic, device)
+            fast = fast_networks(model, self.arithmetic, device)
+        self._backbones = [
+            _Backbone(*pair) for pair in zip(exact, fast or [None] * len(exact), strict=True)
         ]
+        self._guards: dict[str, Guard] = defaultdict(Guard)
+        self._calibrated = 0
+        self._recomputed: set[int] = set()
+        self._ties: set[int] = set()
 
-    def compare(self, batch: CropBatch, x: Tensor) -> dict[str, Rows]:
+    @torch.inference_mode()
+    def predict(self, indices: Tensor, crops: Tensor, labels: Tensor) -> dict[str, Rows]:
+        """Rows that are settled now; images with low margins wait inside until a batch is full.
+
+        indices: (B,) int64 positions in the labelled list. crops: (B, H, W, 3) uint8. labels: (B,)
+        int64. Raises what `rank` raises.
+        """
+        if self.precision == "fp32":
+            return self.recompute(indices, crops, labels)
+        x = self._normalised(crops)
+        calibrates = self.precision == "guarded" and self._calibrated < self.calibration
+        self._calibrated += len(labels) if calibrates else 0
+        settled: dict[str, Rows] = {}
+        for backbone in self._backbones:
+            assert backbone.fast is not None  # given with every precision but fp32
+            images = _Images(
+                indices, crops, labels, torch.zeros(len(labels), dtype=torch.bool), backbone.fast(x)
+            )
+            if calibrates:
+                settled |= self._compare(backbone, images, x)
+            elif self.precision == "fast":
+                settled |= _rank_all(images.fast, labels, indices, exact=False)
+            else:
+                settled |= _joined([self._believe(backbone, images), *self._settle(backbone)])
+        return self._noted(settled)
+
+    @torch.inference_mode()
+    def flush(self) -> dict[str, Rows]:
+        """Recompute what waits."""
+        settled: dict[str, Rows] = {}
+        for backbone in self._backbones:
+            settled |= _joined(list(self._settle(backbone, everything=True)))
+        return self._noted(settled)
+
+    @torch.inference_mode()
+    def recompute(self, indices: Tensor, crops: Tensor, labels: Tensor) -> dict[str, Rows]:
+        """Rows in fp32; arguments as of `predict`."""
+        x = self._normalised(crops)
+        if self.precision != "fp32":
+            self._recomputed.update(indices.tolist())
+        logits = {h: z for backbone in self._backbones for h, z in backbone.exact(x).items()}
+        return self._noted(_rank_all(logits, labels, indices, exact=True))
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """The present bound per head, in logit units; {} unless guarded."""
+        return {head: guard.bound for head, guard in self._guards.items()}
+
+    def raise_bounds(self, bounds: Mapping[str, float]) -> None:
+        """Take over bounds that other ranks or an earlier run found, where they are larger."""
+        for head, bound in bounds.items():
+            self._guards[head].raise_to(bound)
+
+    def stale(self, head: str, predictions: Predictions) -> np.ndarray:
+        """Images (m,) that fast arithmetic settled under a smaller bound; recompute them."""
+        if self.precision != "guarded":
+            return np.zeros(0, np.int64)
+        return self._guards[head].stale(predictions)
+
+    def summary(self) -> dict[str, Any]:
+        """What was computed how, for reports: counts of images, and per head what was measured."""
+        shared = {
+            "precision": self.precision,
+            "arithmetic": self.arithmetic,
+            "ties": len(self._ties),
+        }
+        if self.precision != "guarded":
+            return shared | {"heads": {}}
+        return shared | {
+            "safety": SAFETY,
+            "calibrated": self._calibrated,
+            "recomputed": len(self._recomputed),
+            "heads": {
+                head: {
+                    "bound": guard.bound,
+                    "largest_deviation": guard.largest,
+                    "compared": guard.compared,
+                    "changed": guard.changed,
+                    "surprises": guard.surprises,
+                }
+                for head, guard in self._guards.items()
+            },
+        }
+
+    def _believe(self, backbone: _Backbone, images: _Images) -> dict[str, Rows]:
+        """Rows of the images that fast arithmetic may settle; the others wait."""
+        usable = {head: _rankable(z) for head, z in images.fast.items()}
+        rows = _rank_all(usable, images.labels, images.indices, exact=False)
+        doubted = np.logical_or.reduce([self._guards[h].doubts(row) for h, row in rows.items()])
+        spots = spot(images.indices.numpy()) & ~doubted
+        wait = doubted | spots
+        if wait.any():
+            at = torch.from_numpy(np.flatnonzero(wait))
+            spotted = replace(images, spots=torch.from_numpy(spots))
+            backbone.waiting.append(spotted.at(at))
+        return {head: row.at(~wait) for head, row in rows.items()}
+
+    def _settle(
+        self, backbone: _Backbone, *, everything: bool = False
+    ) -> Iterator[dict[str, Rows]]:
+        for images in backbone.take(self.batch_size, everything=everything):
+            self._recomputed.update(images.indices.tolist())
+            yield self._compare(backbone, images, self._normalised(images.crops))
+
+    def _compare(self, backbone: _Backbone, images: _Images, x: Tensor) -> dict[str, Rows]:
         """Rows in fp32 of images that are computed both ways, from which the guards learn."""
-        with torch.inference_mode():
-            exact = self.exact(x)
-        fast = batch.fast if batch.fast is not None else self._fast(x)
-        spots: Mask = np.zeros(len(batch.labels), bool)
-        if batch.spots is not None:
-            spots = batch.spots.numpy()
-        settled = {}
-        for head, z in exact.items():
-            rows = rank(z, batch.labels, batch.indices, exact=True, head=head)
-            guess = rank(_rankable(fast[head]), batch.labels, batch.indices, exact=False, head=head)
-            moved = deviations(fast[head], z, batch.labels).cpu().numpy()
-            changed = changes(guess, rows, batch.labels.numpy())
-            self._guard(head).observe(moved, changed, spots)
-            settled[head] = rows
+        exact, labels = backbone.exact(x), images.labels
+        settled = _rank_all(exact, labels, images.indices, exact=True)
+        for head, rows in settled.items():
+            fast = images.fast[head]
+            guess = rank(_rankable(fast), labels, images.indices, exact=False, head=head)
+            self._guards[head].observe(
+                deviations(fast, exact[head], labels).cpu().numpy(),
+                changes(guess, rows, labels.numpy()),
+                images.spots.numpy(),
+            )
         return settled
 
-    def _fast(self, x: Tensor) -> Mapping[str, Tensor]:
-        assert self.fast is not None  # given with every precision but fp32
-        with torch.inference_mode():
-            return self.fast(x)
+    def _noted(self, settled: dict[str, Rows]) -> dict[str, Rows]:
+        """The same; images whose best class fp32 itself leaves open are remembered."""
+        for rows in settled.values():
+            self._ties.update(rows.indices[rows.margin < TIE].tolist())
+        return settled
 
-    def _guard(self, head: str) -> Guard:
-        if head not in self.guards:
-            self.guards[head] = Guard(self.safety)
-            self.guards[head].raise_to(self.floor.get(head, 0.0))
-        return self.guards[head]
+    def _normalised(self, crops: Tensor) -> Tensor:
+        return normalise(crops.to(self.device), self.protocol)
 
 
 def _rankable(z: Tensor) -> Tensor:
@@ -126,19 +239,16 @@ def _rankable(z: Tensor) -> Tensor:
     return torch.where(z.isfinite().all(1, keepdim=True), z, 0)
 
 
-def _cat(parts: Sequence[CropBatch]) -> CropBatch:
-    fast = {h: torch.cat([p.fast[h] for p in parts if p.fast]) for h in parts[0].fast or {}}
-    return CropBatch(
-        torch.cat([p.indices for p in parts]),
-        torch.cat([p.crops for p in parts]),
-        torch.cat([p.labels for p in parts]),
-        fast,
-        torch.cat([p.spots for p in parts if p.spots is not None]),
-    )
+def _joined(parts: Sequence[Mapping[str, Rows]]) -> dict[str, Rows]:
+    """The rows of all parts, per head."""
+    heads = parts[0] if parts else ()
+    return {head: Rows.joined([part[head] for part in parts]) for head in heads}
 
 
-def _take(rows: Rows, mask: Mask) -> Rows:
-    return Rows(**{f.name: getattr(rows, f.name)[mask] for f in fields(Rows)})
+def _rank_all(
+    logits: Mapping[str, Tensor], labels: Tensor, indices: Tensor, *, exact: bool
+) -> dict[str, Rows]:
+    return {h: rank(z, labels, indices, exact=exact, head=h) for h, z in logits.items()}
 
 
 def rank(
@@ -209,169 +319,3 @@ def _margin5(values: Floats, labelled: Floats, hit: np.ndarray) -> Floats:
     if values.shape[1] <= TOP:
         return np.full(len(values), np.inf, np.float32)
     return np.where(hit, labelled - values[:, TOP], values[:, TOP - 1] - labelled)
-
-
-class Predictor:
-    """Turns batches of crops into rows of predictions of one checkpoint, under one precision.
-
-    model: a classifier of the zoo in eval mode on `device`; in fp32 any callable (N, 3, H, W)
-    -> {head: (N, C)}. arithmetic: what "fast" means, "auto" measures what this machine does
-    fastest. fast: use these functions for it instead, one for each backbone. batch_size: of the
-    recomputation in fp32.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module | HeadLogits,
-        protocol: Protocol,
-        device: torch.device,
-        precision: Precision = "fp32",
-        *,
-        arithmetic: str = "auto",
-        fast: Sequence[HeadLogits] | None = None,
-        batch_size: int = BATCH_SIZE,
-        calibration: int = CALIBRATION,
-        safety: float = SAFETY,
-    ) -> None:
-        self.protocol, self.device, self.precision = protocol, device, precision
-        self.calibration = calibration if precision == "guarded" else 0
-        self.arithmetic = "fp32"
-        exact = exact_networks(model)
-        if precision != "fp32" and fast is None:
-            chosen = choose(arithmetic, device)
-            self.arithmetic = chosen
-            fast = fast_networks(model, chosen, device)
-        self._sides = [
-            Side(network, fast[i] if fast else None, batch_size, safety)
-            for i, network in enumerate(exact)
-        ]
-        self._early: dict[str, float] = {}
-        self._calibrated = 0
-        self._recomputed: set[int] = set()
-        self._ties: set[int] = set()
-
-    def predict(self, indices: Tensor, crops: Tensor, labels: Tensor) -> dict[str, Rows]:
-        """Rows that are settled now; images with low margins wait inside until a batch is full.
-
-        indices: (B,) int64 positions in the labelled list. crops: (B, H, W, 3) uint8. labels: (B,)
-        int64. Raises what `ranking.rank` raises.
-        """
-        if self.precision == "fp32":
-            return self.recompute(indices, crops, labels)
-        batch = CropBatch(indices, crops, labels)
-        x = self._normalised(crops)
-        calibrates = self._calibrated < self.calibration
-        self._calibrated += len(labels) if calibrates else 0
-        settled: dict[str, Rows] = {}
-        for side in self._sides:
-            if calibrates:
-                rows = side.compare(batch, x)
-                self._note(rows)
-            else:
-                rows = side.believe(batch, x, guarded=self.precision == "guarded")
-                self._note(rows)
-                for full in side.take():
-                    rows = _join(rows, self._settle(side, full))
-            settled |= rows
-        return settled
-
-    def flush(self) -> dict[str, Rows]:
-        """Recompute what waits."""
-        settled: dict[str, Rows] = {}
-        for side in self._sides:
-            rows: dict[str, Rows] = {}
-            for rest in side.take(everything=True):
-                rows = _join(rows, self._settle(side, rest))
-            settled |= rows
-        return settled
-
-    def recompute(self, indices: Tensor, crops: Tensor, labels: Tensor) -> dict[str, Rows]:
-        """Rows in fp32; arguments as of `predict`."""
-        x = self._normalised(crops)
-        rows: dict[str, Rows] = {}
-        for side in self._sides:
-            with torch.inference_mode():
-                exact = side.exact(x)
-            rows |= {h: rank(z, labels, indices, exact=True, head=h) for h, z in exact.items()}
-        if self.precision != "fp32":
-            self._recomputed.update(indices.tolist())
-        self._note(rows)
-        return rows
-
-    @property
-    def bounds(self) -> dict[str, float]:
-        """The present bound per head, in logit units; {} unless guarded."""
-        if self.precision != "guarded":
-            return {}
-        known = {head: g.bound for side in self._sides for head, g in side.guards.items()}
-        return {h: max(known.get(h, 0.0), self._early.get(h, 0.0)) for h in known | self._early}
-
-    def raise_bounds(self, bounds: Mapping[str, float]) -> None:
-        """Take over bounds that other ranks or an earlier run found, where they are larger."""
-        for head, bound in bounds.items():
-            self._early[head] = max(bound, self._early.get(head, 0.0))
-        for side in self._sides:
-            side.floor = self._early
-            for head, guard in side.guards.items():
-                guard.raise_to(self._early.get(head, 0.0))
-
-    def stale(self, head: str, predictions: Predictions) -> np.ndarray:
-        """Images (m,) that fast arithmetic settled under a smaller bound; recompute them."""
-        if self.precision != "guarded":
-            return np.zeros(0, np.int64)
-        guard = Guard()
-        guard.raise_to(self.bounds.get(head, 0.0))
-        return guard.stale(predictions)
-
-    def summary(self) -> dict[str, Any]:
-        """What was computed how, for reports: counts of images, and per head what was measured."""
-        shared = {"precision": self.precision, "arithmetic": self.arithmetic}
-        if self.precision != "guarded":
-            return shared | {"ties": len(self._ties), "heads": {}}
-        heads = {
-            head: {
-                "bound": self.bounds[head],
-                "largest_deviation": guard.largest,
-                "compared": guard.compared,
-                "changed": guard.changed,
-                "surprises": guard.surprises,
-            }
-            for side in self._sides
-            for head, guard in side.guards.items()
-        }
-        return shared | {
-            "safety": self._sides[0].safety,
-            "calibrated": self._calibrated,
-            "recomputed": len(self._recomputed),
-            "ties": len(self._ties),
-            "heads": heads,
-        }
-
-    def _settle(self, side: Side, batch: CropBatch) -> dict[str, Rows]:
-        rows = side.compare(batch, self._normalised(batch.crops))
-        self._recomputed.update(batch.indices.tolist())
-        self._note(rows)
-        return rows
-
-    def _note(self, rows: Mapping[str, Rows]) -> None:
-        """Remember images whose best class fp32 itself leaves open."""
-        for row in rows.values():
-            self._ties.update(row.indices[row.margin < TIE].tolist())
-
-    def _normalised(self, crops: Tensor) -> Tensor:
-        return normalise(crops.to(self.device), self.protocol)
-
-
-def _join(one: Mapping[str, Rows], other: Mapping[str, Rows]) -> dict[str, Rows]:
-    """Both parts' rows per head."""
-    joined = dict(other)
-    for head, rows in one.items():
-        if head in other:
-            columns = {
-                f.name: np.concatenate([getattr(rows, f.name), getattr(other[head], f.name)])
-                for f in fields(Rows)
-            }
-            joined[head] = Rows(**columns)
-        else:
-            joined[head] = rows
-    return joined

@@ -51,6 +51,11 @@ class Drifting:
         return {"head0": z + self.size(self.batch - 1) * error}
 
 
+def guarded_by(size: Callable[[int], float] = lambda batch: 0.02, **options: Any) -> Predictor:
+    """A guarded predictor of `linear` whose fast arithmetic drifts."""
+    return Predictor(linear, SMALL, CPU, "guarded", fast=[Drifting(size)], **options)
+
+
 @pytest.mark.parametrize(
     ("name", "size"),
     [
@@ -65,7 +70,7 @@ def test_errors_that_drift_are_caught(
 ) -> None:
     """Late and uneven errors raise the bound, and what was believed before is redone."""
     exact = walk(Predictor(linear, SMALL, CPU), noise)
-    guarded = Predictor(linear, SMALL, CPU, "guarded", fast=[Drifting(size)])
+    guarded = guarded_by(size)
 
     assert_same(walk(guarded, noise), exact)
 
@@ -73,9 +78,7 @@ def test_errors_that_drift_are_caught(
 def test_a_raised_bound_makes_believed_images_stale(noise: Images) -> None:
     """Errors of the last batch only, which its own doubted images and spot checks reveal."""
     crops, labels, _ = noise
-    guarded = Predictor(
-        linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 1.0 if batch == 10 else 1e-3)]
-    )
+    guarded = guarded_by(lambda batch: 1.0 if batch == 10 else 1e-3)
     known = Predictions.empty(labels.numpy())
     for at in torch.arange(700).split(64)[:10]:
         known.put(guarded.predict(at, crops[at], labels[at])["head0"])
@@ -116,9 +119,7 @@ def test_a_changed_spot_check_raises_the_bound_above_its_margin(noise: Images) -
 def test_every_image_is_settled_once(noise: Images, batch_size: int) -> None:
     """Images wait in no more than a batch; each leaves once, the waiting ones exactly."""
     crops, labels, _ = noise
-    guarded = Predictor(
-        linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 0.02)], batch_size=batch_size
-    )
+    guarded = guarded_by(batch_size=batch_size)
     seen, exact = [], []
     for at in torch.arange(700).split(64):
         rows = guarded.predict(at, crops[at], labels[at])["head0"]
@@ -138,7 +139,7 @@ def test_predictions_do_not_depend_on_batches(noise: Images) -> None:
     """Other batches, and calibration on other images, believe others and predict the same."""
     walks = [
         walk(
-            Predictor(linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 0.02)]),
+            guarded_by(),
             noise,
             batch_size,
         )
@@ -181,7 +182,7 @@ def test_fast_alone_keeps_its_own_predictions(noise: Images) -> None:
 
 def test_bounds_of_others_are_taken_over_if_larger(noise: Images) -> None:
     """Before the first batch or later; a larger bound makes believed images stale."""
-    guarded = Predictor(linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 0.001)])
+    guarded = guarded_by(lambda batch: 0.001)
     guarded.raise_bounds({"head0": 1e-9})
     known = walk(guarded, noise)["head0"]
     own = guarded.bounds["head0"]
@@ -200,7 +201,7 @@ def test_bounds_of_others_are_taken_over_if_larger(noise: Images) -> None:
 
 def test_an_early_bound_holds_from_the_first_batch(noise: Images) -> None:
     """With an earlier run's bound nothing is believed under a smaller one."""
-    guarded = Predictor(linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 1e-5)])
+    guarded = guarded_by(lambda batch: 1e-5)
     guarded.raise_bounds({"head0": 1.0})
 
     known = walk(guarded, noise)["head0"]
@@ -213,9 +214,7 @@ def test_an_early_bound_holds_from_the_first_batch(noise: Images) -> None:
 def test_a_bound_raised_on_the_way_holds_for_what_follows(noise: Images) -> None:
     """Bounds of other ranks count at once, not only when stale images are looked for."""
     crops, labels, _ = noise
-    guarded = Predictor(
-        linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 1e-5)], calibration=64
-    )
+    guarded = guarded_by(lambda batch: 1e-5, calibration=64)
     at = torch.arange(64)
     guarded.predict(at, crops[at], labels[at])
     guarded.raise_bounds({"head0": 1.0})
@@ -287,7 +286,7 @@ def test_damaged_weights_are_an_error_in_every_precision(precision: Any, noise: 
 
 def test_summary_says_what_was_done(noise: Images) -> None:
     """Counts of images and the measurements that the bound rests on."""
-    guarded = Predictor(linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 0.02)])
+    guarded = guarded_by()
     known = walk(guarded, noise)["head0"]
 
     summary = guarded.summary()
@@ -305,9 +304,7 @@ def test_summary_says_what_was_done(noise: Images) -> None:
 def test_columns_of_settled_rows_fit_the_predictions(noise: Images) -> None:
     """Rows of believed and recomputed images join without loss of type."""
     crops, labels, _ = noise
-    guarded = Predictor(
-        linear, SMALL, CPU, "guarded", fast=[Drifting(lambda batch: 0.5)], calibration=0
-    )
+    guarded = guarded_by(lambda batch: 0.5, calibration=0)
     rows = guarded.predict(torch.arange(200), crops[:200], labels[:200])["head0"]
 
     types = {field.name: getattr(rows, field.name).dtype for field in dataclasses.fields(rows)}
