@@ -9,34 +9,44 @@ from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option
 
 if TYPE_CHECKING:
-    from ...zoo.publish.publishing import Built
+    from ...zoo.publish.build import Built
     from ...zoo.publish.upload import Uploaded
 
 
 @click.command("publish")
 @click.argument("refs", nargs=-1, required=True, metavar="ROW|RUN...")
-@click.option("--repo", "repository", required=True, metavar="OWNER/NAME", help="On the hub.")
+@click.option(
+    "--repo",
+    "repository",
+    required=True,
+    metavar="OWNER/NAME",
+    help="Name of the repository on the hub.",
+)
 @click.option(
     "--report",
     type=FilePath,
     metavar="FILE.json",
     help="What `mixzoo eval --out` wrote for these weights; without it no number is published.",
 )
-@click.option("--log", type=FilePath, metavar="FILE", help="The training log, if not found.")
+@click.option(
+    "--log", type=FilePath, metavar="FILE", help="Training log of a run, if it isn't found."
+)
 @click.option("--row", metavar="ROW", help="The row whose method and recipe a run has.")
 @click.option(
     "--license",
     default="unknown",
     show_default=True,
     metavar="ID",
-    help="Of the weights, in the hub's words.",
+    help="Licence of the weights, in the hub's words.",
 )
 @click.option(
     "--leaderboard",
     metavar="OWNER/DATASET:TASK",
     help="Also enter the number at this benchmark of the hub (.eval_results).",
 )
-@click.option("--folder", type=FilePath, metavar="DIR", help="Build here.  [default: ./NAME]")
+@click.option(
+    "--folder", type=FilePath, metavar="DIR", help="Folder to build in.  [default: ./NAME]"
+)
 @click.option("--force", is_flag=True, help="Replace files in the folder that differ.")
 @click.option("--private", is_flag=True, help="Create the repository private.")
 @click.option("--dry-run", is_flag=True, help="Build the folder and stop; nothing is uploaded.")
@@ -50,25 +60,25 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Publish rows or runs as a Hugging Face repository that is a source of weights itself.
+    """Publish rows or runs as a repository on the hub.
 
     A ROW is a row id, a RUN a checkpoint file or the folder of a training run. The repository
-    holds safetensors, logs, a model card, the report, and a manifest with its lock. Uploading
-    takes HF_TOKEN (or `hf auth login`) and honours HF_ENDPOINT.
+    is a source of weights itself: it holds safetensors, logs, a model card, the report, and a
+    manifest with its lock. Uploading takes HF_TOKEN (or `hf auth login`) and honours HF_ENDPOINT.
     """
-    from ...zoo.publish.publishing import Request, build, require_repository_id
+    from ...zoo.publish.build import Publication, build, require_repository_id
     from ...zoo.publish.upload import hub, upload
 
     require_repository_id(repository)
-    api = None if dry_run else hub()
-    target = folder or Path(repository.partition("/")[2])
-    built = build(Request(repository=repository, folder=target, **options))
+    api = None if dry_run else hub()  # a missing token is told before anything is built
+    folder = folder or Path(repository.partition("/")[2])
+    built = build(Publication(repository=repository, folder=folder, **options))
     if not as_json:
         _print(built)
     uploaded = None
     if api:
         names = [file.path for file in built.files]
-        uploaded = upload(api, repository, built.folder, names, private=private)
+        uploaded = upload(api, repository, folder, names, private=private)
     if as_json:
         print_json(_facts(built, uploaded))
     else:
@@ -82,7 +92,7 @@ def _print(built: "Built") -> None:
         right=("Bytes",),
         optional=("sha256",),
     )
-    for note in built.notes:
+    for note in built.repository.notes():
         say(note, style="yellow")
     say(f"Built for {built.repository.id}: {built.folder}")
 
@@ -97,16 +107,16 @@ def _facts(built: "Built", uploaded: "Uploaded | None") -> dict[str, Any]:
         ],
         "models": [
             {
-                "id": repository.row_id(model),
+                "id": model.id,
                 "row": model.row.id,
-                "file": model.exported.path.name,
-                "source_sha256": model.exported.metadata["source_sha256"],
+                "file": model.weights.name,
+                "source_sha256": model.metadata["source_sha256"],
                 "released": model.candidate.is_released,
-                "top1": model.headline.top1 if model.headline else None,
+                "top1": model.number.top1 if model.number else None,
             }
             for model in repository.models
         ],
-        "notes": list(built.notes),
+        "notes": list(repository.notes()),
         "uploaded": uploaded is not None,
         "url": uploaded.url if uploaded else None,
         "commit": uploaded.commit if uploaded else None,

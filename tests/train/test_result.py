@@ -88,7 +88,7 @@ def test_the_hub_command_finds_it_too(finished: Callable) -> None:
     """`mixzoo zoo publish RUN` takes the same folder."""
     (found,) = find_candidates([str(finished())], open_catalog())
 
-    assert found.resolved.path.name == f"{NAME}.pth"
+    assert found.checkpoint.path.name == f"{NAME}.pth"
     assert found.row.id == NAME
 
 

@@ -21,7 +21,7 @@ class Candidate:
     why_no_log: in words, where a log is known but can't be had.
     """
 
-    resolved: CheckpointFile
+    checkpoint: CheckpointFile
     benchmark: Benchmark
     row: Row
     log: Path | None
@@ -31,7 +31,7 @@ class Candidate:
     def is_released(self) -> bool:
         """Whether the benchmark's lock names these very bytes as the row's weights."""
         asset = self.benchmark.asset(self.row.id)
-        return asset is not None and asset.sha256 == self.resolved.sha256
+        return asset is not None and asset.sha256 == self.checkpoint.sha256
 
 
 def find_candidates(

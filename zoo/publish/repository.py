@@ -1,81 +1,76 @@
-"""A hub repository of published models, and the manifest and lock that make it a source."""
+"""A hub repository of published models, and the texts in it: manifest, lock, card, leaderboard.
 
+Manifest and lock make the repository a source of weights like any other.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from ..catalog import Benchmark
-from ..checkpoint.export import Exported
-from ..lock import Asset, Kind, Lock
+from ..catalog import Benchmark, package_path
+from ..lock import Asset, Lock
+from ..looks import signed
 from ..manifest import HuggingFaceSource, Manifest, Matching, Metric, Row, slug
+from ..report import Head, Report
+from ..report import Row as Measured
 from .candidates import Candidate
-from .evidence import Evidence, Line
+from .hub_results import TASK, leaderboard_entry, model_index
 
 HUB = "https://huggingface.co"
 MANIFEST = "mixzoo.toml"
 LOCK = "mixzoo.lock.json"
 REPORT = "report.json"
 CARD = "README.md"
-
-
-@dataclass(frozen=True)
-class PublishedLog:
-    """A training log of the repository; `path` is where it lies in the folder that is built."""
-
-    path: Path
-    kind: Kind
-    size: int
-    sha256: str
+TEMPLATE = "model_card.md.j2"
 
 
 @dataclass(frozen=True)
 class Model:
     """One model of the repository.
 
-    lines: what the report says of its heads; empty if nothing was evaluated. headline: the line
-    that is the benchmark's own number for the head that inference uses, if there is one.
+    id: its row's in the repository's own manifest. weights, log: its files. metadata: what the
+    header of the weights says. measured: what the report says of it, None if nothing was evaluated.
     """
 
+    id: str
     candidate: Candidate
-    exported: Exported
-    log: PublishedLog | None = None
-    lines: tuple[Line, ...] = ()
-    headline: Line | None = None
+    weights: Asset
+    metadata: dict[str, str]
+    log: Asset | None = None
+    measured: Measured | None = None
 
     @property
     def row(self) -> Row:
         """The row that it was made as, in the benchmark's own words."""
         return self.candidate.row
 
-
-@dataclass(frozen=True)
-class Leaderboard:
-    """A task of a hub data set that is registered as a benchmark there."""
-
-    dataset: str
-    task: str
+    @property
+    def number(self) -> Head | None:
+        """The head with the benchmark's own number, if the report has it."""
+        own = self.measured and self.measured.not_comparable is None
+        return self.measured.judged if self.measured and own else None
 
 
 @dataclass(frozen=True)
 class Repository:
-    """What is published under `id` (`OWNER/NAME`): models of one benchmark, and what backs them."""
+    """What is published under `id` (`OWNER/NAME`): models of one benchmark, and what backs them.
+
+    leaderboard: a data set of the hub that is registered as a benchmark there, and its task.
+    """
 
     id: str
     benchmark: Benchmark
     models: tuple[Model, ...]
-    evidence: Evidence | None = None
+    report: Report | None = None
     license: str = "unknown"
-    leaderboard: Leaderboard | None = None
+    leaderboard: tuple[str, str] | None = None
 
     @property
     def url(self) -> str:
         """Its page."""
         return f"{HUB}/{self.id}"
-
-    def row_id(self, model: Model) -> str:
-        """A model's id in the repository's own manifest."""
-        return model.row.id_in(slug(self.id))
 
     def manifest(self) -> Manifest:
         """The benchmark's protocol and data, the repository as source, its models as rows.
@@ -83,34 +78,134 @@ class Repository:
         A row's number is the report's for this very checkpoint; without one it has none.
         """
         original = self.benchmark.manifest
+        decimals = original.metric.decimals
+        rows = [
+            msgspec.structs.replace(
+                model.row,
+                id=model.id,
+                reported_top1=round(model.number.top1, decimals) if model.number else None,
+            )
+            for model in self.models
+        ]
         return msgspec.structs.replace(
             original,
             name=slug(self.id),
             title=f"{self.id}: weights for {original.title}",
             homepage=self.url,
-            metric=Metric(statistic="last_epoch", decimals=original.metric.decimals),
-            rows=[self._row(model) for model in self.models],
+            metric=Metric(statistic="last_epoch", decimals=decimals),
+            rows=rows,
             sources=[HuggingFaceSource(repository=self.id)],
             matching=Matching(),
         )
 
     def lock(self) -> Lock:
         """Every weights file and log with size and hash."""
-        assets: list[Asset] = []
-        for model in self.models:
-            weights, log, row = model.exported, model.log, self.row_id(model)
-            assets.append(_asset(row, "weights", weights.path.name, weights.size, weights.sha256))
-            if log:
-                assets.append(_asset(row, log.kind, log.path.name, log.size, log.sha256))
+        assets = [asset for model in self.models for asset in (model.weights, model.log) if asset]
         return Lock(format=1, benchmark=slug(self.id), assets=assets)
 
-    def _row(self, model: Model) -> Row:
-        decimals = self.benchmark.manifest.metric.decimals
-        number = round(model.headline.top1, decimals) if model.headline else None
-        return msgspec.structs.replace(model.row, id=self.row_id(model), reported_top1=number)
+    def notes(self) -> Iterator[str]:
+        """What a publisher should know before uploading."""
+        yield from filter(None, (model.candidate.why_no_log for model in self.models))
+        if self.report is None:
+            yield 'No --report: the card says "not evaluated" and names no number.'
+        for model in self.models:
+            if model.measured and not model.number:
+                yield f"{model.row.id}: its number is shown, but isn't the benchmark's own: no result is entered."
+        if self.license == "unknown":
+            yield "The card says that the license is unknown. Give --license, as apache-2.0."
 
 
-def _asset(row: str, kind: Kind, name: str, size: int, sha256: str) -> Asset:
-    return Asset(
-        row=row, kind=kind, name=name, size=size, sha256=sha256, hash_from="published digest"
+def model_card(repository: Repository) -> str:
+    """The README.md of a repository: YAML front matter for the hub, Markdown for people.
+
+    No number stands in it that the repository's report doesn't hold.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    manifest = repository.benchmark.manifest
+    page = Environment(
+        loader=FileSystemLoader(package_path("zoo/publish")),
+        undefined=StrictUndefined,
+        finalize=_plain,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    ).get_template(TEMPLATE)
+    body = page.render(
+        repository=repository,
+        models=repository.models,
+        manifest=manifest,
+        dataset=manifest.dataset,
+        report=repository.report,
+        papers=_papers(repository),
+        MANIFEST=MANIFEST,
+        LOCK=LOCK,
+        REPORT=REPORT,
+        in_words=_in_words,
+        signed=signed,
     )
+    return f"---\n{_front_matter(repository)}\n---\n\n{body.rstrip()}\n"
+
+
+def evaluation_results(repository: Repository) -> str:
+    """The text of `.eval_results/*.yaml`: a leaderboard and one measured model, else nothing."""
+    from huggingface_hub.utils import yaml_dump
+
+    numbers = [model.number for model in repository.models if model.number]
+    if not (repository.leaderboard and repository.report and numbers):
+        return ""
+    dataset, task = repository.leaderboard
+    created, url = repository.report.created, _report_url(repository)
+    entries = [
+        leaderboard_entry(number, dataset=dataset, task=task, created=created, source_url=url)
+        for number in numbers
+    ]
+    return yaml_dump(entries)
+
+
+def _front_matter(repository: Repository) -> str:
+    from huggingface_hub import ModelCardData
+
+    rows = [model.row for model in repository.models]
+    names = [*(row.method for row in rows), *(row.architecture for row in rows)]
+    dataset = repository.benchmark.manifest.dataset.name
+    # The data set's id on the hub where it is known, else its name as a plain tag.
+    tag = repository.leaderboard[0] if repository.leaderboard else slug(dataset).replace("_", "-")
+    data = ModelCardData(
+        license=repository.license,
+        library_name="mixzoo",
+        pipeline_tag=TASK,
+        tags=list(dict.fromkeys(["mixup", "openmixup", *names])),
+        datasets=[tag],
+        metrics=["accuracy"],
+    )
+    numbers = [(model.id, model.number) for model in repository.models if model.number]
+    url = _report_url(repository)
+    if index := model_index(numbers, dataset_type=tag, dataset_name=dataset, source_url=url):
+        data["model-index"] = index
+    return data.to_yaml()
+
+
+def _report_url(repository: Repository) -> str:
+    return f"{repository.url}/blob/main/{REPORT}"
+
+
+def _papers(repository: Repository) -> dict[str, str]:
+    manifest = repository.benchmark.manifest
+    papers = {model.row.method: model.row.paper for model in repository.models} | {
+        f"the benchmark ({manifest.name})": manifest.paper,
+        f"the data set ({manifest.dataset.name})": manifest.dataset.paper,
+    }
+    return {what: paper for what, paper in papers.items() if paper}
+
+
+def _in_words(facts: Any) -> str:
+    """`name value` pairs of a struct or a dict, what is empty left out."""
+    pairs = msgspec.to_builtins(facts).items()
+    told = [(name, value) for name, value in pairs if value not in ({}, [], "", None)]
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told)
+
+
+def _plain(value: Any) -> str:
+    """A value as text that can't end the cell, the code span or the line that it stands in."""
+    return "".join(c for c in str(value) if c.isprintable() and c not in "|`")

@@ -54,7 +54,7 @@ def test_a_runs_folder_has_one_checkpoint_and_its_log(run: Path) -> None:
     """The link `latest.pth` is no second checkpoint; the log is found beside it."""
     [found] = find(run, row_id=MIXUP)
 
-    assert found.resolved.path == run / "epoch_60.pth"
+    assert found.checkpoint.path == run / "epoch_60.pth"
     assert found.log == run / "20261122_154252.log.json"
     assert (found.row.id, found.is_released) == (MIXUP, False)
 

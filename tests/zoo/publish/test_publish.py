@@ -1,7 +1,6 @@
 """A built folder holds weights, log, card, report, and a manifest that makes it a source."""
 
 import hashlib
-import json
 import re
 from collections.abc import Callable
 from importlib.metadata import version
@@ -11,19 +10,19 @@ import pytest
 import torch
 import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
-from mixzoo.eval.evaluator import Counts
-from mixzoo.eval.report import Report, ReportRow, Weights
-from mixzoo.eval.verdict import judge
 from mixzoo.zoo.catalog import open_catalog, package_path
 from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.manifest import Metric
-from mixzoo.zoo.publish.publishing import Built, Request, build
+from mixzoo.zoo.publish.build import Built, Publication, build
+from mixzoo.zoo.report import Head, Images, Pixels, Report, Weights
+from mixzoo.zoo.report import Row as Measured
 from mixzoo.zoo.verify import State, check
 
 VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
 MINI = open_catalog().benchmark("mini")
 PUBLISHED = {VANILLA: 75.3, MIXUP: 73.5}
+OTHER_IMAGES = "100 images, the table's validation set has 1000"
 NUMBER = re.compile(r"(?<![\d.])\d\d\.\d")  # what a top-1 in percent looks like
 
 
@@ -31,51 +30,82 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def head(name: str, correct: int, total: int, reported: float) -> Head:
+    top1 = 100 * correct / total
+    return Head(
+        head=name,
+        correct=correct,
+        correct5=total - 1,
+        total=total,
+        top1=top1,
+        top5=100 * (total - 1) / total,
+        interval95=(top1 - 2.5, top1 + 2.5),
+        gap_points=top1 - reported,
+    )
+
+
 @pytest.fixture
 def write_report(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a report as `mixzoo eval --out` does: row -> correct of 1,000, or of `total`."""
+    """Writes a report as `mixzoo eval --out` does: (row, its heads), of mini if nothing is said."""
 
-    def write(correct: dict[str, int], *, total: int = 1000, **sha: str) -> Path:
-        other = f"{total} images, the table's validation set has 1000" if total != 1000 else None
-        rows = tuple(
-            ReportRow(
+    def write(
+        *rows: tuple[str, list[Head]],
+        sha256: str | None = None,
+        not_comparable: str | None = None,
+        benchmark: str | None = "mini",
+        judged: str | None = None,
+    ) -> Path:
+        measured = tuple(
+            Measured(
                 id=row,
-                head="head0",
-                is_default_head=True,
-                has_other_heads=False,
-                counts=Counts(count, total - 1, total),
-                reported_top1=PUBLISHED[row],
-                decimals=1,
-                verdict=judge(
-                    count, total, PUBLISHED[row], MINI.manifest.metric, other_images=other
-                ),
                 weights=Weights(
-                    "w.pth",
-                    sha.get("sha256") or MINI.asset(row).sha256,
-                    "resnet18_w6",
-                    "plain",
-                    40,
+                    file="w.pth",
+                    sha256=sha256 or MINI.asset(row).sha256,
+                    architecture="resnet18_w6",
+                    method="plain",
+                    num_classes=40,
                 ),
+                verdict="not comparable" if not_comparable else "differs",
+                reason="as the test wished",
+                not_comparable=not_comparable,
+                head=judged or heads[0].head,
+                heads=tuple(heads),
+                reported_top1=PUBLISHED.get(row, 10.0),
+                decimals=1,
             )
-            for row, count in correct.items()
+            for row, heads in rows
         )
+        pixels = MINI.manifest.protocol
         report = Report(
-            rows=rows,
-            benchmark="mini",
-            protocol={"resize": 146, "crop": 128, "overrides": {}},
-            data={
-                "labels": "val2018.json",
-                "images": total,
-                "list_sha256": MINI.manifest.dataset.val.list_sha256,
-            },
+            rows=measured,
+            rules={},
+            benchmark=benchmark,
+            protocol=Pixels(
+                resize=pixels.resize,
+                crop=pixels.crop,
+                interpolation=pixels.interpolation,
+                mean=pixels.mean,
+                std=pixels.std,
+            ),
+            data=Images(
+                labels="val2018.json",
+                images=1000,
+                list_sha256=MINI.manifest.dataset.val.list_sha256,
+            ),
             run={"device": "cpu", "world_size": 1},
+            versions={"torch": version("torch")},
             created="2026-11-22T12:00:00+00:00",
         )
         path = tmp_path / "eval.json"
-        path.write_text(json.dumps(report.to_dict(), indent=2))
+        path.write_text(report.to_json())
         return path
 
     return write
+
+
+def plain(row: str, correct: int, total: int = 1000) -> tuple[str, list[Head]]:
+    """A report's row on a model with one head."""
+    return row, [head("head0", correct, total, PUBLISHED[row])]
 
 
 @pytest.fixture
@@ -84,14 +114,14 @@ def publish(tmp_path: Path) -> Callable[..., Built]:
 
     def publish(*refs: object, **options: object) -> Built:
         settings = {"repository": "jane/drawn-models", "folder": tmp_path / "repo"} | options
-        return build(Request(refs=[str(ref) for ref in refs], **settings))
+        return build(Publication(refs=[str(ref) for ref in refs], **settings))
 
     return publish
 
 
 def test_the_folder_is_a_source_that_the_catalog_reads(publish, write_report) -> None:
     """Manifest and lock are valid, and every locked file lies in the folder with its hash."""
-    built = publish(VANILLA, MIXUP, report=write_report({VANILLA: 753, MIXUP: 735}))
+    built = publish(VANILLA, MIXUP, report=write_report(plain(VANILLA, 753), plain(MIXUP, 735)))
 
     own = open_catalog([built.folder / "mixzoo.toml"]).benchmark("jane_drawn_models")
     assert [row.id for row in own.manifest.rows] == [
@@ -120,7 +150,7 @@ def test_the_weights_give_the_rows_logits(publish) -> None:
 
 def test_listed_files_are_the_folders(publish, write_report) -> None:
     """Path, size and hash of everything that would go up, and nothing else lies there."""
-    built = publish(MIXUP, report=write_report({MIXUP: 735}))
+    built = publish(MIXUP, report=write_report(plain(MIXUP, 735)))
 
     assert [file.path for file in built.files] == [
         "README.md",
@@ -138,7 +168,7 @@ def test_listed_files_are_the_folders(publish, write_report) -> None:
 
 def test_the_card_says_what_the_hub_needs(publish, write_report) -> None:
     """The hub's own parser finds license, task, library, tags, data set and one result a model."""
-    built = publish(VANILLA, MIXUP, report=write_report({VANILLA: 753, MIXUP: 730}))
+    built = publish(VANILLA, MIXUP, report=write_report(plain(VANILLA, 753), plain(MIXUP, 730)))
 
     card = ModelCard.load(built.folder / "README.md").data
     assert (card.license, card.library_name, card.pipeline_tag) == (
@@ -164,11 +194,11 @@ def test_the_card_says_what_the_hub_needs(publish, write_report) -> None:
 
 def test_the_card_tells_counts_interval_verdict_and_hashes(publish, write_report) -> None:
     """k of N, interval, verdict, pixels, versions, both hashes, paper, terms."""
-    built = publish(MIXUP, report=write_report({MIXUP: 730}))
+    built = publish(MIXUP, report=write_report(plain(MIXUP, 730)))
 
     text = (built.folder / "README.md").read_text()
     for part in (
-        "| 730 / 1000 | 73.000 | 70.16 to 75.66 | 73.5 | -0.500 | differs |",
+        "| 730 / 1000 | 73.000 | 70.50 to 75.50 | 73.5 | -0.500 | differs |",
         MINI.asset(MIXUP).sha256,
         sha256(built.folder / f"{MIXUP}.safetensors"),
         sha256(built.folder / f"{MIXUP}.log.json"),
@@ -193,29 +223,36 @@ def test_without_a_report_no_number_is_published(publish) -> None:
     row = open_catalog([built.folder / "mixzoo.toml"]).benchmark("jane_drawn_models")
     assert row.manifest.rows[0].reported_top1 is None
     assert b"reported_top1" not in (built.folder / f"{MIXUP}.safetensors").read_bytes()
-    assert any("not evaluated" in note for note in built.notes)
+    assert any("not evaluated" in note for note in built.repository.notes())
 
 
 def test_a_number_on_other_images_is_shown_but_not_entered(publish, write_report) -> None:
     """A tenth of the images: the card shows count and reason, the structured results stay empty."""
-    built = publish(MIXUP, report=write_report({MIXUP: 74}, total=100))
+    built = publish(MIXUP, report=write_report(plain(MIXUP, 74, 100), not_comparable=OTHER_IMAGES))
 
     text = (built.folder / "README.md").read_text()
     assert "74 / 100" in text
     assert "not the benchmark's own number" in text
-    assert "100 images, the table's validation set has 1000" in text
+    assert OTHER_IMAGES in text
     assert "model-index" not in text
     assert "reported_top1" not in (built.folder / "mixzoo.toml").read_text()
-    assert any("no result is entered" in note for note in built.notes)
+    assert any("no result is entered" in note for note in built.repository.notes())
 
 
 def test_a_report_on_other_weights_backs_nothing(publish, write_report, tmp_path: Path) -> None:
     """A report must have a line for each model's very bytes; nothing is built otherwise."""
-    with pytest.raises(UsageError, match=r"has no line for .*mixup_mini.pth \(sha256 2f4bb38b5829"):
-        publish(MIXUP, report=write_report({MIXUP: 735}, sha256="b" * 64))
+    with pytest.raises(UsageError, match=r"has no row for .*mixup_mini.pth \(sha256 2f4bb38b5829"):
+        publish(MIXUP, report=write_report(plain(MIXUP, 735), sha256="b" * 64))
 
     assert not (tmp_path / "repo").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["eval.json"]
+
+
+@pytest.mark.parametrize("benchmark", ["inat2018", None])
+def test_a_report_on_something_else_backs_nothing(publish, write_report, benchmark) -> None:
+    """A number measured without the benchmark, or on another, says nothing about it."""
+    with pytest.raises(UsageError, match="expected a report on mini, got one on"):
+        publish(MIXUP, report=write_report(plain(MIXUP, 735), benchmark=benchmark))
 
 
 def test_a_run_is_published_as_the_publishers_own(
@@ -226,7 +263,7 @@ def test_a_run_is_published_as_the_publishers_own(
     run.mkdir()
     torch.save({"state_dict": tiny(name="resnet18_w6", num_classes=40)}, run / "epoch_60.pth")
     (run / "20261122.log.json").write_text('{"mode": "val"}\n')
-    report = write_report({MIXUP: 700}, sha256=sha256(run / "epoch_60.pth"))
+    report = write_report(plain(MIXUP, 700), sha256=sha256(run / "epoch_60.pth"))
 
     built = publish(run, row=MIXUP, report=report)
 
@@ -241,36 +278,35 @@ def test_a_run_is_published_as_the_publishers_own(
 
 
 def test_automix_is_published_with_every_heads_line(
-    publish, tiny: Callable, write_benchmark: Callable, tmp_path: Path
+    publish, write_report, tiny: Callable, write_benchmark: Callable, tmp_path: Path
 ) -> None:
-    """Four heads are four lines; the one that inference uses is the result."""
+    """Four heads are four lines; the one that carries the verdict is the result."""
     manifest = write_benchmark('[[sources]]\nkind = "file"\npath = "."')
     text = manifest.read_text().replace("vanilla", "automix")
     manifest.write_text(text)
     path = tmp_path / "resnet18_w4.automix_own.pth"
     torch.save({"state_dict": tiny("automix", num_classes=10)}, path)
-    weights = Weights(path.name, sha256(path), "resnet18_w4", "automix", 10)
-    metric = Metric(statistic="last_epoch", decimals=1)
-    rows = [
-        ReportRow("r", head, head == "one_k", True, Counts(k, 20, 20), 10.0, 1, verdict, weights)
-        for head, k in (("one_k", 2), ("mix_k", 3), ("one_q", 4), ("mix_q", 5))
-        for verdict in [judge(k, 20, 10.0, metric)]
+    heads = [
+        head(name, correct, 20, 10.0)
+        for name, correct in (("one_k", 2), ("mix_k", 3), ("one_q", 4), ("mix_q", 5))
     ]
-    data = {"labels": "val2018.json", "images": 20, "list_sha256": "c" * 64}
-    report = Report(tuple(rows), "own", {"overrides": {}}, data, {})
-    (tmp_path / "eval.json").write_text(json.dumps(report.to_dict()))
+    report = write_report(("r", heads), sha256=sha256(path), benchmark="own", judged="mix_k")
 
-    built = publish(path, report=tmp_path / "eval.json", manifests=[manifest])
+    built = publish(path, report=report, manifests=[manifest])
 
     card = ModelCard.load(built.folder / "README.md")
-    assert [r.metric_value for r in card.data.eval_results] == [10.0, 100.0]
-    for part in ("one_k (inference) | 2 / 20", "mix_k | 3 / 20", "mix_q | 5 / 20"):
+    assert [r.metric_value for r in card.data.eval_results] == [15.0, 95.0]
+    for part in (
+        "one_k (inference) | 2 / 20 | 10.000 | 7.50 to 12.50 | 10 | 0.000 |  |",
+        "mix_k | 3 / 20 | 15.000 | 12.50 to 17.50 | 10 | +5.000 | differs |",
+        "mix_q | 5 / 20",
+    ):
         assert part in card.text
 
 
 def test_a_leaderboard_gets_the_hubs_own_format(publish, write_report) -> None:
     """`.eval_results` names data set, task, value, date, source and the count behind it."""
-    report = write_report({MIXUP: 735})
+    report = write_report(plain(MIXUP, 735))
 
     built = publish(MIXUP, report=report, leaderboard="jane/mini-benchmark:top1")
 
@@ -310,7 +346,7 @@ def test_one_row_twice_is_refused(publish) -> None:
 
 def test_building_again_gives_the_same_bytes(publish, write_report) -> None:
     """No time and no chance goes in, so a dry run shows exactly what is uploaded later."""
-    report = write_report({MIXUP: 735})
+    report = write_report(plain(MIXUP, 735))
 
     first = publish(MIXUP, report=report)
     again = publish(MIXUP, report=report)
