@@ -1,20 +1,93 @@
-"""What every tab of the demo is given."""
+"""What the tabs of the demo share: benchmarks, checkpoints in memory, pictures, the URL's state."""
 
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from ...zoo import shelf
 from ...zoo.catalog import Catalog
-from .models import ModelCache
-from .pictures import Pictures
+from ...zoo.checkpoint.load import load_resolved
+from ...zoo.errors import UsageError
+from ...zoo.manifest import Protocol
+from ...zoo.nets import Classifier, MixClassifier
+from ...zoo.refs import resolve
+from .pictures import Picture, keep_pictures
 from .settings import Settings
 from .state import PageState
+
+Model = Classifier | MixClassifier
+
+
+class Models:
+    """The classifiers that were used last, at most `size` of them, for all visitors.
+
+    Only rows of the catalog can be named, never a path, and nothing is downloaded. Loading takes
+    turns, so that visitors who want one row wait for a single load; what is in memory waits for none.
+    """
+
+    def __init__(self, catalog: Catalog, size: int) -> None:
+        self._catalog = catalog
+        self._size = size
+        self._loaded: OrderedDict[str, Model] = OrderedDict()
+        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+
+    def available(self) -> list[str]:
+        """Ids of the rows whose weights are on this machine or in the package, in table order."""
+        return [row.id for own, row in self._catalog if shelf.file(own, row).local]
+
+    def get(self, row_id: str) -> Model:
+        """The classifier of a row, in eval mode, shared: don't change it.
+
+        Raises UsageError if it isn't listed or not here, or what loading it raises.
+        """
+        model = self._known(row_id)
+        if model is not None:
+            return model
+        with self._loading:
+            return self._known(row_id) or self._load(row_id)
+
+    def _known(self, row_id: str) -> Model | None:
+        with self._lock:
+            if row_id in self._loaded:
+                self._loaded.move_to_end(row_id)
+            return self._loaded.get(row_id)
+
+    def _load(self, row_id: str) -> Model:
+        if not shelf.file(*self._catalog.row(row_id)).local:
+            raise UsageError(
+                f"{row_id} isn't on this machine yet. Choose another checkpoint, or have its "
+                f"owner run: mixzoo zoo download {row_id}"
+            )
+        with self._lock:
+            while len(self._loaded) >= self._size:  # before loading: never one too many in memory
+                self._loaded.popitem(last=False)
+        model = load_resolved(resolve(row_id, self._catalog))
+        with self._lock:
+            self._loaded[row_id] = model
+        return model
+
+    def __len__(self) -> int:
+        """How many classifiers are in memory."""
+        return len(self._loaded)
 
 
 @dataclass(frozen=True)
 class Context:
-    """The benchmarks, the caches that visitors share, the page's URL state, the owner's settings."""
+    """The benchmarks, the caches that visitors share, the page's URL state, the owner's settings.
+
+    read_picture: an uploaded file and a protocol -> its crop, see `pictures.keep_pictures`.
+    """
 
     catalog: Catalog
-    models: ModelCache
-    pictures: Pictures
+    models: Models
+    read_picture: Callable[[str, Protocol], Picture]
     state: PageState
     settings: Settings
+
+    @classmethod
+    def of(cls, catalog: Catalog, settings: Settings) -> "Context":
+        """A context with nothing in its caches yet."""
+        models = Models(catalog, settings.max_models)
+        return cls(catalog, models, keep_pictures(settings), PageState(), settings)

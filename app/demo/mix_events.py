@@ -1,48 +1,49 @@
-"""What happens when a visitor changes something on the Mix tab."""
+"""What happens when a visitor changes something on the Mix tab, or a program asks for a mix."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
+from PIL import Image
 
 from ...train.mixing import LEARNT_METHODS
 from ...train.mixing.draws import draw_lam
-from ...viz.mix import heat_over
-from ...zoo.catalog import Benchmark
-from ...zoo.errors import MixzooError, UsageError
-from ...zoo.manifest import Row
-from ...zoo.nets import Classifier, MixClassifier
+from ...viz.grid import Row, draw_grid
+from ...viz.maps import map_rows
+from ...viz.mix import heat_over, mix_rows
+from ...viz.save import figure_bytes
+from ...viz.themes import DARK, LIGHT
+from ...zoo.errors import DataError, MixzooError, UsageError
+from ...zoo.manifest import Protocol
+from ...zoo.nets import MixClassifier
 from .context import Context
-from .mixing import class_names, look
-from .snippets import Recipe, command_line, python_lines
-from .toasts import shown_to_visitors, tell, warn, without_folders
+from .mixing import Recipe, class_names, command_line, look, methods_here, python_lines
+from .pictures import Picture
+from .toasts import shown_to_visitors, tell, warn
 
+PLAIN = "cutmix"  # what takes the place of a learnt method that a checkpoint can't do
 LARGEST_SEED = 2**31 - 1
-OUTPUTS = 8  # of `mix`
-Shown = tuple[Any, ...]  # a value for each output
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A checkpoint with its place in a benchmark."""
-
-    model: Classifier | MixClassifier
-    benchmark: Benchmark
-    row: Row
+METHODS, LAMS, MAPS = "methods", "lams", "maps"  # kinds of grids
+SWEEP = (0.1, 0.3, 0.5, 0.7, 0.9)
+DPI = 200
+EMPTY = (None, None, None, None, None, None, "", "")  # what `mix` returns, of no pictures
+Wish = tuple[str | None, str | None, str, float, int, str]
+"""What is chosen: A, B, method, lam, seed, checkpoint."""
 
 
 class MixEvents:
-    """The tab's functions. examples: files of the bundled drawings, in the gallery's order."""
+    """The functions behind the tab's controls."""
 
-    def __init__(self, context: Context, examples: list[str]) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._examples = examples
 
     @shown_to_visitors
     def mix(
         self, image_a: str | None, image_b: str | None, method: str, lam: float, seed: int, ref: str
-    ) -> Shown:
+    ) -> tuple[Any, ...]:
         """Mix two pictures and classify A, the mix and B.
 
         image_a, image_b: uploaded pictures. method: what mixes them; automix and samix take a
@@ -51,137 +52,164 @@ class MixEvents:
         picture (yellow A, blue B), the label weights of A and B, the first five classes with
         probabilities for A, the mix and B, and the command and Python lines that make the same picture.
         """
-        chosen = self.chosen(ref)
-        recipe = self.recipe(image_a, image_b, method, lam, seed, chosen)
-        shown = look(recipe, chosen.model, class_names(chosen.benchmark))
-        pair = shown.pair
+        return self._mixed(image_a, image_b, method, lam, seed, ref)
+
+    @shown_to_visitors
+    def show(self, shown: Wish | None, *wish: Any) -> tuple[Any, ...]:
+        """The mix of what is chosen now. shown: what was chosen for the mix that is on the page.
+
+        A picture that can't be read leaves its slot, and method and checkpoint are made to fit.
+        Returns (shown, A, B, method, checkpoint, *outputs); nothing new if nothing has changed.
+        Errors are told and leave the page without a mix: an event that fails would make the browser
+        forget the change that waits behind it.
+        """
+        if wish == shown:
+            return (gr.skip(),) * (5 + len(EMPTY))
+        a, b, method, lam, seed, ref = wish
+        protocol = self._context.catalog.row(ref)[0].manifest.protocol
+        a, b = self._readable(a, protocol), self._readable(b, protocol)
+        outputs: tuple[Any, ...] = EMPTY
+        try:
+            method, ref = self._fitting(method, ref, shown)
+            if a and b:
+                outputs = self._mixed(a, b, method, lam, seed, ref)
+        except MixzooError as error:
+            warn(str(error))
+        now = (a, b, method, lam, seed, ref)
+        changed = (new if new != old else gr.skip() for new, old in zip(now, wish, strict=True))
+        new_a, new_b, new_method, _, _, new_ref = changed
+        return now, new_a, new_b, new_method, new_ref, *outputs
+
+    @shown_to_visitors
+    def draw(self, alpha: float, seed: int) -> tuple[float, int]:
+        """A lam that the next seed draws from Beta(alpha, alpha), to two digits, and that seed."""
+        seed = (_whole(seed) + 1) % LARGEST_SEED
+        return round(draw_lam(np.random.default_rng(seed), float(alpha)), 2), seed
+
+    @shown_to_visitors
+    def grid(
+        self,
+        image_a: str | None,
+        image_b: str | None,
+        more: list[Any] | None,
+        kind: str,
+        method: str,
+        lam: float,
+        seed: int,
+        ref: str,
+        theme: str,
+    ) -> Image.Image:
+        """Draw a grid: each pair of pictures by every method, or by one method at five lams.
+
+        image_a, image_b: the first pair. more: further pictures, taken in pairs; one that is left over
+        is paired with A. kind: `methods` (all that the checkpoint can do, at `lam`), `lams` (`method` at
+        0.1 to 0.9) or `maps` (value and attention of automix or samix). seed, ref: see `mix`. theme: `light` or `dark`. Returns the grid.
+        """
+        recipe = self._recipe(image_a, image_b, method, lam, seed, ref)
+        pictures = [recipe.a, recipe.b, *self._further(more, recipe.protocol)]
+        if len(pictures) % 2:
+            pictures.append(recipe.a)
+        title = {
+            METHODS: f"λ = {recipe.lam:g}",
+            LAMS: f"{method}, λ 0.1 to 0.9",
+            MAPS: f"{method}, λ = {recipe.lam:g}: what its mix block sees",
+        }[kind]
+        figure = draw_grid(
+            _rows(kind, recipe, pictures), DARK if theme == "dark" else LIGHT, title=title
+        )
+        return Image.open(BytesIO(figure_bytes(figure, "png", dpi=DPI)))
+
+    def _mixed(self, *wish: Any) -> tuple[Any, ...]:
+        recipe = self._recipe(*wish)
+        pair, guesses = look(recipe, class_names(self._context.catalog.row(recipe.ref)[0]))
         return (
             pair.image,
             heat_over(pair.image, pair.mask),
             {"A": pair.share, "B": 1 - pair.share},
-            dict(shown.a),
-            dict(shown.mixed),
-            dict(shown.b),
+            *guesses,
             command_line(recipe),
             python_lines(recipe),
         )
 
-    @shown_to_visitors
-    def by_method(
+    def _recipe(
         self, a: str | None, b: str | None, method: str, lam: float, seed: int, ref: str
-    ) -> Shown:
-        """Another method: take a checkpoint that can do it, then mix. Returns (ref, *outputs)."""
-        ref = self._ref_for(method, ref)
-        return ref, *self._mixed(a, b, method, lam, seed, ref)
-
-    @shown_to_visitors
-    def by_ref(
-        self, a: str | None, b: str | None, method: str, lam: float, seed: int, ref: str
-    ) -> Shown:
-        """Another checkpoint: take a method that it can do, then mix. Returns (method, *outputs)."""
-        own = self._context.catalog.row(ref)[1].method
-        if method in LEARNT_METHODS and method != own:
-            tell(
-                f"{ref} has no masks of {method}, so this is {own if own in LEARNT_METHODS else 'cutmix'}."
-            )
-            method = own if own in LEARNT_METHODS else "cutmix"
-        return method, *self._mixed(a, b, method, lam, seed, ref)
-
-    @shown_to_visitors
-    def drawn(
-        self, a: str | None, b: str | None, method: str, alpha: float, seed: int, ref: str
-    ) -> Shown:
-        """The next seed, and a lam that it draws from Beta(alpha, alpha), to two digits.
-
-        Returns (lam, seed, *outputs).
-        """
-        seed = (_whole(seed) + 1) % LARGEST_SEED
-        lam = round(draw_lam(np.random.default_rng(seed), float(alpha)), 2)
-        return lam, seed, *self._mixed(a, b, method, lam, seed, ref)
-
-    @shown_to_visitors
-    def taken_a(self, a: str | None, b: str | None, *rest: Any) -> Shown:
-        """A new picture in slot A. Returns (a, *outputs): an empty slot if it can't be read."""
-        return self._taken(a, a, b, *rest)
-
-    @shown_to_visitors
-    def taken_b(self, a: str | None, b: str | None, *rest: Any) -> Shown:
-        """A new picture in slot B. Returns (b, *outputs): an empty slot if it can't be read."""
-        return self._taken(b, a, b, *rest)
-
-    @shown_to_visitors
-    def put(
-        self, event: gr.SelectData, slot: str, a: str | None, b: str | None, *rest: Any
-    ) -> Shown:
-        """An example into slot A or B, the next one into the other. Returns (slot, a, b, *outputs)."""
-        file = self._examples[event.index]
-        a, b = (file, b) if slot == "A" else (a, file)
-        return "B" if slot == "A" else "A", a, b, *self._mixed(a, b, *rest)
-
-    @shown_to_visitors
-    def swapped(self, a: str | None, b: str | None, *rest: Any) -> Shown:
-        """A becomes B. Returns (a, b, *outputs)."""
-        return b, a, *self._mixed(b, a, *rest)
-
-    def chosen(self, ref: str) -> Chosen:
-        """The checkpoint of a listed row that is here. Raises MixzooError."""
-        return Chosen(self._context.models.get(ref), *self._context.catalog.row(ref))
-
-    def recipe(
-        self,
-        a: str | None,
-        b: str | None,
-        method: str,
-        lam: float,
-        seed: int,
-        chosen: Chosen,
     ) -> Recipe:
         """The visitor's wishes, checked as far as mixing itself doesn't. Raises MixzooError."""
         if not a or not b:
             raise UsageError("Expected two pictures. Put one into A and one into B.")
-        protocol = chosen.benchmark.manifest.protocol
-        read = self._context.pictures.read
+        protocol = self._context.catalog.row(ref)[0].manifest.protocol
+        read = self._context.read_picture
         return Recipe(
             a=read(a, protocol),
             b=read(b, protocol),
             method=method,
             lam=float(lam),
             seed=_whole(seed),
-            ref=chosen.row.id,
+            ref=ref,
+            model=self._context.models.get(ref),
             protocol=protocol,
         )
 
-    def _taken(self, new: str | None, a: str | None, b: str | None, *rest: Any) -> Shown:
-        ref = rest[-1]
-        if new:
-            try:
-                self._context.pictures.read(new, self.chosen(ref).benchmark.manifest.protocol)
-            except MixzooError as error:
-                warn(without_folders(str(error)))
-                return None, *_unchanged()
-        return gr.skip(), *self._mixed(a, b, *rest)
+    def _further(self, more: Sequence[Any] | None, protocol: Protocol) -> list[Picture]:
+        files = [entry[0] for entry in more or ()]
+        most = self._context.settings.max_pictures
+        if len(files) > most:
+            tell(f"The first {most} of {len(files)} further pictures are shown.")
+        return [self._context.read_picture(file, protocol) for file in files[:most]]
 
-    def _mixed(self, a: str | None, b: str | None, *rest: Any) -> Shown:
-        """What `mix` shows; nothing new while a slot is empty."""
-        return self.mix(a, b, *rest) if a and b else _unchanged()
+    def _readable(self, file: str | None, protocol: Protocol) -> str | None:
+        """The file, or None with a toast if it isn't a picture within the limits."""
+        try:
+            if file:
+                self._context.read_picture(file, protocol)
+        except DataError as error:
+            warn(str(error))
+            return None
+        return file
 
-    def _ref_for(self, method: str, ref: str) -> str:
-        """A row whose checkpoint can do the method: this one, else the first, its benchmark's first."""
+    def _fitting(self, method: str, ref: str, shown: Wish | None) -> tuple[str, str]:
+        """A method and a checkpoint that can do it: which of them was chosen last stays.
+
+        The checkpoint is then one of the same benchmark, if there is one. Raises UsageError if no
+        checkpoint of the method is here.
+        """
         catalog = self._context.catalog
         benchmark, row = catalog.row(ref)
         if method not in LEARNT_METHODS or row.method == method:
-            return ref
+            return method, ref
+        if shown and shown[2] == method and shown[5] != ref:
+            instead = row.method if row.method in methods_here([row.method]) else PLAIN
+            tell(f"{ref} has no masks of {method}, so this is {instead}.")
+            return instead, ref
         rows = [catalog.row(one) for one in self._context.models.available()]
         fits = [(own.name != benchmark.name, one.id) for own, one in rows if one.method == method]
         if not fits:
             raise UsageError(
                 f"No checkpoint of {method} is on this machine. Choose another method."
             )
-        return min(fits, key=lambda fit: fit[0])[1]
+        return method, min(fits, key=lambda fit: fit[0])[1]
 
 
-def _unchanged() -> Shown:
-    return (gr.skip(),) * OUTPUTS
+def _rows(kind: str, recipe: Recipe, pictures: Sequence[Picture]) -> list[Row]:
+    """What the grid shows. Raises UsageError for maps of a checkpoint without a MixBlock."""
+    model, protocol = recipe.model, recipe.protocol
+    crops = [one.crop for one in pictures]
+    stems = [Path(one.name).stem for one in pictures]
+    pairs = list(zip(crops[::2], crops[1::2], strict=True))
+    names = list(zip(stems[::2], stems[1::2], strict=True))
+    if kind == MAPS:
+        if not isinstance(model, MixClassifier) or model.method != recipe.method:
+            raise UsageError(
+                f"{recipe.method} has no maps: they are of AutoMix's and SAMix's mix block. Choose "
+                "automix or samix as the method."
+            )
+        return map_rows(pairs, [recipe.lam], model=model, names=names, protocol=protocol)
+    methods, lams = [recipe.method], SWEEP
+    if kind == METHODS:
+        methods, lams = methods_here([model.method]), (recipe.lam,)
+    return mix_rows(
+        pairs, methods, lams, names=names, seed=recipe.seed, model=model, protocol=protocol
+    )
 
 
 def _whole(seed: Any) -> int:

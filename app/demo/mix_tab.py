@@ -1,24 +1,25 @@
 """The Mix tab: two pictures, a method and lam in; the mix, its mask and the classifier's word out."""
 
+from abc import ABCMeta
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.component_meta import ComponentMeta
 
 from ...train.mixing import LEARNT_METHODS
 from ...zoo.errors import UsageError
 from .context import Context
-from .examples import Example, examples
-from .inputs import PictureInput
-from .mix_events import LARGEST_SEED, MixEvents
-from .mix_grid import GridTab
-from .mixing import TOP, pictured_here
+from .mix_events import LAMS, LARGEST_SEED, MAPS, METHODS, PLAIN, MixEvents
+from .mixing import TOP, methods_here
+from .pictures import drawings
 from .state import among, number_between, one_of
 
-FIRST = {"a": "fox", "b": "butterfly"}  # examples
-ANSWERS = {"mixed": "Mix", "mask": "Mask: yellow is A"}
-METHOD, LAM = "cutmix", 0.5  # at first, where no learnt method has a checkpoint here
-# JavaScript: an example's name is the caption of the gallery's picture that a slot shows
+FIRST = {"a": "fox", "b": "butterfly"}  # drawings
+LAM = 0.5  # at first
+# JavaScript: a drawing's name is the caption of the gallery's picture that a slot shows
 NAME = "(slot, gallery) => (gallery ?? []).find((one) => one.image.path === slot?.path)?.caption"
 SAVE = "(file, method, lam) => {{ mixzooSave(file, `mixzoo-{}-${{method}}-lam${{lam}}.png`); }}"
 # the mix's label as one bar, A's part in the mask's colour of A
@@ -27,73 +28,70 @@ SHARES = """${typeof value?.A !== "number" ? "" : `
   <span style="flex-grow: ${value.A}">Label: A ${value.A.toFixed(2)}</span>
   <span style="flex-grow: ${value.B}">B ${value.B.toFixed(2)}</span>
 </div>`}"""
-LIVE: dict[str, Any] = {
-    "trigger_mode": "always_last",  # a slider's last position is shown, whatever was skipped
-    "show_progress": "hidden",
-    "concurrency_id": "mix",
-}
-PRIVATE: dict[str, Any] = {**LIVE, "api_visibility": "private"}
+
+
+class _WithoutStub(ComponentMeta):
+    """Makes a class alone: Gradio's metaclass also writes a `.pyi` file beside the module."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> type:
+        return ABCMeta.__new__(cls, name, bases, attrs)
+
+
+class PictureInput(gr.Image, metaclass=_WithoutStub):
+    """Upload, camera or clipboard; its value is the file's path, unread, to be judged by `pictures`.
+
+    Gradio's own component opens the file before any limit is checked, decodes what stands in a
+    data URL, and turns a broken file into a nameless error.
+    """
+
+    is_template = True  # the browser shows it as an Image
+
+    def preprocess(self, payload: Any) -> str | None:
+        """The path of the uploaded file; None for an empty slot."""
+        if payload is None:
+            return None
+        if not payload.path:
+            raise gr.Error("Upload the picture first, then send its path.", print_exception=False)
+        return str(payload.path)
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What a visitor chooses."""
+class Choices:
+    """What a mix is made of, in the order in which `MixEvents.mix` takes it."""
 
     a: PictureInput
     b: PictureInput
-    slot: gr.Radio
-    swap: gr.Button
-    gallery: gr.Gallery
-    ref: gr.Dropdown
     method: gr.Radio
     lam: gr.Slider
-    alpha: gr.Number
-    draw: gr.Button
     seed: gr.Number
+    ref: gr.Dropdown
 
     @property
-    def of_mix(self) -> list[Any]:
-        """What `MixEvents.mix` takes, in its order."""
+    def all(self) -> list[Any]:
+        """The components."""
         return [self.a, self.b, self.method, self.lam, self.seed, self.ref]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A picture that the page shows, and the button that saves it."""
-
-    image: gr.Image
-    save: gr.Button
 
 
 def build(context: Context) -> None:
     """Lay the tab out and connect it. Raises UsageError if there is no checkpoint to begin with."""
-    drawn = examples()
+    drawn = drawings()
     with gr.Row(elem_id="mix-pictures"):
         a, b = (_slot(name, drawn) for name in FIRST)
-        mixed, mask = (_answer(name, label) for name, label in ANSWERS.items())
+        mixed, save_mixed = _answer("mixed", "Mix")
+        mask, save_mask = _answer("mask", "Mask: yellow is A")
     weights = gr.HTML(html_template=SHARES, elem_id="mix-weights", label="Label weights")
-    method, lam, alpha, draw, seed, ref = _choices(context)
-    slot, swap, gallery = _drawings(drawn)
-    tops = _tops()
-    inputs = Inputs(a, b, slot, swap, gallery, ref, method, lam, alpha, draw, seed)
-    files = [entry["image"]["path"] for entry in gallery.value]
-    events = MixEvents(context, files)
-    GridTab(context, events).build(inputs.of_mix)
-    cli, python = _snippets()
-    outputs = [mixed.image, mask.image, weights, *tops, cli, python]
-    for name, answer in (("mixed", mixed), ("mask", mask)):
-        answer.save.click(None, [answer.image, method, lam], None, js=SAVE.format(name))
-    _connect(events, inputs, outputs)
-    _share(context, inputs, dict(zip((one.name for one in drawn), files, strict=True)))
-
-    def offer() -> tuple[Any, Any]:
-        """What was downloaded since the server started can be chosen, too."""
-        return gr.update(choices=_methods(context)), gr.update(choices=context.models.available())
-
-    context.state.before_restoring(offer, [method, ref])
-    context.state.when_restored(
-        lambda restored: restored.then(events.by_method, inputs.of_mix, [ref, *outputs], **PRIVATE)
-    )
+    method, lam, alpha, draw, seed, ref = _numbers(context)
+    choices = Choices(a, b, method, lam, seed, ref)
+    events = MixEvents(context)
+    gallery = _drawings(drawn, choices)
+    outputs = [mixed, mask, weights, *_tops()]
+    _grid(events, choices)
+    outputs += _snippets()
+    for name, image, save in (("mixed", mixed, save_mixed), ("mask", mask, save_mask)):
+        save.click(None, [image, method, lam], None, js=SAVE.format(name))
+    draw.click(events.draw, [alpha, seed], [lam, seed], queue=False, api_visibility="private")
+    _connect(context, events, choices, outputs)
+    _share(context, choices, gallery)
 
 
 def first_ref(context: Context) -> str:
@@ -120,11 +118,10 @@ def first_ref(context: Context) -> str:
     return min(here, key=rank)
 
 
-def _slot(name: str, drawn: list[Example]) -> PictureInput:
+def _slot(name: str, drawn: dict[str, Path]) -> PictureInput:
     """Where a visitor's picture goes."""
-    [first] = [one for one in drawn if one.name == FIRST[name]]
     return PictureInput(
-        str(first.path),
+        str(drawn[FIRST[name]]),
         label=name.upper(),
         type="filepath",
         image_mode=None,
@@ -136,7 +133,7 @@ def _slot(name: str, drawn: list[Example]) -> PictureInput:
     )
 
 
-def _answer(name: str, label: str) -> Answer:
+def _answer(name: str, label: str) -> tuple[gr.Image, gr.Button]:
     """A picture of the page's own, with a button that saves it."""
     with gr.Column(min_width=140, elem_classes="mix-answer"):
         image = gr.Image(
@@ -148,12 +145,48 @@ def _answer(name: str, label: str) -> Answer:
             elem_classes="mix-slot",
             alt_text=label,
         )
-        save = gr.Button("Save as PNG", size="sm", elem_id=f"mix-save-{name}")
-    return Answer(image, save)
+        return image, gr.Button("Save as PNG", size="sm", elem_id=f"mix-save-{name}")
 
 
-def _drawings(drawn: list[Example]) -> tuple[gr.Radio, gr.Button, gr.Gallery]:
-    """The bundled pictures, and where the next of them goes."""
+def _numbers(context: Context) -> tuple[Any, ...]:
+    """Method, lam, alpha, the button that draws from it, seed, checkpoint."""
+    ref = first_ref(context)
+    trained_by = context.catalog.row(ref)[1].method
+
+    def number(name: str, value: float, low: float, high: float, **more: Any) -> gr.Number:
+        at = f"mix-{name}"
+        return gr.Number(
+            value, label=name, minimum=low, maximum=high, elem_id=at, min_width=80, **more
+        )
+
+    with gr.Row():
+        with gr.Column(scale=3, min_width=300), gr.Group():
+            lam = gr.Slider(
+                0, 1, LAM, step=0.01, label="lam: the part of A", elem_id="mix-lam", buttons=[]
+            )
+            method = gr.Radio(
+                _methods(context),
+                value=trained_by if trained_by in LEARNT_METHODS else PLAIN,
+                label="Method",
+                elem_id="mix-method",
+            )
+        with gr.Column(scale=2, min_width=300), gr.Group():
+            here = context.models.available()
+            chosen = gr.Dropdown(here, value=ref, label="Checkpoint", elem_id="mix-ref")
+            with gr.Row():
+                alpha = number("alpha", 1.0, 0.01, 100)
+                seed = number("seed", 0, 0, LARGEST_SEED, precision=0)
+            draw = gr.Button("Draw lam from Beta(alpha, alpha)", elem_id="mix-draw", size="sm")
+    return method, lam, alpha, draw, seed, chosen
+
+
+def _methods(context: Context) -> list[str]:
+    """What can be chosen now: a learnt method once a checkpoint of it is here."""
+    return methods_here({context.catalog.row(one)[1].method for one in context.models.available()})
+
+
+def _drawings(drawn: dict[str, Path], choices: Choices) -> gr.Gallery:
+    """The bundled pictures, where the next of them goes, and a button that swaps A and B."""
     with gr.Group(elem_id="mix-drawings"):
         with gr.Row(elem_classes="mix-line"):
             gr.HTML("A drawing goes", padding=False, elem_classes="mix-words", min_width=0)
@@ -168,7 +201,7 @@ def _drawings(drawn: list[Example]) -> tuple[gr.Radio, gr.Button, gr.Gallery]:
             )
             swap = gr.Button("Swap A and B", elem_id="mix-swap", size="sm", min_width=110, scale=1)
         gallery = gr.Gallery(
-            [(str(one.path), one.name) for one in drawn],
+            [(str(path), name) for name, path in drawn.items()],
             show_label=False,
             elem_id="mix-examples",
             columns=len(drawn),
@@ -178,39 +211,17 @@ def _drawings(drawn: list[Example]) -> tuple[gr.Radio, gr.Button, gr.Gallery]:
             interactive=False,
             buttons=[],
         )
-    return slot, swap, gallery
+    files = [entry["image"]["path"] for entry in gallery.value]
 
+    def put(event: gr.SelectData, slot: str) -> tuple[str, Any, Any]:
+        """A drawing into slot A or B, the next one into the other."""
+        file = files[event.index]
+        return ("B", file, gr.skip()) if slot == "A" else ("A", gr.skip(), file)
 
-def _choices(context: Context) -> tuple[Any, ...]:
-    """Method, lam, alpha, the button that draws from it, seed, checkpoint."""
-    ref, here, methods = first_ref(context), context.models.available(), _methods(context)
-    trained_by = context.catalog.row(ref)[1].method
-    first = trained_by if trained_by in LEARNT_METHODS else METHOD
-    with gr.Row():
-        with gr.Column(scale=3, min_width=300), gr.Group():
-            lam = gr.Slider(
-                0, 1, LAM, step=0.01, label="lam: the part of A", elem_id="mix-lam", buttons=[]
-            )
-            method = gr.Radio(methods, value=first, label="Method", elem_id="mix-method")
-        with gr.Column(scale=2, min_width=300), gr.Group():
-            chosen = gr.Dropdown(here, value=ref, label="Checkpoint", elem_id="mix-ref")
-            with gr.Row():
-                alpha = _number("alpha", 1.0, 0.01, 100)
-                seed = _number("seed", 0, 0, LARGEST_SEED, precision=0)
-            draw = gr.Button("Draw lam from Beta(alpha, alpha)", elem_id="mix-draw", size="sm")
-    return method, lam, alpha, draw, seed, chosen
-
-
-def _methods(context: Context) -> list[str]:
-    """What can be chosen now: a learnt method once a checkpoint of it is here."""
-    here = {context.catalog.row(one)[1].method for one in context.models.available()}
-    return pictured_here([name for name in LEARNT_METHODS if name in here])
-
-
-def _number(name: str, value: float, low: float, high: float, **more: Any) -> gr.Number:
-    return gr.Number(
-        value, label=name, minimum=low, maximum=high, elem_id=f"mix-{name}", min_width=80, **more
-    )
+    pair = [choices.a, choices.b]
+    gallery.select(put, slot, [slot, *pair], queue=False, api_visibility="private")
+    swap.click(None, pair, pair, js="(a, b) => [b, a]")
+    return gallery
 
 
 def _tops() -> list[gr.Label]:
@@ -229,47 +240,123 @@ def _tops() -> list[gr.Label]:
         ]
 
 
-def _snippets() -> tuple[gr.Code, gr.Code]:
+def _grid(events: MixEvents, choices: Choices) -> None:
+    """The grid of all pictures that a visitor has given."""
+    with gr.Group(elem_id="mix-grid-box"):
+        with gr.Row(elem_classes="mix-line"):
+            kind = gr.Radio(
+                [
+                    ("All methods at this lam", METHODS),
+                    ("This method, lam 0.1 to 0.9", LAMS),
+                    ("What its mix block sees", MAPS),
+                ],
+                value=METHODS,
+                label="Grid",
+                elem_id="mix-grid-kind",
+                scale=3,
+            )
+            button = gr.Button(
+                "Draw the grid",
+                variant="primary",
+                size="md",
+                elem_id="mix-grid-button",
+                min_width=150,
+            )
+        with gr.Accordion("Further pictures for the grid", open=False, elem_id="mix-further"):
+            more = gr.Gallery(
+                label="Taken in pairs; the last one with A if it is left over",
+                type="filepath",
+                file_types=["image"],
+                columns=6,
+                height="auto",
+                interactive=True,
+                elem_id="mix-more",
+                buttons=[],
+            )
+    theme = gr.Textbox("light", label="Theme", visible=False)
+    image = gr.Image(
+        label="Grid",
+        format="png",
+        interactive=False,
+        visible="hidden",
+        elem_id="mix-grid",
+        buttons=["fullscreen"],
+    )
+    save = gr.Button("Save as PNG", size="sm", visible="hidden", elem_id="mix-save-grid")
+    a, b, *rest = choices.all
+    method, lam, seed, ref = rest
+    drawn = button.click(
+        events.grid,
+        [a, b, more, kind, method, lam, seed, ref, theme],
+        image,
+        js="(...values) => [...values.slice(0, -1), mixzooTheme()]",
+        api_name="grid",
+        concurrency_id="draw",
+        concurrency_limit=1,  # matplotlib's settings are the process's
+        show_progress="minimal",
+        show_progress_on=button,
+    )
+    drawn.success(
+        lambda: (gr.update(visible=True), gr.update(visible=True)),
+        None,
+        [image, save],
+        api_visibility="private",
+        queue=False,
+        show_progress="hidden",
+    )
+    save.click(None, image, None, js="(file) => { mixzooSave(file, 'mixzoo-grid.png'); }")
+
+
+def _snippets() -> list[gr.Code]:
     """The command and the program that make the same picture."""
     with gr.Accordion("The same from a terminal or from Python", open=False, elem_id="mix-same"):
-        return (
+        return [
             gr.Code(label="Terminal", language="shell", elem_id="mix-cli", interactive=False),
             gr.Code(label="Python", language="python", elem_id="mix-python", interactive=False),
-        )
+        ]
 
 
-def _connect(events: MixEvents, inputs: Inputs, outputs: list[Any]) -> None:
-    """Every choice shows its mix at once."""
-    mix, a, b = inputs.of_mix, inputs.a, inputs.b
-    inputs.lam.input(events.mix, mix, outputs, api_name="mix", **LIVE)
-    inputs.seed.input(events.mix, mix, outputs, **PRIVATE)
-    inputs.method.input(events.by_method, mix, [inputs.ref, *outputs], **PRIVATE)
-    inputs.ref.select(events.by_ref, mix, [inputs.method, *outputs], **PRIVATE)
-    a.input(events.taken_a, mix, [a, *outputs], **PRIVATE)
-    b.input(events.taken_b, mix, [b, *outputs], **PRIVATE)
-    inputs.gallery.select(events.put, [inputs.slot, *mix], [inputs.slot, a, b, *outputs], **PRIVATE)
-    inputs.swap.click(events.swapped, mix, [a, b, *outputs], **PRIVATE)
-    inputs.draw.click(
-        events.drawn,
-        [a, b, inputs.method, inputs.alpha, inputs.seed, inputs.ref],
-        [inputs.lam, inputs.seed, *outputs],
-        **PRIVATE,
+def _connect(context: Context, events: MixEvents, choices: Choices, outputs: Sequence[Any]) -> None:
+    """Show the mix of every change, by one event: a change that comes meanwhile waits, the last one wins."""
+    shown = gr.State(None)
+    ready = gr.Textbox(visible="hidden", label="Ready")  # changes once the URL's state is restored
+    program = gr.Button(visible=False)  # nobody clicks it: programs call what it would
+    program.click(events.mix, choices.all, outputs, api_name="mix", concurrency_id="mix")
+    gr.on(
+        [ready.change, *(one.change for one in choices.all)],
+        events.show,
+        [shown, *choices.all],
+        [shown, choices.a, choices.b, choices.method, choices.ref, *outputs],
+        trigger_mode="always_last",
+        show_progress="hidden",
+        concurrency_id="mix",
+        api_visibility="private",
+    )
+
+    def offer() -> tuple[Any, Any]:
+        """What was downloaded since the server started can be chosen, too."""
+        return gr.update(choices=_methods(context)), gr.update(choices=context.models.available())
+
+    context.state.before_restoring(offer, [choices.method, choices.ref])
+    context.state.when_restored(
+        lambda restored: restored.then(None, None, ready, js="() => 'ready'")
     )
 
 
-def _share(context: Context, inputs: Inputs, files: dict[str, str]) -> None:
+def _share(context: Context, choices: Choices, gallery: gr.Gallery) -> None:
     """Keep the choices in the page's URL: pictures only where they are bundled drawings."""
     keep = context.state.keep
-    for name, slot in (("a", inputs.a), ("b", inputs.b)):
+    files = {entry["caption"]: entry["image"]["path"] for entry in gallery.value}
+    for name, slot in (("a", choices.a), ("b", choices.b)):
         keep(
             name,
             slot,
             lambda text: files[one_of(*files)(text)],
             initial=FIRST[name],
             text=NAME,
-            beside=[inputs.gallery],
+            beside=[gallery],
         )
-    keep("method", inputs.method, among(lambda: _methods(context)))
-    keep("lam", inputs.lam, lambda text: round(number_between(0, 1)(text), 2))
-    keep("seed", inputs.seed, lambda text: int(number_between(0, LARGEST_SEED)(text)))
-    keep("ref", inputs.ref, among(context.models.available))
+    keep("method", choices.method, among(lambda: _methods(context)))
+    keep("lam", choices.lam, lambda text: round(number_between(0, 1)(text), 2))
+    keep("seed", choices.seed, lambda text: int(number_between(0, LARGEST_SEED)(text)))
+    keep("ref", choices.ref, among(context.models.available))

@@ -1,11 +1,13 @@
 """What the Mix tab shows of two pictures, computed; nothing here knows of a page."""
 
 import importlib.util
-from collections.abc import Sequence
+import shlex
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 
@@ -15,56 +17,59 @@ from ...viz.mix import MixedPair, mix_pair
 from ...zoo.cache import data_path
 from ...zoo.catalog import Benchmark
 from ...zoo.errors import DataError
-from ...zoo.mini import species
-from ...zoo.nets import Classifier, MixClassifier
+from ...zoo.manifest import Protocol
 from ..viz import inputs
-from .snippets import Recipe
+from .context import Model
+from .pictures import Picture
 
-TOP = 5
-
-
-Guesses = tuple[tuple[str, float], ...]
-"""The first classes of a classifier, the likeliest first: (name, probability in [0, 1])."""
+TOP = 5  # classes that are told
+Guesses = dict[str, float]
+"""The first classes of a classifier, the likeliest first: name -> probability in [0, 1]."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """Two pictures mixed, and what the classifier takes A, the mix and B for."""
+class Recipe:
+    """All that a mix depends on: the pictures, the method and its numbers, the row and its model."""
 
-    pair: MixedPair
-    a: Guesses
-    mixed: Guesses
-    b: Guesses
+    a: Picture
+    b: Picture
+    method: str
+    lam: float
+    seed: int
+    ref: str
+    model: Model
+    protocol: Protocol
 
 
-def look(recipe: Recipe, model: Classifier | MixClassifier, names: Sequence[str]) -> Look:
-    """Mix two pictures and classify all three. names: of the model's classes, by index.
+def look(recipe: Recipe, names: Sequence[str]) -> tuple[MixedPair, list[Guesses]]:
+    """Mix two pictures; what the classifier takes A, the mix and B for.
 
-    The classifier sees the mix as a file would hold it, rounded to 8 bits. Raises what
-    `viz.mix_pair` raises.
+    names: of the model's classes, by index. The classifier sees the mix as a file would hold it,
+    rounded to 8 bits. Raises what `viz.mix.mix_pair` raises.
     """
-    a, b, protocol = recipe.a.crop, recipe.b.crop, recipe.protocol
-    pair = mix_pair(
+    a, b, model, protocol = recipe.a.crop, recipe.b.crop, recipe.model, recipe.protocol
+    [pair] = mix_pair(
         a, b, recipe.method, [recipe.lam], seed=recipe.seed, model=model, protocol=protocol
-    )[0]
+    )
     x = normalise(torch.from_numpy(np.stack([a, pair.image, b])), protocol)  # (3, 3, S, S)
     with torch.inference_mode():
         probabilities, classes = model(x).softmax(1).topk(min(TOP, model.num_classes))
-    told: list[Guesses] = [
-        tuple((names[int(c)], p) for c, p in zip(row, ps, strict=True))
-        for row, ps in zip(classes.tolist(), probabilities.tolist(), strict=True)
+    guesses = zip(classes.tolist(), probabilities.tolist(), strict=True)
+    return pair, [{names[c]: p for c, p in zip(*seen, strict=True)} for seen in guesses]
+
+
+def methods_here(learnt: Collection[str]) -> list[str]:
+    """The methods that mix images on this machine, given the learnt ones that have a checkpoint.
+
+    SaliencyMix takes OpenCV's detector.
+    """
+    without_cv2 = importlib.util.find_spec("cv2") is None
+    return [
+        name
+        for name in PICTURED
+        if (name not in LEARNT_METHODS or name in learnt)
+        and not (name == "saliencymix" and without_cv2)
     ]
-    return Look(pair, *told)
-
-
-def methods_for(model: Classifier | MixClassifier) -> list[str]:
-    """The methods that mix images with this checkpoint on this machine."""
-    return [name for name in PICTURED if _runs_here(name) and _serves(model, name)]
-
-
-def pictured_here(learnt: Sequence[str]) -> list[str]:
-    """All methods that run on this machine, given the learnt ones that have a checkpoint here."""
-    return [n for n in PICTURED if _runs_here(n) and (n not in LEARNT_METHODS or n in learnt)]
 
 
 def class_names(benchmark: Benchmark) -> tuple[str, ...]:
@@ -72,26 +77,74 @@ def class_names(benchmark: Benchmark) -> tuple[str, ...]:
 
     Those of a data set that isn't drawn are read from `categories.json` in its cache folder.
     """
-    dataset = benchmark.manifest.dataset
-    if dataset.drawn_by_package:
-        return tuple(one.name for one in species())
     path = data_path(benchmark.name) / "categories.json"
-    known = _read_names(path, path.stat().st_mtime_ns) if path.is_file() else ()
-    return (*known, *(f"class {n}" for n in range(len(known), dataset.num_classes)))
+    changed = path.stat().st_mtime_ns if path.is_file() else 0
+    known = inputs.class_names(benchmark, None) or _read_names(path, changed)
+    classes = benchmark.manifest.dataset.num_classes
+    return (*known, *(f"class {n}" for n in range(len(known), classes)))
 
 
 @lru_cache(maxsize=8)
-def _read_names(path: Path, _changed: int) -> tuple[str, ...]:
+def _read_names(path: Path, changed: int) -> tuple[str, ...]:
     try:
-        return tuple(inputs.class_names(None, path) or ())
+        return tuple(inputs.class_names(None, path) or ()) if changed else ()
     except DataError:
         return ()  # names are an ornament: an odd file takes nothing else away
 
 
-def _serves(model: Classifier | MixClassifier, name: str) -> bool:
-    return name not in LEARNT_METHODS or model.method == name
+def command_line(recipe: Recipe) -> str:
+    """The `mixzoo viz mix` command; the pictures are files beside it under the names shown."""
+    words = ["mixzoo", "viz", "mix", recipe.ref, "--images", *_files(recipe)]
+    words += ["--methods", recipe.method, "--lams", f"{recipe.lam:g}", "--seed", f"{recipe.seed}"]
+    return shlex.join([*words, "--out", "mix.png"])
 
 
-def _runs_here(name: str) -> bool:
-    """Whether what a method needs is installed: SaliencyMix takes OpenCV's detector."""
-    return name != "saliencymix" or importlib.util.find_spec("cv2") is not None
+def python_lines(recipe: Recipe) -> str:
+    """A program that saves the page's mixed picture, pixel for pixel, as `mixed.png`."""
+    lines = {
+        "import mixzoo": True,
+        "import numpy as np": True,
+        "from mixzoo.eval.pixels import centre_crop": True,
+        "from mixzoo.viz.mix import mix_pair": True,
+        "from mixzoo.zoo.manifest import Protocol": True,
+        "from mixzoo.zoo.mini import example": recipe.a.drawn or recipe.b.drawn,
+        "from PIL import Image, ImageOps": not (recipe.a.drawn and recipe.b.drawn),
+        "from PIL import Image": recipe.a.drawn and recipe.b.drawn,
+    }
+    file_a, file_b = _files(recipe)
+    return "\n".join(
+        [
+            *(line for line, needed in lines.items() if needed),
+            "",
+            f"protocol = {_protocol(recipe.protocol)}",
+            f"a = centre_crop(np.asarray({_opened(recipe.a, file_a)}), protocol)",
+            f"b = centre_crop(np.asarray({_opened(recipe.b, file_b)}), protocol)",
+            f'model = mixzoo.load("{recipe.ref}")',
+            f'[mixed] = mix_pair(a, b, "{recipe.method}", [{recipe.lam:g}], seed={recipe.seed}, '
+            "model=model, protocol=protocol)",
+            'Image.fromarray(mixed.image).save("mixed.png")',
+        ]
+    )
+
+
+def _files(recipe: Recipe) -> tuple[str, str]:
+    """The pictures' file names, told apart where they are the same."""
+    a, b = recipe.a.name, recipe.b.name
+    return (a, b) if a != b or recipe.a.crop is recipe.b.crop else (f"a-{a}", f"b-{b}")
+
+
+def _opened(picture: Picture, file: str) -> str:
+    if picture.drawn:
+        return f"example{picture.drawn}"
+    return f'ImageOps.exif_transpose(Image.open({file!r})).convert("RGB")'
+
+
+def _protocol(protocol: Protocol) -> str:
+    """The call that makes it, without what is the default anyway."""
+    plain = msgspec.structs.asdict(Protocol(resize=protocol.resize, crop=protocol.crop))
+    told = {"resize": protocol.resize, "crop": protocol.crop} | {
+        name: value
+        for name, value in msgspec.structs.asdict(protocol).items()
+        if name != "note" and value != plain[name]
+    }
+    return f"Protocol({', '.join(f'{name}={value!r}' for name, value in told.items())})"

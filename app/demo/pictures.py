@@ -1,22 +1,43 @@
-"""From a file that a stranger sent to the pixels that the methods mix."""
+"""From a file that a stranger sent, or a bundled drawing, to the pixels that the methods mix."""
 
-import threading
+import filecmp
 import warnings
-from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ...eval.pixels import Pixels, centre_crop
+from ...zoo.cache import cache_root
 from ...zoo.errors import DataError
+from ...zoo.files import replacing
 from ...zoo.images import FORMATS, open_image
 from ...zoo.manifest import Protocol
-from .examples import drawn_as
+from ...zoo.mini import example
+from ...zoo.mini.species import VERSION
 from .settings import Settings
 
 MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
+
+# Bundled drawings, one of each kind that the benchmark draws.
+# name: (species, number of its validation picture)
+DRAWN = {
+    "fox": (21, 0),
+    "butterfly": (4, 0),
+    "bird": (18, 0),
+    "mushroom": (30, 0),
+    "frog": (15, 0),
+    "daisy": (36, 1),
+    "owl": (20, 0),
+    "fish": (11, 0),
+    "ladybird": (6, 1),
+    "tulip": (39, 0),
+    "lizard": (26, 0),
+    "snail": (28, 0),
+}
 
 
 @dataclass(frozen=True)
@@ -24,12 +45,40 @@ class Picture:
     """One square of pixels, ready to be mixed.
 
     crop: (S, S, 3) uint8 RGB, not to be written to. name: of its file. drawn: species and number of
-    a bundled example, None for a visitor's own.
+    a bundled drawing, None for a visitor's own.
     """
 
     crop: Pixels
     name: str
     drawn: tuple[int, int] | None = None
+
+
+def drawings() -> dict[str, Path]:
+    """The bundled drawings' PNG files by name, written below the cache where they aren't there yet.
+
+    Each holds exactly the pixels of `mixzoo.zoo.mini.example` for its entry in DRAWN.
+    """
+    folder = _drawings_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {name: folder / f"{name}.png" for name in DRAWN}
+    for name, path in paths.items():
+        if not path.exists():
+            with replacing(path) as file:
+                example(*DRAWN[name]).save(file, "PNG")
+    return paths
+
+
+def keep_pictures(settings: Settings) -> Callable[[str, Protocol], Picture]:
+    """`read_picture`, with the crops that were used last kept: a moved slider decodes nothing.
+
+    A file is known by its path: Gradio keeps uploads in folders named by their content.
+    """
+
+    @lru_cache(maxsize=settings.max_crops)
+    def read(path: str, protocol: Protocol) -> Picture:
+        return read_picture(Path(path), protocol, settings)
+
+    return read
 
 
 def read_picture(path: Path, protocol: Protocol, settings: Settings) -> Picture:
@@ -53,45 +102,22 @@ def read_picture(path: Path, protocol: Protocol, settings: Settings) -> Picture:
             f"{name}: expected a picture ({', '.join(FORMATS)}), got bytes of another kind. Choose another file."
         ) from None
     except Image.DecompressionBombError:
-        raise DataError(_too_large(name, "far too many", settings)) from None
+        raise _too_large(name, "far too many", settings) from None
     except Exception as error:  # Pillow's parsers raise whatever they stumble over
-        raise DataError(_damaged(name, error)) from None
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise DataError(
+            f"{name}: the picture is damaged or incomplete ({reason}). Send the original file."
+        ) from None
     crop = np.ascontiguousarray(centre_crop(pixels, protocol))
     crop.flags.writeable = False
-    return Picture(crop, name, drawn_as(path))
-
-
-class Pictures:
-    """The crops that were used last, by file and size, so that a moved slider decodes nothing."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._kept: OrderedDict[tuple[str, int, int, str], Picture] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def read(self, path: str | Path, protocol: Protocol) -> Picture:
-        """`read_picture`, or what it returned before for this file.
-
-        A file is known by its path: Gradio keeps uploads in folders named by their content.
-        """
-        key = (str(path), protocol.resize, protocol.crop, protocol.interpolation)
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        picture = read_picture(Path(path), protocol, self._settings)
-        with self._lock:
-            self._kept[key] = picture
-            while len(self._kept) > self._settings.max_crops:
-                self._kept.popitem(last=False)
-        return picture
+    return Picture(crop, name, _drawn_as(path))
 
 
 def _require_limits(image: Image.Image, name: str, settings: Settings) -> None:
     """Raise DataError for a picture that is too large, too thin, or of another depth than 8 bits."""
     width, height = image.size
     if width * height > settings.max_pixels:
-        raise DataError(_too_large(name, f"{width} x {height}", settings))
+        raise _too_large(name, f"{width} x {height}", settings)
     if max(width, height) > settings.max_aspect * min(width, height):
         raise DataError(
             f"{name}: {width} x {height} pixels; expected sides of at most {settings.max_aspect} "
@@ -104,11 +130,19 @@ def _require_limits(image: Image.Image, name: str, settings: Settings) -> None:
         )
 
 
-def _too_large(name: str, size: str, settings: Settings) -> str:
+def _too_large(name: str, size: str, settings: Settings) -> DataError:
     most = f"{settings.max_pixels / 1e6:g} million"
-    return f"{name}: {size} pixels; at most {most} are read. Scale it down."
+    return DataError(f"{name}: {size} pixels; at most {most} are read. Scale it down.")
 
 
-def _damaged(name: str, error: Exception) -> str:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return f"{name}: the picture is damaged or incomplete ({reason[:120]}). Send the original file."
+def _drawn_as(path: Path) -> tuple[int, int] | None:
+    """Species and number of the drawing that a file is a copy of; None for any other file."""
+    original = _drawings_folder() / path.name
+    if path.stem not in DRAWN or not original.is_file():
+        return None
+    return DRAWN[path.stem] if filecmp.cmp(path, original, shallow=False) else None
+
+
+def _drawings_folder() -> Path:
+    """Where they are kept; a new look of the drawings is kept apart."""
+    return cache_root() / "demo" / f"examples-{VERSION}"

@@ -36,16 +36,17 @@ def running(settings: Settings) -> Iterator[str]:
     """Serve the page in a thread; yields its address, with a slash at the end.
 
     Uploads and results live in a folder of their own, which is removed at the end. Raises UsageError
-    if the address is taken or can't be had, MixzooError as `blocks.build` and `open_catalog`.
+    if the address is taken or can't be had, MixzooError as `page.build` and `open_catalog`.
     """
     port = _free_port(settings)
     with (
         tempfile.TemporaryDirectory(prefix="mixzoo-app-", ignore_cleanup_errors=True) as folder,
         _environment(Path(folder)),
     ):
-        from .blocks import build
+        from .context import Context
+        from .page import build
 
-        context = _context(settings)
+        context = Context.of(open_catalog(settings.manifests), settings)
         page = build(context)
         try:
             url = _launch(page, settings, port, Path(folder))
@@ -64,22 +65,6 @@ def _let_finish() -> None:
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def _context(settings: Settings) -> "Context":
-    from .context import Context
-    from .models import ModelCache
-    from .pictures import Pictures
-    from .state import PageState
-
-    catalog = open_catalog(settings.manifests)
-    return Context(
-        catalog=catalog,
-        models=ModelCache(catalog, settings.max_models),
-        pictures=Pictures(settings),
-        state=PageState(),
-        settings=settings,
-    )
-
-
 def _warm_up(context: "Context") -> None:
     """Load what the first mix needs while the visitor's browser loads the page."""
     from ...eval.pixels import prepare
@@ -94,7 +79,7 @@ def _launch(page: "gr.Blocks", settings: Settings, port: int, folder: Path) -> s
     from starlette.middleware import Middleware
 
     from .gate import Gate
-    from .theme import css, head, theme
+    from .page import css, head, theme
 
     host = settings.host.strip("[]")
     _, url, _ = page.launch(

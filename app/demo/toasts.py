@@ -45,8 +45,8 @@ def shown_to_visitors(event: Event) -> Event:
 
 
 def warn(text: str) -> None:
-    """Show a yellow toast while an event runs."""
-    gr.Warning(html.escape(text), duration=SECONDS)
+    """Show a yellow toast while an event runs, without this machine's folders."""
+    gr.Warning(html.escape(without_folders(text)), duration=SECONDS)
 
 
 def tell(text: str) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import requests
 import torch
-from mixzoo.app.demo.examples import DRAWN
+from mixzoo.app.demo.pictures import DRAWN
 from mixzoo.eval.pixels import centre_crop
 from mixzoo.eval.protocol import normalise
 from mixzoo.train.mixing import mix_by_name
@@ -211,7 +211,7 @@ def test_interface_is_documented(served: Served) -> None:
     assert names == ["image_a", "image_b", "method", "lam", "seed", "ref"]
     assert "label weights" in endpoints["/mix"]["description"]
     assert {"/mix", "/grid"} <= set(endpoints)
-    assert not {"/by_ref", "/by_method", "/put", "/drawn", "/restore"} & set(endpoints)
+    assert not {"/show", "/put", "/draw", "/restore"} & set(endpoints)
 
 
 @pytest.mark.parametrize(

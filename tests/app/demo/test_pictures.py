@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mixzoo.app.demo.examples import DRAWN, examples
-from mixzoo.app.demo.pictures import Pictures, read_picture
+from mixzoo.app.demo.pictures import DRAWN, drawings, keep_pictures, read_picture
 from mixzoo.app.demo.settings import Settings
 from mixzoo.eval.pixels import centre_crop, load_crop
 from mixzoo.zoo.errors import DataError
@@ -175,42 +174,38 @@ def test_limit_of_pixels_is_the_owners(written) -> None:
 
 def test_crops_are_kept_within_a_bound(written) -> None:
     """A file is decoded once while its crop is kept, and the oldest crop goes first."""
-    paths = [written(encoded(Image.fromarray(NOISE), "PNG"), f"{n}.png") for n in range(3)]
-    pictures = Pictures(Settings(max_crops=2))
-    first = pictures.read(paths[0], PROTOCOL)
+    paths = [str(written(encoded(Image.fromarray(NOISE), "PNG"), f"{n}.png")) for n in range(3)]
+    read = keep_pictures(Settings(max_crops=2))
+    first = read(paths[0], PROTOCOL)
 
-    assert pictures.read(paths[0], PROTOCOL) is first
+    assert read(paths[0], PROTOCOL) is first
     for path in paths[1:]:
-        pictures.read(path, PROTOCOL)
-    assert pictures.read(paths[0], PROTOCOL) is not first
-    assert pictures.read(paths[2], PROTOCOL) is pictures.read(paths[2], PROTOCOL)
+        read(path, PROTOCOL)
+    assert read(paths[0], PROTOCOL) is not first
+    assert read(paths[2], PROTOCOL) is read(paths[2], PROTOCOL)
 
 
 def test_crop_depends_on_the_protocol(written) -> None:
     """Another checkpoint's size is not served from the first one's crop."""
-    path = written(encoded(Image.fromarray(NOISE), "PNG"))
-    pictures = Pictures(SETTINGS)
+    path = str(written(encoded(Image.fromarray(NOISE), "PNG")))
+    read = keep_pictures(SETTINGS)
 
-    assert pictures.read(path, PROTOCOL).crop.shape == (32, 32, 3)
-    assert pictures.read(path, Protocol(resize=44, crop=40)).crop.shape == (40, 40, 3)
+    assert read(path, PROTOCOL).crop.shape == (32, 32, 3)
+    assert read(path, Protocol(resize=44, crop=40)).crop.shape == (40, 40, 3)
 
 
-def test_examples_hold_the_drawn_pixels() -> None:
+def test_drawings_hold_the_drawn_pixels() -> None:
     """A bundled file holds what `mini.example` draws, and is known again."""
-    fox, *others = examples()
+    drawn = drawings()
 
-    assert np.array_equal(np.asarray(Image.open(fox.path)), np.asarray(example(21, 0)))
-    assert read_picture(fox.path, PROTOCOL, SETTINGS).drawn == (21, 0)
-    assert [fox.name, *(one.name for one in others)] == list(DRAWN)
+    assert np.array_equal(np.asarray(Image.open(drawn["fox"])), np.asarray(example(21, 0)))
+    assert read_picture(drawn["fox"], PROTOCOL, SETTINGS).drawn == (21, 0)
+    assert list(drawn) == list(DRAWN)
 
 
-def test_foreign_file_with_an_examples_name_is_not_one(written) -> None:
+def test_foreign_file_with_a_drawings_name_is_not_one(written) -> None:
     """A visitor's own fox.png isn't taken for the drawing."""
-    examples()
+    drawings()
+    path = written(encoded(Image.fromarray(NOISE), "PNG"), "fox.png")
 
-    assert (
-        read_picture(
-            written(encoded(Image.fromarray(NOISE), "PNG"), "fox.png"), PROTOCOL, SETTINGS
-        ).drawn
-        is None
-    )
+    assert read_picture(path, PROTOCOL, SETTINGS).drawn is None

@@ -9,10 +9,7 @@ import gradio as gr
 import pytest
 from mixzoo.app.demo import zoo_tab
 from mixzoo.app.demo.context import Context
-from mixzoo.app.demo.models import ModelCache
-from mixzoo.app.demo.pictures import Pictures
 from mixzoo.app.demo.settings import Settings
-from mixzoo.app.demo.state import PageState
 from mixzoo.zoo.cache import cache_root
 from mixzoo.zoo.catalog import open_catalog
 
@@ -45,8 +42,7 @@ def build(tmp_path: Path) -> Callable[..., gr.Blocks]:
 
     def build_(**settings: Any) -> gr.Blocks:
         chosen = Settings(manifests=(manifest,), **settings)
-        catalog = open_catalog([manifest])
-        context = Context(catalog, ModelCache(catalog, 1), Pictures(chosen), PageState(), chosen)
+        context = Context.of(open_catalog([manifest]), chosen)
         with gr.Blocks(analytics_enabled=False) as page:
             zoo_tab.build(context)
         return page

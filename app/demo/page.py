@@ -1,27 +1,31 @@
-"""Puts the page together: header, tabs, URL state, limits."""
+"""Puts the page together: its header, its tabs, its limits, and how it looks."""
 
-from collections.abc import Callable
+from pathlib import Path
 
 import gradio as gr
+from gradio.themes import Base, Font, colors, sizes
 
+from ...viz.themes import DARK, LIGHT, css_variables
 from . import logs_tab, mix_tab, table_tab, zoo_tab
 from .context import Context
 from .state import one_of
 
-TITLE = "mixzoo"
 HEADER = """
 <header id="mixzoo">
   <h1>mixzoo</h1>
   <p>Published mixup models: mix two pictures as they do, and see what they make of it.</p>
 </header>
 """
-TABS: dict[str, Callable[[Context], None]] = {
+TABS = {
     "Mix": mix_tab.build,
     "Table": table_tab.build,
     "Zoo": zoo_tab.build,
     "Logs": logs_tab.build,
 }
 CLEANING = 600  # seconds between two looks for old files
+SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+_FOLDER = Path(__file__).parent
 
 
 def build(context: Context) -> gr.Blocks:
@@ -29,7 +33,7 @@ def build(context: Context) -> gr.Blocks:
     settings = context.settings
     mix_tab.first_ref(context)  # raises before anything is made
     with gr.Blocks(
-        title=TITLE, analytics_enabled=False, delete_cache=(CLEANING, settings.keep_files)
+        title="mixzoo", analytics_enabled=False, delete_cache=(CLEANING, settings.keep_files)
     ) as page:
         gr.HTML(HEADER, padding=False)
         first, *_ = names = [title.lower() for title in TABS]
@@ -49,3 +53,28 @@ def build(context: Context) -> gr.Blocks:
         api_open=False,
     )
     return page
+
+
+def theme() -> Base:
+    """The theme. No font of it is fetched: Gradio's own themes ask Google for theirs."""
+    return Base(
+        primary_hue=colors.sky,
+        secondary_hue=colors.amber,
+        neutral_hue=colors.slate,
+        radius_size=sizes.radius_md,
+        spacing_size=sizes.spacing_md,
+        font=[Font(name) for name in SANS],
+        font_mono=[Font(name) for name in MONO],
+    ).set(checkbox_border_color_dark="*neutral_500")
+
+
+def css() -> str:
+    """The page's style sheet: the figures' colours as variables, then its rules."""
+    variables = f":root {{ {css_variables(LIGHT)} }}\n.dark {{ {css_variables(DARK)} }}\n"
+    rules = [(_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "facts.css")]
+    return "\n".join([variables, *rules])
+
+
+def head() -> str:
+    """What stands in the page's head: its script."""
+    return f"<script>{(_FOLDER / 'page.js').read_text(encoding='utf-8')}</script>"

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mixzoo.app.demo.examples import examples
-from mixzoo.app.demo.pictures import Picture, read_picture
+from mixzoo.app.demo.mixing import Recipe, command_line, python_lines
+from mixzoo.app.demo.pictures import Picture, drawings, read_picture
 from mixzoo.app.demo.settings import Settings
-from mixzoo.app.demo.snippets import Recipe, command_line, python_lines
 from mixzoo.app.viz import group as viz
 from mixzoo.viz.mix import mix_pair
 from mixzoo.zoo.checkpoint.load import load
@@ -20,7 +19,7 @@ REF = "resnet18_w6.mixup_mini"
 
 
 def recipe(a: Picture, b: Picture, method: str = "cutmix", **changed: object) -> Recipe:
-    facts = {"lam": 0.37, "seed": 3, "ref": REF, "protocol": PROTOCOL} | changed
+    facts = {"lam": 0.37, "seed": 3, "ref": REF, "model": None, "protocol": PROTOCOL} | changed
     return Recipe(a=a, b=b, method=method, **facts)
 
 
@@ -36,7 +35,7 @@ def photo(folder: Path, name: str, orientation: int = 1) -> Picture:
 @pytest.mark.parametrize("method", ["mixup", "cutmix", "fmix", "puzzlemix"])
 def test_python_lines_make_the_same_pixels(tmp_path: Path, monkeypatch, method: str) -> None:
     """The program runs and saves exactly the picture that the page shows."""
-    drawn = read_picture(examples()[0].path, PROTOCOL, Settings())
+    drawn = read_picture(drawings()["fox"], PROTOCOL, Settings())
     shown = recipe(drawn, photo(tmp_path, "it's.png", orientation=6), method)
     page = mix_pair(
         shown.a.crop, shown.b.crop, method, [0.37], seed=3, model=load(REF), protocol=PROTOCOL

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from mixzoo.app.demo.models import ModelCache
+from mixzoo.app.demo.context import Models
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import UsageError
 
@@ -12,11 +12,11 @@ VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
 
 
 @pytest.fixture
-def models() -> ModelCache:
-    return ModelCache(open_catalog(), size=1)
+def models() -> Models:
+    return Models(open_catalog(), size=1)
 
 
-def test_rows_of_the_package_are_available_at_once(models: ModelCache) -> None:
+def test_rows_of_the_package_are_available_at_once(models: Models) -> None:
     """`mini` needs no download; what was released elsewhere isn't offered before one."""
     here = models.available()
 
@@ -27,7 +27,7 @@ def test_rows_of_the_package_are_available_at_once(models: ModelCache) -> None:
 def test_imported_file_is_available(write_benchmark, tmp_path: Path) -> None:
     """A row is offered as soon as its file lies in the cache."""
     sources = f'[[sources]]\nkind = "file"\npath = "{tmp_path}"'
-    models = ModelCache(open_catalog([write_benchmark(sources, b"weights")]), size=1)
+    models = Models(open_catalog([write_benchmark(sources, b"weights")]), size=1)
     assert "resnet18_w4.vanilla_own" not in models.available()
 
     from mixzoo.zoo.cache import cache_root
@@ -38,12 +38,12 @@ def test_imported_file_is_available(write_benchmark, tmp_path: Path) -> None:
     assert "resnet18_w4.vanilla_own" in models.available()
 
 
-def test_same_row_is_loaded_once(models: ModelCache) -> None:
+def test_same_row_is_loaded_once(models: Models) -> None:
     """The second visitor gets the first one's classifier."""
     assert models.get(VANILLA) is models.get(VANILLA)
 
 
-def test_oldest_classifier_leaves_at_the_bound(models: ModelCache) -> None:
+def test_oldest_classifier_leaves_at_the_bound(models: Models) -> None:
     """Never more than `size` stay in memory."""
     first = models.get(VANILLA)
     models.get(MIXUP)
@@ -54,7 +54,7 @@ def test_oldest_classifier_leaves_at_the_bound(models: ModelCache) -> None:
 
 def test_simultaneous_visitors_wait_for_one_load() -> None:
     """Ten threads that want one row share a single classifier."""
-    models, got = ModelCache(open_catalog(), size=2), []
+    models, got = Models(open_catalog(), size=2), []
     threads = [threading.Thread(target=lambda: got.append(models.get(MIXUP))) for _ in range(10)]
     for thread in threads:
         thread.start()
@@ -68,13 +68,13 @@ def test_simultaneous_visitors_wait_for_one_load() -> None:
 @pytest.mark.parametrize(
     "ref", ["../../etc/passwd", "/etc/passwd", "w.pth", "", "resnet50.automx_inat2018"]
 )
-def test_only_listed_rows_are_loaded(models: ModelCache, ref: str) -> None:
+def test_only_listed_rows_are_loaded(models: Models, ref: str) -> None:
     """A path or an unknown name is no checkpoint, whatever lies there."""
     with pytest.raises(UsageError, match="No row"):
         models.get(ref)
 
 
-def test_path_of_a_real_checkpoint_is_refused(models: ModelCache) -> None:
+def test_path_of_a_real_checkpoint_is_refused(models: Models) -> None:
     """Not even a good checkpoint can be named by its path."""
     from mixzoo.zoo.catalog import package_path
 
@@ -82,7 +82,7 @@ def test_path_of_a_real_checkpoint_is_refused(models: ModelCache) -> None:
         models.get(str(package_path("zoo/mini/assets") / f"{VANILLA}.pth"))
 
 
-def test_missing_row_is_not_downloaded(models: ModelCache) -> None:
+def test_missing_row_is_not_downloaded(models: Models) -> None:
     """A listed row that isn't here is refused with the command that fetches it."""
     with pytest.raises(UsageError, match=r"mixzoo zoo download resnet50\.automix_inat2018"):
         models.get("resnet50.automix_inat2018")
