@@ -10,28 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-COLOURS = {
-    "verified": "green",
-    "trusted on first use": "green",
-    "reproduced": "green",
-    "reproduced as logged": "green",
-    "close": "green",
-    "here": "green",
-    "damaged": "red",
-    "not reproduced": "red",
-    "not downloaded": "yellow",
-    "interrupted": "yellow",
-    "foreign": "yellow",
-    "not locked": "yellow",
-    "differs": "yellow",
-    "not comparable": "yellow",
-    "by another rule": "yellow",
-    "incomplete log": "yellow",
-    "suspicious arithmetic": "red",
-    "consistent with the published number": "green",
-    "contradicts the published number": "red",
-    "undecided at this width": "yellow",
-}
+from ..zoo.looks import look
+
 PIPE_WIDTH = 200  # columns where stdout isn't a terminal: tables must not wrap in a file
 
 
@@ -72,7 +52,7 @@ def print_table(
             table.add_column(column, justify=justify, no_wrap=numeric, overflow="fold")
     for row in rows:
         cells = [cell for name, cell in zip(columns, row, strict=True) if name not in left_out]
-        table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in cells))
+        table.add_row(*(Text(cell, style=look(cell).style) for cell in cells))
     out.print(table)
     if left_out:
         say(f"Left out at this width: {', '.join(left_out)}.", style="dim")

@@ -5,12 +5,10 @@ of a prediction is the best class's alone, so they can't be computed from it. Th
 that one probability can.
 """
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from ..zoo.report import Bin, Calibration
 from .predictions import Predictions
 
 BINS = 15
@@ -18,71 +16,17 @@ BINS = 15
 Numbers = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Bin:
-    """Predictions of similar confidence. low, high: its range, (low, high], in [0, 1].
-
-    confidence, accuracy: means over its `count` predictions, in [0, 1]; None in an empty bin.
-    """
-
-    low: float
-    high: float
-    count: int
-    confidence: float | None
-    accuracy: float | None
-
-    @property
-    def gap(self) -> float:
-        """Accuracy minus confidence; negative where the model is too sure."""
-        if self.confidence is None or self.accuracy is None:
-            return 0.0
-        return self.accuracy - self.confidence
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Calibration of the best class's probability. Errors are in [0, 1].
+def calibrate(predictions: Predictions, bins: int = BINS) -> Calibration:
+    """Measure the calibration of the best class's probability; errors are in [0, 1].
 
     ece: expected calibration error over 15 equally wide bins (Guo et al., 2017, arXiv:1706.04599).
     ece_equal_counts: the same over 15 bins with equally many predictions (Nguyen and O'Connor,
     2015, arXiv:1508.05154), which doesn't hinge on sparse bins. mce: the largest gap of any bin.
     noise: the ece that a perfectly calibrated model of these confidences would show on average,
     since bins of finitely many images scatter (Roelofs et al., 2022, arXiv:2012.08668): an ece
-    near it is no evidence of miscalibration.
-    confidence, accuracy: means over the `count` predictions. without_prediction: images that could
-    not be decoded; they have no confidence and are left out.
+    near it is no evidence of miscalibration. Images without a prediction have no confidence and
+    are left out. Raises ValueError if there is no prediction at all.
     """
-
-    ece: float
-    ece_equal_counts: float
-    mce: float
-    noise: float
-    confidence: float
-    accuracy: float
-    count: int
-    without_prediction: int
-    bins: tuple[Bin, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        names = ("ece", "ece_equal_counts", "mce", "noise", "confidence", "accuracy", "count")
-        return {
-            **{name: getattr(self, name) for name in (*names, "without_prediction")},
-            "bins": [
-                {
-                    "low": b.low,
-                    "high": b.high,
-                    "count": b.count,
-                    "confidence": b.confidence,
-                    "accuracy": b.accuracy,
-                }
-                for b in self.bins
-            ],
-        }
-
-
-def calibrate(predictions: Predictions, bins: int = BINS) -> Calibration:
-    """Measure calibration. Raises ValueError if there is no prediction at all."""
     known = np.isfinite(predictions.confidence)
     confidence = predictions.confidence[known].astype(np.float64)
     right = predictions.correct[known].astype(np.float64)
@@ -95,9 +39,9 @@ def calibrate(predictions: Predictions, bins: int = BINS) -> Calibration:
         _bin(edges[i], edges[i + 1], confidence[which == i], right[which == i]) for i in range(bins)
     )
     return Calibration(
-        ece=sum(b.count * abs(b.gap) for b in found) / len(confidence),
+        ece=sum(b.count * abs(_gap(b)) for b in found) / len(confidence),
         ece_equal_counts=_equal_counts(confidence, right, bins),
-        mce=max(abs(b.gap) for b in found),
+        mce=max(abs(_gap(b)) for b in found),
         noise=_noise(confidence, which, bins),
         confidence=float(confidence.mean()),
         accuracy=float(right.mean()),
@@ -108,11 +52,19 @@ def calibrate(predictions: Predictions, bins: int = BINS) -> Calibration:
 
 
 def _bin(low: float, high: float, confidence: Numbers, right: Numbers) -> Bin:
-    if not len(confidence):
-        return Bin(float(low), float(high), 0, None, None)
+    means = (float(confidence.mean()), float(right.mean())) if len(confidence) else (None, None)
     return Bin(
-        float(low), float(high), len(confidence), float(confidence.mean()), float(right.mean())
+        low=float(low),
+        high=float(high),
+        count=len(confidence),
+        confidence=means[0],
+        accuracy=means[1],
     )
+
+
+def _gap(one: Bin) -> float:
+    """Accuracy minus confidence, negative where the model is too sure; 0 in an empty bin."""
+    return (one.accuracy or 0.0) - (one.confidence or 0.0) if one.count else 0.0
 
 
 def _equal_counts(confidence: Numbers, right: Numbers, bins: int) -> float:

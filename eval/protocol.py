@@ -5,7 +5,7 @@ CenterCrop, ToTensor, Normalize. Decoding is in `pixels`, the resize in `resampl
 tests/golden/eval_pipeline.json.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..zoo.errors import UsageError
 from ..zoo.manifest import Protocol
@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     import torch
 
 INTERPOLATIONS = ("bicubic", "bilinear", "nearest")
+PIXELS = ("resize", "crop", "interpolation", "mean", "std")
+"""What decides about a network's input, given an image's bytes."""
+
+
+def pixels(protocol: Protocol) -> dict[str, Any]:
+    """The values that pixels depend on, as plain data for JSON."""
+    values = {name: getattr(protocol, name) for name in PIXELS}
+    return {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
+
+
+def changes(protocol: Protocol, published: Protocol) -> dict[str, str]:
+    """Name -> `147 instead of 146`, for each value that isn't the published one."""
+    ours, theirs = pixels(protocol), pixels(published)
+    return {n: f"{ours[n]} instead of {theirs[n]}" for n in PIXELS if ours[n] != theirs[n]}
 
 
 def override(

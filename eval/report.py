@@ -1,254 +1,211 @@
-"""A report: one line per checkpoint and head, and everything needed to get the same again."""
+"""From predictions to a report: rows with their verdicts, and what else a reader must know.
+
+Everything here works on predictions as the store holds them, so that an evaluation that just ended
+and one that was kept give the same rows. No torch is needed.
+"""
 
 import platform
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, NamedTuple
 
-from .predictions import Counts
-from .sample import RULES as SAMPLED_RULES
+import msgspec
+
+from ..zoo import shelf
+from ..zoo.catalog import Benchmark
+from ..zoo.looks import MATCHES_LOG, NOT_COMPARABLE, signed
+from ..zoo.manifest import Metric, Protocol
+from ..zoo.manifest import Row as TableRow
+from ..zoo.report import Claims, Head, Images, LoggedHead, Pixels, Report, Row, Weights
+from .breakdown import SHOTS, break_down, shots, supercategories
+from .calibration import calibrate
+from .judge import RULES as JUDGE_RULES
+from .judge import Conditions, Logged, judge, slack, what_log_says
+from .logs import LogAudit
+from .logs.sources import audit_of_row
+from .predictions import UNREADABLE, Counts
+from .protocol import changes, pixels
+from .sample import RULES as SAMPLE_RULES
+from .sample import conclude, explain
+from .sampled_run import Look
 from .statistics import wilson_interval
-from .verdict import RULES, Verdict
+from .store import Stored, of_weights
 
-FORMAT = 1
+RULES = JUDGE_RULES | SAMPLE_RULES
+KEPT = "kept predictions"
 FEW = 4  # checkpoints or heads that each get a sentence of their own
 VERSIONED = ("mixzoo", "torch", "numpy", "pillow", "scipy")
 
 
-@dataclass(frozen=True)
-class Weights:
-    """The checkpoint behind a line. method: "plain", "automix" or "samix", read off its keys."""
-
-    file: str
-    sha256: str
-    architecture: str
-    method: str
-    num_classes: int
-    heads: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ReportRow:
-    """One head of one checkpoint. reported_top1: percent, None if nothing was published."""
-
-    id: str
-    head: str
-    is_default_head: bool
-    has_other_heads: bool
-    counts: Counts
-    reported_top1: float | None
-    decimals: int
-    verdict: Verdict
-    weights: Weights
-    precision: dict[str, Any] = field(default_factory=dict)
-    """What the guard measured and recomputed."""
-    breakdown: dict[str, Any] = field(default_factory=dict)
-    """Grouping -> groups, see `breakdown.Group`."""
-    calibration: dict[str, Any] = field(default_factory=dict)
-    claims: dict[str, Any] = field(default_factory=dict)
-    """What the checkpoint says of its own training, and where that differs."""
-    logged: dict[str, Any] = field(default_factory=dict)
-    """What the training log says of this head and epoch."""
-    limits: tuple[float, float] | None = None
-    """Of the top-1 of all images, where `counts` are of a sample."""
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95% interval of the top-1 in percent: Wilson's, or the limits that a sample gives."""
-        return self.limits or wilson_interval(self.counts.correct, self.counts.total)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {
-            "id": self.id,
-            "head": self.head,
-            "default_head": self.is_default_head,
-            "correct": self.counts.correct,
-            "correct5": self.counts.correct5,
-            "total": self.counts.total,
-            "top1": self.counts.top1,
-            "top5": self.counts.top5,
-            "interval95": list(self.interval),
-            "reported_top1": self.reported_top1,
-            "decimals": self.decimals,
-            "gap_points": self.verdict.gap_points,
-            "gap_images": self.verdict.gap_images,
-            "verdict": self.verdict.word,
-            "reason": self.verdict.why,
-            "weights": asdict(self.weights),
-            **self._details(),
-        }
-
-    def _details(self) -> dict[str, Any]:
-        """The optional keys: what was measured."""
-        names = ("precision", "breakdown", "calibration", "claims", "logged")
-        return {name: getattr(self, name) for name in names if getattr(self, name)}
-
-
-@dataclass(frozen=True)
-class Report:
-    """All lines of one evaluation with its provenance.
-
-    protocol: values used, and under "overrides" what differs from the benchmark's. data: where the
-    labels came from, how many images, hash of the labelled list. run: device, world size and so on.
-    """
-
-    rows: tuple[ReportRow, ...]
-    benchmark: str | None
-    protocol: dict[str, Any]
-    data: dict[str, Any]
-    run: dict[str, Any]
-    failures: dict[str, str] = field(default_factory=dict)
-    """Checkpoint -> why it couldn't be evaluated."""
-    unreadable: dict[str, str] = field(default_factory=dict)
-    """Image file -> why it can't be read. They count as wrong."""
-    allow_missing: bool = False
-    sample: dict[str, Any] = field(default_factory=dict)
-    """Where only a sample was evaluated: how it was drawn, and what it can't see."""
-    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        used = {row.verdict.word for row in self.rows}
-        return {
-            "format": FORMAT,
-            "benchmark": self.benchmark,
-            "rows": [row.to_dict() for row in self.rows],
-            "rules": {w: rule for w, rule in (RULES | SAMPLED_RULES).items() if w in used},
-            "protocol": self.protocol,
-            "data": self.data,
-            "run": self.run,
-            "versions": versions(),
-            **({"sample": self.sample} if self.sample else {}),
-            "failures": [{"id": name, "error": error} for name, error in self.failures.items()],
-            "unreadable": [
-                {"file": file, "reason": reason} for file, reason in self.unreadable.items()
-            ],
-            "created": self.created,
-        }
-
-
-COLUMNS = (
-    "Row",
-    "Head",
-    "Correct",
-    "Recomputed",
-    "Published",
-    "Gap",
-    "Gap, images",
-    "95% interval",
-)
-
-
-def cells(row: ReportRow) -> list[str]:
-    """A line's cells under COLUMNS and "Verdict", as text."""
-    counts, gap = row.counts, row.verdict.gap_points
-    low, high = row.interval
-    images = row.verdict.gap_images
-    return [
-        row.id,
-        row.head + (" *" if row.is_default_head and row.has_other_heads else ""),
-        f"{counts.correct} / {counts.total}",
-        f"{counts.top1:.{row.decimals + 1}f}",
-        "-" if row.reported_top1 is None else f"{row.reported_top1:.{row.decimals}f}",
-        "-" if gap is None else _signed(gap, row.decimals + 1),
-        "-" if images is None else _signed(images, 1),
-        f"{low:.2f} to {high:.2f}",
-        row.verdict.word,
-    ]
-
-
-def to_markdown(report: Report) -> str:
-    """The report as a Markdown page: table, rules, provenance."""
-    content = report.to_dict()
-    header = [*COLUMNS, "Verdict"]
-    lines = [f"# Top-1 recomputed{f' on {report.benchmark}' if report.benchmark else ''}", ""]
-    lines += [_line(header), _line(["---"] * len(header))]
-    lines += [_line(cells(row)) for row in report.rows]
-    lines += ["", "Recomputed and published: top-1 in percent. Gap: recomputed minus published."]
-    if any(row.has_other_heads for row in report.rows):
-        lines += ["\\* the head that inference uses."]
-    lines += ["", "## Verdicts", ""]
-    lines += [f"- **{word}**: {rule}." for word, rule in content["rules"].items()]
-    found = [*notes(report), *(f"**{text}**" for text in warnings(report))]
-    lines += ["", "## Notes", "", *(f"- {text}" for text in found)] if found else []
-    lines += ["", "## Provenance", ""]
-    for name in ("protocol", "data", "run", "versions"):
-        lines += [f"- **{name}**: {_in_words(content[name])}"]
-    weights = {row.weights.sha256: row.weights for row in report.rows}.values()
-    lines += [
-        f"- **weights**: {w.file}, sha256 {w.sha256}, {w.architecture} ({w.method}), {w.num_classes} classes"
-        for w in weights
-    ]
-    return "\n".join([*lines, f"- **created**: {report.created}", ""])
-
-
-def notes(report: Report) -> Iterator[str]:
-    """What else was found, in sentences: the log's word, the arithmetic, the sample."""
-    logged = [row for row in report.rows if row.logged]
-    exact = [row for row in logged if not round(row.logged["gap_images"])]
-    if len(exact) > FEW:
-        yield f"{len(exact)} of {len(logged)} heads have a log that says just what was recomputed."
-    for row in logged:
-        off = round(row.logged["gap_images"])
-        if not off and len(exact) > FEW:
-            continue
-        much = f"{abs(off)} images {'fewer' if off > 0 else 'more'} than" if off else "just as"
-        yield (
-            f"{row.id} {row.head}: epoch {row.logged['epoch']} of its log says "
-            f"{row.logged['top1']:.5f}, {much} recomputed."
-        )
-    yield from _how_computed([row for row in report.rows if row.is_default_head])
-    if report.sample:
-        yield f"A sample: {report.sample['images']} of {report.sample['of']} images."
-        yield from report.sample.get("cannot_detect", ())
-    if "from_store" in report.run:
-        yield (
-            f"Answered from predictions kept by an earlier evaluation: {report.run['from_store']}. "
-            "--fresh predicts again."
-        )
-
-
-def warnings(report: Report) -> Iterator[str]:
-    """What a reader must not miss: contradictions, images and checkpoints that are left out."""
-    yield from dict.fromkeys(
-        f"{row.id}: {text}" for row in report.rows for text in row.claims.get("disagreements", ())
+def conditions_of(stored: Stored) -> Conditions:
+    """Under what predictions were made."""
+    unreadable = max(int((known.state == UNREADABLE).sum()) for known in stored.heads.values())
+    return Conditions(
+        images=len(stored.files),
+        list_sha256=stored.key["list_sha256"],
+        files_sha256=stored.about.get("files_sha256"),
+        unreadable=unreadable,
+        protocol=msgspec.convert(stored.key["protocol"], Protocol),
+        precision=stored.key["precision"],
     )
-    if report.unreadable:
-        file, reason = next(iter(report.unreadable.items()))
-        yield (
-            f"{len(report.unreadable)} images can't be read and count as wrong, first {file}: {reason}"
+
+
+def row_of(
+    stored: Stored,
+    name: str,
+    benchmark: Benchmark | None,
+    row: TableRow | None,
+    *,
+    audit: LogAudit | None = None,
+    claims: Claims | None = None,
+    training_images: Mapping[int, int] | None = None,
+) -> Row:
+    """A checkpoint's heads, judged together on all images.
+
+    name: the row's id or the file's path. row: of the benchmark's table, None for a file that is
+    held against nothing. audit: of its training log. training_images: of each class, if known.
+    """
+    weights = msgspec.convert(stored.about["weights"], Weights)
+    counts = {head: stored.heads[head].counts() for head in weights.heads}
+    reported, metric = published(benchmark, row)
+    other = conditions_of(stored).differ_from(benchmark) if benchmark else None
+    logged = what_log_says(audit, stored.about.get("epoch"), reported) if audit else None
+    verdict = judge(counts, reported, metric, not_comparable=other, logged=logged)
+    groups = _groupings(stored, training_images or {})
+    heads = [
+        _head(
+            head,
+            counts[head],
+            reported,
+            logged=_logged(logged, head, counts[head]),
+            precision=_arithmetic_of(stored, head),
+            breakdown={
+                kind: break_down(stored.heads[head], names, SHOTS if kind == "shots" else ())
+                for kind, names in groups.items()
+            },
+            calibration=calibrate(stored.heads[head]),
         )
-    for problem in report.run.get("not_kept", ()):
-        yield f"Predictions could not be kept: {problem}."
-    for name, error in report.failures.items():
-        yield f"{name} could not be evaluated: {error}"
+        for head in counts
+    ]
+    return Row(
+        id=name,
+        weights=weights,
+        verdict=verdict.word,
+        reason=verdict.why,
+        head=verdict.head,
+        heads=tuple(heads),
+        reported_top1=reported,
+        decimals=metric.decimals,
+        matches_log=verdict.log,
+        not_comparable=other,
+        claims=claims or Claims(),
+    )
 
 
-def _how_computed(rows: Sequence[ReportRow]) -> Iterator[str]:
-    """A sentence for each of a few checkpoints; of many, for those where fp32 changed something."""
-    changed = [r for r in rows if r.precision.get("changed")] if len(rows) > FEW else rows
-    yield from dict.fromkeys(f"{row.id}: {_arithmetic(row.precision)}" for row in changed)
-    if len(changed) < len(rows):
-        rest = [row for row in rows if row not in changed]
-        yield f"{rest[0].id}: {_arithmetic(rest[0].precision)}"
-        yield f"The {len(rest) - 1} others likewise; the report has their numbers."
+def kept_report(benchmark: Benchmark, row: TableRow) -> Report | None:
+    """A report on one row from its kept predictions, the benchmark's own before others; or None.
+
+    Its log is asked if it is here. The same verdict as an evaluation under these conditions gives.
+    """
+    sha256 = shelf.file(benchmark, row).sha256
+    kept = list(of_weights(sha256)) if sha256 else []
+    if not kept:
+        return None
+    own = (one for one in kept if conditions_of(one).differ_from(benchmark) is None)
+    stored = next(own, kept[0])
+    judged = row_of(stored, row.id, benchmark, row, audit=audit_of_row(benchmark, row))
+    return report_of(
+        [judged], stored, benchmark, labels=KEPT, run={}, created=stored.about["created"]
+    )
 
 
-def _arithmetic(facts: dict[str, Any]) -> str:
-    """How predictions were computed, one sentence."""
-    if facts.get("precision") == "guarded":
-        changed = facts["changed"]
-        return (
-            f"{facts['arithmetic']} arithmetic, guarded: {facts['calibrated']} images calibrated the "
-            f"bound ({facts['bound']:.2g} of a logit), {facts['recomputed']} were computed again in "
-            f"fp32, which changed {changed} prediction{'' if changed == 1 else 's'}."
-        )
-    if facts.get("precision") == "fast":
-        return f"{facts['arithmetic']} arithmetic, unguarded: single predictions may not be fp32's."
-    return "IEEE fp32."
+def report_of(
+    rows: Sequence[Row],
+    stored: Stored,
+    benchmark: Benchmark | None,
+    *,
+    labels: str,
+    run: dict[str, Any],
+    created: str,
+    published_pixels: Protocol | None = None,
+    **rest: Any,
+) -> Report:
+    """A report of rows that were made under the same conditions as `stored`.
+
+    labels: where the images' labels came from. published_pixels: None takes the benchmark's.
+    rest: `failures`, `unreadable`, `allow_missing`, `sample`.
+    """
+    conditions = conditions_of(stored)
+    theirs = published_pixels or (benchmark.manifest.protocol if benchmark else conditions.protocol)
+    used = {word for row in rows for word in (row.verdict, row.matches_log)}
+    return Report(
+        benchmark=benchmark.name if benchmark else None,
+        rows=tuple(rows),
+        rules={word: rule for word, rule in RULES.items() if word in used},
+        protocol=Pixels(
+            **pixels(conditions.protocol), overrides=changes(conditions.protocol, theirs)
+        ),
+        data=Images(
+            labels=labels,
+            images=conditions.images,
+            list_sha256=conditions.list_sha256,
+            files_sha256=conditions.files_sha256,
+        ),
+        run=run,
+        versions=versions(),
+        created=created,
+        **rest,
+    )
+
+
+def sampled_row_of(
+    stored: Stored,
+    name: str,
+    benchmark: Benchmark | None,
+    row: TableRow | None,
+    look: Look,
+    width: float,
+) -> Row:
+    """A checkpoint's row where a sample of the images was evaluated; inference's head is judged.
+
+    width: of the interval in points, that a verdict asks for.
+    """
+    weights = msgspec.convert(stored.about["weights"], Weights)
+    reported, metric = published(benchmark, row)
+    other = conditions_of(stored).differ_from(benchmark) if benchmark else None
+    estimates = look.estimates[name]
+    heads = []
+    for head in weights.heads:
+        found = estimates[head]
+        correct5 = int(stored.heads[head].correct5[look.order].sum())
+        counts = Counts(found.correct, correct5, found.seen)
+        limits = (found.low, found.high)
+        heads.append(_head(head, counts, reported, limits, precision=_arithmetic_of(stored, head)))
+    first = estimates[weights.heads[0]]
+    if reported is None or other:
+        counts = {weights.heads[0]: Counts(first.correct, 0, first.seen)}
+        verdict = judge(counts, reported, metric, not_comparable=other)
+        word, why = verdict.word, verdict.why
+    else:
+        word = conclude(first, reported, width=width, slack=slack(metric))
+        why = explain(first, reported, width=width, slack=slack(metric))
+    return Row(
+        id=name,
+        weights=weights,
+        verdict=word,
+        reason=why,
+        head=weights.heads[0],
+        heads=tuple(heads),
+        reported_top1=reported,
+        decimals=metric.decimals,
+        not_comparable=other,
+    )
+
+
+def published(benchmark: Benchmark | None, row: TableRow | None) -> tuple[float | None, Metric]:
+    """The number that a row is judged against, in percent, and what it is of."""
+    metric = benchmark.manifest.metric if benchmark else Metric(statistic="last_epoch")
+    return (row.reported_top1 if row else None), metric
 
 
 def versions() -> dict[str, str]:
@@ -262,24 +219,172 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _in_words(facts: dict[str, Any]) -> str:
-    """`name value` pairs; nested ones in brackets, empty ones left out."""
-    parts = []
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            text = f"({_in_words(value)})" if value else ""
-        else:
-            text = " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-        if text:
-            parts.append(f"{name.replace('_', ' ')} {text}")
-    return ", ".join(parts)
+def _head(
+    head: str,
+    counts: Counts,
+    reported: float | None,
+    limits: tuple[float, float] | None = None,
+    **details: Any,
+) -> Head:
+    return Head(
+        head=head,
+        correct=counts.correct,
+        correct5=counts.correct5,
+        total=counts.total,
+        top1=counts.top1,
+        top5=counts.top5,
+        interval95=limits or wilson_interval(counts.correct, counts.total),
+        gap_points=None if reported is None else counts.top1 - reported,
+        gap_images=None if reported is None else counts.correct - reported / 100 * counts.total,
+        **details,
+    )
 
 
-def _line(parts: list[str]) -> str:
-    return "| " + " | ".join(part.replace("|", r"\|") for part in parts) + " |"
+def _logged(logged: Logged | None, head: str, counts: Counts) -> LoggedHead | None:
+    if logged is None or head not in logged.top1:
+        return None
+    gap, _ = logged.off_by(head, counts)
+    return LoggedHead(epoch=logged.epoch, top1=logged.top1[head], gap_images=round(gap, 2))
 
 
-def _signed(value: float, decimals: int) -> str:
-    """A signed number; one that rounds to zero has no sign."""
-    text = f"{value:+.{decimals}f}"
-    return text[1:] if float(text) == 0 else text
+def _arithmetic_of(stored: Stored, head: str) -> dict[str, Any]:
+    """What the guard measured and recomputed for a head."""
+    summary = stored.about.get("precision", {})
+    shared = {name: value for name, value in summary.items() if name != "heads"}
+    return shared | summary.get("heads", {}).get(head, {})
+
+
+def _groupings(stored: Stored, training_images: Mapping[int, int]) -> dict[str, Sequence[str]]:
+    """Ways to group the images, as far as the data tell them."""
+    labels = next(iter(stored.heads.values())).labels.tolist()
+    found: dict[str, Sequence[str]] = {}
+    if above := supercategories(stored.files, labels):
+        found["supercategory"] = above
+    if training_images:
+        found["shots"] = shots(labels, training_images)
+    return found
+
+
+COLUMNS = (
+    "Row",
+    "Head",
+    "Correct",
+    "Recomputed",
+    "Published",
+    "Gap",
+    "Gap, images",
+    "95% interval",
+    "Verdict",
+)
+
+
+class Line(NamedTuple):
+    """A line of the verdict table: its cells under COLUMNS, and what they are of."""
+
+    row: Row
+    head: Head
+    cells: list[str]
+
+
+def table(report: Report) -> list[Line]:
+    """Of each row the head that carries the verdict, and below it the others."""
+    return [
+        Line(row, head, _cells(row, head))
+        for row in report.rows
+        for head in sorted(row.heads, key=lambda one: one is not row.judged)
+    ]
+
+
+def _cells(row: Row, head: Head) -> list[str]:
+    low, high = head.interval95
+    judged = head is row.judged
+    reported, gap, images = row.reported_top1, head.gap_points, head.gap_images
+    return [
+        row.id if judged else "",
+        head.head + (" *" if len(row.heads) > 1 and head is row.default else ""),
+        f"{head.correct} / {head.total}",
+        f"{head.top1:.{row.decimals + 1}f}",
+        "-" if reported is None else f"{reported:.{row.decimals}f}",
+        "-" if gap is None else signed(gap, row.decimals + 1),
+        "-" if images is None else signed(images, 1),
+        f"{low:.2f} to {high:.2f}",
+        row.verdict if judged else "",
+    ]
+
+
+def notes(report: Report) -> Iterator[str]:
+    """What else was found, in sentences: the log's word, the arithmetic, the sample."""
+    matching = [row for row in report.rows if row.matches_log == MATCHES_LOG]
+    exact = [row for row in matching if not any(_off(head) for head in row.heads)]
+    if len(exact) > FEW:
+        yield f"{len(exact)} of {len(report.rows)} checkpoints give what their logs say, to the image."
+    for row in report.rows:
+        if row.matches_log and not (row in exact and len(exact) > FEW):
+            yield f"{row.id}: {row.matches_log} ({', '.join(_against_log(row))})."
+    yield from _how_computed(report.rows)
+    if report.sample:
+        yield f"A sample: {report.sample.images} of {report.sample.of} images."
+        yield from report.sample.cannot_detect
+    if "from_store" in report.run:
+        yield (
+            f"Answered from predictions kept by an earlier evaluation: {report.run['from_store']}. "
+            "--fresh predicts again."
+        )
+
+
+def warnings(report: Report) -> Iterator[str]:
+    """What a reader must not miss: contradictions, images and checkpoints that are left out."""
+    for reason in sorted({row.reason for row in report.rows if row.verdict == NOT_COMPARABLE}):
+        yield f"{reason}."
+    for name, change in report.protocol.overrides.items():
+        yield f"Protocol changed by hand: {name} {change}."
+    for row in report.rows:
+        yield from (f"{row.id}: {text}" for text in row.claims.disagreements)
+    if report.unreadable:
+        first = report.unreadable[0]
+        yield (
+            f"{len(report.unreadable)} images can't be read and count as wrong, first {first.file}: "
+            f"{first.reason}"
+        )
+    for problem in report.run.get("not_kept", ()):
+        yield f"Predictions could not be kept: {problem}."
+    for failure in report.failures:
+        yield f"{failure.id} could not be evaluated: {failure.error}"
+
+
+def _off(head: Head) -> int:
+    """Images more than its log says, 0 where the log doesn't know the head."""
+    return round(head.logged.gap_images) if head.logged else 0
+
+
+def _against_log(row: Row) -> Iterator[str]:
+    for head in row.heads:
+        if head.logged:
+            off = _off(head)
+            told = f"{signed(off, 0)} images" if off else "to the image"
+            yield f"{head.head}: epoch {head.logged.epoch} {head.logged.top1:.5f}, {told}"
+
+
+def _how_computed(rows: Sequence[Row]) -> Iterator[str]:
+    """A sentence for each of a few checkpoints; of many, for those where fp32 changed something."""
+    first = [(row.id, row.default.precision) for row in rows]
+    changed = [one for one in first if one[1].get("changed")] if len(rows) > FEW else first
+    yield from dict.fromkeys(f"{name}: {_arithmetic(facts)}" for name, facts in changed)
+    if len(changed) < len(first):
+        (name, facts), *others = [one for one in first if one not in changed]
+        yield f"{name}: {_arithmetic(facts)}"
+        yield f"The {len(others)} others likewise; the report has their numbers."
+
+
+def _arithmetic(facts: Mapping[str, Any]) -> str:
+    """How predictions were computed, one sentence."""
+    if facts.get("precision") == "guarded":
+        changed = facts["changed"]
+        return (
+            f"{facts['arithmetic']} arithmetic, guarded: {facts['calibrated']} images calibrated the "
+            f"bound ({facts['bound']:.2g} of a logit), {facts['recomputed']} were computed again in "
+            f"fp32, which changed {changed} prediction{'' if changed == 1 else 's'}."
+        )
+    if facts.get("precision") == "fast":
+        return f"{facts['arithmetic']} arithmetic, unguarded: single predictions may not be fp32's."
+    return "IEEE fp32."

@@ -17,8 +17,9 @@ from math import ceil, floor
 import numpy as np
 import numpy.typing as npt
 
+from ..zoo.looks import SAMPLE_AGREES, SAMPLE_CONTRADICTS, SAMPLE_UNDECIDED
+from .judge import NEAR as CLOSE
 from .predictions import Ints
-from .verdict import CLOSE
 
 BLOCK = 8  # images; larger ones limit the bets of a sequential audit, see `stopping`
 
@@ -213,39 +214,39 @@ def _apportion(seen: int, sizes: Ints) -> Ints:
 
 WIDTH = 2.0  # points: an interval wider than this can't tell most rows of a table apart
 
-CONSISTENT = "consistent with the published number"
-CONTRADICTS = "contradicts the published number"
-UNDECIDED = "undecided at this width"
-
 RULES = {
-    CONSISTENT: f"the interval reaches within {CLOSE:.2f} points of the published number and is no "
-    "wider than asked for",
-    CONTRADICTS: f"the whole interval is more than {CLOSE:.2f} points from the published number",
-    UNDECIDED: f"the interval reaches within {CLOSE:.2f} points of the published number, but is "
-    "wider than asked for",
+    SAMPLE_AGREES: "the interval reaches the published number, give or take what a faithful "
+    "checkpoint may lie from it, and is no wider than asked for",
+    SAMPLE_CONTRADICTS: "the whole interval is further from the published number than a faithful "
+    "checkpoint may lie",
+    SAMPLE_UNDECIDED: "the interval reaches the published number, but is wider than asked for",
 }
 """Words for samples alone: none of them says "reproduced", which takes all images."""
 
 
-def conclude(estimate: Estimate, reported: float, *, width: float = WIDTH) -> str:
+def conclude(
+    estimate: Estimate, reported: float, *, width: float = WIDTH, slack: float = CLOSE
+) -> str:
     """The word, a key of RULES, that a sample's interval allows.
 
-    reported: percent. width: widest interval, in points, that counts as an answer. A faithful
-    checkpoint may be 0.10 points from the table (see `verdict`), so that much is no contradiction.
+    reported: percent. width: widest interval, in points, that counts as an answer. slack: how far
+    a faithful checkpoint may lie from the number, see `judge.slack`; so much is no contradiction.
     """
-    slack = CLOSE + 1e-9
-    if not estimate.low - slack <= reported <= estimate.high + slack:
-        return CONTRADICTS
-    return CONSISTENT if estimate.width <= width + 1e-9 else UNDECIDED
+    if not estimate.low - slack - 1e-9 <= reported <= estimate.high + slack + 1e-9:
+        return SAMPLE_CONTRADICTS
+    return SAMPLE_AGREES if estimate.width <= width + 1e-9 else SAMPLE_UNDECIDED
 
 
-def explain(estimate: Estimate, reported: float, *, width: float = WIDTH) -> str:
+def explain(
+    estimate: Estimate, reported: float, *, width: float = WIDTH, slack: float = CLOSE
+) -> str:
     """The word with its rule and numbers, one sentence."""
-    word = conclude(estimate, reported, width=width)
+    word = conclude(estimate, reported, width=width, slack=slack)
     return (
         f"{word}: {RULES[word]}. {estimate.correct} of {estimate.seen} sampled images give "
         f"{estimate.top1:.2f}, all {estimate.total} lie between {estimate.low:.2f} and "
-        f"{estimate.high:.2f} (95%), published {reported:.2f}, width asked for {width:g}"
+        f"{estimate.high:.2f} (95%), published {reported:.2f}, give or take {slack:.2f}, width "
+        f"asked for {width:g}"
     )
 
 

@@ -7,11 +7,11 @@ from typing import Any
 from ..zoo.data import LabelledImages
 from . import sample
 from .breakdown import supercategories
-from .entries import Entry, predict
 from .evaluator import Subject, Work
+from .jobs import Job, predict
+from .judge import NEAR as CLOSE
 from .sample import BLOCK, AuditPlan, Estimate, estimate, plan
 from .stopping import Audit
-from .verdict import CLOSE
 from .world import World
 
 SEQUENTIAL_CONFIDENCE = 0.96  # of the planned last look; the looks before spend the rest of the 5%
@@ -44,7 +44,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Look:
-    """What a sample told. order: positions of the images seen. estimates: entry -> head -> it."""
+    """What a sample told. order: positions of the images seen. estimates: job -> head -> it."""
 
     order: list[int]
     estimates: dict[str, dict[str, Estimate]]
@@ -52,7 +52,7 @@ class Look:
 
 
 def look(
-    entries: Sequence[Entry],
+    jobs: Sequence[Job],
     subjects: Mapping[str, Subject],
     work: Work,
     world: World,
@@ -63,27 +63,27 @@ def look(
     drawn = sampling.plan(work.images)
     if sampling.images:
         order = drawn.order[: sampling.images].tolist()
-        unreadable = predict(entries, subjects, work, world, order=order, progress=progress)
-        return Look(order, _estimates(entries, drawn, len(order)), unreadable)
+        unreadable = predict(jobs, subjects, work, world, order=order, progress=progress)
+        return Look(order, _estimates(jobs, drawn, len(order)), unreadable)
     step = work.batch_size * world.size
-    audits = {e.name: Audit(drawn, width=sampling.width, batch=step) for e in entries}
+    audits = {e.name: Audit(drawn, width=sampling.width, batch=step) for e in jobs}
     target = max(audit.target for audit in audits.values())
     unreadable: dict[int, str] = {}
     at = 0
     while at < target:
         chunk = drawn.order[at : min(at + step, target)].tolist()
-        unreadable |= predict(entries, subjects, work, world, order=chunk, progress=progress)
+        unreadable |= predict(jobs, subjects, work, world, order=chunk, progress=progress)
         at += len(chunk)
-        going = [entry for entry in entries if not entry.error]
-        for entry in going:
-            flags = entry.heads[entry.known_weights.heads[0]].correct[chunk]
-            audits[entry.name].update(flags)
-        if all(_stops(audits[entry.name], entry) for entry in going):
+        going = [job for job in jobs if not job.error]
+        for job in going:
+            flags = job.heads[job.weights.heads[0]].correct[chunk]
+            audits[job.name].update(flags)
+        if all(_stops(audits[job.name], job) for job in going):
             break
-    found = _estimates(entries, drawn, at)
-    for entry in entries:  # the audited head's interval is the one that may be looked at early
-        if not entry.error:
-            found[entry.name][entry.known_weights.heads[0]] = audits[entry.name].estimate
+    found = _estimates(jobs, drawn, at)
+    for job in jobs:  # the audited head's interval is the one that may be looked at early
+        if not job.error:
+            found[job.name][job.weights.heads[0]] = audits[job.name].estimate
     return Look(drawn.order[:at].tolist(), found, unreadable)
 
 
@@ -109,22 +109,19 @@ def describe(
     return facts
 
 
-def _stops(audit: Audit, entry: Entry) -> bool:
-    row = entry.checkpoint.row
+def _stops(audit: Audit, job: Job) -> bool:
+    row = job.checkpoint.row
     return audit.stops(reported=row.reported_top1 if row else None, tolerance=CLOSE)
 
 
 def _estimates(
-    entries: Sequence[Entry],
+    jobs: Sequence[Job],
     drawn: AuditPlan,
     seen: int,
 ) -> dict[str, dict[str, Estimate]]:
     at = drawn.order[:seen]
     return {
-        entry.name: {
-            head: estimate(drawn, entry.heads[head].correct[at])
-            for head in entry.known_weights.heads
-        }
-        for entry in entries
-        if not entry.error
+        job.name: {head: estimate(drawn, job.heads[head].correct[at]) for head in job.weights.heads}
+        for job in jobs
+        if not job.error
     }

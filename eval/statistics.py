@@ -95,3 +95,19 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     corrected: Any = multipletests(p_values, method="holm")[1]
     return corrected.tolist()
+
+
+def chance_of_a_hit(values: Sequence[float], reported: float, decimals: int) -> float:
+    """Probability that some value gives the digits of a number that has nothing to do with them.
+
+    That number is taken as uniform over the span of the values and the published one; each value
+    covers what rounds to its digits, and overlaps count once. All in percent. It tells what trying
+    several heads, protocols or rules costs in certainty.
+    """
+    half = 0.5 * 10**-decimals
+    low, high = min(*values, reported) - half, max(*values, reported) + half
+    covered, end = 0.0, low
+    for value in sorted(values):
+        covered += max(0.0, value + half - max(end, value - half))
+        end = max(end, value + half)
+    return min(1.0, covered / (high - low))

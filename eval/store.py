@@ -26,6 +26,7 @@ from ..zoo.cache import predictions_root
 from ..zoo.data import LabelledImages
 from ..zoo.manifest import Protocol
 from .predictions import PENDING, UNREADABLE, Ints, Precision, Predictions
+from .protocol import pixels
 
 FORMAT = "2"
 ANSWERED_BY: dict[Precision, tuple[Precision, ...]] = {
@@ -50,11 +51,9 @@ class Key:
 
     def facts(self) -> dict[str, Any]:
         """Everything that makes two keys equal, as plain data."""
-        names = ("resize", "crop", "interpolation", "mean", "std")
-        pixels = {name: getattr(self.protocol, name) for name in names}
         return {
             "weights_sha256": self.weights_sha256,
-            "protocol": {n: list(v) if isinstance(v, tuple) else v for n, v in pixels.items()},
+            "protocol": pixels(self.protocol),
             "list_sha256": self.list_sha256,
             "precision": self.precision,
         }
@@ -62,8 +61,8 @@ class Key:
     @property
     def path(self) -> Path:
         """The file of these predictions, whether it exists or not."""
-        pixels = json.dumps(self.facts()["protocol"], sort_keys=True).encode()
-        name = f"{hashlib.sha256(pixels).hexdigest()[:12]}-{self.list_sha256[:12]}-{self.precision}"
+        drawn = json.dumps(self.facts()["protocol"], sort_keys=True).encode()
+        name = f"{hashlib.sha256(drawn).hexdigest()[:12]}-{self.list_sha256[:12]}-{self.precision}"
         return predictions_root() / self.weights_sha256 / f"{name}.safetensors"
 
     @property

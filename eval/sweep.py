@@ -17,10 +17,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from ..zoo.looks import REPRODUCED
 from ..zoo.manifest import Metric, Protocol
+from .judge import NEAR as CLOSE
+from .judge import judge
 from .predictions import UNREADABLE, Counts, Precision, Predictions
 from .sample import sample_limits
-from .verdict import CLOSE, REPRODUCED, judge
+from .statistics import chance_of_a_hit
 
 # The released configs' ratio, and the one that the benchmark's text gives.
 CROP_RATIOS = (0.875, 0.85)
@@ -238,7 +241,7 @@ def _outcome(
     if limits:
         return Outcome(variant, limits, DROPPED)
     counts = known.counts()
-    verdict = judge(counts.correct, counts.total, reported, metric).word
+    verdict = judge({variant.head: counts}, reported, metric).word
     return Outcome(variant, (counts.top1, counts.top1), verdict, counts)
 
 
@@ -295,21 +298,6 @@ def explain(outcomes: Sequence[Outcome], reported: float, metric: Metric) -> Exp
         *_dropped(outcomes),
     ]
     return Explanation(tuple(hits), closest, chance, tuple(filter(None, sentences)))
-
-
-def chance_of_a_hit(values: Sequence[float], reported: float, decimals: int) -> float:
-    """Probability that some variant gives the digits of a number that has nothing to do with them.
-
-    That number is taken as uniform over the span of the variants' values and the published one;
-    each variant covers what rounds to its digits, and overlaps count once. All in percent.
-    """
-    half = 0.5 * 10**-decimals
-    low, high = min(*values, reported) - half, max(*values, reported) + half
-    covered, end = 0.0, low
-    for value in sorted(values):
-        covered += max(0.0, value + half - max(end, value - half))
-        end = max(end, value + half)
-    return min(1.0, covered / (high - low))
 
 
 def _result(

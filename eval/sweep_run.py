@@ -8,10 +8,10 @@ from tqdm import tqdm
 
 from ..zoo.errors import UsageError
 from ..zoo.manifest import Metric
-from .entries import load_models, predict, recall
+from .evaluate import Request, prepare
 from .evaluator import Work
+from .jobs import load_models, predict, recall
 from .predictions import Predictions
-from .run import Request, prepare
 from .sweep import FIRST_SHARE, Explanation, Ints, Outcome, Setting, explain, settings, sweep
 from .world import World
 
@@ -68,17 +68,17 @@ def sweep_ref(
     )
 
     def evaluate(setting: Setting, indices: Ints | None) -> Mapping[str, Predictions]:
-        entry = recall(
+        job = recall(
             checkpoint, images, setting.protocol, setting.precision, world, fresh=request.fresh
         )
         work = Work(images, setting.protocol, request.batch_size, request.workers)
         order = None if indices is None or len(indices) == len(images) else indices.tolist()
-        if not entry.from_store:
-            models = load_models([entry], setting.protocol, world)
-            predict([entry], models, work, world, order=order)
-        if entry.error:
-            raise entry.error
-        return {head: entry.heads[head] for head in entry.known_weights.heads}
+        if not job.from_store:
+            models = load_models([job], world)
+            predict([job], models, work, world, order=order)
+        if job.error:
+            raise job.error
+        return {head: job.heads[head] for head in job.weights.heads}
 
     outcomes = []
     with passes:

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..eval.verdict import AS_LOGGED, CLOSE, DIFFERS, NEAR, NOT_REPRODUCED, REPRODUCED
+from ..eval.judge import NEAR as CLOSE
+from ..zoo.looks import look as look_of
 from .axes import TEXT, small, style
 from .themes import LIGHT, Theme
 
@@ -20,21 +21,14 @@ Row = Mapping[str, Any]
 WIDTH = 4.8  # inches; text stays readable when a phone shrinks the figure to its width
 
 
-# verdict -> role of its colour, marker: no verdict is told by colour alone
-LOOKS: dict[str, tuple[str, str]] = {
-    REPRODUCED: ("good", "o"),
-    AS_LOGGED: ("good", "p"),
-    NEAR: ("near", "s"),
-    DIFFERS: ("odd", "^"),
-    NOT_REPRODUCED: ("bad", "X"),
-}
-OTHER_LOOK = ("neutral", "D")
+# tone of a verdict -> marker: no verdict is told by colour alone
+MARKERS = {"good": "o", "near": "s", "odd": "^", "bad": "X", "neutral": "D"}
 
 
 def look(verdict: str, theme: Theme = LIGHT) -> tuple[str, str]:
     """The colour and marker of a verdict."""
-    role, marker = LOOKS.get(verdict, OTHER_LOOK)
-    return getattr(theme, role), marker
+    tone = look_of(verdict).tone
+    return getattr(theme, tone), MARKERS[tone]
 
 
 def accuracy_plot(rows: Sequence[Row]) -> Figure:

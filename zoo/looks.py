@@ -88,11 +88,28 @@ def signed(value: float, decimals: int) -> str:
     return text[1:] if float(text) == 0 else text
 
 
-def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, with a line break at its end. Pipes and line breaks in cells are escaped."""
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> "Markdown":
+    """A Markdown table, with a line break at its end; its cells are escaped."""
     lines = [columns, ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+    return Markdown("".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines))
+
+
+class Markdown(str):
+    """Text that is Markdown already, so that `plain` leaves it alone."""
+
+    __slots__ = ()
+
+
+def plain(text: object) -> object:
+    """Text from elsewhere as one line of Markdown: no control characters, no HTML.
+
+    What isn't text is returned as it is.
+    """
+    if not isinstance(text, str) or isinstance(text, Markdown):
+        return text
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return line.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", r"\|")
+    return " ".join(str(plain(text)).split()).replace("|", r"\|")

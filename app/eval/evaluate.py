@@ -1,6 +1,5 @@
 """`mixzoo eval`: recompute a published number and judge it."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,12 +7,12 @@ import click
 
 from ...zoo.errors import DataError, MixzooError, UsageError
 from ...zoo.files import write
-from ..console import print_json, print_table, say
+from ..console import print_table, say
 from ..groups import CommandWithVerbs
 from ..options import FilePath, json_option, manifest_option
 
 if TYPE_CHECKING:
-    from ...eval.report import Report
+    from ...zoo.report import Report
 
 
 FORMS = (".md", ".html", ".csv", ".yaml")
@@ -94,7 +93,7 @@ def command(
         )
     if all_rows != bool(benchmark) or not (refs or all_rows):
         raise UsageError("Expected checkpoints (REF...), or a whole table: --all --benchmark NAME.")
-    from ...eval.run import Request, evaluate_refs
+    from ...eval.evaluate import Request, evaluate_refs
     from ...eval.world import join
 
     with join(device) as world:
@@ -107,23 +106,23 @@ def command(
 def raise_problems(report: "Report") -> None:
     """Raise what a report can't hide: checkpoints that failed, images that can't be read."""
     if report.failures:
-        name, error = next(iter(report.failures.items()))
+        first = report.failures[0]
         raise MixzooError(
-            f"Not all checkpoints could be evaluated ({len(report.failures)} failed), first {name}: "
-            f"{error}"
+            f"Not all checkpoints could be evaluated ({len(report.failures)} failed), first "
+            f"{first.id}: {first.error}"
         )
     if report.unreadable and not report.allow_missing:
-        file, reason = next(iter(report.unreadable.items()))
+        first = report.unreadable[0]
         raise DataError(
-            f"{len(report.unreadable)} images can't be read, first {file}: {reason} "
+            f"{len(report.unreadable)} images can't be read, first {first.file}: {first.reason} "
             "Or count them as wrong: --allow-missing."
         )
 
 
 def publish(report: "Report", *, out: Path | None, as_json: bool = False) -> None:
-    """Print a report, and write it as JSON and Markdown if `out` is given."""
+    """Print a report, and write it in all its forms if `out` is given."""
     if as_json:
-        print_json(report.to_dict())
+        click.echo(report.to_json(), nl=False)
     else:
         print_report(report)
     if out:
@@ -134,24 +133,20 @@ def publish(report: "Report", *, out: Path | None, as_json: bool = False) -> Non
 
 def print_report(report: "Report") -> None:
     """Print the verdict table, the rules behind its words, and what departs from the protocol."""
-    from ...eval.report import COLUMNS, cells, notes, warnings
+    from ...eval.report import COLUMNS, notes, table, warnings
 
-    right = ("Correct", "Recomputed", "Published", "Gap", "Gap, images")
     print_table(
-        (*COLUMNS, "Verdict"),
-        [cells(row) for row in report.rows],
-        right=right,
+        COLUMNS,
+        [line.cells for line in table(report)],
+        right=("Correct", "Recomputed", "Published", "Gap", "Gap, images"),
         optional=("95% interval", "Gap", "Correct"),
     )
-    for word, rule in report.to_dict()["rules"].items():
+    for word, rule in report.rules.items():
         say(f"{word}: {rule}.")
-    reasons = {row.verdict.why for row in report.rows if row.verdict.word == "not comparable"}
-    for reason in sorted(reasons):
-        say(reason, style="yellow")
-    if any(row.has_other_heads for row in report.rows):
-        say("* the head that inference uses.")
-    for name, change in report.protocol["overrides"].items():
-        say(f"Protocol changed by hand: {name} {change}.", style="yellow")
+    if any(len(row.heads) > 1 for row in report.rows):
+        say(
+            "* the head that inference uses. A row's verdict stands beside the head that carries it."
+        )
     for line in notes(report):
         say(line)
     for line in warnings(report):
@@ -160,18 +155,16 @@ def print_report(report: "Report") -> None:
 
 def _write_all(report: "Report", out: Path) -> None:
     """The report in all its forms, as `out` and beside it."""
-    from ...eval.report import to_markdown
     from ...eval.result_formats import to_csv, to_yaml
-    from ...viz.report_page import to_html
+    from ...viz.report_page import to_html, to_markdown
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    content = report.to_dict()
     forms = {
-        ".json": json.dumps(content, indent=2, ensure_ascii=False) + "\n",
+        ".json": report.to_json(),
         ".md": to_markdown(report),
-        ".html": to_html(content),
-        ".csv": to_csv(content),
-        ".yaml": to_yaml(content),
+        ".html": to_html(report),
+        ".csv": to_csv(report),
+        ".yaml": to_yaml(report),
     }
     for suffix, text in forms.items():
         write(out.with_suffix(suffix), text)

@@ -12,7 +12,7 @@ from ...zoo.files import sha256_of
 from ...zoo.manifest import Row
 from ...zoo.net.fetch import fetch
 from ...zoo.net.sources import by_hand
-from .audit import Claim, claim_of
+from .audit import Claim, LogAudit, audit_files, claim_of
 
 SUFFIXES = frozenset({".json", ".log", ".txt"})
 
@@ -82,6 +82,17 @@ def from_row(benchmark: Benchmark, row: Row) -> LogSource:
         )
     path, _ = fetch(benchmark, asset)
     return LogSource(row.id, (path,), claim_of(benchmark.manifest, row))
+
+
+def audit_of_row(benchmark: Benchmark, row: Row) -> LogAudit | None:
+    """The audit of a row's log, None if its bytes would have to be fetched, or there is none.
+
+    Raises DataError if it can't be read.
+    """
+    if not shelf.log(benchmark, row).local:
+        return None
+    source = from_row(benchmark, row)
+    return audit_files(source.paths, source.claim, name=source.name)
 
 
 def _recognise(paths: Sequence[Path], catalog: Catalog) -> tuple[Benchmark, Row] | None:

@@ -1,4 +1,4 @@
-"""Measured lines in the two shapes that the Hugging Face hub reads evaluation results from.
+"""Measured rows in the two shapes that the Hugging Face hub reads evaluation results from.
 
 `model-index` stands in a model card's front matter and names any data set; `.eval_results/*.yaml`
 files feed the leaderboard of a hub data set that is registered as a benchmark.
@@ -7,29 +7,30 @@ files feed the leaderboard of a hub data set that is registered as a benchmark.
 from collections.abc import Iterable
 from typing import Any
 
-from .evidence import Line
+from ..report import Row
 
 TASK = "image-classification"
 SOURCE = "mixzoo eval report"
 
 
 def model_index(
-    entries: Iterable[tuple[str, Line]],
+    entries: Iterable[tuple[str, Row]],
     *,
     dataset_type: str,
     dataset_name: str,
     source_url: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The value of a model card's `model-index`: top-1 and top-5 of each line, in percent.
+    """The value of a model card's `model-index`: top-1 and top-5 of inference's heads, in percent.
 
-    entries: model name and line, one a model. dataset_type: the data set's id on the hub, or a
+    entries: model name and its row in a report. dataset_type: the data set's id on the hub, or a
     plain tag. source_url: where the report can be read; without one no source is named.
     """
     from huggingface_hub import EvalResult
     from huggingface_hub.repocard_data import eval_results_to_model_index
 
     index: list[dict[str, Any]] = []
-    for name, line in entries:
+    for name, row in entries:
+        head = row.default
         results = [
             EvalResult(
                 task_type=TASK,
@@ -37,33 +38,34 @@ def model_index(
                 dataset_name=dataset_name,
                 dataset_split="validation",
                 metric_type="accuracy",
-                metric_name=f"{metric} accuracy, percent ({line.head})",
+                metric_name=f"{metric} accuracy, percent ({head.head})",
                 metric_value=round(value, 4),
                 source_name=SOURCE if source_url else None,
                 source_url=source_url,
             )
-            for metric, value in (("Top-1", line.top1), ("Top-5", line.top5))
+            for metric, value in (("Top-1", head.top1), ("Top-5", head.top5))
         ]
         index += eval_results_to_model_index(name, results)
     return index
 
 
 def leaderboard_entry(
-    line: Line, *, dataset: str, task: str, created: str, source_url: str | None = None
+    row: Row, *, dataset: str, task: str, created: str, source_url: str | None = None
 ) -> dict[str, Any]:
-    """One line as an entry of an `.eval_results/*.yaml` file: its top-1, in percent.
+    """One row as an entry of an `.eval_results/*.yaml` file: top-1 of inference's head, in percent.
 
     dataset, task: of the hub's benchmark. created: when it was measured, ISO 8601.
     """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
+    head = row.default
     entry = EvalResultEntry(
         dataset_id=dataset,
         task_id=task,
-        value=round(line.top1, 4),
+        value=round(head.top1, 4),
         date=created,
         source_url=source_url,
         source_name=SOURCE if source_url else None,
-        notes=f"top-1 in percent, {line.correct} of {line.total}, head {line.head}",
+        notes=f"top-1 in percent, {head.correct} of {head.total}, head {head.head}",
     )
     return eval_result_entries_to_yaml([entry])[0]

@@ -1,28 +1,31 @@
-"""From references to a report: resolve, recall, predict, judge."""
+"""From references to a report: find, recall, predict, judge."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from tqdm import tqdm
 
-from ..zoo import shelf
 from ..zoo.cache import data_path
 from ..zoo.catalog import Benchmark, Catalog, open_catalog
-from ..zoo.data import LabelledImages, find_images
-from ..zoo.errors import MixzooError, UsageError
+from ..zoo.checkpoint.claims import claims
+from ..zoo.checkpoint.reading import read_checkpoint
+from ..zoo.data import LabelledImages, find_images, from_annotations
+from ..zoo.errors import DataError, MixzooError, UsageError
 from ..zoo.manifest import Protocol
 from ..zoo.refs import CheckpointFile
+from ..zoo.report import Failure, Report, Row, Sample, Unreadable
 from .crops import CropCache
-from .entries import Entry, device_name, load_models, predict, recall, resolve_all
 from .evaluator import BATCH_SIZE, Work
-from .judging import Judging, rows_of, sampled_rows, training_images
-from .logs.audit import Claim, LogAudit, audit_files, claim_of
-from .logs.sources import from_row
+from .jobs import Job, device_name, load_models, predict, recall, resolve_all
+from .logs import Claim, LogAudit, audit_files, claim_of
+from .logs.sources import audit_of_row
 from .predictions import Precision
 from .protocol import override
-from .report import Report
+from .report import report_of, row_of, sampled_row_of
 from .sampled_run import Look, Sampling, describe, look
 from .world import World
 
@@ -36,7 +39,7 @@ class Request:
     benchmark: all rows of this benchmark, beside `refs`. data: None draws the images where the
     benchmark is drawn by the package. row: the row that a file is judged against. resize, crop,
     interpolation: None keeps the protocol's value. precision: "fp32", "guarded" (fast arithmetic
-    where it can't change a prediction) or "fast". allow_missing: judge although images can't be
+    where it can't change a prediction) or "fast". allow_missing: report although images can't be
     read; they count as wrong. fresh: don't use predictions that were kept. crops: folder that
     decoded crops are kept in. models_at_once: checkpoints in memory together; None for all. log:
     the training log of a single checkpoint; rows' own logs are used where they are here. sample,
@@ -67,8 +70,8 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What all entries of an evaluation share."""
+class Found:
+    """What all checkpoints of an evaluation share. published: the benchmark's own pixels."""
 
     catalog: Catalog
     checkpoints: list[CheckpointFile]
@@ -82,70 +85,68 @@ class Setting:
 def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Report:
     """Evaluate checkpoints and judge them against their rows.
 
-    world: from `distributed.join`; the same report is returned on every rank. One decoding pass
+    world: from `world.join`; the same report is returned on every rank. One decoding pass
     serves all checkpoints; what an earlier run predicted isn't predicted again.
     Raises MixzooError (on every rank) if nothing can be evaluated. A checkpoint among several that
     can't be evaluated is named in the report's `failures`.
     """
-    setting = prepare(request, world)
-    entries = [
-        recall(c, setting.images, setting.protocol, request.precision, world, fresh=request.fresh)
-        for c in setting.checkpoints
+    found = prepare(request, world)
+    sampling = _sampling(request, len(found.images))
+    jobs = [
+        recall(c, found.images, found.protocol, request.precision, world, fresh=request.fresh)
+        for c in found.checkpoints
     ]
-    sampling = _sampling(request, len(setting.images))
+    files_sha256 = world.leader_first(lambda: _files_sha256(found))
+    for job in jobs:
+        job.about["files_sha256"] = files_sha256
+    seen: Look | None = None
     if sampling:
-        look = _look(entries, setting, request, sampling, world, quiet=quiet)
-        unreadable = look.unreadable
+        seen = _look(jobs, found, request, sampling, world, quiet=quiet)
+        unreadable = seen.unreadable
     else:
-        look, unreadable = None, _predict(entries, setting, request, world, quiet=quiet)
-    failures = setting.failures | {e.name: e.error for e in entries if e.error}
-    if failures and len(failures) == len(entries) + len(setting.failures):
+        unreadable = _predict(jobs, found, request, world, quiet=quiet)
+    failures = found.failures | {job.name: job.error for job in jobs if job.error}
+    sound = [job for job in jobs if not job.error]
+    if not sound:
         raise next(iter(failures.values()))
-    sound = [entry for entry in entries if not entry.error]
-    sample: dict[str, Any] = {}
-    if sampling and look:
-        row = sound[0].checkpoint.row
-        sample = describe(sampling, look, setting.images, row.reported_top1 if row else None)
-        rows = [line for e in sound for line in sampled_rows(e, look, sampling.width)]
+    if sampling and seen:
+        rows = [
+            sampled_row_of(job.stored, job.name, job.benchmark, job.row, seen, sampling.width)
+            for job in sound
+        ]
     else:
-        judging = Judging(
-            benchmark=setting.benchmark,
-            images=setting.images,
-            protocol=setting.protocol,
-            unreadable=unreadable,
-            allow_missing=request.allow_missing,
-            logs=world.leader_first(lambda: _logs(sound, request)),
-            training_images=training_images(setting.images, setting.benchmark),
-        )
-        rows = [line for entry in sound for line in rows_of(entry, judging)]
-    return Report(
-        rows=tuple(rows),
-        benchmark=setting.benchmark.name if setting.benchmark else None,
-        protocol=_describe(setting.protocol, setting.published),
-        data={
-            "labels": setting.images.origin,
-            "images": len(setting.images),
-            "list_sha256": setting.images.sha256(),
-        },
-        run=_describe_run(request, world, entries),
-        failures={name: str(error) for name, error in failures.items()},
-        unreadable={setting.images.files[i]: reason for i, reason in sorted(unreadable.items())},
+        rows = world.leader_first(lambda: _rows(sound, request, found))
+    reported = sound[0].row.reported_top1 if sound[0].row else None
+    drawn = describe(sampling, seen, found.images, reported) if sampling and seen else None
+    return report_of(
+        rows,
+        sound[0].stored,
+        found.benchmark,
+        labels=found.images.origin,
+        run=_how(request, world, jobs),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        published_pixels=found.published,
+        failures=tuple(Failure(id=name, error=str(error)) for name, error in failures.items()),
+        unreadable=tuple(
+            Unreadable(file=found.images.files[i], reason=reason)
+            for i, reason in sorted(unreadable.items())
+        ),
         allow_missing=request.allow_missing,
-        sample=sample,
+        sample=msgspec.convert(drawn, Sample) if drawn else None,
     )
 
 
-def prepare(request: Request, world: World) -> Setting:
+def prepare(request: Request, world: World) -> Found:
     """Find checkpoints, images and protocol; the leader first, since it may have to fetch."""
     catalog = open_catalog(request.manifests)
     refs = list(request.refs)
     if request.benchmark:
         refs += [row.id for row in catalog.benchmark(request.benchmark).manifest.rows]
     refs = list(dict.fromkeys(refs))
-    found, failures = world.leader_first(lambda: resolve_all(refs, catalog, request.row))
-    if not found:
+    checkpoints, failures = world.leader_first(lambda: resolve_all(refs, catalog, request.row))
+    if not checkpoints:
         raise next(iter(failures.values()))
-    benchmark = _common_benchmark(found)
+    benchmark = _common_benchmark(checkpoints)
     images = world.leader_first(lambda: _images(request, benchmark))
     published = (benchmark or catalog.benchmark(PROTOCOL_OF)).manifest.protocol
     protocol = override(
@@ -154,51 +155,81 @@ def prepare(request: Request, world: World) -> Setting:
         crop=request.crop,
         interpolation=request.interpolation,
     )
-    return Setting(catalog, found, failures, benchmark, images, published, protocol)
+    return Found(catalog, checkpoints, failures, benchmark, images, published, protocol)
 
 
 def _predict(
-    entries: Sequence[Entry], setting: Setting, request: Request, world: World, *, quiet: bool
+    jobs: Sequence[Job], found: Found, request: Request, world: World, *, quiet: bool
 ) -> dict[int, str]:
     """Predict what isn't known, some models at a time. Returns the images that can't be read."""
-    todo = [entry for entry in entries if not entry.from_store]
+    todo = [job for job in jobs if not job.from_store and not job.error]
     if not todo:
         return {}
-    work = _work(setting, request, world)
+    work = _work(found, request, world)
     step = request.models_at_once or len(todo)
     unreadable: dict[int, str] = {}
     for start in range(0, len(todo), step):
         group = todo[start : start + step]
-        models = load_models(group, setting.protocol, world)
-        with _bar(group, len(setting.images), world, quiet=quiet) as bar:
+        models = load_models(group, world)
+        with _bar(group, len(found.images), world, quiet=quiet) as bar:
             advance = _advance(bar, world.size)
             unreadable |= predict(group, models, work, world, progress=advance)
     return unreadable
 
 
 def _look(
-    entries: Sequence[Entry],
-    setting: Setting,
+    jobs: Sequence[Job],
+    found: Found,
     request: Request,
     sampling: Sampling,
     world: World,
     *,
     quiet: bool,
 ) -> Look:
-    models = load_models([e for e in entries if not e.from_store], setting.protocol, world)
-    able = [entry for entry in entries if not entry.error]
+    models = load_models([j for j in jobs if not j.from_store and not j.error], world)
+    able = [job for job in jobs if not job.error]
     if not able:
         return Look([], {}, {})
-    with _bar(able, sampling.images or len(setting.images), world, quiet=quiet) as bar:
-        work = _work(setting, request, world)
+    with _bar(able, sampling.images or len(found.images), world, quiet=quiet) as bar:
+        work = _work(found, request, world)
         return look(able, models, work, world, sampling, _advance(bar, world.size))
 
 
-def _work(setting: Setting, request: Request, world: World) -> Work:
+def _rows(jobs: Sequence[Job], request: Request, found: Found) -> list[Row]:
+    training = _training_images(found.images, found.benchmark)
+    rows = []
+    for job in jobs:
+        manifest = job.benchmark.manifest if job.benchmark else None
+        meta = read_checkpoint(job.checkpoint.path).meta
+        row = row_of(
+            job.stored,
+            job.name,
+            job.benchmark,
+            job.row,
+            audit=_audit(job, request, len(jobs)),
+            claims=claims(meta, found.protocol, job.row, manifest),
+            training_images=training,
+        )
+        rows.append(row)
+    return rows
+
+
+def _audit(job: Job, request: Request, jobs: int) -> LogAudit | None:
+    """The audit of the training log that is at hand: named with the request, or the row's own."""
+    if request.log:
+        if jobs != 1:
+            raise UsageError("--log belongs to one checkpoint; expected one REF with it.")
+        known = job.row and job.benchmark
+        claim = claim_of(job.benchmark.manifest, job.row) if known else Claim()
+        return audit_files([request.log], claim)
+    return audit_of_row(job.benchmark, job.row) if job.row and job.benchmark else None
+
+
+def _work(found: Found, request: Request, world: World) -> Work:
     crops, cache = request.crops, None
     if crops:
-        cache = world.leader_first(lambda: CropCache.open(crops, setting.images, setting.protocol))
-    return Work(setting.images, setting.protocol, request.batch_size, request.workers, cache)
+        cache = world.leader_first(lambda: CropCache.open(crops, found.images, found.protocol))
+    return Work(found.images, found.protocol, request.batch_size, request.workers, cache)
 
 
 def _sampling(request: Request, images: int) -> Sampling | None:
@@ -209,23 +240,6 @@ def _sampling(request: Request, images: int) -> Sampling | None:
     if request.sample is not None and request.sample > images:
         raise UsageError(f"--sample: expected 1 to {images} (all images), got {request.sample}.")
     return Sampling(request.sample, request.until, request.seed)
-
-
-def _logs(entries: Sequence[Entry], request: Request) -> dict[str, LogAudit]:
-    """Audits of the training logs that are at hand: named with the request, or a row's own."""
-    if request.log:
-        if len(entries) != 1:
-            raise UsageError("--log belongs to one checkpoint; expected one REF with it.")
-        row, benchmark = entries[0].checkpoint.row, entries[0].checkpoint.benchmark
-        claim = claim_of(benchmark.manifest, row) if row and benchmark else Claim()
-        return {entries[0].name: audit_files([request.log], claim)}
-    found: dict[str, LogAudit] = {}
-    for entry in entries:
-        row, benchmark = entry.checkpoint.row, entry.checkpoint.benchmark
-        if row and benchmark and shelf.log(benchmark, row).local:
-            source = from_row(benchmark, row)
-            found[entry.name] = audit_files(source.paths, source.claim, name=source.name)
-    return found
 
 
 def _common_benchmark(checkpoints: Sequence[CheckpointFile]) -> Benchmark | None:
@@ -256,21 +270,33 @@ def _images(request: Request, benchmark: Benchmark | None) -> LabelledImages:
     )
 
 
-def _describe(protocol: Protocol, published: Protocol) -> dict[str, Any]:
-    names = ("resize", "crop", "interpolation", "mean", "std")
-    values = {name: getattr(protocol, name) for name in names}
-    changed = {
-        name: getattr(published, name) for name in names if getattr(published, name) != values[name]
-    }
-    return {
-        **values,
-        "overrides": {n: f"{values[n]} instead of {old}" for n, old in changed.items()},
-    }
+def _files_sha256(found: Found) -> str | None:
+    """Of the images' bytes, where the benchmark locks it; None where not all can be read."""
+    if not found.benchmark or not found.benchmark.manifest.dataset.val.files_sha256:
+        return None
+    try:
+        return found.images.files_sha256()
+    except DataError:
+        return None
 
 
-def _describe_run(request: Request, world: World, entries: Sequence[Entry]) -> dict[str, Any]:
-    kept = [e.about.get("created", "") for e in entries if e.from_store]
-    problems = sorted({e.about["not_kept"] for e in entries if "not_kept" in e.about})
+def _training_images(images: LabelledImages, benchmark: Benchmark | None) -> dict[int, int]:
+    """Training images of each class, from the training annotations if they lie beside these."""
+    train = benchmark.manifest.dataset.train if benchmark else None
+    folder = images.root if images.root.is_dir() else images.root.parent
+    for name in train.annotations if train else ():
+        path = folder / name
+        if path.suffix == ".json" and path.is_file():
+            try:
+                return dict(from_annotations(folder, path).class_counts())
+            except DataError:
+                return {}  # a detail of the report isn't worth the evaluation
+    return {}
+
+
+def _how(request: Request, world: World, jobs: Sequence[Job]) -> dict[str, Any]:
+    kept = [job.about.get("created", "") for job in jobs if job.from_store]
+    problems = sorted({job.about["not_kept"] for job in jobs if "not_kept" in job.about})
     return {
         "device": device_name(world.device),
         "device_type": world.device.type,
@@ -278,16 +304,14 @@ def _describe_run(request: Request, world: World, entries: Sequence[Entry]) -> d
         "batch_size": request.batch_size,
         "precision": request.precision,
         **(
-            {"from_store": f"{len(kept)} of {len(entries)}, the oldest of {min(kept)}"}
-            if kept
-            else {}
+            {"from_store": f"{len(kept)} of {len(jobs)}, the oldest of {min(kept)}"} if kept else {}
         ),
         **({"not_kept": problems} if problems else {}),
     }
 
 
-def _bar(entries: Sequence[Entry], images: int, world: World, *, quiet: bool) -> "tqdm[Any]":
-    name = entries[0].name if len(entries) == 1 else f"{len(entries)} checkpoints"
+def _bar(jobs: Sequence[Job], images: int, world: World, *, quiet: bool) -> "tqdm[Any]":
+    name = jobs[0].name if len(jobs) == 1 else f"{len(jobs)} checkpoints"
     disable = True if quiet or not world.leads else None  # None: off where stderr isn't a terminal
     return tqdm(total=images, desc=name, unit="img", disable=disable)
 

@@ -1,0 +1,250 @@
+"""A job: one checkpoint to evaluate, what is known of it already, and its model if it is needed."""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from ..zoo.catalog import Benchmark, Catalog
+from ..zoo.checkpoint.load import build, hold_against_row
+from ..zoo.checkpoint.reading import read_checkpoint
+from ..zoo.data import LabelledImages
+from ..zoo.errors import CheckpointError, MixzooError
+from ..zoo.manifest import Protocol, Row
+from ..zoo.nets import Classifier, MixClassifier
+from ..zoo.refs import CheckpointFile, resolve
+from ..zoo.report import Weights
+from . import store
+from .evaluator import Subject, Work, evaluate_all
+from .guard import CALIBRATION
+from .precision import fastest
+from .predictions import Precision, Predictions
+from .predictor import Predictor
+from .world import World
+
+
+@dataclass
+class Job:
+    """One checkpoint. Its predictions come from the store, from an evaluation, or from both.
+
+    about: of the evaluation that the predictions come from: when, where, what the guard did.
+    from_store: whether nothing has to be computed.
+    """
+
+    checkpoint: CheckpointFile
+    key: store.Key
+    images: LabelledImages
+    heads: dict[str, Predictions] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+    from_store: bool = False
+    error: MixzooError | None = None
+
+    @property
+    def name(self) -> str:
+        """The row's id, else the file's path."""
+        return self.checkpoint.name
+
+    @property
+    def row(self) -> Row | None:
+        """The row that it is judged against."""
+        return self.checkpoint.row
+
+    @property
+    def benchmark(self) -> Benchmark | None:
+        """The row's benchmark."""
+        return self.checkpoint.benchmark
+
+    @property
+    def weights(self) -> Weights:
+        """What the weights are, of a job that was loaded or recalled."""
+        return msgspec.convert(self.about["weights"], Weights)
+
+    @property
+    def stored(self) -> store.Stored:
+        """Its predictions as the store holds them."""
+        facts, files, sizes = self.key.facts(), self.images.files, self.images.sizes
+        return store.Stored(facts, dict(self.heads), files, sizes, dict(self.about))
+
+
+def resolve_all(
+    refs: Sequence[str], catalog: Catalog, row_id: str | None
+) -> tuple[list[CheckpointFile], dict[str, MixzooError]]:
+    """Find the checkpoints of all references, fetching what isn't here; and why some can't be had.
+
+    A single reference that can't be had raises its error instead.
+    """
+    found: list[CheckpointFile] = []
+    failures: dict[str, MixzooError] = {}
+    for ref in refs:
+        try:
+            found.append(resolve(ref, catalog, row_id=row_id))
+        except MixzooError as error:
+            if len(refs) == 1:
+                raise
+            failures[ref] = error
+    return found, failures
+
+
+def recall(
+    checkpoint: CheckpointFile,
+    images: LabelledImages,
+    protocol: Protocol,
+    precision: Precision,
+    world: World,
+    *,
+    fresh: bool,
+) -> Job:
+    """The job of a checkpoint with what the store knows of it, merged over all machines.
+
+    fresh: forget what an earlier evaluation left behind. Weights that can't be the row's are the
+    job's error, as they are when a model is loaded: a verdict doesn't hang on what was kept.
+    """
+    key = store.Key(checkpoint.sha256, protocol, images.sha256(), precision)
+    job = Job(checkpoint, key, images)
+    if fresh:
+        store.forget_parts(key)
+        return job
+    asks = world.local_rank == 0
+    found = world.gather(store.find(key, images) if asks else None)
+    known = store.merge([f for f in found if f and f.labels_equal(images.labels)])
+    if known:
+        job.heads, job.about, job.from_store = known.heads, known.about, known.complete
+        try:
+            if checkpoint.row and checkpoint.benchmark:
+                classes = checkpoint.benchmark.manifest.dataset.num_classes
+                hold_against_row(job.weights, checkpoint.row, classes)
+        except CheckpointError as error:
+            job.error = error
+    return job
+
+
+def load_models(jobs: Sequence[Job], world: World) -> dict[str, Subject]:
+    """The jobs' models, by name; a job whose model can't be loaded keeps its error.
+
+    All ranks use the arithmetic that the leader finds fastest, and share the calibration out.
+    """
+    subjects = {job.name: _load(job, world) for job in jobs}
+    return {name: subject for name, subject in subjects.items() if subject}
+
+
+def predict(
+    jobs: Sequence[Job],
+    subjects: Mapping[str, Subject],
+    work: Work,
+    world: World,
+    *,
+    order: Sequence[int] | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> dict[int, str]:
+    """Predict what isn't known of jobs, in one pass over the images, and keep it.
+
+    subjects: from `load_models`. A job that fails keeps its error. order: positions to predict,
+    None for all. Returns positions and reasons of unreadable images.
+    """
+    by_name = {job.name: job for job in jobs}
+
+    def save(subject: Subject) -> None:
+        job = by_name[subject.name]
+        job.about["bounds"] = subject.predictor.bounds
+        _keep(job.key.parts / f"{world.rank}-of-{world.size}.safetensors", job)
+
+    unreadable = evaluate_all(
+        list(subjects.values()), work, world=world, order=order, progress=progress, save=save
+    )
+    for name, subject in subjects.items():
+        job = by_name[name]
+        job.error = subject.error
+        if subject.error:
+            continue
+        summaries = world.gather(subject.predictor.summary())
+        job.about |= {"precision": _together(summaries), "bounds": subject.predictor.bounds}
+        if world.leads and all(known.complete for known in job.heads.values()):
+            _keep(job.key.path, job)
+            store.forget_parts(job.key)
+    return unreadable
+
+
+def _load(job: Job, world: World) -> Subject | None:
+    try:
+        model, epoch = world.leader_first(partial(_read, job.checkpoint, world.device))
+    except MixzooError as error:
+        job.error = error
+        return None
+    weights = Weights(
+        file=job.checkpoint.path.name,
+        sha256=job.checkpoint.sha256,
+        architecture=model.architecture,
+        method=model.method,
+        num_classes=model.num_classes,
+        heads=tuple(model.heads),
+    )
+    job.about |= {
+        "weights": msgspec.to_builtins(weights),
+        "epoch": epoch,
+        "device": device_name(world.device),
+        "torch": torch.__version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    precision = job.key.precision
+    arithmetic = "fp32"
+    if precision != "fp32":
+        arithmetic = world.gather(fastest(world.device) if world.leads else "")[0]
+    predictor = Predictor(
+        model,
+        job.key.protocol,
+        world.device,
+        precision,
+        arithmetic=arithmetic,
+        calibration=-(-CALIBRATION // world.size),
+    )
+    predictor.raise_bounds(job.about.get("bounds", {}))
+    return Subject(job.name, predictor, job.heads)
+
+
+def _read(
+    checkpoint: CheckpointFile, device: torch.device
+) -> tuple[Classifier | MixClassifier, int | None]:
+    """The model, and the epoch that the file says it was written after."""
+    content = read_checkpoint(checkpoint.path)
+    model = build(content, device=device)
+    if checkpoint.row and checkpoint.benchmark:
+        num_classes = checkpoint.benchmark.manifest.dataset.num_classes
+        hold_against_row(model, checkpoint.row, num_classes)
+    epoch = content.meta.get("epoch")
+    return model, epoch if isinstance(epoch, int) else None
+
+
+def _keep(path: Path, job: Job) -> None:
+    """Write predictions; where the cache can't be written the evaluation goes on without."""
+    try:
+        store.write(path, job.stored)
+    except OSError as error:
+        job.about["not_kept"] = f"{path}: {error.strerror or error}"
+
+
+def _together(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One summary of all ranks: counts are added; of bounds, deviations and words the largest."""
+    joined: dict[str, Any] = {}
+    for summary in summaries:
+        for name, value in summary.items():
+            before = joined.get(name)
+            if isinstance(value, dict):
+                joined[name] = _together([before or {}, value])
+            elif isinstance(value, int):
+                joined[name] = (before or 0) + value
+            else:
+                joined[name] = value if before is None else max(before, value)
+    return joined
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's or processor's name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()

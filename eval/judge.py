@@ -1,0 +1,336 @@
+"""The judge: is a recomputed number the benchmark's own, and does it give the published one?
+
+Recomputing on the same images is no sampling: a faithful checkpoint under the faithful protocol
+gives its number again, up to a handful of images on which arithmetic or a decoder decides, and no
+interval excuses more. What may lie between a checkpoint and a table is known: the table may report
+a median over the last epochs, while a checkpoint is one of them. The training log settles that,
+so two questions are asked of it: is this file the run that the log tells of, and does that run give
+the table's number? Both answers together are worth as much as the number itself.
+
+A table has one number a row. AutoMix's and SAMix's checkpoints have four heads, and the table names
+none; so the row gets one verdict, from the heads that its number can be of.
+
+The rules stand in docs/verdicts.md; `python benchmarks/verdicts.py` measures how often they err.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..zoo.catalog import Benchmark
+from ..zoo.looks import (
+    CLOSE,
+    CONSISTENT,
+    DIFFERS,
+    MATCHES_LOG,
+    NO_NUMBER,
+    NOT_COMPARABLE,
+    NOT_ITS_LOG,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    signed,
+)
+from ..zoo.manifest import Metric, Protocol
+from .logs import LogAudit
+from .logs.arithmetic import OTHER_IMAGES
+from .logs.summaries import AUTOMIX, BEST_K, BEST_Q, MEDIAN, MOMENTUM_HEADS, TRAINED_HEADS
+from .predictions import Counts, Precision
+from .protocol import changes
+from .statistics import chance_of_a_hit
+
+NEAR = 0.10  # points; as much has been seen between fp32 and bf16
+HANDFUL = 0.05  # points; other decoders and processors flip fewer images (12 of 24,426)
+SCATTER = 0.25  # points; 99% of honest last epochs lie so near their median of five (sd 0.09)
+FAR = (
+    1.0  # points; no honest last epoch of a schedule that ends at zero lies so far from its median
+)
+OUTLIER = (
+    3.0  # times the range of the window's other epochs: 1 in 100 honest last epochs lies further
+)
+ROUNDING = 1e-9  # points: the decimal that binary cannot hold
+LOG_ROUNDING = 1e-5  # points: half a unit of a log's last digit, and what single precision adds
+
+RULES = {
+    REPRODUCED: "the number itself, or else both: the file matches its log, and the statistic that "
+    "the table names, taken from the log, rounds to the published digits",
+    CONSISTENT: f"at most {SCATTER:.2f} points from a median over the last epochs, as 99 of 100 "
+    "honest last epochs are; whether the run gives the table's number, its training log decides",
+    CLOSE: f"other digits, but at most {NEAR:.2f} points away, which arithmetic explains",
+    DIFFERS: f"more than {SCATTER:.2f} points from a median over the last epochs, at most {FAR:g}; "
+    "whether the file or the table is at fault, its training log decides",
+    NOT_REPRODUCED: "further from the published number than arithmetic and the choice of the epoch "
+    "explain",
+    NOT_COMPARABLE: "not measured on the table's images, with its pixels and in fp32's arithmetic",
+    NO_NUMBER: "nothing to compare with",
+    MATCHES_LOG: f"every head within one image or {HANDFUL:.2f} points of what the log says of this "
+    "epoch, and the log passes its own audit",
+    NOT_ITS_LOG: "another number than the log says of this epoch: not the logged run's file, or not "
+    "evaluated as it was",
+}
+_ORDER = (REPRODUCED, CLOSE, CONSISTENT, DIFFERS, NOT_REPRODUCED)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under what a number was measured.
+
+    images: how many. list_sha256: of the labelled list. files_sha256: of list and image bytes;
+    None if it wasn't asked for. unreadable: images that count as wrong because they can't be read.
+    """
+
+    images: int
+    list_sha256: str
+    files_sha256: str | None
+    unreadable: int
+    protocol: Protocol
+    precision: Precision
+
+    def differ_from(self, benchmark: Benchmark) -> str | None:
+        """Why numbers measured so aren't the benchmark's own, None if they are."""
+        return next(self._differences(benchmark), None)
+
+    def _differences(self, benchmark: Benchmark) -> Iterator[str]:
+        val, published = benchmark.manifest.dataset.val, benchmark.manifest.protocol
+        if self.unreadable:
+            yield f"{self.unreadable} of {self.images} images can't be read and count as wrong"
+        if val.images is None:
+            yield f"{self.images} images; how many the table was measured on is not known"
+        elif self.images != val.images:
+            yield f"{self.images} images, the table's validation set has {val.images}"
+        elif val.list_sha256 not in (None, self.list_sha256):
+            yield "as many images, but another list of paths and labels"
+        elif val.files_sha256 not in (None, self.files_sha256):
+            yield (
+                "the listed images, but not with the locked bytes (drawn by another Pillow, or "
+                "damaged: remove their folder and prepare it again)"
+            )
+        if changed := changes(self.protocol, published):
+            told = ", ".join(f"{name} {text}" for name, text in changed.items())
+            yield f"other pixels than the table's: {told}"
+        if self.precision == "fast":
+            yield "fast arithmetic, so that single predictions may not be fp32's"
+
+
+@dataclass(frozen=True)
+class Logged:
+    """What a training log says of a checkpoint.
+
+    epoch: the checkpoint's. top1: head -> percent at this epoch. others: head -> percent at the
+    other epochs of the table's statistic; empty where the epoch isn't one of these. given_by: the
+    heads whose statistic rounds to the published number; None where the log lacks epochs for it.
+    statistic: it in words. problem: why the log can't vouch for anything, None if it can.
+    """
+
+    epoch: int
+    top1: Mapping[str, float]
+    others: Mapping[str, Sequence[float]]
+    given_by: Collection[str] | None
+    statistic: str
+    problem: str | None = None
+
+    def matches(self, counts: Mapping[str, Counts]) -> bool | None:
+        """Whether all heads give the log's numbers again; None if they have none in common."""
+        common = counts.keys() & self.top1.keys()
+        return all(self.off_by(head, counts[head])[1] for head in common) if common else None
+
+    def off_by(self, head: str, counts: Counts) -> tuple[float, bool]:
+        """Recomputed minus logged in images, and whether that is one image or a handful at most."""
+        points = counts.top1 - self.top1[head]
+        slack = max(HANDFUL, 100 / counts.total) + LOG_ROUNDING
+        return points / 100 * counts.total, abs(points) <= slack
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """word: a key of RULES. why: the rule and the numbers it was applied to, one sentence.
+
+    head: the head that carries the verdict. log: MATCHES_LOG, NOT_ITS_LOG, or None where no
+    log answers.
+    """
+
+    word: str
+    why: str
+    head: str
+    log: str | None = None
+
+
+def judge(
+    counts: Mapping[str, Counts],
+    reported: float | None,
+    metric: Metric,
+    *,
+    not_comparable: str | None = None,
+    logged: Logged | None = None,
+) -> Verdict:
+    """Judge a checkpoint's heads against its row's published top-1.
+
+    counts: head -> hits, the head that inference uses first. reported: percent, or None if nothing
+    was published. not_comparable: see `Conditions.differ_from`. logged: see `what_log_says`.
+    """
+    first = next(iter(counts))
+    if reported is None:
+        return Verdict(NO_NUMBER, RULES[NO_NUMBER], first)
+    if not_comparable:
+        return Verdict(NOT_COMPARABLE, f"{RULES[NOT_COMPARABLE]}: {not_comparable}", first)
+    matches = logged.matches(counts) if logged and not logged.problem else None
+    candidates = heads_of_the_number({head: one.top1 for head, one in counts.items()})
+    words = {
+        head: _word(head, counts[head].top1, reported, metric, logged, matches)
+        for head in candidates
+    }
+    head = min(candidates, key=lambda one: _ORDER.index(words[one]))
+    says = None if matches is None else MATCHES_LOG if matches else NOT_ITS_LOG
+    why = [_numbers(counts[head], reported, metric)]
+    if len(candidates) > 1:
+        why.append(_heads_tried(head, candidates, counts, reported, metric))
+    if logged:
+        why.append(_log_in_words(logged, head, counts[head]))
+    return Verdict(words[head], f"{RULES[words[head]]}: {'; '.join(why)}", head, says)
+
+
+def heads_of_the_number(top1: Mapping[str, float]) -> list[str]:
+    """The heads that a row's one number can be of, of those with this top-1 in percent.
+
+    Inference's head; and of AutoMix's and SAMix's four the better of one_k and mix_k, and of one_q
+    and mix_q, as OpenMixup's summary prints them.
+    """
+    pairs = [[h for h in pair if h in top1] for pair in (MOMENTUM_HEADS, TRAINED_HEADS)]
+    inference = next(h for h in (MOMENTUM_HEADS[0], *top1) if h in top1)
+    better = [max(pair, key=top1.__getitem__) for pair in pairs if pair]
+    return list(dict.fromkeys([inference, *better]))
+
+
+def slack(metric: Metric) -> float:
+    """How far, in points, a faithful checkpoint may lie from a table whose logs aren't at hand."""
+    return SCATTER if metric.statistic == "median_of_last_epochs" else NEAR
+
+
+def rounds_to(value: float, reported: float, decimals: int) -> bool:
+    """Whether a value in percent rounds to the published digits, a tie in either direction."""
+    return abs(value - reported) <= 0.5 * 10**-decimals + ROUNDING
+
+
+def what_log_says(audit: LogAudit, epoch: object, reported: float | None) -> Logged | None:
+    """What a log says of a checkpoint of its run; None if it has no accuracy of any head.
+
+    epoch: that the checkpoint says it was written after; the log's last one where it says none.
+    """
+    log, claim = audit.log, audit.claim
+    series = {head: log.series(f"{head}_top1") for head in log.heads}
+    epochs = set().union(*series.values())
+    if not epochs:
+        return None
+    at = epoch if isinstance(epoch, int) and epoch in epochs else max(epochs)
+    named = {s.head: s for s in audit.summaries if s.rule == claim.rule}
+    window = {e for summary in named.values() for e in summary.epochs}
+    values = _table_values(audit)
+    given_by = None
+    if values and reported is not None:
+        given_by = {head for head, value in values if rounds_to(value, reported, claim.decimals)}
+    return Logged(
+        epoch=at,
+        top1={head: float(of[at]) for head, of in series.items() if at in of},
+        others={
+            head: [float(of[e]) for e in sorted(window - {at}) if e in of] if at in window else []
+            for head, of in series.items()
+        },
+        given_by=given_by,
+        statistic=f"{claim.rule} {' or '.join(dict.fromkeys(f'{v:.3f}' for _, v in values))}",
+        problem=_problem(audit),
+    )
+
+
+def _table_values(audit: LogAudit) -> list[tuple[str, float]]:
+    """Head and value of each number that a log's run can have put into the table.
+
+    The statistic that the table names, of the heads that a number can be of; and, where that is a
+    median, what OpenMixup's own rule for AutoMix prints of the better k and the better q head.
+    """
+    named = {s.head: s.value for s in audit.summaries if s.rule == audit.claim.rule}
+    heads = heads_of_the_number(named) if named else []
+    found = [(head, named[head]) for head in heads]
+    if audit.claim.rule == MEDIAN:
+        pairs = {BEST_K: MOMENTUM_HEADS, BEST_Q: TRAINED_HEADS}
+        found += [
+            (head, s.value)
+            for s in audit.summaries
+            if s.rule == AUTOMIX
+            for head in heads
+            if head in pairs[s.head]
+        ]
+    return found
+
+
+def _problem(audit: LogAudit) -> str | None:
+    if not audit.arithmetic.is_possible:
+        return "its log fails its own audit (see mixzoo logs), so it vouches for nothing"
+    if audit.arithmetic.word == OTHER_IMAGES:
+        return "its log is of another number of images, so it vouches for nothing"
+    return None
+
+
+def _word(
+    head: str,
+    top1: float,
+    reported: float,
+    metric: Metric,
+    logged: Logged | None,
+    matches: bool | None,
+) -> str:
+    gap = abs(top1 - reported)
+    if rounds_to(top1, reported, metric.decimals):
+        return REPRODUCED
+    decided = logged is not None and matches is not None and logged.given_by is not None
+    if decided and matches and head in logged.given_by and gap <= _allowed(logged, head):
+        return REPRODUCED
+    undecided_median = metric.statistic == "median_of_last_epochs" and not decided
+    if undecided_median and gap <= SCATTER + ROUNDING:
+        return CONSISTENT
+    if gap <= NEAR + ROUNDING:
+        return CLOSE
+    return DIFFERS if undecided_median and gap <= FAR + ROUNDING else NOT_REPRODUCED
+
+
+def _allowed(logged: Logged, head: str) -> float:
+    """How far a checkpoint may lie from its run's number: as its neighbours in the window scatter.
+
+    Without a limit, one line typed into a log would turn any number green.
+    """
+    others = logged.others.get(head, ())
+    return max(NEAR, OUTLIER * (max(others) - min(others)) if others else 0.0) + ROUNDING
+
+
+def _numbers(counts: Counts, reported: float, metric: Metric) -> str:
+    return (
+        f"{counts.correct} of {counts.total} is {counts.top1:.{metric.decimals + 1}f}, published "
+        f"{reported:.{metric.decimals}f}"
+    )
+
+
+def _heads_tried(
+    head: str,
+    candidates: Sequence[str],
+    counts: Mapping[str, Counts],
+    reported: float,
+    metric: Metric,
+) -> str:
+    """Which head carries the verdict, and what trying several costs in certainty."""
+    values = [counts[one].top1 for one in candidates]
+    chance = chance_of_a_hit(values, reported, metric.decimals)
+    return (
+        f"that is head {head}, of {len(candidates)} that the number can be of ({', '.join(candidates)}): "
+        f"one published at random in their range would be met with a chance of {100 * chance:.1f}%"
+    )
+
+
+def _log_in_words(logged: Logged, head: str, counts: Counts) -> str:
+    if logged.problem:
+        return logged.problem
+    if head not in logged.top1:
+        return f"its log doesn't have head {head}"
+    images, _ = logged.off_by(head, counts)
+    gives = {None: ", which lacks epochs", True: "", False: ", which isn't the published number"}
+    given = None if logged.given_by is None else bool(logged.given_by)
+    return (
+        f"epoch {logged.epoch} of its log says {logged.top1[head]:.5f} ({signed(images, 0)} images), "
+        f"the table's statistic of the log is the {logged.statistic}{gives[given]}"
+    )
