@@ -8,10 +8,9 @@ import click
 
 from .. import __version__
 from ..zoo.errors import MixzooError
-from . import data, logs, quickstart, serve
+from . import data, logs, quickstart, serve, viz
 from .eval import evaluate
 from .train import train
-from .viz import group as viz
 from .zoo import group as zoo
 
 DEBUG = "MIXZOO_DEBUG"

@@ -8,7 +8,7 @@ import click
 
 
 class LazyGroup(click.Group):
-    """lazy: name of a command -> module of `package`, whose `command` it is."""
+    """lazy: name of a command -> module of `package`, whose `command` it is, or `module:name`."""
 
     def __init__(
         self, *arguments: Any, package: str, lazy: Mapping[str, str], **options: Any
@@ -23,7 +23,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name, imported now if it is a lazy one."""
         if cmd_name in self.lazy:
-            return import_module(f"{self.package}.{self.lazy[cmd_name]}").command
+            module, _, name = self.lazy[cmd_name].partition(":")
+            return getattr(import_module(f"{self.package}.{module}"), name or "command")
         return super().get_command(ctx, cmd_name)
 
 

@@ -1,13 +1,12 @@
 """What networks see in pairs: class activation maps, a MixBlock's value map and attention."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from ..eval.protocol import normalise
-from ..zoo.errors import UsageError
 from ..zoo.manifest import Protocol
 from ..zoo.nets import Classifier, MixClassifier
 from ..zoo.nets.classifiers import MASK_STAGE, Head
@@ -16,7 +15,6 @@ from .canvas import Floats, Pixels
 from .grid import Column, Key, Row, Tile
 from .mix import (
     IMAGENET,
-    MixedPair,
     Model,
     Names,
     Pair,
@@ -71,45 +69,26 @@ def cam_rows(
     for number, (a, b) in enumerate(pairs):
         mixed = mix_pair(a, b, method, [lam], seed=seed + number, model=model, protocol=protocol)[0]
         pictures = [a, b, mixed.image]
-        seen = _Seen(model, pictures, class_names, protocol)
-        tops = seen.probabilities.argmax(1).tolist()
-        words = [
-            f"{x}: {name}" if name else x
-            for x, name in zip("AB", names[number] if names else ("", ""), strict=True)
-        ]
-        columns = [
-            Column((Tile(a, words[0]), seen.tile(0, tops[0])), "A"),
-            Column((Tile(b, words[1]), seen.tile(1, tops[1])), "B"),
-            Column((mixed_tile(mixed), seen.tile(2, tops[2])), f"{method}, λ {lam:g}"),
-            Column((seen.tile(2, tops[0]), seen.tile(2, tops[1])), "mix: A's, B's class"),
-        ]
-        rows.append(Row(tuple(columns), key=CAM_KEY))
-    return rows
-
-
-class _Seen:
-    """What a classifier makes of a few pictures."""
-
-    def __init__(
-        self,
-        model: Model,
-        pictures: Sequence[Pixels],
-        class_names: Sequence[str] | None,
-        protocol: Protocol,
-    ) -> None:
-        self.model, self.pictures, self.names = model, pictures, class_names
-        self.x = normalise(torch.from_numpy(np.stack(pictures)), protocol)
+        x = normalise(torch.from_numpy(np.stack(pictures)), protocol)  # (3, 3, H, W)
         with torch.no_grad():
-            self.probabilities = model(self.x).softmax(1)
-
-    def tile(self, picture: int, label: int) -> Tile:
-        """The map of a class over a picture."""
-        heat = class_activation(self.model, self.x[picture : picture + 1], torch.tensor([label]))
-        image = self.pictures[picture]
-        shown: Floats = enlarged(stretched(heat[0].numpy()), image.shape[:2])
-        name = self.names[label] if self.names else f"class {label}"
-        share = float(self.probabilities[picture, label])
-        return Tile(heat_over(image, shown), f"{name} · {share:.2f}")
+            probabilities = model(x).softmax(1)
+        tops = probabilities.argmax(1)
+        seen, classes = [0, 1, 2, 2, 2], tops[[0, 1, 2, 0, 1]]
+        heats = class_activation(model, x[seen], classes).numpy()  # (5, h, w)
+        maps = []
+        for place, label, heat in zip(seen, classes.tolist(), heats, strict=True):
+            name = class_names[label] if class_names else f"class {label}"
+            image = heat_over(pictures[place], enlarged(stretched(heat), a.shape[:2]))
+            maps.append(Tile(image, f"{name} · {probabilities[place, label]:.2f}"))
+        sources = source_column(a, b, names[number] if names else None).tiles
+        columns = (
+            Column((sources[0], maps[0]), "A"),
+            Column((sources[1], maps[1]), "B"),
+            Column((mixed_tile(mixed), maps[2]), f"{method}, λ {lam:g}"),
+            Column((maps[3], maps[4]), "mix: A's, B's class"),
+        )
+        rows.append(Row(columns, key=CAM_KEY))
+    return rows
 
 
 def _parts(model: Classifier | MixClassifier) -> tuple[torch.nn.Module, Head]:
@@ -120,8 +99,6 @@ def _parts(model: Classifier | MixClassifier) -> tuple[torch.nn.Module, Head]:
     assert isinstance(head, Head)
     return model.get_submodule(f"backbone_{model.head_name[-1]}"), head
 
-
-Query = tuple[int, int]
 
 BLOCK_KEY = Key(
     "B, low",
@@ -173,7 +150,7 @@ def block_maps(
     ]
 
 
-def most_uneven(maps: Sequence[BlockMaps]) -> Query:
+def most_uneven(maps: Sequence[BlockMaps]) -> tuple[int, int]:
     """The place of A whose attention is least spread, by its mean entropy over the maps."""
     weights = np.stack([one.attention for one in maps]).astype(np.float64)  # (L, h, w, h, w)
     entropy = -(weights * np.log(np.maximum(weights, 1e-30))).sum(axis=(3, 4)).mean(axis=0)
@@ -187,69 +164,38 @@ def map_rows(
     *,
     model: MixClassifier,
     names: Sequence[Names] | None = None,
-    query: Query | None = None,
     protocol: Protocol = IMAGENET,
 ) -> list[Row]:
     """Rows for `draw_grid`: a row for each pair; mix, mask, value and attention for each lam.
 
-    Arguments as in `mix_rows`. query: row and column of the place in A whose attention is shown,
-    counted in cells of the mask; None is `most_uneven`. Raises UsageError if it lies outside.
+    Arguments as in `mix_rows`. The attention is that of `most_uneven`, whose cell is framed in A.
     """
     rows = []
     for number, (a, b) in enumerate(pairs):
         mixes = mix_pair(a, b, model.method, lams, model=model, protocol=protocol)
         maps = block_maps(a, b, lams, model, protocol=protocol)
-        place = _checked(query, maps[0]) if query else most_uneven(maps)
+        (row, column), (h, w) = most_uneven(maps), maps[0].value.shape
         sources = source_column(a, b, names[number] if names else None)
-        marked = Tile(a, sources.tiles[0].caption, mark=_cell(place, maps[0]))
-        columns = [Column((marked, sources.tiles[1]), sources.title)]
+        marked = replace(sources.tiles[0], mark=(row / h, column / w, 1 / h, 1 / w))
+        columns = [replace(sources, tiles=(marked, sources.tiles[1]))]
         for mixed, one in zip(mixes, maps, strict=True):
-            columns += _columns(mixed, one, b, place, apart=len(lams) == 1)
+            upper, lower = (mixed_tile(mixed), mask_tile(mixed)), _block_tiles(one, b, row, column)
+            title = f"λ {mixed.lam:g}"
+            if len(lams) == 1:  # as high as the sources
+                columns += [Column(upper, title), Column(lower, "MixBlock")]
+            else:
+                columns.append(Column((*upper, *lower), title))
         rows.append(Row(tuple(columns), key=BLOCK_KEY))
     return rows
 
 
-def _columns(
-    mixed: MixedPair, maps: BlockMaps, b: Pixels, query: Query, *, apart: bool
-) -> list[Column]:
-    """The four pictures of one lam; apart: in two columns, as high as the sources."""
-    upper = (mixed_tile(mixed), mask_tile(mixed))
-    lower = (_value_tile(maps, b), _attention_tile(maps, b, query))
-    title = f"λ {mixed.lam:g}"
+def _block_tiles(maps: BlockMaps, b: Pixels, row: int, column: int) -> tuple[Tile, Tile]:
+    """The value map and the attention of a place of A, as heat over B."""
+    low, high = (f"{end:z.2f}".replace("-", "−") for end in (maps.value.min(), maps.value.max()))
+    value = enlarged(stretched(maps.value), b.shape[:2])
+    weights = maps.attention[row, column]
+    attention = enlarged(weights / weights.max(), b.shape[:2])
     return (
-        [Column(upper, title), Column(lower, "MixBlock")]
-        if apart
-        else [Column(upper + lower, title)]
+        Tile(heat_over(b, value), f"value {low} to {high}"),
+        Tile(heat_over(b, attention), f"attention ≤ {weights.max():.2g}"),
     )
-
-
-def _value_tile(maps: BlockMaps, b: Pixels) -> Tile:
-    low, high = float(maps.value.min()), float(maps.value.max())
-    heat = enlarged(stretched(maps.value), b.shape[:2])
-    return Tile(heat_over(b, heat), f"value {_plain(low)} to {_plain(high)}")
-
-
-def _attention_tile(maps: BlockMaps, b: Pixels, query: Query) -> Tile:
-    weights = maps.attention[query]
-    heat = enlarged(weights / weights.max(), b.shape[:2])
-    return Tile(heat_over(b, heat), f"attention ≤ {weights.max():.2g}")
-
-
-def _plain(number: float) -> str:
-    """Two decimals; what rounds to zero has no sign."""
-    return f"{round(number, 2) + 0.0:.2f}".replace("-", "−")
-
-
-def _cell(place: Query, maps: BlockMaps) -> tuple[float, float, float, float]:
-    h, w = maps.value.shape
-    return place[0] / h, place[1] / w, 1 / h, 1 / w
-
-
-def _checked(query: Query, maps: BlockMaps) -> Query:
-    h, w = maps.value.shape
-    if not (0 <= query[0] < h and 0 <= query[1] < w):
-        raise UsageError(
-            f"expected a query within {h} rows and {w} columns of cells, counted from 0, got "
-            f"{query[0]},{query[1]}"
-        )
-    return query

@@ -17,6 +17,8 @@ from .grid import GAP, LABEL, MARGIN, TITLE, Column, Key, Row, Tile
 from .themes import LIGHT, Theme
 
 Model = Classifier | MixClassifier
+Pair = tuple[Pixels, Pixels]
+Names = tuple[str, str]
 
 IMAGENET = Protocol(resize=256, crop=224)  # only its statistics count here
 HEAT_WEIGHT = 0.65  # of a map's colours over the grey picture
@@ -70,6 +72,22 @@ def mix_pair(
     ]
 
 
+def mix_pairs(
+    pairs: Sequence[Pair],
+    method: str,
+    lams: Sequence[float],
+    *,
+    seed: int = 0,
+    model: Model | None = None,
+    protocol: Protocol = IMAGENET,
+) -> list[list[MixedPair]]:
+    """The mixes of each pair, once for each lam. seed: pair i uses seed + i. Otherwise as `mix_pair`."""
+    return [
+        mix_pair(a, b, method, lams, seed=seed + number, model=model, protocol=protocol)
+        for number, (a, b) in enumerate(pairs)
+    ]
+
+
 def to_pixels(x: torch.Tensor, protocol: Protocol) -> Pixels:
     """Undo `eval.protocol.normalise`, to the grey level.
 
@@ -105,9 +123,6 @@ def stretched(heat: Floats) -> Floats:
     return (heat - low) / (high - low) if high > low else np.full_like(heat, 0.5)
 
 
-Pair = tuple[Pixels, Pixels]
-Names = tuple[str, str]
-
 MASK_KEY = Key("mask: B", "A", "white line: one half; below a mix: label weights")
 
 
@@ -125,15 +140,12 @@ def mix_rows(
 
     pairs: pictures (H, W, 3) uint8, all of one shape. methods, lams: several methods at one lam
     make a row for each pair and a column for each method; several lams make a row for each pair
-    and method and a column for each lam. names: of each pair's pictures. seed: see `mix_pair`; pair
-    i uses seed + i. Raises UsageError as `mix_pair`.
+    and method and a column for each lam. names: of each pair's pictures. Otherwise as `mix_pairs`.
     """
+    mixing = {"seed": seed, "model": model, "protocol": protocol}
+    by_method = [mix_pairs(pairs, method, lams, **mixing) for method in methods]
     rows = []
-    for number, (a, b) in enumerate(pairs):
-        mixes = [
-            mix_pair(a, b, method, lams, seed=seed + number, model=model, protocol=protocol)
-            for method in methods
-        ]
+    for number, ((a, b), *mixes) in enumerate(zip(pairs, *by_method, strict=True)):
         first = source_column(a, b, names[number] if names else None)
         if len(lams) == 1:
             columns = [mix_column(swept[0], swept[0].method) for swept in mixes]
@@ -198,18 +210,18 @@ def reference_figure(
     theme: Theme = LIGHT,
     *,
     title: str = "",
-    beside: Pixels | None = None,
-    beside_title: str = "",
+    beside: tuple[Pixels, str] | None = None,
 ) -> Figure:
     """Pairs and their mixes in the reference's three rows, a released picture at their right.
 
-    beside: (H, W, 3) uint8 of any shape, drawn as high as ours without its plain margins. Each has
-    its title above it.
+    beside: a picture, (H, W, 3) uint8 of any shape, drawn as high as ours without its plain margins,
+    and its title.
     """
-    sheet = three_rows(sources, mixes)
-    beside = None if beside is None else _trimmed(beside)
+    pictures = [(three_rows(sources, mixes), title)]
+    if beside is not None:
+        pictures.append((_trimmed(beside[0]), beside[1]))
     height = 3 * TILE
-    widths = [height * one.shape[1] / one.shape[0] for one in (sheet, beside) if one is not None]
+    widths = [height * one.shape[1] / one.shape[0] for one, _ in pictures]
     left, top = MARGIN + LABEL, MARGIN + line_height(TITLE) + GAP
     canvas = Canvas(
         left + sum(widths) + (len(widths) - 1) * 3 * GAP + MARGIN, top + height + MARGIN, theme
@@ -217,8 +229,7 @@ def reference_figure(
     for number, label in enumerate(("A", "B", "mixed")):
         middle = top + (number + 0.5) * TILE
         canvas.text(label, left - LABEL / 2, middle, size=TITLE, upright=True)
-    for picture, words, width in zip((sheet, beside), (title, beside_title), widths, strict=False):
-        assert picture is not None
+    for (picture, words), width in zip(pictures, widths, strict=True):
         for line in fitted(words, width, TITLE, 1):
             canvas.text(line, left + width / 2, MARGIN, size=TITLE)
         canvas.picture(picture, left, top, width, height)

@@ -74,11 +74,10 @@ def read_pictures(path: Path, wanted: Sequence[ZippedPicture]) -> Iterator[Pixel
             yield decode(content, f"{path.name}: {one.name}")
 
 
-def read_released(path: Path, entry: str | None = None) -> tuple[Pixels, str]:
-    """One released picture, (H, W, 3) uint8, and its name, from a picture file or from a zip.
+def read_released(path: Path) -> tuple[Pixels, str]:
+    """A picture file's pixels, (H, W, 3) uint8, and its name; of a zip's pictures the last one's.
 
-    entry: which of the zip, None is the last. Raises UsageError if it isn't there, else as
-    `list_pictures` and `read_pictures`.
+    Raises UsageError if the file can't be read, else as `list_pictures` and `read_pictures`.
     """
     if path.suffix.lower() != ".zip":
         try:
@@ -87,10 +86,8 @@ def read_released(path: Path, entry: str | None = None) -> tuple[Pixels, str]:
             raise UsageError(
                 f"{path}: expected a picture or a zip, got {error.strerror}."
             ) from None
-    chosen = [one for one in list_pictures(path) if entry in (None, one.name)][-1:]
-    if not chosen:
-        raise UsageError(f"{path}: has no picture {entry!r}. See: mixzoo viz release {path}")
-    return next(read_pictures(path, chosen)), chosen[0].name
+    last = list_pictures(path)[-1]
+    return next(read_pictures(path, [last])), last.name
 
 
 def draw_sheet(

@@ -174,17 +174,17 @@ PALE = 0.5
 Kinds = dict[str, float]  # kind of number -> how far above the middle of its lane, in lanes
 
 
-def table_plot(table: ResultsTable, *, theme: Theme = LIGHT, columns: int | None = None) -> Figure:
+def table_plot(table: ResultsTable, *, theme: Theme = LIGHT, narrow: bool = False) -> Figure:
     """One panel a backbone with a scale of its own, one lane a method, in the table's order.
 
     In each lane, from above: the published number, what the log gives, what was recomputed with
     its 95% interval; a kind that isn't known of any row has no place. Heads that inference doesn't
-    use are small and pale. columns: panels beside one another, None for all.
+    use are small and pale. narrow: all panels below one another.
     """
     kinds = _kinds(table)
     panels = len(table.architectures)
-    across = min(columns or panels, panels)
-    down = -(-panels // across)
+    across = 1 if narrow else panels
+    down = panels // across
     width = PANEL_WIDTH * across + NAMES_WIDTH
     lanes = len(table.methods) * (LINE_HEIGHT * len(kinds) + 0.12)
     handles = list(_handles(table, kinds, theme))
@@ -193,12 +193,8 @@ def table_plot(table: ResultsTable, *, theme: Theme = LIGHT, columns: int | None
     figure = new_figure(width, height, theme)
     title(figure, table.title, theme)
     grid = figure.subplots(down, across, squeeze=False)
-    for place, axes in enumerate(grid.flat):
-        if place < panels:
-            architecture = table.architectures[place]
-            _panel(axes, table, architecture, kinds, theme, named=place % across == 0)
-        else:
-            axes.axis("off")
+    for place, (axes, architecture) in enumerate(zip(grid.flat, table.architectures, strict=True)):
+        _panel(axes, table, architecture, kinds, theme, named=place % across == 0)
     legend(figure, handles, theme, columns=beside)
     return figure
 

@@ -157,7 +157,7 @@ def _used(rules: Mapping[str, str], words: Collection[str]) -> dict[str, str]:
 
 
 def _plots(table: ResultsTable, found: Mapping[str, Found]) -> Iterator[Markup]:
-    yield plot("The table", table_plot(table, columns=1), "table", table_words(table))
+    yield plot("The table", table_plot(table, narrow=True), "table", table_words(table))
     lines = [msgspec.to_builtins(one.default) for one in found.values()]
     judged = [line for line in lines if line["gap_points"] is not None]
     if judged:

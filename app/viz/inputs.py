@@ -47,6 +47,15 @@ class Reference:
 
         return self.model if isinstance(self.model, MixClassifier) else None
 
+    def with_block(self) -> "MixClassifier":
+        """The model, which has a MixBlock. Raises UsageError if it has none."""
+        if self.learnt is None:
+            got = f"{self.name} has none" if self.name else "got no REF"
+            raise UsageError(
+                f"--layout maps: expected a REF with a MixBlock (automix, samix), {got}."
+            )
+        return self.learnt
+
     @property
     def title(self) -> str:
         """The row's id, or the end of the file's path."""
@@ -117,6 +126,33 @@ def class_names(benchmark: "Benchmark | None", file: Path | None) -> list[str] |
             f"{file}: expected JSON categories with id and name, got {type(error).__name__}: {error}."
         ) from None
     return [named.get(index, f"class {index}") for index in range(max(named, default=-1) + 1)]
+
+
+def method_names(text: str, found: Reference) -> list[str]:
+    """The comma-separated methods of an option.
+
+    Raises UsageError for an unknown name, or one that needs another checkpoint.
+    """
+    from ...train.mixing import check_pictured
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError("expected at least one method, got none.")
+    for name in names:
+        check_pictured(name, found.model)
+    return names
+
+
+def one_method(text: str | None, found: Reference, otherwise: str) -> str:
+    """The one method of an option; by default REF's own, or `otherwise` where it has no MixBlock.
+
+    Raises UsageError as `method_names`, and for several.
+    """
+    default = found.learnt.method if found.learnt else otherwise
+    names = method_names(default if text is None else text, found)
+    if len(names) != 1:
+        raise UsageError(f"--method: expected one name, got {', '.join(names)}.")
+    return names[0]
 
 
 def _files(images: Sequence[Path]) -> list[Path]:

@@ -1,13 +1,89 @@
-"""Options that the `viz` commands of pictures share, and what their words mean."""
+"""What the `viz` commands share: how a figure is drawn into a file, options, words of options."""
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...zoo.errors import UsageError
+from ..console import say
 from ..options import FilePath
-from .inputs import Reference
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+theme_option = click.option(
+    "--theme",
+    type=click.Choice(["light", "dark"]),
+    default="light",
+    show_default=True,
+    help="The ground that the picture is drawn on.",
+)
+images_option = click.option(
+    "--images",
+    type=FilePath,
+    multiple=True,
+    metavar="DIR|FILES",
+    help="Pictures, taken in pairs in the order given, or those of a folder by name. "
+    "REF stands before it.  [default: drawn species of the embedded benchmark]",
+)
+size_option = click.option(
+    "--size",
+    type=click.IntRange(64, 2048),
+    help="Side of the square cut from each picture, in pixels.  [default: the row's own, or 224]",
+)
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of what the methods draw: the place of a box, a spectrum, a grid.",
+)
+title_option = click.option(
+    "--title", help="Title above the whole picture; '' writes none.  [default: REF]"
+)
+narrow_option = click.option(
+    "--narrow", is_flag=True, help="Draw all panels below one another, for a column of text."
+)
+
+
+def out_option(default: str) -> Callable:
+    """`--out` of a command that draws. default: the file's name."""
+    return click.option(
+        "--out",
+        type=FilePath,
+        default=Path(default),
+        show_default=True,
+        metavar="FILE",
+        help="File to draw into; its ending chooses the format.",
+    )
+
+
+def draws(default: str, *, dpi: int = 160) -> Callable:
+    """Make a command of a function that takes a theme and returns a figure and what to say of it.
+
+    Adds --theme and --out. The name that --out gives is looked at before anything is
+    read; the figure is written in one step, and its file is named before the words.
+    """
+
+    def decorate(draw: "Callable[..., tuple[Figure, str]]") -> Callable:
+        @theme_option
+        @out_option(default)
+        @wraps(draw)
+        def command(theme: str, out: Path, **arguments: Any) -> None:
+            from ...viz.save import figure_format, save_figure
+            from ...viz.themes import theme_of
+
+            figure_format(out)
+            figure, words = draw(theme=theme_of(theme), **arguments)
+            save_figure(figure, out, dpi=dpi)
+            say(f"{out}: {words}")
+
+        return command
+
+    return decorate
 
 
 class CommandWithLists(click.Command):
@@ -34,30 +110,9 @@ class CommandWithLists(click.Command):
         return super().parse_args(ctx, spread)
 
 
-images_option = click.option(
-    "--images",
-    type=FilePath,
-    multiple=True,
-    metavar="DIR|FILES",
-    help="Pictures, taken in pairs in the order given, or those of a folder by name. "
-    "REF stands before it.",
-)
-size_option = click.option(
-    "--size",
-    type=click.IntRange(64, 2048),
-    help="Pixels of the crop's side. [default: the row's own, or 224]",
-)
-seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-theme_option = click.option(
-    "--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True
-)
-title_option = click.option("--title", help="Written above all; '' writes none. [default: REF]")
-names_option = click.option(
-    "--names",
-    type=FilePath,
-    metavar="FILE",
-    help="categories.json or annotations that name the classes.",
-)
+def counted(number: int, noun: str) -> str:
+    """`1 pair`, `2 pairs`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def fractions(text: str, name: str) -> list[float]:
@@ -69,30 +124,3 @@ def fractions(text: str, name: str) -> list[float]:
     if not numbers or not all(0 <= one <= 1 for one in numbers):
         raise UsageError(f"{name} {text}: expected numbers from 0 to 1, separated by commas.")
     return numbers
-
-
-def method_names(text: str, found: Reference) -> list[str]:
-    """The comma-separated methods of an option.
-
-    Raises UsageError for an unknown name, or one that needs another checkpoint.
-    """
-    from ...train.mixing import check_pictured
-
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise UsageError("expected at least one method, got none.")
-    for name in names:
-        check_pictured(name, found.model)
-    return names
-
-
-def one_method(text: str | None, found: Reference, otherwise: str) -> str:
-    """The one method of an option; by default REF's own, or `otherwise` where it has no MixBlock.
-
-    Raises UsageError as `method_names`, and for several.
-    """
-    default = found.learnt.method if found.learnt else otherwise
-    names = method_names(default if text is None else text, found)
-    if len(names) != 1:
-        raise UsageError(f"--method: expected one name, got {', '.join(names)}.")
-    return names[0]

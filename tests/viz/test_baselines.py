@@ -52,7 +52,7 @@ def marked() -> Figure:
 def reference() -> Figure:
     mixes = [mix_pair(a, b, "cutmix", [0.5])[0] for a, b in PAIRS]
     beside = np.tile(disc(4), (2, 3, 1))
-    return reference_figure(PAIRS, mixes, DARK, title="ours", beside=beside, beside_title="theirs")
+    return reference_figure(PAIRS, mixes, DARK, title="ours", beside=(beside, "theirs"))
 
 
 DRAWN: dict[str, Callable[[], Figure]] = {

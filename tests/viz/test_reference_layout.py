@@ -31,7 +31,7 @@ def test_a_released_picture_stands_beside_ours(picture: Callable) -> None:
     other = np.full((90, 100, 3), 255, np.uint8)
     other[20:60, 30:80] = 7
 
-    figure = reference_figure(pairs, mixes, title="ours", beside=other, beside_title="theirs")
+    figure = reference_figure(pairs, mixes, title="ours", beside=(other, "theirs"))
 
     ours, theirs = figure.axes[0].images
     assert np.array_equal(ours.get_array(), three_rows(pairs, mixes))
@@ -46,6 +46,6 @@ def test_an_even_picture_is_not_trimmed_away(picture: Callable) -> None:
     pairs = [(picture(0), picture(1))]
     blank = np.zeros((8, 8, 3), np.uint8)
 
-    figure = reference_figure(pairs, [mix_pair(*pairs[0], "mixup", [0.5])[0]], beside=blank)
+    figure = reference_figure(pairs, [mix_pair(*pairs[0], "mixup", [0.5])[0]], beside=(blank, ""))
 
     assert figure.axes[0].images[1].get_array().shape == (8, 8, 3)

@@ -108,9 +108,9 @@ def test_row_without_a_published_number() -> None:
     assert bars(axes) == []
 
 
-def test_columns_stack_the_backbones(table: ResultsTable) -> None:
+def test_narrow_stacks_the_backbones(table: ResultsTable) -> None:
     """For a phone or a column of text; each panel names its lanes then."""
-    figure = table_plot(table, columns=1)
+    figure = table_plot(table, narrow=True)
 
     first, second = figure.axes
     assert figure.get_figheight() > 1.7 * table_plot(table).get_figheight()

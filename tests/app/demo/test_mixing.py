@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mixzoo.app import viz
 from mixzoo.app.demo.mixing import Recipe, command_line, python_lines
 from mixzoo.app.demo.pictures import Picture, drawings, read_picture
 from mixzoo.app.demo.settings import Settings
-from mixzoo.app.viz import group as viz
 from mixzoo.viz.mix import mix_pair
 from mixzoo.zoo.checkpoint.load import load
 from mixzoo.zoo.manifest import Protocol

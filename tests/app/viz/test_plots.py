@@ -9,10 +9,10 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from mixzoo.app.viz import compare, curves, groups, table
+from mixzoo.app.viz.plots import compare, curves, groups, table
 from mixzoo.eval import store
 from mixzoo.eval.predictions import Predictions
-from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.catalog import open_catalog, package_path
 from mixzoo.zoo.errors import ManifestError, MixzooError, SourceError, UsageError
 from mixzoo.zoo.manifest import Protocol
 from mixzoo.zoo.shelf import weights_of
@@ -112,7 +112,7 @@ def cutmix_log(golden: Path) -> Path:
 
 def test_table_of_published_numbers(out: Path) -> None:
     """Without a report, a log or a network."""
-    printed = run(table.command, "inat2018", "--out", out)
+    printed = run(table, "inat2018", "--out", out)
 
     assert printed == f"{out}: 20 rows, 0 with a log, 0 recomputed\n"
     assert ">64.73<" in out.read_text()
@@ -120,21 +120,19 @@ def test_table_of_published_numbers(out: Path) -> None:
 
 def test_table_with_reports_and_logs_that_are_here(out: Path, report: Path) -> None:
     """The package's rows have theirs; several files may follow an option."""
-    printed = run(table.command, "mini", "--reports", report, report, "--out", out)
+    printed = run(table, "mini", "--reports", report, report, "--out", out)
 
     text = out.read_text()
     assert "10 with a log, 2 recomputed" in printed
     assert all(f">{number}<" in text for number in ("70.2", "70.20", "85.71"))
-    assert "0 with a log" in run(table.command, "mini", "--no-logs", "--out", out)
+    assert "0 with a log" in run(table, "mini", "--no-logs", "--out", out)
 
 
 def test_table_with_a_log_of_a_row(out: Path, golden: Path) -> None:
     """Named for the row that it belongs to."""
     log = golden / "runs/synthetic_logs/cls_20220101_000000.log.json"
 
-    printed = run(
-        table.command, "inat2018", "--logs", f"resnet50.cutmix_inat2018={log}", "--out", out
-    )
+    printed = run(table, "inat2018", "--logs", f"resnet50.cutmix_inat2018={log}", "--out", out)
 
     assert "1 with a log" in printed
     assert ">63.178<" in out.read_text()
@@ -142,18 +140,18 @@ def test_table_with_a_log_of_a_row(out: Path, golden: Path) -> None:
 
 def test_table_with_a_log_under_another_name(out: Path, tmp_path: Path) -> None:
     """Recognised by its hash, also with an = in its name."""
-    package = Path(table.__file__).parents[2] / "zoo/mini/assets"
+    package = package_path("zoo") / "mini/assets"
     copy = tmp_path / "a=b.log.json"
     copy.write_bytes((package / f"{MIXUP}.log.json").read_bytes())
 
-    printed = run(table.command, "mini", "--no-logs", "--logs", copy, "--out", out)
+    printed = run(table, "mini", "--no-logs", "--logs", copy, "--out", out)
 
     assert "1 with a log" in printed
 
 
 def test_curves_of_a_row_and_a_file(out: Path, cutmix_log: Path) -> None:
     """Overlaid, with names in the legend."""
-    printed = run(curves.command, MIXUP, cutmix_log, "--out", out)
+    printed = run(curves, MIXUP, cutmix_log, "--out", out)
 
     text = out.read_text()
     assert printed == f"{out}: 2 runs\n"
@@ -168,7 +166,7 @@ def test_curves_of_joined_pieces(out: Path, cutmix_log: Path, tmp_path: Path) ->
     pieces[0].write_text("".join(lines[:13]))
     pieces[1].write_text(lines[0] + "".join(lines[13:]))
 
-    printed = run(curves.command, *pieces, "--join", "--row", MIXUP, "--last", "3", "--out", out)
+    printed = run(curves, *pieces, "--join", "--row", MIXUP, "--last", "3", "--out", out)
 
     text = out.read_text()
     assert ": 1 run" in printed
@@ -181,7 +179,7 @@ def test_curves_of_chosen_heads(out: Path, golden: Path) -> None:
     """Of AutoMix's four."""
     log = next(golden.glob("runs/tiny_automix_ep8/*.log.json"))
 
-    run(curves.command, log, "--head", "one_q", "--narrow", "--theme", "dark", "--out", out)
+    run(curves, log, "--head", "one_q", "--narrow", "--theme", "dark", "--out", out)
 
     text = out.read_text()
     assert "one_q: median 17.667" in text
@@ -190,7 +188,7 @@ def test_curves_of_chosen_heads(out: Path, golden: Path) -> None:
 
 def test_groups_of_a_report(out: Path, report: Path) -> None:
     """Both checkpoints, by supercategory."""
-    printed = run(groups.command, report, "--out", out)
+    printed = run(groups, report, "--out", out)
 
     text = out.read_text()
     assert printed == f"{out}: 2 checkpoints\n"
@@ -216,7 +214,7 @@ def test_groups_against_training_images(out: Path, report: Path, tmp_path: Path)
         )
     )
 
-    run(groups.command, report, "--train", train, "--out", out)
+    run(groups, report, "--train", train, "--out", out)
 
     text = out.read_text()
     assert ">by training images of the class<" in text
@@ -226,7 +224,7 @@ def test_groups_against_training_images(out: Path, report: Path, tmp_path: Path)
 
 def test_comparison_of_a_report_s_rows(out: Path, report: Path) -> None:
     """Image by image, whatever order the predictions were kept in."""
-    printed = run(compare.command, report, "--out", out)
+    printed = run(compare, report, "--out", out)
 
     text = out.read_text()
     assert printed == f"{out}: 2 rows, 1 of 1 pairs told apart\n"
@@ -236,7 +234,7 @@ def test_comparison_of_a_report_s_rows(out: Path, report: Path) -> None:
 
 def test_comparison_of_rows(out: Path, report: Path) -> None:
     """Of those that mixzoo eval kept."""
-    printed = run(compare.command, MIXUP, VANILLA, "--out", out)
+    printed = run(compare, MIXUP, VANILLA, "--out", out)
 
     assert "1 of 1 pairs told apart" in printed
     assert ">0 : 30<" in out.read_text()
@@ -249,7 +247,7 @@ def test_comparison_needs_the_kept_predictions(out: Path, report: Path) -> None:
     with pytest.raises(
         UsageError, match=rf"{MIXUP}: the predictions behind its report aren't kept"
     ):
-        run(compare.command, report, "--out", out)
+        run(compare, report, "--out", out)
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "pdf"])
@@ -257,7 +255,7 @@ def test_other_formats(tmp_path: Path, kind: str) -> None:
     """What the name asks for, dark where asked."""
     out = tmp_path / f"table.{kind}"
 
-    run(table.command, "inat2017", "--theme", "dark", "--columns", "1", "--out", out)
+    run(table, "inat2017", "--theme", "dark", "--narrow", "--out", out)
 
     assert out.stat().st_size > 5000
     if kind != "pdf":
@@ -270,8 +268,8 @@ def test_plots_dont_wait_for_torch(report: Path, tmp_path: Path) -> None:
     """Nothing here needs a tensor."""
     script = """
 import sys
-from mixzoo.app.viz.{0} import command
-command(sys.argv[1:], standalone_mode=False)
+from mixzoo.app.viz.plots import {0}
+{0}(sys.argv[1:], standalone_mode=False)
 assert "torch" not in sys.modules
 """
     calls = {
@@ -299,34 +297,34 @@ assert "torch" not in sys.modules
     ("command", "arguments", "kind", "message"),
     [
         (
-            table.command,
+            table,
             ("inat2018", "--out", "t.txt"),
             UsageError,
             "expected a name ending in",
         ),
-        (table.command, ("inat2081",), UsageError, "Did you mean 'inat2018'"),
-        (table.command, ("mini", "--reports", "none.json"), UsageError, "No such file"),
-        (table.command, ("inat2018", "--reports", "REPORT"), UsageError, "one on mini"),
-        (table.command, ("mini", "--logs", "LOG"), UsageError, "expected ROW=FILE, such as"),
+        (table, ("inat2081",), UsageError, "Did you mean 'inat2018'"),
+        (table, ("mini", "--reports", "none.json"), UsageError, "No such file"),
+        (table, ("inat2018", "--reports", "REPORT"), UsageError, "one on mini"),
+        (table, ("mini", "--logs", "LOG"), UsageError, "expected ROW=FILE, such as"),
         (
-            table.command,
+            table,
             ("inat2018", "--logs", f"{MIXUP}=LOG"),
             UsageError,
             "no row of inat2018",
         ),
-        (table.command, ("mini", "--logs", "none.log"), UsageError, "it does not exist"),
-        (curves.command, ("none.log",), UsageError, "it does not exist"),
-        (curves.command, ("resnet18_w6.mixip_mini",), UsageError, "Did you mean"),
-        (curves.command, ("resnet50.fmix_inat2018",), SourceError, "no log of it is locked"),
-        (curves.command, (MIXUP, "--join"), UsageError, "--join go with files"),
-        (curves.command, ("LOG", "--head", "x"), UsageError, "No log has the head x"),
-        (groups.command, ("LOG",), UsageError, "cannot be read"),
-        (groups.command, ("REPORT", "--train", "none.json"), UsageError, "no such file"),
-        (compare.command, (VANILLA,), UsageError, "at least two"),
-        (compare.command, ("REPORT", VANILLA), UsageError, "reports alone or REFs alone"),
-        (compare.command, ("REPORT", "REPORT"), UsageError, "given twice"),
-        (compare.command, ("REPORT", "--head", "one_q"), UsageError, "the report has head0"),
-        (compare.command, ("SCHEMA",), ManifestError, "missing required field"),
+        (table, ("mini", "--logs", "none.log"), UsageError, "it does not exist"),
+        (curves, ("none.log",), UsageError, "it does not exist"),
+        (curves, ("resnet18_w6.mixip_mini",), UsageError, "Did you mean"),
+        (curves, ("resnet50.fmix_inat2018",), SourceError, "no log of it is locked"),
+        (curves, (MIXUP, "--join"), UsageError, "--join go with files"),
+        (curves, ("LOG", "--head", "x"), UsageError, "No log has the head x"),
+        (groups, ("LOG",), UsageError, "cannot be read"),
+        (groups, ("REPORT", "--train", "none.json"), UsageError, "no such file"),
+        (compare, (VANILLA,), UsageError, "at least two"),
+        (compare, ("REPORT", VANILLA), UsageError, "reports alone or REFs alone"),
+        (compare, ("REPORT", "REPORT"), UsageError, "given twice"),
+        (compare, ("REPORT", "--head", "one_q"), UsageError, "the report has head0"),
+        (compare, ("SCHEMA",), ManifestError, "missing required field"),
     ],
 )
 def test_wrong_arguments_are_one_line(

@@ -1,0 +1,333 @@
+"""`mixzoo viz mix|sweep|cam|release`: pictures of mixed samples, made here or released."""
+
+from fnmatch import fnmatch
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ...zoo.catalog import open_catalog
+from ...zoo.errors import UsageError
+from ..console import print_json, print_table, printable, say
+from ..options import FilePath, json_option, manifest_option
+from .inputs import (
+    MOST_PAIRS,
+    Reference,
+    class_names,
+    method_names,
+    one_method,
+    read_pairs,
+    read_reference,
+)
+from .options import (
+    CommandWithLists,
+    counted,
+    draws,
+    fractions,
+    images_option,
+    out_option,
+    seed_option,
+    size_option,
+    theme_option,
+    title_option,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ...viz.themes import Theme
+
+STATIC = ("mixup", "cutmix", "saliencymix", "fmix", "resizemix")  # those that need no checkpoint
+DOTS_PER_INCH = 200
+
+
+@click.command("mix", cls=CommandWithLists, lists=("--images",))
+@click.argument("ref", required=False)
+@images_option
+@click.option(
+    "--methods",
+    metavar="NAMES",
+    help="Mixing methods, separated by commas. "
+    f" [default: {','.join(STATIC)}, and REF's own; for several lams REF's alone]",
+)
+@click.option(
+    "--lams",
+    "--lam",
+    default="0.5",
+    show_default=True,
+    metavar="NUMBERS",
+    help="Weights of picture A, separated by commas; several make a column each.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["grid", "maps", "reference"]),
+    default="grid",
+    show_default=True,
+    help="Draw a grid of mixes above their masks, maps: also the value map and the attention of REF's "
+    "MixBlock, or the reference's three rows A, B, mixed, as the releases' own pictures have.",
+)
+@click.option(
+    "--beside",
+    type=FilePath,
+    metavar="FILE",
+    help="A released picture, or a zip whose last one is taken, to stand beside --layout reference.",
+)
+@size_option
+@seed_option
+@title_option
+@manifest_option
+@draws("mix.png", dpi=DOTS_PER_INCH)
+def mix(
+    ref: str | None,
+    images: tuple[Path, ...],
+    methods: str | None,
+    lams: str,
+    layout: str,
+    beside: Path | None,
+    size: int | None,
+    seed: int,
+    title: str | None,
+    manifests: tuple[Path, ...],
+    theme: "Theme",
+) -> "tuple[Figure, str]":
+    """Draw pairs mixed by each method, with masks.
+
+    Below each mix stand its label weights and the mask as heat over it.
+
+    Without --images, pairs of the embedded benchmark's species. REF, a row or a checkpoint file,
+    is needed for puzzlemix (its saliency) and for automix or samix (its MixBlock). --out ends in
+    .png, .svg, .pdf or .jpg.
+    """
+    from ...viz.grid import draw_grid
+    from ...viz.maps import map_rows
+    from ...viz.mix import mix_pairs, mix_rows, reference_figure
+    from ...viz.release import read_released
+
+    weights = fractions(lams, "--lams")
+    if layout == "maps" and methods is not None:
+        raise UsageError("--layout maps: leave out --methods; the maps are of REF's own method.")
+    if beside is not None and layout != "reference":
+        raise UsageError("--beside: expected --layout reference, which is drawn like the releases.")
+    found = read_reference(ref, manifests)
+    several = len(weights) > 1
+    names = [found.with_block().method] if layout == "maps" else _methods(methods, found, several)
+    if layout == "reference" and (several or len(names) > 1):
+        raise UsageError(
+            f"--layout reference: expected one method and one lam, got {', '.join(names)} "
+            f"and {len(weights)} lams. Name one with --methods."
+        )
+    pairs = read_pairs(images, size, found.benchmark, MOST_PAIRS // (len(names) if several else 1))
+    told = ", ".join(f"{one:g}" for one in weights)
+    words = f"{counted(len(pairs.pictures), 'pair')}, lam {told}, {', '.join(names)}"
+    named = {"names": pairs.names, "protocol": pairs.protocol}
+    mixing = {"seed": seed, "model": found.model, "protocol": pairs.protocol}
+    if layout == "reference":
+        mixes = [swept[0] for swept in mix_pairs(pairs.pictures, names[0], weights, **mixing)]
+        heading = f"{names[0]}, lambda={told}" if title is None else title
+        other = read_released(beside) if beside else None
+        return reference_figure(pairs.pictures, mixes, theme, title=heading, beside=other), words
+    if layout == "maps":
+        heading = [found.title, *names]
+        rows = map_rows(pairs.pictures, weights, model=found.with_block(), **named)
+    else:
+        heading = [found.title] if several else [found.title, f"λ {told}"]  # columns say several
+        rows = mix_rows(pairs.pictures, names, weights, names=pairs.names, **mixing)
+    heading = ", ".join(filter(None, heading)) if title is None else title
+    return draw_grid(rows, theme, title=heading), words
+
+
+def _methods(text: str | None, found: Reference, several: bool) -> list[str]:
+    """The methods asked for; else those that need no checkpoint, and REF's own."""
+    if text is not None:
+        return method_names(text, found)
+    learnt = [found.learnt.method] if found.learnt else []
+    if several and learnt:
+        return learnt
+    if find_spec("cv2") is None:
+        say("saliencymix is left out: it needs pip install 'mixzoo[saliency]'.")
+        return [*(name for name in STATIC if name != "saliencymix"), *learnt]
+    return [*STATIC, *learnt]
+
+
+@click.command("sweep", cls=CommandWithLists, lists=("--images",))
+@click.argument("ref", required=False)
+@images_option
+@click.option("--method", help="The method that mixes.  [default: REF's own, else mixup]")
+@click.option(
+    "--steps",
+    type=click.IntRange(2, 200),
+    default=31,
+    show_default=True,
+    help="Weights that are shown on the way from A to B.",
+)
+@click.option(
+    "--fps",
+    type=click.IntRange(1, 50),
+    default=12,
+    show_default=True,
+    help="Pictures shown in a second.",
+)
+@size_option
+@seed_option
+@theme_option
+@out_option("sweep.gif")
+@manifest_option
+def sweep(
+    ref: str | None,
+    images: tuple[Path, ...],
+    method: str | None,
+    steps: int,
+    fps: int,
+    size: int | None,
+    seed: int,
+    theme: str,
+    out: Path,
+    manifests: tuple[Path, ...],
+) -> None:
+    """Animate a pair from lam 1 to 0 and back.
+
+    The mix, its mask and its label weights, for ever.
+
+    --out ends in .gif, or in .mp4 where ffmpeg is installed. REF as in `mixzoo viz mix`.
+    """
+    from ...viz.film import animation_format, save_animation, sweep_frames, there_and_back
+    from ...viz.mix import mix_pair
+    from ...viz.themes import theme_of
+
+    animation_format(out)
+    found = read_reference(ref, manifests)
+    chosen = one_method(method, found, "mixup")
+    pairs = read_pairs(images, size, found.benchmark, most=1)
+    (a, b), names = pairs.pictures[0], pairs.names[0]
+    lams = [1 - step / (steps - 1) for step in range(steps)]
+    mixes = mix_pair(a, b, chosen, lams, seed=seed, model=found.model, protocol=pairs.protocol)
+    frames = there_and_back(sweep_frames(a, b, mixes, theme_of(theme), names=names))
+    count = 2 * steps - 2
+    save_animation(frames, out, fps=fps, total=count)
+    say(f"{out}: {chosen}, {names[0]} and {names[1]}, {count} pictures at {fps} a second")
+
+
+@click.command("cam", cls=CommandWithLists, lists=("--images",))
+@click.argument("ref")
+@images_option
+@click.option("--method", help="The method that mixes.  [default: REF's own, else cutmix]")
+@click.option(
+    "--lam",
+    default="0.5",
+    show_default=True,
+    metavar="NUMBER",
+    help="Weight of picture A in the mix.",
+)
+@click.option(
+    "--names",
+    "names_file",
+    type=FilePath,
+    metavar="FILE",
+    help="A categories.json or an annotation file that names the classes.",
+)
+@size_option
+@seed_option
+@title_option
+@manifest_option
+@draws("cam.png", dpi=DOTS_PER_INCH)
+def cam(
+    ref: str,
+    images: tuple[Path, ...],
+    method: str | None,
+    lam: str,
+    names_file: Path | None,
+    size: int | None,
+    seed: int,
+    title: str | None,
+    manifests: tuple[Path, ...],
+    theme: "Theme",
+) -> "tuple[Figure, str]":
+    """Draw class activation maps of pairs and mixes.
+
+    Below each map of A, B and their mix stand the class and its probability.
+
+    REF is a row or a checkpoint file. Without --images, pairs of the embedded benchmark's species.
+    """
+    from ...viz.grid import draw_grid
+    from ...viz.maps import cam_rows
+
+    weights = fractions(lam, "--lam")
+    if len(weights) != 1:
+        raise UsageError(f"--lam {lam}: expected one number.")
+    found = read_reference(ref, manifests)
+    assert found.model is not None
+    chosen = one_method(method, found, "cutmix")
+    pairs = read_pairs(images, size, found.benchmark)
+    rows = cam_rows(
+        pairs.pictures,
+        chosen,
+        weights[0],
+        model=found.model,
+        names=pairs.names,
+        class_names=class_names(found.benchmark, names_file),
+        seed=seed,
+        protocol=pairs.protocol,
+    )
+    figure = draw_grid(rows, theme, title=title or found.title)
+    return figure, f"{counted(len(rows), 'pair')}, {found.name}, {chosen}"
+
+
+@click.command("release")
+@click.argument("ref", metavar="ROW|FILE.zip")
+@click.option("--only", metavar="PATTERN", help="Names to keep, for example '*/epoch_9?.png'.")
+@click.option(
+    "--first",
+    type=click.IntRange(1, 200),
+    default=12,
+    show_default=True,
+    help="Number of pictures on the sheet, at most.",
+)
+@theme_option
+@click.option(
+    "--out",
+    type=FilePath,
+    metavar="FILE",
+    help="Draw the pictures on a sheet: .png, .svg, .pdf or .jpg.  [default: list them]",
+)
+@json_option
+@manifest_option
+def release(
+    ref: str,
+    only: str | None,
+    first: int,
+    theme: str,
+    out: Path | None,
+    as_json: bool,
+    manifests: tuple[Path, ...],
+) -> None:
+    """Browse a downloaded zip of visualisations.
+
+    Nothing of it is unpacked. ROW fetches its zip if it isn't here. Without --out the pictures are
+    listed. A zip with one unsafe entry, or that would grow too much, is refused whole.
+    """
+    from ...viz.release import draw_sheet, list_pictures, read_pictures
+    from ...viz.save import figure_format, save_figure
+    from ...viz.themes import theme_of
+    from ...zoo.refs import visualisations
+
+    if out is not None:
+        figure_format(out)
+    path = next(visualisations(ref, open_catalog(manifests), (".zip",)))
+    listed = [one for one in list_pictures(path) if only is None or fnmatch(one.name, only)]
+    if not listed:
+        raise UsageError(f"{path.name}: no picture has a name like --only {only}.")
+    if out is None and as_json:
+        print_json([{"name": one.name, "size": one.size} for one in listed])
+    elif out is None:
+        rows = [(printable(one.name), f"{one.size:,}") for one in listed]
+        print_table(("Picture", "Bytes"), rows, right=("Bytes",))
+        say(
+            f"{printable(path.name)}: {counted(len(rows), 'picture')}. To see them: --out sheet.png"
+        )
+    else:
+        kept = listed[:first]
+        pixels, names = list(read_pictures(path, kept)), [printable(one.name) for one in kept]
+        figure = draw_sheet(pixels, names, theme_of(theme), title=printable(path.name))
+        save_figure(figure, out, dpi=DOTS_PER_INCH)
+        say(f"{out}: {len(kept)} of {len(listed)} pictures of {printable(path.name)}")
