@@ -118,7 +118,7 @@ def prepare(
         return
     from ..zoo.data.plan import Plan
     from ..zoo.data.prepare import prepare as extract
-    from ..zoo.net.stream import parse_source
+    from ..zoo.net.sources import parse_source
 
     plan = Plan(
         dataset,

@@ -5,8 +5,8 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import DataError, IntegrityError, SourceError
 from ..manifest import Dataset, Split
-from ..net.sources import Location
-from ..net.stream import open_stream, sibling
+from ..net.sources import Location, sibling
+from ..net.stream import open_stream
 from .inflate import HashedReader, open_tar_gz
 from .labels import LabelledImages, from_annotations
 from .marks import Origin

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from ..catalog import Benchmark, package_path
-from ..errors import SourceError
+from ..errors import SourceError, UsageError
 from ..lock import Asset
 from ..manifest import (
     BaiduSource,
@@ -21,8 +21,10 @@ from ..manifest import (
     PackageSource,
     Source,
 )
-from .http import CHUNK, Answer, github_server, hub_endpoint, open_url, shown
+from .http import CHUNK, Answer, TransientError, github_server, hub_endpoint, open_url, shown
 
+FSSPEC_BLOCK = 8 << 20  # bytes an object store is asked for at once
+FSSPEC_READ = 1 << 20  # of them are handed on at once
 OFFLINE = ("MIXZOO_OFFLINE", "HF_HUB_OFFLINE")  # environment variables, the hub's own honoured too
 
 # (start, stop or None for the end, validator) -> the answer
@@ -42,6 +44,19 @@ class Location:
 
     def __str__(self) -> str:
         return shown(self.address) if isinstance(self.address, str) else str(self.address)
+
+
+def parse_source(text: str) -> Location:
+    """A path or URL as typed. `file://` is left to fsspec, `~` is the home folder."""
+    return Location(text if "://" in text else Path(text).expanduser())
+
+
+def sibling(location: Location, name: str) -> Location:
+    """The file of another name in the folder of this one."""
+    if isinstance(location.address, Path):
+        return Location(location.address.with_name(name))
+    address, _, query = location.address.partition("?")
+    return Location(f"{address.rpartition('/')[0]}/{name}{'?' if query else ''}{query}")
 
 
 def locations(benchmark: Benchmark, asset: Asset) -> list[Location]:
@@ -70,8 +85,12 @@ def offline() -> str | None:
 @contextmanager
 def opener(location: Location, connections: int) -> Iterator[Opener]:
     """What opens a location again and again, over connections that are kept for the block."""
-    if isinstance(location.address, Path):
-        yield partial(_open_file, location.address)
+    address = location.address
+    if isinstance(address, Path):
+        yield partial(_open_file, address)
+        return
+    if not address.startswith(("http://", "https://")):
+        yield _fsspec(address)
         return
     import requests
     from requests.adapters import HTTPAdapter
@@ -80,7 +99,7 @@ def opener(location: Location, connections: int) -> Iterator[Opener]:
         adapter = HTTPAdapter(pool_maxsize=connections)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
-        yield partial(open_url, session, location.address)
+        yield partial(open_url, session, address)
 
 
 def _locate(source: Source, benchmark: Benchmark, asset: Asset) -> Location | None:
@@ -125,11 +144,43 @@ def _open_file(
         )
 
 
+def _fsspec(address: str) -> Opener:
+    """Opens an address of any other scheme, such as s3://. fsspec tries again, but not for ever."""
+    import fsspec
+
+    try:
+        system, path = fsspec.core.url_to_fs(address)
+        size = system.size(path)
+    except ImportError as error:
+        scheme = address.partition("://")[0]
+        raise UsageError(f"{shown(address)}: {error} (for {scheme}:// addresses).") from None
+    except ValueError as error:
+        raise UsageError(f"{shown(address)}: expected a path or URL; {error}.") from None
+    except OSError as error:
+        raise SourceError(f"{shown(address)}: {_reason(error)}. Check the address.") from None
+
+    @contextmanager
+    def open_at(start: int, _stop: int | None, _validator: str | None) -> Iterator[Answer]:
+        try:
+            with system.open(path, "rb", block_size=FSSPEC_BLOCK) as file:
+                file.seek(start)
+                chunks = iter(lambda: file.read(FSSPEC_READ), b"")
+                yield Answer(start, size, None, ranges=True, chunks=chunks, stop=lambda: None)
+        except OSError as error:
+            raise TransientError(_reason(error)) from None
+
+    return open_at
+
+
 def _read(file: BinaryIO, path: Path) -> Iterator[bytes]:
     try:
         yield from iter(lambda: file.read(CHUNK), b"")
     except OSError as error:
         raise _unreadable(path, error) from None
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or " ".join(str(error).split()) or type(error).__name__
 
 
 def _unreadable(path: Path, error: OSError) -> SourceError:

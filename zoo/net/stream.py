@@ -1,22 +1,74 @@
-"""Opens an archive as one stream of bytes from a local path, a web address or any fsspec URL.
+"""Reads a file's bytes in order through as many answers as it takes.
 
-A broken connection is resumed where it broke, as long as the server's file is still the same; a
-reader sees one stream without a seam.
+A broken connection is resumed where it broke, as long as the server's file is still the same. A
+download's workers read their pieces so (see `transfer`), and whole archives of data that are never
+stored.
 """
 
+import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 
-from ..errors import SourceError, UsageError
-from .http import Answer, ChangedError, TransientError, shown
+from ..errors import SourceError
+from .http import Answer, ChangedError, TransientError
 from .sources import Location, Opener, offline, opener
-from .transfer import TRIES, pause
 
-FSSPEC_BLOCK = 8 << 20  # bytes an object store is asked for at once
+TRIES = 5  # in a row without one new byte
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # seconds between tries, doubling
+
+
+@dataclass
+class Piece:
+    """A range of a file. position: the next byte to read. stop: None while unknown."""
+
+    position: int
+    stop: int | None
+
+
+def patiently(
+    location: Location,
+    piece: Piece,
+    ask: Callable[[], AbstractContextManager[Answer]],
+    wait: Callable[[float], object],
+    advice: str,
+) -> Generator[bytes, None, None]:
+    """The bytes of a piece, whose position follows what has been taken.
+
+    ask: opens an answer that begins at the piece's position. wait: sleeps so many seconds; if it
+    returns something true, that is the end. advice: what a person can do, for the error's line.
+    Raises SourceError after TRIES answers in a row without one new byte, and what `ask` raises.
+    """
+    failures = 0
+    while True:
+        before = piece.position
+        try:
+            with ask() as answer:
+                while piece.position != piece.stop and (chunk := next(answer.chunks, b"")):
+                    chunk = chunk if piece.stop is None else chunk[: piece.stop - piece.position]
+                    yield chunk
+                    piece.position += len(chunk)
+            if piece.stop in (None, piece.position):
+                return
+            raise TransientError(f"the answer ended after {piece.position} bytes")
+        except TransientError as error:
+            failures = 1 if piece.position > before else failures + 1
+            if failures == TRIES:
+                raise SourceError(
+                    f"{location}: {error}; gave up after {TRIES} tries. {advice}"
+                ) from None
+            if wait(pause(failures, error.wait)):
+                return
+
+
+def pause(failures: int, asked: float | None) -> float:
+    """Seconds to wait after so many failures in a row: what the server asked, or backoff, jittered.
+
+    The jitter keeps many clients of one server from coming back together.
+    """
+    backoff = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
+    return (backoff if asked is None else asked) + random.uniform(0, backoff / 2)
 
 
 @dataclass(frozen=True)
@@ -27,19 +79,6 @@ class ByteStream:
     chunks: Iterator[bytes]
 
 
-def parse_source(text: str) -> Location:
-    """A path or URL as typed. `file://` is left to fsspec, `~` is the home folder."""
-    return Location(text if "://" in text else Path(text).expanduser())
-
-
-def sibling(location: Location, name: str) -> Location:
-    """The file of another name in the folder of this one."""
-    if isinstance(location.address, Path):
-        return Location(location.address.with_name(name))
-    address, _, query = location.address.partition("?")
-    return Location(f"{address.rpartition('/')[0]}/{name}{'?' if query else ''}{query}")
-
-
 @contextmanager
 def open_stream(location: Location) -> Iterator[ByteStream]:
     """Read a source from its first byte to its last.
@@ -47,84 +86,61 @@ def open_stream(location: Location) -> Iterator[ByteStream]:
     Raises SourceError, here or while the chunks are read, if it can't be had, changed meanwhile, or
     broke off TRIES times without one new byte; UsageError for a URL that nothing here can open.
     """
-    address = location.address
     if location.is_remote and (reason := offline()):
         raise SourceError(
             f"{location}: is remote and {reason} is set. Unset it, or name a local file."
         )
-    if isinstance(address, str) and not address.startswith(("http://", "https://")):
-        with _fsspec(address) as stream:
-            yield stream
-        return
     with opener(location, 1) as open_at:
-        transfer = _Resumed(location, open_at)
-        chunks = transfer.chunks()
+        whole = _Whole(location, open_at)
+        chunks = whole.chunks()
         first = next(chunks, b"")  # so that size and a refusal are known here
 
         def joined() -> Iterator[bytes]:
             yield first
             yield from chunks
 
-        yield ByteStream(transfer.size, joined())
+        yield ByteStream(whole.piece.stop, joined())
 
 
-class _Resumed:
-    """One file through as many answers as it takes."""
+class _Whole:
+    """One file from begin to end. Where a server knows no ranges, what is known is read again."""
 
     def __init__(self, location: Location, open_at: Opener) -> None:
         self.location, self.open_at = location, open_at
-        self.position = 0
-        self.size: int | None = None
-        self.validator: str | None = None
-        self.met = False
+        self.piece = Piece(0, None)
+        self.seen: Answer | None = None
         self.ranges = True
 
     def chunks(self) -> Iterator[bytes]:
-        failures, before = 0, 0
+        advice = "Check the network and run again, or fetch it with a download manager and name it."
         while True:
             try:
-                yield from self._once()
+                yield from patiently(self.location, self.piece, self._ask, time.sleep, advice)
                 return
-            except (
-                ChangedError
-            ):  # by If-Range, or since the server knows no ranges: both begin anew
+            except ChangedError:  # by If-Range, or since the server knows no ranges
                 if not self.ranges:
                     raise self._changed() from None
                 self.ranges = False
-            except TransientError as error:
-                failures = 1 if self.position > before else failures + 1
-                before = self.position
-                if failures == TRIES:
-                    raise SourceError(
-                        f"{self.location}: {error}; gave up after {TRIES} tries. Check the network "
-                        "and run again, or fetch the file with a download manager and name it."
-                    ) from None
-                time.sleep(pause(failures, error.wait))
 
-    def _once(self) -> Iterator[bytes]:
-        start = self.position if self.ranges else 0
-        with self.open_at(start, None, self.validator if start else None) as answer:
+    @contextmanager
+    def _ask(self) -> Iterator[Answer]:
+        start = self.piece.position if self.ranges else 0
+        validator = self.seen.validator if self.seen and start else None
+        with self.open_at(start, None, validator) as answer:
             self._meet(answer)
-            skip = self.position - answer.start
-            for chunk in answer.chunks:
-                fresh = chunk[skip:] if skip else chunk
-                skip = max(0, skip - len(chunk))
-                if fresh:
-                    self.position += len(fresh)
-                    yield fresh
-        if self.size is not None and self.position < self.size:
-            raise TransientError(f"the answer ended after {self.position} of {self.size} bytes")
+            yield replace(answer, chunks=_without(answer.chunks, self.piece.position - start))
 
     def _meet(self, answer: Answer) -> None:
         """Refuse to join bytes of two files: size and validator must stay what they were."""
-        if self.met and (answer.size, answer.validator) != (self.size, self.validator):
+        seen = self.seen or answer
+        if (answer.size, answer.validator) != (seen.size, seen.validator):
             raise self._changed()
-        if self.position and not self.ranges and answer.validator is None:
+        if self.piece.position and not self.ranges and answer.validator is None:
             raise SourceError(
                 f"{self.location}: the connection broke, and the server can't go on in the middle. "
                 "Fetch the file with a download manager and name it."
             )
-        self.met, self.size, self.validator = True, answer.size, answer.validator
+        self.seen, self.piece.stop = seen, answer.size
 
     def _changed(self) -> SourceError:
         return SourceError(
@@ -132,51 +148,9 @@ class _Resumed:
         )
 
 
-@contextmanager
-def _fsspec(address: str) -> Iterator[ByteStream]:
-    import fsspec
-
-    scheme = address.partition("://")[0]
-    try:
-        system, path = fsspec.core.url_to_fs(address)
-        size = system.size(path)
-        file = system.open(path, "rb", block_size=FSSPEC_BLOCK)
-    except ImportError as error:
-        raise UsageError(f"{shown(address)}: {error} (for {scheme}:// addresses).") from None
-    except ValueError as error:
-        raise UsageError(f"{shown(address)}: expected a path or URL; {error}.") from None
-    except OSError as error:
-        raise SourceError(f"{shown(address)}: {_reason(error)}. Check the address.") from None
-    with file:
-        yield ByteStream(size, _fsspec_chunks(address, system, path, file, size))
-
-
-def _fsspec_chunks(
-    address: str, system: Any, path: str, file: Any, size: int | None
-) -> Iterator[bytes]:
-    """Read on; a file that fails is opened again where it failed. fsspec retries, but not for ever."""
-    position, failures = 0, 0
-    with_file = file
-    while True:
-        try:
-            if with_file is None:
-                with_file = system.open(path, "rb", block_size=FSSPEC_BLOCK)
-                with_file.seek(position)
-            while chunk := with_file.read(1 << 20):
-                position, failures = position + len(chunk), 0
-                yield chunk
-            if size is None or position >= size:
-                return
-            raise OSError(f"it ended after {position} of {size} bytes")
-        except OSError as error:
-            failures += 1
-            if failures == TRIES:
-                raise SourceError(
-                    f"{shown(address)}: {_reason(error)}; gave up after {TRIES} tries. Run again."
-                ) from None
-            with_file = None
-            time.sleep(pause(failures, None))
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or " ".join(str(error).split()) or type(error).__name__
+def _without(chunks: Iterator[bytes], skip: int) -> Iterator[bytes]:
+    """Chunks without the first `skip` bytes."""
+    for chunk in chunks:
+        if fresh := chunk[skip:]:
+            yield fresh
+        skip = max(0, skip - len(chunk))

@@ -5,40 +5,29 @@ a gap. So the hash is known moments after the last byte, and nothing is read aga
 """
 
 import hashlib
-import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import BinaryIO
 
 from ..errors import IntegrityError, SourceError
 from ..lock import Asset
-from .http import Answer, ChangedError, TransientError
+from .http import Answer, ChangedError
 from .partial import Partial, require_space
 from .sources import Location, Opener, opener
+from .stream import Piece, patiently
 
 BLOCK = 1 << 20  # bytes hashed at once
 PIECE = 8 << 20  # bytes; a smaller range isn't worth a request of its own
 ROUNDS = 4  # pieces per connection, so that a slow one doesn't decide the end
-TRIES = 5  # in a row without one new byte
 RESTARTS = 3  # from zero, where a server can't go on with what is here
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # seconds between tries, doubling
 SAVE_EVERY = 2.0  # seconds of download that a crash may cost
 
 
 class CancelledError(Exception):
     """The transfer was told to stop; what has arrived is kept."""
-
-
-@dataclass
-class Piece:
-    """A range that one worker fetches. position: the next byte. stop: None while unknown."""
-
-    position: int
-    stop: int | None
 
 
 def transfer(
@@ -84,15 +73,6 @@ def split(gaps: list[tuple[int, int]], connections: int) -> list[Piece]:
         for start, stop in gaps
         for position in range(start, stop, length)
     ]
-
-
-def pause(failures: int, asked: float | None) -> float:
-    """Seconds to wait after so many failures in a row: what the server asked, or backoff, jittered.
-
-    The jitter keeps many clients of one server from coming back together.
-    """
-    backoff = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
-    return (backoff if asked is None else asked) + random.uniform(0, backoff / 2)
 
 
 class _Crew:
@@ -179,22 +159,21 @@ class _Crew:
                 self.partial.changed.notify_all()
 
     def _fetch(self, piece: Piece, file: BinaryIO) -> None:
-        failures = 0
-        while not self.halt.is_set():
-            before = piece.position
-            try:
-                self._receive(piece, file)
-                return
-            except TransientError as error:
-                failures = 1 if piece.position > before else failures + 1
-                if failures == TRIES:
-                    raise SourceError(
-                        f"{self.location}: {error}; gave up after {TRIES} tries. Check the network; "
-                        "the same command goes on where this one stopped."
-                    ) from None
-                self.halt.wait(pause(failures, error.wait))
+        advice = "Check the network; the same command goes on where this one stopped."
+        read = patiently(self.location, piece, lambda: self._ask(piece), self.halt.wait, advice)
+        with closing(read) as chunks:
+            for chunk in chunks:
+                if self.halt.is_set():
+                    return
+                file.seek(piece.position)
+                file.write(chunk)
+                file.flush()  # before it is claimed
+                self.partial.add(piece.position, piece.position + len(chunk))
+        if piece.stop is None and not self.halt.is_set():
+            self.partial.size = piece.stop = piece.position
 
-    def _receive(self, piece: Piece, file: BinaryIO) -> None:
+    @contextmanager
+    def _ask(self, piece: Piece) -> Iterator[Answer]:
         stop = None if piece.stop == self.partial.size else piece.stop
         validator = self.partial.validator
         if piece.position and validator is None and self.asset.sha256 is None:
@@ -204,29 +183,9 @@ class _Crew:
             try:
                 self._meet(answer, piece)
                 self.partial.mixed |= piece.position > 0 and validator is None
-                self._write(answer, piece, file)
+                yield answer
             finally:
                 self.answers.discard(answer)
-        if self.halt.is_set():
-            return
-        if piece.stop is None:
-            self.partial.size = piece.stop = piece.position
-        if piece.position < piece.stop:
-            raise TransientError(
-                f"the answer ended after {piece.position} of {self.partial.size} bytes"
-            )
-
-    def _write(self, answer: Answer, piece: Piece, file: BinaryIO) -> None:
-        file.seek(piece.position)
-        while piece.position != piece.stop and not self.halt.is_set():
-            chunk = next(answer.chunks, b"")
-            if not chunk:
-                return
-            room = None if piece.stop is None else piece.stop - piece.position
-            start = piece.position
-            piece.position += file.write(chunk[:room])
-            file.flush()  # before it is claimed
-            self.partial.add(start, piece.position)
 
     def _meet(self, answer: Answer, piece: Piece) -> None:
         """Hold an answer against what is known of the file; the first one lets others start."""

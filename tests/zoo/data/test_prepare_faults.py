@@ -18,7 +18,7 @@ Tree = Callable[[Path], dict[str, bytes]]
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mixzoo.zoo.net.transfer.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("mixzoo.zoo.net.stream.FIRST_PAUSE", 0.01)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mixzoo.zoo.net import http, transfer
+from mixzoo.zoo.net import http, stream, transfer
 
 from .one_file import ADDRESS, BYTES, SOURCE
 
@@ -16,7 +16,7 @@ def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "CHUNK", 4096)
     monkeypatch.setattr(http, "TIMEOUT", (5.0, 0.3))
     monkeypatch.setattr(transfer, "PIECE", 20_000)
-    monkeypatch.setattr(transfer, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(stream, "FIRST_PAUSE", 0.0)
 
 
 @pytest.fixture

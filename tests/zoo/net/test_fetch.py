@@ -7,7 +7,7 @@ import pytest
 from mixzoo.zoo.cache import asset_path
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import IntegrityError, SourceError
-from mixzoo.zoo.net import transfer
+from mixzoo.zoo.net import stream
 from mixzoo.zoo.net.fetch import Action, fetch
 from mixzoo.zoo.shelf import weights_of
 from mixzoo.zoo.verify import State, check
@@ -18,7 +18,7 @@ HTTP = '[[sources]]\nkind = "http"\nurl = "{url}/files"'
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(stream, "FIRST_PAUSE", 0.0)
 
 
 def fetch_own(manifest: Path) -> tuple[Path, Action]:

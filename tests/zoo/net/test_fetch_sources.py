@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import SourceError
-from mixzoo.zoo.net import transfer
+from mixzoo.zoo.net import stream
 from mixzoo.zoo.net.fetch import fetch, plan
 from mixzoo.zoo.net.sources import offline
 from mixzoo.zoo.shelf import weights_of
@@ -32,7 +32,7 @@ TOKEN = "not-a-real-token-0123456789"
 def _plain_environment(emulator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GITHUB_TOKEN", "GH_TOKEN", "HF_TOKEN", "HF_HUB_OFFLINE", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(transfer, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(stream, "FIRST_PAUSE", 0.0)
     emulator.files |= {GITHUB_PATH: BYTES, HUB_PATH: BYTES, "/w.pth": BYTES}
 
 

@@ -214,6 +214,17 @@ def test_asset_replaced_between_two_tries_is_fetched_from_zero(
     assert get(manifest, connections)[0].read_bytes() == BYTES
 
 
+def test_mixture_that_nothing_told_of_costs_one_restart(
+    emulator: Any, faults: Any, manifest: Path
+) -> None:
+    """Without ETag and date the rest may be of another file; then the hash says so, not an error."""
+    emulator.etags = False
+    emulator.store.plan = faults.burst(faults.Fault(body=OTHER, end=100_000))
+
+    assert get(manifest)[0].read_bytes() == BYTES
+    assert ranges(emulator) == ["", "bytes=100000-", ""]
+
+
 def test_unlocked_file_replaced_between_two_runs_is_the_new_one(
     emulator: Any, faults: Any, write_benchmark: Callable[..., Path]
 ) -> None:
