@@ -81,7 +81,7 @@ def add_row(
         if own is None:
             write(target, manifest_text(msgspec.structs.replace(manifest, rows=[row])))
         elif own.manifest.row(row.id) != row:
-            write(target, with_row(target.read_text(encoding="utf-8"), row, str(target)))
+            write(target, with_row(target.read_text(encoding="utf-8"), row))
         known = own.lock.assets if own and own.lock else []
         if any(asset not in known for asset in assets):
             # After the manifest: a lock must not name a row that isn't there.
