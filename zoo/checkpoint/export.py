@@ -3,10 +3,10 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -15,13 +15,11 @@ from torch import Tensor
 from ... import __version__
 from ..errors import CheckpointError, UsageError
 from ..files import replacing
+from ..nets import Classifier, MixClassifier
 from ..refs import CheckpointFile
 from .load import load_resolved
 from .names import canonical
 from .reading import read_checkpoint
-
-if TYPE_CHECKING:
-    from ..nets import Classifier, MixClassifier
 
 SUFFIX = ".safetensors"
 _LENGTH = 8  # bytes that say how long the header is; the header is padded to a multiple of it
@@ -30,44 +28,70 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Exported:
-    """A safetensors file that was written. metadata: what its header says, strings only."""
+    """A safetensors file that was written.
 
+    source: what it was made of, a row's id or a path. metadata: what its header says, strings only.
+    """
+
+    source: str
     path: Path
     size: int
     sha256: str
     metadata: dict[str, str]
 
 
-def export_name(resolved: CheckpointFile) -> str:
+def export_name(checkpoint: CheckpointFile) -> str:
     """The file name of an export: the row's id where there is one, else the checkpoint's stem."""
-    return (resolved.row.id if resolved.row else resolved.path.stem) + SUFFIX
+    return (checkpoint.row.id if checkpoint.row else checkpoint.path.stem) + SUFFIX
+
+
+def export_all(
+    checkpoints: Sequence[CheckpointFile], folder: Path, *, force: bool = False
+) -> Iterator[Exported]:
+    """Write checkpoints into a folder, each under its `export_name`, as they are asked for.
+
+    Raises UsageError, before anything is written, where two would get one name; see `export`.
+    """
+    targets = [folder / export_name(checkpoint) for checkpoint in checkpoints]
+    if twice := next((path for path in targets if targets.count(path) > 1), None):
+        raise UsageError(f"{twice}: two REFs would get this name. Export them to two folders.")
+    for checkpoint, path in zip(checkpoints, targets, strict=True):
+        yield export(checkpoint, path, force=force)
 
 
 def export(
-    resolved: CheckpointFile, path: Path, *, force: bool = False, with_reported: bool = True
+    checkpoint: CheckpointFile, path: Path, *, force: bool = False, with_reported: bool = True
 ) -> Exported:
     """Write a checkpoint's weights to `path` as safetensors; equal input gives equal bytes.
 
-    Values and dtypes stay as they are stored, names become canonical (`keys.canonical`), so the
+    Values and dtypes stay as they are stored, names become canonical (`names.canonical`), so the
     export gives the source's logits to the bit. The file appears whole or not at all. force:
     replace what stands at `path`. with_reported: also note the number that the row's table prints.
     Raises CheckpointError if the file doesn't fit its row or architecture, UsageError if `path`
     is taken.
     """
-    _require_free(path, resolved.path, force=force)
-    model = load_resolved(resolved)  # strict: what is written is a whole classifier of this row
-    checkpoint = read_checkpoint(resolved.path)
-    metadata = describe(resolved, model, checkpoint.meta)
-    if not with_reported:
-        metadata.pop("reported_top1", None)
-    header, data = _serialise(canonical(checkpoint.state_dict), metadata, resolved.path.name)
+    if path.exists() and path.samefile(checkpoint.path):
+        raise UsageError(f"{path}: is the checkpoint itself. Export it to another folder.")
+    if path.exists() and not force:
+        raise UsageError(f"{path}: is already there. Give --force to replace it.")
+    model = load_resolved(checkpoint)  # strict: what is written is a whole classifier of this row
+    read = read_checkpoint(checkpoint.path)
+    metadata = _metadata(checkpoint, model, read.meta, with_reported)
+    content = _serialise(canonical(read.state_dict), metadata, checkpoint.path.name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    sha256 = _write(path, header, data)
-    return Exported(path, len(header) + len(data), sha256, metadata)
+    digest = hashlib.sha256()
+    with replacing(path) as file:
+        for part in content:
+            file.write(part)
+            digest.update(part)
+    return Exported(checkpoint.name, path, sum(map(len, content)), digest.hexdigest(), metadata)
 
 
-def describe(
-    resolved: CheckpointFile, model: "Classifier | MixClassifier", meta: Mapping[str, Any]
+def _metadata(
+    checkpoint: CheckpointFile,
+    model: Classifier | MixClassifier,
+    meta: Mapping[str, Any],
+    with_reported: bool,
 ) -> dict[str, str]:
     """What an export says about itself: its source, its row if it has one, its network.
 
@@ -77,21 +101,18 @@ def describe(
     facts: dict[str, object] = {
         "format": "pt",  # what readers of safetensors expect torch to have written
         "mixzoo_version": __version__,
-        "source_file": resolved.path.name,
-        "source_sha256": resolved.sha256,
+        "source_file": checkpoint.path.name,
+        "source_sha256": checkpoint.sha256,
         "architecture": model.architecture,
         "method": model.method,
         "num_classes": model.num_classes,
         "heads": ",".join(model.heads),
     }
-    if resolved.row and resolved.benchmark:
-        facts |= {
-            "row": resolved.row.id,
-            "benchmark": resolved.benchmark.name,
-            "method": resolved.row.method,
-        }
-        if resolved.row.reported_top1 is not None:
-            facts["reported_top1"] = resolved.row.reported_top1
+    row, benchmark = checkpoint.row, checkpoint.benchmark
+    if row and benchmark:
+        facts |= {"row": row.id, "benchmark": benchmark.name, "method": row.method}
+        if with_reported and row.reported_top1 is not None:
+            facts["reported_top1"] = row.reported_top1
     if earlier := _earlier_sources(meta):
         facts["earlier_sources"] = json.dumps(earlier)
     return {name: str(value) for name, value in facts.items()}
@@ -106,15 +127,6 @@ def _earlier_sources(meta: Mapping[str, Any]) -> list[dict[str, str]]:
     except (TypeError, ValueError):
         older = []
     return [*(older if isinstance(older, list) else []), {"file": file, "sha256": sha256}]
-
-
-def _require_free(path: Path, source: Path, *, force: bool) -> None:
-    if not path.exists():
-        return
-    if path.samefile(source):
-        raise UsageError(f"{path}: is the checkpoint itself. Export it to another folder.")
-    if not force:
-        raise UsageError(f"{path}: is already there. Give --force to replace it.")
 
 
 def _serialise(
@@ -135,13 +147,3 @@ def _serialise(
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % _LENGTH)
     return len(text).to_bytes(_LENGTH, "little") + text, memoryview(content)[start:]
-
-
-def _write(path: Path, *parts: bytes | memoryview) -> str:
-    """Write through a temporary file beside `path`. Returns the hex sha256 of the bytes."""
-    digest = hashlib.sha256()
-    with replacing(path) as file:
-        for part in parts:
-            file.write(part)
-            digest.update(part)
-    return digest.hexdigest()

@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 def infer(entries: Mapping[str, Tensor]) -> Classifier | MixClassifier:
     """The classifier that these entries fill exactly, still empty: on the `meta` device.
 
-    entries: by their canonical names (`keys.canonical`). Raises CheckpointError, naming the key,
+    entries: by their canonical names (`names.canonical`). Raises CheckpointError, naming the key,
     where an entry is missing, left over, or has another shape than the rest implies.
     """
     shapes = {name: tuple(value.shape) for name, value in entries.items()}

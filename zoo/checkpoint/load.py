@@ -1,7 +1,6 @@
 """From a checkpoint file to a classifier in eval mode, with nothing missing and nothing ignored."""
 
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
@@ -11,25 +10,10 @@ from ..manifest import Row
 from ..nets import Classifier, MixClassifier
 from ..nets.classifiers import MIX_BLOCKS
 from ..refs import CheckpointFile, resolve
+from ..report import Weights
 from .infer import infer
 from .names import canonical
 from .reading import Checkpoint, read_checkpoint
-
-
-class Network(Protocol):
-    """What the weights of a checkpoint tell of it: a loaded model, or notes of one in a cache."""
-
-    @property
-    def architecture(self) -> str:
-        """The backbone's name in manifests, such as `resnet50`."""
-
-    @property
-    def method(self) -> str:
-        """`plain`, `automix` or `samix`: all that weights tell of it."""
-
-    @property
-    def num_classes(self) -> int:
-        """Outputs of each head."""
 
 
 def load(
@@ -83,11 +67,14 @@ def build(
     return model.eval()
 
 
-def hold_against_row(network: Network, row: Row, num_classes: int) -> None:
+def hold_against_row(
+    network: Classifier | MixClassifier | Weights, row: Row, num_classes: int
+) -> None:
     """Refuse weights that can't be those of `row`, by what the weights themselves tell.
 
-    num_classes: of the row's data set. Asked whenever weights are used as a row's, also where only
-    their kept predictions are. Raises CheckpointError, which names the first difference.
+    network: a model, or what was noted of one. num_classes: of the row's data set. Asked whenever
+    weights are used as a row's, also where only their kept predictions are. Raises CheckpointError,
+    which names the first difference.
     """
     # only AutoMix and SAMix leave traces in the weights; all others are plain
     method = row.method if row.method in MIX_BLOCKS else "plain"
