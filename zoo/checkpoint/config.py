@@ -7,7 +7,7 @@ so it is parsed to a syntax tree and only literals are taken from it, within bou
 
 import ast
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,6 @@ import msgspec
 
 MAX_CHARACTERS = 1 << 18  # genuine configs have about 4,000
 MAX_RANGE = 1 << 16
-MAX_DEPTH = 64
 MAX_NOTES = 20
 MAX_NUMBER = 1 << 64
 PLAIN = (str, int, float, bool, type(None))
@@ -67,9 +66,8 @@ def parse(text: str) -> TrainingConfig:
     """Read a config's assignments.
 
     text: as mmcv's `Config.pretty_text` writes it, or a recipe of mixzoo's: literals, `dict(a=1)`
-    and `range(n)`. Anything else (names, calls, arithmetic, loops) is left out and named, with the
-    key that it stands under: an entry of a dict by itself, a list as a whole, since its order means
-    something. Never raises: a text that isn't Python at all has no values, and the reason in
+    and `range(n)`. A statement with anything else in it (names, calls, arithmetic) is left out as a
+    whole and named. Never raises: a text that isn't Python has no values, and the reason in
     `left_out`.
     """
     if len(text) > MAX_CHARACTERS:
@@ -87,90 +85,48 @@ def parse(text: str) -> TrainingConfig:
     values: dict[str, Any] = {}
     notes: list[str] = []
     for statement in tree.body:
-        match statement:
-            case ast.Expr(value=ast.Constant()):
-                pass  # a docstring
-            case ast.Assign(targets=[ast.Name(id=name)], value=node):
-                values.pop(name, None)
-                values |= _entries([(name, node)], (), notes)
-            case _:
-                notes.append(_about_statement(statement, values))
-    return TrainingConfig(values, tuple(_shortened(notes)))
-
-
-class _NotALiteralError(Exception):
-    """Carries why; the nearest key that encloses it is left out."""
-
-
-def _entries(
-    items: Iterable[tuple[Any, ast.expr]], path: tuple[str, ...], notes: list[str]
-) -> dict[Any, Any]:
-    """Items by key, of which those that aren't literals are noted and left out by themselves."""
-    found: dict[Any, Any] = {}
-    for key, node in items:
-        inner = (*path, str(key))
         try:
-            found[key] = _value(node, inner, notes)
-        except _NotALiteralError as error:
-            notes.append(f"line {node.lineno}: {'.'.join(filter(None, inner))}: {error}")
-            found.pop(key, None)
-    return found
-
-
-def _value(node: ast.expr, path: tuple[str, ...], notes: list[str]) -> Any:
-    """What a syntax tree spells. Raises _NotALiteralError."""
-    if len(path) > MAX_DEPTH:
-        raise _NotALiteralError("too deeply nested")
-    match node:
-        case ast.List(elts=elements):
-            return [_value(element, (*path, ""), notes) for element in elements]
-        case ast.Tuple(elts=elements):
-            return tuple(_value(element, (*path, ""), notes) for element in elements)
-        case ast.Dict(keys=keys, values=values):
-            return _entries(zip(map(_scalar, keys), values, strict=True), path, notes)
-        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=words) if all(
-            word.arg for word in words
-        ):
-            return _entries([(word.arg, word.value) for word in words], path, notes)
-        case ast.Call(func=ast.Name(id="range"), args=bounds, keywords=[]):
-            return _range([_scalar(bound) for bound in bounds])
-    return _scalar(node)
-
-
-def _scalar(node: ast.expr | None) -> Any:
-    try:
-        value = ast.literal_eval(node) if node else ...
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        value = ...
-    if not isinstance(value, PLAIN):
-        raise _NotALiteralError(f"{type(node).__name__ if node else '**'} is no literal")
-    if isinstance(value, int) and abs(value) > MAX_NUMBER:
-        raise _NotALiteralError("a number of more than 64 bits")
-    return value
-
-
-def _range(bounds: list[Any]) -> list[int]:
-    """The numbers of a range, as the launcher writes `gpu_ids = range(0, 4)`."""
-    try:
-        numbers = range(*bounds)
-        if len(numbers) <= MAX_RANGE:
-            return list(numbers)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise _NotALiteralError("no range of a few whole numbers")
-
-
-def _about_statement(node: ast.stmt, values: dict[str, Any]) -> str:
-    """A note on a statement; what it names, it may have changed, so that is forgotten."""
-    names = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-    changed = sorted(names & set(values))
-    for name in changed:
-        del values[name]
-    about = ", ".join(changed) or type(node).__name__
-    return f"line {node.lineno}: {about}: a statement that assigns no literal to a name"
-
-
-def _shortened(notes: list[str]) -> Iterator[str]:
-    yield from (printable(note)[:200] for note in notes[:MAX_NOTES])
+            match statement:
+                case ast.Expr(value=ast.Constant()):
+                    pass  # a docstring
+                case ast.Assign(targets=[ast.Name(id=name)], value=node):
+                    values[name] = ast.literal_eval(_InLiterals().visit(node))
+                case _:
+                    raise ValueError
+        except (ValueError, TypeError, ArithmeticError, RecursionError, MemoryError):
+            named = [inner.id for inner in ast.walk(statement) if isinstance(inner, ast.Name)]
+            for name in named:  # it may have changed them
+                values.pop(name, None)
+            about = printable(named[0] if named else type(statement).__name__)[:100]
+            notes.append(f"line {statement.lineno}: {about}: assigns no literals to a name")
     if len(notes) > MAX_NOTES:
-        yield f"and {len(notes) - MAX_NOTES} more"
+        notes[MAX_NOTES:] = [f"and {len(notes) - MAX_NOTES} more"]
+    return TrainingConfig(values, tuple(notes))
+
+
+class _InLiterals(ast.NodeTransformer):
+    """Respells what mmcv writes beside literals: tables as calls of dict, and ranges.
+
+    Raises ValueError, TypeError or ArithmeticError for what has no such spelling.
+    """
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        match node:
+            case ast.Call(func=ast.Name(id="dict"), args=[], keywords=words) if all(
+                word.arg for word in words
+            ):
+                keys: list[ast.expr | None] = [ast.Constant(word.arg) for word in words]
+                return ast.Dict(keys, [word.value for word in words])
+            case ast.Call(func=ast.Name(id="range"), args=bounds, keywords=[]):
+                numbers = range(*map(ast.literal_eval, bounds))
+                if len(numbers) <= MAX_RANGE:
+                    return ast.List([ast.Constant(number) for number in numbers], ast.Load())
+        raise ValueError
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if not isinstance(node.value, PLAIN):
+            raise TypeError
+        if isinstance(node.value, int) and abs(node.value) > MAX_NUMBER:  # slow to work with
+            raise ValueError
+        return node

@@ -67,16 +67,13 @@ def test_dict_calls_are_dicts(entries: dict[str, Any]) -> None:
 
 
 def test_what_is_not_understood_is_left_out_and_named() -> None:
-    """An entry of a table goes by itself, a list as a whole, and the rest stays."""
-    config = parse(
-        "'''about'''\nimport os\nmodel = dict(a=1, b=build(), c=dict(d=[1, f()], e=2))\n_base_ = ['x.py']"
-    )
+    """A statement goes as a whole, and the rest stays."""
+    config = parse("'''about'''\nimport os\nmodel = dict(a=1, b=build())\n_base_ = ['x.py']")
 
-    assert config.values == {"model": {"a": 1, "c": {"e": 2}}, "_base_": ["x.py"]}
+    assert config.values == {"_base_": ["x.py"]}
     assert config.left_out == (
-        "line 2: Import: a statement that assigns no literal to a name",
-        "line 3: model.b: Call is no literal",
-        "line 3: model.c.d: Call is no literal",
+        "line 2: Import: assigns no literals to a name",
+        "line 3: model: assigns no literals to a name",
     )
 
 
@@ -92,7 +89,6 @@ def test_a_name_that_may_have_changed_is_forgotten(second: str) -> None:
 
 
 HOSTILE = {
-    "brackets": "a = " + "[" * 150 + "]" * 150,
     "many brackets": "(" * 10_000,
     "signs": "a = " + "-" * 100_000 + "1",
     "sums": "a = " + "+".join("1" * 100_000),
@@ -100,12 +96,13 @@ HOSTILE = {
     "null": "a = 1\0",
     "name": "b = [0]\na = [b, b]",
     "spread": "a = [{**{'b': 1}}]",
+    "spread call": "a = dict(**{'b': 1})",
+    "list as key": "a = {[]: 1}",
     "power": "a = 9 ** 9 ** 9 ** 9",
     "shift": "a = 1 << 999999999",
     "repeat": "a = 'x' * 10 ** 12",
     "huge number": "a = 0x" + "f" * 200_000,
     "bytes": "a = b'1'",
-    "set": "a = {1, 2}",
     "imaginary": "a = 1 + 2j",
     "range": "a = range(1000000000000000000)",
     "range of zero": "a = range(1, 2, 0)",

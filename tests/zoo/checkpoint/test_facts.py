@@ -140,6 +140,15 @@ def test_words_cannot_steer_a_terminal() -> None:
     assert words["optimizer"] == "SGD(x= [2J, y=( ))"
 
 
+def test_deep_nesting_is_put_into_words() -> None:
+    """As deep as Python reads brackets."""
+    deep = "[" * 190 + "1" + "]" * 190
+
+    words = in_words(training_facts({"config": f"optimizer = dict(type='SGD', x={deep})"}))
+
+    assert words["optimizer"].startswith("SGD(x=((((")
+
+
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 99) | st.text(max_size=5),
     lambda inner: (
