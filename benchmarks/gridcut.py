@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from machine import machine
 from mixzoo.train.mixing.gridcut import cut_grid
-from mixzoo.train.mixing.puzzle_energy import pool_saliency, puzzle_costs
+from mixzoo.train.mixing.puzzlemix import pool_saliency, puzzle_costs
 
 BATCH, BLOCKS, LABELS, REPEATS = 64, 8, 3, 7
 

@@ -23,12 +23,13 @@ from machine import machine
 from mixzoo.eval.logs import Claim, LogAudit, audit_files
 from mixzoo.eval.logs.summaries import BEST, LAST, MEDIAN
 from mixzoo.eval.statistics import wilson_interval
+from mixzoo.train.claim import claimed, facts_of
+from mixzoo.train.data import Data
 from mixzoo.train.loop import train
 from mixzoo.train.mixing import LEARNT_METHODS, METHODS
-from mixzoo.train.prepare import claimed, facts_of
 from mixzoo.train.recipe import Automix, Recipe
-from mixzoo.train.recipes import ALPHAS
-from mixzoo.train.run import Data, How
+from mixzoo.train.rows import ALPHAS
+from mixzoo.train.run import How
 from mixzoo.viz.curves import curves_plot
 from mixzoo.viz.runs import read_run
 from mixzoo.viz.save import save_figure

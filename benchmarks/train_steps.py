@@ -50,11 +50,11 @@ import torchvision
 from machine import machine, matrix_product
 from mixzoo.eval.protocol import normalise
 from mixzoo.eval.world import ALONE, keep_freed_memory
-from mixzoo.train.loader import MicroBatch
+from mixzoo.train.data import Data, MicroBatch
 from mixzoo.train.loop import take_step
 from mixzoo.train.recipe import Recipe
-from mixzoo.train.recipes import ALPHAS
-from mixzoo.train.run import Data, How, Run, fast_kernels
+from mixzoo.train.rows import ALPHAS
+from mixzoo.train.run import How, Run, fast_kernels
 from mixzoo.train.schedules import mask_loss_weights
 from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.manifest import Protocol

@@ -226,7 +226,7 @@ def batches(
         crops,
         batch_size=None,
         num_workers=min(workers, len(crops)),
-        worker_init_fn=_leave_signals_to_the_parent,
+        worker_init_fn=leave_signals_to_the_parent,
     ):
         if batch.cache_failure and not warned:
             logger.warning("%s. Going on without writing the crop cache.", batch.cache_failure)
@@ -256,11 +256,12 @@ def load_crops(
     return torch.cat(parts)
 
 
-def _leave_signals_to_the_parent(_: int) -> None:
+def leave_signals_to_the_parent(_: int) -> None:
     """Ignore signals in a decoding process: a scheduler's reach the whole group, and its parent
     still needs it until it has saved what is done."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):  # the last is no signal of Windows
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def default_workers(processes_here: int = 1) -> int:

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,19 @@ from ..zoo.catalog import open_catalog
 from ..zoo.checkpoint.export import export
 from ..zoo.errors import CheckpointError, DataError, InterruptedRunError
 from ..zoo.refs import resolve
-from .divergence import Broken, diverged, require_finite
-from .interruption import Interruption, interruption
-from .loader import MicroBatch, TrainingImages, fit_in_memory, micro_batches
-from .randomness import generator
+from .data import Data, MicroBatch, TrainingImages, fit_in_memory, micro_batches
+from .endings import (
+    Broken,
+    Interruption,
+    diverged,
+    explained_losses,
+    interruption,
+    require_finite,
+)
+from .log import Board, board_in
 from .recipe import Recipe
-from .run import Data, How, Run, fast_kernels
-from .scalars import Board, board_of
+from .run import How, Run, fast_kernels
 from .schedules import ema_momentum, mask_loss_weights
-from .sharing import explained_losses
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +50,14 @@ def train(recipe: Recipe, data: Data, out: Path, name: str, how: How | None = No
     """
     how = how or How()
     with interruption(hint=how.world.leads) as asked, explained_losses(how.world), fast_kernels():
-        small = fit_in_memory(data.train)
-        workers = _workers(how, small)
+        small, workers = fit_in_memory(data.train), how.workers
+        if workers is None:
+            workers = 0 if small else default_workers(how.world.local_size)
         images = TrainingImages(data.train, recipe, keep=small and not workers)
         run = Run(recipe, out, name, images.batches, how)
         pin = run.device.type == "cuda"
-        batches = micro_batches(images, run.iteration, run.slots, workers, pin)
-        walk(run, data, batches, asked)
+        with closing(micro_batches(images, run.iteration, run.slots, workers, pin)) as batches:
+            walk(run, data, batches, asked)
         return publish(run)
 
 
@@ -59,7 +65,8 @@ def walk(run: Run, data: Data, batches: Iterator[MicroBatch], asked: Interruptio
     """Take all steps and validations that are left. batches: those of this process, from here on."""
     start = run.iteration
     weights = mask_loss_weights(run.recipe, run.iterations)
-    with _bar(run) as bar, board_of(run, data.protocol) as board:
+    folder = run.how.tensorboard if run.world.leads else None
+    with _bar(run) as bar, board_in(folder, run.model, data.protocol, start) as board:
         while not run.is_done:
             if run.is_validation_due:
                 end_epoch(run, data, board, asked)
@@ -102,7 +109,7 @@ def take_step(
         waited += time.perf_counter() - asked
         x = normalise(micro.crops.to(run.device, non_blocking=True), data.protocol)  # (N, 3, H, W)
         y = micro.labels.to(run.device, non_blocking=True)  # (N,)
-        rng = generator(run.recipe.seed, "mix", run.iteration, slot)
+        rng = run.recipe.generator("mix", run.iteration, slot)
         draw = run.step.draw(rng, tuple(x.shape))
         with run.sharing(now=slot == run.slots[-1]):
             with run.autocast():
@@ -140,7 +147,7 @@ def end_epoch(run: Run, data: Data, board: Board, asked: Interruption) -> None:
         counts = run.validate(data, stop_if_asked)
     except CheckpointError as error:  # logits that are no numbers
         raise diverged(run, None, str(error)) from None
-    heads = {run.step.head_in_log(head): counts[head] for head in run.step.heads}
+    heads = {run.step.head_prefix + head: counts[head] for head in run.step.heads}
     run.log.val(epoch=epoch, batches=run.batches_of(data), lr=lr, heads=heads)
     board.val(run.iteration, heads)
     run.keep_epoch(epoch, counts[run.model.heads[0]])
@@ -180,12 +187,6 @@ def _reading(scalars: Sequence[torch.Tensor]) -> Callable[[], list[float]]:
         return copy.tolist()
 
     return read
-
-
-def _workers(how: How, small: bool) -> int:
-    if how.workers is not None:
-        return how.workers
-    return 0 if small else default_workers(how.world.local_size)
 
 
 def _next(batches: Iterator[MicroBatch], run: Run) -> MicroBatch:

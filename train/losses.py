@@ -1,9 +1,9 @@
-"""Cross entropies against mixed labels."""
+"""Losses against mixed labels, and the accuracies (in percent) that a training log shows."""
 
 import torch
-from torch.nn.functional import cross_entropy, log_softmax, one_hot
+from torch.nn.functional import cross_entropy
 
-from .mixing.draws import Variant
+from .mixing.mixed import Variant
 
 
 def mix_cross_entropy(
@@ -30,21 +30,30 @@ def mix_cross_entropy(
     return (lam * own + (1 - lam) * partner).mean()
 
 
-def soft_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Cross entropy against a distribution per sample: a scalar, the mean over the batch.
+def acc(logits: torch.Tensor, y: torch.Tensor, k: int = 1) -> torch.Tensor:
+    """Percentage of samples whose label is among the k highest scores: a scalar float32.
 
-    logits: (N, K) float. target: (N, K) float, rows summing to one. Each sample has its own label
-    weights here, whatever the variant of `mix_cross_entropy`.
+    logits: (N, K) float. y: (N,) int64. Between equal scores the order is unspecified. In training
+    on mixed images OpenMixup's `acc` takes the own labels only.
     """
-    return -(target * log_softmax(logits, dim=1)).sum(1).mean()
+    hits = logits.topk(k, dim=1).indices == y[:, None]
+    return 100 * hits.any(1).float().mean()
 
 
-def soft_labels(
-    y: torch.Tensor, y_partner: torch.Tensor, lam: torch.Tensor, n_classes: int
+def acc_mix(
+    logits: torch.Tensor, y: torch.Tensor, y_partner: torch.Tensor, lam: torch.Tensor
 ) -> torch.Tensor:
-    """The distribution lam * y + (1 - lam) * y_partner: (N, n_classes) float32.
+    """Percentage of mixed labels found in their order: a scalar float32.
 
-    y, y_partner: (N,) int64. lam: (N,) float32, weight of `y`, in [0, 1].
+    The label with the larger weight counts where it has the highest score, the other where it
+    has the second highest, each with its weight. As in OpenMixup, which of them is larger is decided
+    once for the batch, by the mean of lam; at exactly one half it is the partner's.
+
+    logits: (N, K) float, K > 1. y, y_partner: (N,) int64. lam: (N,) float, weight of `y`.
     """
-    weight = lam[:, None]
-    return weight * one_hot(y, n_classes) + (1 - weight) * one_hot(y_partner, n_classes)
+    weight = lam.mean()
+    first, second = logits.topk(2, dim=1).indices.T
+    own_leads = weight > 0.5
+    own = (torch.where(own_leads, first, second) == y).float().mean()
+    partner = (torch.where(own_leads, second, first) == y_partner).float().mean()
+    return 100 * (weight * own + (1 - weight) * partner)

@@ -1,11 +1,21 @@
-"""The networks of a run as they are before the first step."""
+"""The networks of a run: how they begin, how k follows q, who optimises them, who shares them.
+
+Of AutoMix and SAMix, q is the classifier, k a slow copy of it, and the mix block makes the images
+(AutoMix, Liu et al., 2022, arXiv:2103.13027).
+"""
+
+from collections.abc import Iterator
+from itertools import chain
 
 import torch
-from torch import nn
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from ..eval.world import World
 from ..zoo.nets import Classifier, MixClassifier, ResNetConfig
 from ..zoo.nets.resnet import BasicBlock, Bottleneck
-from .automix_step import copy_q_to_k, freeze_k
 from .recipe import Recipe
 
 HEAD_STD = MIX_BLOCK_STD = 0.01
@@ -55,3 +65,67 @@ def initialise(model: nn.Module, rng: torch.Generator) -> None:
             nn.init.zeros_(module.bn2.weight)
         elif isinstance(module, Bottleneck):
             nn.init.zeros_(module.bn3.weight)
+
+
+@torch.no_grad()
+def copy_q_to_k(model: MixClassifier) -> None:
+    """Make k's parameters those of q, in place, as they are when training starts."""
+    for k, q in zip(side_of(model, "k"), side_of(model, "q"), strict=True):
+        k.copy_(q)
+
+
+def freeze_k(model: MixClassifier) -> None:
+    """Keep gradients from the k side, in place: from now on it only follows q."""
+    for parameter in side_of(model, "k"):
+        parameter.requires_grad_(False)
+
+
+@torch.no_grad()
+def momentum_update(model: MixClassifier, momentum: float) -> None:
+    """Move the k side to momentum * k + (1 - momentum) * q, in place, after the optimizer's step.
+
+    The backbone and both heads; parameters only, the statistics of k's batch norm are its own.
+    momentum: in [0, 1], 0.999 when training starts.
+    """
+    k, q = (list[Tensor](side_of(model, side)) for side in "kq")
+    get_ema_multi_avg_fn(momentum)(k, q, 0)  # all at once: a few launches on a GPU, not hundreds
+
+
+def side_of(model: MixClassifier, side: str) -> Iterator[nn.Parameter]:
+    """The parameters of one side, "q" or "k", in the same order for both."""
+    parts = (model.get_submodule(f"{part}_{side}") for part in ("backbone", "head_one", "head_mix"))
+    return chain.from_iterable(part.parameters() for part in parts)
+
+
+def optimizer_of(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """SGD with a group of its own for the mix block, whose rate falls to another floor."""
+    block = [p for name, p in model.named_parameters() if name.startswith("mix_block.")]
+    networks = [p for name, p in model.named_parameters() if not name.startswith("mix_block.")]
+    groups = [{"params": networks}, {"params": block}]
+    return torch.optim.SGD(
+        [group for group in groups if group["params"]],
+        recipe.lr,
+        recipe.momentum,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def parallel(step: nn.Module, world: World) -> nn.Module:
+    """The step, its gradients averaged over all processes; rank 0's batch norm counts for all.
+
+    Looking for unused parameters keeps the buckets in which gradients are summed as they are: torch
+    would regroup them after the first step, and so again after an interruption, and the last bits of
+    a sum over three or more processes may depend on it.
+    """
+    if world.size == 1:
+        return step
+    gpu = world.device.type == "cuda"
+    group = dist.new_group(backend="nccl") if gpu else None
+    return DistributedDataParallel(step, process_group=group, find_unused_parameters=not gpu)
+
+
+def share_buffers(model: nn.Module, step: nn.Module) -> None:
+    """Give all processes the first one's statistics of batch norm, in place. step: of `parallel`."""
+    if isinstance(step, DistributedDataParallel):
+        for buffer in model.buffers():
+            dist.broadcast(buffer, src=0, group=step.process_group)

@@ -1,43 +1,56 @@
-"""What decides a training run, apart from the images."""
+"""What decides a training run, apart from the images; and settings, `key=value`, that change it."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+import ast
+import difflib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from functools import cache
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+import numpy as np
+from msgspec import Meta
 
 from ..zoo.errors import UsageError
 from ..zoo.nets import ResNetConfig
 from ..zoo.nets.classifiers import LAM_MARGIN
-from .limits import require_in_range
 from .mixing import LEARNT_METHODS, Mixture, Variant
-from .mixing.draws import check_alpha
+from .mixing.mixed import check_alpha
+
+FINITE = sys.float_info.max
+Count = Annotated[int, Meta(ge=1)]
+Amount = Annotated[float, Meta(ge=0, le=FINITE)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Number = Annotated[float, Meta(ge=-FINITE, le=FINITE)]
 
 Precision = Literal["fp32", "bf16", "fp16"]
-MaskLossSchedule = Literal["compounding", "cosine"]
+Purpose = Literal["order", "crop", "mix"]
 
 
 @dataclass(frozen=True)
 class Automix:
     """What AutoMix and SAMix need beside the common recipe; the values of the released configs."""
 
-    mask_loss: float = 0.1
+    mask_loss: Amount = 0.1
     """Weight of the mask loss when training starts; 0 leaves it out."""
 
-    mask_loss_schedule: MaskLossSchedule = "compounding"
+    mask_loss_schedule: Literal["compounding", "cosine"] = "compounding"
     """How the weight falls: see `schedules.mask_loss_weights`."""
 
-    mask_adjust: float = 0.0
+    mask_adjust: Share = 0.0
     """Probability of rescaling the masks of the backbone's images to their mean."""
 
-    lam_margin: float = LAM_MARGIN
+    lam_margin: Annotated[float, Meta(ge=0, le=0.5)] = LAM_MARGIN
     """Where lam or 1 - lam is at most this, the backbone's images are mixed as by MixUp."""
 
-    momentum: float = 0.999
+    momentum: Share = 0.999
     """k becomes momentum * k + (1 - momentum) * q after each step; of the first tenth of the run."""
 
-    momentum_end: float = 0.99999
+    momentum_end: Share = 0.99999
     """What the momentum rises to: see `schedules.ema_momentum`."""
 
-    min_lr: float = 1e-4
+    min_lr: Amount = 1e-4
     """The mix block's learning rate falls to this, the networks' to the recipe's `min_lr`."""
 
     clean_statistics: bool = True
@@ -46,8 +59,7 @@ class Automix:
     faster."""
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            require_in_range(f"automix.{name}", value)
+        _check_fields(self, "automix.")
 
 
 @dataclass(frozen=True)
@@ -55,56 +67,51 @@ class Recipe:
     """One run: the network, the mixing, and the PyTorch recipe of the released configs.
 
     SGD with momentum, cosine by epoch, RandomResizedCrop (bicubic) to `crop` pixels and flip.
-    Raises `UsageError` for values that don't fit together.
+    Raises `UsageError` for values that are out of range or don't fit together.
     """
 
     architecture: str
-    num_classes: int
+    num_classes: Count
     mix_mode: tuple[str, ...]
     """Methods that each step chooses from: see `mixing.Mixture`. AutoMix and SAMix stand alone."""
 
-    alpha: tuple[float, ...]
+    alpha: tuple[Number, ...]
     """Of Beta(alpha, alpha), one for each method; vanilla doesn't draw any."""
 
-    mix_prob: tuple[float, ...] | None = None
-    mix_repeat: int = 1
+    mix_prob: tuple[Number, ...] | None = None
+    mix_repeat: Count = 1
     variant: Variant = "openmixup"
-    epochs: int = 100
-    batch_size: int = 256
+    epochs: Count = 100
+    batch_size: Count = 256
     """Images per optimizer step, over all processes."""
 
-    micro_batch: int = 64
+    micro_batch: Count = 64
     """Images that are mixed and batch-normalised together. The released runs had 4 processes of 64;
     with fewer processes gradients are accumulated."""
 
-    crop: int = 224
-    lr: float = 0.1
-    min_lr: float = 0.0
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
+    crop: Count = 224
+    lr: Amount = 0.1
+    min_lr: Amount = 0.0
+    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.9
+    weight_decay: Amount = 1e-4
     precision: Precision = "fp32"
-    seed: int = 0
-    log_every: int = 50
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0  # what torch's and numpy's generators take
+    log_every: Count = 50
     """Steps per train line of the log."""
 
     automix: Automix = field(default_factory=Automix)
 
     def __post_init__(self) -> None:
+        _check_fields(self)
         ResNetConfig.from_name(self.architecture)
         if self.learnt:
             self._check_learnt()
         else:
             self.mixture()
-        for name, value in asdict(self).items():
-            require_in_range(name, value)
         if self.batch_size % self.micro_batch:
             raise UsageError(
                 f"batch_size {self.batch_size} isn't a multiple of micro_batch {self.micro_batch}; "
                 "choose a micro_batch that divides it"
-            )
-        if self.precision not in get_args(Precision):
-            raise UsageError(
-                f"expected precision of {', '.join(get_args(Precision))}, got {self.precision!r}"
             )
 
     @property
@@ -121,28 +128,34 @@ class Recipe:
         """The mixing of a recipe that isn't learnt."""
         return Mixture(self.mix_mode, self.alpha, self.mix_prob, self.mix_repeat, self.variant)
 
+    def generator(self, purpose: Purpose, *place: int) -> np.random.Generator:
+        """The random numbers of one place of a run, such as an epoch and an image's position.
+
+        Made from the seed and the place alone, so a draw doesn't depend on what was drawn before it,
+        by which process or worker, or in which session: an interrupted run goes on with the draws
+        that it would have made. place: not negative; different places give independent streams
+        (numpy's SeedSequence).
+        """
+        return np.random.default_rng([self.seed, 1 + get_args(Purpose).index(purpose), *place])
+
+    def accumulation(self, processes: int) -> int:
+        """Micro batches of each process in a step. Raises UsageError unless they come out even."""
+        micro = self.batch_size // self.micro_batch
+        if micro % processes:
+            fitting = ", ".join(str(n) for n in range(1, micro + 1) if micro % n == 0)
+            raise UsageError(
+                f"batch_size {self.batch_size} is {micro} micro batches of {self.micro_batch}, which "
+                f"{processes} processes can't share evenly; start as many as fit ({fitting}), or set "
+                "micro_batch to a smaller divisor"
+            )
+        return micro // processes
+
     def to_dict(self) -> dict[str, Any]:
         """Every field that decides something in this run, in plain Python types."""
         values = asdict(self)
-        if self.learnt:
-            for name in ("mix_prob", "mix_repeat", "variant"):
-                del values[name]
-        else:
-            del values["automix"]
+        for name in ("mix_prob", "mix_repeat", "variant") if self.learnt else ("automix",):
+            del values[name]
         return values
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
-        """The recipe that `to_dict` wrote. Raises `UsageError` for a field that there isn't."""
-        parts = dict(values)
-        lists = {name: tuple(parts[name]) for name in _LISTS if parts.get(name) is not None}
-        parts.update(lists)
-        try:
-            if "automix" in parts:
-                parts["automix"] = Automix(**parts["automix"])
-            return cls(**parts)
-        except TypeError as error:
-            raise UsageError(f"This isn't a recipe of this version of mixzoo: {error}.") from None
 
     def text(self) -> str:
         """One `name = value` a line, in Python's notation, for logs and checkpoints."""
@@ -160,4 +173,136 @@ class Recipe:
         check_alpha(self.alpha[0])
 
 
-_LISTS = ("mix_mode", "alpha", "mix_prob")
+def overridden(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+    """The recipe with other values.
+
+    settings: each `key=value`; a key is a field of `Recipe`, or of `Automix` with `automix.` before
+    it. Values are written as in Python or bare (`precision=bf16`), lists with or without brackets
+    (`alpha=0.8,1`); `none` is no value.
+    Raises UsageError for a key that doesn't exist, stands twice, or that the recipe makes no use of;
+    for a value of another type or out of range; and for values that don't fit together.
+    """
+    given: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = (part.strip() for part in setting.partition("="))
+        if not equals:
+            raise UsageError(f"--set {setting}: expected key=value, such as epochs=300.")
+        if key not in field_types():
+            raise UsageError(_unknown(key))
+        if key in given:
+            raise UsageError(f"--set {setting}: {key} is set twice; expected it once.")
+        given[key] = _checked(key, _parsed(text, field_types()[key]), strict=False)
+    inner = {k.removeprefix("automix."): v for k, v in given.items() if k.startswith("automix.")}
+    own = {key: value for key, value in given.items() if "." not in key}
+    changed = replace(recipe, **own, automix=replace(recipe.automix, **inner))
+    for key in given.keys() - flat(changed.to_dict()).keys():
+        raise UsageError(
+            f"--set {key}: has no effect on {changed.method}, which makes no use of it; leave it out."
+        )
+    return changed
+
+
+def differences(recipe: Recipe, other: Recipe) -> tuple[str, ...]:
+    """The settings that turn `recipe` into `other`, so `overridden(recipe, ...)` equals it.
+
+    What `other` makes no use of is left out.
+    """
+    return settings_between(asdict(recipe), other.to_dict())
+
+
+def settings_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """The settings for values (as of `Recipe.to_dict`) that are others, or new, in `after`."""
+    old, new = flat(before), flat(after)
+    return tuple(f"{key}={_spelled(v)}" for key, v in new.items() if v != old.get(key, ...))
+
+
+@cache
+def field_types() -> dict[str, Any]:
+    """Every key that can be set and its type, in the recipe's order."""
+    types: dict[str, Any] = {}
+    for name, kind in get_type_hints(Recipe, include_extras=True).items():
+        inner = get_type_hints(kind, include_extras=True) if is_dataclass(kind) else {}
+        types |= {f"{name}.{key}": of for key, of in inner.items()} or {name: kind}
+    return types
+
+
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"automix": {"momentum": 0.999}}` as `{"automix.momentum": 0.999}`; lists become tuples."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{key}": inner for key, inner in value.items()}
+        else:
+            found[name] = tuple(value) if isinstance(value, list) else value
+    return found
+
+
+def _check_fields(part: Recipe | Automix, prefix: str = "") -> None:
+    for key in field_types():
+        if key.startswith(prefix) and hasattr(part, name := key.removeprefix(prefix)):
+            _checked(key, getattr(part, name))
+
+
+def _checked(key: str, value: Any, strict: bool = True) -> Any:
+    """The value in its field's type. Raises UsageError. strict: whether text is no number."""
+    kind = field_types()[key]
+    try:
+        return msgspec.convert(value, kind, strict=strict)
+    except msgspec.ValidationError:
+        shown = repr(value) if isinstance(value, str) else _spelled(value)
+        raise UsageError(
+            f"expected {key} to be {_in_words(kind)}, got {shown}; correct the value"
+        ) from None
+
+
+def _parsed(text: str, kind: Any) -> Any:
+    """A value in Python's notation, or text; what stands for a list is one."""
+    if text.lower() == "none":
+        return None
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        value = text
+    if get_origin(_of(kind)) is not tuple or isinstance(value, tuple | list):
+        return value
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else [value]
+
+
+def _of(kind: Any) -> Any:
+    """`T` of `T | None`."""
+    return get_args(kind)[0] if type(None) in get_args(kind) else kind
+
+
+def _in_words(kind: Any) -> str:
+    """`a whole number of 1 or more`."""
+    if (one := _of(kind)) is not kind:
+        return f"{_in_words(one)}, or none"
+    if get_origin(kind) is tuple:
+        return f"{_in_words(get_args(kind)[0])}, or several separated by commas"
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(get_args(kind))}"
+    plain, *metas = get_args(kind) or (kind,)
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[plain]
+    for meta in metas:
+        high = meta.lt or meta.le
+        bounds = f"{meta.ge:g} or more" if high in (None, FINITE) else f"{meta.ge:g} to {high:g}"
+        words += " that is finite" if meta.ge == -FINITE else f" of {bounds}"
+        words += f", but less than {high:g}" if meta.lt else ""
+    return words
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return ",".join(map(_spelled, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def _unknown(key: str) -> str:
+    """OpenMixup's keys have sections before them (`runner.max_epochs`), which may be in the way."""
+    known, last = list(field_types()), key.rpartition(".")[2]
+    nested = [name for name in known if name.rpartition(".")[2] == last]
+    near = nested or [
+        name for text in (key, last) for name in difflib.get_close_matches(text, known, n=1)
+    ]
+    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
+    return f"--set {key}: no such setting. {hint}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from ..eval.evaluator import BATCH_SIZE, evaluate
@@ -15,26 +15,15 @@ from ..eval.precision import cudnn_setting
 from ..eval.predictions import Counts
 from ..eval.world import ALONE, World
 from ..zoo.checkpoint.names import canonical
-from ..zoo.data import LabelledImages
 from ..zoo.errors import CheckpointError, UsageError
-from ..zoo.manifest import Protocol
-from ..zoo.nets import Classifier, MixClassifier, ResNetConfig
-from .checkpoints import BEST, keep_last, meta_of, openmixup_state, write
+from ..zoo.nets import ResNetConfig
+from .checkpoints import BEST, keep_last, latest, meta_of, openmixup_state, write
+from .data import Data
 from .log import JsonLog, environment
-from .network import fresh_network
+from .network import fresh_network, optimizer_of, parallel, share_buffers
 from .recipe import Recipe
 from .schedules import learning_rate, mix_block_learning_rate
-from .sharing import accumulation, checkpoint_to_go_on_from, parallel, share_buffers
 from .steps import step_of
-
-
-@dataclass(frozen=True)
-class Data:
-    """The images of a run, and the pixels that they are validated with."""
-
-    train: LabelledImages
-    val: LabelledImages
-    protocol: Protocol
 
 
 @dataclass(frozen=True)
@@ -44,9 +33,6 @@ class How:
     world: World = ALONE
     workers: int | None = None
     """Decoding processes per rank; None picks by cores, and none for small data sets."""
-
-    channels_last: bool | None = None
-    """Memory layout of images; None takes it for networks of usual width, where it is faster."""
 
     compile: bool = False
     checkpoint_every: int | None = None
@@ -76,7 +62,8 @@ class Run:
         self.best: dict[str, Any] = {}
         self.model = fresh_network(recipe)
         self.model.to(self.world.device)
-        if _channels_last(how, self.model):
+        if ResNetConfig.from_name(recipe.architecture).base_width % 16 == 0:
+            # Faster; but of narrow layers torch's CPU kernels (seen in 2.15) corrupt memory with it.
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = optimizer_of(self.model, recipe)
         self.scaler = torch.amp.GradScaler(
@@ -84,7 +71,7 @@ class Run:
         )
         if self.world.leads:
             out.mkdir(parents=True, exist_ok=True)
-        content = checkpoint_to_go_on_from(out, self.world)
+        content = _to_go_on_from(out, self.world)
         if content:
             self._restore(content)
         self.step = step_of(self.model, recipe)
@@ -104,7 +91,7 @@ class Run:
     @property
     def slots(self) -> range:
         """The parts of a batch that this process computes, one after the other."""
-        mine = accumulation(self.recipe, self.world.size)
+        mine = self.recipe.accumulation(self.world.size)
         return range(self.world.rank * mine, (self.world.rank + 1) * mine)
 
     @property
@@ -247,24 +234,19 @@ def fast_kernels() -> Iterator[None]:
         yield
 
 
-def _channels_last(how: How, model: Classifier | MixClassifier) -> bool:
-    """torch's CPU kernels (seen in 2.15) corrupt memory on channels-last gradients of very narrow layers."""
-    narrow = ResNetConfig.from_name(model.architecture).base_width % 16 > 0
-    if how.channels_last and narrow and how.world.device.type == "cpu":
-        raise UsageError(
-            f"--channels-last: {model.architecture} is too narrow for it on a CPU. Leave it out."
-        )
-    return not narrow if how.channels_last is None else how.channels_last
+def _to_go_on_from(out: Path, world: World) -> dict[str, Any] | None:
+    """The leader's newest checkpoint, on all ranks: other machines may not see its folder, or late.
 
-
-def optimizer_of(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """SGD with a group of its own for the mix block, whose rate falls to another floor."""
-    block = [p for name, p in model.named_parameters() if name.startswith("mix_block.")]
-    networks = [p for name, p in model.named_parameters() if not name.startswith("mix_block.")]
-    groups = [{"params": networks}, {"params": block}]
-    return torch.optim.SGD(
-        [group for group in groups if group["params"]],
-        recipe.lr,
-        recipe.momentum,
-        weight_decay=recipe.weight_decay,
-    )
+    Raises CheckpointError on all ranks.
+    """
+    error = None
+    found: list[dict[str, Any] | None] = [None]
+    if world.leads:
+        try:
+            found = [latest(out)]
+        except CheckpointError as raised:
+            error = raised
+    world.agree(error)
+    if world.size > 1:
+        dist.broadcast_object_list(found)
+    return found[0]

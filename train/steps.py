@@ -1,52 +1,40 @@
 """What one step of training does to a micro batch, behind one face for all ten methods."""
 
-from typing import Protocol
-
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
+from ..zoo.errors import UsageError
 from ..zoo.nets import Classifier, MixClassifier
-from .automix_step import automix_losses, momentum_update
-from .mixed_step import mixed_losses
-from .mixing import AutomixDraw, Draw, draw_automix
+from ..zoo.nets.classifiers import LAM_MARGIN, MASK_STAGE
+from ..zoo.nets.mixblock import mask_loss
+from .losses import acc, acc_mix, mix_cross_entropy
+from .mixing import (
+    AutomixDraw,
+    Draw,
+    ManifoldmixDraw,
+    PuzzlemixDraw,
+    apply,
+    automix,
+    draw_automix,
+    input_saliency,
+    manifoldmix,
+)
+from .network import momentum_update, side_of
 from .recipe import Recipe
-
-StepDraw = tuple[Draw, ...] | AutomixDraw
-
-
-class Step(Protocol):
-    """A module (its parameters are the model's) whose call gives the losses of a micro batch."""
-
-    logged: tuple[str, ...]
-    """Which of the losses a train line of the log shows, as OpenMixup's logs do."""
-
-    heads: tuple[str, ...]
-    """The classification heads in the order of OpenMixup's logs."""
-
-    def head_in_log(self, head: str) -> str:
-        """What OpenMixup's logs call a head."""
-        ...
-
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> StepDraw:
-        """Everything random for a micro batch of `shape` (N, 3, H, W)."""
-        ...
-
-    def __call__(
-        self, x: Tensor, y: Tensor, draw: StepDraw, mask_loss_weight: float
-    ) -> dict[str, Tensor]:
-        """Scalars by name; "loss" has gradients. x: (N, 3, H, W) normalised. y: (N,) int64."""
-        ...
-
-    def follow(self, momentum: float) -> None:
-        """What happens after the optimizer's step."""
-        ...
 
 
 class MixedStep(nn.Module):
-    """The step of a method whose mixing isn't learnt, or of a mixture of such methods."""
+    """The step of a method whose mixing isn't learnt, or of a mixture of such methods.
+
+    Its parameters are the model's; a call gives the losses of a micro batch.
+    """
 
     heads = ("head0",)
+    """The classification heads in the order of OpenMixup's logs."""
+    head_prefix = ""
+    """What those logs write before their names."""
 
     def __init__(self, model: Classifier, recipe: Recipe) -> None:
         super().__init__()
@@ -54,40 +42,37 @@ class MixedStep(nn.Module):
         self.mixture = recipe.mixture()
         mixes = set(recipe.mix_mode) != {"vanilla"}
         self.logged = ("loss", "acc", "acc_mix") if mixes else ("loss", "acc")
-
-    def head_in_log(self, head: str) -> str:
-        """Its own name."""
-        return head
+        """Which of the losses a train line of the log shows, as OpenMixup's logs do."""
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[Draw, ...]:
-        """A method for each repeat, and its draw."""
+        """Everything random for a micro batch of `shape` (N, 3, H, W): one draw for each repeat."""
         return self.mixture.draw(rng, shape)
 
     def forward(
         self, x: Tensor, y: Tensor, draw: tuple[Draw, ...], mask_loss_weight: float
     ) -> dict[str, Tensor]:
-        """The mean over the repeats of `mixed_losses`."""
+        """Scalars by name, the mean over the repeats of `mixed_losses`; "loss" has gradients.
+
+        x: (N, 3, H, W) normalised. y: (N,) int64. mask_loss_weight: not used here.
+        """
         repeats = [mixed_losses(self.model, x, y, one) for one in draw]
         return {name: torch.stack([r[name] for r in repeats]).mean() for name in repeats[0]}
 
     def follow(self, momentum: float) -> None:
-        """Nothing follows here."""
+        """What happens after the optimizer's step: nothing follows here."""
 
 
 class AutomixStep(nn.Module):
-    """The step of AutoMix and SAMix."""
+    """The step of AutoMix and SAMix, with the same face."""
 
     logged = ("loss", "acc_mix_q", "acc_one_q", "acc_mix_k")
     heads = ("mix_k", "one_k", "mix_q", "one_q")
+    head_prefix = "acc_"
 
     def __init__(self, model: MixClassifier, recipe: Recipe) -> None:
         super().__init__()
         self.model = model
         self.alpha, self.recipe = recipe.alpha[0], recipe.automix
-
-    def head_in_log(self, head: str) -> str:
-        """`acc_` and its name."""
-        return f"acc_{head}"
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> AutomixDraw:
         """Both weights, partners and dropouts: see `draw_automix`."""
@@ -117,3 +102,93 @@ def step_of(model: Classifier | MixClassifier, recipe: Recipe) -> MixedStep | Au
     if isinstance(model, MixClassifier):
         return AutomixStep(model, recipe)
     return MixedStep(model, recipe)
+
+
+def mixed_losses(model: Classifier, x: Tensor, y: Tensor, draw: Draw) -> dict[str, Tensor]:
+    """Mix a batch, classify it, and compare with the mixed labels.
+
+    model: in training mode; only its batch norm's statistics are modified. x: (N, 3, H, W) float,
+    normalised. y: (N,) int64. draw: made for this batch by `draw_method`.
+
+    Returns scalars under the names of OpenMixup's logs: "loss", with gradients; "acc", against `y`
+    alone, and "acc_mix", in percent. Raises what the method's apply function raises.
+    """
+    start = 0
+    if isinstance(draw, ManifoldmixDraw):
+        start = draw.layer
+        mixed = manifoldmix(model.backbone, x, draw.perm, draw.lam, draw.layer)
+    else:
+        saliency = None
+        if isinstance(draw, PuzzlemixDraw):
+            # An input's gradient is too small for half precision.
+            with torch.autocast(x.device.type, enabled=False):
+                saliency = input_saliency(model, x, y)
+        mixed = apply(draw, x, saliency)
+    logits = model.head(model.backbone(mixed.images, start=start))  # (N, K)
+    y_partner = y[mixed.perm]
+    return {
+        "loss": mix_cross_entropy(logits, y, y_partner, mixed.lam),
+        "acc": acc(logits, y),
+        "acc_mix": acc_mix(logits, y, y_partner, mixed.lam),
+    }
+
+
+def automix_losses(
+    model: MixClassifier,
+    x: Tensor,
+    y: Tensor,
+    draw: AutomixDraw,
+    mask_loss_weight: float,
+    *,
+    lam_margin: float = LAM_MARGIN,
+    clean_statistics: bool = True,
+) -> dict[str, Tensor]:
+    """Mix a batch twice, classify both copies and the images, and compare with their labels.
+
+    The mix block learns from images that the frozen k has to classify, q from other images of the
+    same block.
+
+    model: in training mode, after `freeze_k`; only its batch norm's statistics are modified.
+    x: (N, 3, H, W) float, normalised, sides multiples of 16 (4 for the cifar stem). y: (N,) int64.
+    draw: made for this batch by `draw_automix`. mask_loss_weight: 0.1 when training starts.
+    lam_margin: see `mixblock.first_mask`. clean_statistics: see `recipe.Automix`.
+
+    Returns scalars under the names of OpenMixup's logs and heads: "loss", with gradients, the sum
+    of "head_mix_q" (of copy bb), "head_one_q" (of the images), "head_mix_k" (of copy mb) and the
+    weight times "mask_loss" (of mb's masks; see `mixblock.mask_loss`); "acc_mix_q", "acc_one_q" and
+    "acc_mix_k", against `y` alone, in percent.
+    Raises `UsageError` for a k side that isn't frozen, or what `automix` raises.
+    """
+    if any(parameter.requires_grad for parameter in side_of(model, "k")):
+        raise UsageError(
+            "expected a k side that only follows q, got one with gradients; "
+            "call freeze_k(model) once, before training"
+        )
+    block, mb, bb = model.mix_block, draw.mb, draw.bb
+    with torch.no_grad():
+        features = model.backbone_k(x, stop=MASK_STAGE)
+        if clean_statistics:
+            model.backbone_k(features, start=MASK_STAGE)  # for its batch norm, as in OpenMixup
+    mixed_mb = automix(x, features, block, mb.perm, mb.lam, mb.keep)
+    mean = mb.lam if draw.adjust else None  # not bb's: as in OpenMixup
+    with torch.no_grad():
+        mixed_bb = automix(
+            x, features, block, bb.perm, bb.lam, bb.keep, mask_mean=mean, lam_margin=lam_margin
+        )
+    mix_k = model.head_mix_k(model.backbone_k(mixed_mb.images))  # (N, K)
+    one_q = model.head_one_q(model.backbone_q(x))  # before mix_q: batch norm weighs the later more
+    mix_q = model.head_mix_q(model.backbone_q(mixed_bb.images))
+    losses = {
+        "head_mix_q": mix_cross_entropy(mix_q, y, y[mixed_bb.perm], mixed_bb.lam),
+        "head_one_q": cross_entropy(one_q, y),
+        "head_mix_k": mix_cross_entropy(mix_k, y, y[mixed_mb.perm], mixed_mb.lam),
+    }
+    of_masks = mask_loss(1 - mixed_mb.mask, mb.lam, block.loss)
+    return {
+        "loss": sum(losses.values(), start=mask_loss_weight * of_masks),
+        **losses,
+        "mask_loss": of_masks,
+        "acc_mix_q": acc(mix_q, y),
+        "acc_one_q": acc(one_q, y),
+        "acc_mix_k": acc(mix_k, y),
+    }

@@ -9,10 +9,8 @@ from pathlib import Path
 from ..zoo.catalog import Benchmark, Catalog
 from ..zoo.errors import UsageError
 from ..zoo.manifest import Manifest, Row
-from .overrides import differences, overridden
-from .recipe import Recipe
-from .recipes import ALPHAS, command, recipe_of
-from .sharing import accumulation
+from .recipe import Recipe, differences, overridden
+from .rows import ALPHAS, command, recipe_of
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def plan(
         for own, recipe in _recipes(benchmark, row, grid):
             name = run_name(benchmark.manifest, own, recipe)
             with _naming(name):
-                accumulation(recipe, processes)
+                recipe.accumulation(processes)
             words = command(
                 benchmark.manifest, own, recipe, data=data, out=out / name, manifests=manifests
             )

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ...train.mixing import LEARNT_METHODS
-from ...train.mixing.draws import draw_lam
+from ...train.mixing.mixed import draw_lam
 from ...viz.grid import Row, draw_grid
 from ...viz.maps import map_rows
 from ...viz.mix import heat_over, mix_rows

@@ -28,7 +28,6 @@ from ..options import FilePath, manifest_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads per process.")
 @click.option("--workers", type=click.IntRange(0), help="Decoding processes per rank.")
-@click.option("--channels-last/--no-channels-last", default=None, help="Memory layout.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the networks (torch.compile).")
 @click.option(
     "--checkpoint-every", type=click.IntRange(1), metavar="STEPS", help="Not only every epoch."
@@ -61,9 +60,9 @@ def command(
     """
     # Said once per process about DDP's find_unused_parameters, which the run wants: see sharing.py.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    from ...train.overrides import overridden
-    from ...train.prepare import check_name
-    from ...train.recipes import describe, recipe_of
+    from ...train.claim import check_name
+    from ...train.recipe import overridden
+    from ...train.rows import describe, recipe_of
     from ...zoo.catalog import open_catalog
 
     benchmark, entry = open_catalog(manifests).row(row)
@@ -79,15 +78,15 @@ def command(
     import torch
 
     from ...eval.world import join
+    from ...train.claim import claimed, facts_of
+    from ...train.data import check_labels, find_data
     from ...train.loop import train
-    from ...train.prepare import check_labels, claimed, facts_of, find_data
     from ...train.run import How
-    from ...train.sharing import accumulation
 
     if threads:
         torch.set_num_threads(threads)
     with join(device) as world:
-        accumulation(recipe, world.size)
+        recipe.accumulation(world.size)
         images = world.leader_first(lambda: find_data(manifest, data, train_list, val_list))
         check_labels(recipe, images)
         how = How(world, compile=bool(options.pop("compiled")), **options)  # type: ignore[arg-type]

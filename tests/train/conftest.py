@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mixzoo.train.data import Data
 from mixzoo.train.recipe import Recipe
-from mixzoo.train.run import Data
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.manifest import Protocol
 from PIL import Image
@@ -54,7 +54,7 @@ reported_top1 = 10.0
 NURSERY = """
 import json, os, sys
 import mixzoo.app.cli as cli
-import mixzoo.eval.world, mixzoo.train.loop, mixzoo.train.prepare
+import mixzoo.eval.world, mixzoo.train.loop, mixzoo.train.claim
 import torch
 sys.stdout.write("ready\\n"); sys.stdout.flush()
 for line in sys.stdin:

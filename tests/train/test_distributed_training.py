@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from mixzoo.eval.evaluator import evaluate
-from mixzoo.train.run import Data
+from mixzoo.train.data import Data
 from mixzoo.zoo.checkpoint.load import load_file
 
 FOUR = {"batch_size": 16, "micro_batch": 4, "epochs": 2, "lr": 0.01}  # micro batches a step

@@ -10,12 +10,12 @@ import pytest
 import torch
 import torch.distributed as dist
 from mixzoo.eval.world import ALONE, World
+from mixzoo.train.data import Data
 from mixzoo.train.loop import train
 from mixzoo.train.mixing import METHODS
-from mixzoo.train.randomness import generator
+from mixzoo.train.network import parallel
 from mixzoo.train.recipe import Recipe
-from mixzoo.train.run import Data, How, Run
-from mixzoo.train.sharing import parallel
+from mixzoo.train.run import How, Run
 from mixzoo.zoo.errors import InterruptedRunError
 from torch.nn.parallel import DistributedDataParallel
 
@@ -120,7 +120,7 @@ def test_gradients_go_through_nccl(
     y = torch.arange(4, device=GPU.device)
 
     def gradients(of: Any, seed: int) -> list[torch.Tensor]:
-        draw = step.draw(generator(0, "mix", seed, 0), tuple(x.shape))
+        draw = step.draw(replace(one, seed=0).generator("mix", seed, 0), tuple(x.shape))
         alone.optimizer.zero_grad()
         of(x, y, draw, 0.1)["loss"].backward()
         return [p.grad.clone() for p in alone.model.parameters() if p.grad is not None]

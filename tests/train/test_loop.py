@@ -6,18 +6,17 @@ from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
-import mixzoo.train.loop as loop
 import pytest
 import torch
 from mixzoo.eval.evaluator import evaluate
 from mixzoo.eval.logs.audit import Claim, audit_files
 from mixzoo.eval.logs.reading import read_log
 from mixzoo.eval.logs.summaries import AUTOMIX, WINDOW, summarise
+from mixzoo.train.data import Data
 from mixzoo.train.loop import train
 from mixzoo.train.network import fresh_network
-from mixzoo.train.randomness import generator
 from mixzoo.train.recipe import Automix, Recipe
-from mixzoo.train.run import Data, How
+from mixzoo.train.run import How
 from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.checkpoint.reading import read_checkpoint
 from mixzoo.zoo.errors import DataError, InterruptedRunError
@@ -345,12 +344,15 @@ def test_every_micro_batch_of_every_step_has_draws_of_its_own(
     """By the seed, the step and the slot, so that it doesn't matter who computes it and when."""
     places = []
 
-    def noted(*place: Any) -> Any:
-        places.append(place)
-        return generator(*place)
+    def noted(self: Recipe, purpose: Any, *place: int) -> Any:
+        if purpose == "mix":
+            places.append(place)
+        return generator(self, purpose, *place)
 
-    monkeypatch.setattr(loop, "generator", noted)
+    generator = Recipe.generator
+
+    monkeypatch.setattr(Recipe, "generator", noted)
 
     train(replace(tiny, epochs=1, seed=7), data, tmp_path, "run")
 
-    assert places == [(7, "mix", step, slot) for step in range(4) for slot in range(2)]
+    assert places == [(step, slot) for step in range(4) for slot in range(2)]

@@ -1,13 +1,14 @@
-"""Losses against the reference."""
+"""Losses and accuracies against the reference."""
 
 import json
 
 import numpy as np
 import pytest
 import torch
-from mixzoo.train.losses import mix_cross_entropy, soft_cross_entropy, soft_labels
+from mixzoo.train.losses import acc, acc_mix, mix_cross_entropy
 
 WEIGHTS = ["0.0", "0.2", "0.5", "0.73", "1.0", "per_sample"]
+each_weight = pytest.mark.parametrize("name", WEIGHTS)
 
 
 @pytest.fixture
@@ -22,20 +23,28 @@ def weight_of(arrays, name: str) -> torch.Tensor:
     return arrays["lam_per_sample"] if name == "per_sample" else torch.full((24,), float(name))
 
 
-def recorded_loss(case) -> float:
-    return case["loss"]["mean"] if isinstance(case["loss"], dict) else case["loss"][0]
+def recorded(values) -> float:
+    return values["mean"] if isinstance(values, dict) else values[0]
 
 
-@pytest.mark.parametrize("name", WEIGHTS)
-@pytest.mark.parametrize("head", ["ClsHead", "ClsMixupHead_hard"])
-def test_hard_loss_equals_the_reference(heads, head, name):
-    """Weights of the batch, and weights per sample, which the reference averages."""
+@each_weight
+@pytest.mark.parametrize(
+    ("head", "variant"),
+    [
+        ("ClsHead", "openmixup"),
+        ("ClsMixupHead_hard", "openmixup"),
+        ("ClsMixupHead_soft", "paper"),
+    ],
+)
+def test_loss_equals_the_reference(heads, head, variant, name):
+    """Hard labels are weighed by the batch's mean weight; the paper weighs each sample by its own, as
+    the reference's soft labels do: cross entropy is linear in the label."""
     arrays, cases = heads
     lam = weight_of(arrays, name)
 
-    loss = mix_cross_entropy(arrays["logits"], arrays["y_a"], arrays["y_b"], lam)
+    loss = mix_cross_entropy(arrays["logits"], arrays["y_a"], arrays["y_b"], lam, variant)
 
-    assert loss.item() == pytest.approx(recorded_loss(cases[f"{head}|lam={name}"]), rel=1e-5)
+    assert loss.item() == pytest.approx(recorded(cases[f"{head}|lam={name}"]["loss"]), rel=1e-5)
 
 
 @pytest.mark.parametrize("head", ["ClsHead", "ClsMixupHead_hard"])
@@ -48,34 +57,45 @@ def test_unmixed_labels_have_the_plain_cross_entropy(heads, head):
     assert loss.item() == pytest.approx(cases[f"{head}|onehot"]["loss"][0], rel=1e-5)
 
 
-@pytest.mark.parametrize("name", WEIGHTS)
-def test_soft_loss_equals_the_reference(heads, name):
-    """The soft head weighs each sample by its own weight."""
+@each_weight
+@pytest.mark.parametrize("head", ["ClsHead", "ClsMixupHead_hard", "ClsMixupHead_soft"])
+def test_accuracies_equal_the_reference(heads, head, name):
+    """`acc` looks at the own label only, `acc_mix` at both; per-sample weights count by their mean."""
     arrays, cases = heads
-    lam = weight_of(arrays, name)
+    case = cases[f"{head}|lam={name}"]
 
-    target = soft_labels(arrays["y_a"], arrays["y_b"], lam, 12)
-    loss = soft_cross_entropy(arrays["logits"], target)
+    own = acc(arrays["logits"], arrays["y_a"])
+    both = acc_mix(arrays["logits"], arrays["y_a"], arrays["y_b"], weight_of(arrays, name))
 
-    case = cases[f"ClsMixupHead_soft|lam={name}"]
-    assert loss.item() == pytest.approx(recorded_loss(case), rel=1e-5)
+    assert own.item() == recorded(case["acc"])
+    assert both.item() == pytest.approx(recorded(case["acc_mix"]), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", WEIGHTS)
-def test_paper_weighs_each_sample(heads, name):
-    """The paper's hard loss is the soft loss: cross entropy is linear in the label."""
+@pytest.mark.parametrize("k", [1, 5])
+def test_top_k_equals_the_reference(heads, k):
+    """The data set's own top-1 and top-5."""
     arrays, cases = heads
-    lam = weight_of(arrays, name)
 
-    loss = mix_cross_entropy(arrays["logits"], arrays["y_a"], arrays["y_b"], lam, "paper")
-
-    case = cases[f"ClsMixupHead_soft|lam={name}"]
-    assert loss.item() == pytest.approx(recorded_loss(case), rel=1e-5)
+    assert acc(arrays["logits"], arrays["y_a"], k).item() == pytest.approx(
+        cases["evaluate"][f"head0_top{k}"], rel=1e-6
+    )
 
 
-def test_soft_labels_sum_to_one():
-    """Also where both labels are the same class."""
-    labels = soft_labels(torch.tensor([0, 1]), torch.tensor([2, 1]), torch.tensor([0.25, 0.6]), 3)
+def test_each_label_counts_in_its_own_rank():
+    """The weightier label must come first and the other exactly second."""
+    logits = torch.tensor([[3.0, 2.0, 1.0]] * 4)
+    y = torch.tensor([0, 0, 1, 2])
+    partner = torch.tensor([1, 2, 0, 1])
 
-    assert labels[0].tolist() == [0.25, 0, 0.75]
-    assert labels.sum(1).tolist() == [1, 1]
+    leading = acc_mix(logits, y, partner, torch.full((4,), 0.75))
+
+    assert leading.item() == pytest.approx(75 * 2 / 4 + 25 * 2 / 4)
+
+
+def test_at_one_half_the_partner_leads():
+    """As in the reference, whose comparison is strict."""
+    logits = torch.tensor([[3.0, 2.0, 1.0]])
+
+    hit = acc_mix(logits, torch.tensor([1]), torch.tensor([0]), torch.tensor([0.5]))
+
+    assert hit.item() == 100

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from mixzoo.eval.evaluator import evaluate
+from mixzoo.train.data import Data, find_data
 from mixzoo.train.loop import train
-from mixzoo.train.prepare import find_data
-from mixzoo.train.recipes import recipe_of
-from mixzoo.train.run import Data, How
+from mixzoo.train.rows import recipe_of
+from mixzoo.train.run import How
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.checkpoint.reading import read_checkpoint

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from mixzoo.train.overrides import overridden
-from mixzoo.train.recipe import Recipe
+from mixzoo.train.recipe import Recipe, overridden
 from mixzoo.train.result import publish, read_result
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.load import load_file

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mixzoo.train.data import Data
 from mixzoo.train.loop import train
 from mixzoo.train.recipe import Recipe
-from mixzoo.train.run import Data, How
+from mixzoo.train.run import How
 from mixzoo.zoo.data import FolderStore
 from mixzoo.zoo.errors import CheckpointError, InterruptedRunError
 

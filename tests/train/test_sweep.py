@@ -1,13 +1,18 @@
-"""A grid becomes runs that are named apart, sorted, and each trained by one command."""
+"""A grid becomes runs that are named apart; their scripts run in a real bash, with stand-ins for the trainer, srun and scontrol on PATH."""
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from mixzoo.train.overrides import overridden
-from mixzoo.train.recipes import recipe_of
+from mixzoo.train.recipe import overridden
+from mixzoo.train.rows import recipe_of
 from mixzoo.train.sweep import Grid, PlannedRun, plan
+from mixzoo.train.sweep_scripts import SHELL, SLURM, Cluster, write_scripts
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import UsageError
 
@@ -134,3 +139,277 @@ def test_images_that_the_package_draws_need_no_folder() -> None:
     assert not any("--data" in run.words for run in runs)
     with pytest.raises(UsageError, match="expected --data DIR"):
         plan(CATALOG, [MIXUP], Grid(), data=None, out=Path("/o"))
+
+
+ROW = "resnet18_w6.mixup_mini"
+HOSTILE = """a b'c"d$(touch pwned)`touch pwned`;&*%"""  # a folder that somebody may have
+SHELLCHECK = shutil.which("shellcheck") or shutil.which(
+    "shellcheck", path=str(Path(sys.executable).parent)
+)
+
+
+def runs_in(out: Path, **axes: object) -> list[PlannedRun]:
+    grid = Grid(**({"epochs": [1, 2, 3]} | axes))  # type: ignore[arg-type]
+    return plan(open_catalog(), [ROW], grid, data=out.parent / "images", out=out)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / HOSTILE
+
+
+@pytest.fixture
+def bash(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a script with programs that note their arguments and end as they are told."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+
+    def run(script: Path, environment: dict[str, str] | None = None, **bodies: str):
+        for name, body in bodies.items():
+            program = programs / name
+            program.write_text(
+                f'#!/bin/bash\nprintf \'%s\\n\' "{name}" "$@" >> "$NOTES/{name}"\n{body}\n'
+            )
+            program.chmod(0o755)
+        path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(
+            ["bash", str(script)],
+            env={"PATH": path, "NOTES": str(tmp_path)} | (environment or {}),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    return run
+
+
+def noted(tmp_path: Path, program: str) -> list[list[str]]:
+    """The arguments of each call of a program."""
+    calls: list[list[str]] = []
+    path = tmp_path / program
+    for line in path.read_text().splitlines() if path.exists() else []:
+        if line == program:
+            calls.append([])
+        else:
+            calls[-1].append(line)
+    return calls
+
+
+def test_every_run_gets_its_exact_words(out: Path, tmp_path: Path, bash: Callable) -> None:
+    """Whatever characters a path has, and nothing of it is carried out."""
+    runs = runs_in(out)
+    script, _ = write_scripts(runs, Cluster(), out)
+
+    done = bash(script, mixzoo="exit 0")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert noted(tmp_path, "mixzoo") == [list(run.words[1:]) for run in runs]
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_a_failing_run_does_not_stop_the_others(out: Path, tmp_path: Path, bash: Callable) -> None:
+    """All are tried; the failed one is named and the script says so with 1."""
+    runs = runs_in(out)
+    script, _ = write_scripts(runs, Cluster(), out)
+
+    done = bash(script, mixzoo='[[ "$*" == *epochs=2* ]] && exit 9 || exit 0')
+
+    assert done.returncode == 1
+    assert len(noted(tmp_path, "mixzoo")) == 3
+    assert f"{runs[1].name} failed with exit code 9." in done.stderr
+    assert done.stderr.endswith(f"1 failed: {runs[1].name}\n")
+
+
+def test_a_saved_run_stops_the_script_to_be_started_again(
+    out: Path, tmp_path: Path, bash: Callable
+) -> None:
+    """75 passes through, so that whatever started the script starts it again."""
+    script, _ = write_scripts(runs_in(out), Cluster(), out)
+
+    done = bash(script, mixzoo="exit 75")
+
+    assert done.returncode == 75
+    assert len(noted(tmp_path, "mixzoo")) == 1
+
+
+@pytest.mark.parametrize("said", ["TERM", "INT"])
+def test_a_signal_to_the_script_reaches_the_run(
+    out: Path, tmp_path: Path, bash: Callable, said: str
+) -> None:
+    """A scheduler tells the script alone; the run saves first, and no further one begins."""
+    script, _ = write_scripts(runs_in(out), Cluster(), out)
+    saving = "sleep 0.2; echo saved > $NOTES/saved; exit 75"
+
+    done = bash(
+        script,
+        mixzoo=f"trap '{saving}' TERM; kill -{said} $PPID; for i in {{1..100}}; do sleep 0.05; done",
+    )
+
+    assert done.returncode == 75
+    assert (tmp_path / "saved").exists()
+    assert len(noted(tmp_path, "mixzoo")) == 1
+    assert "start this script again to go on" in done.stderr
+
+
+def test_several_gpus_are_torchruns_processes(out: Path, tmp_path: Path, bash: Callable) -> None:
+    """On one machine; the trainer is started as a module."""
+    runs = runs_in(out, epochs=[1])
+    script, _ = write_scripts(runs, Cluster(gpus=4), out)
+
+    bash(script, torchrun="exit 0")
+
+    launcher = ["--standalone", "--nproc_per_node", "4", "-m"]
+    assert noted(tmp_path, "torchrun") == [[*launcher, *runs[0].words]]
+
+
+def slurm(index: int) -> dict[str, str]:
+    return {
+        "SLURM_ARRAY_TASK_ID": str(index),
+        "SLURM_ARRAY_JOB_ID": "77",
+        "SLURM_CPUS_PER_TASK": "8",
+    }
+
+
+@pytest.mark.parametrize("index", [0, 2])
+def test_each_task_of_the_array_is_one_run(
+    out: Path, tmp_path: Path, bash: Callable, index: int
+) -> None:
+    """Its processes are started by srun, with the run's exact words."""
+    runs = runs_in(out)
+    _, script = write_scripts(runs, Cluster(), out)
+
+    done = bash(script, slurm(index), srun="exit 0", scontrol="exit 0")
+
+    (call,) = noted(tmp_path, "srun")
+    assert done.returncode == 0
+    assert call[-len(runs[index].words) :] == list(runs[index].words)
+    assert noted(tmp_path, "scontrol") == []
+
+
+@pytest.mark.parametrize(
+    ("of_srun", "of_scontrol", "code", "requeued"),
+    [(75, 0, 0, True), (75, 1, 75, True), (1, 0, 1, False), (137, 0, 137, False)],
+)
+def test_only_a_saved_run_is_requeued(
+    out: Path,
+    tmp_path: Path,
+    bash: Callable,
+    of_srun: int,
+    of_scontrol: int,
+    code: int,
+    requeued: bool,
+) -> None:
+    """Its own task of the array; if that fails the job doesn't look finished."""
+    _, script = write_scripts(runs_in(out), Cluster(), out)
+
+    done = bash(script, slurm(1), srun=f"exit {of_srun}", scontrol=f"exit {of_scontrol}")
+
+    assert done.returncode == code
+    assert noted(tmp_path, "scontrol") == ([["requeue", "77_1"]] if requeued else [])
+
+
+def test_a_task_beyond_the_runs_is_refused(out: Path, tmp_path: Path, bash: Callable) -> None:
+    """`sbatch --array=0-9` over three runs must not train anything twice."""
+    _, script = write_scripts(runs_in(out), Cluster(), out)
+
+    done = bash(script, slurm(9), srun="exit 0")
+
+    assert (done.returncode, noted(tmp_path, "srun")) == (2, [])
+
+
+def test_directives_ask_for_what_was_said(tmp_path: Path) -> None:
+    """Nodes, GPUs, limits; a warning before the time is up; logs beside the runs."""
+    out = tmp_path / "out"
+    cluster = Cluster(
+        nodes=2,
+        gpus=4,
+        partition="gpu",
+        time="1-00:00:00",
+        at_once=2,
+        more=["account=me", "exclusive"],
+    )
+
+    (script,) = write_scripts(runs_in(out), cluster, out)
+
+    lines = script.read_text().splitlines()
+    assert [line.removeprefix("#SBATCH --") for line in lines if line.startswith("#SBATCH")] == [
+        "job-name=out",
+        "array=0-2%2",
+        "nodes=2",
+        "ntasks-per-node=4",
+        "gpus-per-node=4",
+        "cpus-per-task=8",
+        "partition=gpu",
+        "time=1-00:00:00",
+        "requeue",
+        "open-mode=append",
+        "signal=USR1@120",
+        f"output={out}/slurm-%A_%a.out",
+        "account=me",
+        "exclusive",
+    ]
+    assert lines.index("#SBATCH --exclusive") < lines.index("set -uo pipefail")
+
+
+def test_a_machine_without_gpus_asks_for_none(tmp_path: Path) -> None:
+    """One process per node, no GPU directive."""
+    write_scripts(runs_in(tmp_path), Cluster(gpus=0), tmp_path)
+
+    text = (tmp_path / SLURM).read_text()
+    assert "gpus-per-node" not in text
+    assert "ntasks-per-node=1" in text
+    assert "torchrun" not in (tmp_path / SHELL).read_text()
+
+
+@pytest.mark.parametrize("option", ["account=me\n#SBATCH --wrap=x", "--account=me", "", "a b"])
+def test_what_is_no_option_of_sbatch_is_refused(tmp_path: Path, option: str) -> None:
+    """A line break would begin a directive of its own; nothing is written."""
+    with pytest.raises(UsageError, match="can't stand in a batch script"):
+        write_scripts(runs_in(tmp_path / "out"), Cluster(more=[option]), tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_a_line_break_is_refused(tmp_path: Path) -> None:
+    """It would end the directive that names the logs."""
+    out = tmp_path / "a\n#SBATCH --wrap=x"
+
+    with pytest.raises(UsageError, match="can't stand in a batch script"):
+        write_scripts(runs_in(out), Cluster(), out)
+
+
+def test_percent_signs_are_slurms_own(tmp_path: Path) -> None:
+    """SLURM would replace %j in the logs' name."""
+    out = tmp_path / "50%j"
+
+    write_scripts(runs_in(out), Cluster(), out)
+
+    assert f"{tmp_path}/50%%j/slurm-%A_%a.out" in (out / SLURM).read_text()
+
+
+def test_the_same_sweep_gives_the_same_bytes(out: Path) -> None:
+    """Written again, nothing changes, and no other file is left."""
+    before = [path.read_bytes() for path in write_scripts(runs_in(out), Cluster(), out)]
+    after = [path.read_bytes() for path in write_scripts(runs_in(out), Cluster(), out)]
+
+    assert before == after
+    assert sorted(path.name for path in out.iterdir()) == [SLURM, SHELL]
+
+
+@pytest.mark.skipif(SHELLCHECK is None, reason="shellcheck isn't installed")
+@pytest.mark.parametrize("cluster", [Cluster(), Cluster(gpus=4, at_once=2)])
+def test_scripts_have_no_finding_of_shellcheck(tmp_path: Path, cluster: Cluster) -> None:
+    """The usual traps of bash are none of theirs, mixtures and odd paths included."""
+    out = tmp_path / "it's here"
+    runs = runs_in(out, methods=["mixup+cutmix", "vanilla"])
+    for script in write_scripts(runs, cluster, out):
+        found = subprocess.run(
+            [str(SHELLCHECK), "--shell=bash", str(script)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert found.stdout == ""

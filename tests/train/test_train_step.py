@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 import torch
 from mixzoo.eval.precision import exact_fp32
-from mixzoo.train.automix_step import freeze_k
 from mixzoo.train.mixing import LEARNT_METHODS, METHODS
+from mixzoo.train.network import freeze_k, optimizer_of
 from mixzoo.train.recipe import Recipe
-from mixzoo.train.run import optimizer_of
 from mixzoo.train.steps import step_of
 from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 from torch import nn

@@ -1,19 +1,42 @@
 """Mixing methods, each a draw and a pure apply."""
 
 from .automix import AutomixDraw, MaskDraw, automix, draw_automix
-from .cutmix import CutmixDraw, cutmix, draw_cutmix
-from .draws import Variant
+from .cutmix import (
+    CutmixDraw,
+    ResizemixDraw,
+    SaliencymixDraw,
+    cutmix,
+    draw_cutmix,
+    draw_resizemix,
+    draw_saliencymix,
+    resizemix,
+    saliencymix,
+)
 from .fmix import FmixDraw, draw_fmix, fmix
-from .manifoldmix import ManifoldmixDraw, draw_manifoldmix, manifoldmix
-from .methods import LEARNT_METHODS, METHODS, Draw, apply, draw_method
-from .mixed import Mixed
-from .mixture import Mixture, mixture
-from .mixup import MixupDraw, draw_mixup, mixup
-from .named import PICTURED, check_pictured, mix_by_name, sweep_by_name
+from .methods import (
+    LEARNT_METHODS,
+    METHODS,
+    PICTURED,
+    Draw,
+    Mixture,
+    apply,
+    check_pictured,
+    draw_method,
+    mix_by_name,
+    sweep_by_name,
+)
+from .mixed import Mixed, Variant
+from .mixup import (
+    ManifoldmixDraw,
+    MixupDraw,
+    VanillaDraw,
+    draw_manifoldmix,
+    draw_mixup,
+    manifoldmix,
+    mixup,
+    vanilla,
+)
 from .puzzlemix import PuzzlemixDraw, draw_puzzlemix, input_saliency, puzzlemix
-from .resizemix import ResizemixDraw, draw_resizemix, resizemix
-from .saliencymix import SaliencymixDraw, draw_saliencymix, saliencymix
-from .vanilla import VanillaDraw, vanilla
 
 __all__ = [
     "LEARNT_METHODS",
@@ -50,7 +73,6 @@ __all__ = [
     "input_saliency",
     "manifoldmix",
     "mix_by_name",
-    "mixture",
     "mixup",
     "puzzlemix",
     "resizemix",

@@ -17,8 +17,7 @@ from ...zoo.nets.mixblock import (
     first_mask,
     pixels_per_feature,
 )
-from .draws import check_alpha, draw_permutation
-from .mixed import Mixed, check_batch, uniform_weight
+from .mixed import Mixed, check_alpha, check_batch, draw_permutation, uniform_weight
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 
 from ...zoo.errors import UsageError
-from .draws import Variant, draw_lam, draw_partners
-from .mixed import Mixed, check_batch, shared_mask, uniform_weight
+from .mixed import Mixed, Variant, check_batch, draw_lam, draw_partners, shared_mask, uniform_weight
 
 DECAY_POWER = 3
 """How fast the noise falls with frequency: the paper's value and the released config's."""

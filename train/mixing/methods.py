@@ -1,21 +1,39 @@
-"""One door to all mixing methods: draw by name, apply what was drawn."""
+"""One door to all mixing methods: any by its name, several in one run, any at a lam that somebody chose."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from math import sqrt
+from typing import get_args
 
 import numpy as np
 import torch
 
 from ...zoo.errors import UsageError
-from .cutmix import CutmixDraw, cutmix, draw_cutmix
-from .draws import Variant
+from ...zoo.nets import Classifier, MixClassifier
+from .cutmix import (
+    CutmixDraw,
+    ResizemixDraw,
+    SaliencymixDraw,
+    cutmix,
+    draw_cutmix,
+    draw_resizemix,
+    draw_saliencymix,
+    resizemix,
+    saliencymix,
+)
 from .fmix import FmixDraw, draw_fmix, fmix
-from .manifoldmix import ManifoldmixDraw, draw_manifoldmix
-from .mixed import Mixed
-from .mixup import MixupDraw, draw_mixup, mixup
-from .puzzlemix import PuzzlemixDraw, draw_puzzlemix, puzzlemix
-from .resizemix import ResizemixDraw, draw_resizemix, resizemix
-from .saliencymix import SaliencymixDraw, draw_saliencymix, saliencymix
-from .vanilla import VanillaDraw, vanilla
+from .mixed import Mixed, Variant, check_alpha
+from .mixup import (
+    ManifoldmixDraw,
+    MixupDraw,
+    VanillaDraw,
+    draw_manifoldmix,
+    draw_mixup,
+    mixup,
+    vanilla,
+)
+from .puzzlemix import PuzzlemixDraw, draw_puzzlemix, input_saliency, puzzlemix
 
 Draw = (
     VanillaDraw
@@ -27,6 +45,7 @@ Draw = (
     | PuzzlemixDraw
     | ResizemixDraw
 )
+
 
 _DRAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...], float, Variant], Draw]] = {
     "vanilla": lambda rng, shape, alpha, variant: VanillaDraw(),
@@ -41,8 +60,10 @@ _DRAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...], float, Variant
     "resizemix": draw_resizemix,
 }
 
+
 METHODS = tuple(_DRAWS)
 """Names of the methods whose mixing isn't learnt, in the order of the benchmark's table."""
+
 
 LEARNT_METHODS = ("automix", "samix")
 """Methods that learn their mask while the classifier trains: they have a pipeline of their own."""
@@ -103,3 +124,172 @@ def apply(draw: Draw, x: torch.Tensor, saliency: torch.Tensor | None = None) -> 
                 "ManifoldMix mixes inside the network, not images; call manifoldmix with a backbone"
             )
     return mixed
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Which methods to choose from, how often each, and how many per step.
+
+    The fields bear the names of OpenMixup's configs. For MixUp and CutMix with switching
+    probabilities 0.4 and 0.6: `Mixture(mix_mode=("mixup", "cutmix"), alpha=(0.8, 1.0),
+    mix_prob=(0.4, 0.6))`. Raises `UsageError` for fields that don't fit together.
+    """
+
+    mix_mode: tuple[str, ...]
+    """Names from `methods.METHODS`; a name may stand twice with different alphas."""
+
+    alpha: tuple[float, ...]
+    """For each method, its Beta(alpha, alpha); vanilla ignores it."""
+
+    mix_prob: tuple[float, ...] | None = None
+    """Probability of each method, summing to one; None is uniform."""
+
+    mix_repeat: int = 1
+    """How many mixed copies of the batch a step trains on; the loss is their mean."""
+
+    variant: Variant = "openmixup"
+    """Whose behaviour to follow in the methods where code and paper differ."""
+
+    def __post_init__(self) -> None:
+        for name in self.mix_mode:
+            check_method(name)
+        if not self.mix_mode or len(self.alpha) != len(self.mix_mode):
+            raise UsageError(
+                f"expected one alpha for each of {len(self.mix_mode) or 'at least 1'} mix_mode, "
+                f"got {len(self.alpha)}; give both lists the same length"
+            )
+        for name, alpha in zip(self.mix_mode, self.alpha, strict=True):
+            if name != "vanilla":
+                check_alpha(alpha)
+        if self.mix_prob is not None:
+            _check_probabilities(self.mix_prob, len(self.mix_mode))
+        if self.variant not in get_args(Variant):
+            raise UsageError(
+                f"expected variant of {', '.join(get_args(Variant))}, got '{self.variant}'; "
+                "leave it out for the published behaviour"
+            )
+        if self.mix_repeat < 1:
+            raise UsageError(
+                f"expected mix_repeat of 1 or more, got {self.mix_repeat}; "
+                "use mix_mode 'vanilla' to train without mixing"
+            )
+        if self.mix_repeat > 1 and "vanilla" in self.mix_mode:
+            self._check_vanilla_can_be_left_out()
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[Draw, ...]:
+        """Choose `mix_repeat` methods and draw each for a batch of `shape` (N, C, H, W).
+
+        As in OpenMixup, a choice is drawn even when there is one method, and once a step has
+        had vanilla its further repeats choose among the others.
+        """
+        candidates = list(range(len(self.mix_mode)))
+        draws = []
+        for _ in range(self.mix_repeat):
+            chosen = int(rng.choice(candidates, p=self.mix_prob))
+            name = self.mix_mode[chosen]
+            draws.append(draw_method(rng, name, shape, self.alpha[chosen], self.variant))
+            if name == "vanilla":
+                candidates.remove(chosen)
+        return tuple(draws)
+
+    def _check_vanilla_can_be_left_out(self) -> None:
+        """OpenMixup fails in these cases as soon as it has drawn vanilla."""
+        if self.mix_prob is not None or set(self.mix_mode) == {"vanilla"}:
+            raise UsageError(
+                f"vanilla is used once a step, so mix_repeat {self.mix_repeat} needs other methods "
+                "and no mix_prob; drop 'vanilla' or mix_prob, or set mix_repeat to 1"
+            )
+
+
+def _check_probabilities(mix_prob: tuple[float, ...], n: int) -> None:
+    """Raise `UsageError` unless there are n probabilities that sum to one."""
+    if len(mix_prob) != n or min(mix_prob) < 0 or abs(sum(mix_prob) - 1) > 1e-8:
+        raise UsageError(
+            f"expected mix_prob of {n} probabilities that sum to 1, one for each mix_mode, got "
+            f"{list(mix_prob)} with sum {sum(mix_prob):g}; correct the list, or leave it out for "
+            "equal probabilities"
+        )
+
+
+PICTURED = (
+    "mixup",
+    "cutmix",
+    "saliencymix",
+    "fmix",
+    "resizemix",
+    "puzzlemix",
+    *LEARNT_METHODS,
+)
+"""Methods that mix images. ManifoldMix mixes hidden states, vanilla nothing."""
+
+
+def check_pictured(name: str, model: Classifier | MixClassifier | None) -> None:
+    """Raise UsageError unless `name` is one of PICTURED and `model` can serve it."""
+    if name not in PICTURED:
+        meant = get_close_matches(name, PICTURED, n=1)
+        advice = f"did you mean '{meant[0]}'?" if meant and name not in METHODS else ""
+        advice += f"{' C' if advice else 'c'}hoose from {', '.join(PICTURED)}"
+        raise UsageError(f"no method '{name}' that mixes images; {advice}")
+    if name in LEARNT_METHODS and (not isinstance(model, MixClassifier) or model.method != name):
+        got = "got none" if model is None else f"got one of {model.method}"
+        if model is not None and not isinstance(model, MixClassifier):
+            got = "got one without a mix block"
+        raise UsageError(f"{name} mixes by learnt masks: expected a checkpoint of {name}, {got}")
+    if name == "puzzlemix" and model is None:
+        raise UsageError("puzzlemix needs a classifier's saliency: expected a checkpoint, got none")
+
+
+def mix_by_name(
+    name: str,
+    x: torch.Tensor,
+    perm: torch.Tensor,
+    lam: float,
+    rng: np.random.Generator,
+    model: Classifier | MixClassifier | None = None,
+) -> Mixed:
+    """Mix a batch by one method at one lam; otherwise as `sweep_by_name`."""
+    return sweep_by_name(name, x, perm, [lam], rng, model)[0]
+
+
+def sweep_by_name(
+    name: str,
+    x: torch.Tensor,
+    perm: torch.Tensor,
+    lams: Sequence[float],
+    rng: np.random.Generator,
+    model: Classifier | MixClassifier | None = None,
+) -> list[Mixed]:
+    """Mix a batch by one method at each lam, partners given, the rest of its one draw from `rng`.
+
+    name: one of PICTURED. x: (N, 3, H, W) float, normalised. perm: (N,) int64. lams: wanted weights
+    of the original, in [0, 1]; a clipped box, a scale or an optimal mask give another label
+    weight. model: in eval mode; PuzzleMix takes its saliency from any classifier (against the
+    classes that it predicts), AutoMix and SAMix need one of theirs. Features and saliency are
+    computed once for all lams.
+    Raises UsageError for another name, a model that is missing or of another method, or what the
+    method raises.
+    """
+    check_pictured(name, model)
+    if name in LEARNT_METHODS:
+        assert isinstance(model, MixClassifier)
+        learnt = model.mix(x, list(lams), perm)
+        return [
+            Mixed(images, perm, x.new_full((len(x),), lam), mask)
+            for images, mask, lam in zip(learnt.images, learnt.mask, lams, strict=True)
+        ]
+    draw = draw_method(rng, name, tuple(x.shape), alpha=1.0)
+    saliency = None
+    if isinstance(draw, PuzzlemixDraw):
+        assert model is not None
+        with torch.no_grad():
+            predicted = model(x).argmax(1)
+        saliency = input_saliency(model, x, predicted)
+    return [apply(_at(draw, lam, perm), x, saliency) for lam in lams]
+
+
+def _at(draw: Draw, lam: float, perm: torch.Tensor) -> Draw:
+    """The draw with these partners and this lam, which ResizeMix states as the patch's scale."""
+    if not 0 <= lam <= 1:
+        raise UsageError(f"expected lam in [0, 1], got {lam}")
+    amount = {"scale": sqrt(1 - lam)} if hasattr(draw, "scale") else {"lam": lam}
+    return replace(draw, perm=perm, **amount)  # type: ignore[arg-type]

@@ -1,10 +1,27 @@
-"""The one result that every mixing method returns, and the checks they share."""
+"""What all mixing methods share: their one result, its checks, and the random numbers they draw.
+
+Every draw takes a `numpy.random.Generator` from the caller. Nothing here or in any mixing method
+touches a global generator, so one seeded generator repeats a whole run on any device.
+"""
 
 from dataclasses import dataclass
+from typing import Literal
 
+import numpy as np
 import torch
 
 from ...zoo.errors import UsageError
+
+Variant = Literal["openmixup", "paper"]
+"""Which behaviour to follow where the two differ: the code behind the published numbers
+(OpenMixup, quirks included), or the method's paper."""
+
+MAX_REDRAWS = 10
+
+# (mean, std) by channel; below 64 pixels OpenMixup assumes CIFAR images (its puzzlemix.py)
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CIFAR = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+SMALLEST_IMAGENET_WIDTH = 64
 
 
 @dataclass(frozen=True)
@@ -56,3 +73,58 @@ def shared_mask(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """One mask (H, W), or a scalar, seen by the whole batch: a view (N, 1, H, W)."""
     n, _, h, w = x.shape
     return mask.to(x).expand(n, 1, h, w)
+
+
+def draw_lam(rng: np.random.Generator, alpha: float) -> float:
+    """A mixing weight from Beta(alpha, alpha), in [0, 1].
+
+    Raises `UsageError` unless alpha > 0.
+    """
+    check_alpha(alpha)
+    return float(rng.beta(alpha, alpha))
+
+
+def check_alpha(alpha: float) -> None:
+    """Raise `UsageError` unless alpha > 0."""
+    if not alpha > 0:
+        raise UsageError(
+            f"expected alpha > 0 for Beta(alpha, alpha), got {alpha}; "
+            "use the method 'vanilla' to train without mixing"
+        )
+
+
+def draw_permutation(rng: np.random.Generator, n: int) -> torch.Tensor:
+    """A uniform permutation of n samples, (n,) int64 on the CPU; it may have fixed points."""
+    return torch.from_numpy(rng.permutation(n))
+
+
+def draw_partners(rng: np.random.Generator, n: int, variant: Variant) -> torch.Tensor:
+    """A permutation of n samples, (n,) int64 on the CPU.
+
+    "openmixup", for its CutMix and FMix: drawn again up to 10 times while it leaves any sample in
+    place. The 10th redraw is accepted whatever it is, so fixed points stay possible (always for
+    n = 1, rarely otherwise). "paper": drawn once.
+    """
+    perm = rng.permutation(n)
+    if variant == "openmixup":
+        for _ in range(MAX_REDRAWS):
+            if not (perm == np.arange(n)).any():
+                break
+            perm = rng.permutation(n)
+    return torch.from_numpy(perm)
+
+
+def denormalize(x: torch.Tensor) -> torch.Tensor:
+    """Undo (pixel - mean) / std: (N, 3, H, W) float32, pixels in [0, 1] for normalised images.
+
+    The statistics are ImageNet's, or CIFAR-10's for images narrower than 64 pixels, as OpenMixup
+    has it. Raises `UsageError` unless there are three channels.
+    """
+    if x.shape[1] != 3:
+        raise UsageError(
+            f"expected RGB images (N, 3, H, W), got {tuple(x.shape)}; "
+            "choose a method that doesn't look at colours, such as cutmix"
+        )
+    mean, std = IMAGENET if x.shape[-1] >= SMALLEST_IMAGENET_WIDTH else CIFAR
+    per_channel = [torch.tensor(v, device=x.device).view(3, 1, 1) for v in (mean, std)]
+    return x.float() * per_channel[1] + per_channel[0]

@@ -46,30 +46,14 @@ def test_show_prints_the_recipe_and_trains_nothing(mixzoo: Run, tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        (["lrr=0.1"], "Did you mean 'lr'"),
-        (["epochs=many"], "expected a whole number"),
-        (["batch_size=64", "micro_batch=48"], "isn't a multiple of micro_batch"),
-        (["mix_mode=mixup,cutmix", "alpha=1"], "expected one alpha for each of 2"),
-        (["mix_mode=mixup,cutmix", "alpha=1,1", "mix_prob=0.5,0.6"], "sum"),
-        (["mix_mode=samix,mixup", "alpha=1,1"], "can't be part of a mixture"),
-        (["precision=fp8"], "expected one of fp32, bf16, fp16"),
-    ],
-)
-def test_bad_settings_are_named_before_any_data_is_read(
-    settings: list[str], words: str, mixzoo: Run, tmp_path: Path
-) -> None:
+def test_bad_settings_are_named_before_any_data_is_read(mixzoo: Run, tmp_path: Path) -> None:
     """One line and exit code 2; the folder of images isn't even looked for."""
-    given = [word for setting in settings for word in ("--set", setting)]
-
     code, out, err = mixzoo(
-        "train", ROW, "--data", tmp_path / "none", "--out", tmp_path / "out", *given
+        "train", ROW, "--data", tmp_path / "none", "--out", tmp_path / "out", "--set", "lrr=0.1"
     )
 
     assert (code, out) == (2, "")
-    assert words in err
+    assert "Did you mean 'lr'" in err
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
@@ -80,7 +64,6 @@ def test_bad_settings_are_named_before_any_data_is_read(
         (["--data", "nowhere"], 7, "expected"),
         (["--device", "cuda"], 2, "no CUDA device"),
         (["--name", "best"], 2, "--name 'best'"),
-        (["--channels-last"], 2, "too narrow"),
         (["--set", "num_classes=3"], 7, "below num_classes 3, got 5"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What every method promises, whatever was drawn."""
+"""Any method by its name: drawn, in a mixture, at a chosen lam."""
 
 import copy
 
@@ -9,18 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mixzoo.train.mixing import (
     METHODS,
+    PICTURED,
     CutmixDraw,
     FmixDraw,
     ManifoldmixDraw,
+    Mixture,
     MixupDraw,
     PuzzlemixDraw,
     ResizemixDraw,
     SaliencymixDraw,
+    VanillaDraw,
     apply,
     draw_method,
+    mix_by_name,
 )
-from mixzoo.train.mixing.box import box_around
+from mixzoo.train.mixing.cutmix import box_around
 from mixzoo.zoo.errors import UsageError
+from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 
 IMAGE_METHODS = [name for name in METHODS if name != "manifoldmix"]
 # puzzlemix shows transported images, resizemix a resized partner: each has a test of its own
@@ -59,6 +64,22 @@ def saliency_of(x: torch.Tensor) -> torch.Tensor:
 def mix(name, x, seed, variant="openmixup"):
     drawn = draw_method(np.random.default_rng(seed), name, x.shape, 1.0, variant)
     return drawn, apply(drawn, x, saliency_of(x))
+
+
+RECORDED = {"mixup": 3, "cutmix": 6, "resizemix": 5, "saliencymix": 4}
+"""Method -> how often the reference was recorded. FMix's and PuzzleMix's calls have more to them."""
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [(name, i) for name, count in RECORDED.items() for i in range(count)]
+)
+def test_replays_the_reference_to_the_bit(mixer_case, check_case, name, number):
+    """Order of draws, partners, label weights and pixels equal the recorded ones."""
+    case = mixer_case(f"{name}_{number}")
+
+    mixed = apply(draw_method(case.rng, name, case.x.shape, case.alpha), case.x)
+
+    check_case(case, mixed)
 
 
 @every_method
@@ -257,3 +278,155 @@ def test_manifoldmix_needs_a_network():
     """It can't be applied to images; the error names what to call."""
     with pytest.raises(UsageError, match="call manifoldmix"):
         apply(ManifoldmixDraw(PERM, 0.5, 1), torch.zeros(3, 3, 8, 8))
+
+
+SHAPE = (4, 3, 16, 16)
+
+
+@pytest.mark.parametrize(("mix_prob", "share"), [((0.2, 0.8), 0.2), (None, 0.5)])
+def test_chooses_by_probability(mix_prob, share):
+    """Over many steps each method has its share; without probabilities they are equal."""
+    rng = np.random.default_rng(0)
+    both = Mixture(("mixup", "cutmix"), (1, 1), mix_prob)
+
+    kinds = [type(both.draw(rng, SHAPE)[0]) for _ in range(1000)]
+
+    assert set(kinds) == {MixupDraw, CutmixDraw}
+    assert kinds.count(MixupDraw) / 1000 == pytest.approx(share, abs=0.05)
+
+
+def test_each_method_has_its_own_alpha():
+    """A tiny alpha gives weights near 0 or 1, a huge one weights near one half."""
+    rng = np.random.default_rng(0)
+    both = Mixture(("mixup", "cutmix"), (1e3, 1e-2))
+
+    draws = [both.draw(rng, SHAPE)[0] for _ in range(200)]
+
+    mixups = [draw.lam for draw in draws if isinstance(draw, MixupDraw)]
+    cutmixes = [min(draw.lam, 1 - draw.lam) for draw in draws if isinstance(draw, CutmixDraw)]
+    assert np.abs(np.array(mixups) - 0.5).max() < 0.1
+    assert np.median(cutmixes) < 1e-3
+
+
+def test_repeats_draw_anew():
+    """Two copies of a batch are mixed with different weights."""
+    first, second = Mixture(("mixup",), (1,), mix_repeat=2).draw(np.random.default_rng(0), SHAPE)
+
+    assert isinstance(first, MixupDraw)
+    assert isinstance(second, MixupDraw)
+    assert first.lam != second.lam
+
+
+def test_vanilla_comes_once_a_step():
+    """After the clean batch, the repeats mix."""
+    rng = np.random.default_rng(0)
+    some = Mixture(("vanilla", "mixup"), (1, 1), mix_repeat=3)
+
+    steps = [[type(draw) for draw in some.draw(rng, SHAPE)] for _ in range(50)]
+
+    assert max(kinds.count(VanillaDraw) for kinds in steps) == 1
+
+
+def test_one_seed_repeats_the_run():
+    """The same generator draws the same methods, weights and partners."""
+    both = Mixture(("mixup", "cutmix"), (1, 1), mix_repeat=2)
+
+    runs = [[both.draw(rng, SHAPE) for _ in range(5)] for rng in map(np.random.default_rng, (7, 7))]
+
+    assert str(runs[0]) == str(runs[1])
+
+
+@pytest.mark.parametrize(
+    ("methods", "alpha", "more", "expected"),
+    [
+        ("cutmx", (1,), {}, "no mixing method 'cutmx'; choose one of vanilla, mixup"),
+        ("mixup automix", (1, 1), {}, "'automix' learns its mask"),
+        ("mixup cutmix", (1,), {}, "one alpha for each of 2 mix_mode, got 1"),
+        ("mixup cutmix", (1, 0), {}, "alpha > 0"),
+        ("", (), {}, "at least 1 mix_mode"),
+        ("mixup", (1,), {"mix_prob": (0.4, 0.6)}, "mix_prob of 1"),
+        ("mixup cutmix", (1, 1), {"mix_prob": (0.4, 0.4)}, "with sum 0.8"),
+        ("mixup cutmix", (1, 1), {"mix_prob": (-0.5, 1.5)}, r"got \[-0.5, 1.5\]"),
+        ("mixup", (1,), {"variant": "papers"}, "openmixup, paper, got 'papers'"),
+        ("mixup", (1,), {"mix_repeat": 0}, "mix_repeat of 1 or more, got 0"),
+        ("vanilla", (1,), {"mix_repeat": 2}, "vanilla is used once a step"),
+        (
+            "vanilla mixup",
+            (1, 1),
+            {"mix_prob": (0.5, 0.5), "mix_repeat": 2},
+            "drop 'vanilla' or mix_prob",
+        ),
+    ],
+)
+def test_refuses_what_does_not_fit_together(methods, alpha, more, expected):
+    """Every bad combination has an error that says what to change."""
+    with pytest.raises(UsageError, match=expected):
+        Mixture(tuple(methods.split()), alpha, **more)
+
+
+SWAP = torch.tensor([1, 0])
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, Classifier | MixClassifier]:
+    """One small classifier for each kind that a method needs."""
+    config = ResNetConfig.from_name("resnet18_w4")
+    learnt = {name: MixClassifier(config, 3, name).eval() for name in ("automix", "samix")}
+    return {"puzzlemix": Classifier(config, 3).eval(), **learnt}
+
+
+@pytest.fixture
+def x() -> torch.Tensor:
+    """Two images."""
+    return torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+@pytest.mark.parametrize("name", PICTURED)
+def test_lam_one_shows_the_original(name: str, x: torch.Tensor, models: dict) -> None:
+    """All of A where that is what lam means; PuzzleMix's lam is only a prior."""
+    mixed = mix_by_name(name, x, SWAP, 1.0, rng(), models.get(name))
+
+    if name != "puzzlemix":
+        assert torch.allclose(mixed.images, x)
+        assert mixed.lam.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(PICTURED) - {"puzzlemix", "resizemix", "cutmix", "saliencymix"})
+)
+def test_lam_zero_shows_the_partner(name: str, x: torch.Tensor, models: dict) -> None:
+    """All of B for the methods whose mask isn't a box that may be clipped."""
+    mixed = mix_by_name(name, x, SWAP, 0.0, rng(), models.get(name))
+
+    assert torch.allclose(mixed.images, x[SWAP])
+
+
+@pytest.mark.parametrize("name", PICTURED)
+def test_same_generator_same_picture(name: str, x: torch.Tensor, models: dict) -> None:
+    """A seed repeats the picture."""
+    first, second = (mix_by_name(name, x, SWAP, 0.4, rng(), models.get(name)) for _ in range(2))
+
+    assert torch.equal(first.images, second.images)
+    assert torch.equal(first.mask, second.mask)
+
+
+WRONG: dict[str, tuple[str, str | None, str]] = {
+    "unknown": ("mixip", None, "no method 'mixip' that mixes images"),
+    "hidden": ("manifoldmix", None, "no method 'manifoldmix' that mixes images"),
+    "no saliency": ("puzzlemix", None, "needs a classifier's saliency"),
+    "no block": ("automix", None, "expected a checkpoint of automix"),
+    "block of the other": ("automix", "samix", "expected a checkpoint of automix"),
+}
+
+
+@pytest.mark.parametrize(("name", "model", "message"), WRONG.values(), ids=WRONG)
+def test_what_is_missing_is_named(
+    name: str, model: str | None, message: str, x: torch.Tensor, models: dict
+) -> None:
+    """A method says which model it needs."""
+    with pytest.raises(UsageError, match=message):
+        mix_by_name(name, x, SWAP, 0.5, rng(), models[model] if model else None)

@@ -1,21 +1,27 @@
-"""MixUp against the reference and its own promises."""
+"""Convex combinations against the reference."""
+
+import json
 
 import numpy as np
 import pytest
 import torch
-from mixzoo.train.mixing import draw_mixup, mixup
+from mixzoo.train.losses import acc, acc_mix, mix_cross_entropy
+from mixzoo.train.mixing import draw_manifoldmix, draw_mixup, manifoldmix, mixup, vanilla
 from mixzoo.zoo.errors import UsageError
+from mixzoo.zoo.nets.classifiers import Classifier
+from mixzoo.zoo.nets.resnet import ResNet, ResNetConfig
 
 
-@pytest.mark.parametrize("name", ["mixup_0", "mixup_1", "mixup_2"])
-def test_replays_the_reference_to_the_bit(mixer_case, check_case, name):
-    """Draw order, partners, label weight and pixels equal the recorded ones."""
-    case = mixer_case(name)
+def test_leaves_everything_as_it_is():
+    """Images, partners, weights and mask say that nothing was mixed."""
+    x = torch.randn(3, 2, 4, 5, generator=torch.Generator().manual_seed(0))
 
-    draw = draw_mixup(case.rng, len(case.x), case.alpha)
-    mixed = mixup(case.x, draw.perm, draw.lam)
+    mixed = vanilla(x)
 
-    check_case(case, mixed)
+    assert mixed.images is x
+    assert mixed.perm.tolist() == [0, 1, 2]
+    assert mixed.lam.tolist() == [1, 1, 1]
+    assert torch.equal(mixed.mask, torch.ones(3, 1, 4, 5))
 
 
 def test_mask_is_the_weight_everywhere():
@@ -57,3 +63,80 @@ def test_refuses_an_alpha_without_a_distribution(alpha):
     """Beta(alpha, alpha) needs alpha > 0; the error names the way to train without mixing."""
     with pytest.raises(UsageError, match="vanilla"):
         draw_mixup(np.random.default_rng(0), 4, alpha)
+
+
+@pytest.fixture(scope="module")
+def reference_model(regenerate, golden):
+    """ResNet-50 with the recordings' weights, in eval mode."""
+    inventory = json.loads((golden / "state_dict/mixups_r50.json").read_text())["state_dict"]
+    arrays = regenerate.state(((name, shape) for name, shape, _ in inventory), 1001, None)
+    model = Classifier(ResNetConfig(depth=50), num_classes=8142).eval()
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    return model
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_replays_the_reference(golden, shared, regenerate, reference_model, layer):
+    """Draws, hidden mask, logits, loss and accuracies equal the recorded ones."""
+    case = json.loads((golden / "manifoldmix/cases.json").read_text())[f"layer{layer}"]
+    stored = np.load(golden / "manifoldmix/arrays.npz", allow_pickle=False)
+    values = {draw["fn"]: draw["value"] for draw in case["draws"]}
+    perm = torch.tensor(values["torch.randperm"])
+    lam = values["np.random.beta"]
+    x = torch.from_numpy(regenerate.photos(shared / "golden/images/crops", case["images"]))
+    y = torch.tensor(case["y"])
+
+    with torch.no_grad():
+        mixed = manifoldmix(reference_model.backbone, x, perm, lam, layer)
+        logits = reference_model.head(reference_model.backbone(mixed.images, start=layer))
+
+    assert list(mixed.mask.shape) == case["mask_shape"]
+    recorded = torch.from_numpy(stored[f"layer{layer}_logits512"])
+    torch.testing.assert_close(logits[:, :512], recorded, rtol=1e-4, atol=1e-4)
+    loss = mix_cross_entropy(logits, y, y[perm], mixed.lam)
+    assert loss.item() == pytest.approx(case["loss"], rel=1e-5)
+    assert acc(logits, y).item() == case["acc"]
+    assert acc_mix(logits, y, y[perm], mixed.lam).item() == case["acc_mix"]
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_draws_in_the_order_of_the_reference(golden, mixer_replay, layer):
+    """Weight, permutation, layer: replayed from the recording."""
+    case = json.loads((golden / "manifoldmix/cases.json").read_text())[f"layer{layer}"]
+    rng = mixer_replay(case["draws"])
+
+    draw = draw_manifoldmix(rng, 4, case["draws"][0]["args"][0])
+
+    assert draw.layer == layer
+    assert draw.lam == case["lam"]
+    assert draw.perm.tolist() == case["permutation"]
+
+
+def test_gradients_reach_the_stages_before_the_mixing():
+    """Both parts of the network learn from a mixed hidden state."""
+    backbone = ResNet(ResNetConfig(depth=18, base_width=4, stem="cifar"))
+    x = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+    mixed = manifoldmix(backbone, x, torch.tensor([1, 2, 3, 0]), 0.3, layer=2)
+    backbone(mixed.images, start=2).square().sum().backward()
+
+    assert backbone.conv1.weight.grad is not None
+    assert backbone.conv1.weight.grad.abs().sum() > 0
+
+
+def test_all_layers_are_drawn_and_no_other():
+    """Input, stage 1 and stage 2 are equally likely; stage 3 is never mixed."""
+    rng = np.random.default_rng(0)
+
+    layers = [draw_manifoldmix(rng, 4, 1.0).layer for _ in range(300)]
+
+    assert set(layers) == {0, 1, 2}
+    assert min(layers.count(layer) for layer in (0, 1, 2)) > 70
+
+
+def test_refuses_a_later_layer():
+    """Layer 3 isn't one of the method's layers."""
+    backbone = ResNet(ResNetConfig(depth=18, base_width=4))
+
+    with pytest.raises(UsageError, match="got 3"):
+        manifoldmix(backbone, torch.zeros(1, 3, 32, 32), torch.tensor([0]), 0.5, layer=3)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from mixzoo.train.recipes import recipe_of
+from mixzoo.train.rows import recipe_of
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.claims import claims, disagreements
 from mixzoo.zoo.checkpoint.facts import EvalPixels, TrainingFacts, training_facts

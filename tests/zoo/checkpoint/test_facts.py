@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mixzoo.train.overrides import overridden
-from mixzoo.train.recipe import Recipe
+from mixzoo.train.recipe import Recipe, overridden
 from mixzoo.zoo.checkpoint.facts import EvalPixels, TrainingFacts, in_words, training_facts
 from mixzoo.zoo.checkpoint.reading import read_checkpoint
 

@@ -1,25 +1,31 @@
-"""Micro batches: which images, in which order, whoever decodes them."""
+"""The images of a run and its micro batches: which ones, in which order, cropped how."""
 
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import mixzoo.train.loader as loader
+import mixzoo.train.data as module
 import numpy as np
 import pytest
 import torch
-from mixzoo.train.loader import (
+from mixzoo.train.data import (
+    Data,
     MicroBatch,
     Slot,
-    Slots,
     TrainingImages,
     fit_in_memory,
     micro_batches,
+    random_box,
+    random_crop,
+    slots,
 )
 from mixzoo.train.recipe import Recipe
-from mixzoo.train.run import Data
 from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.errors import DataError
+from PIL import Image
+from scipy.stats import ks_2samp
+from torchvision.transforms import InterpolationMode, RandomResizedCrop
+from torchvision.transforms.functional import resized_crop
 
 EPOCH = 4  # batches: 29 images, 8 at a time
 
@@ -122,7 +128,7 @@ def test_processes_share_batches_out_by_their_slots(images: TrainingImages, proc
     mine = 2 // processes
 
     parts = [
-        list(Slots(images, 6, range(rank * mine, (rank + 1) * mine))) for rank in range(processes)
+        list(slots(images, 6, range(rank * mine, (rank + 1) * mine))) for rank in range(processes)
     ]
 
     expected = {Slot(1, batch, slot) for batch in (2, 3) for slot in (0, 1)}
@@ -157,7 +163,7 @@ def test_small_data_sets_fit_in_memory(data: Data, monkeypatch: pytest.MonkeyPat
 
     fits = {}
     for limit in (size * 0.9, size * 1.1):
-        monkeypatch.setattr(loader, "KEPT_BYTES", limit)
+        monkeypatch.setattr(module, "KEPT_BYTES", limit)
         fits[limit] = fit_in_memory(data.train)
 
     assert list(fits.values()) == [False, True]
@@ -181,3 +187,85 @@ def test_micro_batches_can_be_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (pinned.crops == 1).all()
     assert pinned.labels.tolist() == [5]
     assert pinned.rows == (9,)
+
+
+@pytest.mark.parametrize("size", [(200, 150), (33, 180), (1, 1), (400, 9)])
+def test_random_boxes_lie_inside_and_have_the_asked_area_and_ratio(size: tuple[int, int]) -> None:
+    """Boxes are never empty; where the image isn't too narrow, area and ratio are in range."""
+    rng = np.random.default_rng(0)
+    width, height = size
+
+    for _ in range(300):
+        left, top, right, bottom = random_box(width, height, rng)
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+        if size == (200, 150):
+            w, h = right - left, bottom - top
+            assert 0.079 < w * h / (width * height) <= 1
+            assert 0.73 < w / h < 1.36
+
+
+@pytest.mark.parametrize(
+    ("size", "box"), [((400, 9), (194, 0, 206, 9)), ((9, 400), (0, 194, 9, 206))]
+)
+def test_images_without_room_get_the_largest_central_box(
+    size: tuple[int, int], box: tuple[int, ...]
+) -> None:
+    """As in torchvision, where ten tries find none."""
+
+    class Large(np.random.Generator):
+        """Asks for all of the area, each time."""
+
+        def uniform(self, low: float, high: float) -> float:  # type: ignore[override]
+            return high
+
+    assert random_box(*size, Large(np.random.PCG64(0))) == box
+
+
+@pytest.mark.parametrize("size", [(900, 900), (500, 375)])
+def test_boxes_are_distributed_as_torchvisions(size: tuple[int, int]) -> None:
+    """Areas, ratios and corners, by the Kolmogorov-Smirnov test on fixed seeds."""
+    width, height = size
+    rng = np.random.default_rng(0)
+    image = torch.empty(3, height, width)
+    torch.manual_seed(0)
+
+    ours = np.array([random_box(width, height, rng) for _ in range(1500)])
+    theirs = np.array(
+        [RandomResizedCrop.get_params(image, [0.08, 1.0], [3 / 4, 4 / 3]) for _ in range(1500)]
+    )  # top, left, height, width
+
+    w, h = ours[:, 2] - ours[:, 0], ours[:, 3] - ours[:, 1]
+    pairs = [
+        (w * h, theirs[:, 2] * theirs[:, 3]),
+        (w / h, theirs[:, 3] / theirs[:, 2]),
+        (ours[:, 0], theirs[:, 1]),
+        (ours[:, 1], theirs[:, 0]),
+    ]
+    assert all(ks_2samp(*pair).pvalue > 0.01 for pair in pairs)
+
+
+def test_a_random_crop_has_torchvisions_pixels() -> None:
+    """The crop equals torchvision's resized_crop of the same box, mirrored or not."""
+    pixels = np.random.default_rng(1).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    mirrored = set()
+
+    for seed in range(8):
+        left, top, right, bottom = random_box(80, 60, np.random.default_rng(seed))
+        crop = random_crop(pixels, 32, np.random.default_rng(seed))
+        expected = np.asarray(
+            resized_crop(
+                Image.fromarray(pixels),
+                top,
+                left,
+                bottom - top,
+                right - left,
+                [32, 32],
+                InterpolationMode.BICUBIC,
+            )
+        )
+        flipped = not np.array_equal(crop, expected)
+        assert np.array_equal(crop, expected[:, ::-1] if flipped else expected)
+        mirrored.add(flipped)
+
+    assert mirrored == {False, True}

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from mixzoo.train.overrides import overridden
-from mixzoo.train.recipe import Automix, Recipe
-from mixzoo.train.recipes import command, describe, recipe_of
+from mixzoo.train.recipe import Automix, Recipe, overridden
+from mixzoo.train.rows import command, describe, recipe_of
 from mixzoo.zoo.catalog import Benchmark, open_catalog
 from mixzoo.zoo.checkpoint.config import parse
 from mixzoo.zoo.checkpoint.reading import read_checkpoint

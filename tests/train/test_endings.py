@@ -1,19 +1,109 @@
-"""A run that diverges stops with a diagnosis and leaves sound checkpoints."""
+"""A run ends before its end by signals, by numbers that are none, by what it lost."""
 
 import json
+import os
+import signal
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mixzoo.train.endings as module
 import pytest
 import torch
-from mixzoo.train.loader import Slot, TrainingImages
+from mixzoo.eval.world import ALONE
+from mixzoo.train.data import Data, Slot, TrainingImages
+from mixzoo.train.endings import SIGNALS, explained_losses, interruption
 from mixzoo.train.loop import train
 from mixzoo.train.recipe import Recipe
-from mixzoo.train.run import Data, How
-from mixzoo.zoo.errors import DivergedError
+from mixzoo.train.run import How
+from mixzoo.zoo.errors import DivergedError, LostRankError, UsageError
 from torch import nn
+
+
+def _send(*numbers: int) -> None:
+    for number in numbers:
+        os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_is_noted(number: signal.Signals) -> None:
+    """By its name, and nobody dies."""
+    with interruption() as asked:
+        before = asked.signal
+        _send(number)
+
+    assert (before, asked.signal) == ("", signal.Signals(number).name)
+
+
+def test_signals_of_schedulers_are_all_known() -> None:
+    """SIGUSR1 is SLURM's warning."""
+    assert {number.name for number in SIGNALS} == {"SIGTERM", "SIGINT", "SIGUSR1"}
+
+
+def test_handlers_are_put_back() -> None:
+    """Also after an error."""
+    before = [signal.getsignal(number) for number in SIGNALS]
+
+    with pytest.raises(ValueError, match="within"), interruption():
+        raise ValueError("within")
+
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_insisting_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second SIGINT, some time after the first."""
+    monkeypatch.setattr(module, "INSISTING", 0.0)
+
+    with pytest.raises(KeyboardInterrupt), interruption():
+        _send(signal.SIGINT, signal.SIGINT)
+
+
+def test_one_key_press_that_arrives_twice_is_one() -> None:
+    """A terminal sends it to all processes, and torchrun passes it on."""
+    with interruption() as asked:
+        _send(signal.SIGINT)
+        _send(signal.SIGINT)
+
+    assert asked.signal == "SIGINT"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_only_people_insist(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    """A scheduler may repeat itself."""
+    monkeypatch.setattr(module, "INSISTING", 0.0)
+
+    with interruption() as asked:
+        _send(signal.SIGTERM)
+        _send(number)
+
+    assert asked.signal == "SIGTERM"
+
+
+def test_a_person_is_told_what_happens(capfd: pytest.CaptureFixture[str]) -> None:
+    """Once, at the first Ctrl-C, on the process that speaks."""
+    for hint in (True, False):
+        with interruption(hint):
+            _send(signal.SIGINT)
+            _send(signal.SIGINT)
+
+    assert capfd.readouterr().err.count("Ctrl-C again stops at once") == 1
+
+
+def test_other_threads_train_without_signals() -> None:
+    """Python gives them to the main thread alone."""
+    noted = []
+
+    def work() -> None:
+        with interruption() as asked:
+            noted.append(asked.signal)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+    assert noted == [""]
 
 
 def _diagnosis(out: Path) -> dict[str, Any]:
@@ -122,3 +212,18 @@ def test_the_command_says_so_and_has_an_exit_code(
     assert code == 9
     assert err.startswith("error: Diverged in epoch")
     assert err.count("\n") == 1
+
+
+def test_lost_connections_and_memory_are_explained() -> None:
+    """Each in one line that says what to do; other errors stay what they are."""
+    pair = replace(ALONE, rank=1, size=2)
+    cases = [
+        (pair, RuntimeError("[gloo/pair.cc] Connection closed by peer"), LostRankError, "Rank 1"),
+        (ALONE, RuntimeError("DataLoader worker (pid 1) is killed"), UsageError, "--workers"),
+        (ALONE, torch.OutOfMemoryError("CUDA out of memory.\nmore"), UsageError, "micro_batch"),
+        (ALONE, RuntimeError("gloo was mentioned"), RuntimeError, "gloo was mentioned"),
+    ]
+
+    for world, error, kind, words in cases:
+        with pytest.raises(kind, match=f"^[^\n]*{words}[^\n]*$"), explained_losses(world):
+            raise error

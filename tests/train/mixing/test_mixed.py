@@ -1,8 +1,8 @@
-"""The shared random numbers."""
+"""What all mixing methods draw."""
 
 import numpy as np
 import pytest
-from mixzoo.train.mixing.draws import draw_partners
+from mixzoo.train.mixing.mixed import draw_partners
 
 
 def share_with_fixed_points(variant: str, n: int) -> float:

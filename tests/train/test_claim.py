@@ -1,4 +1,4 @@
-"""A run begins with the right images, in a folder of its own."""
+"""A folder is one run's at a time, and always the same one's."""
 
 import json
 import os
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import mixzoo.train.prepare as module
+import mixzoo.train.claim as module
 import pytest
-from mixzoo.train.prepare import check_labels, check_name, claimed, facts_of, find_data
+from mixzoo.train.claim import check_name, claimed, facts_of
+from mixzoo.train.data import Data, check_labels, find_data
 from mixzoo.train.recipe import Recipe
-from mixzoo.train.run import Data
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import DataError, UsageError
 from mixzoo.zoo.manifest import Manifest

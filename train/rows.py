@@ -14,8 +14,7 @@ from typing import Any
 
 from ..zoo.errors import UsageError
 from ..zoo.manifest import Manifest, Row
-from .overrides import differences
-from .recipe import Automix, Recipe
+from .recipe import Automix, Recipe, differences
 
 BENCHMARKS: dict[str, dict[str, Any]] = {
     "mini": {
@@ -28,6 +27,7 @@ BENCHMARKS: dict[str, dict[str, Any]] = {
 """Benchmark -> what its recipes have in common and the released configs don't. `mini` has 1,080
 steps where the released runs had 171,000: k has to follow as much faster, to be as near to q."""
 
+
 MIX_BLOCK_FLOORS = {
     ("inat2017", "resnet18", "automix"): 1e-3,
     ("inat2017", "resnet18", "samix"): 1e-3,
@@ -36,6 +36,7 @@ MIX_BLOCK_FLOORS = {
 }
 """Where the mix block's learning rate falls to another value than 1e-4 (`mlr1e_3` in the configs'
 names). Places205's SAMix has 1e-4."""
+
 
 ALPHAS = {"mixup": 0.2, "manifoldmix": 0.2, "automix": 2.0, "samix": 2.0}
 """The alphas that iNaturalist-2018's rows have, where they aren't 1."""
