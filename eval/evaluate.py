@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from tqdm import tqdm
 
 from ..zoo.cache import data_path
@@ -17,7 +16,7 @@ from ..zoo.data import LabelledImages, find_images, from_annotations
 from ..zoo.errors import DataError, MixzooError, UsageError
 from ..zoo.manifest import Protocol
 from ..zoo.refs import CheckpointFile
-from ..zoo.report import Failure, Report, Row, Sample, Unreadable
+from ..zoo.report import Failure, Report, Row, Unreadable
 from .crops import CropCache
 from .evaluator import BATCH_SIZE, Work
 from .jobs import Job, device_name, load_models, predict, recall, resolve_all
@@ -116,8 +115,6 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
         ]
     else:
         rows = world.leader_first(lambda: _rows(sound, request, found))
-    reported = sound[0].row.reported_top1 if sound[0].row else None
-    drawn = describe(sampling, seen, found.images, reported) if sampling and seen else None
     return report_of(
         rows,
         sound[0].stored,
@@ -132,7 +129,7 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
             for i, reason in sorted(unreadable.items())
         ),
         allow_missing=request.allow_missing,
-        sample=msgspec.convert(drawn, Sample) if drawn else None,
+        sample=describe(sampling, seen, sound[0]) if sampling and seen else None,
     )
 
 

@@ -1,9 +1,7 @@
-"""Draws a stratified sample of a list and tells from it how accurate the whole list is.
+"""Draws a stratified sample of a list, and says what it tells of all images and what it can't see.
 
 Nothing is assumed of the images but that they were drawn at random by the plan. The list is finite:
 the interval shrinks as the sample grows and has no width when all images were seen.
-
-What a sample may conclude about a published number, and what it can't see.
 """
 
 import math
@@ -18,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..zoo.looks import SAMPLE_AGREES, SAMPLE_CONTRADICTS, SAMPLE_UNDECIDED
-from .judge import NEAR as CLOSE
 from .predictions import Ints
 
 BLOCK = 8  # images; larger ones limit the bets of a sequential audit, see `stopping`
@@ -215,87 +212,93 @@ def _apportion(seen: int, sizes: Ints) -> Ints:
 WIDTH = 2.0  # points: an interval wider than this can't tell most rows of a table apart
 
 RULES = {
-    SAMPLE_AGREES: "the interval reaches the published number, give or take what a faithful "
+    SAMPLE_AGREES: "the interval comes as near to the published number as all images of a faithful "
     "checkpoint may lie from it, and is no wider than asked for",
-    SAMPLE_CONTRADICTS: "the whole interval is further from the published number than a faithful "
-    "checkpoint may lie",
-    SAMPLE_UNDECIDED: "the interval reaches the published number, but is wider than asked for",
+    SAMPLE_CONTRADICTS: "the whole interval is farther from the published number than all images of "
+    "a faithful checkpoint may lie from it",
+    SAMPLE_UNDECIDED: "the interval comes near enough to the published number, but is wider than "
+    "asked for",
 }
 """Words for samples alone: none of them says "reproduced", which takes all images."""
 
 
-def conclude(
-    estimate: Estimate, reported: float, *, width: float = WIDTH, slack: float = CLOSE
-) -> str:
+def conclude(estimate: Estimate, reported: float, *, slack: float, width: float = WIDTH) -> str:
     """The word, a key of RULES, that a sample's interval allows.
 
-    reported: percent. width: widest interval, in points, that counts as an answer. slack: how far
-    a faithful checkpoint may lie from the number, see `judge.slack`; so much is no contradiction.
+    reported: percent. slack: points by which all images of a faithful checkpoint may differ from
+    it, as the judge of whole evaluations has it; as much is no contradiction. width: widest
+    interval, in points, that counts as an answer.
     """
-    if not estimate.low - slack - 1e-9 <= reported <= estimate.high + slack + 1e-9:
+    rounding = 1e-9
+    if not estimate.low - slack - rounding <= reported <= estimate.high + slack + rounding:
         return SAMPLE_CONTRADICTS
-    return SAMPLE_AGREES if estimate.width <= width + 1e-9 else SAMPLE_UNDECIDED
+    return SAMPLE_AGREES if estimate.width <= width + rounding else SAMPLE_UNDECIDED
 
 
-def explain(
-    estimate: Estimate, reported: float, *, width: float = WIDTH, slack: float = CLOSE
-) -> str:
-    """The word with its rule and numbers, one sentence."""
-    word = conclude(estimate, reported, width=width, slack=slack)
+def explain(estimate: Estimate, reported: float, *, slack: float, width: float = WIDTH) -> str:
+    """The word with its rule and numbers, one sentence. Arguments as of `conclude`."""
+    word = conclude(estimate, reported, slack=slack, width=width)
     return (
         f"{word}: {RULES[word]}. {estimate.correct} of {estimate.seen} sampled images give "
         f"{estimate.top1:.2f}, all {estimate.total} lie between {estimate.low:.2f} and "
-        f"{estimate.high:.2f} (95%), published {reported:.2f}, give or take {slack:.2f}, width "
+        f"{estimate.high:.2f} (95%), published {reported:.2f}, which may be {slack:.2f} off, width "
         f"asked for {width:g}"
     )
 
 
 def chance_to_contradict(
-    gap: float, *, seen: int, total: int, reported: float, confidence: float = 0.95
+    gap: float, *, seen: int, total: int, reported: float, slack: float, confidence: float = 0.95
 ) -> float:
     """Chance that a fixed sample contradicts the number when all images give `reported + gap`.
 
     gap: points, of either sign. Computed for a simple random sample; a proportionally stratified
     one does no worse but for rounding.
     """
-    from scipy.stats import hypergeom
-
     true = min(max(round((reported + gap) * total / 100), 0), total)
-    # Totals at the edge of what agrees with the number, and the hits that exclude them.
-    most = min(floor((reported + CLOSE) * total / 100 + 1e-6), total)
-    fewest = max(ceil((reported - CLOSE) * total / 100 - 1e-6), 0)
+    # The totals at either edge of what agrees with the number, and the hits that exclude them.
+    most = min(floor((reported + slack) * total / 100 + 1e-6), total)
+    fewest = max(ceil((reported - slack) * total / 100 - 1e-6), 0)
     tail = (1 - confidence) / 2
-    too_many = hypergeom.isf(tail, total, most, seen) + 1
-    too_few = hypergeom.ppf(tail, total, fewest, seen) - 1
-    if hypergeom.cdf(too_few + 1, total, fewest, seen) <= tail:
-        too_few += 1
-    return float(
-        hypergeom.sf(too_many - 1, total, true, seen) + hypergeom.cdf(too_few, total, true, seen)
-    )
+    too_few = _hypergeometric(total, fewest, seen).cumsum() <= tail
+    too_many = _hypergeometric(total, most, seen)[::-1].cumsum()[::-1] <= tail
+    return float(_hypergeometric(total, true, seen)[too_few | too_many].sum())
 
 
 def cannot_detect(
-    *, seen: int, total: int, classes: int, reported: float, confidence: float = 0.95
+    *,
+    seen: int,
+    total: int,
+    classes: int,
+    reported: float,
+    slack: float,
+    confidence: float = 0.95,
 ) -> list[str]:
     """Plain sentences on what a sample of `seen` of `total` images can't see, with its numbers.
 
-    classes: in the list. reported: published top-1 in percent. confidence: of the interval at the
-    end. An audit that stops early has seen less and contradicts only larger gaps.
+    classes: in the list. reported: published top-1 in percent. slack: see `conclude`. confidence:
+    of the interval at the end. An audit that stops early has seen less and contradicts only larger
+    gaps.
     """
 
     def noticed(images: int) -> float:
         gap = -100 * images / total
         return chance_to_contradict(
-            gap, seen=seen, total=total, reported=reported, confidence=confidence
+            gap, seen=seen, total=total, reported=reported, slack=slack, confidence=confidence
         )
 
+    def missed(images: int) -> float:
+        return float(_hypergeometric(total, images, seen)[0])
+
+    def first(holds: Callable[[int], bool], most: int) -> int:
+        """Smallest number of images for which something growing holds; `most` if none."""
+        return min(1 + bisect_left(range(1, most + 1), True, key=holds), most)
+
     right = floor(reported * total / 100)
-    even = _first(lambda images: noticed(images) >= 0.5, right)
-    sure = _first(lambda images: noticed(images) >= 0.95, right)
-    unseen = _first(lambda images: _misses_all(images, seen, total) < 0.5, total) - 1
+    even = first(lambda images: noticed(images) >= 0.5, right)
+    sure = first(lambda images: noticed(images) >= 0.95, right)
+    unseen = first(lambda images: missed(images) < 0.5, total) - 1
     per_class = total / classes
     spoilt = floor((even - 1) / (per_class * reported / 100)) if reported else 0
-    missed = _misses_all(round(per_class), seen, total)
     return [
         f"A sample of {seen} of {total} images never says that a number is reproduced to the "
         "image: for that, evaluate all of them.",
@@ -305,20 +308,6 @@ def cannot_detect(
         f"If {max(unseen, 0)} predictions were changed, the sample would hold none of them with at "
         "least an even chance.",
         f"Errors in few classes hide: a class of {per_class:.3g} images is missed altogether with "
-        f"{missed:.0%} chance, and even {spoilt} of {classes} classes that went wrong entirely "
-        "have less than an even chance of being noticed.",
+        f"{missed(round(per_class)):.0%} chance, and even {spoilt} of {classes} classes that went "
+        "wrong entirely have less than an even chance of being noticed.",
     ]
-
-
-def _misses_all(images: int, seen: int, total: int) -> float:
-    """Chance that a sample holds none of `images` certain images."""
-    from scipy.stats import hypergeom
-
-    return float(hypergeom.pmf(0, total, images, seen))
-
-
-def _first(holds: Callable[[int], bool], most: int) -> int:
-    """Smallest number of images from 1 on for which something growing holds; `most` if none."""
-    from bisect import bisect_left
-
-    return min(1 + bisect_left(range(1, most + 1), True, key=holds), most)

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..zoo.data import LabelledImages
+from ..zoo.report import Sample
 from . import sample
 from .breakdown import supercategories
 from .evaluator import Subject, Work
 from .jobs import Job, predict
-from .judge import NEAR as CLOSE
+from .judge import NEAR, slack
 from .sample import BLOCK, AuditPlan, Estimate, estimate, plan
 from .stopping import Audit
 from .world import World
@@ -87,31 +87,29 @@ def look(
     return Look(drawn.order[:at].tolist(), found, unreadable)
 
 
-def describe(
-    sampling: Sampling, look: Look, images: LabelledImages, reported: float | None
-) -> dict[str, Any]:
-    """How the sample was drawn and what it can't see, for the report."""
-    first = next(iter(next(iter(look.estimates.values())).values()))
-    facts: dict[str, Any] = {
-        "images": first.seen,
-        "of": first.total,
-        "seed": sampling.seed,
-        "kind": "fixed size" if sampling.images else f"until {sampling.until:g} points wide",
-    }
-    if reported is not None:
-        facts["cannot_detect"] = sample.cannot_detect(
-            seen=first.seen,
-            total=first.total,
-            classes=len(images.class_counts()),
-            reported=reported,
+def describe(sampling: Sampling, look: Look, job: Job) -> Sample:
+    """How the sample was drawn and what it can't see of a job's published number, for the report."""
+    seen, total = len(look.order), len(job.images)
+    blind: list[str] = []
+    if job.row and job.row.reported_top1 is not None:
+        blind = sample.cannot_detect(
+            seen=seen,
+            total=total,
+            classes=len(job.images.class_counts()),
+            reported=job.row.reported_top1,
+            slack=_slack(job),
             confidence=0.95 if sampling.images else SEQUENTIAL_CONFIDENCE,
         )
-    return facts
+    kind = "fixed size" if sampling.images else f"until {sampling.until:g} points wide"
+    return Sample(images=seen, of=total, seed=sampling.seed, kind=kind, cannot_detect=tuple(blind))
 
 
 def _stops(audit: Audit, job: Job) -> bool:
-    row = job.checkpoint.row
-    return audit.stops(reported=row.reported_top1 if row else None, tolerance=CLOSE)
+    return audit.stops(reported=job.row.reported_top1 if job.row else None, tolerance=_slack(job))
+
+
+def _slack(job: Job) -> float:
+    return slack(job.benchmark.manifest.metric) if job.benchmark else NEAR
 
 
 def _estimates(

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from markupsafe import Markup
 
-from ...eval import sample
 from ...eval.logs import verdict as log_verdict
 from ...viz.report_page import LOOKS, OTHER_LOOK
+from ...zoo import looks
 from ...zoo.shelf import State
 
 # word -> CSS class, sign; the sign tells it without colour
@@ -14,9 +14,9 @@ SIGNS = {
     log_verdict.OTHER_RULE: ("near", "≈"),
     log_verdict.INCOMPLETE: ("odd", "…"),
     log_verdict.SUSPICIOUS: ("bad", "✗"),
-    sample.CONSISTENT: ("good", "✓"),
-    sample.CONTRADICTS: ("bad", "✗"),
-    sample.UNDECIDED: ("odd", "…"),
+    looks.SAMPLE_AGREES: ("good", "✓"),
+    looks.SAMPLE_CONTRADICTS: ("bad", "✗"),
+    looks.SAMPLE_UNDECIDED: ("odd", "…"),
     State.VERIFIED.value: ("good", "✓"),
     State.HERE.value: ("good", "●"),
     State.FIRST_USE.value: ("near", "≈"),

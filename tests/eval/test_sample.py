@@ -1,4 +1,4 @@
-"""Samples are stratified and seeded; their intervals cover at least as often as they say."""
+"""Samples are stratified and seeded; their intervals cover, and their words follow the rules."""
 
 import itertools
 
@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mixzoo.eval.sample import AuditPlan, estimate, images_for_width, plan, sample_limits
-from mixzoo.eval.stopping import Audit, ConfidenceSequence
+from mixzoo.eval.sample import (
+    Estimate,
+    cannot_detect,
+    chance_to_contradict,
+    conclude,
+    estimate,
+    explain,
+    images_for_width,
+    plan,
+    sample_limits,
+)
+from mixzoo.zoo.looks import SAMPLE_AGREES, SAMPLE_CONTRADICTS, SAMPLE_UNDECIDED
 from scipy.stats import hypergeom
 
 
@@ -121,6 +131,16 @@ def test_the_seed_decides() -> None:
     assert (first.order != other.order).any()
 
 
+def test_blocks_come_in_random_order() -> None:
+    """The same blocks as without shuffling, in another order: stratified, and exchangeable."""
+    plain, shuffled = plan(strata(60, 36), seed=4), plan(strata(60, 36), seed=4, block=8)
+    blocks = [set(part) for part in plain.order.reshape(-1, 8).tolist()]
+    found = [set(part) for part in shuffled.order.reshape(-1, 8).tolist()]
+
+    assert found != blocks
+    assert sorted(map(sorted, found)) == sorted(map(sorted, blocks))
+
+
 def test_an_empty_list_is_refused() -> None:
     """There is nothing to sample from."""
     with pytest.raises(ValueError, match="got none"):
@@ -143,129 +163,69 @@ def test_a_width_must_be_positive() -> None:
         images_for_width(0, [100])
 
 
-def audits(right: np.ndarray, names: list[int], runs: int, width: float) -> float:
-    """Share of sequential audits that ever exclude the truth, looking after each block."""
-    truth, wrong = 100 * right.mean(), 0
-    for seed in range(runs):
-        drawn = plan(names, seed=seed, block=8)
-        audit = Audit(drawn, width=width)
-        flags = right[drawn.order[: audit.target]]
-        for start in range(0, audit.target, 8):
-            now = audit.update(flags[start : start + 8])
-            if not now.low - 1e-9 <= truth <= now.high + 1e-9:
-                wrong += 1
-                break
-    return wrong / runs
+@pytest.mark.parametrize(
+    ("low", "high", "slack", "word"),
+    [
+        (64.0, 65.9, 0.1, SAMPLE_AGREES),
+        (64.83, 66.0, 0.1, SAMPLE_AGREES),
+        (64.84, 66.0, 0.1, SAMPLE_CONTRADICTS),
+        (64.84, 66.0, 0.25, SAMPLE_AGREES),
+        (60.0, 64.63, 0.1, SAMPLE_UNDECIDED),
+        (60.0, 64.62, 0.1, SAMPLE_CONTRADICTS),
+        (62.0, 66.0, 0.1, SAMPLE_UNDECIDED),
+    ],
+)
+def test_words_follow_the_rules(low: float, high: float, slack: float, word: str) -> None:
+    """The room around 64.73 that a faithful checkpoint has, and a width of two points."""
+    found = Estimate(2000, 1300, 24426, low, high)
+
+    assert conclude(found, 64.73, slack=slack) == word
+    assert word in explain(found, 64.73, slack=slack)
 
 
-@pytest.mark.parametrize("accuracies", [(0.6, 0.6, 0.6), (0.95, 0.5, 0.1)])
-def test_a_sequential_audit_rarely_ever_excludes_the_truth(
-    accuracies: tuple[float, ...],
-) -> None:
-    """Looking after every block at most 5% of audits are wrong at any time."""
-    names = strata(250, 100, 53)
-    right = np.random.default_rng(7).random(403) < np.array(accuracies)[np.array(names)]
+@pytest.mark.parametrize("low", [23, 24, 25])
+def test_an_interval_as_wide_as_asked_for_is_an_answer(low: int) -> None:
+    """Two points are 20 of 1,000 images, whatever binary makes of them; 21 images are wider."""
+    found = Estimate(500, 17, 1000, 100 * low / 1000, 100 * (low + 20) / 1000)
+    wider = Estimate(500, 17, 1000, 100 * low / 1000, 100 * (low + 21) / 1000)
+    one_of_many = Estimate(500, 17, 10**6, 3.0, 3.0 + 100 * 20_001 / 10**6)
 
-    assert audits(right, names, runs=200, width=12) <= 0.05 + 0.02
-
-
-def test_the_sequence_alone_keeps_its_level_to_the_end() -> None:
-    """Played through the whole list, a sequence for 20% excludes the truth in at most 20%."""
-    right = np.random.default_rng(3).random(203) < 0.6
-    wrong = 0
-    for seed in range(400):
-        drawn = plan([0] * 203, seed=seed, block=4)
-        assert drawn.ends is not None
-        game = ConfidenceSequence(drawn.ends, gap=0.05, error=0.2)
-        flags = right[drawn.order]
-        for end in drawn.ends[:-1]:
-            game.extend(flags[:end])
-            if not game.low <= right.sum() <= game.high:
-                wrong += 1
-                break
-
-    assert 0.02 < wrong / 400 <= 0.2
+    assert conclude(found, 3.4, slack=0.1, width=2.0) == SAMPLE_AGREES
+    assert conclude(wider, 3.4, slack=0.1, width=2.0) == SAMPLE_UNDECIDED
+    assert conclude(one_of_many, 3.4, slack=0.1, width=2.0) == SAMPLE_UNDECIDED
 
 
-def test_bets_on_the_truth_are_fair() -> None:
-    """Over all orders of seven unlike blocks, the mean capital of the true number stays 1."""
-    blocks = [[1, 1], [1, 0], [0, 0], [1, 1], [1, 0], [0, 0], [1, 1]]
-    for played in (1, 3, 6):
-        capitals = []
-        for order in itertools.permutations(blocks):
-            game = ConfidenceSequence(np.arange(2, 15, 2), gap=0.05, error=1e-9)
-            game.extend(np.array(order, bool).ravel()[: 2 * played])
-            capitals.append(game._capital[..., list(game._candidates).index(8)])
+@pytest.mark.parametrize(("gap", "slack"), [(-15.0, 0.1), (-8.0, 2.0), (9.0, 0.1)])
+def test_chance_to_contradict_is_that_of_the_interval(gap: float, slack: float) -> None:
+    """Summed over the samples whose interval contradicts the number, as simulation would."""
+    seen, total, reported = 80, 400, 60.0
+    expected = 0.0
+    for k in range(seen + 1):
+        low, high = sample_limits(k, [seen], [total])
+        found = Estimate(seen, k, total, low / 4, high / 4)
+        if conclude(found, reported, slack=slack) == SAMPLE_CONTRADICTS:
+            expected += hypergeom.pmf(k, total, round(4 * (reported + gap)), seen)
 
-        assert np.mean(capitals, axis=0) == pytest.approx(1.0)
-
-
-def test_blocks_come_in_random_order() -> None:
-    """The same blocks as without shuffling, in another order: stratified, and exchangeable."""
-    plain, shuffled = plan(strata(60, 36), seed=4), plan(strata(60, 36), seed=4, block=8)
-    blocks = [set(part) for part in plain.order.reshape(-1, 8).tolist()]
-    found = [set(part) for part in shuffled.order.reshape(-1, 8).tolist()]
-
-    assert found != blocks
-    assert sorted(map(sorted, found)) == sorted(map(sorted, blocks))
+    got = chance_to_contradict(gap, seen=seen, total=total, reported=reported, slack=slack)
+    assert got == pytest.approx(expected, abs=1e-9)
 
 
-def test_the_sequence_ends_at_the_truth() -> None:
-    """When all blocks were played one number is left."""
-    right = np.random.default_rng(4).random(101) < 0.6
-    drawn = plan([0] * 101, seed=0, block=8)
-    assert drawn.ends is not None
-    game = ConfidenceSequence(drawn.ends, gap=0.05)
-    game.extend(right[drawn.order])
+def test_a_faithful_row_is_seldom_contradicted() -> None:
+    """Without a gap at most 5% of samples contradict the number."""
+    chance = chance_to_contradict(0, seen=2000, total=24426, reported=64.73, slack=0.1)
 
-    assert game.low == game.high == right.sum()
+    assert chance <= 0.05
 
 
-def sequential(total: int = 2000) -> AuditPlan:
-    return plan([0] * total, seed=5, block=8)
+def test_a_larger_sample_misses_less() -> None:
+    """What is said of 2,000 and 8,000 images of iNaturalist-2018 bears its numbers."""
+    small, large = (
+        cannot_detect(seen=n, total=24426, classes=8142, reported=64.73, slack=0.1)
+        for n in (2000, 8000)
+    )
 
-
-def test_an_audit_reaches_its_width_at_the_target() -> None:
-    """At the planned size, a whole number of batches, it stops with the width asked for."""
-    drawn = sequential()
-    audit = Audit(drawn, width=10, batch=64)
-    found = audit.update((np.random.default_rng(0).random(2000) < 0.6)[: audit.target])
-
-    assert audit.target % 64 == 0
-    assert found.width <= 10
-    assert audit.stops()
-
-
-def test_a_wild_number_stops_an_audit_early() -> None:
-    """A published number 25 points away is excluded long before the target; the right one isn't."""
-    flags = np.random.default_rng(0).random(2000) < 0.6
-    audit = Audit(sequential(), width=4)
-    audit.update(flags[:400])
-
-    assert audit.stops(reported=85.0)
-    assert not audit.stops(reported=60.0)
-    assert not audit.stops()
-
-
-def test_batches_of_any_size_tell_the_same() -> None:
-    """One image at a time or all at once: the same limits."""
-    flags = np.random.default_rng(0).random(2000) < 0.6
-    one, many = Audit(sequential(), width=10), Audit(sequential(), width=10)
-    for flag in flags[:99]:
-        one.update([flag])
-
-    assert one.estimate == many.update(flags[:99])
-
-
-def test_an_audit_takes_no_more_than_planned() -> None:
-    """The last look is at the planned size, so more images would break its promise."""
-    audit = Audit(sequential(), width=10)
-
-    with pytest.raises(ValueError, match="at most"):
-        audit.update(np.ones(audit.target + 1, bool))
-
-
-def test_an_audit_needs_blocks() -> None:
-    """Only shuffled blocks are exchangeable."""
-    with pytest.raises(ValueError, match="block"):
-        Audit(plan([0] * 50, seed=0), width=10)
+    assert "527 images (2.16 points)" in small[1]
+    assert "235 images (0.96 points)" in large[1]
+    assert "never says" in small[0]
+    assert "If 8 predictions" in small[2]
+    assert "77% chance" in small[3]
