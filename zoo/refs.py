@@ -46,7 +46,7 @@ def resolve(ref: str, catalog: Catalog, *, row_id: str | None = None) -> Checkpo
         if row_id not in (None, ref):
             raise UsageError(f"--row {row_id}: {ref} already names a row. Give --row with a file.")
         benchmark, row = catalog.row(ref)
-        path, _ = fetch(benchmark, weights_of(benchmark, row))
+        path = fetch(benchmark, weights_of(benchmark, row))
         return CheckpointFile(path, sha256_of(path), benchmark, row)
     path = Path(ref)
     if not path.is_file():
@@ -75,7 +75,7 @@ def visualisations(ref: str, catalog: Catalog, suffixes: tuple[str, ...]) -> Ite
             f"{ref}), then: mixzoo zoo import FILE --row {ref}"
         )
     for asset in assets:
-        yield fetch(benchmark, asset)[0]
+        yield fetch(benchmark, asset)
 
 
 def _recognise(sha256: str, catalog: Catalog) -> tuple[Benchmark | None, Row | None]:

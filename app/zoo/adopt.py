@@ -8,7 +8,7 @@ import click
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import IntegrityError, SourceError, UsageError
 from ...zoo.files import size_of
-from ...zoo.net.progress import Progress
+from ...zoo.net.progress import byte_bar
 from ...zoo.release.by_hand import Adoption, Mode, find_files, import_files
 from ..console import print_json, print_table
 from ..options import FilePath, json_option, manifest_option
@@ -45,7 +45,7 @@ def command(
     if not files:
         raise UsageError(f"{', '.join(map(str, paths))}: expected files, got none.")
     catalog = open_catalog(manifests)
-    with Progress().bar("recognise", sum(map(size_of, files)), 0) as bar:
+    with byte_bar("recognise", sum(map(size_of, files))) as bar:
         adoptions = import_files(
             files,
             catalog,

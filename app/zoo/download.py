@@ -7,25 +7,16 @@ from typing import Any
 
 import click
 
-from ...zoo.catalog import open_catalog
+from ...zoo.cache import asset_path
+from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.errors import MixzooError, SourceError
-from ...zoo.lock import Kind
-from ...zoo.net.fetch import (
-    CONNECTIONS,
-    JOBS,
-    Action,
-    Outcome,
-    Plan,
-    Wanted,
-    fetch_all,
-    plan,
-)
-from ...zoo.shelf import weights_of
+from ...zoo.lock import Asset, Kind
+from ...zoo.net.fetch import CONNECTIONS, JOBS, Fetched, fetch_all
+from ...zoo.net.partial import Partial
+from ...zoo.net.sources import locations
+from ...zoo.shelf import of_asset, weights_of
 from ..console import print_json, say
 from ..options import json_option, manifest_option
-
-DONE = {Action.KEEP: "already here", Action.FETCH: "fetched", Action.REPLACE: "fetched again"}
-TO_DO = {Action.KEEP: "already here", Action.FETCH: "to fetch", Action.REPLACE: "damaged, to fetch"}
 
 
 @click.command("download")
@@ -33,14 +24,18 @@ TO_DO = {Action.KEEP: "already here", Action.FETCH: "to fetch", Action.REPLACE: 
 @click.option("--logs", is_flag=True, help="Also fetch the training logs.")
 @click.option("--viz", is_flag=True, help="Also fetch the archives of visualisations.")
 @click.option(
-    "--jobs", type=click.IntRange(1, 32), default=JOBS, show_default=True, help="Files at once."
+    "--jobs",
+    type=click.IntRange(1, 32),
+    default=JOBS,
+    show_default=True,
+    help="How many files to fetch at once.",
 )
 @click.option(
     "--connections",
     type=click.IntRange(1, 32),
     default=CONNECTIONS,
     show_default=True,
-    help="Ranges of one file at once, where the server can.",
+    help="How many ranges of one file to fetch at once, where the server can.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be fetched, and from where.")
 @manifest_option
@@ -57,82 +52,29 @@ def command(
 ) -> None:
     """Download weights: resumed, hashed while they stream, moved into place only when right.
 
-    A NAME is a row id or a benchmark. Interrupt it at any time: the same command goes on. Tokens
-    are read from GITHUB_TOKEN or GH_TOKEN, and HF_TOKEN; MIXZOO_OFFLINE=1 forbids the network.
+    A NAME is a row id or a benchmark. Interrupt it at any time: the same command goes on. One bad
+    file doesn't stop the others. Tokens are read from GITHUB_TOKEN or GH_TOKEN, and HF_TOKEN;
+    MIXZOO_OFFLINE=1 forbids the network.
     """
+    kinds: set[Kind] = {"weights"}
+    kinds |= {"log", "text_log"} if logs else set()
+    kinds |= {"visualisation"} if viz else set()
+    wanted, errors = _wanted(names, manifests, kinds)
     if dry_run:
-        show_plans(names, manifests, logs=logs, viz=viz, as_json=as_json)
-        return
-    download(
-        names,
-        manifests,
-        logs=logs,
-        viz=viz,
-        jobs=jobs,
-        connections=connections,
-        as_json=as_json,
-    )
-
-
-def download(
-    names: Sequence[str],
-    manifests: Sequence[Path] = (),
-    *,
-    logs: bool = False,
-    viz: bool = False,
-    jobs: int = JOBS,
-    connections: int = CONNECTIONS,
-    as_json: bool = False,
-) -> None:
-    """Have the files of rows in the cache, and say of each what was done.
-
-    One bad file doesn't stop the others; when all are through, the first error is raised.
-    """
-    wanted, errors = _wanted(names, manifests, _kinds(logs, viz))
-    facts = []
-    with closing(fetch_all(wanted, jobs=jobs, connections=connections)) as outcomes:
-        for outcome in outcomes:
-            if outcome.error is not None:
-                errors.append(outcome.error)
-            if as_json:
-                facts.append(_outcome_facts(outcome))
-            elif outcome.action is not None:
-                _say_outcome(outcome, outcome.action)
-    if as_json:
-        print_json(facts)
-    _raise_together(errors)
-
-
-def show_plans(
-    names: Sequence[str],
-    manifests: Sequence[Path] = (),
-    *,
-    logs: bool = False,
-    viz: bool = False,
-    as_json: bool = False,
-) -> None:
-    """Say what `download` would do. Reads what is here, asks no server, writes nothing."""
-    wanted, errors = _wanted(names, manifests, _kinds(logs, viz))
-    plans = [plan(*entry) for entry in wanted]
-    if as_json:
-        print_json([_plan_facts(entry) for entry in plans])
-    elif plans:
-        for entry in plans:
-            here = f"{entry.received:,} of " if 0 < entry.received < (entry.asset.size or 0) else ""
-            size = "?" if entry.asset.size is None else f"{entry.asset.size:,}"
-            say(f"{entry.asset.row}: {TO_DO[entry.action]}, {entry.path} ({here}{size} bytes)")
-            for place in entry.places if entry.action is not Action.KEEP else ():
-                say(f"  from {place}")
-        sizes = [(e.asset.size or 0) - e.received for e in plans if e.action is not Action.KEEP]
-        say(f"{len(sizes)} of {len(plans)} files to fetch, {sum(sizes):,} bytes.")
-    _raise_together(errors)
+        _show_plan(wanted, as_json=as_json)
+    else:
+        errors += _fetch(wanted, jobs, connections, as_json=as_json)
+    if len(errors) > 1:
+        raise type(errors[0])(f"{len(errors)} files failed, the first: {errors[0]}")
+    if errors:
+        raise errors[0]
 
 
 def _wanted(
     names: Sequence[str], manifests: Sequence[Path], kinds: set[Kind]
-) -> tuple[list[Wanted], list[MixzooError]]:
+) -> tuple[list[tuple[Benchmark, Asset]], list[MixzooError]]:
     """The locked assets of the rows, and an error for each row whose weights aren't locked."""
-    wanted: list[Wanted] = []
+    wanted: list[tuple[Benchmark, Asset]] = []
     errors: list[MixzooError] = []
     for benchmark, row in open_catalog(manifests).select(names):
         try:
@@ -144,52 +86,68 @@ def _wanted(
     return wanted, errors
 
 
-def _kinds(logs: bool, viz: bool) -> set[Kind]:
-    kinds: set[Kind] = {"weights"}
-    if logs:
-        kinds |= {"log", "text_log"}
-    if viz:
-        kinds |= {"visualisation"}
-    return kinds
+def _fetch(
+    wanted: Sequence[tuple[Benchmark, Asset]], jobs: int, connections: int, *, as_json: bool
+) -> list[MixzooError]:
+    """Fetch all, saying of each what was done, and return the errors."""
+    fetched = []
+    with closing(fetch_all(wanted, jobs=jobs, connections=connections)) as outcomes:
+        for one in outcomes:
+            fetched.append(one)
+            if not as_json and one.done:
+                _say(one)
+    if as_json:
+        print_json(
+            [
+                {
+                    "id": one.asset.row,
+                    "kind": one.asset.kind,
+                    "name": one.asset.name,
+                    "path": str(one.path),
+                    "done": one.done or "failed",
+                    "error": str(one.error) if one.error else None,
+                }
+                for one in fetched
+            ]
+        )
+    return [one.error for one in fetched if one.error]
 
 
-def _say_outcome(outcome: Outcome, action: Action) -> None:
+def _say(one: Fetched) -> None:
     from tqdm import tqdm
 
-    asset = outcome.asset
-    trust = "" if asset.sha256 else "; no locked hash, trusted on first use"
-    size = outcome.path.stat().st_size
+    trust = "" if one.asset.sha256 else "; no locked hash, trusted on first use"
     with tqdm.external_write_mode():  # the bars of those that are still coming step aside
-        say(f"{asset.row}: {DONE[action]}, {outcome.path} ({size:,} bytes{trust})")
+        size = one.path.stat().st_size
+        say(f"{one.asset.row}: {one.done}, {one.path} ({size:,} bytes{trust})")
 
 
-def _outcome_facts(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "id": outcome.asset.row,
-        "kind": outcome.asset.kind,
-        "name": outcome.asset.name,
-        "path": str(outcome.path),
-        "done": DONE[outcome.action] if outcome.action else "failed",
-        "error": str(outcome.error) if outcome.error else None,
-    }
-
-
-def _plan_facts(entry: Plan) -> dict[str, Any]:
-    return {
-        "id": entry.asset.row,
-        "kind": entry.asset.kind,
-        "name": entry.asset.name,
-        "path": str(entry.path),
-        "to_do": TO_DO[entry.action],
-        "size": entry.asset.size,
-        "received": entry.received,
-        "sources": [str(place) for place in entry.places],
-    }
-
-
-def _raise_together(errors: Sequence[MixzooError]) -> None:
-    """Raise the only error, or one line for all of them, of the first one's class."""
-    if len(errors) > 1:
-        raise type(errors[0])(f"{len(errors)} files failed, the first: {errors[0]}")
-    for error in errors:
-        raise error
+def _show_plan(wanted: Sequence[tuple[Benchmark, Asset]], *, as_json: bool) -> None:
+    """Say what would be fetched. Asks no server, reads no weights, writes nothing."""
+    plan: list[dict[str, Any]] = []
+    for benchmark, asset in wanted:
+        found, path = of_asset(benchmark, asset), asset_path(benchmark.name, asset)
+        plan.append(
+            {
+                "id": asset.row,
+                "kind": asset.kind,
+                "name": asset.name,
+                "path": str(path),
+                "state": found.state.value,
+                "to_fetch": not found.is_here,
+                "size": asset.size,
+                "received": asset.size if found.is_here else Partial(path).received,
+                "sources": [str(place) for place in locations(benchmark, asset)],
+            }
+        )
+    if as_json:
+        print_json(plan)
+        return
+    for one in plan:
+        size = "?" if one["size"] is None else f"{one['size']:,}"
+        had = f"{one['received']:,} of " if one["to_fetch"] and one["received"] else ""
+        say(f"{one['id']}: {one['state']}, {one['path']} ({had}{size} bytes)")
+        for place in one["sources"] if one["to_fetch"] else ():
+            say(f"  from {place}")
+    left = [(one["size"] or 0) - one["received"] for one in plan if one["to_fetch"]]
+    say(f"{len(left)} of {len(plan)} files to fetch, {sum(left):,} bytes.")

@@ -10,7 +10,7 @@ from ...zoo.cache import asset_path, cache_root
 from ...zoo.catalog import Benchmark, Catalog, open_catalog
 from ...zoo.errors import IntegrityError, UsageError
 from ...zoo.lock import Asset
-from ...zoo.net.progress import Progress
+from ...zoo.net.progress import byte_bar
 from ...zoo.verify import Finding, State, bytes_of, check_all, set_aside
 from ..console import print_json, print_table, say
 from ..options import json_option, manifest_option, names_argument
@@ -53,7 +53,7 @@ def verify(
     """Print the state of every file. Raises IntegrityError if one isn't what it has to be."""
     subjects = _subjects(open_catalog(manifests), names)
     files = [(subject.path, subject.asset) for subject in subjects]
-    with Progress().bar("verify", bytes_of(files), 0) as bar:
+    with byte_bar("verify", bytes_of(files)) as bar:
         found = check_all(files, quick=quick, on_bytes=bar.update)
     findings = [
         (subject.asset, finding)

@@ -80,7 +80,7 @@ def from_row(benchmark: Benchmark, row: Row) -> LogSource:
             + (f". Get it by hand from {places}" if places else "")
             + f", then: mixzoo zoo import FILE --row {row.id}, or: mixzoo logs FILE --row {row.id}"
         )
-    path, _ = fetch(benchmark, asset)
+    path = fetch(benchmark, asset)
     return LogSource(row.id, (path,), claim_of(benchmark.manifest, row))
 
 

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..archive import why_unsafe
 from ..errors import DataError, IntegrityError
 from ..files import alone, write
+from ..net.progress import byte_bar
 from ..net.sources import Location
 from ..net.stream import open_stream
 from .annotations import Annotations, beside, get_annotations, require_md5
@@ -111,7 +111,7 @@ def _pass(
     wanted = len(missing)
     with (
         open_stream(archive) as stream,
-        _bar(archive, stream.size, quiet=quiet) as bar,
+        byte_bar(str(archive).rpartition("/")[2], stream.size, quiet=quiet) as bar,
         HashedReader(stream.chunks, bar.update) as reader,
     ):
         with open_tar_gz(reader, str(archive)) as members:
@@ -187,19 +187,6 @@ def _alone(root: Path) -> Iterator[Path]:
     with alone(root / f"{WORK}.lock", waiting=busy):
         yield work
         shutil.rmtree(work)
-
-
-def _bar(archive: Location, size: int | None, *, quiet: bool) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(
-        total=size,
-        desc=str(archive).rpartition("/")[2],
-        unit="B",
-        unit_scale=True,
-        unit_divisor=1024,
-        disable=True if quiet else None,
-    )
 
 
 def _annotations(plan: Plan, name: SplitName, archive: Location, work: Path) -> Annotations:

@@ -1,8 +1,8 @@
 """Gets assets' exact bytes onto this machine.
 
-`decide` looks and says what must be done; `fetch` is the one place that acts: it fills a part file
-that survives crashes, and moves it into place once its hash is right. A file under its final name
-is always whole. Two processes that want one file take turns; the second finds it done.
+`fetch` is the one place that acts: it fills a part file that survives crashes, and moves it into
+place once its hash is right. A file under its final name is always whole. Two processes that want
+one file take turns; the second finds it done.
 """
 
 import threading
@@ -10,8 +10,8 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -29,76 +29,43 @@ from .transfer import CancelledError, transfer
 
 JOBS = 2  # files at once
 CONNECTIONS = 4  # ranges of one file at once
-Wanted = tuple[Benchmark, Asset]
-
-
-class Action(Enum):
-    """What must be done for a file."""
-
-    KEEP = "keep"
-    FETCH = "fetch"
-    REPLACE = "replace"
-
-
-def decide(state: State) -> Action:
-    """What a file's state asks for. Pure: nothing is touched."""
-    if state is State.ABSENT:
-        return Action.FETCH
-    return Action.REPLACE if state is State.DAMAGED else Action.KEEP
+Done = Literal["already here", "fetched", "fetched again"]  # again: a damaged file was set aside
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a download would do. received: bytes of it that are here already."""
+class Fetched:
+    """What became of one asset: what was done, or the error."""
 
     asset: Asset
     path: Path
-    action: Action
-    received: int
-    places: list[Location]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one file of several: an action that was done, or the error."""
-
-    asset: Asset
-    path: Path
-    action: Action | None
+    done: Done | None
     error: MixzooError | None = None
-
-
-def plan(benchmark: Benchmark, asset: Asset) -> Plan:
-    """What `fetch` would do for an asset. Nothing is touched."""
-    path = asset_path(benchmark.name, asset)
-    action = decide(check(path, asset).state)
-    here = path.stat().st_size if action is Action.KEEP else Partial(path).received
-    return Plan(asset, path, action, here, locations(benchmark, asset))
 
 
 def fetch(
     benchmark: Benchmark, asset: Asset, *, connections: int = CONNECTIONS, quiet: bool = False
-) -> tuple[Path, Action]:
-    """Have an asset in the cache, whole and verified.
+) -> Path:
+    """Have an asset in the cache, whole and verified, and say where.
 
     connections: ranges fetched at once, if the source can. quiet: no progress bar (there is none
     either where stderr isn't a terminal).
-    Returns its path and what was done. A damaged file is set aside as `<name>.damaged` first.
-    Raises SourceError or IntegrityError naming every source that failed. What has arrived by then,
-    or when interrupted, stays in a part file, and the same call goes on from it.
+    A damaged file is set aside as `<name>.damaged` first. Raises SourceError or IntegrityError naming
+    every source that failed. What has arrived by then, or when interrupted, stays in a part file, and
+    the same call goes on from it.
     """
     with Progress(quiet=quiet) as progress:
-        return _Fetcher(connections, progress, threading.Event()).fetch(benchmark, asset)
+        _Fetcher(connections, progress, threading.Event()).fetch(benchmark, asset)
+    return asset_path(benchmark.name, asset)
 
 
 def fetch_all(
-    wanted: Sequence[Wanted],
+    wanted: Sequence[tuple[Benchmark, Asset]],
     *,
     jobs: int = JOBS,
     connections: int = CONNECTIONS,
     quiet: bool = False,
-) -> Generator[Outcome, None, None]:
-    """Fetch several assets, `jobs` at once; yields in the given order, errors as outcomes.
+) -> Generator[Fetched, None, None]:
+    """Fetch several assets, `jobs` at once; yields in the given order, errors too.
 
     Raises SourceError before anything is fetched if the disk hasn't room for all. Interrupted or
     closed, it stops all transfers, each in a state that the next call goes on from.
@@ -111,7 +78,7 @@ def fetch_all(
         fetcher = _Fetcher(connections, progress, cancelled)
         pool = ThreadPoolExecutor(jobs)
         try:
-            futures = [pool.submit(fetcher.outcome, *entry) for entry in wanted]
+            futures = [pool.submit(fetcher.try_to_fetch, *entry) for entry in wanted]
             for future in futures:
                 yield result_of(future)
         finally:
@@ -119,7 +86,7 @@ def fetch_all(
             pool.shutdown(cancel_futures=True)
 
 
-def _require_space_for(wanted: Sequence[Wanted]) -> None:
+def _require_space_for(wanted: Sequence[tuple[Benchmark, Asset]]) -> None:
     paths = {asset_path(benchmark.name, asset): asset.size or 0 for benchmark, asset in wanted}
     needed = sum(s - Partial(path).received for path, s in paths.items() if not path.exists())
     root = cache_root()
@@ -132,29 +99,28 @@ class _Fetcher:
     def __init__(self, connections: int, progress: Progress, cancelled: threading.Event) -> None:
         self._connections, self._progress, self._cancelled = connections, progress, cancelled
 
-    def outcome(self, benchmark: Benchmark, asset: Asset) -> Outcome:
+    def try_to_fetch(self, benchmark: Benchmark, asset: Asset) -> Fetched:
         """Fetch, with an error as a result."""
         path = asset_path(benchmark.name, asset)
         try:
-            return Outcome(asset, path, self.fetch(benchmark, asset)[1])
+            return Fetched(asset, path, self.fetch(benchmark, asset))
         except MixzooError as error:
-            return Outcome(asset, path, None, error)
+            return Fetched(asset, path, None, error)
 
-    def fetch(self, benchmark: Benchmark, asset: Asset) -> tuple[Path, Action]:
+    def fetch(self, benchmark: Benchmark, asset: Asset) -> Done:
         """See the function `fetch`."""
         path = asset_path(benchmark.name, asset)
-        action = decide(check(path, asset).state)
-        if action is not Action.KEEP:
+        if _is_wanted(path, asset):
             with _explained(path), self._alone(benchmark, asset):
-                action = decide(check(path, asset).state)  # another process may have been here
-                if action is not Action.KEEP:
+                state = _is_wanted(path, asset)  # another process may have been here
+                if state:
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    if action is Action.REPLACE:
+                    if state is State.DAMAGED:
                         set_aside(path)
                     self._fill(benchmark, _trusted(asset, path), path)
-                    return path, action
+                    return "fetched again" if state is State.DAMAGED else "fetched"
         self._progress.count(path.stat().st_size, earlier=True)
-        return path, action
+        return "already here"
 
     def _fill(self, benchmark: Benchmark, asset: Asset, path: Path) -> None:
         failures: list[SourceError | IntegrityError] = []
@@ -167,7 +133,7 @@ class _Fetcher:
                         f"{asset.name}: isn't here, and {forbidden} forbids to fetch it from "
                         f"{location}. Unset it, or: mixzoo zoo import FILE"
                     )
-                return self._try(location, asset, partial)
+                return self._complete(location, asset, partial)
             except (SourceError, IntegrityError) as error:
                 failures.append(error)
                 if self._cancelled.is_set():
@@ -182,7 +148,7 @@ class _Fetcher:
             f"{asset.name}: no source delivered it. " + " ".join(map(str, failures))
         )
 
-    def _try(self, location: Location, asset: Asset, partial: Partial) -> None:
+    def _complete(self, location: Location, asset: Asset, partial: Partial) -> None:
         """Complete and verify the part file from one location, and move it into place."""
         sha256 = self._transfer(location, asset, partial)
         if asset.sha256 not in (None, sha256) and partial.mixed:
@@ -196,22 +162,20 @@ class _Fetcher:
         partial.finish()
 
     def _transfer(self, location: Location, asset: Asset, partial: Partial) -> str:
-        meter = self._progress.meter(asset.name, asset.size)
-        try:
-            return transfer(
-                asset,
-                location,
-                partial,
-                connections=self._connections,
-                cancelled=self._cancelled,
-                report=meter.at,
-            )
-        except CancelledError:
-            raise SourceError(
-                f"{asset.name}: stopped; the same command goes on from here."
-            ) from None
-        finally:
-            meter.close()
+        with self._progress.meter(asset.name, asset.size) as report:
+            try:
+                return transfer(
+                    asset,
+                    location,
+                    partial,
+                    connections=self._connections,
+                    cancelled=self._cancelled,
+                    report=report,
+                )
+            except CancelledError:
+                raise SourceError(
+                    f"{asset.name}: stopped; the same command goes on from here."
+                ) from None
 
     @contextmanager
     def _alone(self, benchmark: Benchmark, asset: Asset) -> Iterator[None]:
@@ -228,6 +192,12 @@ class _Fetcher:
 
         with alone(process_lock_path(benchmark.name, asset.name), waiting):
             yield
+
+
+def _is_wanted(path: Path, asset: Asset) -> State | None:
+    """Why a file must be fetched, None if it is here with the right bytes."""
+    state = check(path, asset).state
+    return state if state in (State.ABSENT, State.DAMAGED) else None
 
 
 def _trusted(asset: Asset, path: Path) -> Asset:

@@ -1,37 +1,42 @@
-"""Progress bars of downloads: one a file, and their total where there are several."""
+"""Progress bars of bytes: one a file, and the total of a download of several."""
 
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
 
-class Meter:
-    """One file's bar, shown from its first byte on, and its share of the total."""
+def byte_bar(
+    name: str,
+    size: int | None,
+    *,
+    received: int = 0,
+    stays: bool = True,
+    quiet: bool = False,
+) -> Any:
+    """A tqdm bar on stderr with speed and time left; none where that is no terminal, or `quiet`.
 
-    def __init__(self, progress: "Progress", name: str, size: int | None) -> None:
-        self._progress, self._name, self._size = progress, name, size
-        self._bar: Any = None
-        self._bytes = 0
+    size: in bytes, None if unknown. received: bytes that are here already and are no measure of
+    speed. stays: whether it is left on the screen at its end.
+    """
+    from tqdm import tqdm
 
-    def at(self, received: int) -> None:
-        """Show that so many bytes are here. What the first call tells came from an earlier run."""
-        if self._bar is None:
-            self._bar = self._progress.bar(self._name, self._size, received)
-            self._progress.count(received, earlier=True)
-        else:
-            self._bar.update(received - self._bytes)
-            self._progress.count(received - self._bytes)
-        self._bytes = received
-
-    def close(self) -> None:
-        """Take the bar away if the total goes on, else leave it."""
-        if self._bar is not None:
-            self._bar.close()
+    return tqdm(
+        total=size,
+        initial=received,
+        desc=name,
+        unit="B",
+        unit_scale=True,
+        unit_divisor=1024,
+        leave=stays,
+        disable=True if quiet else None,
+    )
 
 
 class Progress:
-    """Bars on stderr with speed and time left; none where it is no terminal, or `quiet`.
+    """The bars of one download.
 
     files, size: how many files and bytes there are altogether, None for an unknown sum.
     """
@@ -40,7 +45,7 @@ class Progress:
         self._lock = threading.Lock()
         self._quiet = quiet
         self._several = files > 1
-        self._total = self.bar(f"{files} files", size, 0) if self._several else None
+        self._total = byte_bar(f"{files} files", size, quiet=quiet) if self._several else None
 
     def __enter__(self) -> Self:
         return self
@@ -54,24 +59,32 @@ class Progress:
         if self._total is not None:
             self._total.close()
 
-    def meter(self, name: str, size: int | None) -> Meter:
-        """A meter for a file that begins now."""
-        return Meter(self, name, size)
+    @contextmanager
+    def meter(self, name: str, size: int | None) -> Iterator[Callable[[int], None]]:
+        """A file's bar, from its first byte on: call with how many bytes of it are here by now.
 
-    def bar(self, name: str, size: int | None, initial: int) -> Any:
-        """A tqdm bar of bytes."""
-        from tqdm import tqdm
+        What the first call tells came from an earlier run. At the end the bar goes if the total goes
+        on, else it stays.
+        """
+        bar, before = None, 0
 
-        return tqdm(
-            total=size,
-            initial=initial,
-            desc=name,
-            unit="B",
-            unit_scale=True,
-            unit_divisor=1024,
-            leave=not self._several,
-            disable=True if self._quiet else None,
-        )
+        def report(received: int) -> None:
+            nonlocal bar, before
+            if bar is None:
+                bar = byte_bar(
+                    name, size, received=received, stays=not self._several, quiet=self._quiet
+                )
+                self.count(received, earlier=True)
+            else:
+                bar.update(received - before)
+                self.count(received - before)
+            before = received
+
+        try:
+            yield report
+        finally:
+            if bar is not None:
+                bar.close()
 
     def count(self, received: int, *, earlier: bool = False) -> None:
         """Add bytes to the total. earlier: they are no measure of speed."""

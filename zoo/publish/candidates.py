@@ -70,7 +70,7 @@ def _of_row(ref: str, catalog: Catalog, row_id: str | None, log: Path | None) ->
     if log or asset is None:
         return Candidate(resolved, benchmark, row, log)
     try:
-        path, _ = fetch(benchmark, asset)
+        path = fetch(benchmark, asset)
     except SourceError as error:  # weights can be published without it
         return Candidate(resolved, benchmark, row, None, f"{asset.name} is left out: {error}")
     return Candidate(resolved, benchmark, row, path)

@@ -154,10 +154,10 @@ def hash_unknown(benchmark: Benchmark, drafted: Draft, known: Lock | None = None
     for asset in drafted.unknown:
         _forget_older(asset_path(benchmark.name, asset), asset)
     hashed: dict[str, str] = {}
-    for outcome in fetch_all([(benchmark, asset) for asset in drafted.unknown]):
-        if outcome.error:
-            raise outcome.error
-        hashed[outcome.asset.name] = sha256_of(outcome.path)
+    for one in fetch_all([(benchmark, asset) for asset in drafted.unknown]):
+        if one.error:
+            raise one.error
+        hashed[one.asset.name] = sha256_of(one.path)
     assets = [
         msgspec.structs.replace(asset, sha256=hashed[asset.name], hash_from="first use")
         if asset.name in hashed

@@ -59,7 +59,7 @@ def test_here_is_not_yet_verified(own: Benchmark, weights: Asset) -> None:
 
 def test_verified_until_it_changes(own: Benchmark, weights: Asset) -> None:
     """A full check is believed as long as size and time stay."""
-    path, _ = fetch(own, weights, quiet=True)
+    path = fetch(own, weights, quiet=True)
     age(path)
     check_all([(path, weights)])
     verified = state(own, weights)
@@ -70,7 +70,7 @@ def test_verified_until_it_changes(own: Benchmark, weights: Asset) -> None:
 
 def test_damage_that_a_check_found(own: Benchmark, weights: Asset) -> None:
     """A full check's finding is remembered."""
-    path, _ = fetch(own, weights, quiet=True)
+    path = fetch(own, weights, quiet=True)
     content = bytearray(path.read_bytes())
     content[1000] ^= 1
     path.write_bytes(content)
@@ -82,7 +82,7 @@ def test_damage_that_a_check_found(own: Benchmark, weights: Asset) -> None:
 
 def test_wrong_size_is_damage_at_a_glance(own: Benchmark, weights: Asset) -> None:
     """No byte need be read for it."""
-    path, _ = fetch(own, weights, quiet=True)
+    path = fetch(own, weights, quiet=True)
     path.write_bytes(b"short")
 
     assert state(own, weights) == "damaged"
@@ -111,7 +111,7 @@ def test_in_the_package() -> None:
 
 def test_fresh_findings_count_first(own: Benchmark, weights: Asset) -> None:
     """A file that came a moment ago can be verified, though its check isn't remembered."""
-    path, _ = fetch(own, weights, quiet=True)
+    path = fetch(own, weights, quiet=True)
     (finding,) = check_all([(path, weights)])
 
     assert "✓</i>verified" in zoo_page.page(own, [finding])
@@ -146,7 +146,7 @@ def test_words_have_their_rules(own: Benchmark) -> None:
 
 def test_page_names_no_folder(own: Benchmark, weights: Asset) -> None:
     """Visitors needn't know where files lie."""
-    path, _ = fetch(own, weights, quiet=True)
+    path = fetch(own, weights, quiet=True)
     path.write_bytes(b"short")
     found = check_all([(path, weights)])
 

@@ -59,7 +59,7 @@ def test_dry_run_tells_and_touches_nothing(own: Path, server: Any) -> None:
     """No request, no file; size, place and source of each."""
     result = run("own", "--manifest", own, "--dry-run", "--logs")
 
-    assert "to fetch" in result.stdout
+    assert "not downloaded, " in result.stdout
     assert f"from {server.url}/w.pth" in result.stdout
     assert "2 of 2 files to fetch, 15 bytes." in result.stdout
     assert server.requests == []

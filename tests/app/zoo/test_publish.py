@@ -78,7 +78,7 @@ def test_what_was_uploaded_is_a_source_for_a_stranger(server, tmp_path: Path) ->
         answer = requests.get(f"{server.url}/{REPO}/resolve/main/{name}", timeout=10)
         (tmp_path / name).write_bytes(answer.content)
     benchmark, row = open_catalog([tmp_path / "mixzoo.toml"]).row("resnet18_w6.mixup_jane_models")
-    path, _ = fetch(benchmark, weights_of(benchmark, row), quiet=True)
+    path = fetch(benchmark, weights_of(benchmark, row), quiet=True)
     assert path.read_bytes() == (tmp_path / "mine" / f"{ROW}.safetensors").read_bytes()
     assert load_file(path).num_classes == 40
 

@@ -9,7 +9,7 @@ import pytest
 from mixzoo.zoo.cache import asset_path
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import MixzooError
-from mixzoo.zoo.net.fetch import Action, fetch
+from mixzoo.zoo.net.fetch import fetch
 from mixzoo.zoo.shelf import weights_of
 
 SIZE = 300_001
@@ -19,7 +19,7 @@ SOURCE = '[[sources]]\nkind = "http"\nurl = "{url}/files"\n'
 ADDRESS = "/files/w.pth"
 
 
-def get(manifest: Path, connections: int = 1) -> tuple[Path, Action]:
+def get(manifest: Path, connections: int = 1) -> Path:
     benchmark, row = open_catalog([manifest]).row("resnet18_w4.vanilla_own")
     return fetch(benchmark, weights_of(benchmark, row), quiet=True, connections=connections)
 

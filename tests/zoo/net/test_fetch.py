@@ -8,7 +8,7 @@ from mixzoo.zoo.cache import asset_path
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import IntegrityError, SourceError
 from mixzoo.zoo.net import stream
-from mixzoo.zoo.net.fetch import Action, fetch
+from mixzoo.zoo.net.fetch import fetch, fetch_all
 from mixzoo.zoo.shelf import weights_of
 from mixzoo.zoo.verify import State, check
 
@@ -21,9 +21,12 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "FIRST_PAUSE", 0.0)
 
 
-def fetch_own(manifest: Path) -> tuple[Path, Action]:
+def fetch_own(manifest: Path) -> tuple[Path, str | None]:
     benchmark, row = open_catalog([manifest]).row("resnet18_w4.vanilla_own")
-    return fetch(benchmark, weights_of(benchmark, row), quiet=True)
+    (one,) = fetch_all([(benchmark, weights_of(benchmark, row))], quiet=True)
+    if one.error:
+        raise one.error
+    return one.path, one.done
 
 
 def cached_files(manifest: Path) -> list[str]:
@@ -40,7 +43,7 @@ def test_http_source_delivers_the_bytes(server, write_benchmark: Callable[..., P
     _, second = fetch_own(manifest)
 
     assert path.read_bytes() == BYTES
-    assert (first, second) == (Action.FETCH, Action.KEEP)
+    assert (first, second) == ("fetched", "already here")
     assert server.requests == ["/files/w.pth"]
     assert cached_files(manifest) == ["w.pth"]
 
@@ -122,7 +125,7 @@ def test_damaged_file_is_set_aside_and_fetched_again(
 
     again, action = fetch_own(manifest)
 
-    assert action is Action.REPLACE
+    assert action == "fetched again"
     assert again.read_bytes() == BYTES
     assert path.with_name("w.pth.damaged").read_bytes() == BYTES[:-1] + b"x"
 
@@ -136,7 +139,7 @@ def test_unlocked_hash_is_trusted_on_first_use(
     benchmark, row = open_catalog([manifest]).row("resnet18_w4.vanilla_own")
     asset = weights_of(benchmark, row)
 
-    path, _ = fetch(benchmark, asset, quiet=True)
+    path = fetch(benchmark, asset, quiet=True)
     before = check(path, asset).state
     path.write_bytes(b"changed")
 

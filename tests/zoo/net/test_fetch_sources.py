@@ -15,8 +15,8 @@ import pytest
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import SourceError
 from mixzoo.zoo.net import stream
-from mixzoo.zoo.net.fetch import fetch, plan
-from mixzoo.zoo.net.sources import offline
+from mixzoo.zoo.net.fetch import fetch
+from mixzoo.zoo.net.sources import locations, offline
 from mixzoo.zoo.shelf import weights_of
 
 BYTES = bytes(range(256)) * 400
@@ -38,7 +38,7 @@ def _plain_environment(emulator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def get(manifest: Path) -> bytes:
     benchmark, row = open_catalog([manifest]).row("resnet18_w4.vanilla_own")
-    return fetch(benchmark, weights_of(benchmark, row), quiet=True)[0].read_bytes()
+    return fetch(benchmark, weights_of(benchmark, row), quiet=True).read_bytes()
 
 
 def authorizations(site: Any) -> set[str | None]:
@@ -229,7 +229,7 @@ def test_plan_names_the_places_in_order(
         "resnet18_w4.vanilla_own"
     )
 
-    assert [str(place) for place in plan(benchmark, weights_of(benchmark, row)).places] == [
+    assert [str(place) for place in locations(benchmark, weights_of(benchmark, row))] == [
         "https://github.com/owner/zoo/releases/download/v1/w.pth",
         "https://huggingface.co/owner/zoo/resolve/refs%2Fpr%2F1/a/w.pth",
     ]

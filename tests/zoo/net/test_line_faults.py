@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from mixzoo.zoo.errors import IntegrityError, SourceError
-from mixzoo.zoo.net.fetch import Action
 
 from .one_file import ADDRESS, BYTES, SIZE, final, get, ranges, require_line
 
@@ -26,9 +25,8 @@ def test_resets_at_random_bytes_cost_nothing_but_time(
         *(faults.Fault(cut=cut % 30_000) for cut in CUTS[first : first + 10])
     )
 
-    path, action = get(manifest, connections)
+    path = get(manifest, connections)
 
-    assert action is Action.FETCH
     assert path.read_bytes() == BYTES
     assert sorted(p.name for p in path.parent.iterdir()) == ["w.pth"]
 
@@ -50,7 +48,7 @@ def test_several_ranges_are_fetched_at_once_and_cover_the_file(
     emulator: Any, manifest: Path
 ) -> None:
     """With 4 connections the file comes in pieces, each asked for once."""
-    path, _ = get(manifest, connections=4)
+    path = get(manifest, connections=4)
 
     asked = [r for r in ranges(emulator) if r]
     assert path.read_bytes() == BYTES
@@ -65,7 +63,7 @@ def test_another_call_goes_on_where_one_gave_up(emulator: Any, faults: Any, mani
     emulator.front.plan = faults.burst(None, gone)
     require_line(SourceError, "got HTTP 404", manifest)
 
-    path, _ = get(manifest)
+    path = get(manifest)
 
     assert path.read_bytes() == BYTES
     assert ranges(emulator) == ["", "bytes=100000-"]
@@ -77,7 +75,7 @@ def test_stall_is_noticed_and_the_rest_asked_for(
     """A connection that falls silent is given up after the read timeout."""
     emulator.store.plan = faults.burst(faults.Fault(stall=100_000))
 
-    assert get(manifest)[0].read_bytes() == BYTES
+    assert get(manifest).read_bytes() == BYTES
 
 
 def test_stall_for_ever_is_an_error(emulator: Any, faults: Any, manifest: Path) -> None:
@@ -94,7 +92,7 @@ def test_truncated_body_with_right_length_is_completed(
     """An orderly end before the announced one isn't an end."""
     emulator.store.plan = faults.burst(*[faults.Fault(end=n) for n in (9, 1, 15_000, 0)])
 
-    assert get(manifest, connections)[0].read_bytes() == BYTES
+    assert get(manifest, connections).read_bytes() == BYTES
 
 
 def test_truncated_body_with_wrong_length_is_refused(
@@ -111,7 +109,7 @@ def test_body_without_length_is_cut_or_whole(emulator: Any, faults: Any, manifes
     emulator.lengths = False
     emulator.store.plan = faults.burst(faults.Fault(end=1000))
 
-    assert get(manifest)[0].read_bytes() == BYTES
+    assert get(manifest).read_bytes() == BYTES
 
 
 @pytest.mark.parametrize("connections", [1, 4])
@@ -131,7 +129,7 @@ def test_rotten_part_file_costs_one_restart(emulator: Any, faults: Any, manifest
     part = final(manifest).with_name(".w.pth.part")
     part.write_bytes(bytes(100_000))
 
-    assert get(manifest)[0].read_bytes() == BYTES
+    assert get(manifest).read_bytes() == BYTES
 
 
 def test_longer_part_file_of_unknown_origin_leaves_no_tail(manifest: Path) -> None:
@@ -139,7 +137,7 @@ def test_longer_part_file_of_unknown_origin_leaves_no_tail(manifest: Path) -> No
     final(manifest).parent.mkdir(parents=True)
     final(manifest).with_name(".w.pth.part").write_bytes(bytes(SIZE + 10))
 
-    assert get(manifest)[0].read_bytes() == BYTES
+    assert get(manifest).read_bytes() == BYTES
 
 
 def test_note_that_claims_too_much_is_not_believed(
@@ -151,5 +149,5 @@ def test_note_that_claims_too_much_is_not_believed(
     require_line(SourceError, "404", manifest)
     os.truncate(final(manifest).with_name(".w.pth.part"), 50_000)
 
-    assert get(manifest)[0].read_bytes() == BYTES
+    assert get(manifest).read_bytes() == BYTES
     assert ranges(emulator) == ["", ""]

@@ -18,7 +18,7 @@ def test_server_without_ranges_is_asked_once(emulator: Any, manifest: Path) -> N
     """Several connections are for servers that say they can."""
     emulator.ranges = False
 
-    assert get(manifest, connections=4)[0].read_bytes() == BYTES
+    assert get(manifest, connections=4).read_bytes() == BYTES
     assert ranges(emulator) == [""]
 
 
@@ -36,7 +36,7 @@ def test_unlocked_file_without_validator_is_never_joined(
         emulator.front.plan = faults.burst(None, faults.Fault(status=404))
         require_line(SourceError, "404", manifest)
 
-    assert get(manifest)[0].read_bytes() == BYTES
+    assert get(manifest).read_bytes() == BYTES
     assert set(ranges(emulator)) == {""}
 
 
@@ -45,7 +45,7 @@ def test_empty_file_is_a_file(emulator: Any, write_benchmark: Callable[..., Path
     emulator.files[ADDRESS] = b""
     manifest = write_benchmark(SOURCE.format(url=emulator.front.url), b"")
 
-    assert get(manifest)[0].read_bytes() == b""
+    assert get(manifest).read_bytes() == b""
 
 
 def test_ignored_range_means_from_zero(emulator: Any, faults: Any, manifest: Path) -> None:
@@ -53,7 +53,7 @@ def test_ignored_range_means_from_zero(emulator: Any, faults: Any, manifest: Pat
     ignore = faults.Fault(ignore_range=True)
     emulator.store.plan = faults.burst(faults.Fault(end=100_000), ignore, ignore)
 
-    assert get(manifest, connections=4)[0].read_bytes() == BYTES
+    assert get(manifest, connections=4).read_bytes() == BYTES
 
 
 def test_line_that_never_holds_without_ranges_is_an_error(
@@ -69,7 +69,7 @@ def test_unsatisfiable_range_means_from_zero(emulator: Any, faults: Any, manifes
     """416 says that what is here can't be the beginning of what is there."""
     emulator.store.plan = faults.burst(faults.Fault(end=100_000), faults.Fault(status=416))
 
-    assert get(manifest)[0].read_bytes() == BYTES
+    assert get(manifest).read_bytes() == BYTES
 
 
 def test_part_of_another_file_means_from_zero(emulator: Any, faults: Any, manifest: Path) -> None:
@@ -77,7 +77,7 @@ def test_part_of_another_file_means_from_zero(emulator: Any, faults: Any, manife
     other = faults.Fault(headers={"ETag": '"other"'})
     emulator.store.plan = faults.burst(faults.Fault(end=100_000), other)
 
-    assert get(manifest)[0].read_bytes() == BYTES
+    assert get(manifest).read_bytes() == BYTES
     assert ranges(emulator) == ["", "bytes=100000-", ""]
 
 
@@ -123,7 +123,7 @@ def test_bursts_of_refusals_are_waited_out(
     emulator.front.plan = faults.burst(refusal, refusal, None, refusal)
     emulator.store.plan = faults.burst(refusal, faults.Fault(cut=9000), refusal, refusal)
 
-    assert get(manifest, connections)[0].read_bytes() == BYTES
+    assert get(manifest, connections).read_bytes() == BYTES
 
 
 def test_long_wait_is_told_instead_of_waited(emulator: Any, faults: Any, manifest: Path) -> None:
@@ -151,7 +151,7 @@ def test_signed_address_is_never_used_twice(
     emulator.uses = 1
     emulator.store.plan = faults.burst(*[faults.Fault(cut=9000)] * 3)
 
-    assert get(manifest, connections)[0].read_bytes() == BYTES
+    assert get(manifest, connections).read_bytes() == BYTES
     assert all(request.query["sig"] for request in emulator.store.requests)
     assert len({request.query["sig"] for request in emulator.store.requests}) == len(
         emulator.store.requests
@@ -165,7 +165,7 @@ def test_signature_that_expires_on_the_way_is_renewed(
     expired = faults.Fault(status=403, headers={"Content-Type": "application/xml"})
     emulator.store.plan = faults.burst(expired, faults.Fault(cut=9000), expired)
 
-    assert get(manifest)[0].read_bytes() == BYTES
+    assert get(manifest).read_bytes() == BYTES
 
 
 BAD_REDIRECTS = {
@@ -211,7 +211,7 @@ def test_asset_replaced_between_two_tries_is_fetched_from_zero(
 
     emulator.store.plan = replace_after_first
 
-    assert get(manifest, connections)[0].read_bytes() == BYTES
+    assert get(manifest, connections).read_bytes() == BYTES
 
 
 def test_mixture_that_nothing_told_of_costs_one_restart(
@@ -221,7 +221,7 @@ def test_mixture_that_nothing_told_of_costs_one_restart(
     emulator.etags = False
     emulator.store.plan = faults.burst(faults.Fault(body=OTHER, end=100_000))
 
-    assert get(manifest)[0].read_bytes() == BYTES
+    assert get(manifest).read_bytes() == BYTES
     assert ranges(emulator) == ["", "bytes=100000-", ""]
 
 
@@ -237,7 +237,7 @@ def test_unlocked_file_replaced_between_two_runs_is_the_new_one(
     require_line(SourceError, "404", manifest)
     emulator.files[ADDRESS] = BYTES
 
-    assert get(manifest, connections=4)[0].read_bytes() == BYTES
+    assert get(manifest, connections=4).read_bytes() == BYTES
 
 
 def test_unlocked_file_without_any_length_is_refused(
@@ -262,7 +262,7 @@ def test_next_source_goes_on_where_the_first_gave_up(
     emulator.store.plan = faults.burst(faults.Fault(end=100_000))
     emulator.front.plan = faults.burst(None, faults.Fault(status=404))
 
-    assert get(manifest)[0].read_bytes() == BYTES
+    assert get(manifest).read_bytes() == BYTES
     assert emulator.store.requests[-1].path == "/mirror/w.pth"
     assert ranges(emulator)[-1] == "bytes=100000-"
 
@@ -277,5 +277,5 @@ def test_second_source_is_whole_when_the_first_sent_rubbish(
     emulator.store.plan = faults.burst(faults.Fault(end=100_000))
     emulator.front.plan = faults.burst(None, faults.Fault(status=404))
 
-    assert get(manifest)[0].read_bytes() == BYTES
+    assert get(manifest).read_bytes() == BYTES
     assert ranges(emulator) == ["", "bytes=100000-", ""]

@@ -61,7 +61,7 @@ def test_files_can_be_fetched_and_are_locked(tmp_path: Path, add: Callable) -> N
     for kind, content in (("weights", b"these very bytes"), ("log", b"log of these very bytes")):
         asset = own(tmp_path).asset(row().id, kind)
         assert asset is not None
-        path, _ = fetch(own(tmp_path), asset)
+        path = fetch(own(tmp_path), asset)
         assert path.read_bytes() == content
         assert check(path, asset).state is State.VERIFIED
 
@@ -78,7 +78,7 @@ def test_the_folder_can_be_moved(tmp_path: Path, add: Callable) -> None:
 
     asset = benchmark.asset(row().id)
     assert asset is not None
-    assert fetch(benchmark, asset)[0].read_bytes() == b"weights"
+    assert fetch(benchmark, asset).read_bytes() == b"weights"
 
 
 def test_rows_are_added_one_by_one(tmp_path: Path, add: Callable) -> None:
@@ -132,7 +132,7 @@ def test_force_replaces_row_and_hashes_but_no_file(tmp_path: Path, add: Callable
     asset = benchmark.asset(row().id)
     assert [r.reported_top1 for r in benchmark.manifest.rows] == [50.0, 51.0]
     assert asset is not None
-    assert fetch(benchmark, asset)[0].read_bytes() == b"others"
+    assert fetch(benchmark, asset).read_bytes() == b"others"
     assert all(path.is_file() for path in (*old.files, *new.files))
 
 
