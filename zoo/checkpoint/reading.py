@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
+from .config import PLAIN
 from .unpickle import DAMAGE, unpickle
 
 Format = Literal["torch-zip", "torch-legacy", "safetensors"]
-PLAIN = (str, int, float, bool, type(None))
 WRAPPERS = ("state_dict", "model")
 ADVICE = "save the model's state_dict"
 _HEAD = 512  # bytes that are enough to tell formats apart
@@ -50,7 +50,8 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     if kind == "safetensors":
         tensors, meta = _read_safetensors(path)
     else:
-        stored = unpickle(path, mmap=kind == "torch-zip" and _is_stored_plainly(path))
+        is_zip = kind == "torch-zip"
+        stored = unpickle(path, is_zip=is_zip, mmap=is_zip and _is_stored_plainly(path))
         tensors, meta = _weights(path, stored)
     return Checkpoint(path, _checked(path, tensors), meta, kind)
 
@@ -122,48 +123,53 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, dict(meta)
 
 
-def _weights(path: Path, stored: Any) -> tuple[Mapping[Any, Any], dict[str, Any]]:
+def _weights(path: Path, stored: Any) -> tuple[dict[Any, Any], dict[str, Any]]:
     """Pick the weights and the notes out of what a torch file stored."""
-    if not isinstance(stored, Mapping):
+    content = _table(stored)
+    if content is None:
         raise CheckpointError(
             f"{path.name}: expected a dict of tensors, got {type(stored).__name__}; {ADVICE}"
         )
-    wrapper = next((key for key in WRAPPERS if isinstance(stored.get(key), Mapping)), None)
-    tensors = stored[wrapper] if wrapper else stored
+    wrapped = (_table(content.get(wrapper)) for wrapper in WRAPPERS)
+    tensors = next((found for found in wrapped if found is not None), content)
     if not any(isinstance(value, Tensor) for value in tensors.values()):
         raise CheckpointError(
             f"{path.name}: no tensors under {' or '.join(WRAPPERS)} or at the top, which has: "
-            f"{', '.join(map(repr, list(stored)[:5])) or 'nothing'}; {ADVICE}"
+            f"{', '.join(map(repr, list(content)[:5])) or 'nothing'}; {ADVICE}"
         )
-    return tensors, _notes(stored)
+    # OpenMixup keeps its notes under `meta`, others at the top
+    notes = _table(content.get("meta", content)) or {}
+    return tensors, {str(name): v for name, v in notes.items() if isinstance(v, PLAIN)}
+
+
+def _table(value: Any) -> dict[Any, Any] | None:
+    """A dict of any kind as a plain one; a file can give others attributes that hide methods."""
+    return dict(dict.items(value)) if isinstance(value, dict) else None
 
 
 def _checked(path: Path, tensors: Mapping[Any, Any]) -> dict[str, Tensor]:
+    checked = {}
     for name, value in tensors.items():
         if not isinstance(name, str) or not name.isprintable():
             raise CheckpointError(f"{path.name}: {name!r} is no name for a tensor; {ADVICE}")
-        if not _is_plain_tensor(value):
+        if (tensor := _plain_tensor(value)) is None:
             raise CheckpointError(
                 f"{path.name}: '{name}' stands among the weights but is no plain tensor "
                 f"({type(value).__name__}); {ADVICE}"
             )
-    return {name: value.detach() for name, value in tensors.items()}
+        checked[name] = tensor
+    return checked
 
 
-def _is_plain_tensor(value: Any) -> bool:
-    """Dense numbers on the CPU, each with memory of its own."""
-    return (
-        type(value) in (Tensor, nn.Parameter)
-        and value.layout == torch.strided
-        and value.device.type == "cpu"
-        and not value.is_quantized
-        and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+def _plain_tensor(value: Any) -> Tensor | None:
+    """A tensor of its own attributes, if it is dense numbers on the CPU, each with its own memory."""
+    if type(value) not in (Tensor, nn.Parameter):
+        return None
+    tensor = Tensor.detach(value)  # a file can give a tensor attributes that hide methods
+    is_plain = (
+        tensor.layout == torch.strided
+        and tensor.device.type == "cpu"
+        and not tensor.is_quantized
+        and tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
     )
-
-
-def _notes(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values of `meta`, where OpenMixup keeps them, else of the top level."""
-    notes = stored.get("meta", stored)
-    if not isinstance(notes, Mapping):
-        return {}
-    return {str(name): value for name, value in notes.items() if isinstance(value, PLAIN)}
+    return tensor if is_plain else None

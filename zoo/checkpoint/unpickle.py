@@ -11,7 +11,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,7 +37,18 @@ STAND_INS = (
     "pathlib._local.WindowsPath",
 )
 # what Python's zipfile and pickletools raise over damaged files
-DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, OSError, EOFError)
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    NotImplementedError,
+    OSError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+)
+BOMBS = {"builtins.bytearray", "__builtin__.bytearray"}  # torch lets a file make one of any size
+PICKLES = 5  # in the older format: magic number, protocol, system, the object, keys of its storages
 
 
 class Inert:
@@ -51,53 +62,73 @@ class Inert:
         """Forget the state."""
 
 
-def unpickle(path: Path, mmap: bool) -> Any:
+def unpickle(path: Path, *, is_zip: bool, mmap: bool) -> Any:
     """The object in a torch file, tensors on the CPU, with `Inert` in the place of `STAND_INS`.
 
-    mmap: leave tensors in the file until they are used; only for uncompressed zips. Raises
-    CheckpointError, with the name where there is one, if the file asks for anything else.
+    is_zip: whether it has torch's present format, or the older one. mmap: leave tensors in the file
+    until they are used; only for uncompressed zips. Raises CheckpointError, with the name where
+    there is one, if the file asks for anything else.
     """
+    named, newer = _asked(path, is_zip)
     extras: list[Callable | tuple[Callable, str]] = [(Inert, name) for name in STAND_INS]
     try:
+        if not BOMBS.isdisjoint(named):
+            raise ValueError("GLOBAL builtins.bytearray was refused")
         with torch.serialization.safe_globals(extras), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about protocols and storage classes, not for users
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+            place = "cpu" if is_zip else _within(path.stat().st_size)
+            return torch.load(path, map_location=place, weights_only=True, mmap=mmap)
     except Exception as error:  # a damaged pickle makes an unpickler raise anything
-        reason = _refused(str(error)) or _too_new(path) or "isn't a whole torch checkpoint"
+        reason = "isn't a whole torch checkpoint"
+        if refused := re.search(r"GLOBAL ([\w.]+) w", str(error)):
+            reason = f"expected only tensors, but it asks for {refused[1]}"
+        elif newer and "".join(newer).isprintable():
+            # torch only says that it can't read those
+            reason = "expected torch's pickle protocol 2, but it is newer and asks for "
+            reason += ", ".join(dict.fromkeys(newer))
         raise CheckpointError(
             f"{path.name}: {reason}; nothing of it was run. Download it again, or have its authors "
             "save only the state_dict"
         ) from None
 
 
-def _refused(message: str) -> str | None:
-    """What torch says that it refused to import."""
-    found = re.search(r"GLOBAL ([\w.]+) w", message)
-    return f"expected only tensors, but it asks for {found[1]}" if found else None
+def _within(size: int) -> Callable[[torch.UntypedStorage, str], torch.UntypedStorage]:
+    """Keeps the memory that a file of the older format names within the bytes that it has.
+
+    torch leaves what the file names but doesn't hold as it finds it; here it is 0.
+    """
+    left = size
+
+    def place(storage: torch.UntypedStorage, _: str) -> torch.UntypedStorage:
+        nonlocal left
+        left -= storage.nbytes()
+        if left < 0:
+            raise ValueError("more numbers than bytes")
+        return storage.fill_(0)
+
+    return place
 
 
-def _too_new(path: Path) -> str | None:
-    """What a pickle of protocol 4 or later imports; torch only says that it can't read those."""
-    strings: list[str] = []
-    asked: list[str] = []
-    try:
-        with _pickle_in(path) as file:
+def _asked(path: Path, is_zip: bool) -> tuple[list[str], list[str]]:
+    """Names that a file's pickles import, as protocol 2 spells them and as 4 and later do."""
+    named: list[str] = []
+    newer: list[str] = []
+    last, before = "", ""
+    with suppress(*DAMAGE), _pickles_in(path, is_zip) as file:
+        for _ in range(1 if is_zip else PICKLES):
             for opcode, argument, _ in pickletools.genops(file):
-                if isinstance(argument, str):
-                    strings.append(argument)
-                if opcode.name == "STACK_GLOBAL":
-                    asked.append(".".join(strings[-2:]))
-    except DAMAGE:
-        return None  # no whole pickle at all
-    names = ", ".join(dict.fromkeys(asked))
-    if not names or not names.isprintable():
-        return None
-    return f"expected torch's pickle protocol 2, but it is newer and asks for {names}"
+                if opcode.name == "GLOBAL":
+                    named.append(str(argument).replace(" ", "."))
+                elif opcode.name == "STACK_GLOBAL":
+                    newer.append(f"{before}.{last}")
+                elif isinstance(argument, str):
+                    last, before = argument, last
+    return named, newer
 
 
 @contextmanager
-def _pickle_in(path: Path) -> Iterator[IO[bytes]]:
-    if zipfile.is_zipfile(path):
+def _pickles_in(path: Path, is_zip: bool) -> Iterator[IO[bytes]]:
+    if is_zip:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith("data.pkl")]
             with archive.open(names[0]) as file:

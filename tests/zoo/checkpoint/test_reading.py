@@ -250,6 +250,26 @@ def test_a_stand_in_cannot_be_used_to_reach_other_code(
         read_checkpoint(hostile)
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ba.pth", "asks for builtins.bytearray; nothing of it was run"),
+        ("lnk.pth", "isn't a whole torch checkpoint"),
+    ],
+)
+def test_memory_that_a_file_does_not_hold_is_refused(name: str, message: str, shared: Path) -> None:
+    """Gigabytes from 665 bytes, and tensors whose bytes aren't in the file."""
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(shared / "hostile" / name)
+
+
+def test_attributes_that_hide_methods_are_left_behind(shared: Path) -> None:
+    """A state dict whose `items` is a number is read as the dict that it is."""
+    weights = _read_weights(shared / "hostile" / "od_items.pth")
+
+    assert {name: value.shape for name, value in weights.items()} == {"a": (4,)}
+
+
 @pytest.mark.parametrize("protocol", [4, 5])
 def test_a_plain_pickle_is_refused_by_what_it_asks_for(protocol: int, tmp_path: Path) -> None:
     """Newer protocols, which torch can't name the contents of, are named too."""
