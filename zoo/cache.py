@@ -26,9 +26,14 @@ def locks_root() -> Path:
     return Path(named).expanduser() if named else platformdirs.user_config_path("mixzoo") / "locks"
 
 
+def assets_folder(benchmark: str) -> Path:
+    """The folder of a benchmark's released files."""
+    return cache_root() / "assets" / benchmark
+
+
 def asset_path(benchmark: str, asset: Asset) -> Path:
     """Where a released file is kept once it has been fetched."""
-    return cache_root() / "assets" / benchmark / asset.name
+    return assets_folder(benchmark) / asset.name
 
 
 def process_lock_path(benchmark: str, name: str) -> Path:

@@ -4,25 +4,26 @@ Never offered by itself: intact files that a lock or a person vouches for, and f
 that no manifest here knows (their manifest may only not be named this time). Both go by name.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .cache import asset_path, cache_root
+from .cache import asset_path, assets_folder, cache_root
 from .catalog import Benchmark, Catalog
 from .errors import MixzooError
 from .lock import Asset
-from .shelf import CacheEntry, Role, alone, folder_of, known_assets, notes_of, survey
-from .verify import Seen, read_checks
+from .shelf import Role, alone, files_below, known_assets, notes_of, survey
+from .verify import read_checks
 
 Reason = Literal["partial", "damaged", "superseded", "foreign", "orphaned note", "named"]
 REASONS: tuple[Reason, ...] = ("partial", "damaged", "superseded", "foreign", "orphaned note")
-_ROLES: dict[Role, Reason] = {
+_REASONS: dict[Role, Reason] = {
     Role.PARTIAL: "partial",
     Role.DAMAGED: "damaged",
     Role.ORPHAN: "orphaned note",
+    Role.FOREIGN: "foreign",
 }
 
 
@@ -85,46 +86,34 @@ def remove(items: Sequence[Removable], catalog: Catalog) -> int:
     return freed
 
 
-def _left_over(benchmark: Benchmark) -> list[Removable]:
-    read = read_checks(folder_of(benchmark.name))
-    found = []
-    for entry in survey(benchmark):
-        reason, detail = _why(entry, benchmark, read)
+def _left_over(benchmark: Benchmark) -> Iterator[Removable]:
+    """What a benchmark's folder holds and nobody needs."""
+    read = read_checks(assets_folder(benchmark.name))
+    for path, role in survey(benchmark).items():
+        reason, detail = _REASONS.get(role), ""
+        if role is Role.FOREIGN and (path.name in read or notes_of(path)):
+            reason, detail = "superseded", "a lock knew it once, today's doesn't"
+        elif role is Role.FOREIGN:
+            detail = "no lock knows it, and mixzoo didn't put it here"
+        elif role is Role.ASSET and (locked := _successor(benchmark, path.name)):
+            reason, detail = "superseded", f"{locked.name} of the lock is here"
         if reason:
-            paths = [entry.path, *(notes_of(entry.path) if reason == "superseded" else [])]
-            found += [_item(path, benchmark.name, reason, detail) for path in paths]
-    return found
+            notes = notes_of(path) if reason == "superseded" else []
+            yield from (_item(file, benchmark.name, reason, detail) for file in (path, *notes))
 
 
-def _why(
-    entry: CacheEntry, benchmark: Benchmark, read: dict[str, Seen]
-) -> tuple[Reason | None, str]:
-    """Why a file may go, and more about it."""
-    if entry.role in _ROLES:
-        return _ROLES[entry.role], ""
-    if entry.role is Role.FOREIGN:
-        ours = entry.path.name in read or bool(notes_of(entry.path))
-        if ours:
-            return "superseded", "a lock knew it once, today's doesn't"
-        return "foreign", "no lock knows it, and mixzoo didn't put it here"
-    if entry.asset is not None and (locked := _successor(benchmark, entry.asset)):
-        return "superseded", f"{locked.name} of the lock is here"
-    return None, ""
-
-
-def _successor(benchmark: Benchmark, asset: Asset) -> Asset | None:
-    """The locked file that an adopted one has stood in for, if that is here now."""
-    locked = benchmark.lock.assets if benchmark.lock else []
-    if asset in locked:
+def _successor(benchmark: Benchmark, name: str) -> Asset | None:
+    """The locked file that an imported one of this name has stood in for, if that is here now."""
+    mine = next(asset for asset in known_assets(benchmark) if asset.name == name)
+    locked = benchmark.asset(mine.row, mine.kind)
+    if locked in (None, mine) or not asset_path(benchmark.name, locked).is_file():
         return None
-    fitting = (a for a in locked if (a.row, a.kind) == (asset.row, asset.kind))
-    return next((a for a in fitting if asset_path(benchmark.name, a).is_file()), None)
+    return locked
 
 
 def _named(catalog: Catalog, name: str) -> list[Removable]:
     if name in catalog.benchmarks or name in unknown_folders(catalog):
-        paths = [p for p in folder_of(name).rglob("*") if p.is_symlink() or not p.is_dir()]
-        return [_item(path, name, "named", "") for path in paths]
+        return [_item(path, name, "named", "") for path in files_below(assets_folder(name))]
     benchmark, row = catalog.row(name)
     files = [asset_path(benchmark.name, asset) for asset in known_assets(benchmark, row)]
     here = [path for file in files for path in (file, *notes_of(file)) if path.is_file()]

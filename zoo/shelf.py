@@ -7,15 +7,15 @@ Beside the released files lie their notes: `NAME.sha256` (hash at first use), `N
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from . import files
-from .cache import asset_path, cache_root, process_lock_path
-from .catalog import Benchmark
+from .cache import asset_path, assets_folder, process_lock_path
+from .catalog import Benchmark, Catalog
 from .errors import ManifestError, SourceError
 from .lock import Asset, Kind
 from .manifest import PackageSource, Row, convert
@@ -25,13 +25,13 @@ from .verify import RECORD, State, first_use, first_use_record, recall
 
 __all__ = [
     "RULES",
-    "CacheEntry",
     "OnShelf",
     "Role",
     "State",
     "alone",
     "file",
-    "folder_of",
+    "files_below",
+    "files_of",
     "known_assets",
     "log",
     "note_adoption",
@@ -158,20 +158,6 @@ class Role(Enum):
     FOREIGN = "foreign"  # nothing here knows it
 
 
-@dataclass(frozen=True)
-class CacheEntry:
-    """One file in a benchmark's folder. asset: what it is, if its role is ASSET."""
-
-    path: Path
-    role: Role
-    asset: Asset | None = None
-
-
-def folder_of(benchmark: str) -> Path:
-    """The cache folder of a benchmark's files."""
-    return cache_root() / "assets" / benchmark
-
-
 @contextmanager
 def alone(benchmark: str, name: str) -> Iterator[None]:
     """Hold the lock that a download of this file holds. Raises SourceError if one is running."""
@@ -183,15 +169,39 @@ def alone(benchmark: str, name: str) -> Iterator[None]:
         yield
 
 
-def survey(benchmark: Benchmark) -> list[CacheEntry]:
-    """All files in a benchmark's folder, sorted by path; links are not followed."""
-    folder = folder_of(benchmark.name)
-    assets = {asset.name: asset for asset in known_assets(benchmark)}
-    return [
-        _entry(path, assets if path.parent == folder else {})
-        for path in sorted(folder.rglob("*"))
-        if path.is_symlink() or not path.is_dir()
-    ]
+def survey(benchmark: Benchmark) -> dict[Path, Role]:
+    """What each file in a benchmark's folder is for, sorted by path; links are not followed."""
+    folder = assets_folder(benchmark.name)
+    names = {asset.name for asset in known_assets(benchmark)}
+    return {
+        path: Role.ASSET if path.parent == folder and path.name in names else _role(path)
+        for path in files_below(folder)
+    }
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Files and links in a folder and its folders, sorted by path."""
+    return [path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir()]
+
+
+def files_of(catalog: Catalog, names: Sequence[str] = ()) -> list[tuple[Path, Asset | None]]:
+    """All files of the rows and benchmarks named, here or not; of all if none is named.
+
+    With a benchmark come the foreign files in its folder, whose asset is None. Raises UsageError
+    for a name of neither.
+    """
+    rows: dict[str, set[str]] = {}
+    for benchmark, row in catalog.select(names):
+        rows.setdefault(benchmark.name, set()).add(row.id)
+    found: list[tuple[Path, Asset | None]] = []
+    for name, chosen in rows.items():
+        benchmark = catalog.benchmark(name)
+        assets = [asset for asset in known_assets(benchmark) if asset.row in chosen]
+        found += [(asset_path(name, asset), asset) for asset in assets]
+        if not names or name in names:
+            roles = survey(benchmark)
+            found += [(path, None) for path in roles if roles[path] is Role.FOREIGN]
+    return found
 
 
 def notes_of(path: Path) -> list[Path]:
@@ -203,7 +213,7 @@ def notes_of(path: Path) -> list[Path]:
 def _adopted(benchmark: Benchmark) -> list[Asset]:
     """What the notes say, as far as they can be understood and their file is here."""
     assets = []
-    for note in sorted(folder_of(benchmark.name).glob(f"*{ADOPTED}")):
+    for note in sorted(assets_folder(benchmark.name).glob(f"*{ADOPTED}")):
         path = note.with_name(note.name.removesuffix(ADOPTED))
         with suppress(OSError, ValueError, KeyError, TypeError, ManifestError):
             facts = json.loads(note.read_text(encoding="utf-8"))
@@ -214,18 +224,17 @@ def _adopted(benchmark: Benchmark) -> list[Asset]:
     return assets
 
 
-def _entry(path: Path, assets: dict[str, Asset]) -> CacheEntry:
+def _role(path: Path) -> Role:
+    """What a file that is no asset is for, by its name."""
     name = path.name
-    if name in assets:
-        return CacheEntry(path, Role.ASSET, assets[name])
     if name == RECORD:
-        return CacheEntry(path, Role.NOTE)
+        return Role.NOTE
     if _PARTIAL.fullmatch(name):
-        return CacheEntry(path, Role.PARTIAL)
+        return Role.PARTIAL
     if _DAMAGED.fullmatch(name):
-        return CacheEntry(path, Role.DAMAGED)
+        return Role.DAMAGED
     for suffix in (".sha256", ADOPTED):
         if name.endswith(suffix):
             here = path.with_name(name.removesuffix(suffix)).is_file()
-            return CacheEntry(path, Role.NOTE if here else Role.ORPHAN)
-    return CacheEntry(path, Role.FOREIGN)
+            return Role.NOTE if here else Role.ORPHAN
+    return Role.FOREIGN

@@ -1,6 +1,5 @@
 """`mixzoo zoo`: what there is, where it is, and whether it is intact."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +27,13 @@ def commands() -> None:
 @names_argument
 @manifest_option
 @json_option
-def list_command(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) -> None:
-    """List the rows of all benchmarks, or those named."""
-    list_rows(names, manifests, as_json=as_json)
+def list_(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) -> None:
+    """List the rows of all benchmarks, or those named.
 
-
-def list_rows(
-    names: Sequence[str], manifests: Sequence[Path] = (), *, as_json: bool = False
-) -> None:
-    """Print rows with their published numbers and whether their weights are here."""
+    Of each its published number, and whether its weights are here.
+    """
     rows = open_catalog(manifests).select(names)
-    facts = [_row_facts(benchmark, row) for benchmark, row in rows]
+    facts = [_facts(benchmark, row) for benchmark, row in rows]
     if as_json:
         print_json(facts)
         return
@@ -49,7 +44,9 @@ def list_rows(
                 row.id,
                 row.method,
                 row.architecture,
-                _number(row.reported_top1, benchmark.manifest.metric.decimals),
+                "-"
+                if row.reported_top1 is None
+                else f"{row.reported_top1:.{benchmark.manifest.metric.decimals}f}",
                 "-" if row.alpha is None else f"{row.alpha:g}",
                 fact["weights"],
             )
@@ -58,9 +55,9 @@ def list_rows(
         right=("Published top-1", "Alpha"),
         optional=("Architecture", "Method"),
     )
-    if any(fact["weights"] == "not locked" for fact in facts):
+    if any(fact["weights"] == shelf.State.UNKNOWN.value for fact in facts):
         say(
-            "not locked: the release's file names and hashes are not known yet; see "
+            f"{shelf.State.UNKNOWN.value}: {shelf.RULES[shelf.State.UNKNOWN]}; see "
             "`mixzoo zoo show ROW` and `mixzoo zoo lock BENCHMARK`."
         )
 
@@ -70,16 +67,20 @@ def list_rows(
 @manifest_option
 @json_option
 def show(row: str, manifests: tuple[Path, ...], as_json: bool) -> None:
-    """Show all that is known of one ROW: number, paper, protocol, data set, sources, files."""
+    """Show all that is known of one ROW.
+
+    Its number, paper, protocol, data set, sources and files.
+    """
     benchmark, found = open_catalog(manifests).row(row)
-    facts = _row_facts(benchmark, found) | {
+    manifest = msgspec.to_builtins(benchmark.manifest)
+    facts = _facts(benchmark, found) | {
         "paper": found.paper,
-        "statistic": msgspec.to_builtins(benchmark.manifest.metric),
-        "protocol": msgspec.to_builtins(benchmark.manifest.protocol),
-        "heads": msgspec.to_builtins(benchmark.manifest.heads),
-        "dataset": msgspec.to_builtins(benchmark.manifest.dataset),
-        "sources": msgspec.to_builtins(benchmark.manifest.sources),
-        "assets": [msgspec.to_builtins(asset) for asset in shelf.known_assets(benchmark, found)],
+        "statistic": manifest["metric"],
+        "protocol": manifest["protocol"],
+        "heads": manifest["heads"],
+        "dataset": manifest["dataset"],
+        "sources": manifest["sources"],
+        "assets": msgspec.to_builtins(shelf.known_assets(benchmark, found)),
         "manifest": str(benchmark.path),
     }
     if as_json:
@@ -94,7 +95,10 @@ def show(row: str, manifests: tuple[Path, ...], as_json: bool) -> None:
 @manifest_option
 @json_option
 def where(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) -> None:
-    """Print the paths of cached files, one a line; without a NAME, the cache folder."""
+    """Print the paths of cached files, one a line.
+
+    Without a NAME, the cache folder.
+    """
     if not names:
         print_json({"cache": str(cache_root())}) if as_json else say(str(cache_root()))
         return
@@ -112,7 +116,7 @@ def where(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) ->
         say(f"{entry['path']}{'' if entry['exists'] else '  (not downloaded)'}")
 
 
-def _row_facts(benchmark: Benchmark, row: Row) -> dict[str, Any]:
+def _facts(benchmark: Benchmark, row: Row) -> dict[str, Any]:
     return {
         "id": row.id,
         "benchmark": benchmark.name,
@@ -124,24 +128,19 @@ def _row_facts(benchmark: Benchmark, row: Row) -> dict[str, Any]:
     }
 
 
-def _number(value: float | None, decimals: int) -> str:
-    return "-" if value is None else f"{value:.{decimals}f}"
-
-
 def _print_fact(name: str, value: Any, indent: int = 0) -> None:
     """One `name: value` line, or an indented block for tables; what is empty is left out."""
+    if value in (None, "", [], {}):
+        return
     label = "  " * indent + name.replace("_", " ")
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict):
         say(f"{label}:")
         for inner, content in value.items():
             _print_fact(inner, content, indent + 1)
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
+    elif isinstance(value, list) and isinstance(value[0], dict):
         say(f"{label}:")
         for entry in value:
-            say(
-                "  " * (indent + 1)
-                + ", ".join(f"{v}" for v in entry.values() if v not in (None, ""))
-            )
-    elif value not in (None, "", [], {}):
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        say(f"{label}: {text}")
+            said = [str(fact) for fact in entry.values() if fact not in (None, "")]
+            say("  " * (indent + 1) + ", ".join(said))
+    else:
+        say(f"{label}: {', '.join(map(str, value)) if isinstance(value, list) else value}")

@@ -30,7 +30,7 @@ def command(
     manifests: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """List what in the cache can go and how much that frees; remove it with --yes.
+    """List what in the cache can go; remove it with --yes.
 
     partial: downloads that didn't end. damaged: set aside because their bytes were wrong.
     superseded: what an earlier lock knew, or a locked file has replaced. foreign: what no lock
@@ -40,41 +40,32 @@ def command(
         raise UsageError("--only chooses among left-over files; expected it without NAME.")
     catalog = open_catalog(manifests)
     items = removable(catalog, names, only or REASONS)
+    freed = remove(items, catalog) if yes else sum(item.frees for item in items)
     if as_json:
-        print_json(
+        files = [
             {
-                "removed": yes,
-                "frees": sum(item.frees for item in items),
-                "files": [
-                    {
-                        "path": str(item.path),
-                        "benchmark": item.benchmark,
-                        "reason": item.reason,
-                        "frees": item.frees,
-                        "detail": item.detail,
-                    }
-                    for item in items
-                ],
+                "path": str(item.path),
+                "benchmark": item.benchmark,
+                "reason": item.reason,
+                "frees": item.frees,
+                "detail": item.detail,
             }
-        )
-    elif items:
+            for item in items
+        ]
+        print_json({"removed": yes, "frees": freed, "files": files})
+        return
+    if items:
         print_table(
             ("File", "Benchmark", "Reason", "Frees (bytes)", "Detail"),
             [(i.path.name, i.benchmark, i.reason, f"{i.frees:,}", i.detail) for i in items],
             right=("Frees (bytes)",),
             optional=("Detail",),
         )
-    freed = remove(items, catalog) if yes else sum(item.frees for item in items)
-    if not as_json:
-        _summarise(len(items), freed, removed=yes)
-        if others := [] if names else unknown_folders(catalog):
-            say(f"Not looked at, since no manifest here knows them: {', '.join(others)}.")
-
-
-def _summarise(count: int, freed: int, *, removed: bool) -> None:
-    if not count:
+    if not items:
         say(f"Nothing in {cache_root()} needs to go.")
-    elif removed:
-        say(f"Removed {count} files, {freed:,} bytes freed.")
+    elif yes:
+        say(f"Removed {len(items)} files, {freed:,} bytes freed.")
     else:
-        say(f"{count} files can go, which frees {freed:,} bytes. To remove them, add --yes.")
+        say(f"{len(items)} files can go, which frees {freed:,} bytes. To remove them, add --yes.")
+    if others := [] if names else unknown_folders(catalog):
+        say(f"Not looked at, since no manifest here knows them: {', '.join(others)}.")

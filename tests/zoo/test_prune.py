@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from mixzoo.zoo.cache import cache_root
+from mixzoo.zoo.cache import assets_folder, cache_root
 from mixzoo.zoo.catalog import Catalog, open_catalog
 from mixzoo.zoo.errors import MixzooError, UsageError
 from mixzoo.zoo.prune import removable, remove, unknown_folders
 from mixzoo.zoo.release.by_hand import import_files
-from mixzoo.zoo.shelf import folder_of
 from mixzoo.zoo.verify import record_first_use
 
 ROW = "resnet18_w4.vanilla_own"
@@ -32,7 +31,7 @@ Write = Callable[..., Path]  # the fixture `write_benchmark`
 @pytest.fixture
 def catalog(write_benchmark: Write) -> Catalog:
     """A benchmark with its file, a record, and all kinds of left-over files of 10 bytes each."""
-    folder = folder_of("own")
+    folder = assets_folder("own")
     folder.mkdir(parents=True)
     for name in (*LEFT_OVER, "w.pth", ".verified.json"):
         (folder / name).write_bytes(b"0123456789")
@@ -41,13 +40,13 @@ def catalog(write_benchmark: Write) -> Catalog:
 
 def test_left_over_files_are_offered_with_reason_and_size(catalog: Catalog) -> None:
     """The intact file and the record aren't; nothing is touched by looking."""
-    before = sorted(folder_of("own").iterdir())
+    before = sorted(assets_folder("own").iterdir())
 
     items = removable(catalog)
 
     assert {item.path.name: item.reason for item in items} == LEFT_OVER
     assert {item.frees for item in items} == {10}
-    assert sorted(folder_of("own").iterdir()) == before
+    assert sorted(assets_folder("own").iterdir()) == before
 
 
 def test_removing_frees_what_was_said_and_nothing_else(catalog: Catalog) -> None:
@@ -57,7 +56,7 @@ def test_removing_frees_what_was_said_and_nothing_else(catalog: Catalog) -> None
     freed = remove(items, catalog)
 
     assert freed == 10 * len(LEFT_OVER)
-    assert {p.name for p in folder_of("own").iterdir()} == {"w.pth", ".verified.json"}
+    assert {p.name for p in assets_folder("own").iterdir()} == {"w.pth", ".verified.json"}
     assert removable(catalog) == []
 
 
@@ -70,7 +69,7 @@ def test_only_some_reasons(catalog: Catalog) -> None:
 
 def test_hard_link_frees_nothing(catalog: Catalog, tmp_path: Path) -> None:
     """The bytes stay with the other name."""
-    os.link(folder_of("own") / "holiday.jpg", tmp_path / "holiday.jpg")
+    os.link(assets_folder("own") / "holiday.jpg", tmp_path / "holiday.jpg")
 
     (item,) = removable(catalog, only=["foreign"])
 
@@ -87,14 +86,14 @@ def test_running_download_is_left_alone(catalog: Catalog) -> None:
     ):
         remove(removable(catalog), catalog)
 
-    here = {p.name for p in folder_of("own").iterdir()}
+    here = {p.name for p in assets_folder("own").iterdir()}
     assert ".w.pth.part" in here
     assert "holiday.jpg" not in here
 
 
 def test_what_an_earlier_lock_knew_is_superseded(catalog: Catalog) -> None:
     """A file that was fetched or verified once, and that today's lock doesn't name any more."""
-    folder = folder_of("own")
+    folder = assets_folder("own")
     (folder / "old.pth").write_bytes(b"old")
     record_first_use(folder / "old.pth", "0" * 64)
     seen = {"size": 3, "mtime_ns": 1, "sha256": "0" * 64, "checked": "2026-01-01T00:00:00+00:00"}
@@ -116,7 +115,7 @@ def test_adopted_file_goes_only_when_the_locked_one_is_here(
     locked = open_catalog([write_benchmark("", b"locked")])
 
     before = removable(locked)
-    (folder_of("own") / "w.pth").write_bytes(b"locked")
+    (assets_folder("own") / "w.pth").write_bytes(b"locked")
     after = {item.path.name for item in removable(locked)}
 
     assert before == []
@@ -125,7 +124,7 @@ def test_adopted_file_goes_only_when_the_locked_one_is_here(
 
 def test_whole_benchmark_or_row_goes_by_name(catalog: Catalog) -> None:
     """Also a folder whose manifest isn't known any more; its files are never offered unasked."""
-    stranger = folder_of("stranger") / "s.pth"
+    stranger = assets_folder("stranger") / "s.pth"
     stranger.parent.mkdir()
     stranger.write_bytes(b"s")
 
@@ -147,10 +146,10 @@ def test_link_is_removed_and_not_its_target(catalog: Catalog, tmp_path: Path) ->
     """What a link in the cache points to isn't ours."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("precious")
-    (folder_of("own") / "link").symlink_to(tmp_path / "mine")
-    (folder_of("own") / "dangling").symlink_to(tmp_path / "gone")
+    (assets_folder("own") / "link").symlink_to(tmp_path / "mine")
+    (assets_folder("own") / "dangling").symlink_to(tmp_path / "gone")
 
     remove(removable(catalog), catalog)
 
-    assert {p.name for p in folder_of("own").iterdir()} == {"w.pth", ".verified.json"}
+    assert {p.name for p in assets_folder("own").iterdir()} == {"w.pth", ".verified.json"}
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "precious"

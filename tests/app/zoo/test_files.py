@@ -12,8 +12,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 from mixzoo.app.zoo import adopt, prune, unpack, verify
+from mixzoo.zoo.cache import assets_folder
 from mixzoo.zoo.errors import IntegrityError, MixzooError, UsageError
-from mixzoo.zoo.shelf import folder_of
 
 ROW = "resnet18_w4.vanilla_own"
 BYTES = b"weights" * 1000
@@ -25,8 +25,8 @@ def run(command: click.Command, *arguments: object) -> Result:
 
 
 def cache_file(name: str, content: bytes) -> Path:
-    folder_of("own").mkdir(parents=True, exist_ok=True)
-    path = folder_of("own") / name
+    assets_folder("own").mkdir(parents=True, exist_ok=True)
+    path = assets_folder("own") / name
     path.write_bytes(content)
     os.utime(path, (1_600_000_000, 1_600_000_000))
     return path
@@ -83,7 +83,7 @@ def test_import_then_verify(write_benchmark: Write, tmp_path: Path) -> None:
 
     result = run(adopt.command, brought, "--row", ROW, "--copy", "--manifest", manifest)
     first = run(verify.command, ROW, "--manifest", manifest, "--json")
-    (folder_of("own") / brought.name).write_bytes(b"changed")
+    (assets_folder("own") / brought.name).write_bytes(b"changed")
     then = run(verify.command, ROW, "--manifest", manifest)
 
     assert result.exit_code == 0
@@ -111,7 +111,7 @@ def test_import_fails_on_a_file_that_differs_from_the_lock(
     assert "2 of 3 files were refused" in str(result.exception)
     assert "\n" not in str(result.exception)
     assert "notes.txt" in result.stdout
-    assert (folder_of("own") / "w.pth").read_bytes() == BYTES
+    assert (assets_folder("own") / "w.pth").read_bytes() == BYTES
 
 
 def test_import_as_json(write_benchmark: Write, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_prune_lists_first_and_removes_with_yes(write_benchmark: Write) -> None:
     assert here
     assert "Removed 1 files, 10 bytes freed" in removed.stdout
     assert not damaged.exists()
-    assert (folder_of("own") / "w.pth").read_bytes() == BYTES
+    assert (assets_folder("own") / "w.pth").read_bytes() == BYTES
 
 
 def test_prune_as_json_and_by_name(write_benchmark: Write) -> None:
@@ -246,7 +246,7 @@ def test_read_only_cache_can_be_verified_and_is_otherwise_left(
     cache_file("w.pth.damaged", b"1")
     (tmp_path / "w2.pth").write_bytes(BYTES)
     (tmp_path / "new.log.json").write_bytes(b"{}")
-    read_only(folder_of("own"))
+    read_only(assets_folder("own"))
 
     verified = run(verify.command, "own", "--manifest", manifest)
     known = run(adopt.command, tmp_path / "w2.pth", "--manifest", manifest)
@@ -257,4 +257,4 @@ def test_read_only_cache_can_be_verified_and_is_otherwise_left(
     assert "already here" in known.stdout
     assert "Permission denied" in str(new.exception)
     assert "Permission denied" in str(pruned.exception)
-    assert {p.name for p in folder_of("own").iterdir()} == {"w.pth", "w.pth.damaged"}
+    assert {p.name for p in assets_folder("own").iterdir()} == {"w.pth", "w.pth.damaged"}

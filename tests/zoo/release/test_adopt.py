@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from mixzoo.zoo.cache import cache_root
+from mixzoo.zoo.cache import assets_folder, cache_root
 from mixzoo.zoo.catalog import Catalog, open_catalog
 from mixzoo.zoo.errors import IntegrityError, SourceError, UsageError
 from mixzoo.zoo.release.by_hand import Adoption, Mode, adopt, find_files, import_files
 from mixzoo.zoo.release.identify import Arrival, identify
-from mixzoo.zoo.shelf import file, folder_of, known_assets
+from mixzoo.zoo.shelf import file, known_assets
 from mixzoo.zoo.verify import State, check
 
 ROW = "resnet18_w4.vanilla_own"
@@ -45,7 +45,7 @@ def one(path: Path, catalog: Catalog, **options: object) -> Adoption:
 
 def cached() -> dict[str, bytes]:
     """Released files in the cache, without notes."""
-    files = sorted(folder_of("own").glob("*")) if folder_of("own").is_dir() else []
+    files = sorted(assets_folder("own").glob("*")) if assets_folder("own").is_dir() else []
     notes = (".sha256", ".adopted.json")
     return {p.name: p.read_bytes() for p in files if not p.name.endswith(notes)}
 
@@ -135,7 +135,7 @@ def test_unlocked_asset_is_trusted_on_first_use(write_benchmark: Write, there: P
     assert (first.what, first.detail, again.what) == ("linked", "by its name", "already here")
     assert other.error is IntegrityError
     assert "was first used with sha256" in other.detail
-    assert check(folder_of("own") / "w.pth", asset).state is State.FIRST_USE
+    assert check(assets_folder("own") / "w.pth", asset).state is State.FIRST_USE
     assert cached() == {"w.pth": BYTES}
 
 
@@ -152,7 +152,7 @@ def test_row_without_lock_is_adopted_by_the_rules_and_found_again(
     assert adoption.detail == "by the matching rules"
     assert asset is not None
     assert (asset.name, asset.row, asset.kind) == ("resnet18_w4_vanilla_4xb64.pth", ROW, "weights")
-    path = folder_of("own") / asset.name
+    path = assets_folder("own") / asset.name
     assert check(path, asset).state is State.FIRST_USE
     assert file(benchmark, row, "log").asset is None
     path.unlink()
@@ -218,8 +218,8 @@ def test_hash_overrules_what_a_person_says(write_benchmark: Write, there: Path) 
 def test_damaged_file_in_the_cache_is_set_aside(write_benchmark: Write, there: Path) -> None:
     """Good bytes take the place of bad ones, which are kept."""
     catalog = open_catalog([write_benchmark("", BYTES)])
-    folder_of("own").mkdir(parents=True)
-    bring(folder_of("own") / "w.pth", b"rotten")
+    assets_folder("own").mkdir(parents=True)
+    bring(assets_folder("own") / "w.pth", b"rotten")
 
     one(bring(there / "w.pth"), catalog)
 
@@ -229,9 +229,9 @@ def test_damaged_file_in_the_cache_is_set_aside(write_benchmark: Write, there: P
 def test_partial_download_goes_once_the_file_is_here(write_benchmark: Write, there: Path) -> None:
     """What a broken line has delivered isn't needed any more."""
     catalog = open_catalog([write_benchmark("", BYTES)])
-    folder_of("own").mkdir(parents=True)
-    bring(folder_of("own") / ".w.pth.part", BYTES[:9])
-    bring(folder_of("own") / ".w.pth.part.json", b"{}")
+    assets_folder("own").mkdir(parents=True)
+    bring(assets_folder("own") / ".w.pth.part", BYTES[:9])
+    bring(assets_folder("own") / ".w.pth.part.json", b"{}")
 
     one(bring(there / "w.pth"), catalog)
 
@@ -241,7 +241,7 @@ def test_partial_download_goes_once_the_file_is_here(write_benchmark: Write, the
 def test_link_shares_the_bytes_and_copy_does_not(write_benchmark: Write, there: Path) -> None:
     """--link costs no space; --copy survives whatever happens to the download."""
     catalog = open_catalog([write_benchmark("", BYTES)])
-    source, target = bring(there / "w.pth"), folder_of("own") / "w.pth"
+    source, target = bring(there / "w.pth"), assets_folder("own") / "w.pth"
 
     linked = one(source, catalog, mode="link")
     same = target.samefile(source)
@@ -260,7 +260,7 @@ def test_link_to_a_file_adopts_the_file(write_benchmark: Write, there: Path) -> 
 
     one(there / "link.pth", catalog)
 
-    assert not (folder_of("own") / "w.pth").is_symlink()
+    assert not (assets_folder("own") / "w.pth").is_symlink()
     assert cached() == {"w.pth": BYTES}
 
 
@@ -308,7 +308,7 @@ def test_full_disk_leaves_the_old_state(
 
     assert adoption.error is SourceError
     assert "No space left on device" in adoption.detail
-    assert list(folder_of("own").iterdir()) == []
+    assert list(assets_folder("own").iterdir()) == []
 
 
 @pytest.mark.parametrize("mode", ["link", "copy"])
@@ -330,7 +330,7 @@ def test_file_that_changes_between_hash_and_adoption_is_refused(
     with pytest.raises(IntegrityError, match="changed while it was read"):
         adopt(arrival, identity, mode)
 
-    assert list(folder_of("own").iterdir()) == []
+    assert list(assets_folder("own").iterdir()) == []
 
 
 def test_file_that_a_download_holds_is_left_to_it(write_benchmark: Write, there: Path) -> None:
@@ -348,7 +348,7 @@ def test_file_that_a_download_holds_is_left_to_it(write_benchmark: Write, there:
 def test_damaged_note_is_no_adoption(write_benchmark: Write) -> None:
     """A note that can't be understood, or names no row, is as if it weren't there."""
     benchmark, row = open_catalog([write_benchmark("")]).row(ROW)
-    folder_of("own").mkdir(parents=True)
+    assets_folder("own").mkdir(parents=True)
     notes = [
         "",
         "[]",
@@ -357,8 +357,8 @@ def test_damaged_note_is_no_adoption(write_benchmark: Write) -> None:
         json.dumps({"row": ROW, "kind": "x"}),
     ]
     for number, note in enumerate(notes):
-        bring(folder_of("own") / f"{number}.pth")
-        (folder_of("own") / f"{number}.pth.adopted.json").write_text(note)
+        bring(assets_folder("own") / f"{number}.pth")
+        (assets_folder("own") / f"{number}.pth.adopted.json").write_text(note)
 
     assert file(benchmark, row).asset is None
 
