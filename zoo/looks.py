@@ -47,12 +47,16 @@ _TONES: dict[str, Tone] = {
     OTHER_RULE: "odd",
     INCOMPLETE: "odd",
     SUSPICIOUS: "bad",
-    # of files
-    "ok": "good",
+    # of released files (zoo.shelf.RULES), and of images
+    "verified": "good",
     "here": "good",
+    "in the package": "good",
+    "trusted on first use": "near",
+    "interrupted": "odd",
+    "damaged": "bad",
+    "foreign": "odd",
+    "ok": "good",
     "missing": "odd",
-    "not locked": "odd",
-    "corrupt": "bad",
 }
 
 

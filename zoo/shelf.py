@@ -23,24 +23,6 @@ from .net.partial import Partial
 from .net.sources import by_hand, locations
 from .verify import RECORD, State, first_use, first_use_record, recall
 
-__all__ = [
-    "RULES",
-    "OnShelf",
-    "Role",
-    "State",
-    "alone",
-    "file",
-    "files_below",
-    "files_of",
-    "known_assets",
-    "log",
-    "note_adoption",
-    "notes_of",
-    "of_asset",
-    "survey",
-    "weights_of",
-]
-
 ADOPTED = ".adopted.json"
 LOGS: tuple[Kind, ...] = ("log", "text_log")  # the one with more decimals first
 _PARTIAL = re.compile(r"\..+\.part(\.json(\.new)?)?")
@@ -85,9 +67,9 @@ def file(benchmark: Benchmark, row: Row, kind: Kind = "weights") -> OnShelf:
     found = benchmark.asset(row.id, kind) or next(
         (a for a in _adopted(benchmark) if (a.row, a.kind) == (row.id, kind)), None
     )
-    return (
-        OnShelf(None, None, State.UNKNOWN, None, False) if not found else of_asset(benchmark, found)
-    )
+    if found is None:
+        return OnShelf(None, None, State.UNKNOWN, None, local=False)
+    return of_asset(benchmark, found)
 
 
 def log(benchmark: Benchmark, row: Row) -> OnShelf:
