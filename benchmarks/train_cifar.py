@@ -20,8 +20,7 @@ from typing import Any
 import torch
 from guard import SHARED
 from machine import machine
-from mixzoo.eval.logs import Claim, LogAudit, audit_files
-from mixzoo.eval.logs.summaries import BEST, LAST, MEDIAN
+from mixzoo.eval.logs import BEST, LAST, MEDIAN, Claim, LogAudit, audit_files
 from mixzoo.eval.statistics import wilson_interval
 from mixzoo.train.claim import claimed, facts_of
 from mixzoo.train.data import Data

@@ -30,9 +30,8 @@ from ..zoo.looks import (
     signed,
 )
 from ..zoo.manifest import Metric, Protocol
-from .logs import LogAudit
-from .logs.arithmetic import OTHER_IMAGES
-from .logs.summaries import AUTOMIX, BEST_K, BEST_Q, MEDIAN, MOMENTUM_HEADS, TRAINED_HEADS
+from .logs import OTHER_IMAGES, LogAudit, heads_of_the_number, rounds_to
+from .logs.summaries import PAIRS, ROUNDING
 from .predictions import Counts, Precision
 from .protocol import changes
 from .statistics import chance_of_a_hit
@@ -46,7 +45,6 @@ FAR = (
 OUTLIER = (
     3.0  # times the range of the window's other epochs: 1 in 100 honest last epochs lies further
 )
-ROUNDING = 1e-9  # points: the decimal that binary cannot hold
 LOG_ROUNDING = 1e-5  # points: half a unit of a log's last digit, and what single precision adds
 
 RULES = {
@@ -187,26 +185,9 @@ def judge(
     return Verdict(words[head], f"{RULES[words[head]]}: {'; '.join(why)}", head, says)
 
 
-def heads_of_the_number(top1: Mapping[str, float]) -> list[str]:
-    """The heads that a row's one number can be of, of those with this top-1 in percent.
-
-    Inference's head; and of AutoMix's and SAMix's four the better of one_k and mix_k, and of one_q
-    and mix_q, as OpenMixup's summary prints them.
-    """
-    pairs = [[h for h in pair if h in top1] for pair in (MOMENTUM_HEADS, TRAINED_HEADS)]
-    inference = next(h for h in (MOMENTUM_HEADS[0], *top1) if h in top1)
-    better = [max(pair, key=top1.__getitem__) for pair in pairs if pair]
-    return list(dict.fromkeys([inference, *better]))
-
-
 def slack(metric: Metric) -> float:
     """How far, in points, a faithful checkpoint may lie from a table whose logs aren't at hand."""
     return SCATTER if metric.statistic == "median_of_last_epochs" else NEAR
-
-
-def rounds_to(value: float, reported: float, decimals: int) -> bool:
-    """Whether a value in percent rounds to the published digits, a tie in either direction."""
-    return abs(value - reported) <= 0.5 * 10**-decimals + ROUNDING
 
 
 def what_log_says(audit: LogAudit, epoch: object, reported: float | None) -> Logged | None:
@@ -222,10 +203,10 @@ def what_log_says(audit: LogAudit, epoch: object, reported: float | None) -> Log
     at = epoch if isinstance(epoch, int) and epoch in epochs else max(epochs)
     named = {s.head: s for s in audit.summaries if s.rule == claim.rule}
     window = {e for summary in named.values() for e in summary.epochs}
-    values = _table_values(audit)
-    given_by = None
+    values, given_by = audit.table_values, None
     if values and reported is not None:
-        given_by = {head for head, value in values if rounds_to(value, reported, claim.decimals)}
+        by = {one.head for one in values if rounds_to(one.value, reported, claim.decimals)}
+        given_by = {one.head for one in values if by & {one.head, PAIRS.get(one.head)}}
     return Logged(
         epoch=at,
         top1={head: float(of[at]) for head, of in series.items() if at in of},
@@ -234,30 +215,9 @@ def what_log_says(audit: LogAudit, epoch: object, reported: float | None) -> Log
             for head, of in series.items()
         },
         given_by=given_by,
-        statistic=f"{claim.rule} {' or '.join(dict.fromkeys(f'{v:.3f}' for _, v in values))}",
+        statistic=f"{claim.rule} {' or '.join(dict.fromkeys(f'{one.value:.3f}' for one in values))}",
         problem=_problem(audit),
     )
-
-
-def _table_values(audit: LogAudit) -> list[tuple[str, float]]:
-    """Head and value of each number that a log's run can have put into the table.
-
-    The statistic that the table names, of the heads that a number can be of; and, where that is a
-    median, what OpenMixup's own rule for AutoMix prints of the better k and the better q head.
-    """
-    named = {s.head: s.value for s in audit.summaries if s.rule == audit.claim.rule}
-    heads = heads_of_the_number(named) if named else []
-    found = [(head, named[head]) for head in heads]
-    if audit.claim.rule == MEDIAN:
-        pairs = {BEST_K: MOMENTUM_HEADS, BEST_Q: TRAINED_HEADS}
-        found += [
-            (head, s.value)
-            for s in audit.summaries
-            if s.rule == AUTOMIX
-            for head in heads
-            if head in pairs[s.head]
-        ]
-    return found
 
 
 def _problem(audit: LogAudit) -> str | None:

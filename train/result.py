@@ -6,9 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..eval.logs.arithmetic import OTHER_IMAGES
-from ..eval.logs.audit import audit_files, claim_of
-from ..eval.logs.summaries import Summary
+from ..eval.logs import OTHER_IMAGES, Summary, audit_files, claim_of
 from ..zoo.catalog import Benchmark, Catalog, open_catalog
 from ..zoo.checkpoint.facts import TrainingFacts, training_facts
 from ..zoo.checkpoint.load import hold_against_row, load_file
@@ -156,9 +154,8 @@ def _number(result: Result, manifest: Manifest, row: Row) -> Summary:
             f"See: mixzoo logs {result.log}"
         )
     head = _head(manifest, audit.log.heads, result.log)
-    for summary in audit.summaries:
-        if (summary.rule, summary.head) == (audit.claim.rule, head):
-            return summary
+    if summary := audit.summary(head, audit.claim.rule):
+        return summary
     last = max(v.epoch for v in audit.log.validations)
     raise UsageError(
         f"{result.log}: expected validations for the {audit.claim.rule} of {result.facts.epochs} "

@@ -1,17 +1,11 @@
 """A training run as its log tells it, ready to be drawn: validations, losses, learning rates."""
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..eval.logs import LogAudit, TrainingLog
-from ..eval.logs.lines import MalformedLineError, Training, parse_json_line, parse_text_line
-from ..eval.logs.summaries import as_floats
-
-# The last one of the line: two writers may share a line after a kill and a restart.
-_LOSS = re.compile(r'.*\bloss"?: (-?[\w.+-]+)', re.ASCII)
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+from ..eval.logs import LogAudit
+from ..eval.logs.lines import Training
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,7 @@ class Run:
 
     def top1(self, head: str) -> dict[int, float]:
         """Epoch -> validation top-1 of a head, percent."""
-        return as_floats(self.audit.log, f"{head}_top1")
+        return self.audit.log.floats(f"{head}_top1")
 
     def replaced(self, head: str) -> list[tuple[int, float]]:
         """Epochs and top-1 of validations that a restart did again."""
@@ -76,26 +70,24 @@ class Run:
 
 
 def read_run(audit: LogAudit) -> Run:
-    """An audit with the losses and learning rates of its log's files, which are read again.
+    """An audit with the losses and learning rates of its log.
 
     A log without training lines has the rates that its validations name.
-
-    Raises OSError if a file is gone.
     """
-    lines = _latest(_training_lines(audit.log))
+    lines = _latest(audit.log.training)
     if not lines:
         rates = ((v.epoch, v.lr) for v in audit.log.validations if v.lr is not None)
         return Run(audit, tuple(TrainingPoint(epoch, None, float(lr)) for epoch, lr in rates))
-    per_epoch = max((t.iterations or t.iteration for t, _ in lines)) or 1
+    per_epoch = max(line.iterations or line.iteration for line in lines) or 1
     return Run(
         audit,
         tuple(
             TrainingPoint(
-                t.epoch - 1 + min(1.0, t.iteration / per_epoch),
-                loss,
-                None if t.lr is None else float(t.lr),
+                line.epoch - 1 + min(1.0, line.iteration / per_epoch),
+                line.loss,
+                None if line.lr is None else float(line.lr),
             )
-            for t, loss in lines
+            for line in lines
         ),
     )
 
@@ -119,36 +111,11 @@ def short_names(names: Sequence[str]) -> list[str]:
     return list(names)
 
 
-def _training_lines(log: TrainingLog) -> Iterator[tuple[Training, float | None]]:
-    parse = parse_json_line if log.format == "json" else parse_text_line
-    for path in log.files:
-        content = path.read_bytes()
-        encoding = "utf-16" if content.startswith(_UTF16_MARKS) else "utf-8"
-        for number, text in enumerate(content.decode(encoding, errors="replace").split("\n"), 1):
-            try:
-                line = parse(text.strip("\ufeff\r"), number)
-            except MalformedLineError:  # the audit's remarks name it
-                continue
-            if isinstance(line, Training):
-                yield line, _loss(text)
-
-
-def _latest(
-    lines: Iterable[tuple[Training, float | None]],
-) -> list[tuple[Training, float | None]]:
+def _latest(lines: Iterable[Training]) -> list[Training]:
     """Training in order: where a restart goes back, what it does again replaces what was."""
-    kept: list[tuple[Training, float | None]] = []
-    for line, loss in lines:
-        here = (line.epoch, line.iteration)
-        while kept and (kept[-1][0].epoch, kept[-1][0].iteration) >= here:
+    kept: list[Training] = []
+    for line in lines:
+        while kept and (kept[-1].epoch, kept[-1].iteration) >= (line.epoch, line.iteration):
             kept.pop()
-        kept.append((line, loss))
+        kept.append(line)
     return kept
-
-
-def _loss(text: str) -> float | None:
-    found = _LOSS.match(text)
-    try:
-        return float(found[1]) if found else None
-    except ValueError:
-        return None

@@ -133,8 +133,8 @@ def _recomputed(row: Row, newest: Sequence[StoredReport]) -> tuple[Recomputed, .
 def _logged(row: Row, audits: Sequence[LogAudit]) -> tuple[Logged, ...]:
     for audit in audits:
         if audit.claim.row == row.id:
-            values = ((head.head, head.value(audit.claim.rule)) for head in audit.heads)
-            return tuple(Logged(name, value) for name, value in values if value is not None)
+            found = (audit.summary(head, audit.claim.rule) for head in audit.heads)
+            return tuple(Logged(one.head, one.value) for one in found if one)
     return ()
 
 

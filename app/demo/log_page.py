@@ -5,12 +5,10 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from ...eval.logs import Claim, HeadAudit, LogAudit, audit_log, explain, read_log, summaries
-from ...eval.logs.verdict import RULES
+from ...eval.logs import HEADINGS, RULES, Claim, LogAudit, audit_log, explain, read_log, rules
 from ...viz.curves import curves_plot
 from ...viz.runs import curves_words, read_run
 from ...zoo.errors import DataError
-from ..logs import HEADINGS
 from . import markup
 from .plots import plot_for
 
@@ -63,37 +61,36 @@ def page(audit: LogAudit, beside: Sequence[LogAudit] = ()) -> str:
 
 
 def _verdict(audit: LogAudit) -> Markup:
-    word = audit.verdict.word
-    return Markup('<p class="result">{}: {}</p>').format(audit.name, markup.verdict(word))
+    return Markup('<p class="result">{}: {}</p>').format(
+        audit.name, markup.verdict(audit.verdict, RULES[audit.verdict])
+    )
 
 
 def _table(audit: LogAudit) -> Markup:
-    rows = [[head.head, *_cells(audit, head)] for head in audit.heads]
-    return markup.table(("Head", *NUMBERS, "Verdict"), rows, numbers=NUMBERS)
+    rows = [[head, *_cells(audit, head)] for head in audit.heads]
+    return markup.table(("Head", *NUMBERS), rows, numbers=NUMBERS)
 
 
-def _cells(audit: LogAudit, head: HeadAudit) -> list[str]:
+def _cells(audit: LogAudit, head: str) -> list[str]:
     """A head's number by every rule, those that give the published one marked."""
-    claim, by = audit.claim, {summary.rule for summary in head.verdict.by}
+    claim = audit.claim
     cells = []
     for rule in HEADINGS:
-        value = head.value(rule)
-        text = markup.EMPTY if value is None else f"{value:.{claim.decimals + 1}f}"
-        cells.append(f"{text} *" if rule in by else text)
-    cells.append(markup.EMPTY if claim.top1 is None else f"{claim.top1:.{claim.decimals}f}")
-    return [*cells, markup.verdict(head.verdict.word, RULES[head.verdict.word])]
+        one = audit.summary(head, rule)
+        text = f"{one.value:.{claim.decimals + 1}f}" if one else markup.EMPTY
+        cells.append(f"{text} *" if one in audit.reproduced_by else text)
+    return [*cells, markup.EMPTY if claim.top1 is None else f"{claim.top1:.{claim.decimals}f}"]
 
 
 def _rules(audit: LogAudit) -> Markup:
     """The rules behind the columns and the verdicts."""
-    words = summaries.rules(audit.horizon.epochs, audit.claim.last)
+    words = rules(audit.horizon.epochs, audit.claim.last)
     used = {summary.rule for summary in audit.summaries}
     columns = {HEADINGS[rule]: text for rule, text in words.items() if rule in used}
-    said = {audit.verdict.word, *(head.verdict.word for head in audit.heads)}
     meant = markup.join([markup.heading("What the columns mean"), markup.definitions(columns)])
     judged = [
-        markup.heading("What the verdicts mean"),
-        markup.rules({word: rule for word, rule in RULES.items() if word in said}),
+        markup.heading("What the verdict means"),
+        markup.rules({audit.verdict: RULES[audit.verdict]}),
     ]
     note = markup.paragraph("Top-1 in percent. * rounds to the published number.", muted=True)
     return markup.join([note, markup.beside(meant, markup.join(judged))])

@@ -4,16 +4,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from markupsafe import Markup
 
-from ...eval.logs import verdict as log_verdict
 from ...viz.report_page import LOOKS, OTHER_LOOK
 from ...zoo import looks
 from ...zoo.shelf import State
 
 # word -> CSS class, sign; the sign tells it without colour
 SIGNS = {
-    log_verdict.OTHER_RULE: ("near", "≈"),
-    log_verdict.INCOMPLETE: ("odd", "…"),
-    log_verdict.SUSPICIOUS: ("bad", "✗"),
+    looks.OTHER_RULE: ("near", "≈"),
+    looks.INCOMPLETE: ("odd", "…"),
+    looks.SUSPICIOUS: ("bad", "✗"),
     looks.SAMPLE_AGREES: ("good", "✓"),
     looks.SAMPLE_CONTRADICTS: ("bad", "✗"),
     looks.SAMPLE_UNDECIDED: ("odd", "…"),

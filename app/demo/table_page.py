@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from ...eval import sample, verdict
 from ...eval.compare import Pair
+from ...eval.logs import RULES as LOG_RULES
 from ...eval.logs import LogAudit
-from ...eval.logs import verdict as log_verdict
 from ...viz.groups import grouped, groups_plot, groups_words
 from ...viz.lanes import gap_plot
 from ...viz.matrix import comparison_plot, comparison_words
@@ -86,7 +86,7 @@ def _table(
         for place, line in enumerate(lines if every_head else lines[:1]):
             if place:
                 side.append(len(cells))
-            logged = _logged(audits.get(row.id), line.head if line else None)
+            logged = _logged(audits.get(row.id), line.head if line and place else None)
             name = f"{row.id} {line.head}" if line and every_head and len(lines) > 1 else row.id
             cells.append([name, _published(benchmark, row), *logged, *_recomputed(line)])
     return markup.table(COLUMNS, cells, numbers=NUMBERS, side=side)
@@ -98,13 +98,13 @@ def _published(benchmark: Benchmark, row: Row) -> str:
 
 
 def _logged(audit: LogAudit | None, head: str | None) -> tuple[str, str]:
-    """What the log gives by the statistic that the table names, and its verdict."""
+    """What the log gives by the statistic that the table names, and its verdict; of a side line
+    what it gives for that head."""
     if audit is None:
         return markup.EMPTY, markup.EMPTY
-    one = next((h for h in audit.heads if h.head == head), audit.heads[0])
-    value = one.value(audit.claim.rule)
-    text = markup.EMPTY if value is None else f"{value:.{audit.claim.decimals + 1}f}"
-    return text, markup.verdict(one.verdict.word, log_verdict.RULES[one.verdict.word])
+    one = audit.summary(head, audit.claim.rule) if head else audit.table_value
+    text = f"{one.value:.{audit.claim.decimals + 1}f}" if one else markup.EMPTY
+    return text, "" if head else markup.verdict(audit.verdict, LOG_RULES[audit.verdict])
 
 
 def _recomputed(line: ReportLine | None) -> list[str]:
@@ -138,10 +138,10 @@ def _legend(table: ResultsTable, found: Mapping[str, Found]) -> str:
 def _rules(found: Mapping[str, Found], audits: Mapping[str, LogAudit]) -> Markup:
     """The rules of the words that the table uses."""
     said = {line.verdict for one in found.values() for line in one.report.rows}
-    logged = {head.verdict.word for audit in audits.values() for head in audit.heads}
+    logged = {audit.verdict for audit in audits.values()}
     meanings = (
         ("What the verdicts mean", RULES, said),
-        ("What the log's verdicts mean", log_verdict.RULES, logged),
+        ("What the log's verdicts mean", LOG_RULES, logged),
     )
     return markup.beside(
         *(

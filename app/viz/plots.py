@@ -1,7 +1,6 @@
 """`mixzoo viz table|curves|groups|compare`: plots of what was published, logged and evaluated."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,14 +79,13 @@ def _given_logs(
     logs: tuple[str, ...], catalog: Catalog, benchmark: Benchmark
 ) -> "Iterator[LogAudit]":
     """The logs that were named, audited. Raises UsageError for one of no row of the benchmark."""
-    from ...eval.logs import audit_files
-    from ...eval.logs.sources import from_files
+    from ...eval.logs.sources import source_of_files
 
     for text in logs:
         row_id, _, file = text.rpartition("=")
         if row_id and Path(text).exists():  # a file with this sign in its name
             row_id, file = "", text
-        source = from_files([Path(file)], catalog, row_id or None)
+        source = source_of_files([Path(file)], catalog, row_id or None)
         if source.claim.row is None:
             raise UsageError(
                 f"--logs {file}: no row has a log with its hash; expected ROW=FILE, such as "
@@ -98,21 +96,17 @@ def _given_logs(
                 f"--logs {file}: {source.claim.row} is no row of {benchmark.name}; expected a log "
                 "of this benchmark."
             )
-        yield audit_files(source.paths, source.claim, name=source.name)
+        yield source.audit()
 
 
 def _logs_here(benchmark: Benchmark) -> "Iterator[LogAudit]":
     """The logs of rows that need no network, audited; one that can't be read is told and left out."""
-    from ...eval.logs import audit_files
-    from ...eval.logs.sources import from_row
-    from ...zoo.shelf import log
+    from ...eval.logs.sources import audit_of_row
 
     for row in benchmark.manifest.rows:
-        if not log(benchmark, row).local:
-            continue
         try:
-            source = from_row(benchmark, row)
-            yield audit_files(source.paths, source.claim, name=source.name)
+            if audit := audit_of_row(benchmark, row):
+                yield audit
         except MixzooError as error:
             click.echo(f"left out: {error}", err=True)
 
@@ -159,17 +153,14 @@ def curves(
     a benchmark names all its rows. Shaded are the last epochs that the table sums up, a bar is
     their median, a dotted line the published number. --out ends in .png, .svg, .pdf or .jpg.
     """
-    from ...eval.logs import audit_files
-    from ...eval.logs.sources import named
+    from ...eval.logs.sources import Request, audit_all
     from ...viz.curves import curves_plot
     from ...viz.runs import read_run
 
-    runs = []
-    for find in named(refs, open_catalog(manifests), row_id, join=join):
-        source = find()
-        claim = replace(source.claim, last=last or source.claim.last)
-        audit = audit_files(source.paths, claim, epochs=epochs, name=source.name)
-        runs.append(read_run(audit))
+    found = audit_all(Request(refs, row_id, join, epochs=epochs, last=last, manifests=manifests))
+    for error in found.errors:
+        raise error
+    runs = [read_run(audit) for audit in found.audits]
     figure = curves_plot(runs, heads=heads or None, theme=theme, narrow=narrow)
     return figure, counted(len(runs), "run")
 

@@ -2,9 +2,9 @@
 
 The reference's logs round to 5 decimals (JSON) or 4 (text), and the genuine ones need half a unit
 of the last decimal and no more. Other writers multiply in single precision, which moves a value by
-up to 2**-23 of itself, so that much more is allowed: no honest log is ever flagged. With N = 24,426 multiples are 0.0041 points apart and one random value
-near 65% still passes with a chance of 0.6% (3% in a text log). Who forges in whole images passes
-always.
+up to 2**-23 of itself, so that much more is allowed: no honest log is ever flagged. With N = 24,426
+multiples are 0.0041 points apart and one random value near 65% still passes with a chance of 0.6%
+(3% in a text log). Who forges in whole images passes always.
 
 A validation that several processes share out evenly repeats images until every process has as many.
 The reference collects the predictions and drops the repeated ones, so its logs show N itself; a
@@ -18,7 +18,6 @@ from functools import cached_property
 
 import numpy as np
 
-from .lines import split_accuracy
 from .reading import TrainingLog
 
 Percents = np.ndarray | np.floating
@@ -59,7 +58,6 @@ class Arithmetic:
     `images` (None: too few values to say which); IMPOSSIBLE: no number of images gives them;
     SILENT: rounded too coarsely, or too few to test. expected: the images that there should be, if
     known. images: how many the values come from.
-    others: how many more numbers of images below the limit fit as well, multiples aside.
     tested: number of values. decimals: to which they are rounded. misfits: values that `images`
     (or else `expected`) can't give. contradictions: epochs whose top-5 is below the top-1.
     chance: with which a random value would pass.
@@ -68,7 +66,6 @@ class Arithmetic:
     word: str
     expected: int | None
     images: int | None
-    others: int
     tested: int
     decimals: int
     misfits: tuple[Reading, ...]
@@ -91,18 +88,25 @@ def audit_arithmetic(log: TrainingLog, expected: int | None) -> Arithmetic:
         for v in (*log.validations, *log.replaced)
         for name, value in v.accuracies.items()
     ]
-    test, found = _most_charitable(readings, log.decimals, expected)
-    about = found.images or expected
+    values = np.array([float(reading.value) for reading in readings])
+    written = max(max(0, -int(r.value.normalize().as_tuple().exponent)) for r in readings)
+    test = _Test(values, max(written, log.decimals), expected)
+    word, images = test.finding()
+    if word != WHOLE and written < log.decimals:  # all values may have been rounded once more
+        coarse = _Test(values, written, expected)
+        if (coarsely := coarse.finding())[0] in (WHOLE, SILENT):
+            test, (word, images) = coarse, coarsely
+    about, decimals = images or expected, test.decimals
+    bad = ~fits(values, about, decimals) if about else np.zeros(len(values), dtype=bool)
     return Arithmetic(
-        word=found.word,
+        word=word,
         expected=expected,
-        images=found.images,
-        others=test.others(found.images) if found.images and expected is None else 0,
+        images=images,
         tested=len(readings),
-        decimals=test.decimals,
-        misfits=tuple(reading for reading, bad in zip(readings, found.misfits, strict=True) if bad),
+        decimals=decimals,
+        misfits=tuple(readings[place] for place in np.flatnonzero(bad)),
         contradictions=tuple(_contradictions(readings)),
-        chance=float(np.mean(chance(test.values, about, test.decimals))) if about else 1.0,
+        chance=float(np.mean(chance(values, about, decimals))) if about else 1.0,
     )
 
 
@@ -137,15 +141,6 @@ def padding(images: int, padded: int) -> tuple[int, ...]:
     return tuple(m for m in range(2, 4097) if -(-images // m) * m == padded)
 
 
-@dataclass(frozen=True)
-class _Finding:
-    """A word, the number of images behind the values if one is found, and a mask of misfits."""
-
-    word: str
-    images: int | None
-    misfits: np.ndarray
-
-
 class _Test:
     """The test of values, rounded to `decimals`, that `expected` images should have given."""
 
@@ -154,40 +149,30 @@ class _Test:
         self.distinct = np.unique(values)
         self.limit = max(SEARCHED, min(2 * (expected or 0), MOST_SEARCHED))
 
-    def finding(self) -> _Finding:
-        """The best explanation: all of `expected`, nearly all of it, then any other number."""
-        nothing = np.zeros(len(self.values), dtype=bool)
+    def finding(self) -> tuple[str, int | None]:
+        """The best explanation in a word, and the number of images if it has one.
+
+        All values come from `expected` images, or nearly all of them do; else another number.
+        """
         if self.expected is None:
-            return self._other(nothing)
+            return self._other()
         if np.median(chance(self.values, self.expected, self.decimals)) >= 1:
-            return _Finding(SILENT, None, nothing)
-        misfits = self._misfits(self.expected)
-        if not misfits.any():
-            return _Finding(WHOLE, self.expected, misfits)
+            return SILENT, None
+        if fits(self.values, self.expected, self.decimals).all():
+            return WHOLE, self.expected
         if self._speaks(self.expected, np.array([self.expected])):
-            return _Finding(EDITED, self.expected, misfits)
-        return self._other(misfits)
+            return EDITED, self.expected
+        return self._other()
 
-    def others(self, images: int) -> int:
-        """How many numbers up to the limit, multiples of `images` aside, give all values too."""
-        return int(np.count_nonzero(self._fitting % images))
-
-    def _other(self, misfits: np.ndarray) -> _Finding:
-        """What another number of images explains. misfits: against the expected one."""
-        all_right = WHOLE if self.expected is None else OTHER_IMAGES
+    def _other(self) -> tuple[str, int | None]:
+        """What another number of images explains."""
         tried = np.arange(1, self.limit + 1)
         if len(self._fitting):
+            all_right, unsure = (OTHER_IMAGES,) * 2 if self.expected else (WHOLE, SILENT)
             smallest = int(self._fitting[0])
-            if self._speaks(smallest, tried):
-                return _Finding(all_right, smallest, self._misfits(smallest))
-            return _Finding(SILENT if self.expected is None else OTHER_IMAGES, None, misfits)
-        favourite = self._favourite()
-        if self._speaks(favourite, tried):
-            return _Finding(EDITED, favourite, self._misfits(favourite))
-        return _Finding(IMPOSSIBLE, None, misfits)
-
-    def _misfits(self, images: int) -> np.ndarray:
-        return ~fits(self.values, images, self.decimals)
+            return (all_right, smallest) if self._speaks(smallest, tried) else (unsure, None)
+        favourite = self._favourite(tried)
+        return (EDITED, favourite) if self._speaks(favourite, tried) else (IMPOSSIBLE, None)
 
     @cached_property
     def _fitting(self) -> np.ndarray:
@@ -197,13 +182,12 @@ class _Test:
             alive = alive[fits(value, alive, self.decimals)]
         return alive
 
-    def _favourite(self) -> int:
+    def _favourite(self, images: np.ndarray) -> int:
         """The smallest number that gives nearly as many of the values as any does.
 
         Its multiples give them too, and by accident some of the others.
         """
         sample = self.distinct[:: 1 + len(self.distinct) // 200]
-        images = np.arange(1, self.limit + 1)
         given = np.zeros(len(images))
         for value in sample:
             given += fits(value, images, self.decimals)
@@ -220,31 +204,15 @@ class _Test:
         return float(binom.sf(fitting - 1, total, accident).sum()) < BY_CHANCE
 
 
-def _most_charitable(
-    readings: Sequence[Reading], decimals: int, expected: int | None
-) -> tuple[_Test, _Finding]:
-    """Test with the decimals of the format, or with fewer if all values show fewer and then fit."""
-    values = np.array([float(reading.value) for reading in readings])
-    written = max(max(0, -int(r.value.normalize().as_tuple().exponent)) for r in readings)
-    test = _Test(values, max(written, decimals), expected)
-    found = test.finding()
-    if found.word != WHOLE and written < decimals:
-        coarse = _Test(values, written, expected)
-        if (coarsely := coarse.finding()).word in (WHOLE, SILENT):
-            return coarse, coarsely
-    return test, found
-
-
 def _contradictions(readings: Sequence[Reading]) -> list[Reading]:
-    """Top-5 values below the top-1 of the same line, and values that aren't percentages."""
+    """Top-5 values below the top-1 of the same line."""
     top1 = {
-        (r.file, r.line, split_accuracy(r.name)[0]): r.value
+        (r.file, r.line, r.name.removesuffix("_top1")): r.value
         for r in readings
         if r.name.endswith("_top1")
     }
     return [
         r
         for r in readings
-        if not 0 <= r.value <= 100
-        or (r.name.endswith("_top5") and r.value < top1.get((r.file, r.line, r.name[:-5]), 0))
+        if r.name.endswith("_top5") and r.value < top1.get((r.file, r.line, r.name[:-5]), 0)
     ]

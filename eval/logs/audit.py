@@ -7,64 +7,32 @@ from pathlib import Path
 from typing import Any
 
 from ...zoo.manifest import Manifest, Row
-from .arithmetic import Arithmetic, audit_arithmetic
-from .lines import split_accuracy
+from .arithmetic import OTHER_IMAGES, Arithmetic, audit_arithmetic
 from .reading import TrainingLog, read_log
 from .schedule import Horizon, find_horizon, schedule_remarks
 from .summaries import (
-    BEST_K,
-    BEST_Q,
+    AUTOMIX,
     LAST,
+    LAST_EPOCHS,
     MEDIAN,
-    MOMENTUM_HEADS,
-    TRAINED_HEADS,
+    PAIRS,
+    Claim,
     Summary,
+    judge,
+    rounds_to,
     rules,
     summarise,
+    table_values,
 )
-from .verdict import RULES, LogVerdict, hit_by_chance, judge
 from .world import WorldSize, infer_world_size
-
-FORMAT = 1
-LAST_EPOCHS = 5  # what the reference's tools are called with
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a log is held against; each None if not known.
-
-    top1: published, percent, with `decimals` digits. rule: of summaries.py, the statistic that the
-    table names, over `last` epochs. images, train_images: of the two splits.
-    """
-
-    row: str | None = None
-    top1: float | None = None
-    decimals: int = 2
-    rule: str = MEDIAN
-    last: int = LAST_EPOCHS
-    images: int | None = None
-    train_images: int | None = None
-
-
-@dataclass(frozen=True)
-class HeadAudit:
-    """One head's summaries (AutoMix's rule: of the pair that it belongs to) and verdict."""
-
-    head: str
-    summaries: tuple[Summary, ...]
-    verdict: LogVerdict
-
-    def value(self, rule: str) -> float | None:
-        """A rule's number in percent, None if the log lacks the epochs for it."""
-        return next((s.value for s in self.summaries if s.rule == rule), None)
 
 
 @dataclass(frozen=True)
 class LogAudit:
     """Everything that a log says about a published number.
 
-    name: row id or file. world: None where the number of images isn't known. verdict: the log's
-    as a whole, which is the best that any of its heads deserves.
+    name: row id or file. world: None where the number of images isn't known. verdict: a key of
+    `summaries.RULES`, of the best number that the table's can be.
     """
 
     name: str
@@ -72,16 +40,59 @@ class LogAudit:
     claim: Claim
     horizon: Horizon
     summaries: tuple[Summary, ...]
-    heads: tuple[HeadAudit, ...]
     arithmetic: Arithmetic
     world: WorldSize | None
     remarks: tuple[str, ...]
-    verdict: LogVerdict
+    verdict: str
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Heads with a top-1 accuracy, in the log's order."""
+        return self.log.heads
+
+    def summary(self, head: str, rule: str) -> Summary | None:
+        """A rule's number for a head, by AutoMix's rule that of the head's pair.
+
+        None if the log lacks the epochs for it.
+        """
+        name = PAIRS.get(head, head) if rule == AUTOMIX else head
+        found = (s for s in self.summaries if (s.head, s.rule) == (name, rule))
+        return next(found, None)
+
+    @property
+    def reproduced_by(self) -> tuple[Summary, ...]:
+        """All summaries that round to the published digits."""
+        return tuple(
+            s for s in self.summaries if rounds_to(s.value, self.claim.top1, self.claim.decimals)
+        )
+
+    @property
+    def table_values(self) -> tuple[Summary, ...]:
+        """The numbers that the table's can be: see `summaries.table_values`."""
+        return table_values(self.summaries, self.claim.rule)
+
+    @property
+    def table_value(self) -> Summary | None:
+        """The one of them that stands for the row: the nearest to the published number.
+
+        Without a published number the first, that of inference; None if epochs are missing.
+        """
+        top1 = self.claim.top1
+        if top1 is None:
+            return next(iter(self.table_values), None)
+        return min(self.table_values, key=lambda one: abs(one.value - top1), default=None)
 
     @cached_property
     def hit_by_chance(self) -> float:
-        """See verdict.hit_by_chance."""
-        return hit_by_chance(self.summaries, self.claim.decimals)
+        """With which some summary would give a number published at random where they lie.
+
+        The share of the span from the lowest to the highest value that rounds to one of them: the
+        more rules and heads there are to choose from, the less a hit says.
+        """
+        decimals = self.claim.decimals
+        printed = {round(s.value, decimals) for s in self.summaries}
+        span = (max(printed) - min(printed)) * 10**decimals + 1
+        return len(printed) / round(span)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; accuracies that didn't pass the k/N test as they are written."""
@@ -93,11 +104,12 @@ class LogAudit:
             "claim": asdict(self.claim),
             "epochs": {"run": self.horizon.epochs, "how_known": self.horizon.how}
             | {"validated": [v.epoch for v in self.log.validations], "pieces": self.log.pieces},
-            "verdict": self.verdict.word,
+            "verdict": self.verdict,
             "rules": rules(self.horizon.epochs, self.claim.last),
-            "reproduced_by": [{"rule": s.rule, "head": s.head} for s in self.verdict.by],
+            "heads": list(self.heads),
+            "table_values": [asdict(summary) for summary in self.table_values],
+            "reproduced_by": [{"rule": s.rule, "head": s.head} for s in self.reproduced_by],
             "hit_by_chance": self.hit_by_chance,
-            "heads": [{"head": head.head, "verdict": head.verdict.word} for head in self.heads],
             "summaries": [asdict(summary) for summary in self.summaries],
             "arithmetic": asdict(arithmetic)
             | {
@@ -142,62 +154,19 @@ def audit_log(log: TrainingLog, claim: Claim, *, epochs: int | None = None) -> L
     world = infer_world_size(log, images) if images else None
     summaries = summarise(log, end=horizon.epochs, last=claim.last)
     remarks = [*log.remarks, *schedule_remarks(log, horizon, claim.train_images, claim.images)]
-    remarks += world.remarks if world else ()
-
-    def verdict(of: Sequence[Summary], suspicious: bool) -> LogVerdict:
-        return judge(
-            of,
-            claim.top1,
-            decimals=claim.decimals,
-            rule=claim.rule,
-            arithmetic=arithmetic,
-            suspicious=suspicious,
-        )
-
-    heads = []
-    for head in log.heads:
-        own = tuple(s for s in summaries if s.head in _sides(head))
-        heads.append(HeadAudit(head, own, verdict(own, _speaks_against(arithmetic, head))))
     return LogAudit(
         name=log.name,
         log=log,
         claim=claim,
         horizon=horizon,
         summaries=summaries,
-        heads=tuple(heads),
         arithmetic=arithmetic,
         world=world,
-        remarks=tuple(remarks),
-        verdict=verdict(summaries, not arithmetic.is_possible),
+        remarks=(*remarks, *(world.remarks if world else ())),
+        verdict=judge(
+            summaries,
+            claim,
+            other_images=arithmetic.word == OTHER_IMAGES,
+            suspicious=not arithmetic.is_possible,
+        ),
     )
-
-
-def to_dict(
-    audits: Sequence[LogAudit], *, missing: Sequence[str] = (), errors: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Several audits as plain data for JSON.
-
-    missing: rows whose log isn't here. errors: one line for each log that couldn't be read.
-    """
-    words = {word for a in audits for word in (a.verdict.word, *(h.verdict.word for h in a.heads))}
-    return {
-        "format": FORMAT,
-        "logs": [audit.to_dict() for audit in audits],
-        "missing": list(missing),
-        "errors": list(errors),
-        "verdicts": {word: rule for word, rule in RULES.items() if word in words},
-    }
-
-
-def _sides(head: str) -> tuple[str, ...]:
-    """The names under which a head's summaries stand: its own, and its pair's."""
-    pairs = dict.fromkeys(MOMENTUM_HEADS, BEST_K) | dict.fromkeys(TRAINED_HEADS, BEST_Q)
-    return (head, pairs[head]) if head in pairs else (head,)
-
-
-def _speaks_against(arithmetic: Arithmetic, head: str) -> bool:
-    """Whether values of this head can't be honest; values that fit nothing speak against all."""
-    if arithmetic.is_possible:
-        return False
-    bad = (*arithmetic.misfits, *arithmetic.contradictions)
-    return any(split_accuracy(reading.name)[0] == head for reading in bad) or not bad

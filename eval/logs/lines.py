@@ -11,25 +11,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Literal
 
-JSON_DECIMALS = 5
-TEXT_DECIMALS = 4
+Format = Literal["json", "text"]
+DECIMALS: Mapping[Format, int] = {"json": 5, "text": 4}  # to which its writer rounds accuracies
 MOST_EPOCHS = 99_999  # a damaged number must not become a range of a billion epochs
 
 _ACCURACY = re.compile(r"(?:acc_)?(?P<head>\w+)_(?P<top>top\d+)", re.ASCII)
-_STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) - \S+ - [A-Z]+ - (.*)", re.ASCII)
+STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) - \S+ - [A-Z]+ - (.*)", re.ASCII)
 _VALIDATION = re.compile(r"Epoch\(val\) \[(\d{1,5})\]\[(\d{1,9})\]\s+(.*)", re.ASCII)
 _TRAINING = re.compile(r"Epoch \[(\d{1,5})\]\[(\d{1,9})/(\d{1,9})\]\s+(.*)", re.ASCII)
-_HEADER_START = "Environment info:"
-_CONFIG_START = "Config:"
 
 
 @dataclass(frozen=True)
 class Validation:
     """One validation. accuracies: `<head>_top<k>` (`head0_top1`, `one_q_top5`) -> percent.
 
-    epoch: counted from 1. batches: validation batches per rank. line: counted from 1.
+    epoch: counted from 1. batches: validation batches per rank. line: of the file, counted from 1.
     piece: which of the log's pieces (between restarts) it stands in, from 0.
     """
 
@@ -45,12 +43,16 @@ class Validation:
 
 @dataclass(frozen=True)
 class Training:
-    """Means over the iterations up to `iteration`. iterations: of the whole epoch, if it says so."""
+    """Means over the iterations up to `iteration`. iterations: of the whole epoch, if it says so.
+
+    loss: may be NaN.
+    """
 
     epoch: int
     iteration: int
     line: int
     lr: Decimal | None = None
+    loss: float | None = None
     iterations: int | None = None
     time: datetime | None = None
     file: str = ""
@@ -61,9 +63,7 @@ class Training:
 class Header:
     """A run's first line: a log with several was resumed. config: its training config, if told."""
 
-    line: int
     config: str = ""
-    time: datetime | None = None
 
 
 Line = Validation | Training | Header
@@ -73,59 +73,35 @@ class MalformedLineError(ValueError):
     """A line that a log of this format doesn't have; the message says why."""
 
 
-def parse_json_line(text: str, number: int) -> Line:
-    """Read a line of a `.log.json`. Raises MalformedLineError."""
-    try:
-        content = json.loads(text, parse_float=Decimal, parse_constant=Decimal)
-    except (ValueError, RecursionError):
-        raise MalformedLineError("isn't JSON") from None
-    if not isinstance(content, dict):
-        raise MalformedLineError("isn't a JSON object")
+def parse_line(text: str, format_: Format, number: int) -> Line | None:
+    """Read a line, `number` in its file; None for what says nothing of accuracy or schedule.
+
+    Raises MalformedLineError.
+    """
+    content = _from_json(text) if format_ == "json" else _from_text(text)
+    if content is None:
+        return None
     mode = content.get("mode")
     if mode is None:
         config = content.get("config")
-        return Header(number, config if isinstance(config, str) else "")
+        return Header(config if isinstance(config, str) else "")
     if mode not in ("train", "val"):
         raise MalformedLineError(f"has the mode {str(mode)[:20]!r}, expected 'train' or 'val'")
-    epoch, iteration = _whole(content, "epoch", MOST_EPOCHS), _whole(content, "iter")
-    rate = content.get("lr")
-    lr = None  # several parameter groups are a dictionary
-    if isinstance(rate, int | Decimal):
-        lr = Decimal(rate)
-    if mode == "train":
-        return Training(epoch, iteration, number, lr)
-    return Validation(epoch, iteration, _accuracies(content), number, lr)
-
-
-def parse_text_line(text: str, number: int) -> Line | None:
-    """Read a line of a text log; None for what says nothing about accuracy or schedule.
-
-    Raises MalformedLineError for a damaged line of an epoch.
-    """
-    stamped = _STAMP.match(text)
-    time, said = (_time(stamped[1]), stamped[2]) if stamped else (None, text)
-    if said.startswith(_HEADER_START):
-        return Header(number, time=time)
-    if found := _VALIDATION.match(said):
-        accuracies = _accuracies(_items(found[3], strict=True))
-        return Validation(int(found[1]), int(found[2]), accuracies, number, time=time)
-    if found := _TRAINING.match(said):
-        lr = _items(found[4]).get("lr")
-        return Training(int(found[1]), int(found[2]), number, lr, int(found[3]), time)
-    if said.startswith(("Epoch [", "Epoch(val)")):
-        raise MalformedLineError("is no whole line of an epoch")
-    return None
-
-
-def starts_config(text: str) -> bool:
-    """Whether the lines after this one of a text log are the training config."""
-    stamped = _STAMP.match(text)
-    return bool(stamped) and stamped[2].startswith(_CONFIG_START)
-
-
-def is_stamped(text: str) -> bool:
-    """Whether this line of a text log begins with a time."""
-    return bool(_STAMP.match(text))
+    epoch, iteration = _whole(content, "epoch", MOST_EPOCHS), _whole(content, "iter", 10**9)
+    lr, stamp = _rate(content.get("lr")), content.get("stamp")
+    time = _time(stamp) if isinstance(stamp, str) else None
+    if mode == "val":
+        return Validation(epoch, iteration, _accuracies(content), number, lr, time)
+    total = content.get("iterations")
+    return Training(
+        epoch,
+        iteration,
+        number,
+        lr,
+        _loss(content.get("loss")),
+        total if type(total) is int else None,
+        time,
+    )
 
 
 def split_accuracy(name: str) -> tuple[str, str]:
@@ -134,33 +110,45 @@ def split_accuracy(name: str) -> tuple[str, str]:
     return head, top
 
 
-def _whole(content: Mapping[str, Any], name: str, most: int = 10**9) -> int:
-    value = content.get(name)
-    if type(value) is not int or not 0 <= value <= most:
-        raise MalformedLineError(f"has no whole number as {name!r}")
-    return value
+def _from_json(text: str) -> dict[str, Any] | None:
+    if not text.strip():
+        return None
+    try:
+        content = json.loads(text, parse_float=_decimal, parse_constant=_decimal)
+    except (ValueError, RecursionError):
+        raise MalformedLineError("isn't JSON") from None
+    if not isinstance(content, dict):
+        raise MalformedLineError("isn't a JSON object")
+    return content
 
 
-def _accuracies(content: Mapping[str, Any]) -> dict[str, Decimal]:
-    found: dict[str, Decimal] = {}
-    for name, value in content.items():
-        key = _ACCURACY.fullmatch(name)
-        if key is None:
-            continue
-        if type(value) not in (int, Decimal):
-            raise MalformedLineError(f"has no number as {name!r}")
-        if not (number := Decimal(value)).is_finite() or number.adjusted() > 9:
-            raise MalformedLineError(f"has {str(value)[:20]} as {name!r}, expected a percentage")
-        found[f"{key['head']}_{key['top']}"] = number
-    return found
+def _from_text(text: str) -> dict[str, Any] | None:
+    """What a line of a text log says, under the names that it has in a `.log.json`.
+
+    stamp: the time in front. iterations: of the epoch.
+    """
+    stamped = STAMP.match(text)
+    said = stamped[2] if stamped else text
+    if said.startswith("Environment info:"):
+        return {}
+    content: dict[str, Any] = {"stamp": stamped[1] if stamped else None}
+    if found := _VALIDATION.match(said):
+        content |= {"mode": "val", "epoch": int(found[1]), "iter": int(found[2])}
+        return content | _items(found[3], strict=True)
+    if found := _TRAINING.match(said):
+        content |= {"mode": "train", "epoch": int(found[1]), "iter": int(found[2])}
+        return _items(found[4]) | content | {"iterations": int(found[3])}
+    if said.startswith(("Epoch [", "Epoch(val)")):
+        raise MalformedLineError("is no whole line of an epoch")
+    return None
 
 
-def _items(text: str, *, strict: bool = False) -> dict[str, Decimal]:
+def _items(text: str, *, strict: bool = False) -> dict[str, Any]:
     """The numbers of `name: value, name: value`.
 
     strict: nothing else may stand there; else times, which may hold a comma, are passed over.
     """
-    found: dict[str, Decimal] = {}
+    found: dict[str, Any] = {}
     for item in text.split(", "):
         name, _, value = item.partition(": ")
         try:
@@ -169,6 +157,48 @@ def _items(text: str, *, strict: bool = False) -> dict[str, Decimal]:
             if strict:
                 raise MalformedLineError(f"breaks off or is damaged at {item[:30]!r}") from None
     return found
+
+
+def _accuracies(content: Mapping[str, Any]) -> dict[str, Decimal]:
+    found: dict[str, Decimal] = {}
+    for name, value in content.items():
+        if key := _ACCURACY.fullmatch(name):
+            if type(value) not in (int, Decimal):
+                raise MalformedLineError(f"has no number as {name!r}")
+            found[f"{key['head']}_{key['top']}"] = Decimal(value)
+    return found
+
+
+def _whole(content: Mapping[str, Any], name: str, most: int) -> int:
+    value = content.get(name)
+    if type(value) is not int or not 0 <= value <= most:
+        raise MalformedLineError(f"has no whole number as {name!r}")
+    return value
+
+
+def _rate(value: Any) -> Decimal | None:
+    """A learning rate; None for those of several parameter groups, which are a dictionary."""
+    if type(value) not in (int, Decimal):
+        return None
+    rate = Decimal(value)
+    if not rate.is_finite() or abs(rate.adjusted()) > 99:
+        raise MalformedLineError(f"has {rate:.9g} as 'lr'")
+    return rate
+
+
+def _loss(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _decimal(text: str) -> Decimal:
+    """A number as it is written; infinite where its exponent is beyond all bounds."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("-Infinity" if text.startswith("-") else "Infinity")
 
 
 def _time(text: str) -> datetime | None:

@@ -5,33 +5,47 @@ later one counts: it is the one that the later epochs grew from.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import takewhile
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
+from ...zoo.checkpoint.config import parse as parse_config
 from ...zoo.errors import DataError
 from .lines import (
-    JSON_DECIMALS,
-    TEXT_DECIMALS,
+    DECIMALS,
+    STAMP,
+    Format,
     Header,
+    Line,
     MalformedLineError,
     Training,
     Validation,
-    is_stamped,
-    parse_json_line,
-    parse_text_line,
-    starts_config,
+    parse_line,
 )
-from .settings import Settings, read_settings
 
 MAX_BYTES = 256 << 20
 NAMED = 3  # bad lines that are named one by one
-Format = Literal["json", "text"]
 
-_FILE_TIME = re.compile(r"(?<!\d)\d{8}_\d{6}(?!\d)", re.ASCII)
 _SECOND_OBJECT = re.compile(r'\{"(?:env_info|mode)"')
+_FILE_TIME = re.compile(r"(?<!\d)\d{8}_\d{6}(?!\d)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run's config says; each is None where it doesn't.
+
+    train_batch, val_batch: images per rank and batch. ranks: processes.
+    """
+
+    epochs: int | None = None
+    lr: float | None = None
+    min_lr: float | None = None
+    train_batch: int | None = None
+    val_batch: int | None = None
+    ranks: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,19 +78,56 @@ class TrainingLog:
         """Epoch -> accuracy called `name` (`head0_top1`), percent, in order of epochs."""
         return {v.epoch: v.accuracies[name] for v in self.validations if name in v.accuracies}
 
+    def floats(self, name: str) -> dict[int, float]:
+        """The same series as floats, for arithmetic that needs no written digits."""
+        return {epoch: float(value) for epoch, value in self.series(name).items()}
+
 
 def read_log(paths: Sequence[Path], name: str | None = None) -> TrainingLog:
     """Read one run from one file, or from several that belong together.
 
     paths: mmcv `.log.json` or text logs, all in one format; where all their names carry a time
     (`20220101_120000`), that is their order, else the order given. name: for messages.
-    Raises DataError if a file can't be read, isn't a log, or no validation stands in them.
+    Raises DataError if a file can't be read, isn't a log, or says what no percentage can be, and
+    if no validation stands in them.
     """
-    ordered = _in_time(paths)
-    reader = _Reader(name or str(ordered[0]))
-    for path in ordered:
+    times = [_FILE_TIME.findall(path.name) for path in paths]
+    if all(times):
+        paths = [path for _, path in sorted(zip(times, paths, strict=True), key=lambda t: t[0][-1])]
+    reader = _Reader(name or str(paths[0]))
+    for path in paths:
         reader.file(path)
-    return reader.log(tuple(ordered))
+    return reader.log(tuple(paths))
+
+
+def read_settings(text: str) -> Settings:
+    """Settings from the text of a config, which is never run; what isn't plain isn't said.
+
+    mmcv logs carry the config as Python text (`name = dict(key=value, ...)`), mixzoo's own a recipe
+    of `name = value` lines.
+    """
+    config = parse_config(text)
+    floor, gpus = config.get("lr_config", "min_lr"), config.get("gpu_ids")
+    return Settings(
+        epochs=_count(config.get("runner", "max_epochs") or config.get("epochs")),
+        lr=_number(config.get("optimizer", "lr") or config.get("lr")),
+        min_lr=_number(config.get("min_lr") if floor is None else floor),
+        train_batch=_count(config.get("data", "imgs_per_gpu") or config.get("batch_size")),
+        val_batch=_count(config.get("evaluation", "imgs_per_gpu")),
+        ranks=_count(len(gpus)) if isinstance(gpus, list | tuple) else None,
+    )
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Whole numbers in words: `epoch 3`, `epochs 61 to 63, 70`."""
+    ordered = sorted(set(numbers))
+    parts: list[list[int]] = []
+    for number in ordered:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1][1:] = [number]
+        else:
+            parts.append([number])
+    return f"epoch{'s' * (len(ordered) > 1)} " + ", ".join(" to ".join(map(str, p)) for p in parts)
 
 
 @dataclass
@@ -102,12 +153,27 @@ class _Reader:
             )
         self.format = format_
         lines = [line.strip("\ufeff\r") for line in text.split("\n")]
-        begun = len(self.validations) + len(self.training)
-        parse = self._json if format_ == "json" else self._text
-        before = self.pieces
-        parse(lines, path)
-        if self.pieces == before and len(self.validations) + len(self.training) > begun:
-            self.pieces += 1  # a piece without its header
+        headless, bad = True, []
+        for number, line in enumerate(lines, 1):
+            is_last = number == len(lines)  # no newline after it: the writer was killed
+            try:
+                found = parse_line(line, format_, number)
+                if is_last and format_ == "text" and _is_shortened(found):
+                    raise MalformedLineError("is cut off")
+            except MalformedLineError as error:
+                if is_last:
+                    self.remarks.append(f"{path.name}: the last line, {number}, is cut off")
+                else:
+                    bad.append(f"line {number} {error}")
+                found = self._second_of(line, number, path)
+            if found is not None:
+                self._take(found, path, begins=headless)
+                headless = False
+        if bad:
+            more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+            self.remarks.append(f"{path.name}: {'; '.join(bad[:NAMED])}{more}; passed over")
+        if format_ == "text":
+            self.config = _config_among(lines) or self.config
 
     def log(self, files: tuple[Path, ...]) -> TrainingLog:
         """The run, once all its files are in."""
@@ -116,14 +182,24 @@ class _Reader:
                 f"{self.name}: expected a training log with validation accuracies (mmcv's .log.json "
                 "or text log), found no such line. Is it another file, or a run that never validated?"
             )
-        kept, replaced = self._latest()
-        self._name_lacking(kept)
+        latest = {v.epoch: v for v in self.validations}
+        replaced = tuple(v for v in self.validations if latest[v.epoch] is not v)
+        if replaced:
+            same = all(v.accuracies == latest[v.epoch].accuracies for v in replaced)
+            values = "with the same values" if same else "the later values are used"
+            epochs = spans(v.epoch for v in replaced)
+            self.remarks.append(f"validated more than once: {epochs}; {values}")
+        kept = tuple(latest[epoch] for epoch in sorted(latest))
+        # Heads come and go when lines are cut out, or files of two runs are joined.
+        for name in dict.fromkeys(name for v in kept for name in v.accuracies):
+            if lacking := [v.epoch for v in kept if name not in v.accuracies]:
+                self.remarks.append(f"no {name} in {spans(lacking)}")
         return TrainingLog(
             name=self.name,
             files=files,
             format=self.format,
-            decimals=JSON_DECIMALS if self.format == "json" else TEXT_DECIMALS,
-            pieces=max(1, self.pieces),
+            decimals=DECIMALS[self.format],
+            pieces=self.pieces,
             validations=kept,
             replaced=replaced,
             training=tuple(self.training),
@@ -131,100 +207,33 @@ class _Reader:
             remarks=tuple(self.remarks),
         )
 
-    def _json(self, lines: list[str], path: Path) -> None:
-        bad: list[str] = []
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                self._take(parse_json_line(line, number), path)
-            except MalformedLineError as error:
-                if number == len(lines):  # no newline after it: the writer was killed
-                    self.remarks.append(f"{path.name}: the last line, {number}, is cut off")
-                else:
-                    bad.append(f"line {number} {error}")
-                if second := _second_object(line):
-                    self._take_if_whole(second, number, path)
-        self._name_bad(bad, path)
-
-    def _text(self, lines: list[str], path: Path) -> None:
-        bad: list[str] = []
-        for number, line in enumerate(lines, 1):
-            try:
-                found = parse_text_line(line, number)
-            except MalformedLineError as error:
-                if number == len(lines):
-                    self.remarks.append(f"{path.name}: the last line, {number}, is cut off")
-                else:
-                    bad.append(f"line {number} {error}")
-                continue
-            if number == len(lines) and isinstance(found, Validation) and _shortened(found):
-                self.remarks.append(f"{path.name}: the last line, {number}, is cut off")
-            elif found is not None:
-                self._take(found, path)
-            if starts_config(line):
-                self.config = "\n".join(_until_stamped(lines[number:]))
-        self._name_bad(bad, path)
-
-    def _take(self, line: Validation | Training | Header, path: Path) -> None:
+    def _take(self, line: Line, path: Path, *, begins: bool) -> None:
+        """begins: whether it is the file's first line; a header begins a piece anywhere."""
+        self.pieces += begins or isinstance(line, Header)
         if isinstance(line, Header):
-            self.pieces += 1
             self.config = line.config or self.config
-            return
-        line = replace(line, file=path.name, piece=max(0, self.pieces - 1))
-        if isinstance(line, Validation):
-            self.validations.append(line)
+        elif isinstance(line, Training):
+            self.training.append(replace(line, file=path.name, piece=self.pieces - 1))
         else:
-            self.training.append(line)
+            for name, value in line.accuracies.items():
+                if not (value.is_finite() and 0 <= value <= 100):
+                    raise DataError(
+                        f"{path}: line {line.line}: {name} is {value:.9g}, expected a percentage "
+                        "from 0 to 100. No evaluation gives that; the log is damaged or invented."
+                    )
+            self.validations.append(replace(line, file=path.name, piece=self.pieces - 1))
 
-    def _take_if_whole(self, text: str, number: int, path: Path) -> None:
+    def _second_of(self, line: str, number: int, path: Path) -> Line | None:
+        """The last object of a line that two writers share, as after a kill and a restart."""
+        starts = [found.start() for found in _SECOND_OBJECT.finditer(line) if found.start()]
+        if not starts or self.format != "json":
+            return None
         try:
-            self._take(parse_json_line(text, number), path)
+            found = parse_line(line[starts[-1] :], "json", number)
         except MalformedLineError:
-            return
+            return None
         self.remarks.append(f"{path.name}: line {number} holds a cut line and a whole one after it")
-
-    def _name_bad(self, bad: list[str], path: Path) -> None:
-        if bad:
-            more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-            self.remarks.append(f"{path.name}: {'; '.join(bad[:NAMED])}{more}; passed over")
-
-    def _name_lacking(self, validations: tuple[Validation, ...]) -> None:
-        """Heads come and go when lines are cut out, or files of two runs are joined."""
-        for name in dict.fromkeys(name for v in validations for name in v.accuracies):
-            if lacking := [v.epoch for v in validations if name not in v.accuracies]:
-                self.remarks.append(f"no {name} in {spans(lacking)}")
-
-    def _latest(self) -> tuple[tuple[Validation, ...], tuple[Validation, ...]]:
-        latest = {v.epoch: v for v in self.validations}
-        replaced = tuple(v for v in self.validations if latest[v.epoch] is not v)
-        if replaced:
-            epochs = sorted({v.epoch for v in replaced})
-            same = all(v.accuracies == latest[v.epoch].accuracies for v in replaced)
-            values = "with the same values" if same else "the later values are used"
-            self.remarks.append(f"validated more than once: {spans(epochs)}; {values}")
-        return tuple(latest[epoch] for epoch in sorted(latest)), replaced
-
-
-def spans(numbers: Iterable[int]) -> str:
-    """Whole numbers in words: `epoch 3`, `epochs 61 to 63, 70`."""
-    ordered = sorted(set(numbers))
-    parts: list[list[int]] = []
-    for number in ordered:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1][1:] = [number]
-        else:
-            parts.append([number])
-    return f"epoch{'s' * (len(ordered) > 1)} " + ", ".join(" to ".join(map(str, p)) for p in parts)
-
-
-def _in_time(paths: Sequence[Path]) -> list[Path]:
-    times = [_FILE_TIME.findall(path.name) for path in paths]
-    if not all(times):
-        return list(paths)
-    return [
-        path for _, path in sorted(zip(times, paths, strict=True), key=lambda pair: pair[0][-1])
-    ]
+        return found
 
 
 def _text_of(path: Path) -> str:
@@ -243,20 +252,23 @@ def _text_of(path: Path) -> str:
     return content.decode("utf-8", errors="replace")
 
 
-def _second_object(line: str) -> str | None:
-    """The last object of a line that two writers share, as after a kill and a restart."""
-    starts = [found.start() for found in _SECOND_OBJECT.finditer(line) if found.start()]
-    return line[starts[-1] :] if starts else None
-
-
-def _shortened(validation: Validation) -> bool:
+def _is_shortened(line: Line | None) -> bool:
     """Whether the last number of a text line has fewer decimals than its writer prints."""
-    last = list(validation.accuracies.values())[-1:]
-    return any(-int(value.as_tuple().exponent) < TEXT_DECIMALS for value in last)
+    last = list(line.accuracies.values())[-1:] if isinstance(line, Validation) else []
+    return any(-int(value.as_tuple().exponent) < DECIMALS["text"] for value in last)
 
 
-def _until_stamped(lines: list[str]) -> Iterator[str]:
-    for line in lines:
-        if is_stamped(line):
-            return
-        yield line
+def _config_among(lines: Sequence[str]) -> str:
+    """The lines of a text log after its last "Config:", up to the next that begins with a time."""
+    stamps = [(n, said[2]) for n, line in enumerate(lines, 1) if (said := STAMP.match(line))]
+    starts = [n for n, said in stamps if said.startswith("Config:")]
+    rest = lines[starts[-1] :] if starts else []
+    return "\n".join(takewhile(lambda line: not STAMP.match(line), rest))
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and 0 < value < 10**9 else None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and 0 <= value < 10**9 else None

@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import pairwise
 from statistics import median
 
-from .lines import Training, Validation
+from .lines import DECIMALS, Training, Validation
 from .reading import TrainingLog, spans
 
 RECIPE_LR = 0.1
@@ -20,7 +20,6 @@ RECIPE_BATCH = 256  # training images per iteration, all processes together
 LONGEST = 1000  # epochs up to which a cosine is looked for
 JUMP = 1.0  # points between neighbouring epochs of the last quarter that are worth a remark
 JUMP_RATIO = 8  # and how many times the usual step there
-UNIT_JSON = Decimal("0.00001")
 
 
 @dataclass(frozen=True)
@@ -97,15 +96,11 @@ def _off_cosine(log: TrainingLog, total: int) -> Iterator[int]:
     rates = _rates(log)
     lr = log.settings.lr or float(rates.get(1, RECIPE_LR))
     for epoch, rate in rates.items():
-        unit = UNIT_JSON if log.format == "json" else _unit(rate)
+        # A text log writes its rates with four digits, whatever their size.
+        exponent = -DECIMALS["json"] if log.format == "json" else int(rate.as_tuple().exponent)
         expected = cosine(epoch, total, lr, log.settings.min_lr or 0.0)
-        if epoch <= total and abs(float(rate) - expected) > 0.5 * float(unit) + 1e-12:
+        if epoch <= total and abs(float(rate) - expected) > 0.5 * 10.0**exponent + 1e-12:
             yield epoch
-
-
-def _unit(rate: Decimal) -> Decimal:
-    """One of the last digit that is written."""
-    return Decimal(1).scaleb(int(rate.as_tuple().exponent))
 
 
 def _rate_remarks(log: TrainingLog, horizon: Horizon) -> Iterator[str]:

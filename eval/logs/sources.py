@@ -1,59 +1,150 @@
-"""Finds the log files of rows, and the rows of log files."""
+"""Finds the logs of rows and the rows of logs, and audits what was asked for."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from ...zoo import shelf
-from ...zoo.catalog import Benchmark, Catalog
-from ...zoo.errors import SourceError, UsageError
-from ...zoo.files import sha256_of
+from ...zoo import files, shelf
+from ...zoo.catalog import Benchmark, Catalog, open_catalog
+from ...zoo.errors import MixzooError, SourceError, UsageError
 from ...zoo.manifest import Row
 from ...zoo.net.fetch import fetch
 from ...zoo.net.sources import by_hand
-from .audit import Claim, LogAudit, audit_files, claim_of
+from .audit import LogAudit, audit_files, claim_of
+from .summaries import RULES, Claim
 
+FORMAT = 2
 SUFFIXES = frozenset({".json", ".log", ".txt"})
 
 
 @dataclass(frozen=True)
 class LogSource:
-    """One run's files, and what they are held against. name: row id or path."""
+    """One run's log, not read yet: files, or the one that is released for a row.
+
+    name: row id or path. claim: what it is held against.
+    """
 
     name: str
-    paths: tuple[Path, ...]
     claim: Claim
+    files: tuple[Path, ...] = ()
+    owner: tuple[Benchmark, Row] | None = None
+
+    def audit(
+        self, *, images: int | None = None, epochs: int | None = None, last: int | None = None
+    ) -> LogAudit:
+        """Audit the log; a row's is fetched if it isn't here.
+
+        images, last: instead of the claim's. epochs: of the whole run, if not to be found out.
+        Raises DataError if it can't be read, SourceError if no log of the row is known (saying how
+        to get one by hand), and what `fetch` raises.
+        """
+        claim = replace(
+            self.claim, images=images or self.claim.images, last=last or self.claim.last
+        )
+        paths = self.files if self.owner is None else (_fetched(*self.owner),)
+        return audit_files(paths, claim, epochs=epochs, name=self.name)
 
 
-def is_log_path(ref: str) -> bool:
-    """Whether a reference is meant as a file: it exists, or looks like a path or a log."""
-    path = Path(ref)
-    return path.exists() or path.suffix in SUFFIXES or len(path.parts) > 1
+@dataclass(frozen=True)
+class Request:
+    """What is to be audited.
 
-
-def named(
-    refs: Sequence[str], catalog: Catalog, row_id: str | None, *, join: bool
-) -> list[Callable[[], LogSource]]:
-    """What finds the logs that were named: files first, then rows; a benchmark names all its rows.
-
-    row_id: see `from_files`. join: all files are one run, else each is. Nothing is read or fetched
-    yet. Raises UsageError where `row_id` or `join` meets a row.
+    refs: log files and row ids; a benchmark names all its rows. row: the one that files are held
+    against, else they are recognised by their hash. join: the files are pieces of one run.
+    everything, benchmark: every row whose log is here, instead of refs. images, epochs, last: see
+    `LogSource.audit`. manifests: further ones.
     """
-    files = [Path(ref) for ref in refs if is_log_path(ref)]
-    names = [ref for ref in refs if not is_log_path(ref)]
-    if names and (row_id or join):
-        raise UsageError(f"--row and --join go with files, but {names[0]} names a row.")
-    runs = ([files] if files else []) if join else [[file] for file in files]
-    rows = catalog.select(names) if names else ()
-    found: list[Callable[[], LogSource]] = [
-        partial(from_files, run, catalog, row_id) for run in runs
-    ]
-    return found + [partial(from_row, benchmark, row) for benchmark, row in rows]
+
+    refs: Sequence[str] = ()
+    row: str | None = None
+    join: bool = False
+    everything: bool = False
+    benchmark: str | None = None
+    images: int | None = None
+    epochs: int | None = None
+    last: int | None = None
+    manifests: Sequence[Path] = ()
 
 
-def from_files(paths: Sequence[Path], catalog: Catalog, row_id: str | None) -> LogSource:
-    """The files of one run as a source.
+@dataclass(frozen=True)
+class Audits:
+    """missing: rows whose log isn't here. errors: one for each log that couldn't be read."""
+
+    audits: tuple[LogAudit, ...]
+    errors: tuple[MixzooError, ...]
+    missing: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, with the meaning of the verdicts that it names."""
+        said = {audit.verdict for audit in self.audits}
+        return {
+            "format": FORMAT,
+            "logs": [audit.to_dict() for audit in self.audits],
+            "missing": list(self.missing),
+            "errors": [str(error) for error in self.errors],
+            "verdicts": {word: rule for word, rule in RULES.items() if word in said},
+        }
+
+
+def audit_all(request: Request) -> Audits:
+    """Audit each log that is asked for. One that can't be read doesn't stop the others.
+
+    Raises UsageError for a request that contradicts itself, an unknown row or file, and SourceError
+    where none of a table's logs is here.
+    """
+    from tqdm import tqdm
+
+    sources, missing = find(request)
+    audits: list[LogAudit] = []
+    errors: list[MixzooError] = []
+    for source in tqdm(
+        sources, desc="logs", disable=None if len(sources) > 1 else True, leave=False
+    ):
+        try:
+            audits.append(
+                source.audit(images=request.images, epochs=request.epochs, last=request.last)
+            )
+        except MixzooError as error:
+            errors.append(error)
+    return Audits(tuple(audits), tuple(errors), tuple(missing))
+
+
+def find(request: Request) -> tuple[list[LogSource], list[str]]:
+    """The logs that are asked for, and of whole tables the rows whose log isn't here."""
+    catalog = open_catalog(request.manifests)
+    if not request.everything and not request.benchmark:
+        return _named(request, catalog), []
+    if request.refs or request.row or request.join:
+        raise UsageError("--all and --benchmark take every row; expected no FILE or ROW beside.")
+    names = [catalog.benchmark(request.benchmark).name] if request.benchmark else []
+    rows = catalog.select(names)
+    here = [source_of_row(*owner) for owner in rows if shelf.log(*owner).local]
+    missing = [row.id for benchmark, row in rows if not shelf.log(benchmark, row).local]
+    if not here:
+        raise SourceError(
+            f"no log of {len(missing)} rows is here. Fetch them: mixzoo zoo download NAME --logs; or "
+            "adopt what a person fetched: mixzoo zoo import FILE..."
+        )
+    return here, missing
+
+
+def source_of_row(benchmark: Benchmark, row: Row) -> LogSource:
+    """A row's released log."""
+    return LogSource(row.id, claim_of(benchmark.manifest, row), owner=(benchmark, row))
+
+
+def audit_of_row(benchmark: Benchmark, row: Row) -> LogAudit | None:
+    """The audit of a row's log, None if its bytes would have to be fetched, or there is none.
+
+    Raises DataError if it can't be read.
+    """
+    is_here = shelf.log(benchmark, row).local
+    return source_of_row(benchmark, row).audit() if is_here else None
+
+
+def source_of_files(paths: Sequence[Path], catalog: Catalog, row_id: str | None) -> LogSource:
+    """The files of one run.
 
     row_id: the row that they are held against; without it a file is recognised by its hash.
     Raises UsageError for an unknown row, or what isn't a file.
@@ -64,14 +155,31 @@ def from_files(paths: Sequence[Path], catalog: Catalog, row_id: str | None) -> L
             raise UsageError(f"{path}: expected a log file, but it {problem}.")
     owner = catalog.row(row_id) if row_id else _recognise(paths, catalog)
     claim = claim_of(owner[0].manifest, owner[1]) if owner else Claim()
-    return LogSource(" + ".join(map(str, paths)), tuple(paths), claim)
+    return LogSource(" + ".join(map(str, paths)), claim, tuple(paths))
 
 
-def from_row(benchmark: Benchmark, row: Row) -> LogSource:
-    """A row's released log, fetched if it isn't here.
+def _named(request: Request, catalog: Catalog) -> list[LogSource]:
+    """Files first, then rows."""
+    paths = [Path(ref) for ref in request.refs if _is_path(ref)]
+    names = [ref for ref in request.refs if not _is_path(ref)]
+    if not request.refs:
+        raise UsageError(
+            "expected a FILE, a ROW, --benchmark NAME or --all. See: mixzoo logs --help"
+        )
+    if names and (request.row or request.join):
+        raise UsageError(f"--row and --join go with files, but {names[0]} names a row.")
+    runs: Iterable[list[Path]] = [paths] if request.join else ([path] for path in paths)
+    found = [source_of_files(run, catalog, request.row) for run in runs]
+    return found + [source_of_row(*owner) for owner in (catalog.select(names) if names else ())]
 
-    Raises SourceError if no log of it is known, saying how to get one by hand; and what `fetch` raises.
-    """
+
+def _is_path(ref: str) -> bool:
+    """Whether a reference is meant as a file: it exists, or looks like a path or a log."""
+    path = Path(ref)
+    return path.exists() or path.suffix in SUFFIXES or len(path.parts) > 1
+
+
+def _fetched(benchmark: Benchmark, row: Row) -> Path:
     asset = shelf.log(benchmark, row).asset
     if asset is None:
         places = by_hand(benchmark)
@@ -80,23 +188,11 @@ def from_row(benchmark: Benchmark, row: Row) -> LogSource:
             + (f". Get it by hand from {places}" if places else "")
             + f", then: mixzoo zoo import FILE --row {row.id}, or: mixzoo logs FILE --row {row.id}"
         )
-    path = fetch(benchmark, asset)
-    return LogSource(row.id, (path,), claim_of(benchmark.manifest, row))
-
-
-def audit_of_row(benchmark: Benchmark, row: Row) -> LogAudit | None:
-    """The audit of a row's log, None if its bytes would have to be fetched, or there is none.
-
-    Raises DataError if it can't be read.
-    """
-    if not shelf.log(benchmark, row).local:
-        return None
-    source = from_row(benchmark, row)
-    return audit_files(source.paths, source.claim, name=source.name)
+    return fetch(benchmark, asset)
 
 
 def _recognise(paths: Sequence[Path], catalog: Catalog) -> tuple[Benchmark, Row] | None:
-    hashes = {sha256_of(path) for path in paths}
+    hashes = {files.sha256_of(path) for path in paths}
     for benchmark in catalog.benchmarks.values():
         for asset in benchmark.lock.assets if benchmark.lock else ():
             if asset.kind in shelf.LOGS and asset.sha256 in hashes:

@@ -14,8 +14,7 @@ from .arithmetic import (
 )
 from .audit import LogAudit
 from .reading import spans
-from .summaries import Summary
-from .world import MOST_PROCESSES, RELEASED_BATCH, WorldSize
+from .world import MOST_PROCESSES, RELEASED_BATCH, WorldSize, either
 
 NAMED = 3  # values that are listed one by one
 
@@ -43,7 +42,7 @@ def _read(audit: LogAudit) -> str:
 
 
 def _published(audit: LogAudit) -> str:
-    claim, by = audit.claim, audit.verdict.by
+    claim, by = audit.claim, audit.reproduced_by
     if claim.top1 is None:
         return "no published number to compare with; name the row with --row"
     number = f"{claim.top1:.{claim.decimals}f}"
@@ -54,15 +53,12 @@ def _published(audit: LogAudit) -> str:
     if not by:
         nearest = min(audit.summaries, key=lambda s: abs(s.value - (claim.top1 or 0)))
         value = f"{nearest.value:.{claim.decimals + 1}f}"
-        return f"nothing rounds to {number}, nearest is the {_name(nearest)}: {value}; {odds}"
+        name = f"{nearest.rule} of {nearest.head}"
+        return f"nothing rounds to {number}, nearest is the {name}: {value}; {odds}"
     # The statistic that the table names comes first.
     ordered = sorted(by, key=lambda s: s.rule != claim.rule)
-    names = " and the ".join(map(_name, ordered))
+    names = " and the ".join(f"{s.rule} of {s.head}" for s in ordered)
     return f"the {names} round{'s' * (len(by) == 1)} to {number}; {odds}"
-
-
-def _name(summary: Summary) -> str:
-    return f"{summary.rule} of {summary.head}"
 
 
 def _arithmetic(found: Arithmetic) -> str:
@@ -103,23 +99,18 @@ def _images(found: Arithmetic) -> str:
         notes.append(f"{found.expected:,} padded to a multiple of {listed}")
     elif found.expected not in (None, found.images):
         notes.append(f"{found.expected:,} expected")
-    if found.others:
-        notes.append(f"or of {found.others:,} other numbers")
     return f"{found.images:,} images" + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def _processes(world: WorldSize) -> str:
-    batches = " or ".join(map(str, world.batches))
-    each = f"{batches} validation batches per process"
-    source = "config" if world.batch_told else "released configs"
-    others = [f"{count} x {size}" for count, size in world.pairs if size != world.batch]
+    each = f"{' or '.join(map(str, world.batches))} validation batches per process"
     if not world.processes:
-        fitting = f": as of {', '.join(others)} (processes x images)" if others else ""
-        return f"{each}{fitting}"
-    low, high = world.processes[0], world.processes[-1]
-    count = f"{low} process{'es' * (low > 1)}" if low == high else f"{low} to {high} processes"
-    also = f"; as would {', '.join(others)}" if others else ""
-    return f"{each}: {count} with {world.batch} images each ({source}){also}"
+        return each
+    source = "config" if world.batch_told else "released configs"
+    many = "es" * (world.processes != (1,))
+    return (
+        f"{each}: {either(world.processes)} process{many} with {world.batch} images each ({source})"
+    )
 
 
 def _list(readings: Sequence[Reading]) -> str:

@@ -11,23 +11,21 @@ from math import ceil
 from .reading import TrainingLog, spans
 
 RELEASED_BATCH = 128
-USUAL_BATCHES = (16, 32, 50, 64, 100, 128, 200, 256, 512)
 MOST_PROCESSES = 64
 
 
 @dataclass(frozen=True)
 class WorldSize:
-    """batches: seen per validation line, in order of appearance. pairs: (processes, batch) that fit.
+    """batches: seen per validation line, in order of appearance.
 
-    batch: per process, from the config if `batch_told`, else the released configs' 128.
-    processes: those that fit with `batch`. remarks: what contradicts.
+    batch: images per process, from the config if `batch_told`, else the released configs' 128.
+    processes: the numbers of them that fit, as far as MOST_PROCESSES. remarks: what contradicts.
     """
 
     batches: tuple[int, ...]
     batch: int
     batch_told: bool
     processes: tuple[int, ...]
-    pairs: tuple[tuple[int, int], ...]
     remarks: tuple[str, ...]
 
 
@@ -38,43 +36,36 @@ def batches_per_process(images: int, processes: int, batch: int) -> int:
 
 
 def infer_world_size(log: TrainingLog, images: int) -> WorldSize:
-    """Processes and batch sizes that give the numbers of batches in a log on `images` images."""
+    """The numbers of processes that give the numbers of batches in a log on `images` images."""
     seen = tuple(dict.fromkeys(v.batches for v in log.validations))
-    told = log.settings.val_batch
+    told, ranks = log.settings.val_batch, log.settings.ranks
     batch = told or RELEASED_BATCH
-    sizes = (told,) if told else USUAL_BATCHES
-    pairs = tuple(
-        (processes, size)
-        for size in sizes
-        for processes in range(1, MOST_PROCESSES + 1)
-        if batches_per_process(images, processes, size) == seen[-1]
+    processes = tuple(
+        count
+        for count in range(1, MOST_PROCESSES + 1)
+        if batches_per_process(images, count, batch) == seen[-1]
     )
-    processes = tuple(p for p, size in pairs if size == batch)
-    remarks = [] if len(seen) == 1 else [_changed(log, seen)]
+    remarks = []
+    if len(seen) > 1:
+        parts = (
+            f"{count} in {spans(v.epoch for v in log.validations if v.batches == count)}"
+            for count in seen
+        )
+        remarks.append(f"the number of validation batches changes: {'; '.join(parts)}")
     if told and not processes:
         remarks.append(
             f"{seen[-1]} batches of {told} per process fit no number of processes up to "
             f"{MOST_PROCESSES} on {images:,} images"
         )
-    if not told and not pairs:
-        remarks.append(f"{seen[-1]} batches fit no usual batch size on {images:,} images")
-    ranks = log.settings.ranks
     if told and processes and ranks and ranks not in processes:
         remarks.append(
             f"the config names {ranks} GPUs, but {seen[-1]} batches of {told} on {images:,} images "
-            f"need {_either(processes)}"
+            f"need {either(processes)}"
         )
-    return WorldSize(seen, batch, told is not None, processes, pairs, tuple(remarks))
+    return WorldSize(seen, batch, told is not None, processes, tuple(remarks))
 
 
-def _changed(log: TrainingLog, seen: tuple[int, ...]) -> str:
-    parts = [
-        f"{count} in {spans(v.epoch for v in log.validations if v.batches == count)}"
-        for count in seen
-    ]
-    return f"the number of validation batches changes: {'; '.join(parts)}"
-
-
-def _either(numbers: tuple[int, ...]) -> str:
+def either(numbers: tuple[int, ...]) -> str:
+    """`4`, or `5 to 7` of a range."""
     low, high = numbers[0], numbers[-1]
     return f"{low}" if low == high else f"{low} to {high}"

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mixzoo.eval.logs import Claim, LogAudit, audit_files
+from mixzoo.eval.logs import MEDIAN, Claim, LogAudit, audit_files
 from mixzoo.eval.logs.lines import Training
-from mixzoo.eval.logs.summaries import MEDIAN
 from mixzoo.viz.runs import _latest, curves_words, read_run, short_names
 
 Audit = Callable[..., LogAudit]
@@ -137,11 +136,11 @@ def test_log_of_a_windows_shell(audit: Audit, cutmix_log: Path, tmp_path: Path) 
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), max_size=40))
 def test_training_never_goes_back(places: list[tuple[int, int]]) -> None:
     """Whatever was repeated, what is kept is in order, and ends with what was last."""
-    lines = [(Training(e, i, n), float(n)) for n, (e, i) in enumerate(places)]
+    lines = [Training(e, i, n, loss=float(n)) for n, (e, i) in enumerate(places)]
 
     kept = _latest(lines)
 
-    found = [(line.epoch, line.iteration) for line, _ in kept]
+    found = [(line.epoch, line.iteration) for line in kept]
     assert found == sorted(set(found))
     assert kept[-1:] == lines[-1:]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mixzoo.app.demo import markup
 from mixzoo.eval import sample, verdict
-from mixzoo.eval.logs import verdict as log_verdict
+from mixzoo.eval.logs import RULES as LOG_RULES
 from mixzoo.zoo.shelf import State
 
 HOSTILE = '<img src=x onerror="alert(1)">\'&{{value}}${value}'
@@ -96,7 +96,7 @@ def test_side_rows_stand_back() -> None:
     assert page.count('<tr class="side">') == 1
 
 
-@pytest.mark.parametrize("words", [verdict.RULES, log_verdict.RULES, sample.RULES])
+@pytest.mark.parametrize("words", [verdict.RULES, LOG_RULES, sample.RULES])
 def test_good_and_bad_are_told_without_colour(words: dict[str, str]) -> None:
     """No two looks share a sign."""
     looks = {markup.SIGNS.get(word, markup.OTHER_LOOK) for word in words}
@@ -108,7 +108,7 @@ def test_every_sign_belongs_to_a_known_word() -> None:
     """A word that was renamed would lose its sign silently."""
     known = {
         *verdict.RULES,
-        *log_verdict.RULES,
+        *LOG_RULES,
         *sample.RULES,
         *(state.value for state in State),
     }

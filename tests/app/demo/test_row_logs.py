@@ -50,7 +50,7 @@ def test_log_of_the_package() -> None:
     """It is copied from the package and found to give its number."""
     audit = row_logs.audit_row(*open_catalog().row(VANILLA))
 
-    assert (audit.claim.row, audit.verdict.word) == (VANILLA, "reproduced")
+    assert (audit.claim.row, audit.verdict) == (VANILLA, "reproduced")
 
 
 def test_audit_is_made_once() -> None:

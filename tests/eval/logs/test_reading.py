@@ -1,5 +1,6 @@
 """Whole, resumed, joined, cut and damaged logs."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -195,6 +196,20 @@ def test_what_is_no_log(tmp_path: Path, content: bytes, complaint: str) -> None:
 
     with pytest.raises(DataError, match=complaint):
         read_log([path])
+
+
+@pytest.mark.parametrize("value", ["150.0", "-0.1", "NaN", "Infinity", "1e99999999999999999999"])
+def test_what_is_no_percentage_is_one_line(write_log: Write, value: str) -> None:
+    """No evaluation writes it, so nothing else in the log is believed."""
+    path = write_log(epochs=range(1, 4))
+    last = '{"mode": "val", "epoch": 4, "iter": 48, "head0_top1": %s}\n'
+    path.write_text(path.read_text() + last % value)
+
+    with pytest.raises(DataError) as caught:
+        read_log([path])
+
+    expected = r"run.log.json: line 11: head0_top1 is \S+, expected a percentage from 0 to 100\."
+    assert re.search(expected, str(caught.value))
 
 
 def test_missing_file(tmp_path: Path) -> None:

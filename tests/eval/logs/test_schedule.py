@@ -8,6 +8,8 @@ import pytest
 from mixzoo.eval.logs.reading import TrainingLog, read_log
 from mixzoo.eval.logs.schedule import cosine, find_horizon, schedule_remarks
 
+from .conftest import as_json
+
 Write = Callable[..., Path]
 TRAIN = 437_513
 
@@ -175,6 +177,28 @@ def test_jump_is_remarked_on(write_log: Write) -> None:
     assert len(found) == 1
     assert "head0: top-1 jumps by" in found[0]
     assert "at epoch 95" in found[0] or "at epoch 97" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("usual", "jump", "is_odd"),
+    [(0.2, 1.59, False), (0.2, 1.61, True), (0.05, 0.99, False), (0.05, 1.01, True)],
+)
+def test_a_jump_is_a_point_and_eight_usual_steps(
+    tmp_path: Path, usual: float, jump: float, is_odd: bool
+) -> None:
+    """Where epochs usually differ by 0.2 points, 1.6 are odd; below one point nothing is."""
+    values = [60 + usual * (epoch % 2) for epoch in range(39)] + [60 + jump]
+    values[38] = 60
+    path = tmp_path / "run.log.json"
+    lines = [
+        {"mode": "val", "epoch": epoch, "iter": 1, "head0_top1": round(value, 5)}
+        for epoch, value in enumerate(values, 1)
+    ]
+    path.write_text(as_json(lines))
+
+    found = [r for r in remarks_on(read_log([path]), val_images=None) if "jumps" in r]
+
+    assert bool(found) == is_odd
 
 
 @pytest.mark.parametrize("row", ["vanilla", "mixup", "cutmix", "automix", "samix"])

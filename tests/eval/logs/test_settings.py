@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-from mixzoo.eval.logs.reading import read_log
-from mixzoo.eval.logs.settings import Settings, read_settings
+from mixzoo.eval.logs.reading import Settings, read_log, read_settings
 
 
 @pytest.mark.parametrize("pattern", ["*.log.json", "train_*.log"])

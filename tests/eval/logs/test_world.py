@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mixzoo.eval.logs.reading import read_log
+from mixzoo.eval.logs.lines import Validation
+from mixzoo.eval.logs.reading import Settings, TrainingLog, read_log
 from mixzoo.eval.logs.world import batches_per_process, infer_world_size
 
 Write = Callable[..., Path]
@@ -18,7 +19,6 @@ def test_released_configs(write_log: Write, processes: int, batches: int) -> Non
     found = infer_world_size(read_log([write_log(batches=batches)]), 24426)
 
     assert found.processes == (processes,)
-    assert (processes, 128) in found.pairs
     assert not found.batch_told
     assert found.remarks == ()
 
@@ -30,24 +30,24 @@ def test_genuine_log(golden: Path) -> None:
     found = infer_world_size(read_log([path]), 300)
 
     assert (found.batches, found.batch, found.batch_told) == ((6,), 50, True)
-    assert found.pairs == ((1, 50),)
+    assert found.processes == (1,)
     assert found.remarks == ()
 
 
-def test_all_pairs_are_listed(write_log: Write) -> None:
-    """48 batches are 4 processes with 128 images, and also 8 with 64."""
-    found = infer_world_size(read_log([write_log(batches=48)]), 24426)
+def test_several_numbers_of_processes() -> None:
+    """One batch each is all that 20 processes and more have of 1,000 images."""
+    log = TrainingLog(
+        "", (), "json", 5, 1, (Validation(1, 1, {}, 1),), (), (), Settings(val_batch=50), ()
+    )
 
-    assert {(4, 128), (8, 64), (2, 256)} <= set(found.pairs)
-    assert all(batches_per_process(24426, w, b) == 48 for w, b in found.pairs)
+    assert infer_world_size(log, 1000).processes == tuple(range(20, 65))
 
 
-def test_impossible_number_of_batches(write_log: Write) -> None:
-    """One batch of 24,426 images fits nothing."""
+def test_number_of_batches_that_fits_nothing(write_log: Write) -> None:
+    """Without a config that names a batch size there is nothing to contradict."""
     found = infer_world_size(read_log([write_log(batches=7000)]), 24426)
 
-    assert found.pairs == ()
-    assert found.remarks == ("7000 batches fit no usual batch size on 24,426 images",)
+    assert (found.processes, found.remarks) == ((), ())
 
 
 def test_number_of_batches_that_changes(write_log: Write) -> None:
