@@ -6,6 +6,7 @@ it is meant for and no further, https never falls back to http, and a signed add
 
 import email.utils
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from ..errors import SourceError
+from ..errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     import requests
@@ -69,7 +70,7 @@ def open_url(
 
     answered = False
     try:
-        with _follow(session, url, _headers(start, stop, validator)) as response:
+        with follow(session, url, _headers(start, stop, validator)) as response:
             _check_status(response, url, start)
             answered = True
             yield _answer(response, url, start, stop)
@@ -104,8 +105,9 @@ def next_hop(url: str, target: str) -> str:
 def token_for(url: str) -> str | None:
     """The token that the environment holds for this URL's host, if any."""
     host = urlsplit(url).netloc
-    if host == urlsplit(github_server()).netloc:
-        return os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN") or None
+    if host in (urlsplit(github_server()).netloc, urlsplit(github_api()).netloc):
+        token = github_token()
+        return token[1] if token else None
     if host == urlsplit(hub_endpoint()).netloc:
         from huggingface_hub import get_token
 
@@ -113,9 +115,26 @@ def token_for(url: str) -> str | None:
     return None
 
 
+def github_token() -> tuple[str, str] | None:
+    """The environment's variable for GitHub and the token in it, if one is set."""
+    for variable in ("GITHUB_TOKEN", "GH_TOKEN"):
+        token = os.environ.get(variable, "").strip()
+        if token and not re.fullmatch(r"[!-~]+", token):
+            # the HTTP library would say so too, and print the token with it
+            raise UsageError(f"{variable}: holds characters that no token has. Set it anew.")
+        if token:
+            return variable, token
+    return None
+
+
 def github_server() -> str:
     """Address of GitHub's pages and downloads: GITHUB_SERVER_URL (as GitHub Actions sets it), else its own."""
     return os.environ.get("GITHUB_SERVER_URL", "").rstrip("/") or "https://github.com"
+
+
+def github_api() -> str:
+    """Address of GitHub's API: GITHUB_API_URL (as GitHub Actions sets it), else its own."""
+    return os.environ.get("GITHUB_API_URL", "").rstrip("/") or "https://api.github.com"
 
 
 def hub_endpoint() -> str:
@@ -139,10 +158,40 @@ def _headers(start: int, stop: int | None, validator: str | None) -> dict[str, s
     return headers
 
 
+def new_session(connections: int = 1, *, retries: int = 0) -> "requests.Session":
+    """A session with so many kept connections; proxies and certificates are the environment's.
+
+    retries: of refused connections and of 5xx answers. A `Retry-After` isn't waited for: the user is
+    told, instead of waiting up to an hour.
+    """
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
+
+    retry = Retry(
+        retries,
+        status_forcelist=BUSY - {408, 425, 429} if retries else (),
+        backoff_factor=0.25,
+        raise_on_status=False,
+        respect_retry_after_header=False,
+    )
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=connections, max_retries=retry))
+    return session
+
+
 @contextmanager
-def _follow(
-    session: "requests.Session", url: str, headers: dict[str, str]
+def follow(
+    session: "requests.Session",
+    url: str,
+    headers: dict[str, str],
+    hop: Callable[[str, str], str] = next_hop,
 ) -> Iterator["requests.Response"]:
+    """The answer that an address's redirects lead to, with the token that its host may have.
+
+    hop: of an address and its redirect's target gives the next address, or raises.
+    """
     token, here = token_for(url), url
     for _ in range(REDIRECTS + 1):
         # Off the first host not even netrc's default entry may speak: hence an `auth` that is empty.
@@ -154,9 +203,9 @@ def _follow(
             if not response.is_redirect:
                 yield response
                 return
-            here = next_hop(here, response.headers["location"])
+            here = hop(here, response.headers["location"])
     raise SourceError(
-        f"{shown(url)}: expected the file, got more than {REDIRECTS} redirects, the last to "
+        f"{shown(url)}: expected an answer, got more than {REDIRECTS} redirects, the last to "
         f"{urlsplit(here).hostname}. Use another source."
     )
 

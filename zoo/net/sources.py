@@ -21,7 +21,16 @@ from ..manifest import (
     PackageSource,
     Source,
 )
-from .http import CHUNK, Answer, TransientError, github_server, hub_endpoint, open_url, shown
+from .http import (
+    CHUNK,
+    Answer,
+    TransientError,
+    github_server,
+    hub_endpoint,
+    new_session,
+    open_url,
+    shown,
+)
 
 FSSPEC_BLOCK = 8 << 20  # bytes an object store is asked for at once
 FSSPEC_READ = 1 << 20  # of them are handed on at once
@@ -92,13 +101,7 @@ def opener(location: Location, connections: int) -> Iterator[Opener]:
     if not address.startswith(("http://", "https://")):
         yield _fsspec(address)
         return
-    import requests
-    from requests.adapters import HTTPAdapter
-
-    with requests.Session() as session:  # takes proxies and certificates from the environment
-        adapter = HTTPAdapter(pool_maxsize=connections)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
+    with new_session(connections) as session:
         yield partial(open_url, session, address)
 
 

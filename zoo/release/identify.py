@@ -14,8 +14,7 @@ from ..catalog import Benchmark, Catalog
 from ..errors import IntegrityError, UsageError
 from ..lock import ASSET_NAME, Asset, Kind
 from ..manifest import Row
-from .listing import Problem
-from .matching import Match, recognise
+from .matching import Match, Problem, recognise
 
 # What tools write while a download runs: browsers, Baidu's client, aria2, IDM, curl-like tools.
 UNFINISHED = (

@@ -22,10 +22,8 @@ from ..manifest import GitHubSource, HuggingFaceSource, Manifest
 from ..net.fetch import fetch_all
 from ..net.sources import offline
 from ..verify import first_use_record, set_aside
-from .github import release_files
-from .hub import repository_files
-from .listing import Listed, Problem, merge
-from .matching import match
+from .listing import Listed, release_files, repository_files
+from .matching import Problem, match, merge
 
 NAMED = 3  # files that an error line names before it says how many more
 

@@ -1,4 +1,4 @@
-"""Tells from a released file's name which row it belongs to, and what kind of file it is.
+"""Puts the lists of sources together, and tells from a file's name its row and its kind.
 
 Names are read as words between `_`, `-` and `.`, in any case. A pattern of the manifest's
 `[matching]` stands in a name where whole neighbouring words spell it out: `near_lam_cat` is found
@@ -9,16 +9,25 @@ in `r50_l2_a2_near_lam_cat_mb`, `resnet50` in `ResNet-50`, but `mixup` is not in
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import get_args
+from typing import Literal, get_args
 
-from ..lock import SINGLE, Kind
+from ..lock import ASSET_NAME, SINGLE, Kind
 from ..manifest import Manifest
-from .listing import Problem
+from .listing import Listed
 
 KINDS: tuple[Kind, ...] = get_args(Kind)  # their order in a lock
 LOGS: frozenset[Kind] = frozenset({"log", "text_log"})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that keeps a lock from being complete. subject: a file, a row or a source."""
+
+    subject: str
+    what: Literal["ambiguous", "missing", "left over", "unfinished", "contradicted", "unreachable"]
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,29 @@ class Match:
     name: str
     row: str
     kind: Kind
+
+
+def merge(listings: Iterable[Sequence[Listed]]) -> tuple[list[Listed], list[Problem]]:
+    """One entry per file name from the lists of several sources, the first source leading.
+
+    What the first doesn't know (a hash, a release) is filled in from the others. Files that are
+    unfinished, empty, oddly named, or that two sources hold in different sizes or with different
+    hashes become problems instead.
+    """
+    by_name: defaultdict[str, list[Listed]] = defaultdict(list)
+    for listing in listings:
+        for file in listing:
+            by_name[file.name].append(file)
+    files: list[Listed] = []
+    problems: list[Problem] = []
+    for name in sorted(by_name):
+        usable = [file for file in by_name[name] if not _fault(file)]
+        problem = _contradiction(usable) if usable else _fault(by_name[name][0])
+        if problem:
+            problems.append(problem)
+        else:
+            files.append(_joined(usable))
+    return files, problems
 
 
 def recognise(name: str, manifest: Manifest) -> Match | Problem:
@@ -81,6 +113,43 @@ def match(names: Iterable[str], manifest: Manifest) -> tuple[list[Match], list[P
         else:
             matches += claims
     return matches, problems + _missing(manifest, set(places))
+
+
+def _fault(file: Listed) -> Problem | None:
+    """Why a file cannot be locked as it is, if so."""
+    if not re.match(ASSET_NAME, file.name):
+        reason = "its name has characters that a plain file name doesn't"
+        return Problem(file.name, "left over", reason)
+    if not file.finished:
+        return Problem(file.name, "unfinished", f"{file.origin} says its upload isn't finished")
+    if file.size == 0:
+        return Problem(file.name, "unfinished", f"{file.origin} holds 0 bytes of it")
+    return None
+
+
+def _contradiction(files: Sequence[Listed]) -> Problem | None:
+    first = files[0]
+    for other in files[1:]:
+        if other.size != first.size:
+            said = f"{first.origin} says {first.size} bytes, {other.origin} {other.size}"
+            return Problem(first.name, "contradicted", said)
+    hashes = {file.sha256: file.origin for file in files if file.sha256}
+    if len(hashes) > 1:
+        said = ", ".join(
+            f"{origin} says sha256 {sha256[:12]}…" for sha256, origin in hashes.items()
+        )
+        return Problem(first.name, "contradicted", said)
+    return None
+
+
+def _joined(files: Sequence[Listed]) -> Listed:
+    first = files[0]
+    return replace(
+        first,
+        sha256=next((file.sha256 for file in files if file.sha256), None),
+        release_id=next((file.release_id for file in files if file.release_id is not None), None),
+        updated_at=next((file.updated_at for file in files if file.updated_at), None),
+    )
 
 
 def _order(place: tuple[str, Kind], manifest: Manifest) -> tuple[int, int]:

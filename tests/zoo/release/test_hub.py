@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mixzoo.zoo.errors import SourceError
 from mixzoo.zoo.manifest import HuggingFaceSource
-from mixzoo.zoo.release.hub import repository_files
+from mixzoo.zoo.release.listing import repository_files
 
 SERVER = runpy.run_path(str(Path(__file__).parents[2] / "emulator" / "server.py"))
 SOURCE = HuggingFaceSource(repository="owner/mirror", revision="v1", path="inat2018")

@@ -13,7 +13,8 @@ from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import IntegrityError, ManifestError, SourceError, UsageError
 from mixzoo.zoo.lock import Lock, render_lock
 from mixzoo.zoo.release import locking
-from mixzoo.zoo.release.listing import Listed, merge
+from mixzoo.zoo.release.listing import Listed
+from mixzoo.zoo.release.matching import merge
 from mixzoo.zoo.verify import record_first_use
 
 INAT = open_catalog().benchmark("inat2018").manifest

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mixzoo.zoo.catalog import open_catalog
-from mixzoo.zoo.release.listing import Problem
-from mixzoo.zoo.release.matching import Match, match, recognise
+from mixzoo.zoo.release.matching import Match, Problem, match, recognise
 
 INAT = open_catalog().benchmark("inat2018").manifest
 METHODS = list(INAT.matching.methods)
