@@ -146,17 +146,20 @@ class _Pass:
                 self.unreadable.update(batch.unreadable)
                 for subject in self.subjects:
                     if len(batch.indices) and subject.pending(group):
-                        self._note(subject, "predict", batch.indices, batch.crops, batch.labels)
+                        predict = subject.predictor.predict
+                        self._note(subject, predict, batch.indices, batch.crops, batch.labels)
                 yield len(group)
             for subject in self.subjects:
-                self._note(subject, "flush")
+                self._note(subject, subject.predictor.flush)
 
-    def _note(self, subject: Subject, predict: str, *inputs: torch.Tensor) -> None:
+    def _note(
+        self, subject: Subject, predict: Callable[..., dict[str, Rows]], *inputs: torch.Tensor
+    ) -> None:
         """Let the subject predict, and write the rows down; a failure is the subject's own."""
         if subject.error:
             return
         try:
-            rows = getattr(subject.predictor, predict)(*inputs)
+            rows = predict(*inputs)
         except MixzooError as error:
             subject.error = error
             return
@@ -223,7 +226,7 @@ class _Pass:
                 rows = torch.tensor([n for n, i in enumerate(group) if i in wanted])
                 if len(rows):
                     at = torch.tensor(group)[rows]
-                    self._note(subject, "recompute", at, crops[rows], labels[rows])
+                    self._note(subject, subject.predictor.recompute, at, crops[rows], labels[rows])
 
 
 @contextmanager

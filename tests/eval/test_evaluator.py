@@ -1,21 +1,31 @@
-"""Counts equal a plain loop over images, for every batch size, head and number of processes."""
+"""Predictions equal a plain loop's for every batch size, head and world; one pass serves many."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from mixzoo.eval.evaluator import Counts, evaluate
+from mixzoo.eval import crops
+from mixzoo.eval.evaluator import Subject, Work, evaluate, evaluate_all
 from mixzoo.eval.pixels import load_crop
+from mixzoo.eval.predictions import EXACT, PENDING, UNREADABLE, Counts
+from mixzoo.eval.predictor import Predictor
 from mixzoo.eval.protocol import normalise
-from mixzoo.zoo.data import FolderStore, LabelledImages
+from mixzoo.zoo.data import FolderStore, ImageStore, LabelledImages
 from mixzoo.zoo.errors import CheckpointError, DataError
 from mixzoo.zoo.manifest import Protocol
 
 PROTOCOL = Protocol(resize=36, crop=32)
+CPU = torch.device("cpu")
 WEIGHT = torch.randn(7, 3 * 16, generator=torch.Generator().manual_seed(1))
 
 
@@ -23,6 +33,11 @@ def two_heads(x: torch.Tensor) -> dict[str, torch.Tensor]:
     """A linear classifier on 4x4 means, and its reverse."""
     z = torch.nn.functional.adaptive_avg_pool2d(x, 4).flatten(1) @ WEIGHT.T
     return {"up": z, "down": -z}
+
+
+def one_head(x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The first of them."""
+    return {"head0": two_heads(x)["up"]}
 
 
 def plain_loop(images: LabelledImages) -> dict[str, Counts]:
@@ -91,6 +106,207 @@ def test_corrupt_image_in_a_worker_is_one_line(pictures: LabelledImages, tmp_pat
     assert "a.jpg" in str(caught.value)
 
 
+@dataclass
+class _CountingStore:
+    """A store that remembers what was read."""
+
+    inner: ImageStore
+    reads: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def root(self) -> Path:
+        return self.inner.root
+
+    def has(self, file: str) -> bool:
+        return self.inner.has(file)
+
+    def size(self, file: str) -> int:
+        return self.inner.size(file)
+
+    def read(self, file: str) -> bytes:
+        self.reads[file] += 1
+        return self.inner.read(file)
+
+
+@pytest.fixture
+def counted(pictures: LabelledImages) -> tuple[LabelledImages, Counter[str]]:
+    """The pictures, and how often each was read."""
+    store = _CountingStore(pictures.store)
+    return LabelledImages(store, pictures.files, pictures.labels, pictures.origin), store.reads
+
+
+def subject(name: str, logits: object) -> Subject:
+    return Subject(name, Predictor(logits, PROTOCOL, CPU))  # type: ignore[arg-type]
+
+
+def test_each_image_is_decoded_once_for_all(
+    counted: tuple[LabelledImages, Counter[str]],
+) -> None:
+    """Two checkpoints with three heads read every file once, and get what each gets alone."""
+    images, reads = counted
+    both = [subject("a", one_head), subject("b", two_heads)]
+    alone = subject("b", two_heads)
+
+    evaluate_all(both, Work(images, PROTOCOL, workers=0))
+    once = dict(reads)
+    evaluate_all([alone], Work(images, PROTOCOL, workers=0))
+
+    assert set(once.values()) == {1}
+    assert both[0].known["head0"].counts() == both[1].known["up"].counts()
+    for head in ("up", "down"):
+        assert both[1].known[head].top.tolist() == alone.known[head].top.tolist()
+
+
+def test_a_failing_checkpoint_fails_alone(pictures: LabelledImages) -> None:
+    """One whose logits aren't finite keeps its error; the other is evaluated."""
+    broken = subject("broken", lambda x: {"head0": torch.full((len(x), 7), torch.nan)})
+    sound = subject("sound", one_head)
+
+    evaluate_all([broken, sound], Work(pictures, PROTOCOL, workers=0))
+
+    assert isinstance(broken.error, CheckpointError)
+    assert sound.error is None
+    assert sound.known["head0"].complete
+
+
+def test_only_what_is_pending_is_read(counted: tuple[LabelledImages, Counter[str]]) -> None:
+    """A second pass over a partly known list reads whole batches, and those alone."""
+    images, reads = counted
+    one = subject("a", one_head)
+    work = Work(images, PROTOCOL, batch_size=64, workers=0)
+    evaluate_all([one], work)
+    whole = one.known["head0"].top.tolist()
+    one.known["head0"].state[[70, 290]] = PENDING
+    reads.clear()
+
+    evaluate_all([one], work)
+
+    assert set(reads) == {*images.files[64:128], *images.files[256:299]}
+    assert one.known["head0"].top.tolist() == whole
+
+
+def test_some_images_alone(pictures: LabelledImages) -> None:
+    """An order names the images to predict; all others stay pending."""
+    one = subject("a", one_head)
+
+    evaluate_all([one], Work(pictures, PROTOCOL, workers=0), order=[7, 3, 200])
+
+    state = one.known["head0"].state
+    assert [int(i) for i in (state != PENDING).nonzero()[0]] == [3, 7, 200]
+
+
+def test_unreadable_images_are_named_and_wrong(pictures: LabelledImages, tmp_path: Path) -> None:
+    """A damaged file is reported with its place; it's neither pending nor a hit."""
+    for file in pictures.files[:20]:
+        (tmp_path / file).write_bytes(pictures.store.read(file))
+    (tmp_path / pictures.files[11]).write_bytes(b"nonsense")
+    images = LabelledImages(
+        FolderStore(tmp_path), pictures.files[:20], pictures.labels[:20], "here"
+    )
+    one = subject("a", one_head)
+
+    unreadable = evaluate_all([one], Work(images, PROTOCOL, workers=0))
+
+    known = one.known["head0"]
+    assert list(unreadable) == [11]
+    assert known.state[11] == UNREADABLE
+    assert not known.correct[11]
+    assert known.counts().total == 20
+
+
+def test_a_bound_that_rises_late_reaches_back(pictures: LabelledImages) -> None:
+    """Fast arithmetic that errs more at the end: what was believed at the start is recomputed."""
+    exact = one_head
+
+    def fast(x: torch.Tensor) -> dict[str, torch.Tensor]:
+        z = exact(x)["head0"]
+        late = seen[0] > 200
+        seen[0] += len(x)
+        return {"head0": z + (0.9 if late else 1e-4) * torch.sin(1e4 * z)}
+
+    seen = [0]
+    guarded = Subject(
+        "a", Predictor(exact, PROTOCOL, CPU, "guarded", fast=[fast], batch_size=16, calibration=16)
+    )
+    plain = subject("b", exact)
+    work = Work(pictures, PROTOCOL, batch_size=16, workers=0)
+
+    evaluate_all([guarded], work)
+    evaluate_all([plain], work)
+
+    known = guarded.known["head0"]
+    assert known.correct.tolist() == plain.known["head0"].correct.tolist()
+    assert known.top[:, 0].tolist() == plain.known["head0"].top[:, 0].tolist()
+    early = known.margin[:200] < guarded.predictor.bounds["head0"]
+    assert (known.state[:200][early] == EXACT).all()
+
+
+INTERRUPTED = """
+import time
+import mixzoo.eval.crops as crops
+import mixzoo.eval.evaluator as evaluator
+from mixzoo.app.cli import main
+evaluator.SAVE_EVERY = 0.0
+decode, done = crops.decode_crop, []
+def decode_some(*arguments):
+    done.append(1)
+    if len(done) > 25:
+        time.sleep(60)
+    return decode(*arguments)
+crops.decode_crop = decode_some
+main()
+"""
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_evaluation_goes_on(
+    how: signal.Signals,
+    golden: Path,
+    tmp_path: Path,
+    pictures: LabelledImages,
+    mixzoo: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Stopped in the third batch, the command run again predicts the rest and gives the same."""
+    lines = (pictures.root / "val.txt").read_text().splitlines(keepends=True)
+    (tmp_path / "some.txt").write_text("".join(lines[:45]))
+    arguments = ["eval", str(golden / "runs/tiny_cutmix_ep8/epoch_8.pth"), "--json"]
+    arguments += ["--data", str(pictures.root), "--list", str(tmp_path / "some.txt")]
+    arguments += ["--resize", "36", "--crop", "32", "--batch-size", "10", "--workers", "0"]
+    arguments += ["--device", "cpu"]
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("MIXZOO_CACHE", str(cache))
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, *arguments], stderr=subprocess.PIPE, text=True
+    )
+    while not list(cache.glob("predictions/*/*.parts/*-of-1.safetensors")):
+        time.sleep(0.05)
+        assert process.poll() is None, process.communicate()
+    time.sleep(0.1)
+    process.send_signal(how)
+    _, err = process.communicate(timeout=60)
+    left = list(cache.rglob("*.safetensors"))
+    read: list[str] = []
+    decode = crops.decode_crop
+    monkeypatch.setattr(
+        crops, "decode_crop", lambda *given: (read.append(given[2]), decode(*given))[1]
+    )
+
+    _, again, _ = mixzoo(*arguments)
+
+    assert process.returncode in (-signal.SIGKILL, 128 + signal.SIGTERM, 130)
+    assert "Traceback" not in err
+    assert len(left) == 1
+    assert not list(cache.rglob("*.parts"))
+    assert 0 < len(read) < 45
+    _, other, _ = mixzoo(*arguments, "--fresh")
+    heads: list[Any] = [json.loads(out)["rows"][0]["heads"][0] for out in (again, other)]
+    assert [heads[0][key] for key in ("correct", "correct5", "total")] == [
+        heads[1][key] for key in ("correct", "correct5", "total")
+    ]
+
+
 PROGRAM = """
 import json, sys, torch
 from pathlib import Path
@@ -105,59 +321,60 @@ def two_heads(x):
     z = torch.nn.functional.adaptive_avg_pool2d(x, 4).flatten(1) @ weight.T
     return {"up": z, "down": -z}
 
-root, out, batch_size = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+*cases, out = sys.argv[1:]
+results = []
 with join("cpu") as world:
-    try:
-        counts = evaluate(two_heads, find_images(root), Protocol(resize=36, crop=32),
-                          batch_size=batch_size, workers=0, world=world)
-        result = {head: [c.correct, c.correct5, c.total] for head, c in counts.items()}
-    except MixzooError as error:
-        result = str(error)
-(out / f"{world.rank}.json").write_text(json.dumps(result))
+    for root, batch_size in zip(cases[::2], cases[1::2]):
+        try:
+            counts = evaluate(two_heads, find_images(Path(root)), Protocol(resize=36, crop=32),
+                              batch_size=int(batch_size), workers=0, world=world)
+            results.append({head: [c.correct, c.correct5, c.total] for head, c in counts.items()})
+        except MixzooError as error:
+            results.append(str(error))
+Path(out, f"{world.rank}.json").write_text(json.dumps(results))
 """
 
 
-def run_ranks(processes: int, root: Path, out: Path, batch_size: int) -> list[object]:
-    """What every rank got, under torchrun with gloo."""
-    out.mkdir()
+@pytest.fixture(scope="module", params=[2, 3])
+def ranks(
+    request: pytest.FixtureRequest,
+    pictures: LabelledImages,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[list[object]]:
+    """What every rank of two and three got under torchrun: batches of 64, of 200, a damaged image."""
+    out, damaged = tmp_path_factory.mktemp("out"), tmp_path_factory.mktemp("damaged")
+    for file in (*pictures.files, "val.txt"):
+        (damaged / file).hardlink_to(pictures.root / file)
+    (damaged / "070.jpg").unlink()
+    (damaged / "070.jpg").write_bytes(b"nonsense")
     (out / "program.py").write_text(PROGRAM)
-    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}"]
+    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={request.param}"]
     command += ["--master-port=0", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    cases = [pictures.root, 64, pictures.root, 200, damaged, 64]
     subprocess.run(
-        [*command, str(out / "program.py"), str(root), str(out), str(batch_size)],
+        [*command, str(out / "program.py"), *map(str, cases), str(out)],
         check=True,
-        env=environment,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         timeout=200,
     )
-    return [json.loads((out / f"{rank}.json").read_text()) for rank in range(processes)]
+    return [json.loads((out / f"{rank}.json").read_text()) for rank in range(request.param)]
 
 
-@pytest.mark.parametrize(("processes", "batch_size"), [(2, 64), (3, 64), (3, 200)])
+@pytest.mark.parametrize(("case", "batch_size"), [(0, 64), (1, 200)])
 def test_every_world_size_counts_the_same(
-    pictures: LabelledImages, tmp_path: Path, processes: int, batch_size: int
+    pictures: LabelledImages, ranks: list[list[object]], case: int, batch_size: int
 ) -> None:
-    """2 and 3 processes give every rank the counts of one; with batches of 200 one rank idles."""
+    """2 and 3 processes give every rank the counts of one; with batches of 200 one of 3 idles."""
     alone = evaluate(two_heads, pictures, PROTOCOL, batch_size=batch_size, workers=0)
 
-    ranks = run_ranks(processes, pictures.root, tmp_path / "out", batch_size)
-
     expected = {head: [c.correct, c.correct5, c.total] for head, c in alone.items()}
-    assert ranks == [expected] * processes
+    assert [results[case] for results in ranks] == [expected] * len(ranks)
 
 
-def test_an_error_on_one_rank_is_raised_on_all(pictures: LabelledImages, tmp_path: Path) -> None:
+def test_an_error_on_one_rank_is_raised_on_all(ranks: list[list[object]]) -> None:
     """A corrupt image that only the second rank meets ends the job everywhere, with its name."""
-    root = tmp_path / "pictures"
-    root.mkdir()
-    for file in pictures.files:
-        (root / file).hardlink_to(pictures.root / file)
-    (root / "070.jpg").unlink()
-    (root / "070.jpg").write_bytes(b"nonsense")
-    (root / "val.txt").write_text((pictures.root / "val.txt").read_text())
+    told = {str(results[2]) for results in ranks}
 
-    ranks = run_ranks(2, root, tmp_path / "out", 64)
-
-    assert ranks[0] == ranks[1]
-    assert "070.jpg: expected an image" in str(ranks[0])
+    assert len(told) == 1
+    assert "070.jpg: expected an image" in told.pop()
