@@ -7,7 +7,6 @@ it is whole.
 
 import io
 import logging
-import re
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -34,11 +33,6 @@ ORDER = (
     *("head_mix_q", "head_mix_k", "head_one_q", "head_one_k"),
 )
 """The parts of OpenMixup's AutoMix and SAMix, in the order of their state dicts."""
-
-
-def is_taken(name: str) -> bool:
-    """Whether a run's checkpoints have, or may have, this name (without `.pth`)."""
-    return re.fullmatch(r"last|previous|best|epoch_\d+", name) is not None
 
 
 def openmixup_state(model: nn.Module) -> "OrderedDict[str, Tensor]":

@@ -10,7 +10,6 @@ from typing import Any
 from ..eval.world import ALONE, World
 from ..zoo.errors import UsageError
 from ..zoo.files import alone, clear, write
-from .checkpoints import is_taken
 from .data import Data
 from .recipe import Recipe, settings_between
 
@@ -18,15 +17,6 @@ RECORD = "run.json"
 PATIENCE = 15.0
 """Seconds to wait for a folder: with older versions of filelock the decoding processes of a killed run
 hold its lock until they see, within five, that they are orphans."""
-
-
-def check_name(name: str) -> None:
-    """Raise UsageError for a name that is no file's, or one of a run's checkpoints'."""
-    if not name or name != Path(name).name or name.startswith(".") or is_taken(name):
-        raise UsageError(
-            f"--name {name!r}: expected the name of a file that isn't hidden and none of a run's "
-            "checkpoints (last, previous, best, epoch_1, ...). Choose another."
-        )
 
 
 def facts_of(name: str, recipe: Recipe, data: Data) -> dict[str, Any]:

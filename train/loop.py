@@ -17,7 +17,16 @@ from ..zoo.catalog import open_catalog
 from ..zoo.checkpoint.export import export
 from ..zoo.errors import CheckpointError, DataError, InterruptedRunError
 from ..zoo.refs import resolve
-from .data import Data, MicroBatch, TrainingImages, fit_in_memory, micro_batches
+from .claim import claimed, facts_of
+from .data import (
+    Data,
+    MicroBatch,
+    TrainingImages,
+    check_labels,
+    find_data,
+    fit_in_memory,
+    micro_batches,
+)
 from .endings import (
     Broken,
     Interruption,
@@ -28,10 +37,26 @@ from .endings import (
 )
 from .log import Board, board_in
 from .recipe import Recipe
+from .rows import RowRun
 from .run import How, Run, fast_kernels
 from .schedules import ema_momentum, mask_loss_weights
 
 logger = logging.getLogger(__name__)
+
+
+def train_row(
+    run: RowRun, how: How, train_list: Path | None = None, val_list: Path | None = None
+) -> Path:
+    """Train a row, or a variant of it, as `mixzoo train` does; returns its weights' file.
+
+    train_list, val_list: see `find_data`. Raises UsageError or DataError for what doesn't fit before
+    the first step, and what `train` raises.
+    """
+    run.recipe.accumulation(how.world.size)
+    images = how.world.leader_first(lambda: find_data(run.manifest, run.data, train_list, val_list))
+    check_labels(run.recipe, images)
+    with claimed(run.out, facts_of(run.row.id, run.recipe, images), how.world):
+        return train(run.recipe, images, run.out, run.row.id, how)
 
 
 def train(recipe: Recipe, data: Data, out: Path, name: str, how: How | None = None) -> Path:

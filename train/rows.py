@@ -1,32 +1,30 @@
-"""The recipe of every row: the values of the released configs, and the command that trains it.
+"""Runs of rows: the recipe that a row was published with, or a variant of it, and how to train it.
 
-Sources: the benchmark pages ("100 epochs using the PyTorch training recipe") and the configs below
-configs/classification/{inaturalist2017,inaturalist2018,place205} of Westlake-AI/openmixup (Apache-2.0)
-at commit 11d4167 (Places205's AutoMix for ResNet-18: 90dab92). They have in common what are the defaults of `Recipe`: SGD 0.1/0.9/1e-4, cosine by
-epoch to 0, 4 processes of 64 images, fp32; for AutoMix and SAMix alpha 2, mask_layer 2, mask_loss
-0.1, lam_margin 0.08, momentum 0.999 to 0.99999. What differs stands here.
+Sources of the recipes: the benchmark pages ("100 epochs using the PyTorch training recipe") and the
+configs below configs/classification/{inaturalist2017,inaturalist2018,place205} of
+Westlake-AI/openmixup (Apache-2.0) at commit 11d4167 (Places205's AutoMix for ResNet-18: 90dab92).
+They have in common what are the defaults of `Recipe`: SGD 0.1/0.9/1e-4, cosine by epoch to 0, 4
+processes of 64 images, fp32; for AutoMix and SAMix alpha 2, mask_layer 2, mask_loss 0.1, lam_margin
+0.08, momentum 0.999 to 0.99999. What differs stands here.
 """
 
+import math
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..zoo.catalog import open_catalog
 from ..zoo.errors import UsageError
 from ..zoo.manifest import Manifest, Row
-from .recipe import Automix, Recipe, differences
+from .recipe import Automix, Recipe, differences, overridden
 
 BENCHMARKS: dict[str, dict[str, Any]] = {
-    "mini": {
-        "epochs": 40,
-        "batch_size": 64,
-        "log_every": 9,
-        "automix": Automix(momentum=0.9, momentum_end=0.999),
-    }
+    "mini": {"log_every": 9, "automix": Automix(momentum=0.9, momentum_end=0.999)}
 }
-"""Benchmark -> what its recipes have in common and the released configs don't. `mini` has 1,080
+"""Benchmark -> what its recipes have in common beside its manifest's [training]. `mini` has 1,080
 steps where the released runs had 171,000: k has to follow as much faster, to be as near to q."""
-
 
 MIX_BLOCK_FLOORS = {
     ("inat2017", "resnet18", "automix"): 1e-3,
@@ -37,21 +35,29 @@ MIX_BLOCK_FLOORS = {
 """Where the mix block's learning rate falls to another value than 1e-4 (`mlr1e_3` in the configs'
 names). Places205's SAMix has 1e-4."""
 
-
 ALPHAS = {"mixup": 0.2, "manifoldmix": 0.2, "automix": 2.0, "samix": 2.0}
 """The alphas that iNaturalist-2018's rows have, where they aren't 1."""
 
 
-def recipe_of(manifest: Manifest, row: Row, *, seed: int = 0) -> Recipe:
-    """The recipe whose result a row publishes.
+def recipe_of(manifest: Manifest, row: Row) -> Recipe:
+    """The recipe whose result a row publishes, with seed 0.
 
-    A benchmark of one's own has the released recipe at its own crop. Raises UsageError if the row's
-    method or architecture isn't one that can be trained here.
+    A benchmark of one's own has the released recipe, with what its manifest says of training, at its
+    own crop. Raises UsageError if the row's method or architecture isn't one that can be trained here.
     """
-    values: dict[str, Any] = BENCHMARKS.get(manifest.name, {})
+    values = dict(BENCHMARKS.get(manifest.name, {}))
     floor = MIX_BLOCK_FLOORS.get((manifest.name, row.architecture, row.method))
     if floor is not None:
-        values = {**values, "automix": Automix(min_lr=floor)}
+        values["automix"] = Automix(min_lr=floor)
+    if said := manifest.training:
+        values |= {
+            "epochs": said.epochs,
+            "batch_size": said.batch_size,
+            "micro_batch": math.gcd(said.batch_size, 64),
+            "lr": said.learning_rate,
+            "weight_decay": said.weight_decay,
+            "precision": said.precision,
+        }
     try:
         return Recipe(
             architecture=row.architecture,
@@ -59,77 +65,95 @@ def recipe_of(manifest: Manifest, row: Row, *, seed: int = 0) -> Recipe:
             mix_mode=(row.method,),
             alpha=(row.alpha or 1.0,),  # vanilla has none and draws none
             crop=manifest.protocol.crop,
-            seed=seed,
             **values,
         )
     except UsageError as error:
         raise UsageError(f"{row.id} can't be trained: {error}") from None
 
 
-def command(
-    manifest: Manifest,
-    row: Row,
-    recipe: Recipe,
-    *,
-    data: str | Path | None = "DIR",
-    out: str | Path = "DIR",
-    manifests: Sequence[Path] = (),
-) -> list[str]:
-    """The words of the command that trains this recipe as this row, in one process.
+@dataclass(frozen=True)
+class RowRun:
+    """A run that trains a row's recipe, or a variant of it.
 
-    data: None for images that the package draws itself. manifests: files that the command has to be
-    told of, for a benchmark of one's own.
+    data: the folder of its images, None where the package draws them. out: the run's own folder,
+    from which it also goes on. manifests: files that tell of a benchmark of one's own.
     """
-    settings = differences(recipe_of(manifest, row), recipe)
-    images = [] if data is None else ["--data", str(data)]
-    words = ["mixzoo", "train", row.id, *images, "--out", str(out)]
-    words += [word for path in manifests for word in ("--manifest", str(path))]
-    return words + [word for setting in settings for word in ("--set", setting)]
 
+    manifest: Manifest
+    row: Row
+    recipe: Recipe
+    data: Path | None
+    out: Path
+    manifests: tuple[Path, ...] = ()
 
-def describe(
-    manifest: Manifest,
-    row: Row,
-    recipe: Recipe,
-    *,
-    data: str | Path | None = "DIR",
-    out: str | Path = "DIR",
-    manifests: Sequence[Path] = (),
-) -> str:
-    """A recipe in words: what it should reach, the exact commands, and every value."""
-    words = command(manifest, row, recipe, data=data, out=out, manifests=manifests)
-    lines = [f"{row.id}: {_network(recipe)}", *_expectation(manifest, row, recipe), ""]
-    lines.append(shlex.join(words))
-    if (processes := recipe.batch_size // recipe.micro_batch) > 1:
-        launcher = ["torchrun", "--nproc_per_node", str(processes), "-m"]
-        each = f"{processes} processes of {recipe.micro_batch} images"
-        lines.append(f"{shlex.join([*launcher, *words])}  # {each}")
-    return "\n".join([*lines, "", recipe.text()])
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """What turns the row's recipe into this run's."""
+        return differences(recipe_of(self.manifest, self.row), self.recipe)
 
+    @property
+    def expected(self) -> float | None:
+        """The table's number in percent, where this is the row's recipe, whatever the seed."""
+        return None if self._changed else self.row.reported_top1
 
-def _network(recipe: Recipe) -> str:
-    methods = " or ".join(
-        name if name == "vanilla" else f"{name} (alpha {alpha:g})"
-        for name, alpha in zip(recipe.mix_mode, recipe.alpha, strict=True)
-    )
-    return (
-        f"{recipe.architecture}, {methods}, {recipe.num_classes:,} classes, {recipe.epochs} epochs"
-    )
+    @property
+    def words(self) -> list[str]:
+        """The words of the command that trains this run in one process."""
+        drawn = self.manifest.dataset.drawn_by_package and self.data is None
+        images = [] if drawn else ["--data", str(self.data or "DIR")]
+        words = ["mixzoo", "train", self.row.id, *images, "--out", str(self.out)]
+        words += [word for path in self.manifests for word in ("--manifest", str(path))]
+        return words + [word for setting in self.settings for word in ("--set", setting)]
 
-
-def _expectation(manifest: Manifest, row: Row, recipe: Recipe) -> Iterator[str]:
-    metric = manifest.metric
-    if row.reported_top1 is None:
-        yield "expected top-1: not known, the row has no number"
-    else:
-        rule = (
-            f"median of the last {metric.epochs} epochs"
-            if metric.statistic == "median_of_last_epochs"
-            else "last epoch"
+    def describe(self) -> str:
+        """The recipe in words: what it should reach, the exact commands, and every value."""
+        recipe = self.recipe
+        methods = " or ".join(
+            name if name == "vanilla" else f"{name} (alpha {alpha:g})"
+            for name, alpha in zip(recipe.mix_mode, recipe.alpha, strict=True)
         )
-        yield f"expected top-1: {row.reported_top1:.{metric.decimals}f}% ({rule})"
-    changed = [
-        s for s in differences(recipe_of(manifest, row), recipe) if not s.startswith("seed=")
-    ]
-    if changed:
-        yield f"but this isn't the row's recipe: {' '.join(changed)}"
+        lines = [
+            f"{self.row.id}: {recipe.architecture}, {methods}, {recipe.num_classes:,} classes, "
+            f"{recipe.epochs} epochs",
+            *self._expectation(),
+            "",
+            shlex.join(self.words),
+        ]
+        if (processes := recipe.batch_size // recipe.micro_batch) > 1:
+            launcher = ["torchrun", "--nproc_per_node", str(processes), "-m"]
+            each = f"{processes} processes of {recipe.micro_batch} images"
+            lines.append(f"{shlex.join([*launcher, *self.words])}  # {each}")
+        return "\n".join([*lines, "", recipe.text()])
+
+    @property
+    def _changed(self) -> list[str]:
+        return [setting for setting in self.settings if not setting.startswith("seed=")]
+
+    def _expectation(self) -> Iterator[str]:
+        metric, published = self.manifest.metric, self.row.reported_top1
+        if published is None:
+            yield "expected top-1: not known, the row has no number"
+        elif metric.statistic == "median_of_last_epochs":
+            rule = f"median of the last {metric.epochs} epochs"
+            yield f"expected top-1: {published:.{metric.decimals}f}% ({rule})"
+        else:
+            yield f"expected top-1: {published:.{metric.decimals}f}% (last epoch)"
+        if self._changed:
+            yield f"but this isn't the row's recipe: {' '.join(self._changed)}"
+
+
+def run_of(
+    row_id: str,
+    settings: Sequence[str] = (),
+    data: Path | None = None,
+    out: Path | None = None,
+    manifests: Sequence[Path] = (),
+) -> RowRun:
+    """The run that `mixzoo train ROW` trains. settings: `key=value`, see `recipe.overridden`.
+
+    out: `runs/ROW` where it is None. Raises UsageError for a row or a setting that there isn't.
+    """
+    benchmark, row = open_catalog(manifests).row(row_id)
+    recipe = overridden(recipe_of(benchmark.manifest, row), settings)
+    out = out or Path("runs") / row.id
+    return RowRun(benchmark.manifest, row, recipe, data, out, tuple(manifests))

@@ -1,16 +1,29 @@
-"""Grids of training runs: which recipes, under which names, by which commands."""
+"""Grids of training runs, and the two scripts that train them: here, or as an array of SLURM jobs.
 
+Both scripts hold every command in full, so what was submitted doesn't change when they are written
+again. A run that ends with exit code 75 has saved where it stands and goes on with the same command
+(`zoo.errors.InterruptedRunError`).
+"""
+
+import re
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
 from ..zoo.catalog import Benchmark, Catalog
 from ..zoo.errors import UsageError
-from ..zoo.manifest import Manifest, Row
-from .recipe import Recipe, differences, overridden
-from .rows import ALPHAS, command, recipe_of
+from ..zoo.files import write
+from ..zoo.manifest import Row
+from .recipe import Recipe, overridden
+from .rows import ALPHAS, RowRun, recipe_of
+
+SHELL, SLURM = "sweep.sh", "sweep.sbatch"
+AGAIN = 75
+CPUS = 8  # per process: the released configs have 8 loader processes per GPU
+WARNING_SECONDS = 120  # before the time limit; a checkpoint takes seconds
 
 
 @dataclass(frozen=True)
@@ -18,7 +31,7 @@ class Grid:
     """Every combination of these is a run; an empty axis keeps what the row's recipe has.
 
     methods: names, several of a mixture joined by `+`. alphas: one for all of a run's methods, or
-    as many as a mixture has. settings: `key=value` for all runs, see `overrides`.
+    as many as a mixture has. settings: `key=value` for all runs, see `recipe.overridden`.
     """
 
     methods: Sequence[str] = ()
@@ -26,25 +39,6 @@ class Grid:
     epochs: Sequence[int] = ()
     seeds: Sequence[int] = ()
     settings: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class PlannedRun:
-    """One run of a sweep. out: its own folder, which it also goes on from."""
-
-    name: str
-    row: Row
-    manifest: Manifest
-    recipe: Recipe
-    words: tuple[str, ...] = field(repr=False)
-    out: Path
-
-    @property
-    def expected(self) -> float | None:
-        """The table's number in percent, where this is the row's recipe, whatever the seed."""
-        other = differences(recipe_of(self.manifest, self.row), self.recipe)
-        as_published = all(setting.startswith("seed=") for setting in other)
-        return self.row.reported_top1 if as_published else None
 
 
 def plan(
@@ -56,8 +50,8 @@ def plan(
     out: Path,
     processes: int = 1,
     manifests: Sequence[Path] = (),
-) -> list[PlannedRun]:
-    """The runs of a grid over each row, each once, sorted by name.
+) -> list[RowRun]:
+    """The runs of a grid over each row, each once, in folders of their own below `out`, sorted.
 
     rows: row ids or benchmarks, whose architectures and data are trained; with `grid.methods`, a
     method is trained as its own row of that architecture where there is one. data, out: absolute;
@@ -65,28 +59,24 @@ def plan(
     processes: of each run; the batch must come out even. manifests: that the commands name.
     Raises UsageError for a recipe that can't be trained, naming it.
     """
-    planned: dict[str, PlannedRun] = {}
+    planned: dict[Path, RowRun] = {}
     for benchmark, row in catalog.select(rows):
         if data is None and not benchmark.manifest.dataset.drawn_by_package:
             raise UsageError(f"{row.id}: expected --data DIR, the folder of its images, got none.")
         for own, recipe in _recipes(benchmark, row, grid):
-            name = run_name(benchmark.manifest, own, recipe)
+            name = run_name(benchmark.name, recipe)
             with _naming(name):
                 recipe.accumulation(processes)
-            words = command(
-                benchmark.manifest, own, recipe, data=data, out=out / name, manifests=manifests
-            )
-            run = PlannedRun(name, own, benchmark.manifest, recipe, tuple(words), out / name)
-            planned.setdefault(name, run)
-    return [planned[name] for name in sorted(planned)]
+            run = RowRun(benchmark.manifest, own, recipe, data, out / name, tuple(manifests))
+            planned.setdefault(run.out, run)
+    return [planned[folder] for folder in sorted(planned)]
 
 
-def run_name(manifest: Manifest, row: Row, recipe: Recipe) -> str:
+def run_name(benchmark: str, recipe: Recipe) -> str:
     """`resnet50.mixup_inat2018-a0.2-ep100-s0`: what a grid varies, so that no two runs share one."""
-    parts = [f"{recipe.architecture}.{recipe.method}_{manifest.name}"]
-    if alphas := alphas_of(recipe):
-        parts.append(f"a{alphas}")
-    return "-".join([*parts, f"ep{recipe.epochs}", f"s{recipe.seed}"])
+    alphas = f"-a{spelled}" if (spelled := alphas_of(recipe)) else ""
+    row = f"{recipe.architecture}.{recipe.method}_{benchmark}"
+    return f"{row}{alphas}-ep{recipe.epochs}-s{recipe.seed}"
 
 
 def alphas_of(recipe: Recipe) -> str:
@@ -95,15 +85,10 @@ def alphas_of(recipe: Recipe) -> str:
 
 
 def _recipes(benchmark: Benchmark, row: Row, grid: Grid) -> Iterator[tuple[Row, Recipe]]:
-    axes = (
-        grid.methods or (None,),
-        grid.alphas or (None,),
-        grid.epochs or (None,),
-        grid.seeds or (None,),
-    )
-    for method, alphas, epochs, seed in product(*axes):
+    axes = (grid.methods, grid.alphas, grid.epochs, grid.seeds)
+    for method, alphas, epochs, seed in product(*(axis or (None,) for axis in axes)):
         with _naming(f"{method or row.method} as {row.id}"):
-            own, recipe = _start(benchmark, row, method)
+            own, recipe = _start(benchmark, row, method or row.method)
             if alphas is not None and recipe.mix_mode != ("vanilla",):
                 recipe = replace(recipe, alpha=_broadcast(alphas, recipe))
             recipe = overridden(recipe, grid.settings)
@@ -112,12 +97,11 @@ def _recipes(benchmark: Benchmark, row: Row, grid: Grid) -> Iterator[tuple[Row, 
         yield own, recipe
 
 
-def _start(benchmark: Benchmark, row: Row, method: str | None) -> tuple[Row, Recipe]:
+def _start(benchmark: Benchmark, row: Row, method: str) -> tuple[Row, Recipe]:
     """The row to train as, and its recipe before the grid's own values."""
     manifest = benchmark.manifest
-    if method is None or method == row.method:
-        return row, recipe_of(manifest, row)
     same = {r.method: r for r in manifest.rows if r.architecture == row.architecture}
+    same[row.method] = row
     if method in same:
         return same[method], recipe_of(manifest, same[method])
     names = tuple(method.split("+"))
@@ -144,3 +128,116 @@ def _broadcast(alphas: tuple[float, ...], recipe: Recipe) -> tuple[float, ...]:
             f"{len(recipe.mix_mode)} for {recipe.method}."
         )
     return alphas
+
+
+def write_scripts(runs: Sequence[RowRun], gpus: int, out: Path) -> list[Path]:
+    """Write both scripts into `out`; the same sweep gives the same bytes. Returns their paths.
+
+    gpus: of each run, a process for each; 0 is one process without.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    scripts = {SHELL: shell_script(runs, gpus), SLURM: slurm_script(runs, gpus, out)}
+    for name, text in scripts.items():
+        write(out / name, text)
+        (out / name).chmod(0o755)
+    return [out / name for name in scripts]
+
+
+def shell_script(runs: Sequence[RowRun], gpus: int) -> str:
+    """Bash that trains one run after the other on this machine; started again, it goes on.
+
+    A run that fails doesn't keep the others from training; the script then ends with 1.
+    """
+    launcher = ["torchrun", "--standalone", "--nproc_per_node", str(gpus), "-m"] if gpus > 1 else []
+    commands = [f"run {shlex.join([run.out.name, *launcher, *run.words])}" for run in runs]
+    return "\n".join([*_head(runs, f"bash {SHELL}"), _SHELL, *commands, "", _SHELL_END])
+
+
+def slurm_script(runs: Sequence[RowRun], gpus: int, out: Path) -> str:
+    """A batch script whose array has one task per run, requeued until its run has ended.
+
+    Time limit, partition, account and the like are options of sbatch, which come before those in
+    the script. Processes are started by srun, one per GPU, since torchrun turns every exit code
+    into 1. Raises UsageError for a folder that can't stand in a directive.
+    """
+    if "\n" in str(out) or "\r" in str(out):  # would begin a line of its own
+        raise UsageError(f"--out {str(out)!r}: expected a folder without line breaks in its name.")
+    directives = [
+        f"job-name={re.sub('[^A-Za-z0-9_.-]', '_', out.name)}",
+        f"array=0-{len(runs) - 1}",
+        "nodes=1",
+        f"ntasks-per-node={max(1, gpus)}",
+        *([f"gpus-per-node={gpus}"] if gpus else []),
+        f"cpus-per-task={CPUS}",
+        "requeue",
+        "open-mode=append",
+        # To the processes, not to this script: it is still there to requeue the run.
+        f"signal=USR1@{WARNING_SECONDS}",
+        f"output={shlex.quote(str(out).replace('%', '%%') + '/slurm-%A_%a.out')}",
+    ]
+    cases = (f"  {index}) set -- {shlex.join(run.words)} ;;" for index, run in enumerate(runs))
+    return "\n".join(
+        [
+            *_head(runs, f"sbatch --time=TIME {SLURM}"),
+            *(f"#SBATCH --{directive}" for directive in directives),
+            *("", "set -uo pipefail", "", 'case "$SLURM_ARRAY_TASK_ID" in'),
+            *cases,
+            _SLURM_END,
+        ]
+    )
+
+
+def _head(runs: Sequence[RowRun], start: str) -> list[str]:
+    count = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    return ["#!/bin/bash", f"# {count}, written by `mixzoo train sweep`. Start with: {start}"]
+
+
+_SHELL = f"""\
+set -uo pipefail
+stops=0 child='' failed=()
+# To the run alone: a scheduler tells only this script. TERM, since bash hides INT from the background.
+trap 'stops=$((stops + 1)); [[ -n $child ]] && kill -TERM "$child"' INT TERM
+
+run() {{
+  local name=$1 code before
+  shift
+  ((stops)) && exit {AGAIN}
+  printf '== %s\\n' "$name"
+  "$@" &
+  child=$!
+  ((stops)) && kill -TERM "$child" # asked to stop before its number was known
+  while :; do
+    before=$stops code=0
+    wait "$child" || code=$?
+    ((stops == before)) && break # else a signal cut the waiting short
+  done
+  child=''
+  if ((stops || code == {AGAIN})); then
+    printf 'Stopped at %s; start this script again to go on.\\n' "$name" >&2
+    exit {AGAIN}
+  elif ((code)); then
+    printf '%s failed with exit code %s.\\n' "$name" "$code" >&2
+    failed+=("$name")
+  fi
+}}
+"""
+
+_SHELL_END = """\
+if ((${#failed[@]})); then
+  printf '%s failed: %s\\n' "${#failed[@]}" "${failed[*]}" >&2
+  exit 1
+fi
+"""
+
+_SLURM_END = f"""\
+  *) printf 'no run %s\\n' "$SLURM_ARRAY_TASK_ID" >&2; exit 2 ;;
+esac
+
+code=0
+# --wait: if one process dies, the others have so long to say what they know of it.
+srun --wait={WARNING_SECONDS} --kill-on-bad-exit=0 --cpus-per-task="$SLURM_CPUS_PER_TASK" "$@" || code=$?
+if ((code == {AGAIN})); then # warned of the time limit, or preempted, and saved
+  scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}" && exit 0
+fi
+exit "$code"
+"""

@@ -1,9 +1,9 @@
 """`mixzoo train sweep`: a grid of training runs as scripts for this machine and for SLURM."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import click
 
@@ -11,130 +11,95 @@ from ...zoo.errors import UsageError
 from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option
 
-if TYPE_CHECKING:
-    from ...train.sweep import PlannedRun
 
-T = TypeVar("T")
+def _axis(name: str, convert: Callable[[str], Any], expected: str, said: str) -> Any:
+    """An option that reads `a,b,c`."""
 
-
-def _listed(convert: Callable[[str], T], expected: str) -> Callable[..., list[T]]:
-    """A click callback that reads `a,b,c`."""
-
-    def read(_: click.Context, option: click.Parameter, text: str) -> list[T]:
+    def read(_: click.Context, __: click.Parameter, text: str) -> list[Any]:
         try:
             return [convert(item.strip()) for item in text.split(",")] if text else []
         except ValueError:
-            raise UsageError(f"--{option.name} {text}: expected {expected}.") from None
+            raise UsageError(f"--{name} {text}: expected {expected} separated by commas.") from None
 
-    return read
-
-
-def _alphas(text: str) -> tuple[float, ...]:
-    return tuple(map(float, text.split("+")))
+    return click.option(f"--{name}", default="", metavar="LIST", callback=read, help=said)
 
 
 @click.command("sweep")
 @click.argument("rows", nargs=-1, required=True, metavar="ROW...")
-@click.option("--data", type=FilePath, metavar="DIR", help="The images; mini draws its own.")
-@click.option("--out", type=FilePath, required=True, metavar="DIR", help="Scripts and runs.")
+@click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images of all runs.")
 @click.option(
-    "--methods",
-    default="",
-    callback=_listed(str, "names separated by commas"),
-    help="Such as vanilla,mixup,mixup+cutmix.  [default: the row's]",
+    "--out", type=FilePath, required=True, metavar="DIR", help="Folder for scripts and runs."
 )
-@click.option(
-    "--alphas",
-    default="",
-    callback=_listed(_alphas, "numbers separated by commas, such as 0.2,1 or 0.8+1 for a mixture"),
-    help="Such as 0.2,1; 0.8+1 for a mixture.  [default: the row's]",
+@_axis("methods", str, "names", "Methods, such as vanilla,mixup,mixup+cutmix.  [the row's]")
+@_axis(
+    "alphas",
+    lambda text: tuple(map(float, text.split("+"))),
+    "numbers, or some joined by + for a mixture,",
+    "Alphas of Beta, such as 0.2,1 or 0.8+1 for a mixture.  [the row's]",
 )
+@_axis("epochs", int, "whole numbers", "Lengths, such as 100,300.  [the row's]")
+@_axis("seeds", int, "whole numbers", "Seeds, such as 0,1,2.  [0]")
 @click.option(
-    "--epochs",
-    default="",
-    callback=_listed(int, "whole numbers separated by commas"),
-    help="Such as 100,300.  [default: the row's]",
-)
-@click.option(
-    "--seeds",
-    default="",
-    callback=_listed(int, "whole numbers separated by commas"),
-    help="Such as 0,1,2.  [default: 0]",
-)
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of every run. Repeatable."
-)
-@click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Per run.")
-@click.option(
-    "--gpus", type=click.IntRange(0), default=1, show_default=True, help="Per node; 0: none."
-)
-@click.option(
-    "--cpus", type=click.IntRange(1), default=8, show_default=True, help="SLURM: per process."
-)
-@click.option("--partition", metavar="NAME", help="SLURM's.")
-@click.option("--time", metavar="TIME", help="SLURM: limit, such as 1-00:00:00.")
-@click.option("--at-once", type=click.IntRange(1), metavar="N", help="SLURM: runs at a time.")
-@click.option(
-    "--sbatch",
-    "more",
+    "--set",
+    "settings",
     multiple=True,
-    metavar="OPTION=VALUE",
-    help="SLURM: another option, such as account=me. Repeatable.",
+    metavar="KEY=VALUE",
+    help="Change one value of every run's recipe, such as lr=0.05. Repeatable.",
 )
-@click.option("--dry-run", is_flag=True, help="List the runs and write nothing.")
+@click.option(
+    "--gpus", type=click.IntRange(0), default=1, help="GPUs of each run; 0 trains on CPUs.  [1]"
+)
 @manifest_option
 @json_option
 def command(
     rows: tuple[str, ...],
     data: Path | None,
     out: Path,
+    gpus: int,
     manifests: tuple[Path, ...],
-    dry_run: bool,
     as_json: bool,
-    **options: Any,
+    **axes: Any,
 ) -> None:
-    """Write the grid of training runs (methods x alphas x epochs x seeds) over each ROW as scripts.
+    """Write a grid of runs as scripts for bash and SLURM.
 
-    A ROW is a row id or a benchmark. `sweep.sh` trains one run after the other on this machine,
-    `sweep.sbatch` as an array of SLURM jobs that requeue themselves until each run has ended. Both
-    can be started again at any time and go on where they were. Nothing is trained by this command.
+    A run is trained for every combination of methods, alphas, epochs and seeds over each ROW, a row
+    id or a benchmark. `sweep.sh` trains one run after the other on this machine, `sweep.sbatch` as an
+    array of SLURM jobs that requeue themselves until each run has ended; give it sbatch's own options,
+    such as --time. Both can be started again at any time and go on where they were. Nothing is
+    trained by this command.
     """
-    from ...train.sweep import Grid, plan
-    from ...train.sweep_scripts import Cluster, write_scripts
+    from ...train.sweep import Grid, alphas_of, plan, write_scripts
     from ...zoo.catalog import open_catalog
 
-    axes = ("methods", "alphas", "epochs", "seeds", "settings")
-    grid = Grid(**{name: options.pop(name) for name in axes})
-    cluster = Cluster(**options)
-    folder = out.absolute()
     runs = plan(
         open_catalog(manifests),
         rows,
-        grid,
+        Grid(**axes),
         data=data and data.absolute(),
-        out=folder,
-        processes=cluster.processes,
+        out=out.absolute(),
+        processes=max(1, gpus),
         manifests=[path.absolute() for path in manifests],
     )
-    scripts = [] if dry_run else write_scripts(runs, cluster, folder)
+    shell, slurm = write_scripts(runs, gpus, out.absolute())
     if as_json:
-        print_json({"runs": [_facts(run) for run in runs], "scripts": [str(p) for p in scripts]})
+        facts = [
+            {
+                "name": run.out.name,
+                "row": run.row.id,
+                "recipe": run.recipe.to_dict(),
+                "expected_top1": run.expected,
+                "command": run.words,
+                "out": str(run.out),
+            }
+            for run in runs
+        ]
+        print_json({"runs": facts, "scripts": [str(shell), str(slurm)]})
         return
-    _print(runs)
-    for script in scripts:
-        say(f"{'sbatch' if script.suffix == '.sbatch' else 'bash'} {shlex.quote(str(script))}")
-    if dry_run:
-        say("Dry run: nothing was written.")
-
-
-def _print(runs: Sequence["PlannedRun"]) -> None:
-    from ...train.sweep import alphas_of
-
     print_table(
         ("Run", "Method", "Alpha", "Epochs", "Seed", "Expected"),
         [
             (
-                run.name,
+                run.out.name,
                 run.recipe.method,
                 alphas_of(run.recipe) or "-",
                 str(run.recipe.epochs),
@@ -147,14 +112,5 @@ def _print(runs: Sequence["PlannedRun"]) -> None:
         optional=("Method", "Alpha", "Epochs", "Seed"),
     )
     say(f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}.")
-
-
-def _facts(run: "PlannedRun") -> dict[str, Any]:
-    return {
-        "name": run.name,
-        "row": run.row.id,
-        "recipe": run.recipe.to_dict(),
-        "expected_top1": run.expected,
-        "command": list(run.words),
-        "out": str(run.out),
-    }
+    say(f"bash {shlex.quote(str(shell))}")
+    say(f"sbatch --time=TIME {shlex.quote(str(slurm))}")

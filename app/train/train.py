@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,25 +19,46 @@ from ..options import FilePath, manifest_option
 )
 @click.argument("row")
 @click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images.")
-@click.option("--train-list", type=FilePath, metavar="FILE", help="Labels, if not found in DIR.")
-@click.option("--val-list", type=FilePath, metavar="FILE", help="Labels, if not found in DIR.")
-@click.option("--out", type=FilePath, metavar="DIR", help="Folder of the run.  [runs/ROW]")
-@click.option("--name", metavar="NAME", help="Of the files of the run.  [ROW]")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Another recipe.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--train-list", type=FilePath, metavar="FILE", help="Training labels, if not found in DIR."
+)
+@click.option(
+    "--val-list", type=FilePath, metavar="FILE", help="Validation labels, if not found in DIR."
+)
+@click.option("--out", type=FilePath, metavar="DIR", help="Folder of the run, its own.  [runs/ROW]")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one value of the recipe, such as epochs=300 or seed=1. Repeatable.",
+)
 @click.option("--show", is_flag=True, help="Print recipe, expectation and command; don't train.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--device", default="auto", help="Where to train: auto, cpu, cuda or cuda:N.  [auto]")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads per process.")
-@click.option("--workers", type=click.IntRange(0), help="Decoding processes per rank.")
-@click.option("--compile", "compiled", is_flag=True, help="Compile the networks (torch.compile).")
+@click.option("--workers", type=click.IntRange(0), help="Decoding processes per training process.")
+@click.option("--compile", is_flag=True, help="Compile the networks (torch.compile).")
 @click.option(
-    "--checkpoint-every", type=click.IntRange(1), metavar="STEPS", help="Not only every epoch."
+    "--checkpoint-every",
+    type=click.IntRange(1),
+    metavar="STEPS",
+    help="Save where the run stands every so many steps, not only every epoch.",
 )
 @click.option(
-    "--keep-every", type=click.IntRange(1), metavar="EPOCHS", help="Keep epoch_<n>.pth of these."
+    "--keep-every",
+    type=click.IntRange(1),
+    metavar="EPOCHS",
+    help="Keep the weights of every so many epochs, as epoch_N.pth.",
 )
-@click.option("--stop-at", type=click.IntRange(1), metavar="STEP", help="Interrupt there.")
-@click.option("--tensorboard", type=FilePath, metavar="DIR", help="Write TensorBoard's files.")
+@click.option(
+    "--stop-at",
+    type=click.IntRange(1),
+    metavar="STEP",
+    help="Stop after this step, as if interrupted; the same command goes on.",
+)
+@click.option(
+    "--tensorboard", type=FilePath, metavar="DIR", help="Write curves and images for TensorBoard."
+)
 @manifest_option
 def command(
     row: str,
@@ -44,55 +66,37 @@ def command(
     train_list: Path | None,
     val_list: Path | None,
     out: Path | None,
-    name: str | None,
     settings: tuple[str, ...],
-    seed: int,
     show: bool,
     device: str,
     threads: int | None,
     manifests: tuple[Path, ...],
-    **options: object,
+    **how: Any,
 ) -> None:
     """Train ROW as it was published, or with another recipe.
 
     The same command goes on after an interruption (exit code 75) or a crash, and ends at once when all
     is done. Several processes: torchrun --nproc_per_node N -m mixzoo train ROW ..., or srun.
     """
-    # Said once per process about DDP's find_unused_parameters, which the run wants: see sharing.py.
+    # Said once per process about DDP's find_unused_parameters, which the run wants: see network.py.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    from ...train.claim import check_name
-    from ...train.recipe import overridden
-    from ...train.rows import describe, recipe_of
-    from ...zoo.catalog import open_catalog
+    from ...train.rows import run_of
 
-    benchmark, entry = open_catalog(manifests).row(row)
-    manifest = benchmark.manifest
-    recipe = overridden(recipe_of(manifest, entry, seed=seed), settings)
-    out, name = out or Path("runs") / entry.id, name or entry.id
-    check_name(name)
+    run = run_of(row, settings, data, out, manifests)
     if show:
-        where = data or ("DIR" if not manifest.dataset.drawn_by_package else None)
-        say(describe(manifest, entry, recipe, data=where or "DIR", out=out, manifests=manifests))
+        say(run.describe())
         return
 
     import torch
 
     from ...eval.world import join
-    from ...train.claim import claimed, facts_of
-    from ...train.data import check_labels, find_data
-    from ...train.loop import train
+    from ...train.loop import train_row
     from ...train.run import How
 
     if threads:
         torch.set_num_threads(threads)
     with join(device) as world:
-        recipe.accumulation(world.size)
-        images = world.leader_first(lambda: find_data(manifest, data, train_list, val_list))
-        check_labels(recipe, images)
-        how = How(world, compile=bool(options.pop("compiled")), **options)  # type: ignore[arg-type]
-        facts = facts_of(name, recipe, images)
-        with claimed(out, facts, world):
-            path = train(recipe, images, out, name, how)
+        path = train_row(run, How(world, **how), train_list, val_list)
     if world.leads:
-        epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
+        epochs = "1 epoch" if run.recipe.epochs == 1 else f"{run.recipe.epochs} epochs"
         say(f"{path}: {epochs}. Recompute its number: mixzoo eval {path}")

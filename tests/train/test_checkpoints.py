@@ -14,7 +14,6 @@ import torch
 from mixzoo.train.checkpoints import (
     LAST,
     PREVIOUS,
-    is_taken,
     keep_last,
     latest,
     meta_of,
@@ -200,12 +199,3 @@ def test_meta_tells_the_recipe_and_nothing_of_the_machine(tiny: Recipe) -> None:
     assert meta.keys() == {"epoch", "iter", "seed", "config", "mixzoo_version"}
     assert (meta["epoch"], meta["iter"], meta["seed"]) == (2, 8, 0)
     assert meta["config"] == tiny.text()
-
-
-@pytest.mark.parametrize(
-    ("name", "taken"),
-    [("last", True), ("previous", True), ("best", True), ("epoch_12", True), ("epoch_", False)],
-)
-def test_names_of_checkpoints_are_taken(name: str, taken: bool) -> None:
-    """A run's own files can't have them."""
-    assert is_taken(name) == taken

@@ -4,74 +4,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import mixzoo.train.claim as module
 import pytest
-from mixzoo.train.claim import check_name, claimed, facts_of
-from mixzoo.train.data import Data, check_labels, find_data
+from mixzoo.train.claim import claimed, facts_of
+from mixzoo.train.data import Data
 from mixzoo.train.recipe import Recipe
-from mixzoo.zoo.catalog import open_catalog
-from mixzoo.zoo.errors import DataError, UsageError
-from mixzoo.zoo.manifest import Manifest
-
-
-@pytest.fixture
-def benchmark(manifest: Path) -> Manifest:
-    """The colours' manifest."""
-    return open_catalog([manifest]).benchmark("colours").manifest
-
-
-def test_images_are_found_by_the_manifests_names(benchmark: Manifest, colours: Path) -> None:
-    """Both splits, with the protocol of the benchmark."""
-    data = find_data(benchmark, colours)
-
-    assert (len(data.train), len(data.val)) == (29, 70)
-    assert data.train.labels[:7] == (0, 1, 2, 3, 4, 5, 0)
-    assert (data.protocol.resize, data.protocol.crop) == (36, 32)
-
-
-def test_lists_can_be_named(benchmark: Manifest, colours: Path, tmp_path: Path) -> None:
-    """Annotations elsewhere, of some of the images."""
-    few = tmp_path / "few.txt"
-    few.write_text("train3.png,3\ntrain4.png,4\n")
-
-    data = find_data(benchmark, colours, few, few)
-
-    assert data.train.files == data.val.files == ("train3.png", "train4.png")
-
-
-def test_missing_labels_are_named_with_the_way_out(benchmark: Manifest, tmp_path: Path) -> None:
-    """What was looked for, and the option."""
-    with pytest.raises(DataError, match=r"train\.txt.*found none.*--train-list"):
-        find_data(benchmark, tmp_path)
-
-
-def test_data_is_asked_for(benchmark: Manifest) -> None:
-    """Only drawn benchmarks can do without."""
-    with pytest.raises(UsageError, match="expected --data DIR"):
-        find_data(benchmark, None)
-
-
-@pytest.mark.parametrize("split", ["train", "val"])
-def test_labels_without_a_class_are_refused(split: str, tiny: Recipe, data: Data) -> None:
-    """Before the first step, with the largest label."""
-    images = getattr(data, split)
-    wrong = replace(data, **{split: replace(images, labels=(*images.labels[:-1], 6))})
-
-    with pytest.raises(DataError, match=r"below num_classes 6, got 6"):
-        check_labels(tiny, wrong)
-    check_labels(tiny, data)
-
-
-@pytest.mark.parametrize("name", ["last", "epoch_3", "a/b", "..", ".hidden", ""])
-def test_names_that_would_hide_or_replace_files_are_refused(name: str) -> None:
-    """The final weights must not overwrite a checkpoint."""
-    with pytest.raises(UsageError, match="--name"):
-        check_name(name)
-    check_name("resnet18_w4.mixup_colours")
+from mixzoo.zoo.errors import UsageError
 
 
 def test_a_folder_remembers_its_run(tiny: Recipe, data: Data, tmp_path: Path) -> None:
@@ -169,11 +110,3 @@ def test_orphans_of_a_killed_run_are_waited_for(tiny: Recipe, data: Data, tmp_pa
 
     with claimed(tmp_path, facts_of("run", tiny, data)):
         assert (tmp_path / "run.json").exists()
-
-
-def test_the_drawn_benchmark_needs_no_folder(tmp_path: Path, mixzoo: Callable) -> None:
-    """It would be drawn; here its recipe is only shown."""
-    code, out, err = mixzoo("train", "resnet18_w6.mixup_mini", "--show")
-
-    assert (code, err) == (0, "")
-    assert "--data" in out

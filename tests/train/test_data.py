@@ -13,6 +13,8 @@ from mixzoo.train.data import (
     MicroBatch,
     Slot,
     TrainingImages,
+    check_labels,
+    find_data,
     fit_in_memory,
     micro_batches,
     random_box,
@@ -20,14 +22,64 @@ from mixzoo.train.data import (
     slots,
 )
 from mixzoo.train.recipe import Recipe
+from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.data import FolderStore, LabelledImages
-from mixzoo.zoo.errors import DataError
+from mixzoo.zoo.errors import DataError, UsageError
+from mixzoo.zoo.manifest import Manifest
 from PIL import Image
 from scipy.stats import ks_2samp
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from torchvision.transforms.functional import resized_crop
 
 EPOCH = 4  # batches: 29 images, 8 at a time
+
+
+@pytest.fixture
+def benchmark(manifest: Path) -> Manifest:
+    """The colours' manifest."""
+    return open_catalog([manifest]).benchmark("colours").manifest
+
+
+def test_images_are_found_by_the_manifests_names(benchmark: Manifest, colours: Path) -> None:
+    """Both splits, with the protocol of the benchmark."""
+    data = find_data(benchmark, colours)
+
+    assert (len(data.train), len(data.val)) == (29, 70)
+    assert data.train.labels[:7] == (0, 1, 2, 3, 4, 5, 0)
+    assert (data.protocol.resize, data.protocol.crop) == (36, 32)
+
+
+def test_lists_can_be_named(benchmark: Manifest, colours: Path, tmp_path: Path) -> None:
+    """Annotations elsewhere, of some of the images."""
+    few = tmp_path / "few.txt"
+    few.write_text("train3.png,3\ntrain4.png,4\n")
+
+    data = find_data(benchmark, colours, few, few)
+
+    assert data.train.files == data.val.files == ("train3.png", "train4.png")
+
+
+def test_missing_labels_are_named_with_the_way_out(benchmark: Manifest, tmp_path: Path) -> None:
+    """What was looked for, and the option."""
+    with pytest.raises(DataError, match=r"train\.txt.*found none.*--train-list"):
+        find_data(benchmark, tmp_path)
+
+
+def test_data_is_asked_for(benchmark: Manifest) -> None:
+    """Only drawn benchmarks can do without."""
+    with pytest.raises(UsageError, match="expected --data DIR"):
+        find_data(benchmark, None)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_labels_without_a_class_are_refused(split: str, tiny: Recipe, data: Data) -> None:
+    """Before the first step, with the largest label."""
+    images = getattr(data, split)
+    wrong = replace(data, **{split: replace(images, labels=(*images.labels[:-1], 6))})
+
+    with pytest.raises(DataError, match=r"below num_classes 6, got 6"):
+        check_labels(tiny, wrong)
+    check_labels(tiny, data)
 
 
 @pytest.fixture(scope="module")

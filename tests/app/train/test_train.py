@@ -63,7 +63,6 @@ def test_bad_settings_are_named_before_any_data_is_read(mixzoo: Run, tmp_path: P
     [
         (["--data", "nowhere"], 7, "expected"),
         (["--device", "cuda"], 2, "no CUDA device"),
-        (["--name", "best"], 2, "--name 'best'"),
         (["--set", "num_classes=3"], 7, "below num_classes 3, got 5"),
     ],
 )
