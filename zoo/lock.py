@@ -22,7 +22,8 @@ Time = Annotated[
 ]  # UTC, as GitHub writes it
 Kind = Literal["weights", "log", "text_log", "visualisation"]
 HashFrom = Literal["published digest", "first use", "built by this repository"]
-SINGLE: frozenset[Kind] = frozenset({"weights", "log", "text_log"})  # a row has at most one of each
+LOGS: tuple[Kind, ...] = ("log", "text_log")  # the one with more decimals first
+SINGLE: frozenset[Kind] = frozenset({"weights", *LOGS})  # a row has at most one of each
 
 
 class Asset(Facts, frozen=True, kw_only=True):

@@ -17,14 +17,13 @@ from . import files
 from .cache import asset_path, assets_folder, process_lock_path
 from .catalog import Benchmark, Catalog
 from .errors import ManifestError, SourceError
-from .lock import Asset, Kind
+from .lock import LOGS, Asset, Kind
 from .manifest import PackageSource, Row, convert
 from .net.partial import Partial
 from .net.sources import by_hand, locations
 from .verify import RECORD, State, first_use, first_use_record, recall
 
 ADOPTED = ".adopted.json"
-LOGS: tuple[Kind, ...] = ("log", "text_log")  # the one with more decimals first
 _PARTIAL = re.compile(r"\..+\.part(\.json(\.new)?)?")
 _DAMAGED = re.compile(r".+\.damaged(\.\d+)?")
 

@@ -10,7 +10,7 @@ import click
 from ...zoo.cache import asset_path
 from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.errors import MixzooError, SourceError
-from ...zoo.lock import Asset, Kind
+from ...zoo.lock import LOGS, Asset, Kind
 from ...zoo.net.fetch import CONNECTIONS, JOBS, Fetched, fetch_all
 from ...zoo.net.partial import Partial
 from ...zoo.net.sources import locations
@@ -57,7 +57,7 @@ def command(
     MIXZOO_OFFLINE=1 forbids the network.
     """
     kinds: set[Kind] = {"weights"}
-    kinds |= {"log", "text_log"} if logs else set()
+    kinds |= set(LOGS) if logs else set()
     kinds |= {"visualisation"} if viz else set()
     wanted, errors = _wanted(names, manifests, kinds)
     if dry_run:

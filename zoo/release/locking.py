@@ -5,6 +5,7 @@ what keeps a draft from being written, `write_lock` writes it. A hash that is lo
 kept as long as nothing says that the file changed, and never goes without `accept`.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,11 +14,11 @@ from typing import Literal
 
 import msgspec
 
-from ..cache import asset_path
+from ..cache import asset_path, locks_root
 from ..catalog import Benchmark
 from ..errors import IntegrityError, ManifestError, SourceError, UsageError
 from ..files import sha256_of, write
-from ..lock import Asset, Lock, parse_lock, render_lock
+from ..lock import Asset, Lock, lock_path, parse_lock, render_lock
 from ..manifest import GitHubSource, HuggingFaceSource, Manifest
 from ..net.fetch import fetch_all
 from ..net.sources import offline
@@ -191,6 +192,16 @@ def refusal(
     return None
 
 
+def place_of(manifest: Path, out: Path | None) -> Path:
+    """Where a manifest's lock is written: as told by a path or a folder, else beside the manifest,
+    or among a person's own locks where that can't be written.
+    """
+    beside = lock_path(manifest)
+    if out is None:
+        return beside if os.access(beside.parent, os.W_OK) else locks_root() / beside.name
+    return out / beside.name if out.is_dir() else out
+
+
 def read_lock(path: Path, manifest: Manifest) -> Lock | None:
     """The lock file at `path`, None if there is none. Raises ManifestError if it isn't valid."""
     if not path.is_file():
@@ -203,6 +214,8 @@ def read_lock(path: Path, manifest: Manifest) -> Lock | None:
 def write_lock(path: Path, lock: Lock) -> None:
     """Write a lock file, whole or not at all. Raises UsageError if the folder can't be written."""
     try:
+        if path.parent == locks_root():
+            path.parent.mkdir(parents=True, exist_ok=True)
         write(path, render_lock(lock))
     except OSError as error:
         reason = error.strerror or type(error).__name__

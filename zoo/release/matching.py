@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal, get_args
 
-from ..lock import ASSET_NAME, SINGLE, Kind
+from ..lock import ASSET_NAME, LOGS, SINGLE, Kind
 from ..manifest import Manifest
 from .listing import Listed
 
 KINDS: tuple[Kind, ...] = get_args(Kind)  # their order in a lock
-LOGS: frozenset[Kind] = frozenset({"log", "text_log"})
 
 
 @dataclass(frozen=True)

@@ -197,6 +197,20 @@ def test_place_that_cannot_be_written_is_told(github: Any, run: Run, out: Path) 
     assert "--out PATH" in str(error)
 
 
+def test_own_lock_stands_in_where_the_package_cannot_be_written(
+    github: Any, run: Run, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MIXZOO_LOCKS gets it, though the folder isn't there yet."""
+    monkeypatch.setenv("MIXZOO_LOCKS", str(out.parent / "mine"))
+    monkeypatch.setattr("os.access", lambda *_: False)
+
+    error, said = run("inat2018")
+
+    assert error is None
+    assert f"Written: {out.parent / 'mine' / 'inat2018.lock.json'}" in said
+    assert open_catalog().benchmark("inat2018").lock is not None
+
+
 def test_folder_gets_the_lock_under_its_own_name(github: Any, run: Run, out: Path) -> None:
     """--out DIR is enough."""
     run("inat2018", "--out", out.parent)
