@@ -2,11 +2,11 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from ..errors import SourceError
 from ..net.http import hub_endpoint
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 WAITS = (1.0, 4.0, 16.0)  # seconds before each further try of a server that fails
 MESSAGE = "Published with mixzoo"
-T = TypeVar("T")
+REFUSALS = {
+    401: "the hub rejected the token (HTTP 401). Set HF_TOKEN to a valid one, or run `hf auth login`.",
+    403: "the token may not write there (HTTP 403). Use one with write access to its owner.",
+    409: "was changed by somebody else meanwhile (HTTP 409). Run the same command again.",
+}
 
 
 @dataclass(frozen=True)
@@ -62,24 +66,38 @@ def upload(
     answer commits nothing twice: the hub skips files that it already has.
     Raises SourceError in one line.
     """
+    # of its HTTP client, which is httpx or httpx2 by the library's version
+    from huggingface_hub.errors import HTTPError  # pyright: ignore[reportPrivateImportUsage]
+
     with _quiet():
-        url = _insist(
-            lambda: api.create_repo(repository, private=private or None, exist_ok=True),
-            repository,
-            waits,
+        for wait in (*waits, None):
+            try:
+                return _upload(api, repository, folder, names, private=private)
+            # Refusals and broken connections; what Python-side transfers and checks raise.
+            except (HTTPError, OSError, RuntimeError, ValueError) as error:
+                # No answer at all, or the storage behind the hub failed: no status.
+                status = getattr(getattr(error, "response", None), "status_code", 0)
+                if wait is None or status < 500:
+                    raise SourceError(f"{repository}: {_explain(error, status)}") from None
+            time.sleep(wait)
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _upload(
+    api: "HfApi", repository: str, folder: Path, names: Sequence[str], *, private: bool
+) -> Uploaded:
+    url = api.create_repo(repository, private=private or None, exist_ok=True)
+    if private and not api.repo_info(repository).private:
+        raise SourceError(
+            f"{repository}: exists and is public, --private only makes new ones private. Change it in "
+            "its settings, or leave --private out. Nothing was uploaded."
         )
-        if private:
-            _require_private(api, repository, waits)
-        commit = _insist(
-            lambda: api.upload_folder(
-                repo_id=repository,
-                folder_path=folder,
-                allow_patterns=list(names),
-                commit_message=MESSAGE,
-            ),
-            repository,
-            waits,
-        )
+    commit = api.upload_folder(
+        repo_id=repository,
+        folder_path=folder,
+        allow_patterns=list(names),
+        commit_message=MESSAGE,
+    )
     return Uploaded(str(url), commit.oid)
 
 
@@ -100,64 +118,17 @@ def _quiet() -> Iterator[None]:
             utils.enable_progress_bars()
 
 
-def _require_private(api: "HfApi", repository: str, waits: Sequence[float]) -> None:
-    if not _insist(lambda: api.repo_info(repository), repository, waits).private:
-        raise SourceError(
-            f"{repository}: exists and is public, --private only makes new ones private. Change it in "
-            "its settings, or leave --private out. Nothing was uploaded."
-        )
-
-
-def _insist(act: Callable[[], T], repository: str, waits: Sequence[float]) -> T:
-    """Do something at the hub, again while the server itself fails."""
-    # of its HTTP client, which is httpx or httpx2 by the library's version
-    from huggingface_hub.errors import HTTPError  # pyright: ignore[reportPrivateImportUsage]
-
-    for wait in (*waits, None):
-        try:
-            return act()
-        # Refusals and broken connections; what Python-side transfers and checks raise.
-        except (HTTPError, OSError, RuntimeError, ValueError) as error:
-            status = _status(error)
-            if wait is None or status is None or status < 500:
-                raise SourceError(_explain(error, status, repository)) from None
-        time.sleep(wait)
-    raise AssertionError("unreachable: the last try returns or raises")
-
-
-def _status(error: Exception) -> int | None:
-    """What the hub answered; None if it said nothing, or the storage behind it failed."""
-    response = getattr(error, "response", None)
-    return None if response is None else int(response.status_code)
-
-
-def _explain(error: Exception, status: int | None, repository: str) -> str:
-    if status == 401:
-        return (
-            f"{repository}: the hub rejected the token (HTTP 401). Set HF_TOKEN to a valid one, or "
-            "run `hf auth login`."
-        )
-    if status == 403:
-        return (
-            f"{repository}: the token may not write there (HTTP 403). Use one with write access "
-            "to its owner."
-        )
-    if status == 409:
-        return (
-            f"{repository}: was changed by somebody else meanwhile (HTTP 409). Run the same "
-            "command again."
-        )
-    if status is not None and status >= 500:
-        return f"{repository}: the hub fails (HTTP {status}). Try again later."
-    return (
-        f"{repository}: not uploaded: {_reason(error)}. Check the network and HF_ENDPOINT, then run "
-        "the same command again."
-    )
-
-
-def _reason(error: BaseException) -> str:
-    """What the hub said, else the innermost error's words, on one line."""
+def _explain(error: BaseException, status: int) -> str:
+    """What a failure means and what to do, on one line."""
+    if status in REFUSALS:
+        return REFUSALS[status]
+    if status >= 500:
+        return f"the hub fails (HTTP {status}). Try again later."
     while error.__cause__ is not None and not hasattr(error, "response"):
         error = error.__cause__
     text = getattr(error, "server_message", None) or str(error) or type(error).__name__
-    return " ".join(text.split())[:300].rstrip(".")
+    reason = " ".join(text.split())[:300].rstrip(".")
+    return (
+        f"not uploaded: {reason}. Check the network and HF_ENDPOINT, then run the same command "
+        "again."
+    )
