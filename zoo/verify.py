@@ -5,22 +5,23 @@ size, modification time, sha256, and when it was read. It only ever saves work: 
 fit the file on disk, or a record that is damaged or gone, means that the file is read again.
 """
 
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
+from typing import Literal
+
+import msgspec
 
 from .files import OnBytes, ignore, sha256_of_open, size_of, write
 from .lock import Asset
 from .parallel import each_in_parallel
 
 RECORD = ".verified.json"
-FORMAT = 1
 # A file changed within one tick of the file system's clock after it was read keeps its time; the
 # coarsest clock in use (FAT) ticks every two seconds. Git calls such files "racily clean".
 RACY_NS = 2_000_000_000
@@ -50,8 +51,7 @@ class Finding:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What a full check saw of one file. mtime_ns: of the file. checked: UTC, ISO 8601."""
 
     size: int
@@ -62,6 +62,13 @@ class Seen:
     def still_is(self, stat: os.stat_result) -> bool:
         """Whether a file still has the size and time that it had then."""
         return (self.size, self.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+
+
+class _Record(msgspec.Struct, frozen=True):
+    """The content of a folder's RECORD: file name -> what was seen."""
+
+    files: dict[str, Seen]
+    format: Literal[1] = 1
 
 
 def check(path: Path, asset: Asset) -> Finding:
@@ -151,10 +158,8 @@ def first_use(path: Path) -> str | None:
 
 def read_checks(folder: Path) -> dict[str, Seen]:
     """The record of a folder by file name; empty if there is none that can be understood."""
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        if content["format"] == FORMAT:
-            return {name: Seen(**entry) for name, entry in content["files"].items()}
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode((folder / RECORD).read_bytes(), type=_Record).files
     return {}
 
 
@@ -215,13 +220,8 @@ def _remember(
                     after[finding.path.name] = seen
         if after != before:
             with suppress(OSError):  # a cache that can't be written to can still be verified
-                _write_checks(folder, after)
-
-
-def _write_checks(folder: Path, checks: Mapping[str, Seen]) -> None:
-    files = {name: asdict(seen) for name, seen in sorted(checks.items())}
-    text = json.dumps({"format": FORMAT, "files": files}, indent=1) + "\n"
-    write(folder / RECORD, text)
+                content = msgspec.json.encode(_Record(dict(sorted(after.items()))))
+                write(folder / RECORD, msgspec.json.format(content, indent=1) + b"\n")
 
 
 def _seen_now(stat: os.stat_result, sha256: str, began_ns: int) -> Seen | None:

@@ -74,21 +74,25 @@ def add_row(
     with alone(target.with_name(f".{target.name}.lock"), waiting=lambda: None):
         # As it is now: another process may have added a row since it was read.
         own = open_catalog([target]).benchmark(manifest.name) if target.is_file() else None
-        is_new = own is None or own.manifest.row(row.id) is None
-        if own and not force:
-            _require_free(own, row, assets)
-        placed = [_place(asset, files[asset.kind], folder) for asset in assets]
+        before = own.manifest.row(row.id) if own else None
+        known = own.lock.assets if own and own.lock else []
+        if own and before and not force:
+            _require_same(own, before, row, assets)
+        for asset in assets:
+            path = folder / asset.name
+            if not (path.is_file() and sha256_of(path) == asset.sha256):
+                # Not a link: a run's log grows in place if the run goes on.
+                copy(files[asset.kind], path, asset.sha256 or "")
         if own is None:
             write(target, manifest_text(msgspec.structs.replace(manifest, rows=[row])))
-        elif own.manifest.row(row.id) != row:
+        elif before != row:
             write(target, with_row(target.read_text(encoding="utf-8"), row))
-        known = own.lock.assets if own and own.lock else []
         if any(asset not in known for asset in assets):
             # After the manifest: a lock must not name a row that isn't there.
             kept = [a for a in known if a.row != row.id or a.kind not in SINGLE]
             lock = Lock(format=1, benchmark=manifest.name, assets=kept + assets)
             write(lock_path(target), render_lock(lock))
-    return AddedRow(row, target, tuple(placed), is_new)
+    return AddedRow(row, target, tuple(folder / asset.name for asset in assets), before is None)
 
 
 def _source(manifest: Manifest, target: Path) -> FileSource:
@@ -113,24 +117,13 @@ def _asset(row: Row, kind: Kind, path: Path) -> Asset:
     )
 
 
-def _require_free(own: Benchmark, row: Row, assets: list[Asset]) -> None:
-    there, locked = own.manifest.row(row.id), own.asset(row.id)
-    hashes = {asset.sha256 for asset in assets if asset.kind == "weights"}
-    if there is None:
-        return
-    if there.reported_top1 in (None, row.reported_top1) and (
-        locked is None or locked.sha256 in hashes
-    ):
+def _require_same(own: Benchmark, before: Row, row: Row, assets: list[Asset]) -> None:
+    """A row that stands there may get a first number and first weights, but no others."""
+    locked = own.asset(row.id)
+    same_number = before.reported_top1 in (None, row.reported_top1)
+    if same_number and (locked is None or locked.sha256 in [asset.sha256 for asset in assets]):
         return
     raise UsageError(
         f"{own.path}: has {row.id} already, with other weights or another number "
-        f"({there.reported_top1}). Give --force to replace it, or --id with a tag of its own."
+        f"({before.reported_top1}). Give --force to replace it, or --id with a tag of its own."
     )
-
-
-def _place(asset: Asset, source: Path, folder: Path) -> Path:
-    """A copy, not a link: a run's log grows in place if the run goes on."""
-    path = folder / asset.name
-    if not (path.is_file() and sha256_of(path) == asset.sha256):
-        copy(source, path, asset.sha256 or "")
-    return path
