@@ -112,7 +112,7 @@ def recall(
         return job
     asks = world.local_rank == 0
     found = world.gather(store.find(key, images) if asks else None)
-    known = store.merge([f for f in found if f and f.labels_equal(images.labels)])
+    known = store.merge([kept for kept in found if kept])
     if known:
         job.heads, job.about, job.from_store = known.heads, known.about, known.complete
         try:

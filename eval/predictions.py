@@ -116,9 +116,13 @@ class Predictions:
         """Note in place that these images can't be decoded."""
         self._clear(np.asarray(indices, np.int64), UNREADABLE)
 
+    def at(self, order: npt.ArrayLike) -> "Predictions":
+        """A copy of some images' predictions, in an order. order: (n,) positions."""
+        return Predictions(**{name: getattr(self, name)[order] for name in COLUMNS})
+
     def without(self, indices: npt.ArrayLike) -> "Predictions":
         """A copy in which these images are pending."""
-        copy = Predictions(**{f.name: getattr(self, f.name).copy() for f in fields(self)})
+        copy = self.at(np.arange(len(self)))
         copy._clear(np.asarray(indices, np.int64), PENDING)
         return copy
 
@@ -146,3 +150,6 @@ class Predictions:
     def counts(self) -> Counts:
         """Hits among all N images."""
         return Counts(int(self.correct.sum()), int(self.correct5.sum()), len(self))
+
+
+COLUMNS = tuple(column.name for column in fields(Predictions))

@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +25,17 @@ from ..zoo import files
 from ..zoo.cache import predictions_root
 from ..zoo.data import LabelledImages
 from ..zoo.manifest import Protocol
-from .predictions import PENDING, UNREADABLE, Ints, Precision, Predictions
+from .predictions import COLUMNS, PENDING, UNREADABLE, Ints, Precision, Predictions
 from .protocol import pixels
 
 FORMAT = "2"
 ANSWERED_BY: dict[Precision, tuple[Precision, ...]] = {
     "fp32": ("fp32",),
     "guarded": ("guarded", "fp32"),
-    "fast": ("fast", "guarded", "fp32"),
+    "fast": ("fast",),
 }
 """Which precisions' predictions answer a question for one: guarded ones are those of fp32, but
-who asks for fp32 wants it computed."""
-
-COLUMNS = tuple(column.name for column in fields(Predictions))
+who asks for fp32 wants it computed. Fast ones may be others, so nothing else answers for them."""
 
 
 @dataclass(frozen=True)
@@ -90,28 +88,19 @@ class Stored:
         """Whether every image was read and predicted by every head."""
         return all(p.complete and not (p.state == UNREADABLE).any() for p in self.heads.values())
 
-    def labels_equal(self, labels: Sequence[int]) -> bool:
-        """Whether the predictions were made against these labels."""
-        return all(np.array_equal(known.labels, labels) for known in self.heads.values())
-
     def ordered(self, files: Sequence[str]) -> "Stored":
         """The same predictions in the order of these files, which are the same in any order."""
         if self.files == tuple(files):
             return self
         places = {file: place for place, file in enumerate(self.files)}
         order = [places[file] for file in files]
-        heads = {
-            head: Predictions(**{name: getattr(known, name)[order] for name in COLUMNS})
-            for head, known in self.heads.items()
-        }
+        heads = {head: known.at(order) for head, known in self.heads.items()}
         return Stored(self.key, heads, tuple(files), self.sizes[order], self.about)
 
     def of(self, images: LabelledImages) -> "Stored":
         """The same predictions in the order of these images, without those of replaced ones."""
         stored = self.ordered(images.files)
         replaced = np.flatnonzero(stored.sizes != images.sizes)
-        if not len(replaced):
-            return stored
         heads = {head: known.without(replaced) for head, known in stored.heads.items()}
         return Stored(stored.key, heads, stored.files, images.sizes, stored.about)
 

@@ -53,9 +53,8 @@ def keep(row_id: str, wrong: int, *, files: list[str] | None = None) -> None:
     order = files or [f"{n}.jpg" for n in range(70)]
     known = predictions(wrong)
     places = [int(file.split(".")[0]) for file in order]
-    columns = {name: getattr(known, name)[places] for name in store.COLUMNS}
     key = store.Key(sha256_of(row_id), Protocol(resize=146, crop=128), LIST, "guarded")
-    head = {"head0": Predictions(**columns)}
+    head = {"head0": known.at(places)}
     store.write(key.path, store.Stored(key.facts(), head, tuple(order), np.full(len(order), 1000)))
 
 
