@@ -22,9 +22,10 @@ check: $(VENV)/.installed-dev  ## Lint, check formatting, and check types agains
 	$(BIN)/ruff format --check .
 	$(BIN)/python tests/check_types.py
 
-format: $(VENV)/.installed-dev  ## Sort imports and format
+format: $(VENV)/.installed-dev  ## Sort imports, format, and write the report's schema from its types
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python -c "import json; from mixzoo.zoo.report import report_schema as s; print(json.dumps(s(), indent=2))" > docs/report.schema.json
 
 bench: $(VENV)/.installed-dev  ## Run the benchmarks; results go to benchmarks/results/
 	for script in $(filter-out benchmarks/machine.py benchmarks/openmixup_step.py, $(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done

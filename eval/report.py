@@ -198,7 +198,7 @@ def sampled_row_of(
         heads=tuple(heads),
         reported_top1=reported,
         decimals=metric.decimals,
-        not_comparable=other,
+        not_comparable=other or f"a sample: {first.seen} of {first.total} images",
     )
 
 

@@ -50,7 +50,7 @@ def to_yaml(
     dataset_name: str | None = None,
     leaderboard: tuple[str, str] | None = None,
 ) -> str:
-    """Results for the Hugging Face hub: of each checkpoint, the head that inference uses.
+    """Results for the Hugging Face hub: of each checkpoint, the head that carries its verdict.
 
     Without `leaderboard`, a `model-index` for a model card's front matter. dataset_name: of the
     images; None takes the benchmark's name. leaderboard: a hub data set that is registered as a
@@ -63,13 +63,13 @@ def to_yaml(
     if leaderboard:
         dataset, task = leaderboard
         content: Any = [
-            leaderboard_entry(row, dataset=dataset, task=task, created=report.created)
+            leaderboard_entry(row.judged, dataset=dataset, task=task, created=report.created)
             for row in kept
         ]
     else:
         name = dataset_name or report.benchmark or "unknown"
         tag = (report.benchmark or name).lower().replace(" ", "-")
-        entries = [(row.id, row) for row in kept]
+        entries = [(row.id, row.judged) for row in kept]
         content = {"model-index": model_index(entries, dataset_type=tag, dataset_name=name)}
     return "".join(_left_out(report.rows)) + yaml_dump(content)
 

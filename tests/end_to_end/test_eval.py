@@ -55,11 +55,11 @@ def test_genuine_checkpoint_gives_the_last_line_of_its_log(
     code, printed, err = mixzoo("eval", run / "epoch_8.pth", *data, "--out", out)
 
     assert (code, err) == (0, "")
-    rows = json.loads(out.read_text())["rows"]
-    assert [row["head"] for row in rows] == list(heads)
-    for row in rows:
-        assert round(row["top1"], 5) == logged[f"{heads[row['head']]}_top1"]
-        assert round(row["top5"], 5) == logged[f"{heads[row['head']]}_top5"]
+    (row,) = json.loads(out.read_text())["rows"]
+    assert [one["head"] for one in row["heads"]] == list(heads)
+    for one in row["heads"]:
+        assert round(one["top1"], 5) == logged[f"{heads[one['head']]}_top1"]
+        assert round(one["top5"], 5) == logged[f"{heads[one['head']]}_top5"]
     assert "Protocol changed by hand: resize 110 instead of 256." in printed
     assert out.with_suffix(".md").read_text().startswith("# Top-1 recomputed")
 
@@ -78,7 +78,7 @@ def test_every_world_size_reports_the_same(
     together = json.loads(under_torchrun(ranks, *arguments))
 
     assert together["rows"] == json.loads(alone)["rows"]
-    assert together["rows"][0]["total"] == 299
+    assert together["rows"][0]["heads"][0]["total"] == 299
     assert together["run"]["world_size"] == ranks
 
 

@@ -1,18 +1,11 @@
 """Groups are named by paths, annotations and training counts, and their counts sum to the whole."""
 
-import json
-from pathlib import Path
-
-import numpy as np
 import pytest
 from mixzoo.eval.breakdown import (
     SHOTS,
     break_down,
-    macro_average,
-    read_supercategories,
     shots,
     supercategories,
-    to_markdown,
 )
 from mixzoo.eval.predictions import Predictions
 from mixzoo.eval.statistics import wilson_interval
@@ -37,11 +30,11 @@ def test_groups_sum_to_the_whole() -> None:
 
 
 def test_a_group_has_its_accuracy_and_interval() -> None:
-    """Percent, with the Wilson interval, also in the plain data."""
-    group = break_down(ROW, ["a"] * 6)[0].to_dict()
+    """Percent, with the Wilson interval."""
+    group = break_down(ROW, ["a"] * 6)[0]
 
-    assert group["accuracy"] == pytest.approx(100 * 4 / 6)
-    assert group["interval95"] == list(wilson_interval(4, 6))
+    assert group.accuracy == pytest.approx(100 * 4 / 6)
+    assert group.interval95 == wilson_interval(4, 6)
 
 
 def test_the_order_asked_for_comes_first() -> None:
@@ -55,11 +48,6 @@ def test_each_image_needs_a_group() -> None:
     """A list of another length is no list of these images."""
     with pytest.raises(ValueError, match="expected 6 group names"):
         break_down(ROW, ["a"])
-
-
-def test_macro_average_counts_classes_alike() -> None:
-    """The mean of 1/2, 2/3 and 1/1."""
-    assert macro_average(ROW) == pytest.approx(100 * (1 / 2 + 2 / 3 + 1) / 3)
 
 
 def test_shots_part_at_20_and_100_training_images() -> None:
@@ -88,38 +76,3 @@ def test_paths_tell_supercategories() -> None:
 def test_other_paths_tell_none(files: tuple[str, str]) -> None:
     """A data set's own folder is no supercategory."""
     assert supercategories(files, [7, 8]) is None
-
-
-def test_annotations_tell_supercategories(tmp_path: Path) -> None:
-    """From the categories, where paths say nothing."""
-    path = tmp_path / "val.json"
-    path.write_text(json.dumps({"categories": [{"id": 3, "supercategory": "Aves"}]}))
-
-    assert supercategories(["a.jpg"], [3], read_supercategories(path)) == ("Aves",)
-
-
-def test_a_class_without_supercategory_is_named() -> None:
-    """Categories of another benchmark don't fit."""
-    with pytest.raises(DataError, match="Class 4 has no supercategory"):
-        supercategories(["a.jpg"], [4], {3: "Aves"})
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"categories": [{"id": 1}]}'])
-def test_a_file_without_supercategories_is_refused(tmp_path: Path, text: str) -> None:
-    """One line that names the file."""
-    path = tmp_path / "val.json"
-    path.write_text(text)
-
-    with pytest.raises(DataError, match=r"val\.json: expected iNaturalist annotation JSON"):
-        read_supercategories(path)
-
-
-def test_rows_stand_side_by_side() -> None:
-    """One Markdown line per group, one column per row."""
-    groups = break_down(ROW, ["a", "a", "b", "b", "b", "c"])
-
-    text = to_markdown({"one": groups, "two": groups}, "Supercategory")
-
-    assert text.splitlines()[0] == "| Supercategory | images | one | two |"
-    assert text.count("66.67 (") == 2
-    assert np.all([line.count("|") == 5 for line in text.splitlines()])

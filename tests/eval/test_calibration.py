@@ -89,16 +89,11 @@ def test_unreadable_images_are_left_out_and_counted() -> None:
 
 
 def test_empty_bins_have_no_means() -> None:
-    """In the plain data they are null, for JSON."""
-    bins = calibrate(predicted(np.array([0.99]), np.array([True]))).to_dict()["bins"]
+    """In a report they are null."""
+    bins = calibrate(predicted(np.array([0.99]), np.array([True]))).bins
 
-    assert bins[0] == {
-        "low": 0.0,
-        "high": pytest.approx(1 / 15),
-        "count": 0,
-        "confidence": None,
-        "accuracy": None,
-    }
+    assert (bins[0].low, bins[0].high, bins[0].count) == (0.0, pytest.approx(1 / 15), 0)
+    assert (bins[0].confidence, bins[0].accuracy) == (None, None)
     assert len(bins) == 15
 
 

@@ -1,86 +1,160 @@
-"""Reports keep every number, name what departs from the protocol, and say it in Markdown too."""
+"""Reports keep every number, name what departs from the protocol, and are read as they were written."""
 
 import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
 
-from mixzoo.eval.evaluator import Counts
-from mixzoo.eval.report import COLUMNS, Report, ReportRow, Weights, cells, to_markdown
-from mixzoo.eval.verdict import judge
-from mixzoo.zoo.manifest import Metric
+import pytest
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from mixzoo.eval.report import COLUMNS, notes, table, warnings
+from mixzoo.zoo.errors import ManifestError, MixzooError, UsageError
+from mixzoo.zoo.report import Report, parse_report, read_report, report_schema
 
-METRIC = Metric(statistic="median_of_last_epochs", epochs=5)
-
-
-def line(row_id: str, head: str, correct: int, sha256: str = "a" * 64) -> ReportRow:
-    return ReportRow(
-        id=row_id,
-        head=head,
-        is_default_head=head in ("one_k", "head0"),
-        has_other_heads=head != "head0",
-        counts=Counts(correct, correct + 2000, 24426),
-        reported_top1=64.73,
-        decimals=2,
-        verdict=judge(correct, 24426, 64.73, METRIC),
-        weights=Weights("epoch_100.pth", sha256, "resnet50", "automix", 8142),
-    )
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "tests/viz/example_report.json"
 
 
-def report(*rows: ReportRow) -> Report:
-    return Report(
-        rows=rows,
-        benchmark="inat2018",
-        protocol={
-            "resize": 263,
-            "crop": 224,
-            "mean": (0.485, 0.456, 0.406),
-            "overrides": {"resize": "263 instead of 256"},
-        },
-        data={"labels": "val2018.json", "images": 24426, "list_sha256": "b" * 64},
-        run={"device": "cpu", "world_size": 1},
-    )
+@pytest.fixture
+def content() -> dict[str, Any]:
+    return json.loads(EXAMPLE.read_text(encoding="utf-8"))
 
 
-def test_json_has_the_keys_that_scripts_rely_on() -> None:
-    """id, head, correct, total, top1, reported_top1 and verdict stand in every row."""
-    content = json.loads(json.dumps(report(line("r.automix_inat2018", "one_k", 15811)).to_dict()))
+@pytest.fixture
+def report() -> Report:
+    return read_report(EXAMPLE)
 
+
+def test_what_is_read_is_written_again(report: Report) -> None:
+    """The types hold all that the file holds; what they write, they read."""
+    written = json.loads(report.to_json())
+
+    assert parse_report(written, "again") == report
+
+
+def test_each_row_has_a_line_for_its_verdict_and_one_for_each_other_head(report: Report) -> None:
+    """The verdict stands once, beside the head that carries it."""
+    lines = table(report)
+
+    automix = [
+        dict(zip(COLUMNS, line.cells, strict=True)) for line in lines if "automix" in line.row.id
+    ]
+    assert [line["Head"] for line in automix] == ["one_k *", "mix_k", "one_q", "mix_q"]
+    assert [line["Verdict"] for line in automix] == ["reproduced", "", "", ""]
+    assert automix[0]["Row"] == "resnet50.automix_inat2018"
+    assert automix[0]["Correct"] == "15812 / 24426"
+    assert automix[0]["Recomputed"] == "64.734"
+    assert (automix[0]["Gap"], automix[0]["Gap, images"]) == ("+0.004", "+1.1")
+
+
+def test_the_head_that_carries_the_verdict_stands_first(content: dict[str, Any]) -> None:
+    """Also where it isn't the one that inference uses."""
+    content["rows"] = [content["rows"][3] | {"head": "mix_q"}]
+
+    lines = table(parse_report(content, "report"))
+
+    assert [line.cells[1] for line in lines] == ["mix_q", "one_k *", "mix_k", "one_q"]
+    assert [line.cells[-1] for line in lines] == ["reproduced", "", "", ""]
+
+
+def test_what_a_reader_must_not_miss(content: dict[str, Any]) -> None:
+    """Changed pixels, disagreeing checkpoints, unreadable images, failures, reasons."""
+    content["rows"][0] |= {"verdict": "not comparable", "reason": "not measured so: other pixels"}
+
+    told = "\n".join(warnings(parse_report(content, "report")))
+
+    assert "not measured so: other pixels." in told
+    assert "Protocol changed by hand: resize 263 instead of 256." in told
+    assert "images can't be read and count as wrong, first train_val2018/Aves/3001/0a1b.jpg" in told
+    assert "could not be evaluated" in told
+
+
+def test_notes_tell_how_the_log_compares(content: dict[str, Any]) -> None:
+    """Of each head, in images; and of many exact ones in one sentence."""
     row = content["rows"][0]
-    assert (row["id"], row["head"], row["correct"], row["total"]) == (
-        "r.automix_inat2018",
-        "one_k",
-        15811,
-        24426,
-    )
-    assert row["top1"] == 100 * 15811 / 24426
-    assert (row["reported_top1"], row["verdict"]) == (64.73, "reproduced")
-    assert content["versions"]["torch"]
-    assert content["data"]["list_sha256"] == "b" * 64
+    row["matches_log"] = "matches its log"
+    row["heads"][0]["logged"] = {"epoch": 100, "top1": 62.53, "gap_images": 2.0}
+    one = "\n".join(notes(parse_report(content, "report")))
+    row["heads"][0]["logged"]["gap_images"] = 0.0
+    content["rows"] = [row | {"id": f"row{n}"} for n in range(6)]
+
+    many = "\n".join(notes(parse_report(content, "report")))
+
+    assert "matches its log (head0: epoch 100 62.53000, +2 images)" in one
+    assert "6 of 6 checkpoints give what their logs say, to the image." in many
 
 
-def test_cells_follow_the_columns() -> None:
-    """A table line has a cell for each column and the verdict."""
-    found = dict(zip([*COLUMNS, "Verdict"], cells(line("r", "one_k", 15811)), strict=True))
-
-    assert found["Correct"] == "15811 / 24426"
-    assert found["Recomputed"] == "64.730"
-    assert found["Gap"] == "0.000"
-    assert found["Gap, images"] == "+0.1"
-
-
-def test_markdown_names_overrides_rules_and_every_file() -> None:
-    """Two checkpoints with one file name are two lines of provenance."""
-    text = to_markdown(
-        report(line("a", "one_k", 15811), line("b", "one_k", 15000, sha256="c" * 64))
-    )
-
-    assert "overrides (resize 263 instead of 256)" in text
-    assert "- **not reproduced**: more than 0.10 points away" in text
-    assert "a" * 64 in text
-    assert "c" * 64 in text
+WRONG: dict[str, tuple[tuple[Any, ...], Any, str]] = {
+    "a percentage that isn't its count": (("rows", 0, "heads", 0, "top1"), 50.0, "expected 100 x"),
+    "a fraction for a percentage": (("rows", 0, "heads", 0, "top5"), 101.0, "top5"),
+    "a text for a count": (("rows", 0, "heads", 0, "correct"), "15811", "correct"),
+    "more right than there are": (("rows", 0, "heads", 0, "correct"), 24427, "expected 100 x"),
+    "no verdict": (("rows", 0, "verdict"), None, "verdict"),
+    "half an interval": (("rows", 0, "heads", 0, "interval95"), [64.0], "interval95"),
+    "a verdict of no head": (("rows", 0, "head"), "mix_k", "isn't one of its heads"),
+    "no hash": (("rows", 0, "weights", "sha256"), "abc", "sha256"),
+    "another format": (("format",), 3, "format"),
+    "the old format": (("format",), 1, "format 1"),
+}
 
 
-def test_markdown_table_is_rectangular() -> None:
-    """A pipe in a name doesn't break the table."""
-    text = to_markdown(report(line("odd|name", "one_k", 1)))
+@pytest.mark.parametrize(("path", "value", "word"), WRONG.values(), ids=WRONG)
+def test_what_no_evaluation_writes_is_refused(
+    content: dict[str, Any], path: tuple[Any, ...], value: Any, word: str
+) -> None:
+    """One line names the field, what was expected and what stands there."""
+    inner: Any = content
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
 
-    rows = [row for row in text.splitlines() if row.startswith("| ")]
-    assert {row.replace(r"\|", "").count("|") for row in rows} == {len(COLUMNS) + 2}
+    with pytest.raises(ManifestError, match=word):
+        parse_report(content, "r.json")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"3", b"[]", b'{"rows": 3}'], ids=range(7)
+)
+def test_other_files_are_an_error_of_one_line(tmp_path: Path, data: bytes) -> None:
+    """Whatever lies there."""
+    path = tmp_path / "r.json"
+    path.write_bytes(data)
+
+    with pytest.raises(MixzooError) as error:
+        read_report(path)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """It says what was expected."""
+    with pytest.raises(UsageError, match="expected a report as `mixzoo eval --out"):
+        read_report(tmp_path / "none.json")
+
+
+def test_the_schema_is_that_of_the_types() -> None:
+    """docs/report.schema.json is written from them by `make format`."""
+    stored = json.loads((ROOT / "docs/report.schema.json").read_text(encoding="utf-8"))
+
+    Draft202012Validator.check_schema(stored)
+    assert stored == json.loads(json.dumps(report_schema()))
+
+
+def test_the_schema_takes_reports_and_refuses_others(content: dict[str, Any]) -> None:
+    """For readers in other languages: types and ranges are held."""
+    validator = Draft202012Validator(report_schema())
+    wrong = deepcopy(content)
+    wrong["rows"][0]["heads"][0]["top1"] = 101.0
+
+    validator.validate(content)
+    with pytest.raises(ValidationError):
+        validator.validate(wrong)
+
+
+def test_the_page_explains_every_key() -> None:
+    """docs/report.md names each field of each type."""
+    page = (ROOT / "docs/report.md").read_text(encoding="utf-8")
+    names = {name for part in report_schema()["$defs"].values() for name in part["properties"]}
+
+    assert {name for name in names if f"`{name}`" not in page} == set()

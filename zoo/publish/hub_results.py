@@ -7,20 +7,20 @@ files feed the leaderboard of a hub data set that is registered as a benchmark.
 from collections.abc import Iterable
 from typing import Any
 
-from ..report import Row
+from ..report import Head
 
 TASK = "image-classification"
 SOURCE = "mixzoo eval report"
 
 
 def model_index(
-    entries: Iterable[tuple[str, Row]],
+    entries: Iterable[tuple[str, Head]],
     *,
     dataset_type: str,
     dataset_name: str,
     source_url: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The value of a model card's `model-index`: top-1 and top-5 of inference's heads, in percent.
+    """The value of a model card's `model-index`: top-1 and top-5 of each head, in percent.
 
     entries: model name and its row in a report. dataset_type: the data set's id on the hub, or a
     plain tag. source_url: where the report can be read; without one no source is named.
@@ -29,8 +29,7 @@ def model_index(
     from huggingface_hub.repocard_data import eval_results_to_model_index
 
     index: list[dict[str, Any]] = []
-    for name, row in entries:
-        head = row.default
+    for name, head in entries:
         results = [
             EvalResult(
                 task_type=TASK,
@@ -50,15 +49,14 @@ def model_index(
 
 
 def leaderboard_entry(
-    row: Row, *, dataset: str, task: str, created: str, source_url: str | None = None
+    head: Head, *, dataset: str, task: str, created: str, source_url: str | None = None
 ) -> dict[str, Any]:
-    """One row as an entry of an `.eval_results/*.yaml` file: top-1 of inference's head, in percent.
+    """One head as an entry of an `.eval_results/*.yaml` file: its top-1, in percent.
 
     dataset, task: of the hub's benchmark. created: when it was measured, ISO 8601.
     """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
-    head = row.default
     entry = EvalResultEntry(
         dataset_id=dataset,
         task_id=task,
