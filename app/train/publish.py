@@ -12,29 +12,34 @@ from ..options import FilePath, json_option
 @click.command("publish")
 @click.argument("run", type=FilePath, metavar="RUN")
 @click.option(
-    "--manifest", type=FilePath, required=True, metavar="FILE.toml", help="Made if it isn't there."
+    "--manifest",
+    type=FilePath,
+    required=True,
+    metavar="FILE.toml",
+    help="Manifest to write into, made if it isn't there.",
 )
 @click.option(
     "--id",
     "row_id",
     metavar="ROW",
-    help="architecture.method_TAG_manifest, to tell several runs of a method apart.",
+    help="Id of the row: architecture.method_TAG_manifest tells several runs of a method apart.",
 )
 @click.option(
     "--benchmark",
     metavar="NAME|FILE.toml",
-    help="The one that it was trained on, if it isn't named after a known row.",
+    help="Benchmark that it was trained on, if it isn't named after a known row.",
 )
 @click.option("--force", is_flag=True, help="Replace a row that has other weights.")
 @json_option
 def command(
     run: Path, manifest: Path, row_id: str | None, benchmark: str | None, force: bool, as_json: bool
 ) -> None:
-    """Write a finished RUN (its folder, or its weights) as a row into a manifest of your own.
+    """Make a finished RUN a row of a manifest of your own.
 
-    Weights and log are copied beside the manifest and locked by their hashes; the row's number is
-    the log's, by the rule of the benchmark that the run was trained on. Everything that takes
-    --manifest then works on the row: list, verify, eval, publish. Works on runs of OpenMixup too.
+    A RUN is its folder, or its weights; runs of OpenMixup are taken too. Weights and log are
+    copied beside the manifest and locked by their hashes; the row's number is the log's, by the
+    rule of the benchmark that the run was trained on. Everything that takes --manifest then works
+    on the row: list, verify, eval, publish.
     """
     from ...train.result import publish
 
