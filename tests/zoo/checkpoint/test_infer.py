@@ -45,73 +45,64 @@ def test_every_architecture_is_recognised_by_its_shapes(name: str, method: str) 
     assert {value.device.type for value in model.state_dict().values()} == {"meta"}
 
 
-def test_a_missing_entry_is_named(tiny: Callable) -> None:
-    """A lost batch-norm entry is an error, not a random start."""
-    entries = tiny()
-    del entries["backbone.layer2.0.bn1.running_var"]
-
-    with pytest.raises(CheckpointError, match=r"needs 1 entry: backbone.layer2.0.bn1.running_var"):
-        infer(entries)
+def _without(*starts: str) -> Callable:
+    return lambda entries: {k: v for k, v in entries.items() if not k.startswith(starts)}
 
 
-def test_a_missing_head_is_named(tiny: Callable) -> None:
-    """A backbone alone doesn't classify."""
-    entries = {name: value for name, value in tiny().items() if not name.startswith("head")}
-
-    with pytest.raises(
-        CheckpointError, match=r"no entry 'head.fc.weight' among 120 entries: .*, \.\.\.;"
-    ):
-        infer(entries)
+def _with(**shapes: tuple[int, ...]) -> Callable:
+    return lambda entries: (
+        entries | {name.replace("__", "."): torch.zeros(shape) for name, shape in shapes.items()}
+    )
 
 
-def test_foreign_entries_are_named_up_to_three(tiny: Callable) -> None:
-    """Entries that have no place are counted, and the first three named."""
-    entries = tiny() | {f"neck.{i}.weight": torch.zeros(1) for i in range(4)}
-
-    with pytest.raises(
-        CheckpointError, match=r"4 entries: neck.0.weight, neck.1.weight, neck.2.weight, \.\.\."
-    ):
-        infer(entries)
+def _third_block(entries: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    copies = {k.replace("layer1.0", "layer1.2"): v for k, v in entries.items() if "layer1.0" in k}
+    return entries | copies
 
 
-def test_a_shape_that_contradicts_the_rest_is_named(tiny: Callable) -> None:
-    """A wrong shape says its key, what was expected and what was got."""
-    entries = tiny() | {"head.fc.bias": torch.zeros(5)}
+FAULTS = {
+    "lost entry": (
+        "plain",
+        _without("backbone.layer2.0.bn1.running_var"),
+        r"needs 1 entry: backbone.layer2.0.bn1.running_var",
+    ),
+    "no head": (
+        "plain",
+        _without("head"),
+        r"no entry 'head.fc.weight' among 120 entries: .*, \.\.\.;",
+    ),
+    "no place": (
+        "plain",
+        _with(**{f"neck__{i}__weight": (1,) for i in range(4)}),
+        r"4 entries: neck.0.weight, neck.1.weight, neck.2.weight, \.\.\.",
+    ),
+    "other shape": (
+        "plain",
+        _with(head__fc__bias=(5,)),
+        r"'head.fc.bias' of shape \(3,\), got \(5,\)",
+    ),
+    "heads that disagree": (
+        "automix",
+        _with(head_mix_q__fc__weight=(9, 32)),
+        r"'head_mix_q.fc.weight' of shape \(3, 32\), got \(9, 32\)",
+    ),
+    "a block too many": ("plain", _third_block, r"\(3, 2, 2, 2\) basic blocks per stage"),
+    "another network": (
+        "plain",
+        lambda _: {"patch_embed.proj.weight": torch.zeros(1), "cls_token": torch.zeros(1)},
+        r"among 2 entries: patch_embed.proj.weight, cls_token; expected",
+    ),
+}
 
-    with pytest.raises(CheckpointError, match=r"'head.fc.bias' of shape \(3,\), got \(5,\)"):
-        infer(entries)
 
+@pytest.mark.parametrize(("method", "change", "message"), FAULTS.values(), ids=FAULTS)
+def test_what_does_not_fit_is_named(
+    method: str, change: Callable, message: str, tiny: Callable
+) -> None:
+    """Entries that are missing, left over or of another shape, the first three by name."""
+    entries = change(canonical(tiny(method)))
 
-def test_heads_that_disagree_are_named(tiny: Callable) -> None:
-    """All four heads must know the same classes."""
-    entries = canonical(tiny("automix")) | {"head_mix_q.fc.weight": torch.zeros(9, 32)}
-
-    with pytest.raises(
-        CheckpointError, match=r"'head_mix_q.fc.weight' of shape \(3, 32\), got \(9, 32\)"
-    ):
-        infer(entries)
-
-
-def test_a_block_too_many_fits_no_depth(tiny: Callable) -> None:
-    """Block counts that no ResNet has are told as such."""
-    entries = tiny()
-    entries |= {
-        name.replace("layer1.0", "layer1.2"): value
-        for name, value in entries.items()
-        if "layer1.0" in name
-    }
-
-    with pytest.raises(CheckpointError, match=r"\(3, 2, 2, 2\) basic blocks per stage"):
-        infer(entries)
-
-
-def test_another_network_is_told_what_was_expected() -> None:
-    """A transformer's checkpoint gives its own names and what was expected instead."""
-    entries = {"patch_embed.proj.weight": torch.zeros(1), "cls_token": torch.zeros(1)}
-
-    with pytest.raises(
-        CheckpointError, match=r"among 2 entries: patch_embed.proj.weight, cls_token; expected"
-    ):
+    with pytest.raises(CheckpointError, match=message):
         infer(entries)
 
 

@@ -250,24 +250,44 @@ def test_a_stand_in_cannot_be_used_to_reach_other_code(
         read_checkpoint(hostile)
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("ba.pth", "asks for builtins.bytearray; nothing of it was run"),
-        ("lnk.pth", "isn't a whole torch checkpoint"),
-    ],
-)
-def test_memory_that_a_file_does_not_hold_is_refused(name: str, message: str, shared: Path) -> None:
-    """Gigabytes from 665 bytes, and tensors whose bytes aren't in the file."""
-    with pytest.raises(CheckpointError, match=message):
-        read_checkpoint(shared / "hostile" / name)
+def test_a_bytearray_is_refused(tmp_path: Path) -> None:
+    """torch would make one of any size, gigabytes from a few hundred bytes."""
+    path = _save({"state_dict": WEIGHTS, "x": bytearray(4)}, tmp_path / "a.pth")
+
+    with pytest.raises(CheckpointError, match=r"asks for builtins.bytearray; nothing"):
+        read_checkpoint(path)
 
 
-def test_attributes_that_hide_methods_are_left_behind(shared: Path) -> None:
-    """A state dict whose `items` is a number is read as the dict that it is."""
-    weights = _read_weights(shared / "hostile" / "od_items.pth")
+def test_memory_that_an_older_file_does_not_fill_is_never_read(tmp_path: Path) -> None:
+    """A tensor without bytes of its own is refused, or 0 where other bytes make up for them."""
+    path = _save({"a": torch.ones(1000)}, tmp_path / "a.pth", "torch-legacy")
+    whole = path.read_bytes()
+    cut = whole[: whole.rindex(b"\x80\x02]")] + b"\x80\x02]."  # no storage is listed as delivered
+    path.write_bytes(cut)
 
-    assert {name: value.shape for name, value in weights.items()} == {"a": (4,)}
+    with pytest.raises(CheckpointError, match="isn't a whole torch checkpoint"):
+        read_checkpoint(path)
+    path.write_bytes(cut + bytes(4000))
+
+    assert not _read_weights(path)["a"].any()
+
+
+class Hiding:
+    """Is pickled as the weights, with attributes that hide methods."""
+
+    def __reduce__(self) -> tuple:
+        """An empty OrderedDict, its attributes, no list items, and its entries."""
+        value = torch.nn.Parameter(torch.ones(2))
+        value.detach = 1
+        hidden = {"items": 1, "values": 1, "get": 1}
+        return (OrderedDict, (), hidden, None, iter([("w", value)]))
+
+
+def test_attributes_that_hide_methods_are_left_behind(tmp_path: Path) -> None:
+    """A state dict whose `items` is a number, and a tensor like it, are read as what they are."""
+    path = _save({"state_dict": Hiding()}, tmp_path / "a.pth")
+
+    assert torch.equal(_read_weights(path)["w"], torch.ones(2))
 
 
 @pytest.mark.parametrize("protocol", [4, 5])
