@@ -2,28 +2,17 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from click.testing import CliRunner
-from mixzoo.app.zoo.export import command
 from mixzoo.zoo.checkpoint.load import load_file
-from mixzoo.zoo.errors import UsageError
 
 ROWS = ("resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini")
 
 
-def run(*arguments: object) -> str:
-    words = [str(argument) for argument in arguments]
-    result = CliRunner().invoke(command, words, standalone_mode=False)
-    if result.exception:
-        raise result.exception
-    return result.output
-
-
-def test_rows_are_written_and_told(tmp_path: Path) -> None:
+def test_rows_are_written_and_told(mixzoo: Callable, tmp_path: Path) -> None:
     """A line for each file, with its hash and that of its source."""
-    printed = run(*ROWS, "--to", tmp_path)
+    _, printed, _ = mixzoo("zoo", "export", *ROWS, "--to", tmp_path)
 
     for row in ROWS:
         path = tmp_path / f"{row}.safetensors"
@@ -32,37 +21,28 @@ def test_rows_are_written_and_told(tmp_path: Path) -> None:
         assert f"{row}.pth" in printed
 
 
-def test_json_is_for_programs(tmp_path: Path) -> None:
+def test_json_is_for_programs(mixzoo: Callable, tmp_path: Path) -> None:
     """id, path, size, sha256 and the file's metadata."""
-    [facts] = json.loads(run(ROWS[1], "--to", tmp_path, "--json"))
+    _, printed, _ = mixzoo("zoo", "export", ROWS[1], "--to", tmp_path, "--json")
 
+    [facts] = json.loads(printed)
     assert facts["id"] == ROWS[1]
     assert facts["size"] == Path(facts["path"]).stat().st_size
     assert facts["metadata"]["reported_top1"] == "59.6"
 
 
-def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
-    """Nothing is written when one export would replace another."""
-    run(ROWS[0], "--to", tmp_path)
-    path = tmp_path / f"{ROWS[0]}.safetensors"
+def test_what_would_be_lost_is_refused(mixzoo: Callable, tmp_path: Path) -> None:
+    """Two files of one name, a row for several files, and a second time without --force."""
+    mixzoo("zoo", "export", ROWS[0], "--to", tmp_path)
+    twin = tmp_path / f"{ROWS[0]}.safetensors"
 
-    with pytest.raises(UsageError, match="two REFs would get this name"):
-        run(ROWS[0], path, "--to", tmp_path / "out")
+    twice = mixzoo("zoo", "export", ROWS[0], twin, "--to", tmp_path / "out")
+    several = mixzoo("zoo", "export", *ROWS, "--row", ROWS[0], "--to", tmp_path)
+    again = mixzoo("zoo", "export", ROWS[0], "--to", tmp_path)
+    forced = mixzoo("zoo", "export", ROWS[0], "--to", tmp_path, "--force")
 
+    assert [code for code, _, _ in (twice, several, again, forced)] == [2, 2, 2, 0]
+    assert "two REFs would get this name" in twice[2]
     assert not (tmp_path / "out").exists()
-
-
-def test_a_row_goes_with_one_file(tmp_path: Path) -> None:
-    """--row can't speak for several files."""
-    with pytest.raises(UsageError, match="--row"):
-        run(*ROWS, "--row", ROWS[0], "--to", tmp_path)
-
-
-def test_replacing_must_be_asked_for(tmp_path: Path) -> None:
-    """The second time needs --force."""
-    run(ROWS[0], "--to", tmp_path)
-
-    with pytest.raises(UsageError, match="Give --force"):
-        run(ROWS[0], "--to", tmp_path)
-
-    assert "wrote" in run(ROWS[0], "--to", tmp_path, "--force")
+    assert "--row" in several[2]
+    assert "Give --force" in again[2]

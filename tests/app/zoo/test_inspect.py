@@ -1,64 +1,59 @@
 """`mixzoo zoo inspect` shows what a checkpoint says of itself."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-from mixzoo.app.zoo.inspect import command
+import torch
 from mixzoo.zoo.catalog import package_path
-from mixzoo.zoo.errors import CheckpointError
+from safetensors.torch import save_file
+
+MIXUP = package_path("zoo") / "mini" / "assets" / "resnet18_w6.mixup_mini.pth"
+Run = Callable[..., tuple[int, str, str]]
 
 
-def run(*arguments: object, exit_code: int = 0) -> str:
-    result = CliRunner().invoke(command, list(map(str, arguments)), catch_exceptions=False)
-    assert result.exit_code == exit_code
-    return result.output
-
-
-def test_facts_and_differences_are_shown(golden: Path) -> None:
+def test_facts_and_differences_are_shown(mixzoo: Run, golden: Path) -> None:
     """Against a row of the table, each difference is a sentence."""
     file = golden / "runs" / "tiny_automix_ep8" / "epoch_8.pth"
 
-    out = run(file, "--row", "resnet50.automix_inat2018")
+    _, out, _ = mixzoo("zoo", "inspect", file, "--row", "resnet50.automix_inat2018")
 
     assert "architecture              resnet50_w4" in out
     assert "classes: iNaturalist-2018 has 8142, the checkpoint's config says 10" in out
 
 
-def test_json_has_facts_and_differences(golden: Path) -> None:
+def test_json_has_facts_and_differences(mixzoo: Run, golden: Path) -> None:
     """Programs get the same as plain data."""
     file = golden / "runs" / "tiny_cutmix_ep8" / "epoch_8.pth"
 
-    content = json.loads(run(file, "--json"))
+    content = json.loads(mixzoo("zoo", "inspect", file, "--json")[1])
 
     assert content["facts"]["method"] == "cutmix"
     assert content["disagreements"] == []
 
 
-def test_agreement_is_said() -> None:
-    """A checkpoint that differs in nothing from its row is told so."""
-    file = package_path("zoo") / "mini" / "assets" / "resnet18_w6.mixup_mini.pth"
-
-    out = run(file, "--row", "resnet18_w6.mixup_mini")
-
-    assert "Nothing of this differs from resnet18_w6.mixup_mini." in out
-
-
-def test_silence_is_said(tmp_path: Path) -> None:
-    """A file of weights alone says nothing of its training."""
-    import torch
-    from safetensors.torch import save_file
-
+def test_agreement_and_silence_are_said(mixzoo: Run, tmp_path: Path) -> None:
+    """A checkpoint that differs in nothing from its row, and a file of weights alone."""
     save_file({"fc.weight": torch.zeros(2, 2)}, tmp_path / "w.safetensors")
 
-    assert "says nothing of its training" in run(tmp_path / "w.safetensors")
+    _, agrees, _ = mixzoo("zoo", "inspect", MIXUP, "--row", "resnet18_w6.mixup_mini")
+    _, silent, _ = mixzoo("zoo", "inspect", tmp_path / "w.safetensors")
+
+    assert "Nothing of this differs from resnet18_w6.mixup_mini." in agrees
+    assert "says nothing of its training" in silent
 
 
-def test_no_checkpoint_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "exit_code", "words"), [("gone.pth", 2, "does not exist"), ("page.pth", 6, "web page")]
+)
+def test_no_checkpoint_is_an_error(
+    name: str, exit_code: int, words: str, mixzoo: Run, tmp_path: Path
+) -> None:
     """A missing file and a file of something else are told apart."""
     (tmp_path / "page.pth").write_text("<!doctype html>")
 
-    assert "does not exist" in run(tmp_path / "gone.pth", exit_code=2)
-    with pytest.raises(CheckpointError, match="a web page"):
-        run(tmp_path / "page.pth")
+    code, _, error = mixzoo("zoo", "inspect", tmp_path / name)
+
+    assert code == exit_code
+    assert words in error

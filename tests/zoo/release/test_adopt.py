@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from mixzoo.zoo.cache import assets_folder, cache_root
+from mixzoo.zoo.cache import assets_folder, cache_root, process_lock_path
 from mixzoo.zoo.catalog import Catalog, open_catalog
 from mixzoo.zoo.errors import IntegrityError, SourceError, UsageError
 from mixzoo.zoo.release.by_hand import Adoption, Mode, adopt, find_files, import_files
@@ -33,7 +33,14 @@ def there(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def locked(write_benchmark: Write) -> Catalog:
+    """A benchmark whose lock has the weights `BYTES` under the name w.pth."""
+    return open_catalog([write_benchmark("", BYTES)])
+
+
 def bring(path: Path, content: bytes = BYTES) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
 
@@ -57,26 +64,22 @@ def zip_bytes() -> bytes:
     return file.getvalue()
 
 
-def test_file_is_recognised_by_its_hash_whatever_its_name(
-    write_benchmark: Write, there: Path
-) -> None:
+def test_file_is_recognised_by_its_hash_whatever_its_name(locked: Catalog, there: Path) -> None:
     """The locked bytes under a made-up name get the locked name."""
-    catalog = open_catalog([write_benchmark("", BYTES)])
 
-    adoption = one(bring(there / "model final.bin"), catalog)
+    adoption = one(bring(there / "model final.bin"), locked)
 
     assert (adoption.what, adoption.detail, adoption.asset.row) == ("linked", "by its hash", ROW)
     assert cached() == {"w.pth": BYTES}
 
 
-def test_three_files_of_which_one_is_corrupt(write_benchmark: Write, there: Path) -> None:
+def test_three_files_of_which_one_is_corrupt(locked: Catalog, there: Path) -> None:
     """The good one is adopted, the damaged one refused with expected and got, the stranger listed."""
-    catalog = open_catalog([write_benchmark("", BYTES)])
     bring(there / "a_good.bin")
     bring(there / "readme.txt", b"hello")
     bring(there / "w.pth", BYTES[:-1] + b"x")
 
-    results = import_files(find_files([there]), catalog)
+    results = import_files(find_files([there]), locked)
 
     assert [(a.file.name, a.what, a.error) for a in results] == [
         ("a_good.bin", "linked", None),
@@ -90,11 +93,10 @@ def test_three_files_of_which_one_is_corrupt(write_benchmark: Write, there: Path
     assert cached() == {"w.pth": BYTES}
 
 
-def test_truncated_file_is_told_by_its_size(write_benchmark: Write, there: Path) -> None:
+def test_truncated_file_is_told_by_its_size(locked: Catalog, there: Path) -> None:
     """The most frequent damage gets the clearest words."""
-    catalog = open_catalog([write_benchmark("", BYTES)])
 
-    adoption = one(bring(there / "w (1).pth", BYTES[:-9]), catalog)
+    adoption = one(bring(there / "w (1).pth", BYTES[:-9]), locked)
 
     assert adoption.error is IntegrityError
     assert f"expected {len(BYTES)} bytes, got {len(BYTES) - 9}" in adoption.detail
@@ -215,50 +217,46 @@ def test_hash_overrules_what_a_person_says(write_benchmark: Write, there: Path) 
     assert cached() == {}
 
 
-def test_damaged_file_in_the_cache_is_set_aside(write_benchmark: Write, there: Path) -> None:
+def test_damaged_file_in_the_cache_is_set_aside(locked: Catalog, there: Path) -> None:
     """Good bytes take the place of bad ones, which are kept."""
-    catalog = open_catalog([write_benchmark("", BYTES)])
     assets_folder("own").mkdir(parents=True)
     bring(assets_folder("own") / "w.pth", b"rotten")
 
-    one(bring(there / "w.pth"), catalog)
+    one(bring(there / "w.pth"), locked)
 
     assert cached() == {"w.pth": BYTES, "w.pth.damaged": b"rotten"}
 
 
-def test_partial_download_goes_once_the_file_is_here(write_benchmark: Write, there: Path) -> None:
+def test_partial_download_goes_once_the_file_is_here(locked: Catalog, there: Path) -> None:
     """What a broken line has delivered isn't needed any more."""
-    catalog = open_catalog([write_benchmark("", BYTES)])
     assets_folder("own").mkdir(parents=True)
     bring(assets_folder("own") / ".w.pth.part", BYTES[:9])
     bring(assets_folder("own") / ".w.pth.part.json", b"{}")
 
-    one(bring(there / "w.pth"), catalog)
+    one(bring(there / "w.pth"), locked)
 
     assert cached() == {"w.pth": BYTES}
 
 
-def test_link_shares_the_bytes_and_copy_does_not(write_benchmark: Write, there: Path) -> None:
+def test_link_shares_the_bytes_and_copy_does_not(locked: Catalog, there: Path) -> None:
     """--link costs no space; --copy survives whatever happens to the download."""
-    catalog = open_catalog([write_benchmark("", BYTES)])
     source, target = bring(there / "w.pth"), assets_folder("own") / "w.pth"
 
-    linked = one(source, catalog, mode="link")
+    linked = one(source, locked, mode="link")
     same = target.samefile(source)
     target.unlink()
-    copied = one(source, catalog, mode="copy")
+    copied = one(source, locked, mode="copy")
 
     assert (linked.what, same) == ("linked", True)
     assert (copied.what, target.samefile(source)) == ("copied", False)
     assert target.read_bytes() == BYTES
 
 
-def test_link_to_a_file_adopts_the_file(write_benchmark: Write, there: Path) -> None:
+def test_link_to_a_file_adopts_the_file(locked: Catalog, there: Path) -> None:
     """A symbolic link would die with its target's folder."""
-    catalog = open_catalog([write_benchmark("", BYTES)])
     (there / "link.pth").symlink_to(bring(there / "real.pth"))
 
-    one(there / "link.pth", catalog)
+    one(there / "link.pth", locked)
 
     assert not (assets_folder("own") / "w.pth").is_symlink()
     assert cached() == {"w.pth": BYTES}
@@ -278,13 +276,12 @@ def other_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.usefixtures("other_disk")
-def test_across_file_systems_files_are_copied(write_benchmark: Write, there: Path) -> None:
+def test_across_file_systems_files_are_copied(locked: Catalog, there: Path) -> None:
     """No hard link is possible there; --link says so instead of copying."""
-    catalog = open_catalog([write_benchmark("", BYTES)])
     source = bring(there / "w.pth")
 
-    refused = one(source, catalog, mode="link")
-    adoption = one(source, catalog)
+    refused = one(source, locked, mode="link")
+    adoption = one(source, locked)
 
     assert refused.error is SourceError
     assert "use --copy" in refused.detail
@@ -293,10 +290,9 @@ def test_across_file_systems_files_are_copied(write_benchmark: Write, there: Pat
 
 
 def test_full_disk_leaves_the_old_state(
-    write_benchmark: Write, there: Path, monkeypatch: pytest.MonkeyPatch
+    locked: Catalog, there: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ENOSPC in the middle of a copy: one line, no temporary file."""
-    catalog = open_catalog([write_benchmark("", BYTES)])
     source = bring(there / "w.pth")
 
     def full(_: int) -> None:
@@ -304,7 +300,7 @@ def test_full_disk_leaves_the_old_state(
 
     monkeypatch.setattr(os, "fsync", full)
 
-    adoption = one(source, catalog, mode="copy")
+    adoption = one(source, locked, mode="copy")
 
     assert adoption.error is SourceError
     assert "No space left on device" in adoption.detail
@@ -314,15 +310,14 @@ def test_full_disk_leaves_the_old_state(
 @pytest.mark.parametrize("mode", ["link", "copy"])
 @pytest.mark.parametrize("keep_time", [True, False])
 def test_file_that_changes_between_hash_and_adoption_is_refused(
-    write_benchmark: Write, there: Path, mode: Mode, keep_time: bool
+    locked: Catalog, there: Path, mode: Mode, keep_time: bool
 ) -> None:
     """A download that still goes on; for a copy even if size and time stay the same."""
-    catalog = open_catalog([write_benchmark("", BYTES)])
     path = bring(there / "w.pth")
     stat = path.stat()
     sha256 = hashlib.sha256(BYTES).hexdigest()
     arrival = Arrival(path, stat.st_size, stat.st_mtime_ns, sha256, BYTES[:512])
-    identity = identify(arrival, catalog, [catalog.benchmark("own")])
+    identity = identify(arrival, locked, [locked.benchmark("own")])
     bring(path, BYTES[:-1] + b"x")
     keep = keep_time and mode == "copy"
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + (0 if keep else 1_000_000)))
@@ -333,13 +328,13 @@ def test_file_that_changes_between_hash_and_adoption_is_refused(
     assert list(assets_folder("own").iterdir()) == []
 
 
-def test_file_that_a_download_holds_is_left_to_it(write_benchmark: Write, there: Path) -> None:
+def test_file_that_a_download_holds_is_left_to_it(locked: Catalog, there: Path) -> None:
     """Two processes never write one file at once."""
-    catalog = open_catalog([write_benchmark("", BYTES)])
-    (cache_root() / "locks" / "own").mkdir(parents=True)
+    lock = process_lock_path("own", "w.pth")
+    lock.parent.mkdir(parents=True)
 
-    with FileLock(cache_root() / "locks" / "own" / "w.pth.lock"):
-        adoption = one(bring(there / "w.pth"), catalog)
+    with FileLock(lock):
+        adoption = one(bring(there / "w.pth"), locked)
 
     assert "another process is fetching it" in adoption.detail
     assert cached() == {}
@@ -366,11 +361,9 @@ def test_damaged_note_is_no_adoption(write_benchmark: Write) -> None:
 def test_folders_are_searched_without_hidden_files_and_the_cache(tmp_path: Path) -> None:
     """Each file once, in order; links to folders aren't followed."""
     there = tmp_path / "downloads"
-    (there / "sub" / ".git").mkdir(parents=True)
     for name in ("b.pth", "sub/a.pth", ".DS_Store", "sub/.git/x"):
         bring(there / name)
     (there / "loop").symlink_to(there)
-    cache_root().mkdir(parents=True, exist_ok=True)
     inside = bring(cache_root() / "w.pth")
 
     found = find_files([there, there / "b.pth", inside])
