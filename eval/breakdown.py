@@ -78,6 +78,19 @@ def shots(labels: Sequence[int], training_images: Mapping[int, int]) -> tuple[st
     return tuple(_shot(training_images[label]) for label in labels)
 
 
+def by_training_images(
+    predictions: Predictions, training_images: Mapping[int, int]
+) -> dict[int, Group]:
+    """Accuracy of the classes with 1, 2 to 3, 4 to 7, 8 to 15 ... training images, by the least.
+
+    training_images: of each class among the labels, one or more.
+    """
+    # Of a whole number, bit_length is exact, which the logarithm isn't.
+    least = [1 << training_images[label].bit_length() - 1 for label in predictions.labels.tolist()]
+    groups = break_down(predictions, [f"{number}" for number in least])
+    return dict(sorted((int(group.name), group) for group in groups))
+
+
 def _shot(training_images: int) -> str:
     return MANY if training_images > 100 else MEDIUM if training_images >= 20 else FEW
 

@@ -10,6 +10,8 @@ from matplotlib.lines import Line2D
 
 from .themes import LIGHT, Theme
 
+WIDTH, NARROW = 9.6, 4.8  # inches of a figure, and of one for a column or a phone
+LETTERS = 11.5  # of a legend, per inch
 TEXT = 9.5  # points
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 TITLE_LETTERS = 10  # per inch
@@ -35,6 +37,23 @@ def style(axes: Axes, theme: Theme = LIGHT, *, grid: Literal["x", "y", "both"] =
         spine.set_color(theme.rule)
     axes.grid(axis=grid, color=theme.rule, linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def lanes(axes: Axes, names: Sequence[str], theme: Theme) -> None:
+    """Named lanes from above, every other one shaded, for accuracies from left to right."""
+    style(axes, theme)
+    axes.set(ylim=(len(names) - 0.5, -0.5))
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(axis="y", length=0, labelsize=TEXT, labelcolor=theme.ink)
+    axes.set_xlabel("top-1, percent", **small(theme))
+    for lane in range(0, len(names), 2):
+        axes.axhspan(lane - 0.5, lane + 0.5, color=theme.rule, alpha=0.28, linewidth=0)
+
+
+def at_right(axes: Axes, height: float, text: str, colour: str) -> None:
+    """A number at the right end of a lane."""
+    where = axes.get_yaxis_transform()
+    axes.text(1.015, height, text, transform=where, va="center", fontsize=TEXT - 1.5, color=colour)
 
 
 def small(theme: Theme = LIGHT) -> dict[str, Any]:

@@ -15,13 +15,21 @@ from matplotlib.ticker import MaxNLocator
 
 from ..eval.logs.summaries import MEDIAN
 from ..zoo.errors import UsageError
-from .axes import heading, legend, marker_of, new_figure, small, style, title
+from .axes import (
+    LETTERS,
+    NARROW,
+    WIDTH,
+    heading,
+    legend,
+    marker_of,
+    new_figure,
+    small,
+    style,
+    title,
+)
 from .runs import Run, short_names
 from .themes import LIGHT, Theme
 
-WIDTH = 9.6  # inches
-NARROW = 4.8  # inches
-LETTERS = 11.5  # of a legend, per inch
 CLOSE_UP = 12  # last epochs that the close-up shows, at least twice the window
 MOST_MARKED = 25  # values of a curve that have markers
 WHOLE, CLOSE = "validation top-1, percent", "the last epochs"

@@ -21,6 +21,7 @@ from ..eval.compare import (
     p_text,
 )
 from ..zoo.errors import UsageError
+from ..zoo.looks import signed
 from .axes import TEXT, new_figure
 from .themes import LIGHT, Theme
 
@@ -107,8 +108,8 @@ def _cells(pairs: Sequence[Pair], names: Sequence[str], theme: Theme) -> Iterato
 def _cell(row: int, column: int, found: Comparison, p_holm: float, word: str, theme: Theme) -> Cell:
     sign, role = LOOKS[word]
     if row > column:
-        text = f"{sign} {_signed(found.difference)}"
-        below = " to ".join(map(_signed, found.interval))
+        text = f"{sign} {signed(found.difference, 2)}"
+        below = " to ".join(signed(end, 2) for end in found.interval)
     else:
         p = p_text(p_holm)
         text = f"{sign} p {p if p.startswith('<') else '= ' + p}"
@@ -158,12 +159,6 @@ def _caption(pairs: Sequence[Pair]) -> Iterator[str]:
         f"that only the row : only the column gets right. Diagonal: top-1, percent. {total:,} images."
     )
     yield SCOPE
-
-
-def _signed(points: float) -> str:
-    """Two decimals and a sign, which a zero doesn't have."""
-    text = f"{points:+.2f}"
-    return text[1:] if float(text) == 0 else text
 
 
 def _swapped(found: Comparison) -> Comparison:

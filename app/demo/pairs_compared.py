@@ -1,10 +1,10 @@
 """Paired comparisons of a benchmark's rows, from the predictions that were kept."""
 
 from ...eval.compare import Pair, compare_rows
+from ...eval.kept import rows_of_refs
 from ...eval.store import of_weights
 from ...zoo.catalog import Benchmark, Catalog
 from ...zoo.errors import MixzooError
-from ..eval.compare import find_rows
 from .recomputed import weights_sha256
 
 
@@ -21,7 +21,7 @@ def compared(benchmark: Benchmark) -> tuple[tuple[Pair, ...], str | None]:
     if len(kept) < 2:
         return (), None
     try:
-        rows, _ = find_rows(kept, Catalog({benchmark.name: benchmark}))
+        rows, _ = rows_of_refs(kept, Catalog({benchmark.name: benchmark}))
         return compare_rows(rows), None
     except MixzooError as error:
         return (), str(error)

@@ -1,6 +1,6 @@
 """`mixzoo viz table|curves|groups|compare`: plots of what was published, logged and evaluated."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,18 +8,13 @@ import click
 
 from ...zoo.catalog import Benchmark, Catalog, open_catalog
 from ...zoo.errors import MixzooError, UsageError
-from ..eval.compare import ALL_HEADS, find_rows
 from ..options import FilePath, manifest_option
 from .options import CommandWithLists, counted, draws, narrow_option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ...eval.compare import NamedPredictions
     from ...eval.logs import LogAudit
-    from ...eval.predictions import Predictions
-    from ...viz.groups import Frequencies
-    from ...viz.report_data import ReportLine, StoredReport
     from ...viz.themes import Theme
 
 
@@ -60,8 +55,8 @@ def table(
     What isn't known has no place: without reports and logs it is the published table. BENCHMARK
     stands before --reports and --logs. --out ends in .png, .svg, .pdf or .jpg.
     """
-    from ...viz.report_data import read_report
     from ...viz.table import results_table, table_plot
+    from ...zoo.report import read_report
 
     catalog = open_catalog(manifests)
     chosen = catalog.benchmark(benchmark)
@@ -188,24 +183,19 @@ def groups(
     few-shot classes; with --train also against the number of training images. Of AutoMix and SAMix
     the head that inference uses. --out ends in .png, .svg, .pdf or .jpg.
     """
+    from ...eval.kept import behind
     from ...viz.groups import grouped, groups_plot
-    from ...viz.report_data import read_report
+    from ...zoo.data import from_annotations
+    from ...zoo.report import read_report
 
-    known = [read_report(path) for path in reports]
-    checkpoints = grouped(known, _frequencies(train) if train else None)
+    counts = None
+    if train:
+        if not train.is_file():
+            raise UsageError(f"--train {train}: expected training annotations, found no such file.")
+        counts = from_annotations(train.parent, train).class_counts()
+    checkpoints = grouped([read_report(path) for path in reports], counts, behind)
     figure = groups_plot(checkpoints, theme=theme, narrow=narrow)
     return figure, counted(len(checkpoints), "checkpoint")
-
-
-def _frequencies(train: Path) -> "Callable[[StoredReport, ReportLine], Frequencies]":
-    """What counts a line's kept predictions by training images of the class."""
-    from ...viz.groups import count_frequencies
-    from ...zoo.data import from_annotations
-
-    if not train.is_file():
-        raise UsageError(f"--train {train}: expected the training annotations, found no such file.")
-    counts = from_annotations(train.parent, train).class_counts()
-    return lambda report, line: count_frequencies(predictions_of(report, line)[0], counts)
 
 
 @click.command("compare")
@@ -226,18 +216,20 @@ def compare(
     --out ends in .png, .svg, .pdf or .jpg.
     """
     from ...eval.compare import BETTER, WORSE, compare_rows
+    from ...eval.kept import rows_of_refs, rows_of_reports
     from ...viz.matrix import comparison_plot
+    from ...zoo.report import read_report
 
     reports = [Path(ref) for ref in refs if ref.endswith(".json")]
     fast: list[str] = []
     if len(reports) == len(refs):
-        rows = _reported_rows(reports, head)
+        rows = rows_of_reports([read_report(path) for path in reports], head)
     elif reports:
         raise UsageError(
             f"{reports[0]}: expected reports alone or REFs alone, got both. Name the report's rows."
         )
     else:
-        rows, fast = find_rows(refs, open_catalog(manifests), head)
+        rows, fast = rows_of_refs(refs, open_catalog(manifests), head)
     pairs = compare_rows(rows)
     for name in fast:
         text = f"{name}: evaluated with --precision fast, so a few predictions may not be fp32's."
@@ -245,66 +237,3 @@ def compare(
     told = sum(pair.word in (BETTER, WORSE) for pair in pairs)
     words = f"{len(rows)} rows, {told} of {len(pairs)} pairs told apart"
     return comparison_plot(pairs, theme=theme), words
-
-
-def predictions_of(
-    report: "StoredReport", line: "ReportLine", files: tuple[str, ...] | None = None
-) -> "tuple[Predictions, tuple[str, ...]]":
-    """The kept predictions behind a line of a report, and the images' files, in their order.
-
-    files: the order to give them in; it must be the same images. Raises UsageError if they aren't
-    kept here, or are of another evaluation.
-    """
-    from ...eval.store import of_weights
-
-    for stored in of_weights(line.weights.sha256):
-        same_list = stored.key["list_sha256"] == report.data.list_sha256
-        pixels = stored.key["protocol"]
-        if same_list and pixels == {name: report.protocol.get(name) for name in pixels}:
-            ordered = stored.ordered(files) if files else stored
-            found = ordered.heads.get(line.head)
-            if found and found.counts().correct == line.correct:
-                return found, ordered.files
-    raise UsageError(
-        f"{line.id}: the predictions behind its report aren't kept here (MIXZOO_CACHE). Evaluate it "
-        f"again: mixzoo eval {line.id} --data DIR --out REPORT.json"
-    )
-
-
-def _reported_rows(paths: list[Path], head: str | None) -> "list[NamedPredictions]":
-    """The predictions behind reports, in the order of the first line's images."""
-    from ...eval.compare import NamedPredictions
-    from ...viz.report_data import read_report
-
-    rows: list[NamedPredictions] = []
-    files: tuple[str, ...] | None = None
-    first: str | None = None
-    for report in map(read_report, paths):
-        if first not in (None, report.data.list_sha256):
-            raise UsageError(
-                f"{paths[0]} and another report are about other labelled images; expected one list."
-            )
-        first = report.data.list_sha256
-        for line in _asked_for(report, head):
-            predictions, files = predictions_of(report, line, files)
-            several = head == ALL_HEADS and sum(one.id == line.id for one in report.rows) > 1
-            name = f"{line.id} {line.head}" if several else line.id
-            rows.append(NamedPredictions(name, predictions, first))
-    return rows
-
-
-def _asked_for(report: "StoredReport", head: str | None) -> "list[ReportLine]":
-    """The lines of the head that inference uses, of the one named, or of all."""
-    if head == ALL_HEADS:
-        return report.rows
-    if head is None:
-        return report.default_lines()
-    chosen = [
-        line
-        for line in report.rows
-        if line.head == head or sum(one.id == line.id for one in report.rows) == 1
-    ]
-    if not any(line.head == head for line in chosen):
-        known = ", ".join(dict.fromkeys(line.head for line in report.rows))
-        raise UsageError(f"--head {head}: the report has {known}, or give all.")
-    return chosen

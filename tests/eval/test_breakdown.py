@@ -1,9 +1,12 @@
 """Groups are named by paths, annotations and training counts, and their counts sum to the whole."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mixzoo.eval.breakdown import (
     SHOTS,
     break_down,
+    by_training_images,
     shots,
     supercategories,
 )
@@ -76,3 +79,33 @@ def test_paths_tell_supercategories() -> None:
 def test_other_paths_tell_none(files: tuple[str, str]) -> None:
     """A data set's own folder is no supercategory."""
     assert supercategories(files, [7, 8]) is None
+
+
+def test_bins_double() -> None:
+    """1, 2 to 3, 4 to 7 ...; images of classes on both sides of each edge."""
+    counts = dict(enumerate([1, 2, 3, 4, 7, 8, 127, 128, 1000]))
+    labels = [label for label in counts for _ in range(2)]
+    known = predicted(labels, [99 if n in (0, 3) else label for n, label in enumerate(labels)])
+
+    bins = by_training_images(known, counts)
+
+    assert [(least, g.correct, g.total) for least, g in bins.items()] == [
+        (1, 1, 2), (2, 3, 4), (4, 4, 4), (8, 2, 2), (64, 2, 2), (128, 2, 2), (512, 2, 2),
+    ]  # fmt: skip
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.booleans()), min_size=1, max_size=60),
+    st.lists(st.integers(1, 5000), min_size=31, max_size=31),
+)
+def test_bins_count_every_image_once(images: list[tuple[int, bool]], counts: list[int]) -> None:
+    """As a loop over the images does."""
+    labels = [label for label, _ in images]
+    known = predicted(labels, [label if right else 99 for label, right in images])
+
+    bins = by_training_images(known, dict(enumerate(counts)))
+
+    for least, group in bins.items():
+        inside = [right for label, right in images if least <= counts[label] < 2 * least]
+        assert (group.correct, group.total) == (sum(inside), len(inside))
+    assert sum(group.total for group in bins.values()) == len(images)

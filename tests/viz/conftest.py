@@ -10,8 +10,8 @@ import pytest
 import torch
 from mixzoo.eval.logs import Claim, LogAudit, audit_files
 from mixzoo.eval.predictions import Predictions
-from mixzoo.viz.report_data import StoredReport, parse_report
 from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
+from mixzoo.zoo.report import Report, parse_report
 
 EXAMPLE = Path(__file__).with_name("example_report.json")
 
@@ -23,7 +23,7 @@ def content() -> dict[str, Any]:
 
 
 @pytest.fixture
-def report(content: dict[str, Any]) -> StoredReport:
+def report(content: dict[str, Any]) -> Report:
     return parse_report(content, "example")
 
 

@@ -12,18 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from mixzoo.eval.breakdown import by_training_images
 from mixzoo.eval.compare import NamedPredictions, compare_rows
 from mixzoo.eval.logs import LogAudit
 from mixzoo.eval.predictions import Predictions
 from mixzoo.viz.curves import curves_plot
-from mixzoo.viz.groups import count_bins, grouped, groups_plot
+from mixzoo.viz.groups import grouped, groups_plot
 from mixzoo.viz.matrix import comparison_plot
-from mixzoo.viz.report_data import StoredReport
 from mixzoo.viz.runs import read_run
 from mixzoo.viz.save import figure_bytes
 from mixzoo.viz.table import results_table, table_plot
 from mixzoo.viz.themes import DARK, LIGHT, Theme
 from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.report import Report
 from PIL import Image
 
 STORED = Path(__file__).with_name("plots")
@@ -52,7 +53,7 @@ def _pixels(picture: Image.Image) -> np.ndarray:
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
-def test_table(report: StoredReport, theme: Theme) -> None:
+def test_table(report: Report, theme: Theme) -> None:
     """Two backbones; every verdict's marker."""
     manifest = open_catalog().benchmark("inat2018").manifest
 
@@ -66,9 +67,9 @@ def test_curves(audit: Callable[..., LogAudit], automix_log: Path) -> None:
     hold(curves_plot([run]), "curves")
 
 
-def test_groups(report: StoredReport, made_up: Callable[..., Predictions]) -> None:
+def test_groups(report: Report, made_up: Callable[..., Predictions]) -> None:
     """Three checkpoints, three panels."""
-    bins = count_bins(made_up(90), {label: 2**label for label in range(7)})
+    bins = by_training_images(made_up(90), {label: 2**label for label in range(7)})
     checkpoints = [replace(one, bins=bins) for one in grouped([report])[:3]]
 
     hold(groups_plot(checkpoints), "groups")

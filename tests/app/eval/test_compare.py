@@ -99,7 +99,7 @@ def test_heads_can_be_named() -> None:
 
     assert pair["only_a"] == 40
     assert [p["b"] for p in everything] == [f"{MIXUP} head0", f"{MIXUP} head1", f"{MIXUP} head1"]
-    with pytest.raises(UsageError, match="has head0, head1"):
+    with pytest.raises(UsageError, match="expected one of head0, head1, or all"):
         run(VANILLA, MIXUP, "--head", "mix_q")
 
 

@@ -11,19 +11,19 @@ import pytest
 from click.testing import CliRunner
 from mixzoo.app.viz.plots import compare, curves, groups, table
 from mixzoo.eval import store
+from mixzoo.eval.breakdown import group
 from mixzoo.eval.predictions import Predictions
+from mixzoo.eval.protocol import pixels
 from mixzoo.zoo.catalog import open_catalog, package_path
 from mixzoo.zoo.errors import ManifestError, MixzooError, SourceError, UsageError
 from mixzoo.zoo.manifest import Protocol
+from mixzoo.zoo.report import Head, Images, Pixels, Report, Row, Weights
 from mixzoo.zoo.shelf import weights_of
 from PIL import Image
 
 VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
 LIST = "a" * 64
-PROTOCOL = {"resize": 146, "crop": 128, "interpolation": "bicubic"} | {
-    "mean": [0.485, 0.456, 0.406],
-    "std": [0.229, 0.224, 0.225],
-}
+PROTOCOL = Protocol(resize=146, crop=128)
 
 
 def run(command: click.Command, *arguments: object) -> str:
@@ -53,29 +53,28 @@ def keep(row_id: str, wrong: int, *, files: list[str] | None = None) -> None:
     order = files or [f"{n}.jpg" for n in range(70)]
     known = predictions(wrong)
     places = [int(file.split(".")[0]) for file in order]
-    key = store.Key(sha256_of(row_id), Protocol(resize=146, crop=128), LIST, "guarded")
+    key = store.Key(sha256_of(row_id), PROTOCOL, LIST, "guarded")
     head = {"head0": known.at(places)}
     store.write(key.path, store.Stored(key.facts(), head, tuple(order), np.full(len(order), 1000)))
 
 
-def line(row_id: str, wrong: int) -> dict:
+def row(row_id: str, wrong: int) -> Row:
+    """What a report says of such an evaluation."""
     correct = 70 - wrong
-    group = {"correct": correct, "total": 70, "accuracy": 100 * correct / 70}
-    return {
-        "id": row_id,
-        "head": "head0",
-        "default_head": True,
-        "correct": correct,
-        "correct5": correct,
-        "total": 70,
-        "top1": 100 * correct / 70,
-        "top5": 100 * correct / 70,
-        "interval95": [50.0, 90.0],
-        "verdict": "not comparable",
-        "reason": "",
-        "weights": {"file": "w.pth", "sha256": sha256_of(row_id)},
-        "breakdown": {"supercategory": [group | {"name": "Aves", "interval95": [50.0, 90.0]}]},
-    }
+    head = Head(
+        head="head0",
+        correct=correct,
+        correct5=correct,
+        total=70,
+        top1=100 * correct / 70,
+        top5=100 * correct / 70,
+        interval95=(50.0, 90.0),
+        breakdown={"supercategory": (group("Aves", correct, 70),)},
+    )
+    facts = {"architecture": "resnet18_w6", "method": "plain", "num_classes": 40}
+    weights = Weights(file="w.pth", sha256=sha256_of(row_id), heads=("head0",), **facts)
+    word = "not comparable"
+    return Row(id=row_id, weights=weights, verdict=word, reason="", head="head0", heads=(head,))
 
 
 @pytest.fixture
@@ -83,19 +82,18 @@ def report(tmp_path: Path) -> Path:
     """A report on 70 images of both rows, whose predictions are kept."""
     keep(VANILLA, 10)
     keep(MIXUP, 40, files=[f"{n}.jpg" for n in reversed(range(70))])
-    content = {
-        "format": 1,
-        "benchmark": "mini",
-        "rows": [line(VANILLA, 10), line(MIXUP, 40)],
-        "rules": {},
-        "protocol": PROTOCOL | {"overrides": {}},
-        "data": {"labels": "val2018.json", "images": 70, "list_sha256": LIST},
-        "run": {},
-        "versions": {},
-        "created": "2026-01-01T00:00:00+00:00",
-    }
+    content = Report(
+        benchmark="mini",
+        rows=(row(VANILLA, 10), row(MIXUP, 40)),
+        rules={},
+        protocol=Pixels(**pixels(PROTOCOL)),
+        data=Images(labels="val2018.json", images=70, list_sha256=LIST),
+        run={},
+        versions={},
+        created="2026-01-01T00:00:00+00:00",
+    )
     path = tmp_path / "report.json"
-    path.write_text(json.dumps(content))
+    path.write_text(content.to_json())
     return path
 
 
@@ -322,7 +320,7 @@ assert "torch" not in sys.modules
         (compare, (VANILLA,), UsageError, "at least two"),
         (compare, ("REPORT", VANILLA), UsageError, "reports alone or REFs alone"),
         (compare, ("REPORT", "REPORT"), UsageError, "given twice"),
-        (compare, ("REPORT", "--head", "one_q"), UsageError, "the report has head0"),
+        (compare, ("REPORT", "--head", "one_q"), UsageError, "expected one of head0, or all"),
         (compare, ("SCHEMA",), ManifestError, "missing required field"),
     ],
 )

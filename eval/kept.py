@@ -1,0 +1,130 @@
+"""Finds kept predictions that can be paired: those of rows and checkpoints, or behind reports."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..zoo import shelf
+from ..zoo.catalog import Catalog
+from ..zoo.errors import UsageError
+from ..zoo.report import Report, Row
+from .compare import NamedPredictions
+from .protocol import pixels
+from .store import Stored, of_weights
+
+ALL_HEADS = "all"
+
+
+def rows_of_refs(
+    refs: Sequence[str], catalog: Catalog, head: str | None = None
+) -> tuple[list[NamedPredictions], list[str]]:
+    """Kept predictions of rows or checkpoint files under one protocol and label list.
+
+    head: of AutoMix and SAMix, or ALL_HEADS; None for the one that inference uses. Returns them and
+    the names of those made with fast arithmetic. Raises UsageError for a reference that wasn't
+    evaluated, none of whose evaluations has the protocol and list of the others', or a head that
+    none has.
+    """
+    known = {ref: list(of_weights(_weights_sha256(ref, catalog))) for ref in refs}
+    for ref, found in known.items():
+        if not found:
+            raise UsageError(
+                f"{ref}: no evaluation of it is stored. Run: mixzoo eval {ref} --data DIR"
+            )
+    chosen = _under_one_setting(known)
+    fast = [ref for ref, stored in chosen.items() if stored.key["precision"] == "fast"]
+    return _named(list(chosen.items()), head), fast
+
+
+def rows_of_reports(reports: Sequence[Report], head: str | None = None) -> list[NamedPredictions]:
+    """The kept predictions behind reports on one list of images; head as in `rows_of_refs`.
+
+    Raises UsageError for reports on other images, predictions that aren't kept, or a head that no
+    row has.
+    """
+    if len({report.data.list_sha256 for report in reports}) > 1:
+        raise UsageError("The reports are about different labelled images; expected one list.")
+    return _named([(row.id, behind(one, row)) for one in reports for row in one.rows], head)
+
+
+def behind(report: Report, row: Row) -> Stored:
+    """The kept predictions that a report's row was made of.
+
+    Raises UsageError if they aren't kept here, or are of another evaluation.
+    """
+    setting = {"protocol": pixels(report.protocol), "list_sha256": report.data.list_sha256}
+    for stored in of_weights(row.weights.sha256):
+        hits = {head: known.counts().correct for head, known in stored.heads.items()}
+        if _setting(stored) == setting and all(hits.get(h.head) == h.correct for h in row.heads):
+            return stored
+    raise UsageError(
+        f"{row.id}: the predictions behind its report aren't kept here (MIXZOO_CACHE). Evaluate it "
+        f"again: mixzoo eval {row.id} --data DIR --out REPORT.json"
+    )
+
+
+def _named(chosen: Sequence[tuple[str, Stored]], head: str | None) -> list[NamedPredictions]:
+    """The heads asked for, in the order of the first one's images."""
+    known = dict.fromkeys(name for _, stored in chosen for name in stored.heads)
+    if head not in (None, ALL_HEADS, *known):
+        raise UsageError(f"--head {head}: expected one of {', '.join(known)}, or all.")
+    rows = []
+    for ref, stored in chosen:
+        heads, list_sha256 = stored.ordered(chosen[0][1].files).heads, stored.key["list_sha256"]
+        if head == ALL_HEADS and len(heads) > 1:
+            names = {name: f"{ref} {name}" for name in heads}
+        else:
+            names = {head if head in heads else next(iter(heads)): ref}
+        rows += [NamedPredictions(said, heads[name], list_sha256) for name, said in names.items()]
+    return rows
+
+
+def _weights_sha256(ref: str, catalog: Catalog) -> str:
+    """The hash that predictions are stored under; a locked row's file needn't be here."""
+    from ..zoo.refs import is_path, resolve
+
+    known = None if is_path(ref) else shelf.file(*catalog.row(ref)).sha256
+    return known or resolve(ref, catalog).sha256
+
+
+def _under_one_setting(known: dict[str, list[Stored]]) -> dict[str, Stored]:
+    """The newest evaluation of the first reference whose setting all others share."""
+    first, *others = known
+    for candidate in known[first]:
+        setting = _setting(candidate)
+        found = {
+            ref: next((s for s in known[ref] if _setting(s) == setting), None) for ref in others
+        }
+        shared = {ref: stored for ref, stored in found.items() if stored is not None}
+        if len(shared) == len(others):
+            return {first: candidate, **shared}
+    settings = [_setting(stored) for stored in known[first]]
+    lonely = next(
+        (ref for ref in others if all(_setting(one) not in settings for one in known[ref])),
+        others[-1],
+    )
+    raise UsageError(
+        f"{first} and {lonely} were not evaluated alike: "
+        f"{_differences(known[first][0], known[lonely][0])}. "
+        "Evaluate them with the same --data, label list and protocol flags."
+    )
+
+
+def _setting(stored: Stored) -> dict[str, Any]:
+    """What two evaluations must share to be paired: pixels and labelled list."""
+    return {name: stored.key[name] for name in ("protocol", "list_sha256")}
+
+
+def _differences(a: Stored, b: Stored) -> str:
+    """How the newest evaluations of two references differ, in words."""
+    told = [
+        f"{name} {_plain(value)} and {_plain(b.key['protocol'].get(name))}"
+        for name, value in a.key["protocol"].items()
+        if value != b.key["protocol"].get(name)
+    ]
+    if a.key["list_sha256"] != b.key["list_sha256"]:
+        told.append(f"label lists of {len(a.files)} and {len(b.files)} images")
+    return ", ".join(told) or "no evaluation is shared by all"
+
+
+def _plain(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
