@@ -101,31 +101,33 @@ def test_newest_report_counts(manifest: Manifest, content: dict[str, Any]) -> No
 def test_log_gives_the_statistic_that_the_table_names(
     manifest: Manifest, log_of: Callable[[str, str], LogAudit], synthetic: Path
 ) -> None:
-    """The strict median of the last five epochs, inference's head first."""
-    table = results_table(manifest, audits=[log_of("automix", AUTOMIX), log_of("cls", CUTMIX)])
+    """The strict median of the last five epochs; of AutoMix's heads, first what stands for the row."""
+    audit = log_of("automix", AUTOMIX)
+
+    table = results_table(manifest, audits=[audit, log_of("cls", CUTMIX)])
 
     logged = of(table, AUTOMIX).logged
-    assert next(iter(logged)) == "one_k"
-    assert logged.keys() == {"one_k", "mix_k", "one_q", "mix_q"}
+    stands = audit.table_value
+    assert next(iter(logged.items())) == (stands.head, stands.value)
+    assert logged.keys() == {stands.head, "one_k", "mix_k", "one_q", "mix_q"}
     assert logged["one_k"] == last_five(synthetic, "automix", "acc_one_k_top1")
     assert of(table, CUTMIX).logged == {"head0": last_five(synthetic, "cls", "head0_top1")}
     assert sum(bool(line.logged) for line in table.lines) == 2
 
 
-def test_log_and_report_speak_of_one_head(
+def test_the_head_that_carries_the_verdict_has_its_number_beside(
     manifest: Manifest, report: Report, log_of: Callable[[str, str], LogAudit]
 ) -> None:
-    """The head that carries the verdict is the log's first too, and both have their numbers beside."""
-    judged = judged_by(report, AUTOMIX, "one_q")
+    """And the log's number for the row, as `mixzoo logs` has it, not that of its first head."""
+    audit = log_of("automix", AUTOMIX)
 
-    table = results_table(manifest, [judged], [log_of("automix", AUTOMIX)])
+    table = results_table(manifest, [judged_by(report, AUTOMIX, "one_q")], [audit])
 
-    line = of(table, AUTOMIX)
-    assert next(iter(line.logged)) == line.recomputed.head == "one_q"
     shown = texts(table_plot(table).axes[0])
-    assert f"{line.logged['one_q']:.3f}" in shown
-    assert f"{line.recomputed.judged.top1:.3f}" in shown
-    assert f"{line.recomputed.default.top1:.3f}" not in shown
+    found = of(table, AUTOMIX).recomputed
+    assert f"{audit.table_value.value:.3f}" in shown
+    assert f"{found.judged.top1:.3f}" in shown
+    assert f"{found.default.top1:.3f}" not in shown
 
 
 def test_log_without_the_last_epochs_gives_nothing(
