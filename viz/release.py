@@ -1,17 +1,14 @@
 """The pictures in a release's zip of visualisations, read without unpacking anything to disk."""
 
 import re
-import warnings
-import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from matplotlib.figure import Figure
 
 from ..eval.pixels import decode
-from ..zoo.archive import DAMAGE, list_archive, parts
+from ..zoo.archive import list_zip, open_zip, parts
 from ..zoo.errors import IntegrityError, UsageError
 from ..zoo.images import SUFFIXES
 from .canvas import Pixels
@@ -38,7 +35,7 @@ def list_pictures(path: Path) -> list[ZippedPicture]:
     Nothing is unpacked. Raises UsageError if the file can't be opened or holds no pictures,
     IntegrityError if it is damaged, or has an entry that isn't safe (see `zoo.archive`).
     """
-    content = list_archive(path)
+    content = list_zip(path)
     if content.refused:
         raise IntegrityError(f"{path.name}: {content.refused}. Nothing was read.")
     found = [
@@ -59,7 +56,7 @@ def read_pictures(path: Path, wanted: Sequence[ZippedPicture]) -> Iterator[Pixel
     Raises IntegrityError for a damaged zip or an entry that isn't as long as it says, DataError for
     one that can't be decoded.
     """
-    with _opened(path) as archive:
+    with open_zip(path) as archive:
         entries = archive.infolist()
         for one in wanted:
             if one.size > LARGEST:
@@ -118,18 +115,3 @@ def _natural(name: str) -> list[tuple[int, str]]:
     """A key that sorts numbers by value and words by letter."""
     pieces = re.findall(r"\d+|\D+", name.lower())
     return [(int(one), "") if one.isascii() and one.isdigit() else (-1, one) for one in pieces]
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with zipfile.ZipFile(path) as archive:
-                yield archive
-    except NotImplementedError as error:
-        raise IntegrityError(f"{path.name}: cannot be read here: {error}.") from None
-    except DAMAGE as error:
-        raise IntegrityError(
-            f"{path.name}: expected a whole zip, but: {str(error).rstrip('.')}. Download it again."
-        ) from None

@@ -1,17 +1,14 @@
-"""Unpacks archives from elsewhere without letting them write, link or grow where they shouldn't.
+"""Unpacks zips from elsewhere without letting them write, link or grow where they shouldn't.
 
-Every entry is judged, from the list of entries alone, before the first byte is written; an archive
-with one bad entry is refused whole. Files are written by this module, never by the archive's own
-rules: plain files and folders, no owners, modes, links or devices. All go to a temporary folder that
-gets its final name at the end.
+Every entry is judged, from the list of entries alone, before the first byte is written; a zip with
+one bad entry is refused whole. Files are written by this module, never by the zip's own rules: plain
+files and folders, no owners, modes, links or devices. All go to a temporary folder that gets its
+final name at the end.
 """
 
-import gzip
-import io
 import re
 import shutil
 import stat
-import tarfile
 import tempfile
 import zipfile
 import zlib
@@ -20,87 +17,76 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, cast
 
-from .errors import IntegrityError, MixzooError, SourceError, UsageError
+from .errors import IntegrityError, SourceError, UsageError
 from .files import CHUNK
 
-DAMAGE = (
-    EOFError,
-    LZMAError,
-    OverflowError,
-    UnicodeDecodeError,
-    gzip.BadGzipFile,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-# What an archive may become. An asset of a GitHub release is under 2 GiB, and pictures hardly
-# shrink, so an honest archive of visualisations stays far below all three.
+DAMAGE = (EOFError, LZMAError, UnicodeDecodeError, zipfile.BadZipFile, zlib.error)
+# What a zip may become. An asset of a GitHub release is under 2 GiB, and pictures hardly shrink, so
+# an honest archive of visualisations stays far below all three.
 MOST_ENTRIES = 100_000
 MOST_BYTES = 8 << 30  # unpacked
-# Bytes unpacked to bytes packed, of the archive and of each entry of more than SMALL bytes: deflate
-# ends at 1032, text seldom passes 20.
+# Bytes unpacked to bytes packed, of the zip and of each entry of more than SMALL bytes: deflate ends
+# at 1032, text seldom passes 20.
 MOST_GROWTH = 100
 SMALL = 1 << 20
 NAME_BYTES = 255  # what common file systems allow between two slashes
-# Bytes that one header of a tar may be long, and the padding at its end: honest ones are far
-# shorter, and tarfile would read whatever a header claims into memory.
-TAR_HEADER = 1 << 24
-BLOCK = 512  # bytes of a tar's unit; the end is marked by one of zeros
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One file or folder in an archive.
+    """One file or folder in a zip.
 
-    size: bytes unpacked. packed: bytes in the archive, None where it is packed as one stream.
-    unsafe: why it must not be unpacked, None if it may.
+    size, packed: bytes unpacked and in the zip. unsafe: why it must not be unpacked, None if it may.
     """
 
     name: str
     size: int
-    packed: int | None
+    packed: int
     is_folder: bool
     unsafe: str | None = None
 
 
 @dataclass(frozen=True)
 class Content:
-    """What an archive holds, in its order. refused: why it will not be unpacked, if so."""
+    """What a zip holds, in its order. refused: why it will not be unpacked, if so."""
 
     entries: list[Entry]
     refused: str | None
 
 
-def list_archive(path: Path) -> Content:
-    """Say what an archive holds; nothing is written. The list of a tar ends where it passes a limit.
+def list_zip(path: Path) -> Content:
+    """Say what a zip holds; nothing is written.
 
-    Raises UsageError if it can't be opened, IntegrityError if it is no whole zip or tar.
+    Raises UsageError if it can't be opened, IntegrityError if it is no whole zip.
     """
-    with _opened(path) as archive:
-        return _content(path, archive)[0]
+    with open_zip(path) as archive:
+        return _content(path, archive)
 
 
 def unpack(path: Path, to: Path) -> list[Path]:
-    """Unpack an archive into the new folder `to`: all of it, or nothing.
+    """Unpack a zip into the new folder `to`: all of it, or nothing.
 
-    Returns the files written. Raises IntegrityError for an archive that is damaged, beyond the
-    limits, or has an unsafe entry; UsageError if `to` exists or the archive can't be opened;
-    SourceError if the disk refuses.
+    Returns the files written. Raises IntegrityError for a zip that is damaged, beyond the limits, or
+    has an unsafe entry; UsageError if `to` exists or the zip can't be opened; SourceError if the
+    disk refuses.
     """
     if to.exists() or to.is_symlink():
         raise UsageError(f"{to}: exists already. Remove it, or name another folder with --to.")
-    with _opened(path) as archive:
-        content, members = _content(path, archive)
+    with open_zip(path) as archive:
+        content = _content(path, archive)
         if content.refused:
             raise IntegrityError(f"{path.name}: {content.refused}. Nothing was unpacked.")
-        with _explained(path, to):
+        try:
             to.parent.mkdir(parents=True, exist_ok=True)
             _require_room(path, to.parent, sum(entry.size for entry in content.entries))
             with _new_folder(to) as folder:
-                for entry, member in zip(content.entries, members, strict=True):
-                    _write(archive, entry, member, folder)
+                for entry, info in zip(content.entries, archive.infolist(), strict=True):
+                    _write(archive, entry, info, folder)
+        except OSError as error:
+            raise SourceError(
+                f"{path.name}: cannot be unpacked to {to}: {error.strerror}. Nothing was unpacked."
+            ) from None
     return [to / parts(entry.name) for entry in content.entries if not entry.is_folder]
 
 
@@ -110,7 +96,7 @@ def parts(name: str) -> PurePosixPath:
 
 
 def why_unsafe(name: str) -> str | None:
-    """Why a name must not become a path below the target folder; None if it may."""
+    """Why a name must not become a path below a folder, such as in a tar too; None if it may."""
     path = parts(name)
     codes = [ord(character) for character in name]
     faults = {
@@ -145,141 +131,62 @@ def judged(entries: Sequence[Entry]) -> list[Entry]:
     return marked
 
 
-class _Zip:
-    """A zip, read through its central directory."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._zip = zipfile.ZipFile(file)
-
-    def entries(self) -> Iterator[tuple[Entry, zipfile.ZipInfo]]:
-        for info in self._zip.infolist():
-            # orig_filename: zipfile ends a name at its first NUL, which would hide what follows
-            name = info.orig_filename
-            is_folder = name.endswith(("/", "\\"))
-            unsafe = _why_special_in_zip(info)
-            yield Entry(name, info.file_size, info.compress_size, is_folder, unsafe), info
-
-    def read(self, info: Any) -> IO[bytes]:
-        return self._zip.open(info)
-
-
-class _Tar:
-    """A tar, read from its begin to its end."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = cast(IO[bytes], _Metered(file))
-        self._tar = tarfile.open(fileobj=self._file, mode="r:")  # noqa: SIM115 (holds only `file`)
-
-    def entries(self) -> Iterator[tuple[Entry, tarfile.TarInfo]]:
-        """Stop behind the first entry over the limits, rather than read on in a bomb."""
-        count = total = 0
-        for info in self._tar:
-            count, total = count + 1, total + info.size
-            yield Entry(info.name, info.size, None, info.isdir(), _why_special_in_tar(info)), info
-            if count > MOST_ENTRIES or total > MOST_BYTES:
-                return
-        self._require_end()
-
-    def read(self, info: Any) -> IO[bytes]:
-        return cast(IO[bytes], self._tar.extractfile(info))
-
-    def _require_end(self) -> None:
-        """Tell a whole tar from a cut one (tarfile doesn't), and let gzip compare its checksum."""
-        self._file.seek(self._tar.offset)
-        if self._file.read(BLOCK) != bytes(BLOCK):
-            raise tarfile.ReadError("its end is missing, or an entry's header is damaged")
-        if len(self._file.read(TAR_HEADER)) == TAR_HEADER:
-            raise tarfile.ReadError("more data behind its end")
-
-
-class _Metered(io.RawIOBase):
-    """A stream that refuses absurd reads."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-
-    def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= TAR_HEADER:
-            raise tarfile.ReadError(f"a header claims {size:,} bytes")
-        return self._file.read(size)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-
-def _why_special_in_zip(info: zipfile.ZipInfo) -> str | None:
-    kind = stat.S_IFMT(info.external_attr >> 16)  # Unix writes the mode here
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return "is a link" if kind == stat.S_IFLNK else "is a device or a pipe"
-    return "is encrypted" if info.flag_bits & 1 else None
-
-
-def _why_special_in_tar(info: tarfile.TarInfo) -> str | None:
-    if info.issym() or info.islnk():
-        return "is a link"
-    if info.size < 0 or info.issparse():  # the size isn't that of the bytes in the archive
-        return "is a sparse file"
-    return None if info.isreg() or info.isdir() else "is a device or a pipe"
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[_Zip | _Tar]:
-    """An archive by its content. Turns all that its bytes can do wrong into one line."""
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise UsageError(f"{path}: expected a zip or tar archive: {error.strerror}.") from None
-    try:
-        with file:
-            start = file.read(4)
-            file.seek(0)
-            if start.startswith(b"\x1f\x8b"):
-                with gzip.GzipFile(fileobj=file) as unzipped:
-                    yield _Tar(cast(IO[bytes], unzipped))
-            elif start.startswith(b"PK") or path.suffix.lower() == ".zip":
-                yield _Zip(file)
-            else:
-                yield _Tar(file)
-    except NotImplementedError as error:  # a compression that zipfile can't undo
-        raise IntegrityError(f"{path.name}: cannot be unpacked here: {error}.") from None
-    except DAMAGE as error:
-        why = str(error).rstrip(".") or type(error).__name__
-        raise IntegrityError(
-            f"{path.name}: expected a whole zip or tar archive, but: {why}. Nothing was unpacked; "
-            "download it again."
-        ) from None
-
-
-def _content(path: Path, archive: _Zip | _Tar) -> tuple[Content, list[Any]]:
-    found = list(archive.entries())
-    entries = judged([entry for entry, _ in found])
-    return Content(entries, why_refused(entries, path.stat().st_size)), [m for _, m in found]
-
-
 def why_refused(entries: Sequence[Entry], packed: int) -> str | None:
-    """The first reason not to unpack judged entries, None if there is none.
-
-    packed: bytes of the archive file.
-    """
+    """The first reason not to unpack judged entries of a zip of so many bytes, None if there is none."""
     for entry in entries:
         if entry.unsafe:
             return f"entry {entry.name!r} {entry.unsafe}"
     total = sum(entry.size for entry in entries)
     trust = "; unpack it with another program if you trust it"
     if len(entries) > MOST_ENTRIES:
-        return f"expected at most {MOST_ENTRIES:,} entries, got {len(entries):,} or more{trust}"
+        return f"expected at most {MOST_ENTRIES:,} entries, got {len(entries):,}{trust}"
     if total > MOST_BYTES:
-        return f"expected at most {MOST_BYTES:,} bytes unpacked, got {total:,} or more{trust}"
-    sizes = [("it", total, packed)]
-    sizes += [(repr(e.name), e.size, e.packed) for e in entries if e.packed is not None]
-    for what, size, stored in sizes:
+        return f"expected at most {MOST_BYTES:,} bytes unpacked, got {total:,}{trust}"
+    for what, size, stored in [
+        ("it", total, packed),
+        *((repr(entry.name), entry.size, entry.packed) for entry in entries),
+    ]:
         if size > SMALL and size > MOST_GROWTH * stored:
             got = f"got {stored:,} to {size:,} bytes{trust}"
             return f"expected {what} to grow at most {MOST_GROWTH} times, {got}"
     return None
+
+
+@contextmanager
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip for the length of a block; all that its bytes can do wrong becomes one line.
+
+    Raises UsageError if it can't be opened, IntegrityError if it is no whole zip.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UsageError(f"{path}: expected a zip: {error.strerror}.") from None
+    try:
+        with file, zipfile.ZipFile(file) as archive:
+            yield archive
+    except NotImplementedError as error:  # a compression that zipfile can't undo
+        raise IntegrityError(f"{path.name}: cannot be read here: {error}.") from None
+    except DAMAGE as error:
+        why = str(error).rstrip(".") or type(error).__name__
+        raise IntegrityError(
+            f"{path.name}: expected a whole zip, but: {why}. Download it again."
+        ) from None
+
+
+def _content(path: Path, archive: zipfile.ZipFile) -> Content:
+    entries = judged([_entry(info) for info in archive.infolist()])
+    return Content(entries, why_refused(entries, path.stat().st_size))
+
+
+def _entry(info: zipfile.ZipInfo) -> Entry:
+    kind = stat.S_IFMT(info.external_attr >> 16)  # Unix writes the mode here
+    unsafe = "is encrypted" if info.flag_bits & 1 else None
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        unsafe = "is a link" if kind == stat.S_IFLNK else "is a device or a pipe"
+    # orig_filename: zipfile ends a name at its first NUL, which would hide what follows
+    name = info.orig_filename
+    return Entry(name, info.file_size, info.compress_size, name.endswith(("/", "\\")), unsafe)
 
 
 def _require_room(path: Path, folder: Path, needed: int) -> None:
@@ -291,14 +198,14 @@ def _require_room(path: Path, folder: Path, needed: int) -> None:
         )
 
 
-def _write(archive: _Zip | _Tar, entry: Entry, member: Any, folder: Path) -> None:
+def _write(archive: zipfile.ZipFile, entry: Entry, info: zipfile.ZipInfo, folder: Path) -> None:
     path = folder / parts(entry.name)
     if entry.is_folder:
         path.mkdir(parents=True, exist_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     written = 0
-    with archive.read(member) as source, path.open("xb") as target:
+    with archive.open(info) as source, path.open("xb") as target:
         while chunk := source.read(CHUNK):
             written += target.write(chunk)
             if written > entry.size:
@@ -317,16 +224,3 @@ def _new_folder(to: Path) -> Iterator[Path]:
         folder.rename(to)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _explained(path: Path, to: Path) -> Iterator[None]:
-    """Turn what the disk refuses into one line."""
-    try:
-        yield
-    except (MixzooError, *DAMAGE):
-        raise
-    except OSError as error:
-        raise SourceError(
-            f"{path.name}: cannot be unpacked to {to}: {error.strerror}. Nothing was unpacked."
-        ) from None

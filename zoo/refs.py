@@ -58,13 +58,12 @@ def resolve(ref: str, catalog: Catalog, *, row_id: str | None = None) -> Checkpo
     return CheckpointFile(path, sha256, *_recognise(sha256, catalog))
 
 
-def visualisations(ref: str, catalog: Catalog, suffixes: tuple[str, ...]) -> Iterator[Path]:
-    """The archive that `ref` names, or else a row's archives, fetched if they aren't here.
+def visualisations(ref: str, catalog: Catalog) -> Iterator[Path]:
+    """The zip that `ref` names, or else a row's zips, fetched if they aren't here.
 
-    suffixes: of names that mean a file also where there is none. Raises UsageError for a row
-    without any, and what `fetch` raises.
+    Raises UsageError for a row without any, and what `fetch` raises.
     """
-    if is_path(ref) or ref.lower().endswith(suffixes):
+    if is_path(ref) or ref.lower().endswith(".zip"):
         yield Path(ref)
         return
     benchmark, row = catalog.row(ref)

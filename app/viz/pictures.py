@@ -313,7 +313,7 @@ def release(
 
     if out is not None:
         figure_format(out)
-    path = next(visualisations(ref, open_catalog(manifests), (".zip",)))
+    path = next(visualisations(ref, open_catalog(manifests)))
     listed = [one for one in list_pictures(path) if only is None or fnmatch(one.name, only)]
     if not listed:
         raise UsageError(f"{path.name}: no picture has a name like --only {only}.")

@@ -1,4 +1,4 @@
-"""`mixzoo zoo unpack`: a release's visualisation archives, listed or unpacked safely."""
+"""`mixzoo zoo unpack`: a release's zips of visualisations, listed or unpacked safely."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,13 +6,11 @@ from pathlib import Path
 import click
 import msgspec
 
-from ...zoo.archive import list_archive, unpack
+from ...zoo.archive import list_zip, unpack
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ..console import print_json, print_table, printable, say
 from ..options import FilePath, json_option, manifest_option
-
-SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
 
 
 @click.command("unpack")
@@ -22,29 +20,29 @@ SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
     type=FilePath,
     default=Path(),
     metavar="DIR",
-    help="Unpack each archive into a folder of its own in this one. The default is this folder.",
+    help="Unpack each zip into a folder of its own in this one. The default is this folder.",
 )
-@click.option("--list", "only_list", is_flag=True, help="Only say what the archives hold.")
+@click.option("--list", "only_list", is_flag=True, help="Only say what the zips hold.")
 @manifest_option
 @json_option
 def command(
     refs: tuple[str, ...], to: Path, only_list: bool, manifests: tuple[Path, ...], as_json: bool
 ) -> None:
-    """Unpack the visualisations of rows, or archive files (zip, tar, tar.gz), into folders.
+    """Unpack the visualisations of rows, or zip files, into folders.
 
-    An archive with one unsafe entry (an absolute path, `..`, a link, a device, a name that stands
+    A zip with one unsafe entry (an absolute path, `..`, a link, a device, a name that stands
     twice), or that would grow too much, is refused whole; nothing is left half-unpacked.
     """
     from ...zoo.refs import visualisations
 
     catalog = open_catalog(manifests)
-    archives = [path for ref in refs for path in visualisations(ref, catalog, SUFFIXES)]
+    archives = [path for ref in refs for path in visualisations(ref, catalog)]
     if only_list:
         _list(archives, as_json=as_json)
         return
-    targets = {path: to / _stem(path.name) for path in archives}
+    targets = {path: to / path.stem for path in archives}
     if len(set(targets.values())) < len(targets):
-        raise UsageError("Two archives have one name; unpack them with a --to of their own.")
+        raise UsageError("Two zips have one name; unpack them with a --to of their own.")
     done = []
     for path, target in targets.items():
         files = unpack(path, target)
@@ -55,13 +53,8 @@ def command(
         print_json(done)
 
 
-def _stem(name: str) -> str:
-    ending = next((end for end in SUFFIXES if name.lower().endswith(end)), Path(name).suffix)
-    return name[: len(name) - len(ending)] or name
-
-
 def _list(archives: Sequence[Path], *, as_json: bool) -> None:
-    listed = [(path, list_archive(path)) for path in archives]
+    listed = [(path, list_zip(path)) for path in archives]
     if as_json:
         print_json([{"archive": str(path)} | msgspec.to_builtins(c) for path, c in listed])
         return

@@ -1,18 +1,16 @@
 """An archive is unpacked whole and inside its folder, or refused in one line with nothing left."""
 
-import io
 import stat
 import struct
-import tarfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mixzoo.zoo import archive as rules
-from mixzoo.zoo.archive import Entry, judged, list_archive, parts, unpack, why_unsafe
+from mixzoo.zoo.archive import Entry, judged, list_zip, parts, unpack, why_unsafe
 from mixzoo.zoo.errors import IntegrityError, SourceError, UsageError
 
 FILES = {"vis/a.png": b"\x89PNG" * 300, "vis/deep/b.png": b"b" * 10, "empty.txt": b""}
@@ -25,27 +23,10 @@ def zip_of(path: Path, entries: Sequence[tuple[str | zipfile.ZipInfo, bytes]]) -
     return path
 
 
-def tar_of(
-    path: Path, entries: Sequence[tuple[str | tarfile.TarInfo, bytes]], mode: str = "w:gz"
-) -> Path:
-    with tarfile.open(path, mode) as archive:
-        for name, content in entries:
-            info = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return path
-
-
 def special_zip(name: str, mode: int) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name)
     info.create_system = 3
     info.external_attr = mode << 16
-    return info
-
-
-def special_tar(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname = kind, target
     return info
 
 
@@ -62,20 +43,10 @@ def require_refused(archive: Path, message: str) -> None:
     assert sorted(archive.parent.rglob("*")) == before
 
 
-@pytest.mark.parametrize(
-    ("name", "make"),
-    [
-        ("v.zip", zip_of),
-        ("v.tar.gz", tar_of),
-        ("v.tar", lambda path, entries: tar_of(path, entries, "w")),
-        ("without_ending", zip_of),
-    ],
-)
-def test_honest_archive_is_unpacked_whole(
-    tmp_path: Path, name: str, make: Callable[..., Path]
-) -> None:
-    """Every file with its bytes; the content decides what the archive is, not its name."""
-    archive = make(tmp_path / name, list(FILES.items()))
+@pytest.mark.parametrize("name", ["v.zip", "without_ending"])
+def test_honest_zip_is_unpacked_whole(tmp_path: Path, name: str) -> None:
+    """Every file with its bytes; the content decides what a file is, not its name."""
+    archive = zip_of(tmp_path / name, list(FILES.items()))
 
     files = unpack(archive, tmp_path / "new" / "out")
 
@@ -86,17 +57,14 @@ def test_honest_archive_is_unpacked_whole(
 
 
 def test_folders_and_the_folder_itself_are_honest_entries(tmp_path: Path) -> None:
-    """`tar -C dir .` and Windows' backslashes are what people make."""
-    folder = tarfile.TarInfo("./")
-    folder.type = tarfile.DIRTYPE
-    tar = tar_of(tmp_path / "t.tar", [(folder, b""), ("./a/b.txt", b"b")], "w")
-    windows = zip_of(tmp_path / "w.zip", [("a\\", b""), ("a\\b.txt", b"b")])
+    """`zip -r . ` and Windows' backslashes are what people make."""
+    names = [("./", b""), ("./a/b.txt", b"b")], [("a\\", b""), ("a\\b.txt", b"b")]
+    for number, entries in enumerate(names):
+        out = tmp_path / str(number)
 
-    unpack(tar, tmp_path / "t")
-    unpack(windows, tmp_path / "w")
+        unpack(zip_of(tmp_path / f"{number}.zip", entries), out)
 
-    assert (tmp_path / "t/a/b.txt").read_bytes() == b"b"
-    assert (tmp_path / "w/a/b.txt").read_bytes() == b"b"
+        assert (out / "a/b.txt").read_bytes() == b"b"
 
 
 def test_modes_of_the_archive_are_not_taken_over(tmp_path: Path) -> None:
@@ -124,12 +92,9 @@ UNSAFE_NAMES = {
 
 
 @pytest.mark.parametrize(("name", "message"), UNSAFE_NAMES.items(), ids=ascii)
-@pytest.mark.parametrize("make", [zip_of, tar_of])
-def test_unsafe_name_refuses_the_whole_archive(
-    tmp_path: Path, make: Callable[..., Path], name: str, message: str
-) -> None:
+def test_unsafe_name_refuses_the_whole_archive(tmp_path: Path, name: str, message: str) -> None:
     """One bad entry behind a good one: nothing is written, not even the good one."""
-    archive = make(tmp_path / "v", [("good.txt", b"good"), (name, b"evil")])
+    archive = zip_of(tmp_path / "v", [("good.txt", b"good"), (name, b"evil")])
 
     require_refused(archive, message)
 
@@ -143,13 +108,6 @@ def test_name_that_hides_behind_a_nul_is_refused(tmp_path: Path) -> None:
 
 
 SPECIAL_ZIP = {stat.S_IFLNK: "is a link", stat.S_IFIFO: "is a device", stat.S_IFCHR: "is a device"}
-SPECIAL_TAR = {
-    tarfile.SYMTYPE: "is a link",
-    tarfile.LNKTYPE: "is a link",
-    tarfile.FIFOTYPE: "is a device",
-    tarfile.CHRTYPE: "is a device",
-    tarfile.BLKTYPE: "is a device",
-}
 
 
 @pytest.mark.parametrize(("kind", "message"), SPECIAL_ZIP.items())
@@ -161,25 +119,14 @@ def test_links_and_devices_in_a_zip_are_refused(tmp_path: Path, kind: int, messa
     require_refused(archive, message)
 
 
-@pytest.mark.parametrize(("kind", "message"), SPECIAL_TAR.items())
-def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, kind: bytes, message: str) -> None:
-    """Nothing but plain files and folders comes out of a tar."""
-    archive = tar_of(tmp_path / "v.tgz", [(special_tar("link", kind, "/etc/passwd"), b"")])
-
-    require_refused(archive, message)
-
-
 DOUBLES = [("a", "a"), ("a", "./a"), ("a", "a/b"), ("a/b", "a"), ("x/y", "x\\y")]
 
 
 @pytest.mark.parametrize("names", DOUBLES)
-@pytest.mark.parametrize("make", [zip_of, tar_of])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_names_that_stand_twice_are_refused(
-    tmp_path: Path, make: Callable[..., Path], names: tuple[str, str]
-) -> None:
+def test_names_that_stand_twice_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
     """Which of the two a program shows would depend on the program."""
-    require_refused(make(tmp_path / "v", [(name, b"x") for name in names]), "stands twice")
+    require_refused(zip_of(tmp_path / "v", [(name, b"x") for name in names]), "stands twice")
 
 
 def test_bombs_are_refused_by_ratio_count_and_size(
@@ -188,10 +135,8 @@ def test_bombs_are_refused_by_ratio_count_and_size(
     """Each limit by itself."""
     zeros = zip_of(tmp_path / "ratio.zip", [("zeros", bytes(5 << 20))])
     many = zip_of(tmp_path / "many.zip", [(str(i), b"") for i in range(12)])
-    tar = tar_of(tmp_path / "ratio.tgz", [("zeros", bytes(5 << 20))])
 
     require_refused(zeros, "to grow at most 100 times")
-    require_refused(tar, "to grow at most 100 times")
     monkeypatch.setattr(rules, "MOST_ENTRIES", 11)
     require_refused(many, "at most 11 entries")
     monkeypatch.setattr(rules, "MOST_BYTES", 1 << 20)
@@ -203,27 +148,6 @@ def test_bomb_of_entries_that_share_their_bytes_is_refused(tmp_path: Path) -> No
     entries = [Entry(str(i), 2 << 20, 1 << 20, is_folder=False) for i in range(100)]
 
     assert "expected it to grow" in (rules.why_refused(entries, 1 << 20) or "")
-
-
-def test_tar_bomb_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The list ends with the entry that is too much: unpacking a tar's list costs time."""
-    archive = tar_of(tmp_path / "v.tgz", [(str(i), bytes(1000)) for i in range(50)])
-
-    monkeypatch.setattr(rules, "MOST_BYTES", 3500)
-    content = list_archive(archive)
-
-    assert len(content.entries) == 4
-    assert "at most 3,500 bytes" in (content.refused or "")
-
-
-def test_tar_header_that_claims_gigabytes_is_not_believed(tmp_path: Path) -> None:
-    """tarfile would read a long name of any length into memory."""
-    header = special_tar("././@LongLink", tarfile.GNUTYPE_LONGNAME)
-    header.size = 1 << 32
-    archive = tmp_path / "v.tar"
-    archive.write_bytes(header.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
-
-    require_refused(archive, "a header claims")
 
 
 def test_encrypted_zip_is_refused(tmp_path: Path) -> None:
@@ -244,26 +168,16 @@ def test_unknown_compression_is_one_line(tmp_path: Path) -> None:
     struct.pack_into("<H", content, 8, 97)
     archive.write_bytes(content)
 
-    require_refused(archive, "cannot be unpacked here")
+    require_refused(archive, "cannot be read here")
 
 
-@pytest.mark.parametrize(
-    ("name", "make"),
-    [
-        ("v.zip", zip_of),
-        ("v.tgz", tar_of),
-        ("v.tar", lambda path, entries: tar_of(path, entries, "w")),
-    ],
-)
-def test_cut_archive_is_refused_wherever_it_is_cut(
-    tmp_path: Path, name: str, make: Callable[..., Path]
-) -> None:
-    """Also at a border between two entries, where a tar still looks like one."""
-    whole = make(tmp_path / name, list(FILES.items())).read_bytes()
-    data = len(whole) if name != "v.tar" else whole.rindex(b"ustar") + 255
-    for end in sorted({*range(1, data, max(1, data // 25)), *range(512, data, 512)}):
-        (tmp_path / name).write_bytes(whole[:end])
-        require_refused(tmp_path / name, "download it again")
+def test_cut_zip_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
+    """Its list of entries stands at its end."""
+    archive = zip_of(tmp_path / "v.zip", list(FILES.items()))
+    whole = archive.read_bytes()
+    for end in range(1, len(whole), max(1, len(whole) // 25)):
+        archive.write_bytes(whole[:end])
+        require_refused(archive, "Download it again")
 
 
 def test_flipped_byte_is_refused(tmp_path: Path) -> None:
@@ -274,7 +188,7 @@ def test_flipped_byte_is_refused(tmp_path: Path) -> None:
         writer.writestr("second", b"second file")
     archive.write_bytes(archive.read_bytes().replace(b"second file", b"secund file"))
 
-    require_refused(archive, "download it again")
+    require_refused(archive, "Download it again")
 
 
 def test_entry_shorter_than_it_says_is_refused(tmp_path: Path) -> None:
@@ -293,7 +207,7 @@ def test_what_is_no_archive_is_one_line(tmp_path: Path, content: bytes) -> None:
     archive = tmp_path / "v.zip2"
     archive.write_bytes(content)
 
-    require_refused(archive, "expected a whole zip or tar archive")
+    require_refused(archive, "expected a whole zip")
 
 
 def test_existing_folder_and_missing_archive_are_the_users_errors(tmp_path: Path) -> None:
@@ -333,7 +247,7 @@ def test_list_tells_unsafe_entries_without_writing(tmp_path: Path) -> None:
     """A look at an archive is free, and says which entries keep it from being unpacked."""
     archive = zip_of(tmp_path / "v.zip", [("good", b"12345"), ("../evil", b"")])
 
-    content = list_archive(archive)
+    content = list_zip(archive)
 
     assert [(e.name, e.size) for e in content.entries] == [("good", 5), ("../evil", 0)]
     assert [bool(e.unsafe) for e in content.entries] == [False, True]
