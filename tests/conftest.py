@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from mixzoo.app import cli
+
+if TYPE_CHECKING:
+    from .emulator.hub_upload import Hub
 
 GOLDEN = Path(__file__).parent / "golden"
 # Photographs of the reference recordings and real data sets. They aren't ours to publish.
@@ -98,6 +101,23 @@ def server() -> Iterator[FileServer]:
         yield FileServer(f"http://127.0.0.1:{http.server_port}", answers, requests)
         http.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def hub_server(monkeypatch: pytest.MonkeyPatch) -> Iterator["Hub"]:
+    """A Hugging Face hub on loopback that HF_ENDPOINT and HF_TOKEN lead to."""
+    from huggingface_hub import constants
+
+    from .emulator.hub_upload import TOKEN, running_hub
+
+    # Xet is a binary protocol of the hub's own storage; without it the same files go by LFS.
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    for name in ("MIXZOO_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    with running_hub() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        yield running
 
 
 MANIFEST = """
