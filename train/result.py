@@ -1,6 +1,5 @@
 """From a finished run to a row of a manifest of one's own, that can be fetched, verified and judged."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +67,8 @@ def publish(
 
     path: see `read_result`. row_id: `architecture.method_name`, or with a tag before the name to
     tell several rows of a method apart. benchmark: the name or manifest file of the one whose data,
-    protocol and rule a new manifest gets; else that of the row which the run is named after. force: replace a row that has other
-    weights or another number.
+    protocol and rule a new manifest gets; else that of the row which the run is named after.
+    force: replace a row that has other weights or another number.
     The number is the log's by the benchmark's rule, of the head that inference uses; it is returned
     beside the row. The files are in the cache afterwards.
     Raises UsageError for a run that doesn't fit, what `read_result` and `add_row` raise, and
@@ -120,11 +119,6 @@ def _base(result: Result, catalog: Catalog, target: Path, name: str | None) -> B
 def _row(result: Result, manifest: Manifest, row_id: str | None, catalog: Catalog) -> Row:
     said = result.facts
     method = slug(said.method or "")
-    if said.num_classes != manifest.dataset.num_classes:
-        raise UsageError(
-            f"{result.weights}: expected the {manifest.dataset.num_classes} classes of "
-            f"{manifest.dataset.name}, got {said.num_classes}."
-        )
     plain = f"{said.architecture}.{method}_{manifest.name}"
     tag = None
     if row_id not in (None, plain):
@@ -153,22 +147,10 @@ def _number(result: Result, manifest: Manifest, row: Row) -> Summary:
             f"{result.log}: expected accuracies on {images} images, got {arithmetic.word}. "
             f"See: mixzoo logs {result.log}"
         )
-    head = _head(manifest, audit.log.heads, result.log)
-    if summary := audit.summary(head, audit.claim.rule):
+    if summary := audit.table_value:
         return summary
     last = max(v.epoch for v in audit.log.validations)
     raise UsageError(
         f"{result.log}: expected validations for the {audit.claim.rule} of {result.facts.epochs} "
         f"epochs ({manifest.metric.epochs} needed), got epochs up to {last}."
     )
-
-
-def _head(manifest: Manifest, heads: Sequence[str], log: Path) -> str:
-    """The head that inference uses, as logs call it."""
-    known = (*manifest.heads.mix[:1], *manifest.heads.plain[:1])
-    found = next((head for head in known if head in heads), None)
-    if found is None:
-        raise UsageError(
-            f"{log}: expected accuracies of {' or '.join(known)}, got those of {', '.join(heads)}."
-        )
-    return found

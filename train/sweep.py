@@ -14,14 +14,13 @@ from itertools import product
 from pathlib import Path
 
 from ..zoo.catalog import Benchmark, Catalog
-from ..zoo.errors import UsageError
+from ..zoo.errors import InterruptedRunError, UsageError
 from ..zoo.files import write
 from ..zoo.manifest import Row
 from .recipe import Recipe, overridden
 from .rows import ALPHAS, RowRun, recipe_of
 
-SHELL, SLURM = "sweep.sh", "sweep.sbatch"
-AGAIN = 75
+SCRIPTS = ("sweep.sh", "sweep.sbatch")
 CPUS = 8  # per process: the released configs have 8 loader processes per GPU
 WARNING_SECONDS = 120  # before the time limit; a checkpoint takes seconds
 
@@ -133,111 +132,36 @@ def _broadcast(alphas: tuple[float, ...], recipe: Recipe) -> tuple[float, ...]:
 def write_scripts(runs: Sequence[RowRun], gpus: int, out: Path) -> list[Path]:
     """Write both scripts into `out`; the same sweep gives the same bytes. Returns their paths.
 
-    gpus: of each run, a process for each; 0 is one process without.
+    gpus: of each run, a process for each; 0 is one process without. Raises UsageError for a folder
+    that can't stand in a directive of SLURM's.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    scripts = {SHELL: shell_script(runs, gpus), SLURM: slurm_script(runs, gpus, out)}
-    for name, text in scripts.items():
-        write(out / name, text)
-        (out / name).chmod(0o755)
-    return [out / name for name in scripts]
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
-
-def shell_script(runs: Sequence[RowRun], gpus: int) -> str:
-    """Bash that trains one run after the other on this machine; started again, it goes on.
-
-    A run that fails doesn't keep the others from training; the script then ends with 1.
-    """
-    launcher = ["torchrun", "--standalone", "--nproc_per_node", str(gpus), "-m"] if gpus > 1 else []
-    commands = [f"run {shlex.join([run.out.name, *launcher, *run.words])}" for run in runs]
-    return "\n".join([*_head(runs, f"bash {SHELL}"), _SHELL, *commands, "", _SHELL_END])
-
-
-def slurm_script(runs: Sequence[RowRun], gpus: int, out: Path) -> str:
-    """A batch script whose array has one task per run, requeued until its run has ended.
-
-    Time limit, partition, account and the like are options of sbatch, which come before those in
-    the script. Processes are started by srun, one per GPU, since torchrun turns every exit code
-    into 1. Raises UsageError for a folder that can't stand in a directive.
-    """
     if "\n" in str(out) or "\r" in str(out):  # would begin a line of its own
         raise UsageError(f"--out {str(out)!r}: expected a folder without line breaks in its name.")
-    directives = [
-        f"job-name={re.sub('[^A-Za-z0-9_.-]', '_', out.name)}",
-        f"array=0-{len(runs) - 1}",
-        "nodes=1",
-        f"ntasks-per-node={max(1, gpus)}",
-        *([f"gpus-per-node={gpus}"] if gpus else []),
-        f"cpus-per-task={CPUS}",
-        "requeue",
-        "open-mode=append",
-        # To the processes, not to this script: it is still there to requeue the run.
-        f"signal=USR1@{WARNING_SECONDS}",
-        f"output={shlex.quote(str(out).replace('%', '%%') + '/slurm-%A_%a.out')}",
-    ]
-    cases = (f"  {index}) set -- {shlex.join(run.words)} ;;" for index, run in enumerate(runs))
-    return "\n".join(
-        [
-            *_head(runs, f"sbatch --time=TIME {SLURM}"),
-            *(f"#SBATCH --{directive}" for directive in directives),
-            *("", "set -uo pipefail", "", 'case "$SLURM_ARRAY_TASK_ID" in'),
-            *cases,
-            _SLURM_END,
-        ]
+    templates = Environment(
+        loader=PackageLoader(__package__, ""),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        comment_start_string="<!--",  # bash's ${#array[@]} is none
+        comment_end_string="-->",
     )
-
-
-def _head(runs: Sequence[RowRun], start: str) -> list[str]:
-    count = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
-    return ["#!/bin/bash", f"# {count}, written by `mixzoo train sweep`. Start with: {start}"]
-
-
-_SHELL = f"""\
-set -uo pipefail
-stops=0 child='' failed=()
-# To the run alone: a scheduler tells only this script. TERM, since bash hides INT from the background.
-trap 'stops=$((stops + 1)); [[ -n $child ]] && kill -TERM "$child"' INT TERM
-
-run() {{
-  local name=$1 code before
-  shift
-  ((stops)) && exit {AGAIN}
-  printf '== %s\\n' "$name"
-  "$@" &
-  child=$!
-  ((stops)) && kill -TERM "$child" # asked to stop before its number was known
-  while :; do
-    before=$stops code=0
-    wait "$child" || code=$?
-    ((stops == before)) && break # else a signal cut the waiting short
-  done
-  child=''
-  if ((stops || code == {AGAIN})); then
-    printf 'Stopped at %s; start this script again to go on.\\n' "$name" >&2
-    exit {AGAIN}
-  elif ((code)); then
-    printf '%s failed with exit code %s.\\n' "$name" "$code" >&2
-    failed+=("$name")
-  fi
-}}
-"""
-
-_SHELL_END = """\
-if ((${#failed[@]})); then
-  printf '%s failed: %s\\n' "${#failed[@]}" "${failed[*]}" >&2
-  exit 1
-fi
-"""
-
-_SLURM_END = f"""\
-  *) printf 'no run %s\\n' "$SLURM_ARRAY_TASK_ID" >&2; exit 2 ;;
-esac
-
-code=0
-# --wait: if one process dies, the others have so long to say what they know of it.
-srun --wait={WARNING_SECONDS} --kill-on-bad-exit=0 --cpus-per-task="$SLURM_CPUS_PER_TASK" "$@" || code=$?
-if ((code == {AGAIN})); then # warned of the time limit, or preempted, and saved
-  scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}" && exit 0
-fi
-exit "$code"
-"""
+    templates.filters["quoted"] = shlex.join
+    launcher = ["torchrun", "--standalone", "--nproc_per_node", str(gpus), "-m"] if gpus > 1 else []
+    facts = {
+        "runs": runs,
+        "count": "1 run" if len(runs) == 1 else f"{len(runs)} runs",
+        "name": re.sub("[^A-Za-z0-9_.-]", "_", out.name),
+        "logs": str(out).replace("%", "%%") + "/slurm-%A_%a.out",
+        "launcher": launcher,
+        "gpus": gpus,
+        "cpus": CPUS,
+        "again": InterruptedRunError.exit_code,
+        "warning": WARNING_SECONDS,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    for name in SCRIPTS:
+        write(out / name, templates.get_template(f"{name}.j2").render(facts))
+        (out / name).chmod(0o755)
+    return [out / name for name in SCRIPTS]

@@ -9,7 +9,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ..eval.protocol import normalise
-from ..train.mixing import sweep_by_name
+from ..train.mixing import mix_by_name
 from ..zoo.manifest import Protocol
 from ..zoo.nets import Classifier, MixClassifier
 from .canvas import MASK_COLOURS, Canvas, Floats, Pixels, fitted, line_height
@@ -55,11 +55,11 @@ def mix_pair(
     A, in [0, 1]. seed: of all that the method draws (a box's place, a spectrum, a grid), which
     depends on nothing else: neither lam nor other methods move it. model: in eval mode; any
     classifier for puzzlemix, one of its own method for automix and samix. protocol: whose mean and
-    standard deviation the model was trained with. Raises UsageError as `sweep_by_name`.
+    standard deviation the model was trained with. Raises UsageError as `mix_by_name`.
     """
     x = normalise(torch.from_numpy(np.stack([a, b])), protocol)  # (2, 3, H, W)
     rng = np.random.default_rng([seed, *method.encode()])
-    mixes = sweep_by_name(method, x, torch.tensor([1, 0]), lams, rng, model)
+    mixes = mix_by_name(method, x, torch.tensor([1, 0]), lams, rng, model)
     return [
         MixedPair(
             image=to_pixels(mixed.images[:1], protocol)[0],

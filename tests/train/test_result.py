@@ -254,7 +254,7 @@ def test_another_benchmarks_manifest_is_refused(
 
 def test_other_classes_are_refused(finished: Callable, tmp_path: Path) -> None:
     """A benchmark of ten classes has no row of a network with seven."""
-    with pytest.raises(UsageError, match="expected the 10 classes of Ten, got 7"):
+    with pytest.raises(CheckpointError, match="expects 10 classes, the checkpoint's heads have 7"):
         publish(finished("num_classes=7"), tmp_path / "mine.toml")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from mixzoo.train.recipe import overridden
 from mixzoo.train.rows import RowRun, recipe_of
-from mixzoo.train.sweep import SHELL, SLURM, Grid, plan, write_scripts
+from mixzoo.train.sweep import SCRIPTS, Grid, plan, write_scripts
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import UsageError
 
@@ -343,10 +343,10 @@ def test_a_machine_without_gpus_asks_for_none(tmp_path: Path) -> None:
     """One process per node, no GPU directive."""
     write_scripts(runs_in(tmp_path), 0, tmp_path)
 
-    text = (tmp_path / SLURM).read_text()
+    text = (tmp_path / SCRIPTS[1]).read_text()
     assert "gpus-per-node" not in text
     assert "ntasks-per-node=1" in text
-    assert "torchrun" not in (tmp_path / SHELL).read_text()
+    assert "torchrun" not in (tmp_path / SCRIPTS[0]).read_text()
 
 
 def test_a_folder_with_a_line_break_is_refused(tmp_path: Path) -> None:
@@ -363,7 +363,7 @@ def test_the_same_sweep_gives_the_same_bytes(out: Path) -> None:
     after = [path.read_bytes() for path in write_scripts(runs_in(out), 1, out)]
 
     assert before == after
-    assert sorted(path.name for path in out.iterdir()) == [SLURM, SHELL]
+    assert sorted(path.name for path in out.iterdir()) == sorted(SCRIPTS)
 
 
 @pytest.mark.skipif(SHELLCHECK is None, reason="shellcheck isn't installed")

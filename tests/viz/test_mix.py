@@ -33,7 +33,7 @@ def test_pixels_are_those_of_the_library(
 
     mixed = mix_pair(picture(0), picture(1), method, [0.3], seed=3, model=model)[0]
 
-    expected = mix_by_name(method, x, SWAP, 0.3, rng, model)
+    expected = mix_by_name(method, x, SWAP, [0.3], rng, model)[0]
     assert np.array_equal(mixed.image, to_pixels(expected.images, IMAGENET)[0])
     assert np.array_equal(mixed.mask, expected.mask[0, 0].numpy())
     assert mixed.share == float(expected.lam[0])

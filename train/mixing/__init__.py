@@ -23,7 +23,6 @@ from .methods import (
     check_pictured,
     draw_method,
     mix_by_name,
-    sweep_by_name,
 )
 from .mixed import Mixed, Variant
 from .mixup import (
@@ -77,6 +76,5 @@ __all__ = [
     "puzzlemix",
     "resizemix",
     "saliencymix",
-    "sweep_by_name",
     "vanilla",
 ]

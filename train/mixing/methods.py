@@ -61,6 +61,16 @@ _DRAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...], float, Variant
 }
 
 
+_APPLIES: dict[type, Callable[..., Mixed]] = {
+    VanillaDraw: vanilla,
+    MixupDraw: mixup,
+    CutmixDraw: cutmix,
+    SaliencymixDraw: saliencymix,
+    FmixDraw: fmix,
+    ResizemixDraw: resizemix,
+}
+"""A draw's fields are the further arguments of its method's function."""
+
 METHODS = tuple(_DRAWS)
 """Names of the methods whose mixing isn't learnt, in the order of the benchmark's table."""
 
@@ -103,27 +113,15 @@ def apply(draw: Draw, x: torch.Tensor, saliency: torch.Tensor | None = None) -> 
     or what the method raises.
     """
     match draw:
-        case VanillaDraw():
-            mixed = vanilla(x)
-        case MixupDraw(perm, lam):
-            mixed = mixup(x, perm, lam)
-        case CutmixDraw(perm, lam, row, col):
-            mixed = cutmix(x, perm, lam, row, col)
-        case SaliencymixDraw(perm, lam, variant):
-            mixed = saliencymix(x, perm, lam, variant)
-        case FmixDraw(perm, lam, spectrum, round_up):
-            mixed = fmix(x, perm, lam, spectrum, round_up)
-        case PuzzlemixDraw(perm, lam, blocks):
-            if saliency is None:
-                raise UsageError("PuzzleMix needs saliency; compute it first with input_saliency")
-            mixed = puzzlemix(x, perm, lam, blocks, saliency)
-        case ResizemixDraw(perm, scale, row, col):
-            mixed = resizemix(x, perm, scale, row, col)
         case ManifoldmixDraw():
             raise UsageError(
                 "ManifoldMix mixes inside the network, not images; call manifoldmix with a backbone"
             )
-    return mixed
+        case PuzzlemixDraw(perm, lam, blocks):
+            if saliency is None:
+                raise UsageError("PuzzleMix needs saliency; compute it first with input_saliency")
+            return puzzlemix(x, perm, lam, blocks, saliency)
+    return _APPLIES[type(draw)](x, **vars(draw))
 
 
 @dataclass(frozen=True)
@@ -240,18 +238,6 @@ def check_pictured(name: str, model: Classifier | MixClassifier | None) -> None:
 
 
 def mix_by_name(
-    name: str,
-    x: torch.Tensor,
-    perm: torch.Tensor,
-    lam: float,
-    rng: np.random.Generator,
-    model: Classifier | MixClassifier | None = None,
-) -> Mixed:
-    """Mix a batch by one method at one lam; otherwise as `sweep_by_name`."""
-    return sweep_by_name(name, x, perm, [lam], rng, model)[0]
-
-
-def sweep_by_name(
     name: str,
     x: torch.Tensor,
     perm: torch.Tensor,

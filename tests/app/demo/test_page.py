@@ -166,7 +166,7 @@ def test_numbers_are_the_librarys(served: Served, pair, method: str, ref: str) -
     crops = [centre_crop(np.asarray(example(*DRAWN[one])), PROTOCOL) for one in ("fox", "owl")]
     x = normalise(torch.from_numpy(np.stack(crops)), PROTOCOL)
     rng = np.random.default_rng([5, *method.encode()])
-    mixed = mix_by_name(method, x, torch.tensor([1, 0]), 0.3, rng, model)
+    mixed = mix_by_name(method, x, torch.tensor([1, 0]), [0.3], rng, model)[0]
     pixels = to_pixels(mixed.images[:1], PROTOCOL)[0]
     assert np.array_equal(served.pixels(image), pixels)
     assert np.array_equal(served.pixels(mask), heat_over(pixels, mixed.mask[0, 0].numpy()))

@@ -388,7 +388,7 @@ def rng() -> np.random.Generator:
 @pytest.mark.parametrize("name", PICTURED)
 def test_lam_one_shows_the_original(name: str, x: torch.Tensor, models: dict) -> None:
     """All of A where that is what lam means; PuzzleMix's lam is only a prior."""
-    mixed = mix_by_name(name, x, SWAP, 1.0, rng(), models.get(name))
+    (mixed,) = mix_by_name(name, x, SWAP, [1.0], rng(), models.get(name))
 
     if name != "puzzlemix":
         assert torch.allclose(mixed.images, x)
@@ -400,7 +400,7 @@ def test_lam_one_shows_the_original(name: str, x: torch.Tensor, models: dict) ->
 )
 def test_lam_zero_shows_the_partner(name: str, x: torch.Tensor, models: dict) -> None:
     """All of B for the methods whose mask isn't a box that may be clipped."""
-    mixed = mix_by_name(name, x, SWAP, 0.0, rng(), models.get(name))
+    (mixed,) = mix_by_name(name, x, SWAP, [0.0], rng(), models.get(name))
 
     assert torch.allclose(mixed.images, x[SWAP])
 
@@ -408,7 +408,7 @@ def test_lam_zero_shows_the_partner(name: str, x: torch.Tensor, models: dict) ->
 @pytest.mark.parametrize("name", PICTURED)
 def test_same_generator_same_picture(name: str, x: torch.Tensor, models: dict) -> None:
     """A seed repeats the picture."""
-    first, second = (mix_by_name(name, x, SWAP, 0.4, rng(), models.get(name)) for _ in range(2))
+    (first,), (second,) = (mix_by_name(name, x, SWAP, [0.4], rng(), models.get(name)) for _ in "12")
 
     assert torch.equal(first.images, second.images)
     assert torch.equal(first.mask, second.mask)
@@ -429,4 +429,4 @@ def test_what_is_missing_is_named(
 ) -> None:
     """A method says which model it needs."""
     with pytest.raises(UsageError, match=message):
-        mix_by_name(name, x, SWAP, 0.5, rng(), models[model] if model else None)
+        mix_by_name(name, x, SWAP, [0.5], rng(), models[model] if model else None)
