@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from ..zoo.errors import MixzooError
+from ..zoo.looks import printable
 from ..zoo.publish.hub_results import leaderboard_entry, model_index
 from ..zoo.report import Head, Pixels, Report, Row, Weights
 
@@ -115,5 +116,4 @@ def _millions(weights: Weights) -> float | None:
 def _left_out(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         if row.not_comparable:
-            name = "".join(c if c.isprintable() else " " for c in row.id)
-            yield f"# left out: {name}: {row.not_comparable}\n"
+            yield f"# left out: {printable(row.id)}: {row.not_comparable}\n"

@@ -111,8 +111,12 @@ def plain(text: object) -> object:
     """
     if not isinstance(text, str) or isinstance(text, Markdown):
         return text
-    line = "".join(c if c.isprintable() else " " for c in text)
-    return line.replace("&", "&amp;").replace("<", "&lt;")
+    return printable(text).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def printable(text: str) -> str:
+    """Text without what could steer a terminal or end its line."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _cell(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..manifest import Manifest, Protocol, Row, slug
 from ..report import Claims
-from .config import plain
+from .config import in_text
 from .facts import TrainingFacts, in_words, training_facts
 
 NEAR = 1e-6  # relative; means and standard deviations are written with three digits
@@ -64,7 +64,7 @@ def disagreements(
 def _compare(name: str, said: Any, expected: Any, expects: str, meaning: str) -> Iterator[str]:
     """A sentence if the checkpoint says something else than expected; expects, meaning: in words."""
     if said is not None and not _same(said, expected):
-        yield f"{name}: {expects}, the checkpoint's config says {plain(said)}: {meaning}."
+        yield f"{name}: {expects}, the checkpoint's config says {in_text(said)}: {meaning}."
 
 
 def _with_row(facts: TrainingFacts, row: Row, manifest: Manifest) -> Iterator[str]:
@@ -94,7 +94,7 @@ def _with_row(facts: TrainingFacts, row: Row, manifest: Manifest) -> Iterator[st
 def _with_pixels(facts: TrainingFacts, protocol: Protocol) -> Iterator[str]:
     for name, meaning in PIXELS.items():
         said, used = getattr(facts.eval_pixels, name), getattr(protocol, name)
-        uses = f"this evaluation uses {plain(used)}"
+        uses = f"this evaluation uses {in_text(used)}"
         yield from _compare(f"evaluation {name}", said, used, uses, meaning)
 
 
@@ -114,7 +114,7 @@ def _with_training(facts: TrainingFacts, manifest: Manifest) -> Iterator[str]:
         ("weight decay", facts.weight_decay, training.weight_decay),
         ("precision", facts.precision, training.precision),
     ):
-        recipe = f"{trained} with {plain(expected)}"
+        recipe = f"{trained} with {in_text(expected)}"
         yield from _compare(name, said, expected, recipe, "another recipe than the table's")
     yield from _about_the_batch(facts, manifest)
     scratch = f"{trained} from scratch"

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from ..looks import printable
+
 MAX_CHARACTERS = 1 << 18  # genuine configs have about 4,000
 MAX_RANGE = 1 << 16
 MAX_NOTES = 20
@@ -50,15 +52,10 @@ def pick(values: Any, *path: str, kind: Any = Any) -> Any:
     return printable(found[:200]).strip() or None if kind is str else found
 
 
-def printable(text: str) -> str:
-    """Text without what could steer a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
-def plain(value: Any) -> str:
+def in_text(value: Any) -> str:
     """A value of a config as text for people."""
     if isinstance(value, list | tuple):
-        return f"({', '.join(map(plain, value))})"
+        return f"({', '.join(map(in_text, value))})"
     return printable(f"{value:g}" if isinstance(value, float) else str(value)[:200])
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import UsageError
-from .config import TrainingConfig, parse, pick, plain
+from .config import TrainingConfig, in_text, parse, pick
 
 # Pillow's numbers, which torchvision's transforms took before they had names.
 RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
@@ -102,7 +102,7 @@ def in_words(facts: TrainingFacts) -> dict[str, str]:
         **facts.others,
         "not understood": "; ".join(facts.left_out) or None,
     }
-    return {name: plain(value) for name, value in words.items() if value is not None}
+    return {name: in_text(value) for name, value in words.items() if value is not None}
 
 
 def _of_openmixup(config: TrainingConfig) -> TrainingFacts:
@@ -184,7 +184,7 @@ def _method(config: TrainingConfig) -> str | None:
 def _joined(modes: Any) -> str | None:
     """One method's name, or those of several that take turns."""
     modes = [modes] if isinstance(modes, str) else pick(modes, kind=list[str]) or []
-    return " + ".join(plain(mode) for mode in modes) or None
+    return " + ".join(in_text(mode) for mode in modes) or None
 
 
 def _alpha(alpha: Alpha | None, method: str | None) -> Alpha | None:
@@ -278,4 +278,4 @@ def _call(step: Any, naming: str = "type") -> str | None:
     name = pick(step, naming, kind=str)
     if name is None:
         return None
-    return f"{name}({', '.join(f'{key}={plain(step[key])}' for key in step if key != naming)})"
+    return f"{name}({', '.join(f'{key}={in_text(step[key])}' for key in step if key != naming)})"
