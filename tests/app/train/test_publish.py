@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
-from mixzoo.app.train.publish import command
 from mixzoo.eval.evaluator import evaluate
 from mixzoo.train.recipe import Recipe
 from mixzoo.zoo.catalog import open_catalog
@@ -72,10 +70,10 @@ def test_a_published_run_is_a_row_like_any_other(
     own = tmp_path / "own.toml"
     row = "resnet18_w4.mixup_own"
 
-    said = CliRunner().invoke(command, [str(run), "--manifest", str(own)])
+    code, said, _ = mixzoo("train", "publish", run, "--manifest", own)
 
-    assert said.exit_code == 0
-    assert said.output.startswith(f"{row}: ")
+    assert code == 0
+    assert said.startswith(f"{row}: ")
     _, listed, _ = mixzoo("zoo", "list", "own", "--manifest", own, "--json")
     assert [entry["id"] for entry in json.loads(listed)] == [row]
     assert mixzoo("zoo", "verify", "own", "--manifest", own)[0] == 0
@@ -88,11 +86,11 @@ def test_a_published_run_is_a_row_like_any_other(
     assert (folder / f"{row}.safetensors").is_file()
 
 
-def test_json_says_where_the_number_comes_from(run: Path, tmp_path: Path) -> None:
+def test_json_says_where_the_number_comes_from(run: Path, tmp_path: Path, mixzoo: Callable) -> None:
     """For scripts that publish a sweep."""
-    arguments = [str(run), "--manifest", str(tmp_path / "own.toml"), "--json"]
+    _, said, _ = mixzoo("train", "publish", run, "--manifest", tmp_path / "own.toml", "--json")
 
-    facts = json.loads(CliRunner().invoke(command, arguments).output)
+    facts = json.loads(said)
 
     assert facts["id"] == "resnet18_w4.mixup_own"
     assert (facts["rule"], facts["head"], facts["epochs"]) == ("last epoch", "head0", [1])
