@@ -39,9 +39,7 @@ from .statistics import chance_of_a_hit
 NEAR = 0.10  # points; as much has been seen between fp32 and bf16
 HANDFUL = 0.05  # points; other decoders and processors flip fewer images (12 of 24,426)
 SCATTER = 0.25  # points; 99% of honest last epochs lie so near their median of five (sd 0.09)
-FAR = (
-    1.0  # points; no honest last epoch of a schedule that ends at zero lies so far from its median
-)
+FAR = 1.0  # points; eleven standard deviations of an honest last epoch
 OUTLIER = (
     3.0  # times the range of the window's other epochs: 1 in 100 honest last epochs lies further
 )
@@ -171,6 +169,9 @@ def judge(
         return Verdict(NOT_COMPARABLE, f"{RULES[NOT_COMPARABLE]}: {not_comparable}", first)
     matches = logged.matches(counts) if logged and not logged.problem else None
     candidates = heads_of_the_number({head: one.top1 for head, one in counts.items()})
+    if logged and matches:  # the better head by the table's statistic may be another in one epoch
+        told = [head for head in logged.given_by or () if head in counts]
+        candidates = list(dict.fromkeys([*candidates, *told]))
     words = {
         head: _word(head, counts[head].top1, reported, metric, logged, matches)
         for head in candidates
@@ -206,7 +207,7 @@ def what_log_says(audit: LogAudit, epoch: object, reported: float | None) -> Log
     values, given_by = audit.table_values, None
     if values and reported is not None:
         by = {one.head for one in values if rounds_to(one.value, reported, claim.decimals)}
-        given_by = {one.head for one in values if by & {one.head, PAIRS.get(one.head)}}
+        given_by = [one.head for one in values if by & {one.head, PAIRS.get(one.head)}]
     return Logged(
         epoch=at,
         top1={head: float(of[at]) for head, of in series.items() if at in of},
@@ -256,7 +257,7 @@ def _allowed(logged: Logged, head: str) -> float:
     Without a limit, one line typed into a log would turn any number green.
     """
     others = logged.others.get(head, ())
-    return max(NEAR, OUTLIER * (max(others) - min(others)) if others else 0.0) + ROUNDING
+    return max(SCATTER, OUTLIER * (max(others) - min(others)) if others else 0.0) + ROUNDING
 
 
 def _numbers(counts: Counts, reported: float, metric: Metric) -> str:
