@@ -55,19 +55,16 @@ def test_hash_in_chunks_is_the_hash_of_all_bytes(
 
 
 def test_each_state_is_told_and_all_bytes_are_reported(tmp_path: Path) -> None:
-    """Verified, damaged (bytes, size), absent, of first use and foreign in one pass, in order."""
-    good = write(tmp_path / "good", b"good")
-    bad = write(tmp_path / "bad", b"baad")
-    new = write(tmp_path / "new", b"new")
-    alien = write(tmp_path / "alien", b"?")
-    short = write(tmp_path / "short", b"sh")
+    """Verified, damaged (bytes, size, unreadable), absent, of first use, foreign: one pass, in order."""
+    (tmp_path / "folder").mkdir()
     files = [
-        (good, asset("good", b"good")),
-        (bad, asset("bad", b"good")),
+        (write(tmp_path / "good", b"good"), asset("good", b"good")),
+        (write(tmp_path / "bad", b"baad"), asset("bad", b"good")),
         (tmp_path / "gone", asset("gone", b"gone")),
-        (new, asset("new", None)),
-        (alien, None),
-        (short, Asset(row=ROW, kind="log", name="short", size=5)),
+        (write(tmp_path / "new", b"new"), asset("new", None)),
+        (write(tmp_path / "alien", b"?"), None),
+        (write(tmp_path / "short", b"sh"), Asset(row=ROW, kind="log", name="short", size=5)),
+        (tmp_path / "folder", asset("folder", b"x")),
     ]
     counts: list[int] = []
 
@@ -80,23 +77,12 @@ def test_each_state_is_told_and_all_bytes_are_reported(tmp_path: Path) -> None:
         State.FIRST_USE,
         State.FOREIGN,
         State.DAMAGED,
+        State.DAMAGED,
     ]
     assert "expected sha256" in findings[1].detail
     assert findings[5].detail == "expected 5 bytes, got 2"
-    assert sum(counts) == bytes_of(files) == 13
-
-
-def test_unreadable_file_is_corrupt_and_does_not_stop_the_others(tmp_path: Path) -> None:
-    """What can't be read has lost its bytes; the reason is told."""
-    (tmp_path / "folder").mkdir()
-    good = write(tmp_path / "good", b"good")
-
-    findings = check_all(
-        [(tmp_path / "folder", asset("folder", b"x")), (good, asset("good", b"good"))]
-    )
-
-    assert [f.state for f in findings] == [State.DAMAGED, State.VERIFIED]
-    assert "cannot be read" in findings[0].detail
+    assert "cannot be read" in findings[6].detail
+    assert sum(counts) == bytes_of(files[:-1]) == 13
 
 
 def test_quick_check_believes_an_untouched_file(tmp_path: Path) -> None:
@@ -113,26 +99,23 @@ def test_quick_check_believes_an_untouched_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "when"), [(b"longer", LONG_AGO), (b"goot", LONG_AGO + 1), (b"goot", LONG_AGO - 9)]
+    ("content", "when", "locked"),
+    [
+        pytest.param(b"longer", LONG_AGO, b"good", id="another size"),
+        pytest.param(b"goot", LONG_AGO + 1, b"good", id="newer"),
+        pytest.param(b"goot", LONG_AGO - 9, b"good", id="older: a clock set back, an old copy"),
+        pytest.param(b"good", LONG_AGO, b"other", id="today's lock has another hash"),
+    ],
 )
-def test_quick_check_reads_what_has_another_size_or_time(
-    tmp_path: Path, content: bytes, when: int
+def test_quick_check_believes_nothing_that_has_changed(
+    tmp_path: Path, content: bytes, when: int, locked: bytes
 ) -> None:
-    """A newer time, an older time (a clock set back, an old copy) and another size are changes."""
-    path = write(tmp_path / "w", b"good")
-    files = [(path, asset("w", b"good"))]
-    check_all(files)
-    write(path, content, when)
-
-    assert check_all(files, quick=True)[0].state is State.DAMAGED
-
-
-def test_quick_check_holds_the_record_against_todays_lock(tmp_path: Path) -> None:
-    """The record says which bytes were seen, not that they were right."""
+    """The record says which bytes were seen when, not that they were right."""
     path = write(tmp_path / "w", b"good")
     check_all([(path, asset("w", b"good"))])
+    write(path, content, when)
 
-    assert check_all([(path, asset("w", b"other"))], quick=True)[0].state is State.DAMAGED
+    assert check_all([(path, asset("w", locked))], quick=True)[0].state is State.DAMAGED
 
 
 def test_file_changed_just_now_is_not_believed_by_its_time(tmp_path: Path) -> None:
