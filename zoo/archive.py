@@ -19,7 +19,7 @@ from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 
 from .errors import IntegrityError, SourceError, UsageError
-from .files import CHUNK
+from .files import CHUNK, require_space
 
 DAMAGE = (EOFError, LZMAError, UnicodeDecodeError, zipfile.BadZipFile, zlib.error)
 # What a zip may become. An asset of a GitHub release is under 2 GiB, and pictures hardly shrink, so
@@ -79,7 +79,8 @@ def unpack(path: Path, to: Path) -> list[Path]:
             raise IntegrityError(f"{path.name}: {content.refused}. Nothing was unpacked.")
         try:
             to.parent.mkdir(parents=True, exist_ok=True)
-            _require_room(path, to.parent, sum(entry.size for entry in content.entries))
+            needed = sum(entry.size for entry in content.entries)
+            require_space(to.parent, needed, "name another folder with --to")
             with _new_folder(to) as folder:
                 for entry, info in zip(content.entries, archive.infolist(), strict=True):
                     _write(archive, entry, info, folder)
@@ -187,15 +188,6 @@ def _entry(info: zipfile.ZipInfo) -> Entry:
     # orig_filename: zipfile ends a name at its first NUL, which would hide what follows
     name = info.orig_filename
     return Entry(name, info.file_size, info.compress_size, name.endswith(("/", "\\")), unsafe)
-
-
-def _require_room(path: Path, folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise SourceError(
-            f"{path.name}: expected {needed:,} bytes free in {folder}, got {free:,}. Make room, or "
-            "name another folder with --to."
-        )
 
 
 def _write(archive: zipfile.ZipFile, entry: Entry, info: zipfile.ZipInfo, folder: Path) -> None:

@@ -7,11 +7,14 @@ last step is one rename: readers see the old file or the new one, and an error l
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import IO, Any
+
+from .errors import SourceError
 
 CHUNK = 1 << 20  # bytes read at a time: large enough that threads seldom meet
 ASK_AGAIN = 0.5  # seconds between two tries for a lock
@@ -97,6 +100,16 @@ def alone(lock: Path, waiting: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def require_space(folder: Path, needed: int, advice: str) -> None:
+    """Raise SourceError if the disk of a folder has less than `needed` bytes left."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise SourceError(
+            f"{folder}: expected room for {needed:,} bytes, the disk has {free:,} left. Make room, or "
+            f"{advice}."
+        )
 
 
 def sha256_of(path: Path, on_bytes: OnBytes = ignore) -> str:

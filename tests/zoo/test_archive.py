@@ -229,7 +229,7 @@ def test_full_disk_is_told_before_anything_is_written(
     archive = zip_of(tmp_path / "v.zip", list(FILES.items()))
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 100}))
 
-    with pytest.raises(SourceError, match="expected 1,210 bytes free"):
+    with pytest.raises(SourceError, match="expected room for 1,210 bytes"):
         unpack(archive, tmp_path / "out")
 
     assert not (tmp_path / "out").exists()

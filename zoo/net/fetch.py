@@ -18,11 +18,11 @@ import msgspec
 from ..cache import asset_path, cache_root, process_lock_path
 from ..catalog import Benchmark
 from ..errors import IntegrityError, MixzooError, SourceError
-from ..files import alone
+from ..files import alone, require_space
 from ..lock import Asset
 from ..parallel import result_of
 from ..verify import State, check, first_use, first_use_record, record_first_use, set_aside
-from .partial import Partial, require_space
+from .partial import Partial
 from .progress import Progress
 from .sources import Location, locations, offline
 from .transfer import CancelledError, transfer
@@ -90,7 +90,8 @@ def _require_space_for(wanted: Sequence[tuple[Benchmark, Asset]]) -> None:
     paths = {asset_path(benchmark.name, asset): asset.size or 0 for benchmark, asset in wanted}
     needed = sum(s - Partial(path).received for path, s in paths.items() if not path.exists())
     root = cache_root()
-    require_space(next(p for p in (root, *root.absolute().parents) if p.is_dir()), needed)
+    folder = next(path for path in (root, *root.absolute().parents) if path.is_dir())
+    require_space(folder, needed, "name another folder in MIXZOO_CACHE")
 
 
 class _Fetcher:

@@ -41,13 +41,12 @@ class ChangedError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A file's bytes from `start` on.
+    """A file's bytes, from the first that was asked for.
 
     size: of the whole file, None if the server doesn't say. validator: for If-Range, a strong ETag
     or else the date. ranges: whether parts can be asked for. stop: ends `chunks` from another thread.
     """
 
-    start: int
     size: int | None
     validator: str | None
     ranges: bool
@@ -68,11 +67,14 @@ def open_url(
     import requests
     import urllib3
 
-    answered = False
+    # identity: a transparently unpacked body would have neither the stated size nor the hash
+    headers = {"Accept-Encoding": "identity"}
+    if start or stop is not None:
+        headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
+        headers |= {"If-Range": validator} if validator else {}
     try:
-        with follow(session, url, _headers(start, stop, validator)) as response:
+        with follow(session, url, headers) as response:
             _check_status(response, url, start)
-            answered = True
             yield _answer(response, url, start, stop)
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise SourceError(f"{shown(url)}: {reason_of(error)}. Correct the manifest.") from None
@@ -81,10 +83,8 @@ def open_url(
             hint = "Behind a proxy, name its certificates in REQUESTS_CA_BUNDLE."
             raise SourceError(f"{shown(url)}: {reason_of(error)}. {hint}") from None
         raise TransientError(reason_of(error)) from None
-    except OSError as error:
-        if answered:
-            raise  # of the disk that the bytes are written to
-        raise SourceError(f"{shown(url)}: {error}") from None  # such as missing certificates
+    except OSError as error:  # such as missing certificates
+        raise SourceError(f"{shown(url)}: {error}") from None
 
 
 def next_hop(url: str, target: str) -> str:
@@ -148,16 +148,6 @@ def shown(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def _headers(start: int, stop: int | None, validator: str | None) -> dict[str, str]:
-    # identity: a transparently unpacked body would have neither the stated size nor the hash
-    headers = {"Accept-Encoding": "identity"}
-    if start or stop is not None:
-        headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
-        if validator:
-            headers["If-Range"] = validator
-    return headers
-
-
 def new_session(connections: int = 1, *, retries: int = 0) -> "requests.Session":
     """A session with so many kept connections; proxies and certificates are the environment's.
 
@@ -194,11 +184,16 @@ def follow(
     """
     token, here = token_for(url), url
     for _ in range(REDIRECTS + 1):
-        # Off the first host not even netrc's default entry may speak: hence an `auth` that is empty.
         home = urlsplit(here)[:2] == urlsplit(url)[:2]
-        auth = (_bearer(token) if token else None) if home else (lambda request: request)
+        bearer = {"Authorization": f"Bearer {token}"} if home and token else {}
         with session.get(
-            here, headers=headers, auth=auth, stream=True, timeout=TIMEOUT, allow_redirects=False
+            here,
+            headers=headers | bearer,
+            # None lets ~/.netrc speak: not over a token, and off the first host not even its default
+            auth=None if home and not token else lambda request: request,
+            stream=True,
+            timeout=TIMEOUT,
+            allow_redirects=False,
         ) as response:
             if not response.is_redirect:
                 yield response
@@ -208,14 +203,6 @@ def follow(
         f"{shown(url)}: expected an answer, got more than {REDIRECTS} redirects, the last to "
         f"{urlsplit(here).hostname}. Use another source."
     )
-
-
-def _bearer(token: str) -> Callable[[Any], Any]:
-    def authorize(request: Any) -> Any:
-        request.headers["Authorization"] = f"Bearer {token}"
-        return request
-
-    return authorize
 
 
 def _check_status(response: "requests.Response", url: str, start: int) -> None:
@@ -240,9 +227,8 @@ def _check_status(response: "requests.Response", url: str, start: int) -> None:
             )
         raise TransientError(said, wait)
     if response.url != url and code in REFUSED_SIGNATURE:
-        raise TransientError(
-            f"{said} from {urlsplit(response.url).hostname}"
-        )  # the signature ran out
+        # the signature ran out
+        raise TransientError(f"{said} from {urlsplit(response.url).hostname}")
     raise SourceError(f"{shown(url)}: expected the file, {said}.")
 
 
@@ -277,20 +263,14 @@ def _answer(response: "requests.Response", url: str, start: int, stop: int | Non
         size = int(total)
     elif start or stop is not None:
         raise ChangedError("the server sent the whole file where a part was asked for")
-    chunks = iter(lambda: raw.read1(CHUNK, decode_content=False), b"")
+    etag = headers.get("etag", "")  # a weak one may stay while bytes change (RFC 9110, 13.1.5)
     return Answer(
-        start=start,
         size=size,
-        validator=_validator(headers),
+        validator=etag if etag.startswith('"') else headers.get("last-modified"),
         ranges=response.status_code == 206 or headers.get("accept-ranges") == "bytes",
-        chunks=chunks,
+        chunks=iter(lambda: raw.read1(CHUNK, decode_content=False), b""),
         stop=raw.shutdown,
     )
-
-
-def _validator(headers: Any) -> str | None:
-    etag = headers.get("etag", "")  # a weak one may stay while bytes change (RFC 9110, 13.1.5)
-    return etag if etag.startswith('"') else headers.get("last-modified")
 
 
 def reason_of(error: Exception) -> str:

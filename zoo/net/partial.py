@@ -5,16 +5,26 @@
 after a crash or a reboot, can go on. The note never claims bytes that aren't on the disk.
 """
 
-import json
-import shutil
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
-from ..errors import SourceError
+import msgspec
+
 from ..files import sync
 
 Range = tuple[int, int]  # bytes [start, stop)
+
+
+class Note(msgspec.Struct):
+    """What a part file holds, as it is written beside it. size, source, validator: see Partial."""
+
+    format: Literal[1] = 1
+    source: str = ""
+    validator: str | None = None
+    size: int | None = None
+    done: list[Range] = []
 
 
 class Partial:
@@ -31,11 +41,9 @@ class Partial:
         self.part = path.with_name(f".{path.name}.part")
         self.note = path.with_name(f".{path.name}.part.json")
         self.changed = threading.Condition()
-        self.size: int | None = None
-        self.source = ""
-        self.validator: str | None = None
-        self.done: list[Range] = []
-        self._read_note()
+        here = self._read_note()
+        self.size, self.source, self.validator = here.size, here.source, here.validator
+        self.done = here.done
         self.mixed = bool(self.done)
 
     @property
@@ -98,17 +106,10 @@ class Partial:
         if not done:
             return
         sync(self.part)
-        facts = {
-            "format": 1,
-            "source": self.source,
-            "validator": self.validator,
-            "size": self.size,
-            "done": done,
-        }
-        fresh = self.note.with_name(
-            f"{self.note.name}.new"
-        )  # a killed process leaves one, not many
-        fresh.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+        note = Note(source=self.source, validator=self.validator, size=self.size, done=done)
+        # one name, so that a killed process leaves one file, and not many
+        fresh = self.note.with_name(f"{self.note.name}.new")
+        fresh.write_bytes(msgspec.json.encode(note))
         fresh.replace(self.note)
 
     def finish(self) -> None:
@@ -120,23 +121,11 @@ class Partial:
         sync(self.path.parent)
         self.note.unlink(missing_ok=True)
 
-    def _read_note(self) -> None:
+    def _read_note(self) -> Note:
         """Believe a note only as far as the part file bears it out."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            facts = json.loads(self.note.read_text(encoding="utf-8"))
-            done = [(int(start), int(stop)) for start, stop in facts["done"]]
-            here = self.part.stat().st_size
-            bounds = [0, *(bound for piece in done for bound in piece), here]
-            if facts["format"] == 1 and bounds == sorted(bounds):
-                self.size, self.source = facts["size"], str(facts["source"])
-                self.validator, self.done = facts["validator"], done
-
-
-def require_space(folder: Path, needed: int) -> None:
-    """Raise SourceError if the disk of a folder has less than `needed` bytes left."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise SourceError(
-            f"{folder}: expected room for {needed:,} bytes, the disk has {free:,} left. Make room, or "
-            "name another folder in MIXZOO_CACHE."
-        )
+        with suppress(OSError, msgspec.MsgspecError):
+            note = msgspec.json.decode(self.note.read_bytes(), type=Note)
+            bounds = [0, *(b for piece in note.done for b in piece), self.part.stat().st_size]
+            if bounds == sorted(bounds):
+                return note
+        return Note()

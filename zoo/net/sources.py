@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import quote
 
 from ..catalog import Benchmark, package_path
@@ -130,21 +129,15 @@ def _locate(source: Source, benchmark: Benchmark, asset: Asset) -> Location | No
 def _open_file(
     path: Path, start: int, _stop: int | None, _validator: str | None
 ) -> Iterator[Answer]:
-    with ExitStack() as stack:
-        try:
-            file = stack.enter_context(path.open("rb"))
+    try:
+        with path.open("rb") as file:
             facts = os.fstat(file.fileno())
             file.seek(start)
-        except OSError as error:
-            raise _unreadable(path, error) from None
-        yield Answer(
-            start=start,
-            size=facts.st_size,
-            validator=f"mtime {facts.st_mtime_ns}",
-            ranges=False,
-            chunks=_read(file, path),
-            stop=lambda: None,
-        )
+            chunks = iter(lambda: file.read(CHUNK), b"")
+            changed = f"mtime {facts.st_mtime_ns}"
+            yield Answer(facts.st_size, changed, ranges=False, chunks=chunks, stop=lambda: None)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}.") from None
 
 
 def _fsspec(address: str) -> Opener:
@@ -168,23 +161,12 @@ def _fsspec(address: str) -> Opener:
             with system.open(path, "rb", block_size=FSSPEC_BLOCK) as file:
                 file.seek(start)
                 chunks = iter(lambda: file.read(FSSPEC_READ), b"")
-                yield Answer(start, size, None, ranges=True, chunks=chunks, stop=lambda: None)
+                yield Answer(size, None, ranges=True, chunks=chunks, stop=lambda: None)
         except OSError as error:
             raise TransientError(_reason(error)) from None
 
     return open_at
 
 
-def _read(file: BinaryIO, path: Path) -> Iterator[bytes]:
-    try:
-        yield from iter(lambda: file.read(CHUNK), b"")
-    except OSError as error:
-        raise _unreadable(path, error) from None
-
-
 def _reason(error: OSError) -> str:
     return error.strerror or " ".join(str(error).split()) or type(error).__name__
-
-
-def _unreadable(path: Path, error: OSError) -> SourceError:
-    return SourceError(f"{path}: cannot be read: {error.strerror}.")

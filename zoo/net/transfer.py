@@ -13,9 +13,10 @@ from contextlib import closing, contextmanager, suppress
 from typing import BinaryIO
 
 from ..errors import IntegrityError, SourceError
+from ..files import require_space
 from ..lock import Asset
 from .http import Answer, ChangedError
-from .partial import Partial, require_space
+from .partial import Partial
 from .sources import Location, Opener, opener
 from .stream import Piece, patiently
 
@@ -199,7 +200,8 @@ class _Crew:
             if self.met:
                 return
             self.met = True
-            require_space(partial.part.parent, (partial.size or 0) - partial.received)
+            left = (partial.size or 0) - partial.received
+            require_space(partial.part.parent, left, "name another folder in MIXZOO_CACHE")
             gaps = [(start, stop) for start, stop in partial.missing() if stop is not None]
             if gaps:
                 able = answer.ranges and (answer.validator or self.asset.sha256)

@@ -15,9 +15,19 @@ from typing import Literal
 from ..cache import asset_path, cache_root
 from ..catalog import Catalog
 from ..errors import IntegrityError, MixzooError, SourceError, UsageError
-from ..files import CHUNK, OnBytes, becoming, ignore, replacing, sha256_of, sha256_of_open, size_of
+from ..files import (
+    CHUNK,
+    OnBytes,
+    becoming,
+    ignore,
+    replacing,
+    require_space,
+    sha256_of,
+    sha256_of_open,
+    size_of,
+)
 from ..lock import SINGLE, Asset
-from ..net.partial import Partial, require_space
+from ..net.partial import Partial
 from ..parallel import each_in_parallel
 from ..shelf import alone, known_assets, note_adoption
 from ..verify import State, check, first_use, first_use_record, record_first_use, set_aside
@@ -141,7 +151,7 @@ def copy(source: Path, path: Path, sha256: str) -> None:
     The folder of `path` must be there. Raises IntegrityError if the bytes don't have this hash any
     more, SourceError if the disk is full, OSError.
     """
-    require_space(path.parent, size_of(source))
+    require_space(path.parent, size_of(source), "name another folder in MIXZOO_CACHE")
     digest = hashlib.sha256()
     with source.open("rb") as old, replacing(path) as new:
         while chunk := old.read(CHUNK):
