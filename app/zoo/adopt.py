@@ -9,7 +9,7 @@ from ...zoo.catalog import open_catalog
 from ...zoo.errors import IntegrityError, SourceError, UsageError
 from ...zoo.files import size_of
 from ...zoo.net.progress import byte_bar
-from ...zoo.release.by_hand import Adoption, Mode, find_files, import_files
+from ...zoo.release.by_hand import Adoption, find_files, import_files
 from ..console import print_json, print_table
 from ..options import FilePath, json_option, manifest_option
 
@@ -20,17 +20,14 @@ UNLOCKED = "; no locked hash, trusted on first use"
 @click.argument("paths", nargs=-1, required=True, type=FilePath, metavar="PATH...")
 @click.option("--benchmark", metavar="NAME", help="The benchmark that the files belong to.")
 @click.option("--row", metavar="ROW", help="The row that the files belong to, if you know it.")
-@click.option("--link", "mode", flag_value="link", help="Adopt by hard link only, or fail.")
-@click.option(
-    "--copy", "mode", flag_value="copy", help="Always copy; by default, link where it is possible."
-)
+@click.option("--copy", "as_copies", is_flag=True, help="Copy, also where a hard link would do.")
 @manifest_option
 @json_option
 def command(
     paths: tuple[Path, ...],
     benchmark: str | None,
     row: str | None,
-    mode: Mode | None,
+    as_copies: bool,
     manifests: tuple[Path, ...],
     as_json: bool,
 ) -> None:
@@ -51,7 +48,7 @@ def command(
             catalog,
             benchmark=benchmark,
             row=row,
-            mode=mode or "auto",
+            as_copies=as_copies,
             on_bytes=bar.update,
         )
     facts = [_facts(adoption) for adoption in adoptions]

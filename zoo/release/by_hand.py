@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from ..cache import asset_path, cache_root
 from ..catalog import Catalog
@@ -32,9 +31,6 @@ from ..parallel import each_in_parallel
 from ..shelf import alone, known_assets, note_adoption
 from ..verify import State, check, first_use, first_use_record, record_first_use, set_aside
 from .identify import HEAD, Arrival, Identity, identify
-
-Mode = Literal["auto", "link", "copy"]
-"""How a file gets into the cache; auto: by link where that is possible, else by copy."""
 
 # What a file system answers that has no hard links, or none from there to here
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
@@ -87,12 +83,13 @@ def import_files(
     *,
     benchmark: str | None = None,
     row: str | None = None,
-    mode: Mode = "auto",
+    as_copies: bool = False,
     on_bytes: OnBytes = ignore,
 ) -> list[Adoption]:
     """Recognise files and have them in the cache; one adoption per file, in order.
 
-    benchmark, row: what a person says that all of them belong to. One bad file doesn't stop the
+    benchmark, row: what a person says that all of them belong to. as_copies: also where a hard link
+    would do, which shares the bytes with the file that was brought. One bad file doesn't stop the
     others. on_bytes: told how many more bytes have been read to recognise them.
     Raises UsageError if benchmark or row name nothing.
     """
@@ -111,7 +108,7 @@ def import_files(
         try:
             if isinstance(file, OSError):
                 raise SourceError(f"cannot be read: {file.strerror}")
-            adoption = adopt(file, identify(file, catalog, among, said), mode)
+            adoption = adopt(file, identify(file, catalog, among, said), as_copies)
         except MixzooError as error:
             sha256 = file.sha256 if isinstance(file, Arrival) else None
             adoption = Adoption(path, "refused", str(error), sha256, error=type(error))
@@ -119,7 +116,7 @@ def import_files(
     return adoptions
 
 
-def adopt(file: Arrival, identity: Identity, mode: Mode = "auto") -> Adoption:
+def adopt(file: Arrival, identity: Identity, as_copies: bool = False) -> Adoption:
     """Give a recognised file its place in the cache.
 
     A damaged file in its place is set aside; a good one is never touched. Raises MixzooError where
@@ -137,7 +134,7 @@ def adopt(file: Arrival, identity: Identity, mode: Mode = "auto") -> Adoption:
             with alone(identity.benchmark.name, asset.name):
                 if path.exists() and not _is_whole(file, asset, path):
                     set_aside(path)
-                what = _place(file, path, mode)
+                what = _place(file, path, as_copies)
                 _note(file, identity, path)
                 Partial(path).reset()  # what a download had of it isn't needed any more
     except OSError as error:
@@ -161,10 +158,10 @@ def copy(source: Path, path: Path, sha256: str) -> None:
             raise IntegrityError(CHANGED)
 
 
-def _place(file: Arrival, path: Path, mode: Mode) -> str:
+def _place(file: Arrival, path: Path, as_copies: bool) -> str:
     """Give an arrival the name `path`, in one step, and say how: "linked" or "copied"."""
     source = file.path.resolve()  # a link to a file is not the file
-    if mode != "copy":
+    if not as_copies:
         try:
             with becoming(path) as part:
                 part.hardlink_to(source)
@@ -174,10 +171,6 @@ def _place(file: Arrival, path: Path, mode: Mode) -> str:
         except OSError as error:
             if error.errno not in _NO_LINK:
                 raise
-            if mode == "link":
-                raise SourceError(
-                    f"no hard link from {source} to {path.parent} ({error.strerror}); use --copy"
-                ) from None
     copy(source, path, file.sha256)
     return "copied"
 

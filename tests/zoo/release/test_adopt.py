@@ -14,7 +14,7 @@ from filelock import FileLock
 from mixzoo.zoo.cache import assets_folder, cache_root, process_lock_path
 from mixzoo.zoo.catalog import Catalog, open_catalog
 from mixzoo.zoo.errors import IntegrityError, SourceError, UsageError
-from mixzoo.zoo.release.by_hand import Adoption, Mode, adopt, find_files, import_files
+from mixzoo.zoo.release.by_hand import Adoption, adopt, find_files, import_files
 from mixzoo.zoo.release.identify import Arrival, identify
 from mixzoo.zoo.shelf import file, known_assets
 from mixzoo.zoo.verify import State, check
@@ -239,13 +239,13 @@ def test_partial_download_goes_once_the_file_is_here(locked: Catalog, there: Pat
 
 
 def test_link_shares_the_bytes_and_copy_does_not(locked: Catalog, there: Path) -> None:
-    """--link costs no space; --copy survives whatever happens to the download."""
+    """A link costs no space; a copy survives whatever happens to the download."""
     source, target = bring(there / "w.pth"), assets_folder("own") / "w.pth"
 
-    linked = one(source, locked, mode="link")
+    linked = one(source, locked)
     same = target.samefile(source)
     target.unlink()
-    copied = one(source, locked, mode="copy")
+    copied = one(source, locked, as_copies=True)
 
     assert (linked.what, same) == ("linked", True)
     assert (copied.what, target.samefile(source)) == ("copied", False)
@@ -277,14 +277,11 @@ def other_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.usefixtures("other_disk")
 def test_across_file_systems_files_are_copied(locked: Catalog, there: Path) -> None:
-    """No hard link is possible there; --link says so instead of copying."""
+    """No hard link is possible there."""
     source = bring(there / "w.pth")
 
-    refused = one(source, locked, mode="link")
     adoption = one(source, locked)
 
-    assert refused.error is SourceError
-    assert "use --copy" in refused.detail
     assert adoption.what == "copied"
     assert cached() == {"w.pth": BYTES}
 
@@ -300,17 +297,16 @@ def test_full_disk_leaves_the_old_state(
 
     monkeypatch.setattr(os, "fsync", full)
 
-    adoption = one(source, locked, mode="copy")
+    adoption = one(source, locked, as_copies=True)
 
     assert adoption.error is SourceError
     assert "No space left on device" in adoption.detail
     assert list(assets_folder("own").iterdir()) == []
 
 
-@pytest.mark.parametrize("mode", ["link", "copy"])
-@pytest.mark.parametrize("keep_time", [True, False])
+@pytest.mark.parametrize(("as_copy", "keeps_time"), [(False, False), (True, False), (True, True)])
 def test_file_that_changes_between_hash_and_adoption_is_refused(
-    locked: Catalog, there: Path, mode: Mode, keep_time: bool
+    locked: Catalog, there: Path, as_copy: bool, keeps_time: bool
 ) -> None:
     """A download that still goes on; for a copy even if size and time stay the same."""
     path = bring(there / "w.pth")
@@ -319,11 +315,10 @@ def test_file_that_changes_between_hash_and_adoption_is_refused(
     arrival = Arrival(path, stat.st_size, stat.st_mtime_ns, sha256, BYTES[:512])
     identity = identify(arrival, locked, [locked.benchmark("own")])
     bring(path, BYTES[:-1] + b"x")
-    keep = keep_time and mode == "copy"
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + (0 if keep else 1_000_000)))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + (0 if keeps_time else 1_000_000)))
 
     with pytest.raises(IntegrityError, match="changed while it was read"):
-        adopt(arrival, identity, mode)
+        adopt(arrival, identity, as_copy)
 
     assert list(assets_folder("own").iterdir()) == []
 
