@@ -4,26 +4,29 @@ A number that isn't reproduced may have been measured with another crop ratio, i
 arithmetic or head. Each combination is a variant. A variant is first looked at on a few images: all
 on which the base evaluation is undecided or its heads disagree, and a random sample of the rest.
 Only variants that can still explain the published number are evaluated on all images.
-
-What a sweep over protocols says about a published number, in words and with its odds.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
+from tqdm import tqdm
 
-from ..zoo.looks import REPRODUCED
+from ..zoo.errors import UsageError
+from ..zoo.looks import REPRODUCED, signed
 from ..zoo.manifest import Metric, Protocol
-from .judge import NEAR as CLOSE
-from .judge import judge
-from .predictions import UNREADABLE, Counts, Precision, Predictions
+from .evaluate import Request, prepare
+from .evaluator import Work
+from .jobs import load_models, predict, recall
+from .judge import judge, slack
+from .predictions import UNREADABLE, Counts, Ints, Precision, Predictions
 from .sample import sample_limits
 from .statistics import chance_of_a_hit
+from .world import World
 
 # The released configs' ratio, and the one that the benchmark's text gives.
 CROP_RATIOS = (0.875, 0.85)
@@ -35,8 +38,8 @@ FAST: Precision = "fast"
 
 FIRST_SHARE = 0.1  # of the images, for the first look at a variant
 ERROR = 0.01  # chance that the first look drops a variant that explains the number
-
-Ints = npt.NDArray[np.int64]
+UNLIKELY = 0.05
+DROPPED = "dropped after the first look"
 
 
 @dataclass(frozen=True)
@@ -46,18 +49,61 @@ class Setting:
     protocol: Protocol
     precision: Precision = EXACT
 
+    def changes(self, protocol: Protocol) -> tuple[str, ...]:
+        """What differs from a protocol in exact arithmetic, in words."""
+        changed = [
+            f"{name} {getattr(self.protocol, name)}"
+            for name in ("resize", "interpolation")
+            if getattr(self.protocol, name) != getattr(protocol, name)
+        ]
+        return (*changed, *(["fast arithmetic"] if self.precision == FAST else []))
+
+
+def settings(protocol: Protocol) -> list[Setting]:
+    """The protocol itself, then what differs from it in more and more."""
+    sides = dict.fromkeys([protocol.resize, *(int(protocol.crop / ratio) for ratio in CROP_RATIOS)])
+    kinds = dict.fromkeys([protocol.interpolation, *INTERPOLATIONS])
+    found = [
+        Setting(msgspec.structs.replace(protocol, resize=side, interpolation=kind), precision)
+        for side, kind, precision in product(sides, kinds, (EXACT, FAST))
+    ]
+    return sorted(found, key=lambda setting: len(setting.changes(protocol)))
+
 
 @dataclass(frozen=True)
-class Variant:
-    """One way to get a number out of a checkpoint."""
+class Outcome:
+    """What is known of a variant: counts on all images, or None and where its top-1 lies.
+
+    changes: what differs from the benchmark's protocol and the head that inference uses, in words.
+    limits: percent, at least 99% certain; both the top-1 itself where `counts` are known.
+    """
 
     setting: Setting
     head: str
-    changes: tuple[str, ...] = ()
-    """What differs from the benchmark's protocol and the head that inference uses, in words."""
+    changes: tuple[str, ...]
+    limits: tuple[float, float]
+    verdict: str
+    counts: Counts | None = None
 
     def __str__(self) -> str:
         return ", ".join(self.changes) or "the benchmark's protocol"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        protocol = self.setting.protocol
+        return {
+            "variant": str(self),
+            "resize": protocol.resize,
+            "crop": protocol.crop,
+            "interpolation": protocol.interpolation,
+            "precision": self.setting.precision,
+            "head": self.head,
+            "correct": self.counts.correct if self.counts else None,
+            "total": self.counts.total if self.counts else None,
+            "top1": self.counts.top1 if self.counts else None,
+            "limits99": list(self.limits),
+            "verdict": self.verdict,
+        }
 
 
 @dataclass(frozen=True)
@@ -71,99 +117,22 @@ class FirstLook:
     sample: Ints
     rest: Ints
 
-    @property
-    def indices(self) -> Ints:
-        """All positions to evaluate, those likely to change first."""
-        return np.concatenate([self.certain, self.sample])
 
+def first_look(
+    base: Mapping[str, Predictions], *, share: float = FIRST_SHARE, seed: int = 0
+) -> FirstLook:
+    """Choose the images of the first look: half of them the likeliest to change, half at random.
 
-@dataclass(frozen=True)
-class Outcome:
-    """What is known of a variant: counts on all images, or None and where its top-1 lies.
-
-    limits: percent, at least 99% certain; both the top-1 itself where `counts` are known.
-    """
-
-    variant: Variant
-    limits: tuple[float, float]
-    verdict: str
-    counts: Counts | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        protocol = self.variant.setting.protocol
-        return {
-            "variant": str(self.variant),
-            "resize": protocol.resize,
-            "crop": protocol.crop,
-            "interpolation": protocol.interpolation,
-            "precision": self.variant.setting.precision,
-            "head": self.variant.head,
-            "correct": self.counts.correct if self.counts else None,
-            "total": self.counts.total if self.counts else None,
-            "top1": self.counts.top1 if self.counts else None,
-            "limits99": list(self.limits),
-            "verdict": self.verdict,
-        }
-
-
-DROPPED = "dropped after the first look"
-RULES = {
-    DROPPED: f"with 99% certainty more than {CLOSE:.2f} points from the published number",
-}
-
-Evaluate = Callable[[Setting, Ints], Mapping[str, Predictions]]
-"""Predicts images (positions in the labelled list) under a setting: head -> predictions of all N
-images, where others than the asked ones may be pending."""
-
-
-def settings(protocol: Protocol) -> list[Setting]:
-    """The protocol itself, then what differs from it in more and more."""
-    sides = dict.fromkeys([protocol.resize, *(int(protocol.crop / ratio) for ratio in CROP_RATIOS)])
-    kinds = dict.fromkeys([protocol.interpolation, *INTERPOLATIONS])
-    found = [
-        Setting(msgspec.structs.replace(protocol, resize=side, interpolation=kind), precision)
-        for side, kind, precision in product(sides, kinds, (EXACT, FAST))
-    ]
-    return sorted(found, key=lambda setting: len(_changes(setting, protocol)))
-
-
-def variants(protocol: Protocol, heads: Sequence[str]) -> list[Variant]:
-    """All settings with all heads, those that change least first; heads: the default first."""
-    found = [
-        Variant(
-            setting,
-            head,
-            (*_changes(setting, protocol), *([f"head {head}"] if head != heads[0] else [])),
-        )
-        for setting, head in product(settings(protocol), heads)
-    ]
-    return sorted(found, key=lambda variant: len(variant.changes))
-
-
-def attention(base: Mapping[str, Predictions]) -> Ints:
-    """Positions of the readable images, those likeliest to change first.
-
-    base: head -> predictions. First the images on which heads disagree, then the others; both by
-    the smallest margin that any head has.
+    base: head -> predictions. Likeliest to change are images on which heads disagree, then the
+    others; both by the smallest margin that any head has. Unreadable images are in none of the
+    parts. share: of all readable images, in (0, 1]. seed: of the random half.
     """
     known = list(base.values())
     best = np.stack([one.top[:, 0] for one in known])  # (heads, N)
     margin = np.stack([one.margin for one in known]).min(axis=0)
     agreed = (best == best[0]).all(axis=0)
     order = np.lexsort((margin, agreed))  # by the last key first
-    readable = known[0].state[order] != UNREADABLE
-    return order[readable].astype(np.int64)
-
-
-def first_look(
-    base: Mapping[str, Predictions], *, share: float = FIRST_SHARE, seed: int = 0
-) -> FirstLook:
-    """Choose the images of the first look: half of them by `attention`, half at random.
-
-    share: of all images, in (0, 1]. seed: of the random half.
-    """
-    order = attention(base)
+    order = order[known[0].state[order] != UNREADABLE].astype(np.int64)
     half = round(share * len(order) / 2)
     certain, rest = order[:half], order[half:]
     drawn = np.random.default_rng(seed).permutation(len(rest))[:half]
@@ -191,12 +160,12 @@ def project(base: Predictions, seen: Predictions, look: FirstLook) -> tuple[floa
     return 100 * low / len(base), 100 * high / len(base)
 
 
-def can_explain(limits: tuple[float, float], reported: float) -> bool:
-    """Whether a top-1 within these limits may be the published one, or close to it; all percent."""
-    return limits[0] - CLOSE <= reported <= limits[1] + CLOSE
+Evaluate = Callable[[Setting, Ints], Mapping[str, Predictions]]
+"""Predicts images (positions in the labelled list) under a setting: head -> predictions of all N
+images, where others than the asked ones may be pending."""
 
 
-def sweep(
+def try_variants(
     protocol: Protocol,
     base: Mapping[str, Predictions],
     evaluate: Evaluate,
@@ -210,133 +179,154 @@ def sweep(
 
     base: head -> predictions of all images under `protocol`, the default head first. evaluate:
     called once or twice a setting, with the images of the first look, then with all that are left.
-    reported: the published top-1 in percent; metric: what it is.
+    reported: the published top-1 in percent; metric: what it is. share, seed: see `first_look`.
     """
     look = first_look(base, share=share, seed=seed)
-    everything = attention(base)
-    found = variants(protocol, list(base))
+    seen = np.concatenate([look.certain, look.sample])
+    room = slack(metric)
     for setting in settings(protocol):
         known: Mapping[str, Predictions] = base
-        dropped: dict[str, tuple[float, float]] = {}
+        limits: dict[str, tuple[float, float]] = {}
         if setting != Setting(protocol):
-            known = evaluate(setting, look.indices)
+            known = evaluate(setting, seen)
             limits = {head: project(base[head], known[head], look) for head in base}
-            if any(can_explain(one, reported) for one in limits.values()):
-                known = evaluate(setting, everything)
-            else:
-                dropped = limits
-        for variant in (v for v in found if v.setting == setting):
-            yield _outcome(
-                variant, known[variant.head], dropped.get(variant.head), reported, metric
-            )
-
-
-def _outcome(
-    variant: Variant,
-    known: Predictions,
-    limits: tuple[float, float] | None,
-    reported: float,
-    metric: Metric,
-) -> Outcome:
-    if limits:
-        return Outcome(variant, limits, DROPPED)
-    counts = known.counts()
-    verdict = judge({variant.head: counts}, reported, metric).word
-    return Outcome(variant, (counts.top1, counts.top1), verdict, counts)
-
-
-def _changes(setting: Setting, protocol: Protocol) -> tuple[str, ...]:
-    changed = [
-        f"{name} {getattr(setting.protocol, name)}"
-        for name in ("resize", "interpolation")
-        if getattr(setting.protocol, name) != getattr(protocol, name)
-    ]
-    return (*changed, *(["fast arithmetic"] if setting.precision == FAST else []))
-
-
-UNLIKELY = 0.05
+            if any(low - room <= reported <= high + room for low, high in limits.values()):
+                known, limits = evaluate(setting, np.concatenate([look.certain, look.rest])), {}
+        for place, head in enumerate(base):
+            changes = (*setting.changes(protocol), *([f"head {head}"] if place else []))
+            if limits:
+                yield Outcome(setting, head, changes, limits[head], DROPPED)
+                continue
+            counts = known[head].counts()
+            verdict = judge({head: counts}, reported, metric).word
+            top1 = (counts.top1, counts.top1)
+            yield Outcome(setting, head, changes, top1, verdict, counts)
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """hits: variants that give the published digits, the one that changes least first.
+class Sweep:
+    """All variants of one checkpoint, and what they say together. reported: published top-1, percent.
 
-    closest: the one nearest to it among those evaluated in full. chance: of a hit by chance, see
-    `chance_of_a_hit`. sentences: all of it in words.
+    At least one outcome has counts: the base's always does.
     """
 
-    hits: tuple[Outcome, ...]
-    closest: Outcome
-    chance: float
-    sentences: tuple[str, ...]
+    id: str
+    reported: float
+    metric: Metric
+    outcomes: tuple[Outcome, ...]
+
+    @cached_property
+    def hits(self) -> list[Outcome]:
+        """Variants that give the published digits, the one that changes least first."""
+        found = [outcome for outcome in self.outcomes if outcome.verdict == REPRODUCED]
+        return sorted(found, key=lambda outcome: len(outcome.changes))
+
+    @cached_property
+    def closest(self) -> Outcome:
+        """The one nearest to the published number among those evaluated in full."""
+        full = [outcome for outcome in self.outcomes if outcome.counts]
+        return min(full, key=lambda o: (abs(o.limits[0] - self.reported), len(o.changes)))
+
+    @cached_property
+    def chance(self) -> float:
+        """Of a hit by chance, see `chance_of_a_hit`."""
+        middles = [sum(outcome.limits) / 2 for outcome in self.outcomes]
+        return chance_of_a_hit(middles, self.reported, self.metric.decimals)
+
+    @property
+    def sentences(self) -> list[str]:
+        """Which variants give the published number, how much that means, and what was dropped."""
+        dropped = [outcome for outcome in self.outcomes if outcome.verdict == DROPPED]
+        told = [self._result()]
+        if self.hits and self.hits[0].changes:
+            told.append(self._odds())
+        if dropped:
+            told.append(
+                f"{len(dropped)} of {len(self.outcomes)} variants were {DROPPED}: with "
+                f"{1 - ERROR:.0%} certainty more than {slack(self.metric):.2f} points from the "
+                "published number."
+            )
+        return told
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
-            "hits": [str(outcome.variant) for outcome in self.hits],
-            "closest": str(self.closest.variant),
+            "id": self.id,
+            "reported_top1": self.reported,
+            "variants": [outcome.to_dict() for outcome in self.outcomes],
+            "hits": [str(outcome) for outcome in self.hits],
+            "closest": str(self.closest),
             "chance_of_a_hit": self.chance,
-            "sentences": list(self.sentences),
+            "sentences": self.sentences,
         }
 
+    def _result(self) -> str:
+        tried, digits = len(self.outcomes), self.metric.decimals
+        published = f"{self.reported:.{digits}f}"
+        if not self.hits:
+            top1, digits = self.closest.limits[0], digits + 1
+            return (
+                f"No variant gives {published}: of {tried}, {self.closest} comes closest with "
+                f"{top1:.{digits}f} ({signed(top1 - self.reported, digits)} points)."
+            )
+        if not self.hits[0].changes:
+            more = f" (as do {len(self.hits) - 1} of {tried - 1} others)" if self.hits[1:] else ""
+            return f"Nothing to explain: the benchmark's protocol gives {published}{more}."
+        named = "; ".join(map(str, self.hits))
+        return f"{len(self.hits)} of {tried} variants give {published}: {named}."
 
-def explain(outcomes: Sequence[Outcome], reported: float, metric: Metric) -> Explanation:
-    """Say which variants give the published top-1 (percent), and how much that means.
-
-    outcomes: of `sweep`; at least one was evaluated in full (the base always is).
-    """
-    full = [outcome for outcome in outcomes if outcome.counts]
-    hits = sorted(
-        (outcome for outcome in full if outcome.verdict == REPRODUCED),
-        key=lambda outcome: len(outcome.variant.changes),
-    )
-    closest = min(full, key=lambda o: (abs(o.limits[0] - reported), len(o.variant.changes)))
-    chance = chance_of_a_hit([sum(o.limits) / 2 for o in outcomes], reported, metric.decimals)
-    sentences = [
-        _result(hits, closest, outcomes, reported, metric),
-        _odds(hits, chance, len(outcomes)),
-        *_dropped(outcomes),
-    ]
-    return Explanation(tuple(hits), closest, chance, tuple(filter(None, sentences)))
-
-
-def _result(
-    hits: Sequence[Outcome],
-    closest: Outcome,
-    outcomes: Sequence[Outcome],
-    reported: float,
-    metric: Metric,
-) -> str:
-    published = f"{reported:.{metric.decimals}f}"
-    if not hits:
-        gap = closest.limits[0] - reported
-        return (
-            f"No variant gives {published}: of {len(outcomes)}, {closest.variant} comes closest with "
-            f"{closest.limits[0]:.{metric.decimals + 1}f} ({gap:+.{metric.decimals + 1}f} points)."
+    def _odds(self) -> str:
+        meaning = (
+            "so this is unlikely to be luck"
+            if self.chance < UNLIKELY
+            else "so this alone is weak evidence; ask the checkpoint's config and the training log"
         )
-    if not hits[0].variant.changes:
-        more = f" (as do {len(hits) - 1} of {len(outcomes) - 1} others)" if len(hits) > 1 else ""
-        return f"Nothing to explain: the benchmark's protocol gives {published}{more}."
-    named = "; ".join(str(hit.variant) for hit in hits)
-    return f"{len(hits)} of {len(outcomes)} variants give {published}: {named}."
+        return (
+            f"By chance: {len(self.outcomes)} variants were tried; a number picked at random from "
+            "the span of their results would be given by one of them with probability "
+            f"{self.chance:.2f}, {meaning}."
+        )
 
 
-def _odds(hits: Sequence[Outcome], chance: float, tried: int) -> str:
-    if not hits or not hits[0].variant.changes:
-        return ""
-    meaning = (
-        "so this is unlikely to be luck"
-        if chance < UNLIKELY
-        else "so this alone is weak evidence; ask the checkpoint's config and the training log"
-    )
-    return (
-        f"By chance: {tried} variants were tried; a number picked at random from the span of their "
-        f"results would be given by one of them with probability {chance:.2f}, {meaning}."
-    )
+def sweep(request: Request, world: World, *, quiet: bool = False) -> Sweep:
+    """Try the likely protocols on the request's one checkpoint, against its row's number.
 
+    The same result on every rank. Predictions are kept in the store, so an interrupted sweep goes
+    on. Raises UsageError where there is nothing to explain: several checkpoints, no published
+    number.
+    """
+    found = prepare(request, world)
+    checkpoint, row = found.checkpoints[0], found.checkpoints[0].row
+    if len(found.checkpoints) + len(found.failures) > 1:
+        raise UsageError("A sweep explains one number; expected one REF. Sweep each by itself.")
+    if row is None or row.reported_top1 is None or checkpoint.benchmark is None:
+        raise UsageError(
+            f"{checkpoint.name}: expected a published number to explain, there is none. Name the "
+            "row that the file is judged as: --row ROW"
+        )
+    images, reported = found.images, row.reported_top1
+    metric = checkpoint.benchmark.manifest.metric
 
-def _dropped(outcomes: Sequence[Outcome]) -> list[str]:
-    dropped = [outcome for outcome in outcomes if outcome.verdict == DROPPED]
-    if not dropped:
-        return []
-    return [f"{len(dropped)} of {len(outcomes)} variants were {DROPPED}: {RULES[DROPPED]}."]
+    def evaluate(setting: Setting, indices: Ints) -> Mapping[str, Predictions]:
+        job = recall(
+            checkpoint, images, setting.protocol, setting.precision, world, fresh=request.fresh
+        )
+        if not job.from_store:
+            work = Work(images, setting.protocol, request.batch_size, request.workers)
+            order = None if len(indices) == len(images) else indices.tolist()
+            predict([job], load_models([job], world), work, world, order=order)
+        if job.error:
+            raise job.error
+        return {head: job.heads[head] for head in job.weights.heads}
+
+    outcomes: list[Outcome] = []
+    off = True if quiet or not world.leads else None  # None: off where stderr isn't a terminal
+    total = len(settings(found.protocol))
+    with tqdm(total=total, desc=checkpoint.name, unit="setting", disable=off) as passes:
+        base = evaluate(Setting(found.protocol), np.arange(len(images)))
+        for outcome in try_variants(
+            found.protocol, base, evaluate, reported=reported, metric=metric
+        ):
+            outcomes.append(outcome)
+            passes.update(len({o.setting for o in outcomes}) - passes.n)
+    return Sweep(checkpoint.name, reported, metric, tuple(outcomes))

@@ -4,49 +4,53 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...zoo.looks import signed
 from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option
 
 if TYPE_CHECKING:
-    from ...eval.sweep import Outcome
-    from ...eval.sweep_run import Sweep
+    from ...eval.sweep import Outcome, Sweep
 
 
 @click.command("sweep")
 @click.argument("ref")
 @click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images.")
 @click.option(
-    "--annotations", type=FilePath, metavar="FILE", help="Annotation JSON, if not found in DIR."
+    "--annotations", type=FilePath, metavar="FILE", help="Annotation JSON, if it isn't in DIR."
 )
 @click.option(
     "--list", "list_file", type=FilePath, metavar="FILE", help="Labels as `path,label` lines."
 )
 @click.option("--row", metavar="ROW", help="The row whose number a checkpoint file shall explain.")
 @click.option(
-    "--first",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.1,
+    "--batch-size",
+    type=click.IntRange(1),
+    default=64,
     show_default=True,
-    help="Share of the images that a variant is first looked at on.",
+    help="Images that are predicted together.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
-@click.option("--workers", type=click.IntRange(0), help="Decoding processes per rank.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--workers", type=click.IntRange(0), help="Decoding processes of each rank.")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Device to compute on: auto, cpu, cuda or cuda:N.",
+)
 @manifest_option
 @json_option
-def command(ref: str, first: float, seed: int, device: str, as_json: bool, **options: Any) -> None:
-    """Try crop ratio, interpolation, head and precision until the published number is explained.
+def command(ref: str, device: str, as_json: bool, **options: Any) -> None:
+    """Find the protocol that explains a published number.
 
-    Each variant is first looked at on the images that are likeliest to change and on a random
-    sample; only those that can still explain the number are evaluated on all images.
+    Crop ratios, interpolations, heads and arithmetics are tried in all combinations. Each is first
+    looked at on the images that are likeliest to change and on a random sample; only those that can
+    still explain the number are evaluated on all images.
     """
-    from ...eval.run import Request
-    from ...eval.sweep_run import sweep_ref
+    from ...eval.evaluate import Request
+    from ...eval.sweep import sweep
     from ...eval.world import join
 
     with join(device) as world:
-        found = sweep_ref(Request(refs=[ref], **options), world, share=first, seed=seed)
+        found = sweep(Request(refs=[ref], **options), world)
     if world.leads:
         print_json(found.to_dict()) if as_json else print_sweep(found)
 
@@ -61,15 +65,15 @@ def print_sweep(found: "Sweep") -> None:
         optional=("Correct", "Gap"),
     )
     say(f"{found.id}: published {found.reported:.{digits}f}.")
-    for sentence in found.explanation.sentences:
+    for sentence in found.sentences:
         say(sentence)
 
 
 def _cells(outcome: "Outcome", reported: float, digits: int) -> tuple[str, ...]:
     low, high = outcome.limits
     correct, top1 = "-", f"{low:.{digits}f} to {high:.{digits}f}"
-    gap = f"{low - reported:+.{digits}f} to {high - reported:+.{digits}f}"
+    gap = f"{signed(low - reported, digits)} to {signed(high - reported, digits)}"
     if outcome.counts:
         correct = f"{outcome.counts.correct} / {outcome.counts.total}"
-        top1, gap = f"{low:.{digits + 1}f}", f"{low - reported:+.{digits + 1}f}"
-    return (str(outcome.variant), outcome.variant.head, correct, top1, gap, outcome.verdict)
+        top1, gap = f"{low:.{digits + 1}f}", signed(low - reported, digits + 1)
+    return (str(outcome), outcome.head, correct, top1, gap, outcome.verdict)

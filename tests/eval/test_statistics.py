@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mixzoo.eval.statistics import holm, mcnemar, paired_difference_interval, wilson_interval
+from mixzoo.eval.statistics import (
+    chance_of_a_hit,
+    holm,
+    mcnemar,
+    paired_difference_interval,
+    wilson_interval,
+)
 from scipy.optimize import minimize_scalar
 from scipy.stats import binom, chi2
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
@@ -132,3 +138,32 @@ def test_holm_is_the_step_down_rule() -> None:
 def test_one_question_needs_no_correction() -> None:
     """A single p-value stays as it is."""
     assert holm([0.04]) == [0.04]
+
+
+@pytest.mark.parametrize(
+    ("values", "reported", "decimals", "expected"),
+    [
+        ([60.0], 60.0, 2, 1.0),
+        ([60.0, 61.0], 60.0, 1, 0.2 / 1.1),
+        ([60.0, 60.05, 61.0], 60.5, 1, (0.15 + 0.1) / 1.1),
+        ([60.0], 61.0, 1, 0.1 / 1.1),
+    ],
+)
+def test_chance_is_the_covered_share_of_the_span(
+    values: list[float], reported: float, decimals: int, expected: float
+) -> None:
+    """Windows of one last digit, overlaps once, over the span of results and published number."""
+    assert chance_of_a_hit(values, reported, decimals) == pytest.approx(expected)
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=30), st.floats(0, 100))
+def test_chance_is_a_probability_that_grows_with_trying(
+    values: list[float], reported: float
+) -> None:
+    """It lies in (0, 1]; within one span, a further variant never lowers it."""
+    span = [0.0, 100.0]
+
+    fewer = chance_of_a_hit([*span, *values[1:]], reported, 2)
+    more = chance_of_a_hit([*span, *values], reported, 2)
+
+    assert 0 < fewer <= more + 1e-12 <= 1 + 1e-12
