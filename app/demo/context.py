@@ -17,6 +17,7 @@ from .settings import Settings
 from .state import PageState
 
 Model = Classifier | MixClassifier
+EMBEDDED = "mini"
 
 
 class Models:
@@ -91,3 +92,9 @@ class Context:
         """A context with nothing in its caches yet."""
         models = Models(catalog, settings.max_models)
         return cls(catalog, models, keep_pictures(settings), PageState(), settings)
+
+    @property
+    def first_benchmark(self) -> str:
+        """The one that tabs begin with: the embedded one, which needs no download."""
+        names = list(self.catalog.benchmarks)
+        return EMBEDDED if EMBEDDED in names else names[0]

@@ -6,7 +6,7 @@ import gradio as gr
 from gradio.themes import Base, Font, colors, sizes
 
 from ...viz.themes import DARK, LIGHT, css_variables
-from . import logs_tab, mix_tab, table_tab, zoo_tab
+from . import logs, mix_tab, table, zoo
 from .context import Context
 from .state import one_of
 
@@ -18,9 +18,9 @@ HEADER = """
 """
 TABS = {
     "Mix": mix_tab.build,
-    "Table": table_tab.build,
-    "Zoo": zoo_tab.build,
-    "Logs": logs_tab.build,
+    "Table": table.build,
+    "Zoo": zoo.build,
+    "Logs": logs.build,
 }
 CLEANING = 600  # seconds between two looks for old files
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")

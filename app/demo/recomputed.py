@@ -12,10 +12,9 @@ from ...zoo import shelf
 from ...zoo.cache import predictions_root
 from ...zoo.catalog import Benchmark
 from ...zoo.errors import MixzooError
-from ...zoo.manifest import Row as TableRow
 from ...zoo.report import MAX_BYTES, Report, Row, read_report
 
-__all__ = ["KEPT", "Found", "find", "newest_benchmark", "signature", "weights_sha256"]
+Stamp = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,20 @@ def find(benchmark: Benchmark, reports: Path | None) -> tuple[dict[str, Found], 
     """
     found, problems = _in_folder(reports) if reports else ([], [])
     found = [one for one in found if one.report.benchmark == benchmark.name]
-    kept = (kept_report(benchmark, row) for row in benchmark.manifest.rows)
-    found += [Found(report, KEPT) for report in kept if report]
     chosen: dict[str, Found] = {}
     for row in benchmark.manifest.rows:
-        mine = [_only(one, row.id) for one in found]
-        if known := [one for one in mine if one.report.rows]:
-            chosen[row.id] = max(known, key=lambda o: (o.row.default.total, o.report.created))
+        mine = [
+            Found(msgspec.structs.replace(one.report, rows=rows), one.source)
+            for one in found
+            if (rows := tuple(line for line in one.report.rows if line.id == row.id))
+        ]
+        try:
+            if kept := kept_report(benchmark, row):
+                mine.append(Found(kept, KEPT))
+        except MixzooError as error:  # of a log that can't be read
+            problems.append(str(error))
+        if mine:
+            chosen[row.id] = max(mine, key=lambda o: (o.row.default.total, o.report.created))
     return chosen, problems
 
 
@@ -56,23 +62,20 @@ def newest_benchmark(reports: Path | None) -> str | None:
     return max(found, key=lambda one: one.report.created).report.benchmark if found else None
 
 
-def signature(benchmark: Benchmark, reports: Path | None) -> tuple[tuple[str, int, int], ...]:
-    """What `find` depends on, so that its answer need be drawn once only: files, times and sizes."""
+def signature(benchmark: Benchmark, reports: Path | None) -> tuple[Stamp, ...]:
+    """What a benchmark's numbers are drawn from: another state of these files is another page."""
     paths = [*_reports(reports)] if reports else []
     for row in benchmark.manifest.rows:
-        if sha256 := weights_sha256(benchmark, row):
+        if sha256 := shelf.file(benchmark, row).sha256:
             paths += sorted(predictions_root().joinpath(sha256).glob("*.safetensors"))
-    return tuple(_stamp(path) for path in paths if path.is_file())
+        paths += filter(None, [shelf.log(benchmark, row).path])
+    return tuple(stamp(path) for path in paths)
 
 
-def weights_sha256(benchmark: Benchmark, row: TableRow) -> str | None:
-    """The hash of a row's weights: the locked one, or that of the file a person imported."""
-    return shelf.file(benchmark, row).sha256
-
-
-def _only(found: Found, row_id: str) -> Found:
-    rows = tuple(row for row in found.report.rows if row.id == row_id)
-    return Found(msgspec.structs.replace(found.report, rows=rows), found.source)
+def stamp(path: Path | None) -> Stamp:
+    """What tells one state of a file from another: its path, time and size."""
+    facts = path.stat() if path and path.is_file() else None
+    return (str(path), facts.st_mtime_ns, facts.st_size) if facts else (str(path), 0, 0)
 
 
 def _in_folder(folder: Path) -> tuple[list[Found], list[str]]:
@@ -81,7 +84,7 @@ def _in_folder(folder: Path) -> tuple[list[Found], list[str]]:
     for path in _reports(folder):
         name = path.relative_to(folder).as_posix()
         try:
-            report = _read(path, *_stamp(path)[1:])
+            report = _read(path, stamp(path))
         except (MixzooError, OSError) as error:
             problems.append(str(error).replace(str(path), name))
         else:
@@ -105,12 +108,6 @@ def _may_be_one(path: Path) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _read(path: Path, mtime_ns: int, size: int) -> Report:
+def _read(path: Path, _state: Stamp) -> Report:
     """A report, parsed once as long as its file doesn't change."""
-    del mtime_ns, size  # they only tell one state of the file from another
     return read_report(path)
-
-
-def _stamp(path: Path) -> tuple[str, int, int]:
-    facts = path.stat()
-    return str(path), facts.st_mtime_ns, facts.st_size

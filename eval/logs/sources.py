@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ...zoo import files, shelf
 from ...zoo.catalog import Benchmark, Catalog, open_catalog
-from ...zoo.errors import MixzooError, SourceError, UsageError
+from ...zoo.errors import IntegrityError, MixzooError, SourceError, UsageError
+from ...zoo.lock import Asset
 from ...zoo.manifest import Row
 from ...zoo.net.fetch import fetch
 from ...zoo.net.sources import by_hand
+from ...zoo.verify import check
 from .audit import LogAudit, audit_files, claim_of
 from .summaries import RULES, Claim
 
@@ -135,12 +138,29 @@ def source_of_row(benchmark: Benchmark, row: Row) -> LogSource:
 
 
 def audit_of_row(benchmark: Benchmark, row: Row) -> LogAudit | None:
-    """The audit of a row's log, None if its bytes would have to be fetched, or there is none.
+    """The audit of a row's log, made once as long as its file stays as it is.
 
-    Raises DataError if it can't be read.
+    None if its bytes would have to be fetched from a network, or there is none. Raises
+    IntegrityError if the file isn't the locked one, DataError if it can't be read.
     """
-    is_here = shelf.log(benchmark, row).local
-    return source_of_row(benchmark, row).audit() if is_here else None
+    found = shelf.log(benchmark, row)
+    if found.asset is None or not found.local:
+        return None
+    path = found.path if found.path and found.path.is_file() else fetch(benchmark, found.asset)
+    facts = path.stat()
+    claim = claim_of(benchmark.manifest, row)
+    return _audited(path, found.asset, claim, (facts.st_mtime_ns, facts.st_size))
+
+
+@lru_cache(maxsize=64)
+def _audited(path: Path, asset: Asset, claim: Claim, _state: tuple[int, int]) -> LogAudit:
+    finding = check(path, asset)
+    if finding.state is shelf.State.DAMAGED:
+        raise IntegrityError(
+            f"{path.name}: expected the locked file, got another ({finding.detail}). "
+            f"Fetch it again: mixzoo zoo download {asset.row} --logs"
+        )
+    return audit_files([path], claim, name=asset.row)
 
 
 def source_of_files(paths: Sequence[Path], catalog: Catalog, row_id: str | None) -> LogSource:

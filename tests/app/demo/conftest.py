@@ -7,17 +7,19 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pytest
 from mixzoo.eval import store
-from mixzoo.eval.predictions import EXACT, Counts, Predictions
-from mixzoo.eval.report import Report, ReportRow, Weights
-from mixzoo.eval.verdict import judge
-from mixzoo.zoo.catalog import open_catalog
+from mixzoo.eval.predictions import EXACT, Precision, Predictions
+from mixzoo.eval.report import report_of, row_of
+from mixzoo.zoo.catalog import Benchmark, open_catalog
+from mixzoo.zoo.manifest import Protocol
+from mixzoo.zoo.report import Weights
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -32,41 +34,69 @@ SWITCHES = (
 )
 
 
-def report_text(
-    correct: dict[tuple[str, str], int],
+def evaluated(
+    row_id: str,
+    correct: Mapping[str, int],
     *,
-    total: int = 1000,
-    benchmark: str = "mini",
-    created: str = "2026-01-02T03:04:05+00:00",
-    breakdown: dict[str, Any] | None = None,
+    images: int | None = None,
+    list_sha256: str | None = None,
+    protocol: Protocol | None = None,
+    precision: Precision = "guarded",
+) -> tuple[store.Key, store.Stored]:
+    """What an evaluation of a row keeps. correct: head -> how many of the images are right."""
+    benchmark, row = open_catalog().row(row_id)
+    val, asset = benchmark.manifest.dataset.val, benchmark.asset(row_id)
+    count = images or val.images or 0
+    key = store.Key(
+        (asset and asset.sha256) or hashlib.sha256(row_id.encode()).hexdigest(),
+        protocol or benchmark.manifest.protocol,
+        list_sha256 or val.list_sha256 or "0" * 64,
+        precision,
+    )
+    heads = {}
+    for head, hits in correct.items():
+        known = heads[head] = Predictions.empty(np.arange(count) % 40)
+        known.top[:, :] = (known.labels[:, None] + np.arange(5)) % 40
+        known.top[hits:, 0] = (known.labels[hits:] + 7) % 40
+        for column in (known.margin, known.margin5, known.confidence):
+            column[:] = 0.5
+        known.state[:] = EXACT
+    weights = Weights(
+        file="w.pth",
+        sha256=key.weights_sha256,
+        architecture=row.architecture,
+        method="plain",
+        num_classes=40,
+        heads=tuple(correct),
+    )
+    about = {
+        "weights": msgspec.to_builtins(weights),
+        "created": "2026-01-01T00:00:00+00:00",
+        "files_sha256": val.files_sha256,
+    }
+    files = tuple(f"val2018/{n % 3}/{n % 40}/{n}.png" for n in range(count))
+    return key, store.Stored(key.facts(), heads, files, np.full(count, 1000), about)
+
+
+def report_text(
+    correct: dict[tuple[str, str], int], *, created: str = "2026-01-02T03:04:05+00:00", **how: Any
 ) -> str:
-    """A report's JSON. correct: (row id, head) -> right answers; a row's first head is the default."""
-    manifest = open_catalog().benchmark(benchmark).manifest
-    first: dict[str, str] = {}
-    for row_id, head in correct:
-        first.setdefault(row_id, head)
+    """A report's JSON. correct: (row id, head) -> right answers. how: see `evaluated`."""
+    benchmark, _ = open_catalog().row(next(iter(correct))[0])
     rows = []
-    for (row_id, head), hits in correct.items():
-        row = manifest.row(row_id)
-        assert row is not None
-        weights = Weights("w.pth", hashlib.sha256(row_id.encode()).hexdigest(), "a", "plain", 40)
-        rows.append(
-            ReportRow(
-                id=row_id,
-                head=head,
-                is_default_head=first[row_id] == head,
-                has_other_heads=len(correct) > len(first),
-                counts=Counts(hits, min(total, hits + 5), total),
-                reported_top1=row.reported_top1,
-                decimals=manifest.metric.decimals,
-                verdict=judge(hits, total, row.reported_top1, manifest.metric),
-                weights=weights,
-                breakdown=breakdown or {},
-            )
-        )
-    data = {"labels": "val2018.json", "images": total, "list_sha256": "0" * 64}
-    report = Report(tuple(rows), benchmark, {"overrides": {}}, data, {}, created=created)
-    return json.dumps(report.to_dict())
+    for row_id in dict.fromkeys(row_id for row_id, _ in correct):
+        heads = {head: hits for (row, head), hits in correct.items() if row == row_id}
+        _, stored = evaluated(row_id, heads, **how)
+        rows.append(row_of(stored, row_id, benchmark, benchmark.manifest.row(row_id)))
+    labels = "val2018.json"
+    report = report_of(rows, stored, benchmark, labels=labels, run={}, created=created)
+    return report.to_json()
+
+
+@pytest.fixture
+def mini() -> Benchmark:
+    """The embedded benchmark."""
+    return open_catalog().benchmark("mini")
 
 
 @pytest.fixture
@@ -83,38 +113,12 @@ def write_report(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def keep_predictions() -> Callable[..., store.Key]:
-    """Keeps predictions of a row of `mini`, as an evaluation does: `correct` of the images right."""
+def keep_predictions() -> Callable[..., None]:
+    """Keeps predictions of a row, as an evaluation does: `correct` of the images right."""
 
-    def keep(
-        row_id: str, correct: int, *, images: int = 1000, list_sha256: str | None = None, **key: Any
-    ) -> store.Key:
-        benchmark = open_catalog().benchmark("mini")
-        asset = benchmark.asset(row_id)
-        assert asset is not None
-        assert asset.sha256 is not None
-        known = Predictions.empty(np.arange(images) % 40)
-        known.top[:, :] = (known.labels[:, None] + np.arange(5)) % 40
-        known.top[correct:, 0] = (known.labels[correct:] + 7) % 40
-        for column in (known.margin, known.margin5, known.confidence):
-            column[:] = 0.5
-        known.state[:] = EXACT
-        weights = {"file": asset.name, "sha256": asset.sha256, "architecture": "resnet18_w6"}
-        about = {
-            "weights": weights | {"method": "plain", "num_classes": 40, "heads": ["head0"]},
-            "created": "2026-01-01T00:00:00+00:00",
-        }
-        val = benchmark.manifest.dataset.val
-        made = store.Key(
-            asset.sha256,
-            key.get("protocol", benchmark.manifest.protocol),
-            list_sha256 or val.list_sha256 or "",
-            key.get("precision", "guarded"),
-        )
-        files = tuple(f"val2018/{n % 3}/{n % 40}/{n}.png" for n in range(images))
-        sizes = np.full(images, 1000)
-        store.write(made.path, store.Stored(made.facts(), {"head0": known}, files, sizes, about))
-        return made
+    def keep(row_id: str, correct: int, **how: Any) -> None:
+        key, stored = evaluated(row_id, {"head0": correct}, **how)
+        store.write(key.path, stored)
 
     return keep
 

@@ -1,0 +1,220 @@
+"""The Zoo tab: what is downloaded and intact, verifying it, and downloading what is listed."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
+
+import gradio as gr
+
+from ...zoo import shelf
+from ...zoo.catalog import Benchmark, Catalog
+from ...zoo.errors import UsageError
+from ...zoo.lock import Asset
+from ...zoo.manifest import Row
+from ...zoo.net.sources import by_hand
+from ...zoo.shelf import OnShelf, State
+from ...zoo.verify import Finding, bytes_of, check_all
+from .context import Context
+from .downloads import Download, Downloads
+from .html import number, render
+from .state import one_of
+from .toasts import shown_to_visitors, tell
+
+TO_FETCH = (State.ABSENT, State.PARTIAL, State.DAMAGED)
+SECONDS = 0.5  # between two looks at something that runs
+NOT_ALLOWED = (
+    "Downloads can't be started from this page; its owner can allow them with --allow-downloads, "
+    "or run mixzoo zoo download ROW."
+)
+
+
+def build(context: Context) -> None:
+    """Lay out the tab."""
+    catalog, allowed = context.catalog, context.settings.allow_downloads
+    downloads = Downloads(context.settings.manifests)
+
+    @shown_to_visitors
+    def zoo(benchmark: str) -> tuple[str, str, dict[str, Any]]:
+        """Which files of a benchmark are here and intact, as HTML; what is being downloaded; rows to download."""
+        of, last = catalog.benchmark(benchmark), downloads.last
+        return page(of), _progress(last) if last and last.running else "", _choices(of)
+
+    @shown_to_visitors
+    def verify(benchmark: str) -> Iterator[tuple[Any, str]]:
+        """Compare every byte of a benchmark's files here with the lock; files that haven't changed since their last check are believed."""
+        of = catalog.benchmark(benchmark)
+        for done, total, findings in verified(of):
+            if findings is None:
+                text = f"{_megabytes(done)} of {_megabytes(total)} read"
+                yield gr.skip(), render("progress.html", done=done, total=total, text=text)
+            else:
+                yield page(of, findings), ""
+
+    @shown_to_visitors
+    def download(benchmark: str, row: str | None, log: bool) -> Iterator[tuple[Any, str, Any]]:
+        """Download a row's weights, and its training log if it has one and it is wanted."""
+        if not allowed:
+            raise UsageError("The owner of this page doesn't allow downloads from here.")
+        of, assets = wanted(catalog, row, log=log)
+        running = downloads.begin(of, assets)
+        while not running.wait(SECONDS):
+            yield gr.skip(), _progress(running), gr.skip()
+        shown = catalog.benchmark(benchmark)
+        yield page(shown), "", _choices(shown)
+        running.raise_problem()
+        tell(f"{running.row_id} is here.")
+
+    with gr.Row():
+        with gr.Column(min_width=280):
+            chosen = gr.Dropdown(
+                list(catalog.benchmarks),
+                value=context.first_benchmark,
+                label="Benchmark",
+                elem_id="zoo-benchmark",
+            )
+        with gr.Column(min_width=280, visible=allowed):
+            row = gr.Dropdown([], label="Row to download", elem_id="zoo-row")
+            log = gr.Checkbox(label="With its training log", elem_id="zoo-log")
+    with gr.Row():
+        check = _button("Verify")
+        start = _button("Download", variant="primary", visible=allowed)
+        stop = _button("Stop", visible=allowed)
+    status = gr.HTML(elem_id="zoo-progress", apply_default_css=False)
+    if not allowed:
+        gr.HTML(render("note.html", text=NOT_ALLOWED), apply_default_css=False)
+    shown = gr.HTML(elem_id="zoo-page", apply_default_css=False)
+    gr.on(None, zoo, chosen, [shown, status, row], api_name="zoo", show_progress="minimal")
+    check.click(
+        verify,
+        chosen,
+        [shown, status],
+        api_name="verify",
+        concurrency_id="verify",
+        concurrency_limit=1,
+        show_progress="hidden",
+    )
+    start.click(
+        download,
+        [chosen, row, log],
+        [shown, status, row],
+        api_visibility="private",
+        concurrency_id="download",
+        concurrency_limit=4,  # who joins the one that runs waits, too
+        show_progress="hidden",
+    )
+    stop.click(downloads.stop, api_visibility="private")
+    context.state.keep("zoo", chosen, one_of(*catalog.benchmarks))
+
+
+def page(benchmark: Benchmark, findings: Sequence[Finding] = ()) -> str:
+    """The files of a benchmark's rows, as HTML. findings: of a check that has just been made."""
+    fresh = {finding.path: finding.state for finding in findings}
+    rows, used, counts = [], set(), Counter[str]()
+    for row in benchmark.manifest.rows:
+        files = _files(benchmark, row)
+        states = {kind: fresh.get(one.path, one.state) for kind, one in files.items()}
+        known = {
+            k: state for k, state in states.items() if k == "Weights" or state != State.UNKNOWN
+        }
+        used |= set(known.values())
+        counts[states["Weights"].value] += 1
+        rows.append(
+            {
+                "Row": row.id,
+                "Published": number(row.reported_top1, benchmark.manifest.metric.decimals),
+                **dict.fromkeys(states, ""),
+                **{kind: (state.value, shelf.RULES[state]) for kind, state in known.items()},
+                "Size of the weights": _size(files["Weights"]),
+            }
+        )
+    return render(
+        "zoo.html",
+        counts=counts.most_common(),
+        rows=rows,
+        numbers=("Published", "Size of the weights"),
+        rules={state.value: rule for state, rule in shelf.RULES.items() if state in used},
+        details=[f"{one.path.name}: {one.detail}" for one in findings if one.detail],
+        by_hand=by_hand(benchmark) if State.UNKNOWN.value in counts else "",
+        name=benchmark.name,
+        last_row=benchmark.manifest.rows[-1].id,
+    )
+
+
+def downloadable(benchmark: Benchmark) -> list[str]:
+    """Rows whose locked weights or log aren't here whole."""
+    return [
+        row.id
+        for row in benchmark.manifest.rows
+        if {shelf.file(benchmark, row).state, shelf.log(benchmark, row).state} & {*TO_FETCH}
+    ]
+
+
+def wanted(catalog: Catalog, row_id: str | None, *, log: bool) -> tuple[Benchmark, list[Asset]]:
+    """The files to download for a row.
+
+    Raises UsageError if no row or an unknown one is named, SourceError if its weights aren't locked.
+    """
+    if not row_id:
+        raise UsageError("Expected a row to download, got none. Choose one first.")
+    benchmark, row = catalog.row(row_id)
+    logs = [one for one in shelf.known_assets(benchmark, row) if one.kind in shelf.LOGS]
+    return benchmark, [shelf.weights_of(benchmark, row), *(logs if log else [])]
+
+
+def verified(benchmark: Benchmark) -> Iterator[tuple[int, int, list[Finding] | None]]:
+    """Check a benchmark's files that are here: bytes read, of how many, and in the end the findings."""
+    known = [(shelf.of_asset(benchmark, one).path, one) for one in shelf.known_assets(benchmark)]
+    here = [(path, asset) for path, asset in known if path and path.is_file()]
+    total, read = bytes_of(here), 0
+
+    def count(size: int) -> None:
+        nonlocal read
+        read += size
+
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(check_all, here, quick=True, on_bytes=count)
+        while not found.done():
+            yield read, total, None
+            wait([found], SECONDS)
+        yield total, total, found.result()
+
+
+def _button(name: str, **more: Any) -> gr.Button:
+    return gr.Button(name, elem_id=f"zoo-{name.lower()}", scale=0, min_width=150, **more)
+
+
+def _choices(benchmark: Benchmark) -> dict[str, Any]:
+    """The dropdown of rows to download, as it has to be now."""
+    rows = downloadable(benchmark)
+    label = "Row to download" if rows else "Row to download (nothing to fetch)"
+    return gr.update(choices=rows, value=None, label=label, interactive=bool(rows))
+
+
+def _progress(running: Download) -> str:
+    done, total = running.received, running.total
+    of = f" of {_megabytes(total)} ({100 * done // max(total, 1)}%)" if total else ""
+    text = f"Downloading {running.row_id}: {_megabytes(done)}{of}"
+    return render("progress.html", done=done, total=total, text=text)
+
+
+def _files(benchmark: Benchmark, row: Row) -> dict[str, OnShelf]:
+    """What is known of each kind of file that a row can have."""
+    return {
+        "Weights": shelf.file(benchmark, row),
+        "Log": shelf.log(benchmark, row),
+        "Pictures": shelf.file(benchmark, row, "visualisation"),
+    }
+
+
+def _size(weights: OnShelf) -> str:
+    if weights.asset is None or weights.path is None:
+        return ""
+    here = weights.path.is_file()
+    size = weights.path.stat().st_size if here else weights.asset.size
+    return "" if size is None else _megabytes(size)
+
+
+def _megabytes(size: int) -> str:
+    """A size as downloads are usually told."""
+    return f"{size / 1e6:,.1f} MB"

@@ -1,0 +1,157 @@
+"""The Table tab's page: published, logged and recomputed numbers with verdicts."""
+
+import re
+from collections.abc import Callable
+from html import unescape
+from pathlib import Path
+
+import pytest
+from markupsafe import escape
+from mixzoo.app.demo import logs, table
+from mixzoo.app.demo.recomputed import signature
+from mixzoo.eval.judge import RULES
+from mixzoo.zoo.catalog import Benchmark, open_catalog
+
+VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
+AUTOMIX, SAMIX = "resnet18_w6.automix_mini", "resnet18_w6.samix_mini"
+Write = Callable[..., Path]
+
+
+def lines(page: str) -> list[dict[str, str]]:
+    """The rows of a page's table: cells by their column, without tags."""
+    return [
+        {
+            unescape(column): re.sub("<[^>]+>", "", cell)
+            for column, cell in re.findall(r'data-label="([^"]*)">(.*?)</td>', line)
+        }
+        for line in re.findall(r"<tr.*?</tr>", page, flags=re.DOTALL)[1:]
+    ]
+
+
+def cells(page: str, row: str) -> dict[str, str]:
+    """The line of a row."""
+    return next(line for line in lines(page) if line["Row"] == row)
+
+
+def test_numbers_beside_one_another(mini: Benchmark, write_report: Write, tmp_path: Path) -> None:
+    """Published, from the log, recomputed, with the gap and both verdicts."""
+    write_report("a.json", {(VANILLA, "head0"): 702, (MIXUP, "head0"): 561})
+
+    page = table.page(mini, tmp_path / "reports")
+
+    assert cells(page, MIXUP) == {
+        "Row": MIXUP,
+        "Published": "59.6",
+        "Log": "59.60",
+        "Log's verdict": "✓reproduced",
+        "Recomputed": "56.10",
+        "Gap": "-3.50",
+        "Gap, images": "-35.0",
+        "95% interval": "53.01 to 59.15",
+        "Correct": "561 / 1000",
+        "Verdict": "✗not reproduced",
+    }
+    assert escape(RULES["not reproduced"]) in page
+    assert escape(RULES["close"]) not in page
+
+
+@pytest.mark.parametrize("row", [AUTOMIX, SAMIX])
+def test_log_of_four_heads_has_one_verdict(mini: Benchmark, row: str) -> None:
+    """Opened fresh, the table says of AutoMix and SAMix what the Logs tab says, by the same head."""
+    (audit,) = logs.audits_of(open_catalog(), [row])
+
+    line = cells(table.page(mini, None), row)
+
+    assert line["Log's verdict"] == f"✓{audit.verdict}" == "✓reproduced"
+    assert float(line["Log"]) == pytest.approx(audit.claim.top1, abs=0.05)
+
+
+def test_heads_stand_below_the_rows_one_verdict(
+    mini: Benchmark, write_report: Write, tmp_path: Path
+) -> None:
+    """A row counts once, and says by which head; the other heads are shown when asked for."""
+    heads = {(AUTOMIX, "one_k"): 702, (AUTOMIX, "mix_k"): 596, (MIXUP, "head0"): 596}
+    write_report("a.json", heads)
+    reports = tmp_path / "reports"
+
+    short, long = (table.page(mini, reports, every_head=every) for every in (False, True))
+
+    of_row = [line for line in lines(long) if line["Row"] == AUTOMIX]
+    assert [line["Verdict"] != "-" for line in of_row] == [True, False]
+    assert {line["Correct"] for line in of_row} == {"702 / 1000", "596 / 1000"}
+    assert len(lines(short)) == len(mini.manifest.rows)
+    assert long.count('class="side"') == 1
+    assert "<b>2</b>" in short or short.count("<b>1</b>") == 2
+
+
+def test_published_table_alone() -> None:
+    """Where nothing is here the table stands as published, with the command that recomputes it."""
+    page = table.page(open_catalog().benchmark("inat2018"), None)
+
+    assert cells(page, "resnet50.automix_inat2018")["Published"] == "64.73"
+    assert "Recomputed" not in re.sub("<svg.*?</svg>", "", page, flags=re.DOTALL)
+    assert "mixzoo eval --all --benchmark inat2018 --data DIR" in page
+    assert "median of the last 5 epochs" in page
+
+
+def test_figures_follow_the_page(mini: Benchmark, write_report: Write, tmp_path: Path) -> None:
+    """Colours are the page's variables, and each figure says in words what it shows."""
+    write_report("a.json", {(VANILLA, "head0"): 702})
+
+    page = table.page(mini, tmp_path / "reports")
+
+    figures = re.findall("<svg .*?</svg>", page, flags=re.DOTALL)
+    assert all('aria-label="' in svg and "var(--" in svg for svg in figures)
+    captions = re.findall("<figcaption>(.*?)<", page)
+    assert captions == ["The table", "The gap", "By group of classes"]
+    assert len(figures) == len(captions)
+
+
+def test_pairs_of_kept_predictions(mini: Benchmark, keep_predictions: Callable[..., None]) -> None:
+    """Two rows on the same images are compared image by image, also in words."""
+    keep_predictions(VANILLA, 702)
+    keep_predictions(MIXUP, 653)
+
+    page = table.page(mini, None)
+
+    assert "Pairs on the same images" in page
+    assert f"{VANILLA} is better than {MIXUP} (paired, Holm-corrected p &lt; 0.0001" in page
+
+
+def test_pairs_on_other_images_are_explained(
+    mini: Benchmark, keep_predictions: Callable[..., None]
+) -> None:
+    """Why there is no comparison is said."""
+    keep_predictions(VANILLA, 702)
+    keep_predictions(MIXUP, 653, images=900, list_sha256="ab" * 32)
+
+    page = table.page(mini, None)
+
+    assert "Pairs on the same images" not in page
+    assert "were not evaluated alike" in page
+
+
+def test_problems_are_named(mini: Benchmark, tmp_path: Path) -> None:
+    """A broken report doesn't stop the page, and is told without folders."""
+    (tmp_path / "bad.json").write_text('{"rows": [')
+
+    page = table.page(mini, tmp_path)
+
+    assert "bad.json: expected a report" in page
+    assert str(tmp_path) not in page
+
+
+def test_signature_changes_with_what_is_shown(
+    mini: Benchmark, write_report: Write, keep_predictions: Callable[..., None], tmp_path: Path
+) -> None:
+    """A page is drawn again when a report, predictions or a log come."""
+    states = [signature(mini, tmp_path / "reports")]
+    write_report("a.json", {(VANILLA, "head0"): 702})
+    states.append(signature(mini, tmp_path / "reports"))
+    keep_predictions(VANILLA, 702)
+    states.append(signature(mini, tmp_path / "reports"))
+    logs.audits_of(open_catalog(), [VANILLA])
+    states.append(signature(mini, tmp_path / "reports"))
+
+    assert len(set(states)) == 4
+    assert signature(mini, tmp_path / "reports") == states[-1]

@@ -1,0 +1,107 @@
+"""What is known of a row's file without reading it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mixzoo.zoo import shelf
+from mixzoo.zoo.cache import asset_path
+from mixzoo.zoo.catalog import Benchmark, open_catalog
+from mixzoo.zoo.net.fetch import fetch
+from mixzoo.zoo.net.partial import Partial
+from mixzoo.zoo.shelf import State
+from mixzoo.zoo.verify import check_all
+
+CONTENT = bytes(range(256)) * 400
+AGED = 10**18  # ns: before the clock's last tick, so that a check of the file is remembered
+
+
+def missing(own: Benchmark) -> None:
+    """Nothing was fetched."""
+
+
+def arrived(own: Benchmark) -> Path:
+    """The file came whole; nobody has read it on the disk yet."""
+    return fetch(own, own.lock.assets[0], quiet=True)
+
+
+def checked(own: Benchmark, content: bytes = CONTENT) -> Path:
+    """A full check has seen these bytes."""
+    path = arrived(own)
+    path.write_bytes(content)
+    os.utime(path, ns=(AGED, AGED))
+    check_all([(path, own.lock.assets[0])])
+    return path
+
+
+def checked_and_touched(own: Benchmark) -> None:
+    """It has another time than when it was checked."""
+    checked(own).touch()
+
+
+def damaged(own: Benchmark) -> None:
+    """A full check found another byte."""
+    checked(own, CONTENT[:-1] + b"x")
+
+
+def short(own: Benchmark) -> None:
+    """Its size tells at a glance."""
+    arrived(own).write_bytes(b"short")
+
+
+def interrupted(own: Benchmark) -> None:
+    """A part of it has arrived."""
+    partial = Partial(asset_path("own", own.lock.assets[0]))
+    partial.part.parent.mkdir(parents=True)
+    partial.part.write_bytes(CONTENT[:1000])
+    partial.add(0, 1000)
+    partial.save()
+
+
+@pytest.mark.parametrize(
+    ("happened", "state", "is_here"),
+    [
+        (missing, State.ABSENT, False),
+        (arrived, State.HERE, True),
+        (checked, State.VERIFIED, True),
+        (checked_and_touched, State.HERE, True),
+        (damaged, State.DAMAGED, False),
+        (short, State.DAMAGED, False),
+        (interrupted, State.PARTIAL, False),
+    ],
+)
+def test_state_of_a_file(
+    write_benchmark: Callable[..., Path],
+    tmp_path: Path,
+    happened: Callable[[Benchmark], object],
+    state: State,
+    is_here: bool,
+) -> None:
+    """Each state is told by what is on the disk and what the last full check saw."""
+    (tmp_path / "released").mkdir()
+    (tmp_path / "released" / "w.pth").write_bytes(CONTENT)
+    manifest = write_benchmark('[[sources]]\nkind = "file"\npath = "released"', CONTENT)
+    own = open_catalog([manifest]).benchmark("own")
+
+    happened(own)
+
+    found = shelf.file(own, own.manifest.rows[0])
+    assert (found.state, found.is_here) == (state, is_here)
+    assert found.sha256 == own.lock.assets[0].sha256
+
+
+def test_package_has_its_files() -> None:
+    """The embedded benchmark's can be had without a network, before their first use."""
+    benchmark, row = open_catalog().row("resnet18_w6.mixup_mini")
+
+    found = shelf.file(benchmark, row)
+
+    assert (found.state, found.local) == (State.PACKAGED, True)
+
+
+def test_release_that_is_not_locked() -> None:
+    """Nobody knows its file's name."""
+    found = shelf.file(*open_catalog().row("resnet50.automix_inat2018"))
+
+    assert (found.state, found.asset, found.path) == (State.UNKNOWN, None, None)
