@@ -110,7 +110,7 @@ def _facts(built: "Built", uploaded: "Uploaded | None") -> dict[str, Any]:
                 "id": model.id,
                 "row": model.row.id,
                 "file": model.weights.name,
-                "source_sha256": model.metadata["source_sha256"],
+                "source_sha256": model.candidate.checkpoint.sha256,
                 "released": model.candidate.is_released,
                 "top1": model.number.top1 if model.number else None,
             }

@@ -146,7 +146,6 @@ def _model(candidate: Candidate, name: str, folder: Path, report: Report | None)
     found, row_id = candidate.checkpoint, candidate.row.id_in(slug(name))
     # Without the table's number: it isn't this file's unless a report says so, and then the card does.
     exported = export(found, folder / export_name(found), with_reported=False)
-    weights = _asset(row_id, "weights", exported.path)
     measured = report.of_weights(found.sha256, exported.sha256) if report else []
     if report and not measured:
         raise UsageError(
@@ -159,7 +158,8 @@ def _model(candidate: Candidate, name: str, folder: Path, report: Report | None)
         path = folder / (candidate.row.id + (JSON_LOG if kind == "log" else ".log"))
         shutil.copyfile(candidate.log, path)
         log = _asset(row_id, kind, path)
-    return Model(row_id, candidate, weights, exported.metadata, log, next(iter(measured), None))
+    weights = _asset(row_id, "weights", exported.path)
+    return Model(row_id, candidate, weights, log, next(iter(measured), None))
 
 
 def _asset(row_id: str, kind: Kind, path: Path) -> Asset:

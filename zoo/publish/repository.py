@@ -30,14 +30,13 @@ TEMPLATE = "model_card.md.j2"
 class Model:
     """One model of the repository.
 
-    id: its row's in the repository's own manifest. weights, log: its files. metadata: what the
-    header of the weights says. measured: what the report says of it, None if nothing was evaluated.
+    id: its row's in the repository's own manifest. weights, log: its files. measured: what the
+    report says of it, None if nothing was evaluated.
     """
 
     id: str
     candidate: Candidate
     weights: Asset
-    metadata: dict[str, str]
     log: Asset | None = None
     measured: Measured | None = None
 
