@@ -12,6 +12,9 @@ RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box",
 VERSIONS = ("mixzoo", "openmixup", "mmcv")  # of software that notes its own
 TORCHVISION_DEFAULT = "bilinear"  # of transforms.Resize, where a config names none
 
+# Names in a recipe of mixzoo's own that facts are made of; its other values are told as they are.
+USED = {"method", "mix_mode", "alpha", "architecture", "num_classes", "epochs", "precision", "seed"}
+
 Alpha = float | tuple[float, ...]
 Side = int | tuple[int, ...]
 
@@ -137,31 +140,23 @@ def _of_openmixup(config: TrainingConfig) -> TrainingFacts:
 def _of_mixzoo(config: TrainingConfig) -> TrainingFacts:
     """The facts of a recipe of mixzoo's own (`train.recipe.Recipe.text`).
 
-    It says neither how a step was shared among processes nor where the images came from, and leaves
-    the validation's pixels to the benchmark. The first recipes had one `method` and one alpha where
-    they now have lists.
+    It leaves the validation's pixels to the benchmark. The first recipes had one `method` and one
+    alpha where they now have lists.
     """
     method = _joined(config.get("mix_mode") or config.get("method"))
-    lr, decay = (config.get(name, kind=float) for name in ("lr", "weight_decay"))
-    floor = config.get("min_lr", kind=float)
-    sgd = {"lr": lr, "momentum": config.get("momentum", kind=float), "weight_decay": decay}
-    batch, micro = (config.get(name, kind=int) for name in ("batch_size", "micro_batch"))
-    together = f", {micro} mixed together" if micro else ""
     return TrainingFacts(
         method=method,
         alpha=_alpha(config.get("alpha", kind=Alpha), method),
         architecture=config.get("architecture", kind=str),
         num_classes=config.get("num_classes", kind=int),
         epochs=config.get("epochs", kind=int),
-        learning_rate=lr,
-        weight_decay=decay,
+        learning_rate=config.get("lr", kind=float),
+        weight_decay=config.get("weight_decay", kind=float),
         precision=config.get("precision", kind=str),
         others={
-            "optimizer": _call({"type": "SGD", **{k: v for k, v in sgd.items() if v is not None}}),
-            "schedule": _call({"type": "CosineAnnealing", "min_lr": floor or 0.0}),
-            "batch": f"{batch} images per step{together}" if batch else None,
-            "training pipeline": f"RandomResizedCrop(size={config.get('crop', kind=int)}, "
-            "interpolation=bicubic); RandomHorizontalFlip()",
+            name.replace("_", " "): in_text(value)
+            for name, value in config.values.items()
+            if name not in USED
         },
     )
 

@@ -186,8 +186,7 @@ def test_recipe_is_read_from_its_text() -> None:
     assert (facts.method, facts.alpha, facts.architecture) == ("mixup", 0.2, "resnet18")
     assert (facts.num_classes, facts.epoch, facts.epochs, facts.iteration) == (10, 100, 100, 500)
     assert (facts.learning_rate, facts.weight_decay, facts.precision) == (0.1, 1e-4, "fp32")
-    assert facts.others["optimizer"] == "SGD(lr=0.1, momentum=0.9, weight_decay=0.0001)"
-    assert facts.others["schedule"] == "CosineAnnealing(min_lr=0)"
+    assert facts.others.items() >= {"batch size": "256", "micro batch": "64", "lr": "0.1"}.items()
     assert facts.others["software"] == "mixzoo 0.1"
     assert facts.left_out == ()
 
@@ -196,11 +195,8 @@ def test_recipe_in_words() -> None:
     """What `mixzoo zoo inspect` prints of it."""
     words = in_words(facts_of(overridden(MIXUP, ["precision=bf16", "crop=160"])))
 
-    assert words["batch"] == "256 images per step, 64 mixed together"
     assert words["precision"] == "mixed with bf16"
-    assert words["training pipeline"] == (
-        "RandomResizedCrop(size=160, interpolation=bicubic); RandomHorizontalFlip()"
-    )
+    assert words["crop"] == "160"
     assert words["epochs planned"] == "100"
 
 
