@@ -25,7 +25,7 @@ from .logs.sources import audit_of_row
 from .predictions import Precision
 from .protocol import override
 from .report import report_of, row_of, sampled_row_of
-from .sampled_run import Look, Sampling, describe, look
+from .sampled_run import Sampled, Sampling, describe, evaluate_sample
 from .world import World
 
 PROTOCOL_OF = "inat2018"  # whose pixels a checkpoint without a row is evaluated with
@@ -98,9 +98,9 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
     files_sha256 = world.leader_first(lambda: _files_sha256(found))
     for job in jobs:
         job.about["files_sha256"] = files_sha256
-    seen: Look | None = None
+    seen: Sampled | None = None
     if sampling:
-        seen = _look(jobs, found, request, sampling, world, quiet=quiet)
+        seen = _sample(jobs, found, request, sampling, world, quiet=quiet)
         unreadable = seen.unreadable
     else:
         unreadable = _predict(jobs, found, request, world, quiet=quiet)
@@ -174,7 +174,7 @@ def _predict(
     return unreadable
 
 
-def _look(
+def _sample(
     jobs: Sequence[Job],
     found: Found,
     request: Request,
@@ -182,14 +182,14 @@ def _look(
     world: World,
     *,
     quiet: bool,
-) -> Look:
+) -> Sampled:
     models = load_models([j for j in jobs if not j.from_store and not j.error], world)
     able = [job for job in jobs if not job.error]
     if not able:
-        return Look([], {}, {})
+        return Sampled([], {}, {})
     with _bar(able, sampling.images or len(found.images), world, quiet=quiet) as bar:
         work = _work(found, request, world)
-        return look(able, models, work, world, sampling, _advance(bar, world.size))
+        return evaluate_sample(able, models, work, world, sampling, _advance(bar, world.size))
 
 
 def _rows(jobs: Sequence[Job], request: Request, found: Found) -> list[Row]:

@@ -27,7 +27,7 @@ from .predictions import UNREADABLE, Counts
 from .protocol import changes, pixels
 from .sample import RULES as SAMPLE_RULES
 from .sample import conclude, explain
-from .sampled_run import Look
+from .sampled_run import Sampled
 from .statistics import wilson_interval
 from .store import Stored, of_weights
 
@@ -163,7 +163,7 @@ def sampled_row_of(
     name: str,
     benchmark: Benchmark | None,
     row: TableRow | None,
-    look: Look,
+    sampled: Sampled,
     width: float,
 ) -> Row:
     """A checkpoint's row where a sample of the images was evaluated; inference's head is judged.
@@ -173,11 +173,11 @@ def sampled_row_of(
     weights = msgspec.convert(stored.about["weights"], Weights)
     reported, metric = published(benchmark, row)
     other = conditions_of(stored).differ_from(benchmark) if benchmark else None
-    estimates = look.estimates[name]
+    estimates = sampled.estimates[name]
     heads = []
     for head in weights.heads:
         found = estimates[head]
-        correct5 = int(stored.heads[head].correct5[look.order].sum())
+        correct5 = int(stored.heads[head].correct5[sampled.order].sum())
         counts = Counts(found.correct, correct5, found.seen)
         limits = (found.low, found.high)
         heads.append(_head(head, counts, reported, limits, precision=_arithmetic_of(stored, head)))

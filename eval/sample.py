@@ -168,7 +168,7 @@ def _hypergeometric(size: int, right: int, drawn: int) -> npt.NDArray[np.float64
 
 
 def images_for_width(width: float, sizes: npt.ArrayLike, *, confidence: float = 0.95) -> int:
-    """Fewest images of a fixed sample whose interval is at most `width` points wide.
+    """About the fewest images of a fixed sample whose interval is at most `width` points wide.
 
     Sized for an accuracy of 50%, where the interval is widest. sizes: (strata,) images in all.
     Raises ValueError if the width isn't positive.
@@ -184,20 +184,11 @@ def images_for_width(width: float, sizes: npt.ArrayLike, *, confidence: float = 
         return 100 * (high - low) <= width * total
 
     # Without strata it is quickly found; strata ask for a little more, never for less.
-    whole, near = np.array([total]), _by_normal_curve(width / 100, total, confidence)
-    candidates = range(max(1, int(0.9 * near)), min(total, int(1.1 * near) + 50) + 1)
-    seen = candidates[bisect_left(candidates, True, key=lambda n: narrow(n, whole))]
+    whole = np.array([total])
+    seen = 1 + bisect_left(range(1, total), True, key=lambda n: narrow(n, whole))
     while not narrow(seen, shares):
         seen = min(total, seen + 1 + seen // 500)
     return seen
-
-
-def _by_normal_curve(width: float, total: int, confidence: float) -> float:
-    """The size of a sample from the textbook formula with finite-population correction."""
-    from scipy.stats import norm
-
-    z = float(norm.ppf((1 + confidence) / 2))
-    return 1 / ((width / z) ** 2 + 1 / total)
 
 
 def _apportion(seen: int, sizes: Ints) -> Ints:

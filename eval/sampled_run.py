@@ -11,10 +11,8 @@ from .evaluator import Subject, Work
 from .jobs import Job, predict
 from .judge import NEAR, slack
 from .sample import BLOCK, AuditPlan, Estimate, estimate, plan
-from .stopping import Audit
+from .stopping import LAST_LOOK, Audit
 from .world import World
-
-SEQUENTIAL_CONFIDENCE = 0.96  # of the planned last look; the looks before spend the rest of the 5%
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Look:
+class Sampled:
     """What a sample told. order: positions of the images seen. estimates: job -> head -> it."""
 
     order: list[int]
@@ -51,45 +49,49 @@ class Look:
     unreadable: dict[int, str]
 
 
-def look(
+def evaluate_sample(
     jobs: Sequence[Job],
     subjects: Mapping[str, Subject],
     work: Work,
     world: World,
     sampling: Sampling,
     progress: Callable[[int], object] | None = None,
-) -> Look:
-    """Evaluate as much as is needed."""
+) -> Sampled:
+    """Evaluate as much as is needed: all that was asked for, or until every job's audit stops."""
     drawn = sampling.plan(work.images)
-    if sampling.images:
-        order = drawn.order[: sampling.images].tolist()
-        unreadable = predict(jobs, subjects, work, world, order=order, progress=progress)
-        return Look(order, _estimates(jobs, drawn, len(order)), unreadable)
-    step = work.batch_size * world.size
-    audits = {e.name: Audit(drawn, width=sampling.width, batch=step) for e in jobs}
-    target = max(audit.target for audit in audits.values())
+    step = sampling.images or work.batch_size * world.size
+    audits: dict[str, Audit] = {}
+    if not sampling.images:
+        audits = {job.name: Audit(drawn, width=sampling.width, batch=step) for job in jobs}
+    target = sampling.images or max(audit.target for audit in audits.values())
+    order: list[int] = []
     unreadable: dict[int, str] = {}
-    at = 0
-    while at < target:
-        chunk = drawn.order[at : min(at + step, target)].tolist()
+    while len(order) < target:
+        chunk = drawn.order[len(order) : min(len(order) + step, target)].tolist()
         unreadable |= predict(jobs, subjects, work, world, order=chunk, progress=progress)
-        at += len(chunk)
-        going = [job for job in jobs if not job.error]
-        for job in going:
-            flags = job.heads[job.weights.heads[0]].correct[chunk]
-            audits[job.name].update(flags)
-        if all(_stops(audits[job.name], job) for job in going):
+        order += chunk
+        sound = [job for job in jobs if not job.error]
+        stops = [_stops(audits[job.name], job, chunk) for job in sound if audits]
+        if audits and all(stops):
             break
-    found = _estimates(jobs, drawn, at)
-    for job in jobs:  # the audited head's interval is the one that may be looked at early
-        if not job.error:
-            found[job.name][job.weights.heads[0]] = audits[job.name].estimate
-    return Look(drawn.order[:at].tolist(), found, unreadable)
+    estimates = {
+        job.name: {
+            head: estimate(drawn, job.heads[head].correct[order]) for head in job.weights.heads
+        }
+        for job in sound
+    }
+    for (
+        name,
+        audit,
+    ) in audits.items():  # this head's interval is the one that may be looked at early
+        if name in estimates:
+            estimates[name][next(iter(estimates[name]))] = audit.estimate
+    return Sampled(order, estimates, unreadable)
 
 
-def describe(sampling: Sampling, look: Look, job: Job) -> Sample:
+def describe(sampling: Sampling, sampled: Sampled, job: Job) -> Sample:
     """How the sample was drawn and what it can't see of a job's published number, for the report."""
-    seen, total = len(look.order), len(job.images)
+    seen, total = len(sampled.order), len(job.images)
     blind: list[str] = []
     if job.row and job.row.reported_top1 is not None:
         blind = sample.cannot_detect(
@@ -98,28 +100,16 @@ def describe(sampling: Sampling, look: Look, job: Job) -> Sample:
             classes=len(job.images.class_counts()),
             reported=job.row.reported_top1,
             slack=_slack(job),
-            confidence=0.95 if sampling.images else SEQUENTIAL_CONFIDENCE,
+            confidence=0.95 if sampling.images else LAST_LOOK,
         )
     kind = "fixed size" if sampling.images else f"until {sampling.until:g} points wide"
     return Sample(images=seen, of=total, seed=sampling.seed, kind=kind, cannot_detect=tuple(blind))
 
 
-def _stops(audit: Audit, job: Job) -> bool:
+def _stops(audit: Audit, job: Job, chunk: Sequence[int]) -> bool:
+    audit.update(job.heads[job.weights.heads[0]].correct[chunk])
     return audit.stops(reported=job.row.reported_top1 if job.row else None, tolerance=_slack(job))
 
 
 def _slack(job: Job) -> float:
     return slack(job.benchmark.manifest.metric) if job.benchmark else NEAR
-
-
-def _estimates(
-    jobs: Sequence[Job],
-    drawn: AuditPlan,
-    seen: int,
-) -> dict[str, dict[str, Estimate]]:
-    at = drawn.order[:seen]
-    return {
-        job.name: {head: estimate(drawn, job.heads[head].correct[at]) for head in job.weights.heads}
-        for job in jobs
-        if not job.error
-    }

@@ -15,6 +15,7 @@ from .sample import AuditPlan, Estimate, images_for_width, sample_limits
 ERROR = 0.05
 LOOKING = 0.01  # of ERROR, for all looks before the last
 SCALES = (1, 2, 4, 8)  # bets on gaps of so many half-widths
+LAST_LOOK = 1 - (ERROR - LOOKING)  # confidence of the planned one
 CAUTION = 0.75  # largest share of the capital that one bet may lose
 
 
@@ -32,7 +33,7 @@ class Audit:
                 "expected a plan drawn with block=..., so that blocks are exchangeable"
             )
         self.plan, self.width = plan, width
-        needed = images_for_width(width, plan.sizes, confidence=1 - (ERROR - LOOKING))
+        needed = images_for_width(width, plan.sizes, confidence=LAST_LOOK)
         self.target = min(len(plan), -(-needed // batch) * batch)
         self.flags = np.zeros(0, bool)
         """(seen,) whether each image seen was right, in the plan's order."""
@@ -59,7 +60,7 @@ class Audit:
         low, high = self._sequence.low, self._sequence.high
         if seen == self.target:
             drawn, sizes = self.plan.drawn(seen), self.plan.sizes
-            last = sample_limits(hits, drawn, sizes, confidence=1 - (ERROR - LOOKING))
+            last = sample_limits(hits, drawn, sizes, confidence=LAST_LOOK)
             # Both hold at once; if they exclude each other one has erred, and the last one is exact.
             met = max(low, last[0]), min(high, last[1])
             low, high = met if met[0] <= met[1] else last
