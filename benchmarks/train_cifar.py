@@ -30,7 +30,6 @@ from mixzoo.train.recipe import Automix, Recipe
 from mixzoo.train.rows import ALPHAS
 from mixzoo.train.run import How
 from mixzoo.viz.curves import curves_plot
-from mixzoo.viz.runs import read_run
 from mixzoo.viz.save import save_figure
 from mixzoo.zoo.cache import data_path
 from mixzoo.zoo.data import find_images
@@ -209,7 +208,7 @@ def main() -> None:
     }
     written(given.out, json.dumps(result, indent=2) + "\n")
     into_page(given.docs / "training.md", markdown(result))
-    save_figure(curves_plot([read_run(audit) for audit in audits]), given.docs / "train_cifar.svg")
+    save_figure(curves_plot(audits), given.docs / "train_cifar.svg")
 
 
 if __name__ == "__main__":

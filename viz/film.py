@@ -4,7 +4,6 @@ import io
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ from ..zoo.files import becoming
 from .canvas import Pixels
 from .grid import Column, Row, Tile, draw_grid
 from .mix import MASK_KEY, MixedPair, Names, mask_tile, mixed_tile, source_column
+from .save import named_format
 from .themes import LIGHT, Theme
 
 T = TypeVar("T")
@@ -67,9 +67,7 @@ def there_and_back(way: Iterable[T]) -> Iterator[T]:
 
 def animation_format(path: Path) -> str:
     """The format that a file's name asks for. Raises UsageError for another, or MP4 without ffmpeg."""
-    found = path.suffix.lower().removeprefix(".")
-    if found not in FORMATS:
-        raise UsageError(f"{path}: expected a name ending in .gif or .mp4.")
+    found = named_format(path, FORMATS)
     if found == "mp4" and shutil.which("ffmpeg") is None:
         raise UsageError(
             f"{path}: MP4 needs ffmpeg, which isn't installed. Name a .gif file instead."
@@ -85,12 +83,12 @@ def save_animation(frames: Iterable[Pixels], path: Path, *, fps: int = 15, total
     """
     kind = animation_format(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    shown = tqdm(frames, "drawing", total or None, unit="frame", disable=None)
+    drawn = list(tqdm(frames, "drawing", total or None, unit="frame", disable=None))
     with becoming(path) as part:
         if kind == "gif":
-            part.write_bytes(gif_bytes(list(shown), fps=fps))
+            part.write_bytes(gif_bytes(drawn, fps=fps))
         else:
-            _write_mp4(shown, part, fps)
+            _write_mp4(drawn, part, fps)
 
 
 def gif_bytes(frames: Sequence[Pixels], *, fps: int = 15) -> bytes:
@@ -108,29 +106,15 @@ def gif_bytes(frames: Sequence[Pixels], *, fps: int = 15) -> bytes:
     return buffer.getvalue()
 
 
-def _write_mp4(frames: Iterable[Pixels], path: Path, fps: int) -> None:
+def _write_mp4(frames: Sequence[Pixels], path: Path, fps: int) -> None:
     """Pipe frames through ffmpeg as H.264 that every player knows."""
-    iterator = iter(frames)
-    first = next(iterator)
-    size = f"{first.shape[1]}x{first.shape[0]}"
+    size = f"{frames[0].shape[1]}x{frames[0].shape[0]}"
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(fps), "-i", "-"]
     target = ["-pix_fmt", "yuv420p", "-movflags", "+faststart", "-f", "mp4", str(path)]
     command = ["ffmpeg", "-y", "-loglevel", "error", *source, *target]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stderr is not None
-        try:
-            process.stdin.write(first.tobytes())
-            for frame in iterator:
-                process.stdin.write(frame.tobytes())
-            process.stdin.close()
-        except BrokenPipeError:  # it ended early and says why
-            with suppress(BrokenPipeError):
-                process.stdin.close()
-        except BaseException:
-            process.kill()
-            raise
-        complaint = process.stderr.read().decode(errors="replace")
-    if process.returncode:
-        said = " ".join(complaint.split())[-TAIL:]
+    done = subprocess.run(
+        command, input=b"".join(map(np.ndarray.tobytes, frames)), capture_output=True, check=False
+    )
+    if done.returncode:
+        said = " ".join(done.stderr.decode(errors="replace").split())[-TAIL:]
         raise UsageError(f"{path}: ffmpeg can't write an MP4: {said}. Name a .gif file instead.")

@@ -3,6 +3,7 @@
 import html
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,50 +25,40 @@ _VECTOR_TEXT: dict[Any, Any] = {
 _UNDATED: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
-def figure_format(path: Path) -> str:
-    """The format that a file's name asks for. Raises UsageError for one that isn't in FORMATS."""
+def named_format(path: Path, known: Sequence[str] = FORMATS) -> str:
+    """The format that a file's name asks for. Raises UsageError for one that isn't known."""
     found = path.suffix.lower().removeprefix(".").replace("jpeg", "jpg")
-    if found not in FORMATS:
-        expected = ", ".join(f".{name}" for name in FORMATS)
+    if found not in known:
+        expected = ", ".join(f".{name}" for name in known)
         raise UsageError(f"{path}: expected a name ending in one of {expected}.")
     return found
 
 
 def figure_bytes(figure: Figure, kind: str = "png", *, dpi: int = DOTS_PER_INCH) -> bytes:
     """A figure as a file's content. kind: one of FORMATS. dpi: of png and jpg."""
-    buffer = io.BytesIO()
+    buffer, ground = io.BytesIO(), figure.get_facecolor()
     with rc_context(_VECTOR_TEXT):
-        figure.savefig(
-            buffer,
-            format=kind,
-            dpi=dpi,
-            facecolor=figure.get_facecolor(),
-            metadata=_UNDATED.get(kind),
-        )
+        figure.savefig(buffer, format=kind, dpi=dpi, facecolor=ground, metadata=_UNDATED.get(kind))
     return buffer.getvalue()
 
 
 def save_figure(figure: Figure, path: Path, *, dpi: int = DOTS_PER_INCH) -> None:
     """Write a figure in the format that the name asks for, in one step.
 
-    Missing folders are made. Raises UsageError for a name of another format (see `figure_format`),
+    Missing folders are made. Raises UsageError for a name of another format (see `named_format`),
     OSError where the folder can't be written.
     """
-    content = figure_bytes(figure, figure_format(path), dpi=dpi)
+    content = figure_bytes(figure, named_format(path), dpi=dpi)
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path, content)
-
-
-VARIABLES = {colour: f"var(--{role})" for role, colour in LIGHT.roles().items()}
-_FONT = re.compile(r"font-family: [^;\"]*")
 
 
 def inline_svg(figure: Figure, name: str, description: str) -> str:
     """The `<svg>` element of a figure; the same figure gives the same text.
 
     figure: drawn in the light theme. name: unique on the page, the prefix of all ids inside.
-    description: read out in place of the picture. The page's CSS gives the variables in VARIABLES
-    (see `themes.css_variables`) and `--font`.
+    description: read out in place of the picture. The page's CSS gives the variables of
+    `themes.css_variables` and `--font`.
     """
     buffer = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
@@ -77,9 +68,9 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
     text = _with_own_ids(text, name)
-    text = _FONT.sub("font-family: var(--font)", text)
-    for colour, variable in VARIABLES.items():
-        text = text.replace(colour, variable)
+    text = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", text)
+    for role, colour in LIGHT.roles().items():
+        text = text.replace(colour, f"var(--{role})")
     label = html.escape(description, quote=True)
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).strip()
 

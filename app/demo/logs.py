@@ -20,8 +20,7 @@ from ...eval.logs import (
     rules,
 )
 from ...eval.logs.sources import SUFFIXES, audit_of_row
-from ...viz.curves import curves_plot
-from ...viz.runs import curves_words, read_run
+from ...viz.curves import curves_plot, curves_words
 from ...zoo import shelf
 from ...zoo.catalog import Catalog
 from ...zoo.errors import DataError, SourceError, UsageError
@@ -122,8 +121,8 @@ def build(context: Context) -> None:
 
 def page(audit: LogAudit, beside: Sequence[LogAudit] = ()) -> str:
     """One log's audit as HTML, with its curves. beside: further logs, whose curves are added."""
-    runs = [read_run(one) for one in (audit, *beside)]
-    words = curves_words(runs)
+    audits = [audit, *beside]
+    words = curves_words(audits)
     meanings = rules(audit.horizon.epochs, audit.claim.last)
     used = {summary.rule for summary in audit.summaries}
     columns = ("Head", *NUMBERS, "Verdict")
@@ -143,8 +142,8 @@ def page(audit: LogAudit, beside: Sequence[LogAudit] = ()) -> str:
         numbers=NUMBERS,
         columns={HEADINGS[rule]: text for rule, text in meanings.items() if rule in used},
         sentences=[f"{sentence}." for sentence in explain(audit)],
-        wide=svg(curves_plot(runs), "curves-wide", words),
-        narrow=svg(curves_plot(runs, narrow=True), "curves-narrow", words),
+        wide=svg(curves_plot(audits), "curves-wide", words),
+        narrow=svg(curves_plot(audits, narrow=True), "curves-narrow", words),
     )
 
 

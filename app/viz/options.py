@@ -73,10 +73,10 @@ def draws(default: str, *, dpi: int = 160) -> Callable:
         @out_option(default)
         @wraps(draw)
         def command(theme: str, out: Path, **arguments: Any) -> None:
-            from ...viz.save import figure_format, save_figure
+            from ...viz.save import named_format, save_figure
             from ...viz.themes import theme_of
 
-            figure_format(out)
+            named_format(out)
             figure, words = draw(theme=theme_of(theme), **arguments)
             save_figure(figure, out, dpi=dpi)
             say(f"{out}: {words}")

@@ -307,12 +307,12 @@ def release(
     listed. A zip with one unsafe entry, or that would grow too much, is refused whole.
     """
     from ...viz.release import draw_sheet, list_pictures, read_pictures
-    from ...viz.save import figure_format, save_figure
+    from ...viz.save import named_format, save_figure
     from ...viz.themes import theme_of
     from ...zoo.refs import visualisations
 
     if out is not None:
-        figure_format(out)
+        named_format(out)
     path = next(visualisations(ref, open_catalog(manifests)))
     listed = [one for one in list_pictures(path) if only is None or fnmatch(one.name, only)]
     if not listed:

@@ -150,14 +150,12 @@ def curves(
     """
     from ...eval.logs.sources import Request, audit_all
     from ...viz.curves import curves_plot
-    from ...viz.runs import read_run
 
     found = audit_all(Request(refs, row_id, join, epochs=epochs, last=last, manifests=manifests))
     for error in found.errors:
         raise error
-    runs = [read_run(audit) for audit in found.audits]
-    figure = curves_plot(runs, heads=heads or None, theme=theme, narrow=narrow)
-    return figure, counted(len(runs), "run")
+    figure = curves_plot(found.audits, heads=heads or None, theme=theme, narrow=narrow)
+    return figure, counted(len(found.audits), "run")
 
 
 @click.command("groups")

@@ -1,35 +1,40 @@
 """Curves show what the log says, with the window, its median and the published number."""
 
+import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from mixzoo.eval.logs import LogAudit
-from mixzoo.viz.curves import CLOSE, LOSS, RATE, WHOLE, curves_plot
-from mixzoo.viz.runs import Run, read_run
+from mixzoo.eval.logs import MEDIAN, Claim, LogAudit, audit_files
+from mixzoo.eval.logs.lines import Training
+from mixzoo.viz.curves import CLOSE, LOSS, RATE, WHOLE, Run, curves_plot, curves_words, short_names
 from mixzoo.viz.save import figure_bytes, inline_svg
 from mixzoo.viz.themes import DARK, LIGHT, Theme
 from mixzoo.zoo.errors import UsageError
 
 
 @pytest.fixture
-def automix(audit: Callable[..., LogAudit], automix_log: Path) -> Run:
-    return read_run(audit(automix_log, top1=17.7, decimals=1))
+def automix(audit: Callable[..., LogAudit], automix_log: Path) -> LogAudit:
+    return audit(automix_log, top1=17.7, decimals=1)
 
 
 @pytest.fixture
-def cutmix(audit: Callable[..., LogAudit], cutmix_log: Path) -> Run:
-    return read_run(audit(cutmix_log))
+def cutmix(audit: Callable[..., LogAudit], cutmix_log: Path) -> LogAudit:
+    return audit(cutmix_log)
 
 
 @pytest.fixture
-def long(audit: Callable[..., LogAudit]) -> Run:
+def long(audit: Callable[..., LogAudit]) -> LogAudit:
     """A run of 60 epochs, from the package's own benchmark."""
     package = Path(__file__).parents[2] / "zoo/mini/assets/resnet18_w6.vanilla_mini.log.json"
-    return read_run(audit(package, top1=75.3, decimals=1))
+    return audit(package, top1=75.3, decimals=1)
 
 
 def panels(figure: Figure) -> dict[str, Axes]:
@@ -46,16 +51,16 @@ def labels(figure: Figure) -> list[str]:
     return [text.get_text() for text in legend.get_texts()]
 
 
-def test_every_head_of_one_run(automix: Run) -> None:
+def test_every_head_of_one_run(automix: LogAudit) -> None:
     """Its values by epoch; the legend has the medians."""
     figure = curves_plot([automix])
 
     curves = drawn(panels(figure)[WHOLE])
-    assert curves[:4] == [automix.top1(head) for head in automix.heads]
+    assert curves[:4] == [automix.log.floats(f"{head}_top1") for head in Run(automix).heads]
     assert labels(figure)[0] == "one_k: median 11.67, published 17.7"
 
 
-def test_window_and_median_are_marked(automix: Run) -> None:
+def test_window_and_median_are_marked(automix: LogAudit) -> None:
     """The last five epochs, each head's median across them, the number as a line."""
     axes = panels(curves_plot([automix]))[WHOLE]
 
@@ -63,11 +68,13 @@ def test_window_and_median_are_marked(automix: Run) -> None:
     medians = [c.get_segments()[0] for c in axes.collections]
     published = axes.lines[4]
     assert (span.x0, span.x1) == pytest.approx((3.5, 8.5))
-    assert [m[0][1] for m in medians] == [automix.value(h, "median") for h in automix.heads]
+    assert [m[0][1] for m in medians] == [
+        automix.summary(h, MEDIAN).value for h in Run(automix).heads
+    ]
     assert set(published.get_ydata()) == {17.7}
 
 
-def test_last_epochs_have_a_panel_of_their_own(long: Run) -> None:
+def test_last_epochs_have_a_panel_of_their_own(long: LogAudit) -> None:
     """Where a run is longer than the panel, which shows as many as needed."""
     figure = curves_plot([long])
 
@@ -77,20 +84,20 @@ def test_last_epochs_have_a_panel_of_their_own(long: Run) -> None:
     assert list(drawn(panels(figure)[WHOLE])[0]) == list(range(1, 41))
 
 
-def test_short_run_needs_no_close_up(automix: Run) -> None:
+def test_short_run_needs_no_close_up(automix: LogAudit) -> None:
     """It would show the same again."""
     assert set(panels(curves_plot([automix]))) == {WHOLE, LOSS, RATE}
 
 
-def test_losses_and_rates(cutmix: Run) -> None:
+def test_losses_and_rates(cutmix: LogAudit) -> None:
     """All lines of the log, the mean of each epoch over them, the learning rate."""
     found = panels(curves_plot([cutmix]))
 
     raw, means = drawn(found[LOSS])
-    assert raw == {p.epoch: p.loss for p in cutmix.training}
+    assert raw == dict(Run(cutmix).losses)
     assert means[0.5] == pytest.approx((2.71724 + 3.42181) / 2)
     assert len(means) == 8
-    assert drawn(found[RATE]) == [{p.epoch: p.lr for p in cutmix.training}]
+    assert drawn(found[RATE]) == [dict(Run(cutmix).rates)]
 
 
 def test_panels_without_content_are_left_out(
@@ -100,10 +107,10 @@ def test_panels_without_content_are_left_out(
     path = tmp_path / "val.log.json"
     path.write_text("\n".join(x for x in cutmix_log.read_text().split("\n") if '"val"' in x) + "\n")
 
-    assert set(panels(curves_plot([read_run(audit(path))]))) == {WHOLE, RATE}
+    assert set(panels(curves_plot([audit(path)]))) == {WHOLE, RATE}
 
 
-def test_several_runs_differ_in_more_than_colour(automix: Run, cutmix: Run) -> None:
+def test_several_runs_differ_in_more_than_colour(automix: LogAudit, cutmix: LogAudit) -> None:
     """By default the first head of each, with names; dashes and markers of their own."""
     figure = curves_plot([automix, cutmix])
 
@@ -115,18 +122,18 @@ def test_several_runs_differ_in_more_than_colour(automix: Run, cutmix: Run) -> N
     assert first.get_color() != second.get_color()
 
 
-def test_heads_can_be_chosen(automix: Run, cutmix: Run) -> None:
+def test_heads_can_be_chosen(automix: LogAudit, cutmix: LogAudit) -> None:
     """A run without them isn't drawn."""
     figure = curves_plot([automix, cutmix], heads=["one_q", "mix_q"])
 
     curves = drawn(panels(figure)[WHOLE])
-    assert curves[:2] == [automix.top1("mix_q"), automix.top1("one_q")]
+    assert curves[:2] == [automix.log.floats(f"{head}_top1") for head in ("mix_q", "one_q")]
     assert len(drawn(panels(figure)[RATE])) == 1
 
 
 def test_restart_is_marked(audit: Callable[..., LogAudit], resumed_log: Path) -> None:
     """Crosses where it validated again, a triangle where it began; the legend says so."""
-    figure = curves_plot([read_run(audit(resumed_log))])
+    figure = curves_plot([audit(resumed_log)])
 
     marks = [(line.get_marker(), line.get_xdata()[0]) for line in panels(figure)[WHOLE].lines[1:]]
     assert marks == [("x", 4), ("x", 5), ("^", 3.5)]
@@ -139,13 +146,13 @@ def test_unfinished_run(audit: Callable[..., LogAudit], cutmix_log: Path, tmp_pa
     lines = cutmix_log.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:13]))
 
-    figure = curves_plot([read_run(audit(path))])
+    figure = curves_plot([audit(path)])
 
     assert labels(figure)[0] == "head0: median not complete"
     assert panels(figure)[WHOLE].get_xlim()[1] > 8
 
 
-def test_narrow_stacks_the_panels(long: Run) -> None:
+def test_narrow_stacks_the_panels(long: LogAudit) -> None:
     """For a phone, with lines of the legend that fit."""
     figure = curves_plot([long], narrow=True)
 
@@ -155,14 +162,14 @@ def test_narrow_stacks_the_panels(long: Run) -> None:
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
-def test_all_colours_are_the_theme_s(long: Run, automix: Run, theme: Theme) -> None:
+def test_all_colours_are_the_theme_s(long: LogAudit, automix: LogAudit, theme: Theme) -> None:
     """So that a page can turn each into a variable."""
     svg = figure_bytes(curves_plot([long, automix], theme=theme), "svg").decode()
 
     assert set(re.findall("#[0-9a-f]{6}", svg)) <= set(theme.roles().values())
 
 
-def test_page_can_show_it_in_either_theme(automix: Run) -> None:
+def test_page_can_show_it_in_either_theme(automix: LogAudit) -> None:
     """Inline, no colour of its own is left."""
     svg = inline_svg(curves_plot([automix]), "curves", "words")
 
@@ -176,10 +183,10 @@ def test_diverged_run(audit: Callable[..., LogAudit], cutmix_log: Path, tmp_path
     text = cutmix_log.read_text().replace('"loss": 2.71724', '"loss": NaN')
     path.write_text(text.replace('"loss": 3.42181', '"loss": Infinity'))
 
-    assert figure_bytes(curves_plot([read_run(audit(path))]), "png")
+    assert figure_bytes(curves_plot([audit(path)]), "png")
 
 
-def test_ten_runs_can_be_told_apart(cutmix: Run) -> None:
+def test_ten_runs_can_be_told_apart(cutmix: LogAudit) -> None:
     """There are eight colours: the ninth has other dashes and another marker than the first."""
     figure = curves_plot([cutmix] * 10)
 
@@ -189,9 +196,155 @@ def test_ten_runs_can_be_told_apart(cutmix: Run) -> None:
     assert len({(x.get_color(), str(x._dash_pattern)) for x in lines}) == 10
 
 
-def test_nothing_to_draw(automix: Run) -> None:
+def test_nothing_to_draw(automix: LogAudit) -> None:
     """No run, or no such head: what there is."""
     with pytest.raises(UsageError, match="at least one training log"):
         curves_plot([])
     with pytest.raises(UsageError, match="No log has the head head7; expected one of one_k, mix_k"):
         curves_plot([automix], heads=["head7"])
+
+
+def train_lines(path: Path) -> list[dict]:
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [line for line in lines if line.get("mode") == "train"]
+
+
+def test_losses_and_rates_of_a_genuine_log(
+    audit: Callable[..., LogAudit], automix_log: Path
+) -> None:
+    """Each training line, at its place in the run: 10 iterations an epoch."""
+    run = Run(audit(automix_log))
+
+    lines = train_lines(automix_log)
+    assert [loss for _, loss in run.losses] == [line["loss"] for line in lines]
+    assert [rate for _, rate in run.rates] == [line["lr"] for line in lines]
+    assert [epoch for epoch, _ in run.losses] == [
+        pytest.approx(line["epoch"] - 1 + line["iter"] / 10) for line in lines
+    ]
+
+
+def test_text_log_tells_the_same(audit: Callable[..., LogAudit], cutmix_log: Path) -> None:
+    """To its four decimals."""
+    text = Run(audit(next(cutmix_log.parent.glob("*.log"))))
+
+    stored = Run(audit(cutmix_log))
+    for (epoch, loss), (other, theirs) in zip(text.losses, stored.losses, strict=True):
+        assert (epoch, loss) == (other, pytest.approx(theirs, abs=1e-4))
+
+
+def test_heads_begin_with_inference_s(audit: Callable[..., LogAudit], automix_log: Path) -> None:
+    """Whatever the log's order is; values are the log's."""
+    run = Run(audit(automix_log))
+
+    assert run.heads == ["one_k", "mix_k", "mix_q", "one_q"]
+
+
+def test_resumed_run_has_each_part_once(
+    audit: Callable[..., LogAudit], resumed_log: Path, cutmix_log: Path
+) -> None:
+    """The later piece counts; what it did again is kept as replaced."""
+    run = Run(audit(resumed_log))
+
+    before = {(line["epoch"], line["iter"]): line["loss"] for line in train_lines(cutmix_log)}
+    expected = [loss + (epoch >= 4) for (epoch, _), loss in before.items()]
+    assert [loss for _, loss in run.losses] == [pytest.approx(loss) for loss in expected]
+    assert run.restarts == [4]
+
+
+def test_restart_within_an_epoch_keeps_its_beginning(
+    audit: Callable[..., LogAudit], cutmix_log: Path, tmp_path: Path
+) -> None:
+    """A checkpoint may be of the middle of an epoch."""
+    lines = [json.loads(line) for line in cutmix_log.read_text().splitlines()]
+    header, rest = lines[0], lines[1:]
+    cut = next(n for n, line in enumerate(rest) if (line["epoch"], line["iter"]) == (4, 10))
+    path = tmp_path / "middle.log.json"
+    path.write_text(
+        "".join(json.dumps(one) + "\n" for one in [header, *rest[:cut], header, *rest[cut:]])
+    )
+
+    run = Run(audit(path))
+
+    assert [loss for _, loss in run.losses] == [line["loss"] for line in train_lines(cutmix_log)]
+
+
+def test_joined_files_are_one_run(cutmix_log: Path, tmp_path: Path) -> None:
+    """In the order that the audit read them."""
+    lines = cutmix_log.read_text().splitlines(keepends=True)
+    early, late = tmp_path / "a.log.json", tmp_path / "b.log.json"
+    early.write_text("".join(lines[:13]))
+    late.write_text(lines[0] + "".join(lines[13:]))
+
+    run = Run(audit_files([early, late], Claim()))
+
+    assert [loss for _, loss in run.losses] == [line["loss"] for line in train_lines(cutmix_log)]
+
+
+@pytest.mark.parametrize("loss", ["NaN", "Infinity", "-Infinity"])
+def test_loss_that_is_no_number(
+    audit: Callable[..., LogAudit], cutmix_log: Path, tmp_path: Path, loss: str
+) -> None:
+    """It is a finding, not an error."""
+    path = tmp_path / "diverged.log.json"
+    path.write_text(cutmix_log.read_text().replace('"loss": 2.71724', f'"loss": {loss}'))
+
+    (_, first), *_ = Run(audit(path)).losses
+
+    assert not math.isfinite(first)
+
+
+def test_lines_without_a_loss(
+    audit: Callable[..., LogAudit], cutmix_log: Path, tmp_path: Path
+) -> None:
+    """`loss_cls` isn't the loss."""
+    path = tmp_path / "other.log.json"
+    path.write_text(cutmix_log.read_text().replace('"loss"', '"loss_cls"'))
+
+    assert Run(audit(path)).losses == []
+
+
+def test_log_of_validations_alone(
+    audit: Callable[..., LogAudit], cutmix_log: Path, tmp_path: Path
+) -> None:
+    """Their learning rates are what is known."""
+    path = tmp_path / "val.log.json"
+    path.write_text("\n".join(x for x in cutmix_log.read_text().split("\n") if '"val"' in x) + "\n")
+
+    run = Run(audit(path))
+
+    assert [epoch for epoch, _ in run.rates] == list(range(1, 9))
+    assert run.rates[0][1] == 0.1
+    assert run.losses == []
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), max_size=40))
+def test_training_never_goes_back(places: list[tuple[int, int]]) -> None:
+    """Whatever was repeated, what is kept is in order, and ends with what was last."""
+    lines = [Training(e, i, n, loss=float(n)) for n, (e, i) in enumerate(places)]
+
+    run = Run(SimpleNamespace(log=SimpleNamespace(training=lines)))
+
+    found = [(line.epoch, line.iteration) for _, line in run.training]
+    assert found == sorted(set(found))
+    assert [line for _, line in run.training][-1:] == lines[-1:]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["a.log.json"], ["a.log.json"]),
+        (["/x/a/run.json", "/x/b/run.json"], ["a/run.json", "b/run.json"]),
+        (["resnet50.a_b", "/x/run.json"], ["resnet50.a_b", "run.json"]),
+        (["/x/run.json", "/x/run.json"], ["run.json", "run.json"]),
+    ],
+)
+def test_names_are_as_long_as_they_must_be(names: list[str], expected: list[str]) -> None:
+    """The last parts of paths that tell runs apart."""
+    assert short_names(names) == expected
+
+
+def test_words_say_where_each_curve_ends(audit: Callable[..., LogAudit], cutmix_log: Path) -> None:
+    """For those who can't see the figure."""
+    words = curves_words([audit(cutmix_log)])
+
+    assert words.endswith("20261122_154252.log.json head0: top-1 17.00 percent after epoch 8.")

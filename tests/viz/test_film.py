@@ -60,7 +60,7 @@ def test_gifs_loop_for_ever_at_their_speed() -> None:
 @pytest.mark.parametrize("name", ["sweep.png", "sweep", "sweep.webm"])
 def test_other_names_are_refused(name: str) -> None:
     """With the two that work."""
-    with pytest.raises(UsageError, match=r"expected a name ending in \.gif or \.mp4"):
+    with pytest.raises(UsageError, match=r"expected a name ending in one of \.gif, \.mp4"):
         animation_format(Path(name))
 
 

@@ -19,7 +19,6 @@ from mixzoo.eval.predictions import Predictions
 from mixzoo.viz.curves import curves_plot
 from mixzoo.viz.groups import grouped, groups_plot
 from mixzoo.viz.matrix import comparison_plot
-from mixzoo.viz.runs import read_run
 from mixzoo.viz.save import figure_bytes
 from mixzoo.viz.table import results_table, table_plot
 from mixzoo.viz.themes import DARK, LIGHT, Theme
@@ -62,9 +61,7 @@ def test_table(report: Report, theme: Theme) -> None:
 
 def test_curves(audit: Callable[..., LogAudit], automix_log: Path) -> None:
     """Four heads with window, medians, published number."""
-    run = read_run(audit(automix_log, top1=17.7, decimals=1))
-
-    hold(curves_plot([run]), "curves")
+    hold(curves_plot([audit(automix_log, top1=17.7, decimals=1)]), "curves")
 
 
 def test_groups(report: Report, made_up: Callable[..., Predictions]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 from mixzoo.viz.axes import new_figure
-from mixzoo.viz.save import FORMATS, figure_bytes, figure_format, save_figure
+from mixzoo.viz.save import FORMATS, figure_bytes, named_format, save_figure
 from mixzoo.viz.themes import DARK
 from mixzoo.zoo.errors import UsageError
 from PIL import Image
@@ -35,7 +35,7 @@ def test_name_decides_the_format(figure: Figure, tmp_path: Path, kind: str) -> N
 def test_other_names_are_refused(name: str) -> None:
     """With those that are possible."""
     with pytest.raises(UsageError, match=r"expected a name ending in one of \.png, \.svg"):
-        figure_format(Path(name))
+        named_format(Path(name))
 
 
 def test_ground_is_kept(figure: Figure, tmp_path: Path) -> None:

@@ -289,7 +289,7 @@ def bomb() -> bytes:
         (("mix", "--layout", "reference", "--methods", "mixup", "--beside", "no.png"), "no.png: expected a picture or a zip, got No such"),
         (("mix", "--theme", "blue"), "--theme"),
         (("mix", "resnet18_w6.vanila_mini"), "Did you mean"),
-        (("sweep", "--out", "sweep.png"), "expected a name ending in .gif or .mp4"),
+        (("sweep", "--out", "sweep.png"), "expected a name ending in one of .gif, .mp4"),
         (("sweep", "--method", "mixup,cutmix"), "--method: expected one name, got mixup, cutmix"),
         (("sweep", "--images", "a.jpg"), "an even number of pictures, since they are taken in pairs, got 1"),
         (("sweep", "--method", "samix"), "expected a checkpoint of samix"),
