@@ -166,6 +166,34 @@ def test_method_and_checkpoint_are_switched(open_page: Callable[..., Page]) -> N
     expect(page).to_have_url(re.compile("ref=resnet18_w6.mixup_mini"))
 
 
+def test_last_choice_wins(open_page: Callable[..., Page]) -> None:
+    """However quickly controls are changed, what is shown is what they say in the end, without a toast.
+
+    A slider moved 20 ms after another method was chosen waits for that method's checkpoint.
+    """
+    page = open_page("?method=mixup&ref=resnet18_w6.mixup_mini")
+    page.locator("#mix-same button").first.click()
+    command = page.locator("#mix-cli")
+    expect(command).to_contain_text("mixup")
+    slider, methods = page.locator("#mix-lam input[type=range]"), page.locator("#mix-method")
+    move = "(e, v) => { e.value = v; e.dispatchEvent(new Event('input', {bubbles: true})); }"
+
+    for turn, method in enumerate(("samix", "cutmix", "automix", "samix", "mixup", "automix")):
+        methods.get_by_label(method, exact=True).check()
+        for step in range(3):
+            page.wait_for_timeout(20 * step)
+            slider.evaluate(move, (lam := (turn + 3 * step + 1) / 20))
+        page.locator("#mix-swap").click()
+
+        expect(command).to_contain_text(f"--methods {method} --lams {lam:g} ")
+        ref = page.locator("#mix-ref input").input_value()
+        expect(command).to_contain_text(f"{ref} --images")
+        images = "fox.png butterfly.png" if turn % 2 else "butterfly.png fox.png"
+        expect(command).to_contain_text(images)
+        expect(page.locator("#mix-weights")).to_contain_text("Label: A")
+    assert page.locator(".toast-body").count() == 0
+
+
 def test_broken_picture_is_a_toast(open_page: Callable[..., Page], tmp_path: Path) -> None:
     """A line in words, no trace; and the page lives on."""
     broken = tmp_path / "broken.png"
