@@ -23,7 +23,11 @@ root_option = click.option(
     "--root", type=FilePath, required=True, metavar="DIR", help="Folder for the images."
 )
 split_option = click.option(
-    "--split", type=click.Choice(["val", "train", "all"]), default="val", show_default=True
+    "--split",
+    type=click.Choice(["val", "train", "all"]),
+    default="val",
+    show_default=True,
+    help="Which images.",
 )
 
 
@@ -148,9 +152,9 @@ def verify_command(
     as_json: bool,
     manifests: tuple[Path, ...],
 ) -> None:
-    """Check a BENCHMARK's images: counts per class and supercategory, each file, the label order.
+    """Check the images of a BENCHMARK.
 
-    Finds missing, empty, cut and foreign files and names wrong lists and label orders. Exit code 7
+    Their counts per class and supercategory, each file, and the label order. Finds missing, empty, cut and foreign files and names wrong lists and label orders. Exit code 7
     if anything is wrong.
     """
     from tqdm import tqdm

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 @manifest_option
 @json_option
 def command(out: Path | None, as_json: bool, **request: Any) -> None:
-    """Audit training logs: every summary beside the table, and whether the values can be true.
+    """Audit training logs against the published table.
 
-    Reads mmcv's .log.json and text logs. A ROW's log is fetched if it isn't here; a row id or a
+    Shows every summary beside the table's number, and whether the values can be true. Reads mmcv's .log.json and text logs. A ROW's log is fetched if it isn't here; a row id or a
     benchmark names rows. Each accuracy is tested for being a whole number of images.
 
     Exits with 5 if values can't come from an honest evaluation, with 7 if a log can't be read; a

@@ -26,7 +26,7 @@ from .options import manifest_option
     "--port",
     type=click.IntRange(0, 65535),
     envvar="GRADIO_SERVER_PORT",
-    help="[default: the first free one from 7860; 0: any] Also GRADIO_SERVER_PORT.",
+    help="Port to listen on (0: any free one), also GRADIO_SERVER_PORT.  [default: the first free one from 7860]",
 )
 @click.option("--ref", metavar="ROW", help="The checkpoint that is chosen at first.")
 @click.option(
@@ -38,7 +38,7 @@ from .options import manifest_option
 @click.option(
     "--allow-downloads/--no-downloads",
     default=None,
-    help="Whether visitors may start downloads. [default: only where other machines can't reach it]",
+    help="Whether visitors may start downloads.  [default: only where other machines can't reach it]",
 )
 @click.option("--no-browser", is_flag=True, help="Don't open a browser.")
 @manifest_option
@@ -51,9 +51,9 @@ def command(
     no_browser: bool,
     manifests: tuple[Path, ...],
 ) -> None:
-    """Serve the demo until interrupted, on `mini` at once and on any row that was downloaded.
+    """Serve the demo in a browser until it is interrupted.
 
-    The page asks nothing of other machines, and may be shown to strangers: uploads are limited and
+    It works on `mini` at once, and on any row that was downloaded. The page asks nothing of other machines, and may be shown to strangers: uploads are limited and
     deleted after an hour.
     """
     from .demo.serve import running

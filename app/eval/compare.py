@@ -30,9 +30,9 @@ def command(
     manifests: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Compare rows or checkpoints that were evaluated on the same images, by a paired test.
+    """Compare evaluated checkpoints image by image.
 
-    Each REF must have been evaluated with mixzoo eval: the predictions are read from the store, no
+    By a paired test, on the same images. Each REF must have been evaluated with mixzoo eval: the predictions are read from the store, no
     model is run. With three and more every two are compared and the p-values are corrected.
     """
     from ...eval.compare import compare_rows

@@ -25,7 +25,7 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     verbs={"compare": "compare", "sweep": "sweep"},
 )
 @click.argument("refs", nargs=-1, metavar="REF...")
-@click.option("--benchmark", metavar="NAME", help="With --all: the benchmark.")
+@click.option("--benchmark", metavar="NAME", help="The benchmark of --all.")
 @click.option("--all", "all_rows", is_flag=True, help="All rows of --benchmark, in one pass.")
 @click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images.")
 @click.option(
@@ -37,23 +37,36 @@ FORMS = (".md", ".html", ".csv", ".yaml")
 @click.option("--row", metavar="ROW", help="The row that a checkpoint file is judged against.")
 @click.option("--resize", type=click.IntRange(1), help="Shorter side, instead of the protocol's.")
 @click.option("--crop", type=click.IntRange(1), help="Centre crop, instead of the protocol's.")
-@click.option("--interpolation", help="bicubic, bilinear or nearest, instead of the protocol's.")
+@click.option(
+    "--interpolation", help="Resampling (bicubic, bilinear or nearest), instead of the protocol's."
+)
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "guarded", "fast"]),
     default="guarded",
     show_default=True,
-    help="guarded: fast arithmetic, and fp32 wherever it could change a prediction.",
+    help="Arithmetic; guarded is fast, and fp32 wherever that could change a prediction.",
 )
-@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Images in a batch.",
+)
 @click.option("--workers", type=click.IntRange(0), help="Decoding processes per rank.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Device to compute on: auto, cpu, cuda or cuda:N.",
+)
 @click.option(
     "--models-at-once", type=click.IntRange(1), help="Checkpoints in memory together.  [all]"
 )
 @click.option("--crops", type=FilePath, metavar="DIR", help="Keep decoded crops in DIR.")
 @click.option("--allow-missing", is_flag=True, help="Count images that can't be read as wrong.")
-@click.option("--log", type=FilePath, metavar="FILE", help="The checkpoint's training log.")
+@click.option("--log", type=FilePath, metavar="FILE", help="Training log of the checkpoint.")
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="Evaluate N drawn images.")
 @click.option(
     "--until",
@@ -61,13 +74,15 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     metavar="POINTS",
     help="Draw images until the interval is so wide, or excludes the published number.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of the sample.  [0]")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the drawn sample."
+)
 @click.option("--fresh", is_flag=True, help="Predict again what an earlier run predicted.")
 @click.option(
     "--out",
     type=FilePath,
     metavar="FILE.json",
-    help="Report; FILE.md, .html, .csv and .yaml are written beside it.",
+    help="Write the report here, and FILE.md, .html, .csv and .yaml beside it.",
 )
 @manifest_option
 @json_option
@@ -80,7 +95,7 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Recompute top-1 on the validation images and judge it against the published table.
+    """Recompute top-1 and judge it against the published table.
 
     A REF is a row id (its weights are fetched if they aren't here) or a checkpoint file.
     Several are evaluated in one pass over the images. What an interrupted run predicted is kept.

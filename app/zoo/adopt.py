@@ -31,9 +31,9 @@ def command(
     manifests: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Take files or folders that you downloaded by hand (from Baidu Cloud, a disk) into the cache.
+    """Take files that you downloaded by hand into the cache.
 
-    A file is recognised by its hash against all locks, else by its name; what differs from a
+    From Baidu Cloud, from a colleague's disk; folders are looked through. A file is recognised by its hash against all locks, else by its name; what differs from a
     locked hash is refused. A file that no lock vouches for is trusted on first use: its hash is
     noted, and a later change is corruption. Exits with 5 if a file is damaged, else with 2 if one
     isn't recognised.

@@ -50,9 +50,9 @@ def command(
     manifests: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Download weights: resumed, hashed while they stream, moved into place only when right.
+    """Download released weights, resumed and verified.
 
-    A NAME is a row id or a benchmark. Interrupt it at any time: the same command goes on. One bad
+    They are hashed while they stream, and moved into place only when right. A NAME is a row id or a benchmark. Interrupt it at any time: the same command goes on. One bad
     file doesn't stop the others. Tokens are read from GITHUB_TOKEN or GH_TOKEN, and HF_TOKEN;
     MIXZOO_OFFLINE=1 forbids the network.
     """

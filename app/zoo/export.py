@@ -32,7 +32,7 @@ def command(
     manifests: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Write the weights of rows or checkpoint files as safetensors.
+    """Write weights as safetensors.
 
     A REF is a row id (its weights are fetched if they aren't here) or a checkpoint file. Values
     stay as they are stored; the file's header says which file, with which sha256, they come from.

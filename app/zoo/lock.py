@@ -43,9 +43,9 @@ def command(
     manifests: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Lock a BENCHMARK: ask its release for names, sizes and hashes, match them to rows.
+    """Ask a BENCHMARK's release for names, sizes and hashes.
 
-    GitHub is asked with GITHUB_TOKEN if that is set. Exits with 3 if files or rows are left over,
+    They are matched to rows and written into the lock. GitHub is asked with GITHUB_TOKEN if that is set. Exits with 3 if files or rows are left over,
     with 5 if a locked hash would change or go.
     """
     from ...zoo.release import locking

@@ -28,9 +28,9 @@ from ..options import FilePath, json_option, manifest_option
 def command(
     refs: tuple[str, ...], to: Path, only_list: bool, manifests: tuple[Path, ...], as_json: bool
 ) -> None:
-    """Unpack the visualisations of rows, or zip files, into folders.
+    """Unpack released visualisations, or zip files.
 
-    A zip with one unsafe entry (an absolute path, `..`, a link, a device, a name that stands
+    Each into a folder of its own name. A zip with one unsafe entry (an absolute path, `..`, a link, a device, a name that stands
     twice), or that would grow too much, is refused whole; nothing is left half-unpacked.
     """
     from ...zoo.refs import visualisations

@@ -45,6 +45,18 @@ def test_every_command_has_help_and_stands_in_the_readme(
     assert f"mixzoo {' '.join(path)}" in README
 
 
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_is_in_whole_sentences(path: tuple[str, ...]) -> None:
+    """The list of commands cuts none off; each option says what it is, then at most its default."""
+    command = COMMANDS[path]
+
+    assert not command.get_short_help_str(62).endswith("...")
+    for option in command.params:
+        if isinstance(option, click.Option):
+            text = option.help or ""
+            assert re.fullmatch(r"[A-Z`].*\.(  \[.*\])?", text, re.DOTALL), (option.opts, text)
+
+
 def test_options_in_the_readme_exist() -> None:
     """Every `mixzoo ...` line of the README names a command and options that are there."""
     lines = re.findall(
