@@ -81,8 +81,8 @@ def prepare_command(
 
     Data sets that the package draws are drawn. Of others, the annotations are read first, then the
     archive once, whole, its md5 taken meanwhile; only the split's images are kept. Dropped
-    connections are resumed. After a kill the same command goes on: images that are here are compared
-    and kept, the archive is read (from an address: fetched) from its begin again.
+    connections are resumed. After a kill the same command goes on: images that are here are
+    compared and kept, the archive is read (from an address: fetched) from its begin again.
     """
     prepare(
         benchmark,
@@ -154,8 +154,8 @@ def verify_command(
 ) -> None:
     """Check the images of a BENCHMARK.
 
-    Their counts per class and supercategory, each file, and the label order. Finds missing, empty, cut and foreign files and names wrong lists and label orders. Exit code 7
-    if anything is wrong.
+    Their counts per class and supercategory, each file, and the label order. Finds missing, empty,
+    cut and foreign files and names wrong lists and label orders. Exit code 7 if anything is wrong.
     """
     from tqdm import tqdm
 

@@ -42,8 +42,9 @@ if TYPE_CHECKING:
 def command(out: Path | None, as_json: bool, **request: Any) -> None:
     """Audit training logs against the published table.
 
-    Shows every summary beside the table's number, and whether the values can be true. Reads mmcv's .log.json and text logs. A ROW's log is fetched if it isn't here; a row id or a
-    benchmark names rows. Each accuracy is tested for being a whole number of images.
+    Shows every summary beside the table's number, and whether the values can be true. Reads mmcv's
+    .log.json and text logs. A ROW's log is fetched if it isn't here; a row id or a benchmark names
+    rows. Each accuracy is tested for being a whole number of images.
 
     Exits with 5 if values can't come from an honest evaluation, with 7 if a log can't be read; a
     number that isn't reproduced is a finding, not an error.

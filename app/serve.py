@@ -53,8 +53,8 @@ def command(
 ) -> None:
     """Serve the demo in a browser until it is interrupted.
 
-    It works on `mini` at once, and on any row that was downloaded. The page asks nothing of other machines, and may be shown to strangers: uploads are limited and
-    deleted after an hour.
+    It works on `mini` at once, and on any row that was downloaded. The page asks nothing of other
+    machines, and may be shown to strangers: uploads are limited and deleted after an hour.
     """
     from .demo.serve import running
 

@@ -32,8 +32,9 @@ def command(
 ) -> None:
     """Compare evaluated checkpoints image by image.
 
-    By a paired test, on the same images. Each REF must have been evaluated with mixzoo eval: the predictions are read from the store, no
-    model is run. With three and more every two are compared and the p-values are corrected.
+    By a paired test, on the same images. Each REF must have been evaluated with mixzoo eval: the
+    predictions are read from the store, no model is run. With three and more every two are compared
+    and the p-values are corrected.
     """
     from ...eval.compare import compare_rows
     from ...eval.kept import ALL_HEADS, rows_of_refs

@@ -33,10 +33,10 @@ def command(
 ) -> None:
     """Take files that you downloaded by hand into the cache.
 
-    From Baidu Cloud, from a colleague's disk; folders are looked through. A file is recognised by its hash against all locks, else by its name; what differs from a
-    locked hash is refused. A file that no lock vouches for is trusted on first use: its hash is
-    noted, and a later change is corruption. Exits with 5 if a file is damaged, else with 2 if one
-    isn't recognised.
+    From Baidu Cloud, from a colleague's disk; folders are looked through. A file is recognised by
+    its hash against all locks, else by its name; what differs from a locked hash is refused. A file
+    that no lock vouches for is trusted on first use: its hash is noted, and a later change is
+    corruption. Exits with 5 if a file is damaged, else with 2 if one isn't recognised.
     """
     files = find_files(paths)
     if not files:

@@ -52,9 +52,10 @@ def command(
 ) -> None:
     """Download released weights, resumed and verified.
 
-    They are hashed while they stream, and moved into place only when right. A NAME is a row id or a benchmark. Interrupt it at any time: the same command goes on. One bad
-    file doesn't stop the others. Tokens are read from GITHUB_TOKEN or GH_TOKEN, and HF_TOKEN;
-    MIXZOO_OFFLINE=1 forbids the network.
+    They are hashed while they stream, and moved into place only when right. A NAME is a row id or a
+    benchmark. Interrupt it at any time: the same command goes on. One bad file doesn't stop the
+    others. Tokens are read from GITHUB_TOKEN or GH_TOKEN, and HF_TOKEN; MIXZOO_OFFLINE=1 forbids
+    the network.
     """
     kinds: set[Kind] = {"weights"}
     kinds |= set(LOGS) if logs else set()

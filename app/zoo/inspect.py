@@ -18,8 +18,9 @@ SILENT = "says nothing of its training: no config, no epoch, no versions."
 def command(file: Path, row_id: str | None, manifests: tuple[Path, ...], as_json: bool) -> None:
     """Show what a checkpoint FILE says of itself.
 
-    That is its method, epochs, protocol, data and versions. The training config inside is read as text, never run. With --row, differences from that row,
-    from how its table was trained and from its protocol are named. The notes are the author's word, not proof.
+    That is its method, epochs, protocol, data and versions. The training config inside is read as
+    text, never run. With --row, differences from that row, from how its table was trained and from
+    its protocol are named. The notes are the author's word, not proof.
     """
     from ...zoo.catalog import open_catalog
     from ...zoo.checkpoint.claims import claims

@@ -45,8 +45,8 @@ def command(
 ) -> None:
     """Ask a BENCHMARK's release for names, sizes and hashes.
 
-    They are matched to rows and written into the lock. GitHub is asked with GITHUB_TOKEN if that is set. Exits with 3 if files or rows are left over,
-    with 5 if a locked hash would change or go.
+    They are matched to rows and written into the lock. GitHub is asked with GITHUB_TOKEN if that is
+    set. Exits with 3 if files or rows are left over, with 5 if a locked hash would change or go.
     """
     from ...zoo.release import locking
 
