@@ -76,7 +76,7 @@ def unpickle(path: Path, *, is_zip: bool, mmap: bool) -> Any:
             raise ValueError("GLOBAL builtins.bytearray was refused")
         with torch.serialization.safe_globals(extras), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about protocols and storage classes, not for users
-            place = "cpu" if is_zip else _within(path.stat().st_size)
+            place: Any = "cpu" if is_zip else _within(path.stat().st_size)
             return torch.load(path, map_location=place, weights_only=True, mmap=mmap)
     except Exception as error:  # a damaged pickle makes an unpickler raise anything
         reason = "isn't a whole torch checkpoint"
@@ -92,14 +92,14 @@ def unpickle(path: Path, *, is_zip: bool, mmap: bool) -> Any:
         ) from None
 
 
-def _within(size: int) -> Callable[[torch.UntypedStorage, str], torch.UntypedStorage]:
-    """Keeps the memory that a file of the older format names within the bytes that it has.
+def _within(size: int) -> Callable[[Any, str], Any]:
+    """A `map_location` that keeps the memory that a file of the older format names within the bytes that it has.
 
     torch leaves what the file names but doesn't hold as it finds it; here it is 0.
     """
     left = size
 
-    def place(storage: torch.UntypedStorage, _: str) -> torch.UntypedStorage:
+    def place(storage: Any, _: str) -> Any:
         nonlocal left
         left -= storage.nbytes()
         if left < 0:

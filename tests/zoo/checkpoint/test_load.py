@@ -36,7 +36,7 @@ def tiny_val(shared: Path) -> torch.Tensor:
 def test_a_run_of_the_reference_gives_its_recorded_logits(
     run: str, golden: Path, tiny_val: torch.Tensor
 ) -> None:
-    """A real checkpoint on its real validation images: logits and hits of every head."""
+    """A real checkpoint on its real validation images: its network, logits and hits of every head."""
     with np.load(golden / "tiny_eval" / f"{run}.npz", allow_pickle=False) as arrays:
         recorded = dict(arrays)
     model = load_file(golden / "runs" / run / "epoch_8.pth")
@@ -44,20 +44,13 @@ def test_a_run_of_the_reference_gives_its_recorded_logits(
     with torch.inference_mode():
         logits = model.logits(tiny_val)
 
+    assert (model.architecture, model.num_classes, model.method) == ("resnet50_w4", 10, RUNS[run])
+    assert not model.training
     for head, mine in logits.items():
         theirs = recorded[f"tinyval_{head if head == 'head0' else 'acc_' + head}"]
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=2e-5)
         hits = mine.argmax(dim=1).numpy() == recorded["labels"]
         assert hits.sum() == (theirs.argmax(axis=1) == recorded["labels"]).sum()
-
-
-@pytest.mark.parametrize("run", RUNS)
-def test_a_run_of_the_reference_tells_its_architecture(run: str, golden: Path) -> None:
-    """Architecture, classes and kind of method come from the file alone."""
-    model = load_file(golden / "runs" / run / "epoch_8.pth")
-
-    assert (model.architecture, model.num_classes, model.method) == ("resnet50_w4", 10, RUNS[run])
-    assert not model.training
 
 
 @pytest.mark.parametrize("head", ["one_k", "mix_k", "one_q", "mix_q"])

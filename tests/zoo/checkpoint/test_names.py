@@ -32,20 +32,21 @@ def test_old_names_become_those_of_the_reference_converter(case: str, golden: Pa
     assert list(canonical(entries).items()) == list(expected.items())
 
 
-def test_torchvision_names_get_prefixes() -> None:
-    """A torchvision or timm ResNet becomes a backbone and a head."""
-    entries = {name: torch.zeros(1) for name in ("conv1.weight", "layer1.0.bn1.bias", "fc.bias")}
-
-    names = list(canonical(entries))
-
-    assert names == ["backbone.conv1.weight", "backbone.layer1.0.bn1.bias", "head.fc.bias"]
-
-
-def test_names_of_other_networks_stay_as_they_are() -> None:
-    """An unknown entry keeps its name, so that an error can name what the file says."""
-    assert list(canonical({"patch_embed.proj.weight": torch.zeros(1)})) == [
-        "patch_embed.proj.weight"
-    ]
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        (
+            ["conv1.weight", "layer1.0.bn1.bias", "fc.bias"],
+            ["backbone.conv1.weight", "backbone.layer1.0.bn1.bias", "head.fc.bias"],
+        ),
+        (["patch_embed.proj.weight"], ["patch_embed.proj.weight"]),
+        (["backbone.conv1.weight", "head.fc.bias"], ["backbone.conv1.weight", "head.fc.bias"]),
+    ],
+    ids=["torchvision and timm", "another network", "one backbone"],
+)
+def test_names_of_one_backbone(stored: list[str], expected: list[str]) -> None:
+    """A ResNet becomes a backbone and a head; whatever has its names already keeps them."""
+    assert list(canonical({name: torch.zeros(1) for name in stored})) == expected
 
 
 def test_equal_copies_of_the_k_side_become_one(tiny: Callable) -> None:
@@ -68,13 +69,6 @@ def test_the_k_side_under_its_short_names_alone_is_enough(tiny: Callable) -> Non
     }
 
     assert set(canonical(short)) == set(canonical(entries))
-
-
-def test_a_plain_backbone_is_not_renamed(tiny: Callable) -> None:
-    """`backbone` and `head` mean themselves where there is no second backbone."""
-    entries = tiny("plain")
-
-    assert canonical(entries) == entries
 
 
 def test_copies_that_differ_are_refused_with_the_first_name(tiny: Callable) -> None:

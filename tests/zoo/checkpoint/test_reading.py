@@ -372,14 +372,10 @@ def test_a_truncated_file_is_told_as_such(kind: str, share: float, tmp_path: Pat
         read_checkpoint(path)
 
 
-def test_a_missing_file_is_told_with_its_path(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_told_with_their_path(tmp_path: Path) -> None:
     """A path that leads nowhere is repeated in full."""
     with pytest.raises(CheckpointError, match=rf"{tmp_path}/a.pth: No such file or directory"):
         read_checkpoint(tmp_path / "a.pth")
-
-
-def test_a_folder_is_told_as_such(tmp_path: Path) -> None:
-    """A folder in a checkpoint's place is an error of its own."""
     with pytest.raises(CheckpointError, match=f"{tmp_path}: Is a directory; expected a checkpoint"):
         read_checkpoint(tmp_path)
 

@@ -217,25 +217,15 @@ def test_hash_overrules_what_a_person_says(write_benchmark: Write, there: Path) 
     assert cached() == {}
 
 
-def test_damaged_file_in_the_cache_is_set_aside(locked: Catalog, there: Path) -> None:
-    """Good bytes take the place of bad ones, which are kept."""
-    assets_folder("own").mkdir(parents=True)
+def test_what_lies_in_the_place_gives_way(locked: Catalog, there: Path) -> None:
+    """A damaged file is kept under another name; what a broken line has delivered isn't needed."""
     bring(assets_folder("own") / "w.pth", b"rotten")
-
-    one(bring(there / "w.pth"), locked)
-
-    assert cached() == {"w.pth": BYTES, "w.pth.damaged": b"rotten"}
-
-
-def test_partial_download_goes_once_the_file_is_here(locked: Catalog, there: Path) -> None:
-    """What a broken line has delivered isn't needed any more."""
-    assets_folder("own").mkdir(parents=True)
     bring(assets_folder("own") / ".w.pth.part", BYTES[:9])
     bring(assets_folder("own") / ".w.pth.part.json", b"{}")
 
     one(bring(there / "w.pth"), locked)
 
-    assert cached() == {"w.pth": BYTES}
+    assert cached() == {"w.pth": BYTES, "w.pth.damaged": b"rotten"}
 
 
 def test_link_shares_the_bytes_and_copy_does_not(locked: Catalog, there: Path) -> None:
