@@ -60,83 +60,65 @@ def test_recorded_models_have_their_methods_names(golden: Path) -> None:
     assert found == {name: name for name in cases}
 
 
-@pytest.mark.parametrize(
-    ("backbone", "name"),
-    [
-        ("dict(type='ResNet', depth=50)", "resnet50"),
-        ("dict(type='ResNet_Mix', depth=18)", "resnet18"),
-        ("dict(type='ResNeXt', depth=101, groups=32, width_per_group=4)", "resnext101_32x4d"),
-        ("dict(type='ResNet_CIFAR', depth=18, base_channels=16)", "resnet18_cifar_w16"),
-        ("dict(type='ResNet', depth=51)", None),
-        ("dict(type='VisionTransformer', depth=12)", None),
-    ],
-)
-def test_backbones_have_the_manifests_names(backbone: str, name: str | None) -> None:
-    """A backbone's settings become the architecture's name; others than ResNets have none."""
-    assert training_facts({"config": f"model = dict(backbone={backbone})"}).architecture == name
+def _val(pipeline: str, more: str = "") -> str:
+    return f"data = dict(val=dict(pipeline=[{pipeline}]{more}))\nimg_norm_cfg = dict(mean=[1.0])"
 
 
-def pixels(pipeline: str, more: str = "") -> EvalPixels:
-    text = f"img_norm_cfg = dict(mean=[1.0], std=[2])\ndata = dict(val=dict(pipeline={pipeline}{more}))"
-    return training_facts({"config": text}).eval_pixels
+BILINEAR = {"evaluation resize": "256", "evaluation interpolation": "bilinear"}
+CONFIGS = {
+    "model = dict(backbone=dict(type='ResNet', depth=50))": {"architecture": "resnet50"},
+    "model = dict(backbone=dict(type='ResNet_Mix', depth=18))": {"architecture": "resnet18"},
+    "model = dict(backbone=dict(type='ResNeXt', depth=101, groups=32, width_per_group=4))": {
+        "architecture": "resnext101_32x4d"
+    },
+    "model = dict(backbone=dict(type='ResNet_CIFAR', depth=18, base_channels=16))": {
+        "architecture": "resnet18_cifar_w16"
+    },
+    "model = dict(backbone=dict(type='ResNet', depth=51))": {},
+    "model = dict(backbone=dict(type='VisionTransformer', depth=12))": {},
+    # torchvision's default, and Pillow's number of it
+    _val("dict(type='Resize', size=256)"): BILINEAR,
+    _val("dict(type='Resize', size=256, interpolation=2)"): BILINEAR,
+    _val("dict(type='Resize', size=[256, 300], interpolation=3)"): {
+        "evaluation resize": "(256, 300)",
+        "evaluation interpolation": "bicubic",
+    },
+    # with prefetch the pipeline has no Normalize; without it the top-level values aren't used
+    _val("", ", prefetch=True"): {"evaluation mean": "(1)"},
+    _val("", ", prefetch=False"): {},
+    # a pipeline at the top counts where `data` has none
+    "test_pipeline = [dict(type='CenterCrop', size=224)]": {"evaluation crop": "224"},
+    # going on after an interruption is no start
+    "load_from = 'r50.pth'\nresume_from = 'epoch_3.pth'\nuse_fp16 = True": {
+        "started from": "r50.pth",
+        "precision": "mixed with fp16",
+    },
+    "model = dict(type='MixUpClassification', alpha=[0.8, 1], mix_mode=['mixup', 'cutmix'])": {
+        "method": "mixup + cutmix",
+        "alpha": "(0.8, 1)",
+    },
+    # nothing that could steer a terminal
+    "optimizer = dict(type='SGD', x='\\x1b[2J', y=['\\n'])": {"optimizer": "SGD(x= [2J, y=( ))"},
+    # mixzoo's first recipes had one method and one alpha
+    "architecture = 'resnet18_w6'\nmethod = 'mixup'\nalpha = 0.2\nepochs = 60": {
+        "method": "mixup",
+        "alpha": "0.2",
+        "architecture": "resnet18_w6",
+        "epochs planned": "60",
+    },
+}
 
 
-def test_resize_without_interpolation_is_torchvisions_default() -> None:
-    """A config that names none was run with bilinear pixels."""
-    assert pixels("[dict(type='Resize', size=256)]").interpolation == "bilinear"
-    assert pixels("[dict(type='Resize', size=256, interpolation=2)]").interpolation == "bilinear"
-    assert pixels("[dict(type='Resize', size=[256, 300])]").resize == (256, 300)
+@pytest.mark.parametrize("text", CONFIGS)
+def test_a_config_in_words(text: str) -> None:
+    """Each config says exactly this, and no more."""
+    assert in_words(training_facts({"config": text})) == CONFIGS[text]
 
 
-def test_prefetching_normalises_by_the_configs_values() -> None:
-    """With prefetch the pipeline has no Normalize; without it the top-level values aren't used."""
-    assert pixels("[]", ", prefetch=True").mean == (1.0,)
-    assert pixels("[]", ", prefetch=False").mean is None
-
-
-def test_default_pipeline_counts_where_data_has_none() -> None:
-    """A top-level `test_pipeline` is what mmcv configs refer to."""
-    text = "test_pipeline = [dict(type='CenterCrop', size=224)]"
-
-    assert training_facts({"config": text}).eval_pixels.crop == 224
-
-
-def test_start_and_precision_are_told() -> None:
-    """Fine-tuning and half precision are facts; resuming one's own run is not a start."""
-    facts = training_facts(
-        {"config": "load_from = 'r50.pth'\nresume_from = 'epoch_3.pth'\nuse_fp16 = True"}
-    )
-
-    assert facts.started_from == "r50.pth"
-    assert in_words(facts)["precision"] == "mixed with fp16"
-
-
-def test_words_leave_out_what_is_not_said() -> None:
-    """mini's checkpoints note an epoch and a seed; a file without notes has no words."""
+def test_notes_in_words() -> None:
+    """An epoch and a seed may be all that is noted; a file without notes has no words."""
     assert in_words(training_facts({"epoch": 60, "seed": 0})) == {"epoch": "60", "seed": "0"}
     assert in_words(training_facts({})) == {}
-
-
-def test_words_of_several_methods() -> None:
-    """Several modes and alphas, as the benchmark's page shows them, stand side by side."""
-    words = in_words(
-        training_facts(
-            {
-                "config": "model = dict(type='MixUpClassification', alpha=[0.8, 1], mix_mode=['mixup', 'cutmix'])"
-            }
-        )
-    )
-
-    assert (words["method"], words["alpha"]) == ("mixup + cutmix", "(0.8, 1)")
-
-
-def test_words_cannot_steer_a_terminal() -> None:
-    """Control characters of a config's strings don't get through."""
-    words = in_words(
-        training_facts({"config": "optimizer = dict(type='SGD', x='\\x1b[2J', y=['\\n'])"})
-    )
-
-    assert words["optimizer"] == "SGD(x= [2J, y=( ))"
 
 
 def test_deep_nesting_is_put_into_words() -> None:
@@ -181,23 +163,15 @@ def facts_of(recipe: Recipe, **meta: Any) -> TrainingFacts:
 
 def test_recipe_is_read_from_its_text() -> None:
     """Method, network, schedule and batch, in the words that OpenMixup's configs have."""
-    facts = facts_of(MIXUP, epoch=100, iter=500, seed=0, mixzoo_version="0.1")
+    recipe = overridden(MIXUP, ["precision=bf16"])
+    facts = facts_of(recipe, epoch=100, iter=500, seed=0, mixzoo_version="0.1")
 
     assert (facts.method, facts.alpha, facts.architecture) == ("mixup", 0.2, "resnet18")
     assert (facts.num_classes, facts.epoch, facts.epochs, facts.iteration) == (10, 100, 100, 500)
-    assert (facts.learning_rate, facts.weight_decay, facts.precision) == (0.1, 1e-4, "fp32")
+    assert (facts.learning_rate, facts.weight_decay, facts.precision) == (0.1, 1e-4, "bf16")
     assert facts.others.items() >= {"batch size": "256", "micro batch": "64", "lr": "0.1"}.items()
     assert facts.others["software"] == "mixzoo 0.1"
     assert facts.left_out == ()
-
-
-def test_recipe_in_words() -> None:
-    """What `mixzoo zoo inspect` prints of it."""
-    words = in_words(facts_of(overridden(MIXUP, ["precision=bf16", "crop=160"])))
-
-    assert words["precision"] == "mixed with bf16"
-    assert words["crop"] == "160"
-    assert words["epochs planned"] == "100"
 
 
 @pytest.mark.parametrize(
@@ -213,15 +187,6 @@ def test_methods_and_their_alphas(settings: list[str], method: str, alpha: Any) 
     facts = facts_of(overridden(MIXUP, settings))
 
     assert (facts.method, facts.alpha, facts.left_out) == (method, alpha, ())
-
-
-def test_first_recipes_are_read_too() -> None:
-    """They had one method and one alpha where lists are now."""
-    text = "architecture = 'resnet18_w6'\nnum_classes = 40\nmethod = 'mixup'\nalpha = 0.2\nepochs = 60\n"
-
-    facts = training_facts({"config": text})
-
-    assert (facts.method, facts.alpha, facts.epochs) == ("mixup", 0.2, 60)
 
 
 VALUES = st.none() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.floats())
