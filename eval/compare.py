@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..zoo.errors import DataError, UsageError
+from ..zoo.looks import markdown_table, plain, signed
 from .predictions import UNREADABLE, Predictions
 from .statistics import holm, mcnemar, paired_difference_interval
 
@@ -188,8 +189,8 @@ def cells(pair: Pair) -> list[str]:
         pair.b,
         str(found.only_a),
         str(found.only_b),
-        f"{found.difference:+.2f}",
-        f"{low:+.2f} to {high:+.2f}",
+        signed(found.difference, 2),
+        f"{signed(low, 2)} to {signed(high, 2)}",
         p_text(found.p),
         p_text(pair.p_holm),
         pair.word,
@@ -224,9 +225,8 @@ def to_dict(pairs: Sequence[Pair]) -> dict[str, Any]:
 
 def to_markdown(pairs: Sequence[Pair]) -> str:
     """The table and the legend as Markdown."""
-    lines = [_line(COLUMNS), _line(["---"] * len(COLUMNS))]
-    lines += [_line(cells(pair)) for pair in pairs]
-    return "\n".join([*lines, "", *(f"- {text}" for text in legend(pairs)), ""])
+    table = markdown_table(COLUMNS, map(cells, pairs))
+    return table + "\n" + "".join(f"- {plain(text)}\n" for text in legend(pairs))
 
 
 def p_text(p: float) -> str:
@@ -284,7 +284,3 @@ def _difference(a: NamedPredictions, b: NamedPredictions) -> str:
     if a.list_sha256 and b.list_sha256 and a.list_sha256 != b.list_sha256:
         return f"lists {a.list_sha256[:12]} and {b.list_sha256[:12]}, with equal labels"
     return ""
-
-
-def _line(parts: Sequence[str]) -> str:
-    return "| " + " | ".join(part.replace("|", r"\|") for part in parts) + " |"

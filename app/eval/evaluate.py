@@ -25,49 +25,73 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     verbs={"compare": "compare", "sweep": "sweep"},
 )
 @click.argument("refs", nargs=-1, metavar="REF...")
-@click.option("--benchmark", metavar="NAME", help="The benchmark of --all.")
+@click.option("--benchmark", metavar="NAME", help="The benchmark whose rows --all evaluates.")
 @click.option("--all", "all_rows", is_flag=True, help="All rows of --benchmark, in one pass.")
 @click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images.")
 @click.option(
-    "--annotations", type=FilePath, metavar="FILE", help="Annotation JSON, if not found in DIR."
+    "--annotations",
+    type=FilePath,
+    metavar="FILE",
+    help="Annotation JSON, where it isn't found in the folder with the images.",
 )
 @click.option(
-    "--list", "list_file", type=FilePath, metavar="FILE", help="Labels as `path,label` lines."
+    "--list",
+    "list_file",
+    type=FilePath,
+    metavar="FILE",
+    help="Images and labels as `path,label` lines, instead of annotations.",
 )
 @click.option("--row", metavar="ROW", help="The row that a checkpoint file is judged against.")
-@click.option("--resize", type=click.IntRange(1), help="Shorter side, instead of the protocol's.")
-@click.option("--crop", type=click.IntRange(1), help="Centre crop, instead of the protocol's.")
 @click.option(
-    "--interpolation", help="Resampling (bicubic, bilinear or nearest), instead of the protocol's."
+    "--resize", type=click.IntRange(1), help="Shorter side in pixels, instead of the protocol's."
+)
+@click.option(
+    "--crop", type=click.IntRange(1), help="Centre crop in pixels, instead of the protocol's."
+)
+@click.option(
+    "--interpolation",
+    metavar="NAME",
+    help="Resize by bicubic, bilinear or nearest, instead of the protocol's.",
 )
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "guarded", "fast"]),
     default="guarded",
     show_default=True,
-    help="Arithmetic; guarded is fast, and fp32 wherever that could change a prediction.",
+    help="How to compute: guarded is fast arithmetic, and fp32 wherever it could change a "
+    "prediction.",
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
     default=64,
     show_default=True,
-    help="Images in a batch.",
+    help="Images that a network sees at once.",
 )
-@click.option("--workers", type=click.IntRange(0), help="Decoding processes per rank.")
+@click.option("--workers", type=click.IntRange(0), help="Decoding processes of each rank.")
 @click.option(
     "--device",
     default="auto",
     show_default=True,
-    help="Device to compute on: auto, cpu, cuda or cuda:N.",
+    help="Where to compute: auto, cpu, cuda or cuda:N.",
 )
 @click.option(
-    "--models-at-once", type=click.IntRange(1), help="Checkpoints in memory together.  [all]"
+    "--models-at-once",
+    type=click.IntRange(1),
+    help="Checkpoints that are in memory together.  [default: all]",
 )
-@click.option("--crops", type=FilePath, metavar="DIR", help="Keep decoded crops in DIR.")
-@click.option("--allow-missing", is_flag=True, help="Count images that can't be read as wrong.")
-@click.option("--log", type=FilePath, metavar="FILE", help="Training log of the checkpoint.")
-@click.option("--sample", type=click.IntRange(1), metavar="N", help="Evaluate N drawn images.")
+@click.option("--crops", type=FilePath, metavar="DIR", help="Keep decoded crops in this folder.")
+@click.option(
+    "--allow-missing",
+    is_flag=True,
+    help="Report although images can't be read, which count as wrong.",
+)
+@click.option(
+    "--log", type=FilePath, metavar="FILE", help="The training log of the one checkpoint."
+)
+@click.option(
+    "--sample", type=click.IntRange(1), metavar="N", help="Evaluate a drawn sample of N images."
+)
 @click.option(
     "--until",
     type=click.FloatRange(0, 100, min_open=True),
@@ -75,27 +99,23 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     help="Draw images until the interval is so wide, or excludes the published number.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the drawn sample."
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of the drawn sample.",
 )
 @click.option("--fresh", is_flag=True, help="Predict again what an earlier run predicted.")
 @click.option(
     "--out",
     type=FilePath,
     metavar="FILE.json",
-    help="Write the report here, and FILE.md, .html, .csv and .yaml beside it.",
+    help="Write the report; FILE.md, .html, .csv and .yaml are written beside it.",
 )
 @manifest_option
 @json_option
-def command(
-    refs: tuple[str, ...],
-    benchmark: str | None,
-    all_rows: bool,
-    out: Path | None,
-    device: str,
-    as_json: bool,
-    **options: Any,
-) -> None:
-    """Recompute top-1 and judge it against the published table.
+def command(all_rows: bool, out: Path | None, device: str, as_json: bool, **options: Any) -> None:
+    """Recompute top-1 and judge it against the published number.
 
     A REF is a row id (its weights are fetched if they aren't here) or a checkpoint file.
     Several are evaluated in one pass over the images. What an interrupted run predicted is kept.
@@ -106,19 +126,27 @@ def command(
         raise UsageError(
             f"--out {out}: expected a name ending in .json; the other forms are written beside it."
         )
-    if all_rows != bool(benchmark) or not (refs or all_rows):
+    if all_rows != bool(options["benchmark"]) or not (options["refs"] or all_rows):
         raise UsageError("Expected checkpoints (REF...), or a whole table: --all --benchmark NAME.")
     from ...eval.evaluate import Request, evaluate_refs
     from ...eval.world import join
 
     with join(device) as world:
-        report = evaluate_refs(Request(refs=refs, benchmark=benchmark, **options), world)
-    if world.leads:
-        publish(report, out=out, as_json=as_json)
-        raise_problems(report)
+        report = evaluate_refs(Request(**options), world)
+    if not world.leads:
+        return
+    if as_json:
+        click.echo(report.to_json(), nl=False)
+    else:
+        print_report(report)
+    if out:
+        _write_all(report, out)
+        if not as_json:
+            say(f"Report: {out}, and beside it {', '.join(FORMS)}")
+    _raise_problems(report)
 
 
-def raise_problems(report: "Report") -> None:
+def _raise_problems(report: "Report") -> None:
     """Raise what a report can't hide: checkpoints that failed, images that can't be read."""
     if report.failures:
         first = report.failures[0]
@@ -132,18 +160,6 @@ def raise_problems(report: "Report") -> None:
             f"{len(report.unreadable)} images can't be read, first {first.file}: {first.reason} "
             "Or count them as wrong: --allow-missing."
         )
-
-
-def publish(report: "Report", *, out: Path | None, as_json: bool = False) -> None:
-    """Print a report, and write it in all its forms if `out` is given."""
-    if as_json:
-        click.echo(report.to_json(), nl=False)
-    else:
-        print_report(report)
-    if out:
-        _write_all(report, out)
-        if not as_json:
-            say(f"Report: {out}, and beside it {', '.join(FORMS)}")
 
 
 def print_report(report: "Report") -> None:
