@@ -1,5 +1,6 @@
 """What is known of a row's file without reading it."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +9,10 @@ import pytest
 from mixzoo.zoo import shelf
 from mixzoo.zoo.cache import asset_path
 from mixzoo.zoo.catalog import Benchmark, open_catalog
+from mixzoo.zoo.errors import SourceError
 from mixzoo.zoo.net.fetch import fetch
 from mixzoo.zoo.net.partial import Partial
+from mixzoo.zoo.release.by_hand import import_files
 from mixzoo.zoo.shelf import State
 from mixzoo.zoo.verify import check_all
 
@@ -105,3 +108,27 @@ def test_release_that_is_not_locked() -> None:
     found = shelf.file(*open_catalog().row("resnet50.automix_inat2018"))
 
     assert (found.state, found.asset, found.path) == (State.UNKNOWN, None, None)
+
+    with pytest.raises(
+        SourceError, match=r"not locked yet.* mixzoo zoo import FILE --row resnet50"
+    ):
+        shelf.weights_of(*open_catalog().row("resnet50.automix_inat2018"))
+
+
+def test_imported_files_are_the_rows(write_benchmark: Callable[..., Path], tmp_path: Path) -> None:
+    """With the hash of their first use; of two logs the one with more decimals."""
+    catalog = open_catalog([write_benchmark("")])
+    benchmark, row = catalog.row("resnet18_w4.vanilla_own")
+    files = {"mine.pth": b"mine", "run.log": b"text"}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    import_files([tmp_path / name for name in files], catalog, row=row.id)
+
+    weights, text = shelf.file(benchmark, row), shelf.log(benchmark, row)
+    (tmp_path / "run.log.json").write_bytes(b"{}")
+    import_files([tmp_path / "run.log.json"], catalog, row=row.id)
+    log = shelf.log(benchmark, row)
+
+    assert weights.sha256 == hashlib.sha256(b"mine").hexdigest()
+    assert (weights.state, weights.local) == (State.HERE, True)
+    assert [one.asset and one.asset.kind for one in (text, log)] == ["text_log", "log"]

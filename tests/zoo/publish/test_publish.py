@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 import yaml
@@ -75,18 +76,11 @@ def write_report(tmp_path: Path) -> Callable[..., Path]:
             )
             for row, heads in rows
         )
-        pixels = MINI.manifest.protocol
         report = Report(
             rows=measured,
             rules={},
             benchmark=benchmark,
-            protocol=Pixels(
-                resize=pixels.resize,
-                crop=pixels.crop,
-                interpolation=pixels.interpolation,
-                mean=pixels.mean,
-                std=pixels.std,
-            ),
+            protocol=msgspec.convert(msgspec.to_builtins(MINI.manifest.protocol), Pixels),
             data=Images(
                 labels="val2018.json",
                 images=1000,
