@@ -9,7 +9,6 @@ both use libjpeg-turbo. Whatever else there is, and whatever torchvision refuses
 import io
 import warnings
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -32,15 +31,6 @@ def prepare(*, jpegs: bool = True) -> None:
     centre_crop(np.zeros((2, 2, 3), np.uint8), Protocol(resize=2, crop=1))
     if jpegs:
         decoders_agree()
-
-
-def load_crop(path: Path, protocol: Protocol) -> Pixels:
-    """Decode, resize and centre-crop an image file. Otherwise as `decode_crop`."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: expected an image, got {error.strerror}.") from None
-    return decode_crop(content, protocol, str(path))
 
 
 def decode_crop(content: bytes, protocol: Protocol, name: str) -> Pixels:

@@ -16,7 +16,7 @@ import pytest
 import torch
 from mixzoo.eval import crops
 from mixzoo.eval.evaluator import Subject, Work, evaluate, evaluate_all
-from mixzoo.eval.pixels import load_crop
+from mixzoo.eval.pixels import decode_crop
 from mixzoo.eval.predictions import EXACT, PENDING, UNREADABLE, Counts
 from mixzoo.eval.predictor import Predictor
 from mixzoo.eval.protocol import normalise
@@ -43,8 +43,9 @@ def one_head(x: torch.Tensor) -> dict[str, torch.Tensor]:
 def plain_loop(images: LabelledImages) -> dict[str, Counts]:
     """The same counts one image at a time, with sorting instead of topk."""
     hits = {"up": [0, 0], "down": [0, 0]}
-    for file, label in zip(images.files, images.labels, strict=True):
-        crop = torch.from_numpy(load_crop(images.root / file, PROTOCOL).copy())
+    for index, label in enumerate(images.labels):
+        pixels = decode_crop(images.read(index), PROTOCOL, images.files[index])
+        crop = torch.from_numpy(pixels.copy())
         for head, z in two_heads(normalise(crop[None], PROTOCOL)).items():
             ranked = sorted(range(7), key=lambda c: -float(z[0, c]))
             hits[head][0] += ranked[0] == label

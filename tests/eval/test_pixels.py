@@ -1,6 +1,8 @@
-"""Every kind of file gives Pillow's pixels, or Pillow's refusal."""
+"""Every kind of file gives the reference's pixels, bit for bit, or Pillow's refusal."""
 
+import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -10,15 +12,67 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mixzoo.eval.pixels import centre_crop, decode, decode_crop, decoders_agree, load_crop
+from mixzoo.eval.pixels import centre_crop, decode, decode_crop, decoders_agree
+from mixzoo.eval.protocol import normalise
 from mixzoo.eval.resample import resize_crop
 from mixzoo.zoo.errors import DataError
 from mixzoo.zoo.manifest import Protocol
 from PIL import Image
+from torchvision import transforms
+from torchvision.transforms import functional
 
+INAT = Protocol(resize=256, crop=224)
 PROTOCOL = Protocol(resize=64, crop=56)
+RECORDED = json.loads((Path(__file__).parents[1] / "golden/eval_pipeline.json").read_text())[
+    "images"
+]
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_pixels(name: str, shared: Path) -> None:
+    """uint8 crop and float tensor have the recorded hashes, also for CMYK, RGBA and grey images."""
+    recorded = RECORDED[name]
+
+    crop = decode_crop((shared / "golden/images" / name).read_bytes(), INAT, name)
+    tensor = normalise(torch.from_numpy(crop.copy())[None], INAT)[0]
+
+    assert hashlib.sha256(crop.tobytes()).hexdigest() == recorded["crop_uint8_sha256"]
+    assert hashlib.sha256(tensor.numpy().tobytes()).hexdigest() == recorded["tensor_float32_sha256"]
+
+
+@pytest.mark.parametrize("crop", ["n02279972_monarch", "n01748264_Indian_cobra", "made_cmyk"])
+def test_recorded_crops(crop: str, shared: Path) -> None:
+    """The crops that the reference wrote as PNG come out again, pixel by pixel."""
+    source = next(p for p in (shared / "golden/images").iterdir() if p.stem == crop)
+    expected = np.asarray(Image.open(shared / "golden/images/crops" / f"{crop}.png"))
+
+    assert np.array_equal(decode_crop(source.read_bytes(), INAT, crop), expected)
+
+
+@pytest.mark.parametrize(
+    "size", [(300, 200), (200, 300), (256, 301), (64, 64), (501, 1001), (800, 533), (1, 2)]
+)
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear", "nearest"])
+def test_pixels_equal_torchvision(size: tuple[int, int], interpolation: str) -> None:
+    """Sizes and offsets round as torchvision's PIL transforms do, for odd shapes too."""
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    protocol = Protocol(resize=73, crop=64, interpolation=interpolation)
+    reference = transforms.Compose(
+        [
+            transforms.Resize(73, functional.InterpolationMode(interpolation)),
+            transforms.CenterCrop(64),
+            transforms.ToTensor(),
+            transforms.Normalize(protocol.mean, protocol.std),
+        ]
+    )
+
+    crop = torch.from_numpy(centre_crop(np.asarray(image), protocol).copy())
+
+    assert torch.equal(normalise(crop[None], protocol)[0], reference(image))
 
 
 def picture(width: int = 90, height: int = 70, mode: str = "RGB") -> Image.Image:
@@ -177,6 +231,15 @@ def test_damaged_bytes_give_pillows_pixels_or_one_line(kind: str, data: st.DataO
         assert np.array_equal(decode(bytes(content), "damaged"), expected)
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>not found</html>", b"\xff\xd8\xff\xe0" + b"\0" * 99]
+)
+def test_undecodable_file_is_named(content: bytes) -> None:
+    """A file that is no image is an error with its name, never a black picture."""
+    with pytest.raises(DataError, match=r"x/y\.jpg: expected an image"):
+        decode_crop(content, PROTOCOL, "x/y.jpg")
+
+
 def test_decompression_bomb_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than twice Pillow's limit of pixels is refused before any is decoded."""
     content = saved(picture(300, 200), "JPEG")
@@ -266,20 +329,6 @@ def test_a_view_is_resampled_like_its_copy() -> None:
     assert np.array_equal(square, resize_crop(view.copy(), (50, 40), (5, 3), 32, "bicubic"))
 
 
-@pytest.mark.parametrize("size", [(800, 600), (600, 800), (800, 533), (500, 375), (1600, 1201)])
-def test_photograph_sizes_are_those_of_plain_pillow(size: tuple[int, int]) -> None:
-    """At usual sizes the crop is that of one call of Pillow's resize."""
-    rgb = np.asarray(picture(*size))
-    protocol = Protocol(resize=256, crop=224)
-
-    crop = centre_crop(rgb, protocol)
-
-    target = tuple(256 if side == min(size) else int(256 * side / min(size)) for side in size)
-    plain = Image.fromarray(rgb).resize(target, Image.Resampling.BICUBIC)
-    left, top = (round((side - 224) / 2) for side in plain.size)
-    assert np.array_equal(crop, np.asarray(plain.crop((left, top, left + 224, top + 224))))
-
-
 def test_pictures_do_not_share_memory() -> None:
     """A crop stays what it was when the next picture is resized, smaller or larger."""
     sizes = [(300, 200), (90, 70), (700, 900)]
@@ -291,33 +340,21 @@ def test_pictures_do_not_share_memory() -> None:
         assert np.array_equal(crop, centre_crop(rgb, PROTOCOL))
 
 
-def test_large_picture_becomes_a_small_one() -> None:
-    """Each pixel is a sum of some 150 in a row."""
-    rgb = np.asarray(picture(2400, 1500))
+@pytest.mark.parametrize(
+    ("size", "protocol", "target"),
+    [
+        ((2400, 1500), Protocol(resize=40, crop=32), (64, 40)),  # a pixel sums some 150 in a row
+        ((320, 685), Protocol(resize=256, crop=224), (256, 548)),  # rows first, as recorded
+    ],
+)
+def test_passes_are_those_of_the_recorded_pillow(
+    size: tuple[int, int], protocol: Protocol, target: tuple[int, int]
+) -> None:
+    """Whatever order the installed Pillow takes for tall pictures, and however far it shrinks."""
+    rgb = np.asarray(picture(*size))
 
-    crop = centre_crop(rgb, Protocol(resize=40, crop=32))
+    crop = centre_crop(rgb, protocol)
 
-    expected = by_pillow_passes(rgb, (64, 40), "bicubic").crop((16, 4, 48, 36))
-    assert np.array_equal(crop, np.asarray(expected))
-
-
-def test_tall_picture_is_resized_along_rows_first() -> None:
-    """As the reference recorded, whatever order the installed Pillow takes."""
-    rgb = np.asarray(picture(320, 685))
-
-    crop = centre_crop(rgb, Protocol(resize=256, crop=224))
-
-    expected = by_pillow_passes(rgb, (256, 548), "bicubic").crop((16, 162, 240, 386))
-    assert np.array_equal(crop, np.asarray(expected))
-
-
-def test_unreadable_path_is_one_line(tmp_path: Path) -> None:
-    """A missing file is named."""
-    with pytest.raises(DataError, match=r"gone\.jpg: expected an image, got No such file"):
-        load_crop(tmp_path / "gone.jpg", PROTOCOL)
-
-
-def test_crop_of_bytes_names_the_file() -> None:
-    """The name given stands in the message."""
-    with pytest.raises(DataError, match=r"x/y\.jpg: expected an image, got bytes of no known"):
-        decode_crop(b"<html>not found</html>", PROTOCOL, "x/y.jpg")
+    left, top = ((side - protocol.crop) // 2 for side in target)
+    box = (left, top, left + protocol.crop, top + protocol.crop)
+    assert np.array_equal(crop, np.asarray(by_pillow_passes(rgb, target, "bicubic").crop(box)))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mixzoo.app.demo.pictures import DRAWN, drawings, keep_pictures, read_picture
 from mixzoo.app.demo.settings import Settings
-from mixzoo.eval.pixels import centre_crop, load_crop
+from mixzoo.eval.pixels import centre_crop, decode_crop
 from mixzoo.zoo.errors import DataError
 from mixzoo.zoo.manifest import Protocol
 from mixzoo.zoo.mini import example
@@ -71,7 +71,9 @@ def test_pixels_are_those_of_the_evaluator(written, kind: str) -> None:
     """Every format that is taken gives the evaluator's crop."""
     path = written(encoded(Image.fromarray(NOISE), kind))
 
-    assert np.array_equal(read_picture(path, PROTOCOL, SETTINGS).crop, load_crop(path, PROTOCOL))
+    assert np.array_equal(
+        read_picture(path, PROTOCOL, SETTINGS).crop, decode_crop(path.read_bytes(), PROTOCOL, "a")
+    )
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "L", "P", "LA", "RGBA", "1"])
@@ -80,7 +82,9 @@ def test_other_colours_become_rgb(written, mode: str) -> None:
     image = Image.fromarray(NOISE).convert("L" if mode == "LA" else "RGB").convert(mode)
     path = written(encoded(image, "JPEG" if mode == "CMYK" else "PNG"))
 
-    assert np.array_equal(read_picture(path, PROTOCOL, SETTINGS).crop, load_crop(path, PROTOCOL))
+    assert np.array_equal(
+        read_picture(path, PROTOCOL, SETTINGS).crop, decode_crop(path.read_bytes(), PROTOCOL, "a")
+    )
 
 
 def test_picture_is_upright(written) -> None:
