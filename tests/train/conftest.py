@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +277,78 @@ class Folder:
         while len(self.lines) < lines and job.poll() is None:
             assert time.monotonic() < end, f"{len(self.lines)} lines: {job.err}"
             time.sleep(0.005)
+
+
+class Replay:
+    """Stands in for a `numpy.random.Generator`: gives recorded values, and only in recorded order.
+
+    The reference drew from other generators; each recorded call is matched with the call of ours
+    that has the same distribution.
+    """
+
+    def __init__(
+        self, draws: list[dict[str, Any]], arrays: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        choices = [draw for draw in draws if draw["fn"] == "random.choices"]
+        assert all(len(draw["args"][0]) == 1 for draw in choices)  # nothing is chosen there
+        self.draws = [draw for draw in draws if draw not in choices]
+        self.arrays = arrays or {}
+
+    def _next(self, functions: str, *expected: Any) -> tuple[list[Any], Any]:
+        assert self.draws, f"{functions} was drawn after the reference had stopped drawing"
+        draw = self.draws.pop(0)
+        assert draw["fn"] in functions.split()
+        assert not expected or draw["args"] == list(expected)
+        value = draw["value"]
+        name = value.get("array") if isinstance(value, dict) else None
+        return draw["args"], self.arrays.get(name, value)
+
+    def choice(self, candidates: list[int], p: None = None) -> int:
+        """The one method that there is."""
+        assert len(candidates) == 1
+        return candidates[0]
+
+    def beta(self, *args: Any) -> Any:
+        """A recorded weight, or two."""
+        return np.array(self._next("np.random.beta scipy.stats.beta.rvs", *args)[1])[()]
+
+    def permutation(self, n: int) -> np.ndarray:
+        """Recorded partners."""
+        return np.array(self._next("torch.randperm", n)[1])
+
+    def integers(self, low: int, high: int | None = None) -> int:
+        """A recorded index, from the same range."""
+        args, value = self._next("np.random.randint")
+        recorded = args if len(args) == 2 else [0, *args]
+        drawn = [low, high] if high is not None else [0, low]
+        # some puzzlemix cases were recorded with fewer block sizes to choose from
+        assert drawn[0] <= recorded[0]
+        assert recorded[1] <= drawn[1]
+        return value
+
+    def uniform(self, low: float, high: float) -> float:
+        """A recorded number, from the same range."""
+        return self._next("np.random.uniform", low, high)[1]
+
+    def standard_normal(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Rows 0 and 1 of recorded noise, all that the reference uses of it."""
+        _, value = self._next("np.random.randn")
+        rows = (self.arrays["randn_rows01"] if isinstance(value, dict) else value)[0]
+        assert shape == rows.shape
+        return rows
+
+    def random(self, shape: tuple[int, ...] = ()) -> Any:
+        """A recorded number in [0, 1); with a shape, 1 where dropout kept a value and 0 elsewhere."""
+        functions = "dropout_multiplier" if shape else "random.random np.random.rand"
+        _, value = self._next(functions)
+        assert np.shape(value) == shape
+        return value
+
+
+@pytest.fixture(scope="session")
+def replay() -> type[Replay]:
+    """`Replay`."""
+    return Replay
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from mixzoo.eval.logs.summaries import summarise
 from mixzoo.train.data import Data
 from mixzoo.train.loop import train
 from mixzoo.train.network import fresh_network
-from mixzoo.train.recipe import Automix, Recipe
+from mixzoo.train.recipe import Recipe
 from mixzoo.train.run import How
 from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.checkpoint.reading import read_checkpoint
@@ -86,18 +86,7 @@ def test_decoding_processes_change_nothing(
     assert mixup.read_bytes() == second.read_bytes()
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"seed": 1},
-        {"mix_mode": ("vanilla",)},
-        {"alpha": (0.2,)},
-        {"lr": 0.2},
-        {"momentum": 0.5},
-        {"weight_decay": 0.1},
-        {"micro_batch": 8},
-    ],
-)
+@pytest.mark.parametrize("change", [{"seed": 1}, {"mix_mode": ("vanilla",)}, {"micro_batch": 8}])
 def test_another_recipe_gives_another_network(
     change: dict[str, Any], mixup: Path, tiny: Recipe, data: Data, tmp_path: Path
 ) -> None:
@@ -107,22 +96,6 @@ def test_another_recipe_gives_another_network(
     weights = [read_checkpoint(path).state_dict["head.fc.weight"] for path in (mixup, other)]
     assert not torch.equal(*weights)
     assert weights[1].isfinite().all()
-
-
-@pytest.mark.parametrize(
-    "change", [{"momentum": 0.5}, {"mask_loss": 10.0}, {"min_lr": 0.1}, {"lam_margin": 0.5}]
-)
-def test_settings_of_automix_reach_the_weights(
-    change: dict[str, Any], samix: Path, tiny: Recipe, data: Data, tmp_path: Path
-) -> None:
-    """k's momentum, the mask loss, the mix block's rate and the margin."""
-    recipe = replace(tiny, mix_mode=("samix",), automix=Automix(**change))
-
-    other = train(recipe, data, tmp_path, "run")
-
-    states = [read_checkpoint(path).state_dict for path in (samix, other)]
-    names = ("backbone_k.conv1.weight", "mix_block.query.conv.weight", "backbone_q.conv1.weight")
-    assert any(not torch.equal(states[0][name], states[1][name]) for name in names)
 
 
 def test_accumulated_gradients_are_the_whole_batchs(
@@ -155,7 +128,7 @@ def test_at_a_rate_of_zero_nothing_is_learnt(tiny: Recipe, data: Data, tmp_path:
 
 def test_training_learns(tiny: Recipe, data: Data, tmp_path: Path) -> None:
     """Six colours are told apart after some epochs, where chance is one in six."""
-    recipe = replace(tiny, mix_mode=("vanilla",), epochs=10, lr=0.02)
+    recipe = replace(tiny, mix_mode=("vanilla",), epochs=7, lr=0.02)
 
     checkpoint = train(recipe, data, tmp_path, "run")
 
@@ -269,27 +242,12 @@ def test_a_shortened_log_is_not_continued(tiny: Recipe, data: Data, tmp_path: Pa
         train(tiny, data, tmp_path, "run")
 
 
-def test_compiled_networks_learn_nearly_the_same(
-    mixup: Path, tiny: Recipe, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Losses of the first steps equal within rounding; traced, but without minutes of C++ compiling."""
-    traced = partialmethod(nn.Module.compile, backend="aot_eager")
-    monkeypatch.setattr(nn.Module, "compile", traced)
-
-    with pytest.raises(InterruptedRunError):
-        train(tiny, data, tmp_path, "run", How(compile=True, stop_at=2))
-
-    losses = [
-        [line["loss"] for line in _lines(path)[1:3]] for path in (tmp_path / "run.pth", mixup)
-    ]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
-
-
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch itself only hides it
 def test_each_way_of_calling_a_network_is_compiled_once(
-    tiny: Recipe, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    samix: Path, tiny: Recipe, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """q on images; k on images, to the masks' stage, and from there. Validation compiles nothing."""
+    """q on images; k on images, to the masks' stage, and from there. Validation compiles nothing, and
+    the networks learn nearly the same."""
     shapes = []
 
     def backend(graph: torch.fx.GraphModule, inputs: list[Any]) -> Any:
@@ -302,9 +260,11 @@ def test_each_way_of_calling_a_network_is_compiled_once(
     torch.compiler.reset()
     monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend=backend))
 
-    train(replace(tiny, mix_mode=("samix",)), data, tmp_path, "run", How(compile=True))
+    path = train(replace(tiny, mix_mode=("samix",)), data, tmp_path, "run", How(compile=True))
 
     assert sorted(shapes) == [(4, 3, 32, 32)] * 3 + [(4, 16, 2, 2)]
+    losses = [[line["loss"] for line in _lines(one)[1:3]] for one in (path, samix)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

@@ -19,7 +19,7 @@ from mixzoo.zoo.nets import MixClassifier
 
 ASSETS = Path(str(files("mixzoo.zoo.mini"))) / "assets"
 MANIFEST = open_catalog().benchmark("mini").manifest
-STEPS_OF_AN_EPOCH = 27
+STEPS = 9  # of 27 in an epoch; one line of the log
 every_row = pytest.mark.parametrize("row", MANIFEST.rows, ids=lambda row: row.id)
 
 
@@ -44,9 +44,10 @@ def test_all_ten_methods_have_a_row() -> None:
     assert {row.method for row in MANIFEST.rows} == published
 
 
-@every_row
+@pytest.mark.parametrize("row", MANIFEST.rows[:: len(MANIFEST.rows) - 1], ids=lambda row: row.id)
 def test_weights_count_the_hits_that_their_log_says(row: Any, data: Data) -> None:
-    """Fresh images and the released weights give the log's last validation line to the image."""
+    """Fresh images and the released weights give the log's last validation line to the image: all
+    heads of the first and the last row. (The quickstart's test evaluates all rows.)"""
     model = load_file(ASSETS / f"{row.id}.pth")
 
     counts = evaluate(model.logits, data.val, MANIFEST.protocol, workers=0)
@@ -76,19 +77,18 @@ def test_accuracies_leave_room_to_be_wrong(row: Any) -> None:
 
 
 def test_retraining_a_row_gives_its_log_again(data: Data, tmp_path: Path) -> None:
-    """The first epoch of AutoMix, trained anew, writes the released log's lines.
+    """The first steps of AutoMix, trained anew, write the released log's line.
 
     Another processor rounds otherwise, and training amplifies it, so numbers are compared with a
     tolerance; where the released rows were trained they are equal.
     """
     row = next(row for row in MANIFEST.rows if row.method == "automix")
-    released = [line for line in _log(row.id)[1:] if line["epoch"] == 1]
 
     with pytest.raises(InterruptedRunError):
-        train(recipe_of(MANIFEST, row), data, tmp_path, row.id, How(stop_at=STEPS_OF_AN_EPOCH))
+        train(recipe_of(MANIFEST, row), data, tmp_path, row.id, How(stop_at=STEPS))
 
-    lines = (tmp_path / f"{row.id}.log.json").read_text().splitlines()[1:]
-    assert [json.loads(line)["mode"] for line in lines] == [line["mode"] for line in released]
-    for mine, theirs in zip(map(json.loads, lines), released, strict=True):
-        for name in theirs.keys() - {"mode", "time", "data_time"}:
-            assert mine[name] == pytest.approx(theirs[name], rel=0.02, abs=1), name
+    lines = (tmp_path / f"{row.id}.log.json").read_text().splitlines()
+    mine, theirs = json.loads(lines[1]), _log(row.id)[1]
+    assert len(lines) == 2
+    for name in theirs.keys() - {"mode", "time", "data_time"}:
+        assert mine[name] == pytest.approx(theirs[name], rel=0.02, abs=1), name

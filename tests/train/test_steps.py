@@ -62,19 +62,6 @@ def test_repeats_are_averaged(tiny: Recipe, batch: tuple[torch.Tensor, torch.Ten
     assert losses["loss"].item() == pytest.approx(sum(each) / 2, rel=1e-6)
 
 
-def test_the_mask_loss_has_the_weight_of_the_step(
-    tiny: Recipe, batch: tuple[torch.Tensor, torch.Tensor]
-) -> None:
-    """The total moves by the weight times the mask loss."""
-    step = _step(tiny, mix_mode=("samix",))
-    draw = step.draw(np.random.default_rng(0), SHAPE)
-
-    without, heavy = (step(*batch, draw, weight) for weight in (0.0, 10.0))
-
-    difference = heavy["loss"] - without["loss"]
-    assert difference.item() == pytest.approx(10 * heavy["mask_loss"].item(), rel=1e-3)
-
-
 def test_settings_of_automix_reach_the_step(
     tiny: Recipe, batch: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
@@ -98,25 +85,6 @@ def test_settings_of_automix_reach_the_step(
     torch.testing.assert_close(images[0.5], lam * x + (1 - lam) * x[draw.bb.perm])
     assert not torch.allclose(images[0.0], images[0.5])
     assert seen == [2, 1]
-
-
-def test_masks_are_adjusted_as_often_as_the_recipe_says(tiny: Recipe) -> None:
-    """Never by default, always with a probability of one."""
-    for probability in (0.0, 1.0):
-        step = _step(tiny, mix_mode=("automix",), automix=Automix(mask_adjust=probability))
-        assert step.draw(np.random.default_rng(0), SHAPE).adjust == bool(probability)
-
-
-def test_k_follows_q_after_the_step(tiny: Recipe) -> None:
-    """By what the momentum leaves."""
-    step = _step(tiny, mix_mode=("automix",))
-    k, q = step.model.head_one_k.fc.weight, step.model.head_one_q.fc.weight
-    before = k.clone()
-    q.data += 1
-
-    step.follow(0.75)
-
-    torch.testing.assert_close(k.data, before + 0.25)
 
 
 @pytest.mark.parametrize(

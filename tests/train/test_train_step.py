@@ -45,56 +45,6 @@ every_method = pytest.mark.parametrize("method", ALL)
 learnt_methods = pytest.mark.parametrize("method", LEARNT_METHODS)
 
 
-class Recorded:
-    """Gives recorded draws in the place of a `numpy.random.Generator`, in their order only."""
-
-    def __init__(self, draws: list[dict[str, Any]], arrays: dict[str, np.ndarray]) -> None:
-        choices = [draw for draw in draws if draw["fn"] == "random.choices"]
-        assert all(len(draw["args"][0]) == 1 for draw in choices)  # nothing is chosen there
-        self.draws = [draw for draw in draws if draw not in choices]
-        self.arrays = arrays
-
-    def _next(self, functions: str, *args: Any) -> Any:
-        draw = self.draws.pop(0)
-        assert draw["fn"] in functions.split()
-        assert not args or draw["args"] == list(args)
-        value = draw["value"]
-        return self.arrays[value["array"]] if isinstance(value, dict) else value
-
-    def choice(self, candidates: list[int], p: None = None) -> int:
-        """The one method that there is."""
-        assert len(candidates) == 1
-        return candidates[0]
-
-    def beta(self, *args: Any) -> Any:
-        """A recorded weight, or two."""
-        return np.array(self._next("np.random.beta scipy.stats.beta.rvs", *args))[()]
-
-    def permutation(self, n: int) -> np.ndarray:
-        """Recorded partners."""
-        return np.array(self._next("torch.randperm", n))
-
-    def integers(self, *_: int) -> int:
-        """A recorded index."""
-        return self._next("np.random.randint")
-
-    def uniform(self, low: float, high: float) -> float:
-        """A recorded number, from the same range."""
-        return self._next("np.random.uniform", low, high)
-
-    def standard_normal(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Rows 0 and 1 of recorded noise, all that the reference uses of it."""
-        rows = self._next("np.random.randn")[0]
-        assert rows.shape == shape
-        return rows
-
-    def random(self, shape: tuple[int, ...] = ()) -> Any:
-        """A recorded number in [0, 1); with a shape, 1 where dropout kept a value and 0 elsewhere."""
-        value = self._next("dropout_multiplier" if shape else "random.random np.random.rand")
-        assert np.shape(value) == shape
-        return value
-
-
 @dataclass
 class Step:
     """What one step of ours did, and what the reference's did."""
@@ -147,7 +97,7 @@ def arrays(golden: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def steps_of(
-    cases: dict[str, Any], arrays: dict[str, np.ndarray], regenerate: ModuleType
+    cases: dict[str, Any], arrays: dict[str, np.ndarray], regenerate: ModuleType, replay: Callable
 ) -> Callable[[str], list[Step]]:
     """Takes the two recorded steps of a method, once."""
 
@@ -191,7 +141,7 @@ def steps_of(
             assert regenerate.sha256(images) == recorded["input_sha256"]
             prefix = f"{method}_step{i}_"
             own = {name.removeprefix(prefix): array for name, array in arrays.items()}
-            rng = Recorded(recorded["draws"], own)
+            rng = replay(recorded["draws"], own)
             x = torch.from_numpy(images).to(device)
             y = torch.tensor(recorded["labels"], device=device)
 

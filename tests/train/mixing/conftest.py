@@ -1,4 +1,4 @@
-"""What tests of mixing share: the reference's recorded draws, replayed, and its batches, regenerated."""
+"""What tests of mixing share: the reference's recorded calls, on its batches."""
 
 import json
 from collections.abc import Callable
@@ -10,64 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-
-class Replay:
-    """Stands in for a `numpy.random.Generator`: gives recorded values, and only in recorded order.
-
-    The reference drew from other generators; each recorded call is matched with the call of ours
-    that has the same distribution.
-    """
-
-    def __init__(self, draws: list[dict[str, Any]], arrays: dict[str, np.ndarray]) -> None:
-        self.draws = list(draws)
-        self.arrays = arrays
-
-    def _next(self, *functions: str) -> tuple[list[Any], Any]:
-        assert self.draws, f"{functions} was drawn after the reference had stopped drawing"
-        draw = self.draws.pop(0)
-        assert draw["fn"] in functions
-        return draw["args"], draw["value"]
-
-    def beta(self, a: float, b: float) -> float:
-        """A recorded weight."""
-        args, value = self._next("np.random.beta", "scipy.stats.beta.rvs")
-        assert args == [a, b]
-        return value
-
-    def permutation(self, n: int) -> np.ndarray:
-        """Recorded partners."""
-        args, value = self._next("torch.randperm")
-        assert args == [n]
-        return np.array(value)
-
-    def integers(self, low: int, high: int | None = None) -> int:
-        """A recorded index, from the same range."""
-        args, value = self._next("np.random.randint")
-        recorded = args if len(args) == 2 else [0, *args]
-        drawn = [low, high] if high is not None else [0, low]
-        # some puzzlemix cases were recorded with fewer block sizes to choose from
-        assert drawn[0] <= recorded[0]
-        assert recorded[1] <= drawn[1]
-        return value
-
-    def uniform(self, low: float, high: float) -> float:
-        """A recorded number, from the same range."""
-        args, value = self._next("np.random.uniform")
-        assert args == [low, high]
-        return value
-
-    def standard_normal(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Rows 0 and 1 of recorded noise, all that the reference uses of it."""
-        _, value = self._next("np.random.randn")
-        rows = self.arrays["randn_rows01"][0]
-        assert shape == rows.shape
-        assert value["shape"][2:] == list(shape[1:])
-        return rows
-
-    def random(self) -> float:
-        """A recorded number in [0, 1)."""
-        return self._next("random.random")[1]
 
 
 @dataclass
@@ -93,7 +35,7 @@ class MixerCase:
 
 @pytest.fixture
 def mixer_case(
-    golden: Path, regenerate: ModuleType, request: pytest.FixtureRequest
+    golden: Path, regenerate: ModuleType, replay: Callable, request: pytest.FixtureRequest
 ) -> Callable[[str], MixerCase]:
     """Loads a case of golden/mixers by name; one on photographs skips where they are absent."""
 
@@ -112,7 +54,7 @@ def mixer_case(
         else:
             x = regenerate.blocky(batch["seed"], batch["name"], tuple(record["shape"]), 8)
         assert regenerate.sha256(x) == record["input_sha256"]
-        return MixerCase(record, arrays, torch.from_numpy(x), Replay(record["draws"], arrays))
+        return MixerCase(record, arrays, torch.from_numpy(x), replay(record["draws"], arrays))
 
     return load
 
@@ -128,9 +70,3 @@ def check_case(regenerate: ModuleType) -> Callable[..., None]:
         assert regenerate.sha256(mixed.images.numpy()) == case.record["out_sha256"]
 
     return check
-
-
-@pytest.fixture
-def mixer_replay() -> Callable[[list[dict[str, Any]]], Replay]:
-    """A generator that replays draws recorded outside golden/mixers."""
-    return lambda draws: Replay(draws, {})

@@ -100,10 +100,10 @@ def test_replays_the_reference(golden, shared, regenerate, reference_model, laye
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
-def test_draws_in_the_order_of_the_reference(golden, mixer_replay, layer):
+def test_draws_in_the_order_of_the_reference(golden, replay, layer):
     """Weight, permutation, layer: replayed from the recording."""
     case = json.loads((golden / "manifoldmix/cases.json").read_text())[f"layer{layer}"]
-    rng = mixer_replay(case["draws"])
+    rng = replay(case["draws"])
 
     draw = draw_manifoldmix(rng, 4, case["draws"][0]["args"][0])
 
