@@ -14,17 +14,11 @@ from .cache import asset_path, assets_folder, cache_root
 from .catalog import Benchmark, Catalog
 from .errors import MixzooError
 from .lock import Asset
-from .shelf import Role, alone, files_below, known_assets, notes_of, survey
+from .shelf import alone, files_below, known_assets, notes_of, survey
 from .verify import read_checks
 
 Reason = Literal["partial", "damaged", "superseded", "foreign", "orphaned note", "named"]
 REASONS: tuple[Reason, ...] = ("partial", "damaged", "superseded", "foreign", "orphaned note")
-_REASONS: dict[Role, Reason] = {
-    Role.PARTIAL: "partial",
-    Role.DAMAGED: "damaged",
-    Role.ORPHAN: "orphaned note",
-    Role.FOREIGN: "foreign",
-}
 
 
 @dataclass(frozen=True)
@@ -90,16 +84,19 @@ def _left_over(benchmark: Benchmark) -> Iterator[Removable]:
     """What a benchmark's folder holds and nobody needs."""
     read = read_checks(assets_folder(benchmark.name))
     for path, role in survey(benchmark).items():
-        reason, detail = _REASONS.get(role), ""
-        if role is Role.FOREIGN and (path.name in read or notes_of(path)):
-            reason, detail = "superseded", "a lock knew it once, today's doesn't"
-        elif role is Role.FOREIGN:
+        superseded = ""
+        if role == "asset" and (locked := _successor(benchmark, path.name)):
+            superseded = f"{locked.name} of the lock is here"
+        elif role == "foreign" and (path.name in read or notes_of(path)):
+            superseded = "a lock knew it once, today's doesn't"
+        if superseded:
+            for file in (path, *notes_of(path)):
+                yield _item(file, benchmark.name, "superseded", superseded)
+        elif role == "foreign":
             detail = "no lock knows it, and mixzoo didn't put it here"
-        elif role is Role.ASSET and (locked := _successor(benchmark, path.name)):
-            reason, detail = "superseded", f"{locked.name} of the lock is here"
-        if reason:
-            notes = notes_of(path) if reason == "superseded" else []
-            yield from (_item(file, benchmark.name, reason, detail) for file in (path, *notes))
+            yield _item(path, benchmark.name, role, detail)
+        elif role not in ("asset", "note"):
+            yield _item(path, benchmark.name, role)
 
 
 def _successor(benchmark: Benchmark, name: str) -> Asset | None:
@@ -113,14 +110,14 @@ def _successor(benchmark: Benchmark, name: str) -> Asset | None:
 
 def _named(catalog: Catalog, name: str) -> list[Removable]:
     if name in catalog.benchmarks or name in unknown_folders(catalog):
-        return [_item(path, name, "named", "") for path in files_below(assets_folder(name))]
+        return [_item(path, name, "named") for path in files_below(assets_folder(name))]
     benchmark, row = catalog.row(name)
     files = [asset_path(benchmark.name, asset) for asset in known_assets(benchmark, row)]
     here = [path for file in files for path in (file, *notes_of(file)) if path.is_file()]
-    return [_item(path, benchmark.name, "named", "") for path in here]
+    return [_item(path, benchmark.name, "named") for path in here]
 
 
-def _item(path: Path, benchmark: str, reason: Reason, detail: str) -> Removable:
+def _item(path: Path, benchmark: str, reason: Reason, detail: str = "") -> Removable:
     state = path.lstat()
     frees = state.st_size if state.st_nlink == 1 else 0
     return Removable(path, benchmark, reason, frees, detail)

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
+from typing import Literal
 
 from . import files
 from .cache import asset_path, assets_folder, process_lock_path
@@ -21,9 +21,12 @@ from .lock import LOGS, Asset, Kind
 from .manifest import PackageSource, Row, convert
 from .net.partial import Partial
 from .net.sources import by_hand, locations
-from .verify import RECORD, State, first_use, first_use_record, recall
+from .verify import FIRST_USE, RECORD, State, first_use, first_use_record, recall
 
 ADOPTED = ".adopted.json"
+# What a file in the cache is for. "note": what is remembered of another file, or of the folder;
+# "orphaned note": what is remembered of a file that is gone.
+Role = Literal["asset", "note", "orphaned note", "partial", "damaged", "foreign"]
 _PARTIAL = re.compile(r"\..+\.part(\.json(\.new)?)?")
 _DAMAGED = re.compile(r".+\.damaged(\.\d+)?")
 
@@ -128,17 +131,6 @@ def note_adoption(benchmark: Benchmark, asset: Asset) -> None:
     files.write(path.with_name(f"{path.name}{ADOPTED}"), json.dumps(facts) + "\n")
 
 
-class Role(Enum):
-    """What a file in the cache is for."""
-
-    ASSET = "asset"  # a locked or an adopted file
-    NOTE = "note"  # what is remembered of another file, or of the folder
-    ORPHAN = "orphaned note"  # what is remembered of a file that is gone
-    PARTIAL = "partial"  # a download that didn't end, or is running
-    DAMAGED = "damaged"  # set aside because its bytes were wrong
-    FOREIGN = "foreign"  # nothing here knows it
-
-
 @contextmanager
 def alone(benchmark: str, name: str) -> Iterator[None]:
     """Hold the lock that a download of this file holds. Raises SourceError if one is running."""
@@ -155,7 +147,7 @@ def survey(benchmark: Benchmark) -> dict[Path, Role]:
     folder = assets_folder(benchmark.name)
     names = {asset.name for asset in known_assets(benchmark)}
     return {
-        path: Role.ASSET if path.parent == folder and path.name in names else _role(path)
+        path: "asset" if path.parent == folder and path.name in names else _role(path)
         for path in files_below(folder)
     }
 
@@ -180,8 +172,8 @@ def files_of(catalog: Catalog, names: Sequence[str] = ()) -> list[tuple[Path, As
         assets = [asset for asset in known_assets(benchmark) if asset.row in chosen]
         found += [(asset_path(name, asset), asset) for asset in assets]
         if not names or name in names:
-            roles = survey(benchmark)
-            found += [(path, None) for path in roles if roles[path] is Role.FOREIGN]
+            roles = survey(benchmark).items()
+            found += [(path, None) for path, role in roles if role == "foreign"]
     return found
 
 
@@ -209,13 +201,13 @@ def _role(path: Path) -> Role:
     """What a file that is no asset is for, by its name."""
     name = path.name
     if name == RECORD:
-        return Role.NOTE
+        return "note"
     if _PARTIAL.fullmatch(name):
-        return Role.PARTIAL
+        return "partial"
     if _DAMAGED.fullmatch(name):
-        return Role.DAMAGED
-    for suffix in (".sha256", ADOPTED):
+        return "damaged"
+    for suffix in (FIRST_USE, ADOPTED):
         if name.endswith(suffix):
             here = path.with_name(name.removesuffix(suffix)).is_file()
-            return Role.NOTE if here else Role.ORPHAN
-    return Role.FOREIGN
+            return "note" if here else "orphaned note"
+    return "foreign"

@@ -22,6 +22,7 @@ from .lock import Asset
 from .parallel import each_in_parallel
 
 RECORD = ".verified.json"
+FIRST_USE = ".sha256"
 # A file changed within one tick of the file system's clock after it was read keeps its time; the
 # coarsest clock in use (FAT) ticks every two seconds. Git calls such files "racily clean".
 RACY_NS = 2_000_000_000
@@ -145,7 +146,7 @@ def record_first_use(path: Path, sha256: str) -> None:
 
 def first_use_record(path: Path) -> Path:
     """Where the hash of a file's first use is written."""
-    return path.with_name(f"{path.name}.sha256")
+    return path.with_name(path.name + FIRST_USE)
 
 
 def first_use(path: Path) -> str | None:
