@@ -70,22 +70,6 @@ def test_a_file_named_after_a_row_is_of_that_row(run: Path) -> None:
     assert (found.row.id, found.is_released, found.log) == (MIXUP, False, own)
 
 
-def test_an_unknown_run_asks_for_its_row(run: Path) -> None:
-    """Weights don't tell mixup from cutmix, so nothing is guessed."""
-    with pytest.raises(UsageError, match="Give --row ROW"):
-        find(run)
-
-
-def test_two_checkpoints_are_named(run: Path) -> None:
-    """A folder with a choice asks for it."""
-    shutil.copy(run / "epoch_60.pth", run / "epoch_59.pth")
-
-    with pytest.raises(
-        UsageError, match=r"expected one checkpoint, got epoch_59.pth, epoch_60.pth"
-    ):
-        find(run, row_id=MIXUP)
-
-
 def test_two_logs_are_named_unless_one_is_given(run: Path) -> None:
     """A resumed run has two logs; which one to publish is the publisher's word."""
     second = run / "20261123_000000.log.json"
@@ -97,16 +81,21 @@ def test_two_logs_are_named_unless_one_is_given(run: Path) -> None:
     assert find(run, row_id=MIXUP, log=second)[0].log == second
 
 
-def test_an_empty_folder_has_nothing_to_publish(tmp_path: Path) -> None:
-    """No checkpoint is said as such."""
+def test_what_leaves_a_choice_or_none_is_refused(run: Path, tmp_path: Path) -> None:
+    """A folder of several checkpoints or none; one row for two runs. Weights don't tell mixup from cutmix."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(UsageError, match="Give --row ROW"):
+        find(run)
     with pytest.raises(UsageError, match="expected one checkpoint, got none"):
-        find(tmp_path)
-
-
-def test_row_and_log_go_with_one_reference(run: Path) -> None:
-    """One row or log can't be that of two runs."""
+        find(empty)
     with pytest.raises(UsageError, match="--row: expected one row or run with it, got 2"):
         find(run, run, row_id=MIXUP)
+
+    shutil.copy(run / "epoch_60.pth", run / "epoch_59.pth")
+
+    with pytest.raises(UsageError, match=r"one checkpoint, got epoch_59.pth, epoch_60.pth"):
+        find(run, row_id=MIXUP)
 
 
 def test_two_benchmarks_do_not_mix(write_benchmark: Callable, tiny: Callable) -> None:

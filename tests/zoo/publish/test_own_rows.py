@@ -54,31 +54,21 @@ def test_a_new_manifest_measures_what_its_base_does(tmp_path: Path, add: Callabl
     assert manifest.sources == [FileSource(path="own.files")]
 
 
-def test_files_can_be_fetched_and_are_locked(tmp_path: Path, add: Callable) -> None:
-    """Weights and log, byte for byte, from the folder that the manifest names."""
+def test_files_are_locked_and_move_with_the_manifest(tmp_path: Path, add: Callable) -> None:
+    """Weights and log, byte for byte, from the folder beside the manifest, wherever that lies."""
     add(row(), b"these very bytes")
-
-    for kind, content in (("weights", b"these very bytes"), ("log", b"log of these very bytes")):
-        asset = own(tmp_path).asset(row().id, kind)
-        assert asset is not None
-        path = fetch(own(tmp_path), asset)
-        assert path.read_bytes() == content
-        assert check(path, asset).state is State.VERIFIED
-
-
-def test_the_folder_can_be_moved(tmp_path: Path, add: Callable) -> None:
-    """Paths are relative to the manifest."""
-    add(row())
     moved = tmp_path / "elsewhere"
     moved.mkdir()
     for path in tmp_path.glob("own*"):
         path.rename(moved / path.name)
 
     benchmark = open_catalog([moved / "own.toml"]).benchmark("own")
-
-    asset = benchmark.asset(row().id)
-    assert asset is not None
-    assert fetch(benchmark, asset).read_bytes() == b"weights"
+    for kind, content in (("weights", b"these very bytes"), ("log", b"log of these very bytes")):
+        asset = benchmark.asset(row().id, kind)
+        assert asset is not None
+        path = fetch(benchmark, asset)
+        assert path.read_bytes() == content
+        assert check(path, asset).state is State.VERIFIED
 
 
 def test_rows_are_added_one_by_one(tmp_path: Path, add: Callable) -> None:
