@@ -7,19 +7,18 @@ import json
 import os
 import signal
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from mixzoo.app import cli
 
-if TYPE_CHECKING:
-    from .emulator.hub_upload import Hub
+from .emulator.github import GitHub
+from .emulator.hub_upload import TOKEN, Hub, running_hub
+from .emulator.server import Emulator, Reply, Request, emulate
 
 GOLDEN = Path(__file__).parent / "golden"
 # Photographs of the reference recordings and real data sets. They aren't ours to publish.
@@ -67,48 +66,49 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """A release server of two hosts, with switchable faults."""
+    with emulate() as emulator:
+        yield emulator
+
+
 @dataclass
 class FileServer:
-    """A real HTTP server of files in memory. answers: path -> (status, headers, body)."""
+    """A plain web server of files in memory. answers: path -> (status, headers, body)."""
 
     url: str
-    answers: dict[str, tuple[int, dict[str, str], bytes]]
-    requests: list[str]
+    answers: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+
+    def handle(self, request: Request) -> Reply:
+        """Answer what a test has put here."""
+        self.requests.append(request.target)
+        return Reply(*self.answers.get(request.target, (404, {}, b"not here")))
 
 
 @pytest.fixture
-def server() -> Iterator[FileServer]:
-    """A web server on loopback that a test fills."""
-    answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
-    requests: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            requests.append(self.path)
-            status, headers, body = answers.get(self.path, (404, {}, b"not here"))
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever)
-        thread.start()
-        yield FileServer(f"http://127.0.0.1:{http.server_port}", answers, requests)
-        http.shutdown()
-        thread.join()
+def server(emulator: Emulator) -> FileServer:
+    """A web server that a test fills."""
+    server = FileServer(emulator.front.url)
+    emulator.handlers.append(server.handle)
+    return server
 
 
 @pytest.fixture
-def hub_server(monkeypatch: pytest.MonkeyPatch) -> Iterator["Hub"]:
+def github(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> GitHub:
+    """GitHub emulated, its API and its downloads, without any release; no token is set."""
+    for name in ("GITHUB_API_URL", "GITHUB_SERVER_URL"):
+        monkeypatch.setenv(name, emulator.front.url)
+    for name in ("GITHUB_TOKEN", "GH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    return GitHub(emulator)
+
+
+@pytest.fixture
+def hub_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A Hugging Face hub on loopback that HF_ENDPOINT and HF_TOKEN lead to."""
     from huggingface_hub import constants
-
-    from .emulator.hub_upload import TOKEN, running_hub
 
     # Xet is a binary protocol of the hub's own storage; without it the same files go by LFS.
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)

@@ -7,14 +7,11 @@ stands for api.github.com and github.com at once and the store for the host of t
 import hashlib
 import json
 import re
-import runpy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-server = runpy.run_path(str(Path(__file__).with_name("server.py")))
+from .server import Emulator, Reply, Request
+
 UPDATED = "2022-08-22T03:11:22Z"
 
 
@@ -38,7 +35,7 @@ class GitHub:
     first, one a request. moved: old -> new repository name.
     """
 
-    emulator: Any
+    emulator: Emulator
     digests: bool = False
     tokens: set[str] = field(default_factory=set)
     remaining: int | None = None
@@ -85,15 +82,15 @@ class GitHub:
         release.assets.append(asset)
         return asset
 
-    def handle(self, request: Any) -> Any:
+    def handle(self, request: Request) -> Reply | None:
         """Answer a request to the API; None leaves it to the files."""
         if not re.match(r"/(repos|repositories)/", request.path):
             return None
         if self.answers:
-            return server["Reply"](*self.answers.pop(0))
+            return Reply(*self.answers.pop(0))
         return self._refuse(request) or self._route(request)
 
-    def _refuse(self, request: Any) -> Any:
+    def _refuse(self, request: Request) -> Reply | None:
         authorization = request.headers.get("authorization")
         if authorization and authorization.removeprefix("Bearer ") not in self.tokens:
             return self._json(401, {"message": "Bad credentials", "status": "401"})
@@ -106,7 +103,7 @@ class GitHub:
             self.remaining -= 1
         return None
 
-    def _route(self, request: Any) -> Any:
+    def _route(self, request: Request) -> Reply:
         for old, new in self.moved.items():
             if request.path.startswith(f"/repos/{old}/"):
                 target = request.path.replace(f"/repos/{old}/", f"/repos/{new}/", 1)
@@ -138,7 +135,7 @@ class GitHub:
             "body": "weights, logs, and zip files",
         }
 
-    def _page(self, release: Release, request: Any) -> Any:
+    def _page(self, release: Release, request: Request) -> Reply:
         size = min(int(request.query.get("per_page", 30)), self.most)
         number = int(request.query.get("page", 1))
         last = max(1, -(-len(release.assets) // size))
@@ -154,7 +151,7 @@ class GitHub:
         headers = {"Link": ", ".join(links)} if links else {}
         return self._json(200, release.assets[(number - 1) * size : number * size], **headers)
 
-    def _json(self, status: int, content: Any, **headers: str) -> Any:
+    def _json(self, status: int, content: Any, **headers: str) -> Reply:
         limits = {
             "Content-Type": "application/json; charset=utf-8",
             "X-RateLimit-Limit": "5000" if self.tokens else "60",
@@ -162,11 +159,4 @@ class GitHub:
             "X-RateLimit-Reset": str(self.reset),
             "X-RateLimit-Resource": "core",
         }
-        return server["Reply"](status, limits | headers, json.dumps(content).encode())
-
-
-@contextmanager
-def serve() -> Iterator[GitHub]:
-    """Run an emulator with this API in front for the length of a block."""
-    with server["emulate"]() as emulator:
-        yield GitHub(emulator)
+        return Reply(status, limits | headers, json.dumps(content).encode())

@@ -13,8 +13,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from .server import Reply, Request, emulate
 
 TOKEN = "hf_" + "x" * 34
 Answer = tuple[int, dict[str, Any] | bytes]
@@ -186,71 +187,33 @@ HANDLERS: dict[str, Callable[..., Answer]] = {
 OPEN = {"put", "resolve"}  # a signed address needs no token, a public file neither
 
 
-def _answer(hub: Hub, method: str, path: str, body: bytes, authorization: str | None) -> Answer:
+def _answer(hub: Hub, request: Request) -> Answer:
     for endpoint, expected, pattern in ROUTES:
-        found = re.fullmatch(pattern, path.partition("?")[0])
-        if found is None or method != expected:
+        found = re.fullmatch(pattern, request.path)
+        if found is None or request.method != expected:
             continue
+        authorization = request.headers.get("authorization")
         with hub.lock:
             hub.seen.append((endpoint, authorization))
             if hub.faults.get(endpoint):
                 return hub.faults[endpoint].pop(0), {"error": "as the test wished"}
             if endpoint not in OPEN and authorization != f"Bearer {TOKEN}":
                 return 401, {"error": "Invalid username or password."}
-            return HANDLERS[endpoint](hub, body, **found.groupdict())
-    return 404, {"error": f"the emulator has no {method} {path}"}
-
-
-def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def respond(self) -> None:
-            body = self._body()
-            status, content = _answer(
-                hub, self.command, self.path, body, self.headers.get("Authorization")
-            )
-            data = content if isinstance(content, bytes) else json.dumps(content).encode()
-            self.send_response(status)
-            kind = "octet-stream" if isinstance(content, bytes) else "json"
-            self.send_header("Content-Type", f"application/{kind}")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = do_PUT = respond  # noqa: N815
-
-        def _body(self) -> bytes:
-            if self.headers.get("Transfer-Encoding") != "chunked":
-                return self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            parts = []
-            while size := int(self.rfile.readline(), 16):
-                parts.append(self.rfile.read(size))
-                self.rfile.readline()
-            self.rfile.readline()
-            return b"".join(parts)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    return Handler
+            return HANDLERS[endpoint](hub, request.body, **found.groupdict())
+    return 404, {"error": f"the emulator has no {request.method} {request.path}"}
 
 
 @contextmanager
 def running_hub() -> Iterator[Hub]:
     """A hub, and its storage on a port of its own."""
-    hub = Hub()
-    handler = _handler(hub)
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2)]
-    hub.url, hub.storage = (f"http://127.0.0.1:{server.server_port}" for server in servers)
-    threads = [threading.Thread(target=server.serve_forever, args=(0.02,)) for server in servers]
-    for server, thread in zip(servers, threads, strict=True):
-        server.daemon_threads = True  # a client may keep its connection
-        thread.start()
-    try:
+    with emulate() as emulator:
+        hub = Hub(emulator.front.url, emulator.store.url)
+
+        def handle(request: Request) -> Reply:
+            status, content = _answer(hub, request)
+            data = content if isinstance(content, bytes) else json.dumps(content).encode()
+            kind = "octet-stream" if isinstance(content, bytes) else "json"
+            return Reply(status, {"Content-Type": f"application/{kind}"}, data)
+
+        emulator.handlers.append(handle)
         yield hub
-    finally:
-        for server, thread in zip(servers, threads, strict=True):
-            server.shutdown()
-            thread.join()
-            server.server_close()

@@ -1,12 +1,13 @@
-"""A release server on loopback, as GitHub and the hub behave: real sockets, switchable faults.
+"""The one server of all tests, on loopback, as GitHub and the hub behave: real sockets, faults.
 
 Two hosts: the front (`front.url`) answers a file's address with 302 and an empty body to a signed
 URL that expires, on the store (`store.url`, another port), which serves bytes with Range, If-Range
-and ETag. Handlers put in front (`emulator.handlers`) answer before the files do, for APIs.
+and ETag. Handlers (`emulator.handlers`) answer before the files do, for APIs.
 """
 
 import hashlib
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -25,10 +26,11 @@ PATIENCE = 30.0  # seconds after which a stalled answer ends by itself
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came in. headers: names in lower case."""
+    """One request as it came in. target: its path and query as sent. headers: names in lower case."""
 
     host: Host
     method: str
+    target: str
     path: str  # decoded, without the query
     query: dict[str, str]
     headers: dict[str, str]
@@ -51,7 +53,8 @@ class Fault:
     status: instead of 200 or 206; the body is then `body`, else empty.
     body: instead of the file's (ranges are taken from it). headers: added or replaced.
     cut: the connection is reset after so many bytes of the body. end: it is closed in order.
-    stall: after so many bytes nothing more comes. ignore_range: 200 and everything.
+    stall: after so many bytes nothing more comes, unless until, where it goes on when that is set.
+    ignore_range: 200 and everything.
     """
 
     status: int | None = None
@@ -60,6 +63,7 @@ class Fault:
     cut: int | None = None
     end: int | None = None
     stall: int | None = None
+    until: threading.Event | None = None
     ignore_range: bool = False
 
 
@@ -115,11 +119,6 @@ class Emulator:
     _signed: dict[str, int] = field(default_factory=dict)  # signature -> uses left
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def expire(self) -> None:
-        """Make every signed URL that was given out worthless."""
-        with self._lock:
-            self._signed.clear()
-
     def sign(self, path: str) -> str:
         """A new signed URL of a file on the store."""
         with self._lock:
@@ -149,14 +148,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
-        length = int(self.headers.get("Content-Length") or 0)
         request = Request(
             self.host,
             self.command,
+            self.path,
             unquote(url.path),
             {name: values[-1] for name, values in parse_qs(url.query).items()},
             {name.lower(): value for name, value in self.headers.items()},
-            self.rfile.read(length),
+            self._received(),
         )
         site = self.emulator.front if self.host == "front" else self.emulator.store
         site.requests.append(request)
@@ -168,12 +167,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815
 
+    def _received(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
     def _answer(self, request: Request, fault: Fault) -> None:
-        if self.host == "front":
-            for handler in self.emulator.handlers:
-                reply = handler(request)
-                if reply is not None:
-                    return self._reply(reply)
+        for handler in self.emulator.handlers:
+            reply = handler(request)
+            if reply is not None:
+                return self._reply(reply)
         body = self.emulator.files.get(request.path)
         if body is None:
             return self._reply(Reply(404, {"Content-Type": "text/plain"}, b"Not Found"))
@@ -217,7 +225,10 @@ class _Handler(BaseHTTPRequestHandler):
             sent += self.wfile.write(body[sent : min(sent + step, limit)])
             if self.emulator.rate:
                 time.sleep(max(0.0, began + sent / self.emulator.rate - time.monotonic()))
-        if fault.stall is not None:
+        if fault.until is not None:
+            fault.until.wait(PATIENCE)
+            sent += self.wfile.write(body[sent:])
+        elif fault.stall is not None:
             self.emulator.closing.wait(PATIENCE)
         if fault.cut is not None:  # linger 0: close sends a reset
             linger = struct.pack("ii", 1, 0)
@@ -250,15 +261,19 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def emulate() -> Iterator[Emulator]:
-    """Run an emulator for the length of a block."""
+def emulate(tls: ssl.SSLContext | None = None) -> Iterator[Emulator]:
+    """Run an emulator for the length of a block. tls: speak https, as "localhost"."""
     emulator = Emulator()
     servers = []
     hosts: tuple[Host, Host] = ("front", "store")
     for host in hosts:
         handler = type("Handler", (_Handler,), {"emulator": emulator, "host": host})
         server = _Server(("127.0.0.1", 0), handler)
-        getattr(emulator, host).url = f"http://127.0.0.1:{server.server_port}"
+        site = emulator.front if host == "front" else emulator.store
+        site.url = f"http://127.0.0.1:{server.server_port}"
+        if tls:
+            site.url = f"https://localhost:{server.server_port}"
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         servers.append(server)
     try:

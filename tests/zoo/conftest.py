@@ -1,11 +1,9 @@
 """What tests of loading share: regenerated weights and small state dicts."""
 
 import json
-import runpy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
+from types import ModuleType
 
 import pytest
 import torch
@@ -54,17 +52,3 @@ def inventory(golden: Path) -> Callable[[str], dict[str, tuple[int, ...]]]:
         return {name: tuple(shape) for name, shape, _ in recorded["state_dict"]}
 
     return inventory
-
-
-@pytest.fixture(scope="session")
-def faults() -> SimpleNamespace:
-    """`tests/emulator/server.py`: Fault, always, burst, Reply, emulate."""
-    path = Path(__file__).parents[1] / "emulator" / "server.py"
-    return SimpleNamespace(**runpy.run_path(str(path)))
-
-
-@pytest.fixture
-def emulator(faults: SimpleNamespace) -> Iterator[Any]:
-    """A release server of two hosts, with switchable faults."""
-    with faults.emulate() as emulator:
-        yield emulator

@@ -3,24 +3,22 @@
 import hashlib
 import json
 import os
-import runpy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from mixzoo.app.zoo.lock import command
 from mixzoo.zoo.cache import cache_root
 from mixzoo.zoo.catalog import open_catalog
-from mixzoo.zoo.errors import IntegrityError, ManifestError, MixzooError, SourceError, UsageError
+from mixzoo.zoo.errors import IntegrityError, ManifestError, SourceError, UsageError
 from mixzoo.zoo.lock import lock_path
 from mixzoo.zoo.net.fetch import fetch
 
-EMULATOR = runpy.run_path(str(Path(__file__).parents[2] / "emulator" / "github.py"))
+from ...emulator.github import GitHub
+
 REPOSITORY, TAG = "Westlake-AI/openmixup", "mixup-inat2018-weights"
 LEARNT = {"automix": "near_lam_cat_mb_mlr1e_4", "samix": "bili_val_dp01_mb_mlr1e_4"}
 SECRET = "ghp_notarealtoken0123456789"
-Run = Callable[..., tuple[MixzooError | None, str]]
+Mixzoo = Callable[..., tuple[int, str, str]]
 
 
 def names() -> list[str]:
@@ -36,33 +34,13 @@ def names() -> list[str]:
 
 
 @pytest.fixture
-def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """GitHub emulated with the whole made-up release, on pages of 25 files."""
-    with EMULATOR["serve"]() as api:
-        monkeypatch.setenv("GITHUB_API_URL", api.emulator.front.url)
-        monkeypatch.setenv("GITHUB_SERVER_URL", api.emulator.front.url)
-        monkeypatch.delenv("GITHUB_TOKEN", raising=False)
-        monkeypatch.delenv("GH_TOKEN", raising=False)
-        api.most = 25
-        release = api.release(REPOSITORY, TAG)
-        for name in names():
-            api.upload(release, name, name.encode())
-        yield api
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command; returns its error, if any, and what it printed."""
-
-    def run(*arguments: object) -> tuple[MixzooError | None, str]:
-        error = None
-        try:
-            command.main([str(argument) for argument in arguments], standalone_mode=False)
-        except MixzooError as raised:
-            error = raised
-        return error, capsys.readouterr().out
-
-    return run
+def github(github: GitHub) -> GitHub:
+    """With the whole made-up release, on pages of 25 files."""
+    github.most = 25
+    release = github.release(REPOSITORY, TAG)
+    for name in names():
+        github.upload(release, name, name.encode())
+    return github
 
 
 @pytest.fixture
@@ -71,19 +49,19 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "inat2018.lock.json"
 
 
-def digests(api: Any) -> None:
+def digests(api: GitHub) -> None:
     """Upload everything again, now with published digests."""
     api.digests = True
     for name in names():
         api.upload(api.releases[0], name, name.encode())
 
 
-def test_release_is_locked_whole(github: Any, run: Run, out: Path) -> None:
+def test_release_is_locked_whole(github: GitHub, mixzoo: Mixzoo, out: Path) -> None:
     """64 files on three pages become 64 entries; nobody vouches for a hash, and that is said."""
-    error, said = run("inat2018", "--out", out)
+    code, said, _ = mixzoo("zoo", "lock", "inat2018", "--out", out)
 
     assets = json.loads(out.read_text())["assets"]
-    assert error is None
+    assert code == 0
     assert {asset["name"] for asset in assets} == set(names())
     assert {asset["sha256"] for asset in assets} == {None}
     assert {asset["release_id"] for asset in assets} == {github.releases[0].id}
@@ -92,60 +70,60 @@ def test_release_is_locked_whole(github: Any, run: Run, out: Path) -> None:
     assert "--hash" in said
 
 
-def test_second_run_changes_no_byte(github: Any, run: Run, out: Path) -> None:
+def test_second_run_changes_no_byte(github: GitHub, mixzoo: Mixzoo, out: Path) -> None:
     """The lock of an unchanged release is the same file, and the command says so."""
-    run("inat2018", "--out", out)
+    mixzoo("zoo", "lock", "inat2018", "--out", out)
     first = out.read_bytes()
 
-    error, said = run("inat2018", "--out", out)
+    code, said, _ = mixzoo("zoo", "lock", "inat2018", "--out", out)
 
-    assert error is None
+    assert code == 0
     assert out.read_bytes() == first
     assert f"Unchanged: {out}" in said
 
 
-def test_published_digests_are_locked(github: Any, run: Run, out: Path) -> None:
+def test_published_digests_are_locked(github: GitHub, mixzoo: Mixzoo, out: Path) -> None:
     """A digest is taken over with its origin."""
     digests(github)
 
-    run("inat2018", "--out", out)
+    mixzoo("zoo", "lock", "inat2018", "--out", out)
 
     for asset in json.loads(out.read_text())["assets"]:
         assert asset["sha256"] == hashlib.sha256(asset["name"].encode()).hexdigest()
         assert asset["hash_from"] == "published digest"
 
 
-def test_replaced_file_needs_accepting(github: Any, run: Run, out: Path) -> None:
+def test_replaced_file_needs_accepting(github: GitHub, mixzoo: Mixzoo, out: Path) -> None:
     """The diff shows old and new hash; the lock stays until --accept is given."""
     digests(github)
-    run("inat2018", "--out", out)
+    mixzoo("zoo", "lock", "inat2018", "--out", out)
     before = out.read_bytes()
     name = names()[0]
     asset = github.upload(github.releases[0], name, b"other", updated="2024-01-01T00:00:00Z")
 
-    refused, said = run("inat2018", "--out", out)
+    refused, said, _ = mixzoo("zoo", "lock", "inat2018", "--out", out)
     kept = out.read_bytes()
-    accepted, _ = run("inat2018", "--out", out, "--accept")
+    accepted, _, _ = mixzoo("zoo", "lock", "inat2018", "--out", out, "--accept")
 
     old = hashlib.sha256(name.encode()).hexdigest()
-    assert isinstance(refused, IntegrityError)
+    assert refused == IntegrityError.exit_code
     assert f"sha256 {old[:12]}… -> {asset['digest'][7:19]}…" in " ".join(said.split())
     assert kept == before
-    assert accepted is None
+    assert accepted == 0
     assert asset["digest"][7:] in out.read_text()
 
 
-def test_unclear_files_are_listed_and_refused(github: Any, run: Run, out: Path) -> None:
+def test_unclear_files_are_listed_and_refused(github: GitHub, mixzoo: Mixzoo, out: Path) -> None:
     """Ambiguous, missing, unfinished and left-over files each have their line."""
     release = github.releases[0]
     github.upload(release, "r50_mixups_CE_none_4xb64.pth", b"x")
     github.upload(release, "resnet50_cutmix.pth", b"x")
     github.upload(release, "r50_near_lam_cat_mb_mlr1e_4_4xb64_ep100.pth", b"x", state="open")
 
-    error, said = run("inat2018", "--out", out, "--json")
+    code, said, _ = mixzoo("zoo", "lock", "inat2018", "--out", out, "--json")
 
     facts = json.loads(said)
-    assert isinstance(error, ManifestError)
+    assert code == ManifestError.exit_code
     assert not out.exists()
     assert facts["written"] is False
     assert {(problem["what"], problem["subject"]) for problem in facts["problems"]} == {
@@ -156,70 +134,70 @@ def test_unclear_files_are_listed_and_refused(github: Any, run: Run, out: Path) 
     }
 
 
-def test_partial_lock_has_what_is_clear(github: Any, run: Run, out: Path) -> None:
+def test_partial_lock_has_what_is_clear(github: GitHub, mixzoo: Mixzoo, out: Path) -> None:
     """--allow-partial locks the rest, still listing the problems."""
     github.upload(github.releases[0], "resnet50_cutmix.pth", b"x")
 
-    error, said = run("inat2018", "--out", out, "--allow-partial")
+    code, said, _ = mixzoo("zoo", "lock", "inat2018", "--out", out, "--allow-partial")
 
-    assert error is None
+    assert code == 0
     assert len(json.loads(out.read_text())["assets"]) == 63
     assert "its weights could be" in said
 
 
-def test_dry_run_writes_and_downloads_nothing(github: Any, run: Run, out: Path) -> None:
+def test_dry_run_writes_and_downloads_nothing(github: GitHub, mixzoo: Mixzoo, out: Path) -> None:
     """It shows the same, even with --hash."""
-    error, said = run("inat2018", "--out", out, "--dry-run", "--hash")
+    code, said, _ = mixzoo("zoo", "lock", "inat2018", "--out", out, "--dry-run", "--hash")
 
-    assert error is None
+    assert code == 0
     assert "added" in said
     assert not out.exists()
     assert not any("/download/" in request.path for request in github.emulator.front.requests)
 
 
-def test_rate_limit_writes_nothing(github: Any, run: Run, out: Path) -> None:
+def test_rate_limit_writes_nothing(github: GitHub, mixzoo: Mixzoo, out: Path) -> None:
     """A limit that is hit between two pages leaves no half lock."""
     github.remaining = 2
     github.reset = 4102444800
 
-    error, _ = run("inat2018", "--out", out)
+    code, _, error = mixzoo("zoo", "lock", "inat2018", "--out", out)
 
-    assert isinstance(error, SourceError)
-    assert "at 2100-01-01 00:00 UTC" in str(error)
+    assert code == SourceError.exit_code
+    assert "at 2100-01-01 00:00 UTC" in error
     assert not out.exists()
 
 
-def test_place_that_cannot_be_written_is_told(github: Any, run: Run, out: Path) -> None:
+def test_place_that_cannot_be_written_is_told(github: GitHub, mixzoo: Mixzoo, out: Path) -> None:
     """A missing or read-only folder is one line with the way out."""
-    error, _ = run("inat2018", "--out", out / "deeper" / "x.lock.json")
+    code, _, error = mixzoo("zoo", "lock", "inat2018", "--out", out / "deeper" / "x.lock.json")
 
-    assert isinstance(error, UsageError)
-    assert "--out PATH" in str(error)
+    assert code == UsageError.exit_code
+    assert "--out PATH" in error
 
 
 def test_own_lock_stands_in_where_the_package_cannot_be_written(
-    github: Any, run: Run, out: Path, monkeypatch: pytest.MonkeyPatch
+    github: GitHub, mixzoo: Mixzoo, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MIXZOO_LOCKS gets it, though the folder isn't there yet."""
     monkeypatch.setenv("MIXZOO_LOCKS", str(out.parent / "mine"))
     monkeypatch.setattr("os.access", lambda *_: False)
 
-    error, said = run("inat2018")
+    code, said, _ = mixzoo("zoo", "lock", "inat2018")
 
-    assert error is None
+    assert code == 0
     assert f"Written: {out.parent / 'mine' / 'inat2018.lock.json'}" in said
     assert open_catalog().benchmark("inat2018").lock is not None
 
 
-def test_folder_gets_the_lock_under_its_own_name(github: Any, run: Run, out: Path) -> None:
+def test_folder_gets_the_lock_under_its_own_name(github: GitHub, mixzoo: Mixzoo, out: Path) -> None:
     """--out DIR is enough."""
-    run("inat2018", "--out", out.parent)
+    mixzoo("zoo", "lock", "inat2018", "--out", out.parent)
 
     assert out.is_file()
 
 
 @pytest.fixture
-def own(github: Any, write_benchmark: Callable[..., Path]) -> Path:
+def own(github: GitHub, write_benchmark: Callable[..., Path]) -> Path:
     """A one-row benchmark of the user's own with a release on the emulated GitHub."""
     github.upload(github.release("me/mine", "v1"), "resnet18_w4.vanilla.pth", b"my weights")
     source = '[[sources]]\nkind = "github"\nrepository = "me/mine"\ntag = "v1"'
@@ -227,7 +205,7 @@ def own(github: Any, write_benchmark: Callable[..., Path]) -> Path:
 
 
 def test_hash_is_learnt_from_the_first_download(
-    github: Any, run: Run, own: Path, monkeypatch: pytest.MonkeyPatch
+    github: GitHub, mixzoo: Mixzoo, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """--hash downloads what has no digest, says "first use", and the file then counts as locked.
 
@@ -236,11 +214,11 @@ def test_hash_is_learnt_from_the_first_download(
     monkeypatch.setenv("GITHUB_TOKEN", SECRET)
     github.tokens = {SECRET}
 
-    error, _ = run("own", "--manifest", own, "--hash")
+    code, _, _ = mixzoo("zoo", "lock", "own", "--manifest", own, "--hash")
 
     benchmark = open_catalog([own]).benchmark("own")
     asset = benchmark.asset("resnet18_w4.vanilla_own")
-    assert error is None
+    assert code == 0
     assert asset is not None
     assert asset.sha256 == hashlib.sha256(b"my weights").hexdigest()
     assert asset.hash_from == "first use"
@@ -251,34 +229,34 @@ def test_hash_is_learnt_from_the_first_download(
     assert all(SECRET not in str(request) for request in github.emulator.store.requests)
 
 
-def test_first_use_hash_survives_the_next_lock(github: Any, run: Run, own: Path) -> None:
+def test_first_use_hash_survives_the_next_lock(github: GitHub, mixzoo: Mixzoo, own: Path) -> None:
     """Locking again without --hash keeps it and needs no download."""
-    run("own", "--manifest", own, "--hash")
+    mixzoo("zoo", "lock", "own", "--manifest", own, "--hash")
     first = lock_path(own).read_bytes()
     downloads = len(github.emulator.store.requests)
 
-    error, _ = run("own", "--manifest", own)
+    code, _, _ = mixzoo("zoo", "lock", "own", "--manifest", own)
 
-    assert error is None
+    assert code == 0
     assert lock_path(own).read_bytes() == first
     assert len(github.emulator.store.requests) == downloads
 
 
-def test_replaced_file_is_hashed_anew(github: Any, run: Run, own: Path) -> None:
+def test_replaced_file_is_hashed_anew(github: GitHub, mixzoo: Mixzoo, own: Path) -> None:
     """The same name and size with other bytes: --hash sees the new ones, --accept locks them."""
-    run("own", "--manifest", own, "--hash")
+    mixzoo("zoo", "lock", "own", "--manifest", own, "--hash")
     for cached in (cache_root() / "assets" / "own").iterdir():
         os.utime(cached, (0, 1_700_000_000))  # downloaded in November 2023
     name = "resnet18_w4.vanilla.pth"
     github.upload(github.releases[1], name, b"MY WEIGHTS", updated="2024-01-01T00:00:00Z")
 
-    refused, said = run("own", "--manifest", own, "--hash")
-    accepted, _ = run("own", "--manifest", own, "--hash", "--accept")
+    refused, said, _ = mixzoo("zoo", "lock", "own", "--manifest", own, "--hash")
+    accepted, _, _ = mixzoo("zoo", "lock", "own", "--manifest", own, "--hash", "--accept")
 
     asset = open_catalog([own]).benchmark("own").asset("resnet18_w4.vanilla_own")
     old, new = (hashlib.sha256(text).hexdigest() for text in (b"my weights", b"MY WEIGHTS"))
-    assert isinstance(refused, IntegrityError)
+    assert refused == IntegrityError.exit_code
     assert f"sha256 {old[:12]}… -> {new[:12]}…" in " ".join(said.split())
-    assert accepted is None
+    assert accepted == 0
     assert asset is not None
     assert asset.sha256 == new

@@ -13,6 +13,8 @@ from mixzoo.zoo.data.prepare import prepare
 from mixzoo.zoo.data.sinks import Outcome
 from mixzoo.zoo.errors import IntegrityError, MixzooError, SourceError
 
+from ...emulator.server import Emulator, Fault, always, burst
+
 Tree = Callable[[Path], dict[str, bytes]]
 
 
@@ -259,16 +261,15 @@ def test_size_that_no_image_has(publish: Callable[..., Any], refused: Callable[.
 
 def test_dropped_connections_are_resumed(
     publish: Callable[..., Any],
-    emulator: Any,
-    faults: Any,
+    emulator: Emulator,
     tmp_path: Path,
     tree: Tree,
 ) -> None:
     """After a reset, an early end and a busy server it goes on where it broke: one stream, one md5."""
     published, root = publish(), tmp_path / "root"
     emulator.files = {"/all.tar.gz": published.archive.read_bytes()}
-    cuts = [faults.Fault(cut=3000), faults.Fault(end=2000), faults.Fault(status=503)]
-    emulator.store.plan = faults.burst(*cuts, faults.Fault(cut=1000))
+    cuts = [Fault(cut=3000), Fault(end=2000), Fault(status=503)]
+    emulator.store.plan = burst(*cuts, Fault(cut=1000))
 
     (done,) = prepare(published.plan(root, archive=f"{emulator.front.url}/all.tar.gz"))
 
@@ -282,13 +283,13 @@ def test_dropped_connections_are_resumed(
 
 
 def test_server_without_ranges(
-    publish: Callable[..., Any], emulator: Any, faults: Any, tmp_path: Path
+    publish: Callable[..., Any], emulator: Emulator, tmp_path: Path
 ) -> None:
     """It sends all again; what was read is passed over, since the file is still the same."""
     published = publish()
     emulator.files = {"/all.tar.gz": published.archive.read_bytes()}
     emulator.ranges = False
-    emulator.store.plan = faults.burst(faults.Fault(cut=9000))
+    emulator.store.plan = burst(Fault(cut=9000))
 
     (done,) = prepare(published.plan(tmp_path / "r", archive=f"{emulator.front.url}/all.tar.gz"))
 
@@ -296,7 +297,7 @@ def test_server_without_ranges(
 
 
 def test_file_that_changes_on_the_server(
-    publish: Callable[..., Any], emulator: Any, faults: Any, refused: Callable[..., str]
+    publish: Callable[..., Any], emulator: Emulator, refused: Callable[..., str]
 ) -> None:
     """Bytes of two files are never joined, whichever way the server tells that it changed."""
     published = publish(stated=False)
@@ -305,7 +306,7 @@ def test_file_that_changes_on_the_server(
 
     def plan(_: Any) -> Any:
         if len(emulator.store.requests) == 1:
-            return faults.Fault(cut=5000)
+            return Fault(cut=5000)
         emulator.files["/all.tar.gz"] = content[::-1]
         return None
 
@@ -318,8 +319,7 @@ def test_file_that_changes_on_the_server(
 
 def test_server_that_never_answers_whole(
     publish: Callable[..., Any],
-    emulator: Any,
-    faults: Any,
+    emulator: Emulator,
     refused: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -327,7 +327,7 @@ def test_server_that_never_answers_whole(
     monkeypatch.setattr("mixzoo.zoo.net.stream.TRIES", 2)
     published = publish()
     emulator.files = {"/all.tar.gz": published.archive.read_bytes()}
-    emulator.store.plan = faults.always(faults.Fault(cut=0))
+    emulator.store.plan = always(Fault(cut=0))
 
     message = refused(published, SourceError, f"{emulator.front.url}/all.tar.gz")
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mixzoo.zoo.net import http, stream, transfer
 
+from ...emulator.server import Emulator
 from .one_file import ADDRESS, BYTES, SOURCE
 
 
@@ -20,7 +20,7 @@ def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def manifest(emulator: Any, write_benchmark: Callable[..., Path]) -> Path:
+def manifest(emulator: Emulator, write_benchmark: Callable[..., Path]) -> Path:
     """A benchmark whose one file the emulator has."""
     emulator.files[ADDRESS] = BYTES
     return write_benchmark(SOURCE.format(url=emulator.front.url), BYTES)

@@ -3,7 +3,6 @@
 import random
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mixzoo.zoo.cache import asset_path
@@ -11,6 +10,8 @@ from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import MixzooError
 from mixzoo.zoo.net.fetch import fetch
 from mixzoo.zoo.shelf import weights_of
+
+from ...emulator.server import Emulator
 
 SIZE = 300_001
 BYTES = random.Random(0).randbytes(SIZE)
@@ -38,5 +39,5 @@ def require_line(error: type[MixzooError], message: str, manifest: Path, connect
     assert not final(manifest).exists()
 
 
-def ranges(emulator: Any) -> list[str]:
+def ranges(emulator: Emulator) -> list[str]:
     return [request.headers.get("range", "") for request in emulator.store.requests]

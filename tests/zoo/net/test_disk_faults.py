@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mixzoo.zoo.cache import cache_root
@@ -14,13 +13,14 @@ from mixzoo.zoo.errors import SourceError
 from mixzoo.zoo.net.fetch import fetch, fetch_all
 from mixzoo.zoo.shelf import weights_of
 
+from ...emulator.server import Emulator
 from .one_file import SIZE, final, require_line
 
 pytestmark = pytest.mark.usefixtures("small_and_quick")
 
 
 def test_too_small_a_disk_is_told_first(
-    emulator: Any, manifest: Path, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is written where the rest of the file has no room."""
     usage = shutil.disk_usage(manifest.parent)._replace(free=SIZE - 1)
@@ -31,7 +31,7 @@ def test_too_small_a_disk_is_told_first(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_disk_that_fills_up_is_one_line(emulator: Any, manifest: Path) -> None:
+def test_disk_that_fills_up_is_one_line(emulator: Emulator, manifest: Path) -> None:
     """ENOSPC in the middle says what to do."""
     final(manifest).parent.mkdir(parents=True)
     final(manifest).with_name(".w.pth.part").symlink_to("/dev/full")

@@ -19,6 +19,8 @@ from mixzoo.zoo.net.fetch import fetch
 from mixzoo.zoo.net.sources import locations, offline
 from mixzoo.zoo.shelf import weights_of
 
+from ...emulator.server import Emulator, Fault, always
+
 BYTES = bytes(range(256)) * 400
 GITHUB = '[[sources]]\nkind = "github"\nrepository = "owner/zoo"\ntag = "v1"\n'
 HUB = '[[sources]]\nkind = "huggingface"\nrepository = "owner/zoo"\nrevision = "refs/pr/1"\npath = "a"\n'
@@ -29,7 +31,7 @@ TOKEN = "not-a-real-token-0123456789"
 
 
 @pytest.fixture(autouse=True)
-def _plain_environment(emulator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def _plain_environment(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GITHUB_TOKEN", "GH_TOKEN", "HF_TOKEN", "HF_HUB_OFFLINE", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(stream, "FIRST_PAUSE", 0.0)
@@ -54,7 +56,7 @@ def authorizations(site: Any) -> set[str | None]:
     ],
 )
 def test_token_goes_to_its_host_and_not_where_that_redirects(
-    emulator: Any,
+    emulator: Emulator,
     write_benchmark: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -76,7 +78,7 @@ def test_token_goes_to_its_host_and_not_where_that_redirects(
 
 
 def test_mirror_gets_no_token(
-    emulator: Any, write_benchmark: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, write_benchmark: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A web server of one's own is neither GitHub nor the hub."""
     for variable in ("GITHUB_TOKEN", "HF_TOKEN"):
@@ -87,14 +89,13 @@ def test_mirror_gets_no_token(
 
 
 def test_error_prints_no_token_password_or_signature(
-    emulator: Any,
-    faults: Any,
+    emulator: Emulator,
     write_benchmark: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What may be pasted into a bug report holds no secret."""
     monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
-    emulator.store.plan = faults.always(faults.Fault(status=500))
+    emulator.store.plan = always(Fault(status=500))
     url = emulator.front.url.replace("http://", f"http://user:{TOKEN}@")
 
     with pytest.raises(SourceError) as caught:
@@ -105,7 +106,7 @@ def test_error_prints_no_token_password_or_signature(
 
 
 def test_netrc_default_entry_stays_at_the_first_host(
-    emulator: Any,
+    emulator: Emulator,
     write_benchmark: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -206,7 +207,7 @@ def test_offline_is_a_word_of_the_environment(
 
 
 def test_offline_uses_local_sources(
-    emulator: Any, write_benchmark: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, write_benchmark: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder isn't the network; the sources before it are passed over."""
     monkeypatch.setenv("MIXZOO_OFFLINE", "1")

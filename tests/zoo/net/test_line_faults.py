@@ -3,11 +3,11 @@
 import os
 import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mixzoo.zoo.errors import IntegrityError, SourceError
 
+from ...emulator.server import Emulator, Fault, always, burst
 from .one_file import ADDRESS, BYTES, SIZE, final, get, ranges, require_line
 
 pytestmark = pytest.mark.usefixtures("small_and_quick")
@@ -18,12 +18,10 @@ CUTS = random.Random(2).sample(range(SIZE), 50)
 @pytest.mark.parametrize("connections", [1, 4])
 @pytest.mark.parametrize("first", range(0, 50, 10))
 def test_resets_at_random_bytes_cost_nothing_but_time(
-    emulator: Any, faults: Any, manifest: Path, first: int, connections: int
+    emulator: Emulator, manifest: Path, first: int, connections: int
 ) -> None:
     """Each of 50 cuts is followed by a request for the rest, within one call."""
-    emulator.store.plan = faults.burst(
-        *(faults.Fault(cut=cut % 30_000) for cut in CUTS[first : first + 10])
-    )
+    emulator.store.plan = burst(*(Fault(cut=cut % 30_000) for cut in CUTS[first : first + 10]))
 
     path = get(manifest, connections)
 
@@ -31,11 +29,9 @@ def test_resets_at_random_bytes_cost_nothing_but_time(
     assert sorted(p.name for p in path.parent.iterdir()) == ["w.pth"]
 
 
-def test_what_has_arrived_is_asked_for_only_once(
-    emulator: Any, faults: Any, manifest: Path
-) -> None:
+def test_what_has_arrived_is_asked_for_only_once(emulator: Emulator, manifest: Path) -> None:
     """After a cut the next request begins at the first missing byte, if the file is unchanged."""
-    emulator.store.plan = faults.burst(faults.Fault(end=100_000))
+    emulator.store.plan = burst(Fault(end=100_000))
 
     get(manifest)
 
@@ -45,7 +41,7 @@ def test_what_has_arrived_is_asked_for_only_once(
 
 
 def test_several_ranges_are_fetched_at_once_and_cover_the_file(
-    emulator: Any, manifest: Path
+    emulator: Emulator, manifest: Path
 ) -> None:
     """With 4 connections the file comes in pieces, each asked for once."""
     path = get(manifest, connections=4)
@@ -56,11 +52,11 @@ def test_several_ranges_are_fetched_at_once_and_cover_the_file(
     assert len(set(asked)) == len(asked)
 
 
-def test_another_call_goes_on_where_one_gave_up(emulator: Any, faults: Any, manifest: Path) -> None:
+def test_another_call_goes_on_where_one_gave_up(emulator: Emulator, manifest: Path) -> None:
     """What a failed call got stays in a part file; the next one, even hours later, uses it."""
-    gone = faults.Fault(status=404)
-    emulator.store.plan = faults.burst(faults.Fault(end=100_000))
-    emulator.front.plan = faults.burst(None, gone)
+    gone = Fault(status=404)
+    emulator.store.plan = burst(Fault(end=100_000))
+    emulator.front.plan = burst(None, gone)
     require_line(SourceError, "got HTTP 404", manifest)
 
     path = get(manifest)
@@ -69,51 +65,49 @@ def test_another_call_goes_on_where_one_gave_up(emulator: Any, faults: Any, mani
     assert ranges(emulator) == ["", "bytes=100000-"]
 
 
-def test_stall_is_noticed_and_the_rest_asked_for(
-    emulator: Any, faults: Any, manifest: Path
-) -> None:
+def test_stall_is_noticed_and_the_rest_asked_for(emulator: Emulator, manifest: Path) -> None:
     """A connection that falls silent is given up after the read timeout."""
-    emulator.store.plan = faults.burst(faults.Fault(stall=100_000))
+    emulator.store.plan = burst(Fault(stall=100_000))
 
     assert get(manifest).read_bytes() == BYTES
 
 
-def test_stall_for_ever_is_an_error(emulator: Any, faults: Any, manifest: Path) -> None:
+def test_stall_for_ever_is_an_error(emulator: Emulator, manifest: Path) -> None:
     """A server that never sends a byte is given up after some tries."""
-    emulator.store.plan = faults.always(faults.Fault(stall=0))
+    emulator.store.plan = always(Fault(stall=0))
 
     require_line(SourceError, r"[Tt]imed? ?out.*gave up after 5 tries", manifest)
 
 
 @pytest.mark.parametrize("connections", [1, 4])
 def test_truncated_body_with_right_length_is_completed(
-    emulator: Any, faults: Any, manifest: Path, connections: int
+    emulator: Emulator, manifest: Path, connections: int
 ) -> None:
     """An orderly end before the announced one isn't an end."""
-    emulator.store.plan = faults.burst(*[faults.Fault(end=n) for n in (9, 1, 15_000, 0)])
+    emulator.store.plan = burst(*[Fault(end=n) for n in (9, 1, 15_000, 0)])
 
     assert get(manifest, connections).read_bytes() == BYTES
 
 
-def test_truncated_body_with_wrong_length_is_refused(
-    emulator: Any, faults: Any, manifest: Path
-) -> None:
+def test_truncated_body_with_wrong_length_is_refused(emulator: Emulator, manifest: Path) -> None:
     """A shorter file that says so is refused before its first byte."""
-    emulator.store.plan = faults.always(faults.Fault(body=BYTES[:-9]))
+    emulator.store.plan = always(Fault(body=BYTES[:-9]))
 
     require_line(IntegrityError, f"expected {SIZE} bytes, got an offer of {SIZE - 9}", manifest)
 
 
-def test_body_without_length_is_cut_or_whole(emulator: Any, faults: Any, manifest: Path) -> None:
+def test_body_without_length_is_cut_or_whole(emulator: Emulator, manifest: Path) -> None:
     """Where closing ends the body, the locked size tells a cut one."""
     emulator.lengths = False
-    emulator.store.plan = faults.burst(faults.Fault(end=1000))
+    emulator.store.plan = burst(Fault(end=1000))
 
     assert get(manifest).read_bytes() == BYTES
 
 
 @pytest.mark.parametrize("connections", [1, 4])
-def test_same_size_corruption_is_an_error(emulator: Any, manifest: Path, connections: int) -> None:
+def test_same_size_corruption_is_an_error(
+    emulator: Emulator, manifest: Path, connections: int
+) -> None:
     """Bytes of the right number and the wrong hash never get the final name, nor stay."""
     emulator.files[ADDRESS] = BYTES[:-1] + b"x"
 
@@ -121,10 +115,10 @@ def test_same_size_corruption_is_an_error(emulator: Any, manifest: Path, connect
     assert list(final(manifest).parent.iterdir()) == []
 
 
-def test_rotten_part_file_costs_one_restart(emulator: Any, faults: Any, manifest: Path) -> None:
+def test_rotten_part_file_costs_one_restart(emulator: Emulator, manifest: Path) -> None:
     """Bytes that changed on the disk between two runs are fetched anew, once."""
-    emulator.front.plan = faults.burst(None, faults.Fault(status=404))
-    emulator.store.plan = faults.burst(faults.Fault(end=100_000))
+    emulator.front.plan = burst(None, Fault(status=404))
+    emulator.store.plan = burst(Fault(end=100_000))
     require_line(SourceError, "404", manifest)
     part = final(manifest).with_name(".w.pth.part")
     part.write_bytes(bytes(100_000))
@@ -140,12 +134,10 @@ def test_longer_part_file_of_unknown_origin_leaves_no_tail(manifest: Path) -> No
     assert get(manifest).read_bytes() == BYTES
 
 
-def test_note_that_claims_too_much_is_not_believed(
-    emulator: Any, faults: Any, manifest: Path
-) -> None:
+def test_note_that_claims_too_much_is_not_believed(emulator: Emulator, manifest: Path) -> None:
     """A part file that is shorter than its note says is begun anew."""
-    emulator.front.plan = faults.burst(None, faults.Fault(status=404))
-    emulator.store.plan = faults.burst(faults.Fault(end=100_000))
+    emulator.front.plan = burst(None, Fault(status=404))
+    emulator.store.plan = burst(Fault(end=100_000))
     require_line(SourceError, "404", manifest)
     os.truncate(final(manifest).with_name(".w.pth.part"), 50_000)
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mixzoo.zoo.catalog import open_catalog
@@ -18,6 +17,7 @@ from mixzoo.zoo.errors import IntegrityError
 from mixzoo.zoo.net.fetch import fetch_all
 from mixzoo.zoo.shelf import weights_of
 
+from ...emulator.server import Emulator, Fault, always, burst
 from .one_file import ADDRESS, BYTES, OTHER, SOURCE, final, get, ranges
 
 pytestmark = pytest.mark.usefixtures("small_and_quick")
@@ -55,7 +55,7 @@ def process(
         child.kill()
 
 
-def test_two_processes_fetch_one_file_once(emulator: Any, manifest: Path) -> None:
+def test_two_processes_fetch_one_file_once(emulator: Emulator, manifest: Path) -> None:
     """The second waits, then finds the file done."""
     emulator.rate = 1_000_000
     with process(manifest, how="all") as first, process(manifest, how="all") as second:
@@ -77,7 +77,7 @@ def test_two_processes_fetch_one_file_once(emulator: Any, manifest: Path) -> Non
 
 @pytest.mark.parametrize("connections", [1, 4])
 def test_killed_processes_leave_what_the_next_goes_on_from(
-    emulator: Any, manifest: Path, connections: int
+    emulator: Emulator, manifest: Path, connections: int
 ) -> None:
     """SIGKILL at 15 random moments each: no wrong bytes ever, and the last run completes."""
     rng = random.Random(connections)
@@ -102,10 +102,10 @@ def test_killed_processes_leave_what_the_next_goes_on_from(
 @pytest.mark.parametrize("how", ["one", "all"])
 @pytest.mark.parametrize("connections", [1, 4])
 def test_interrupt_is_quick_and_leaves_what_the_next_goes_on_from(
-    emulator: Any, faults: Any, manifest: Path, connections: int, how: str
+    emulator: Emulator, manifest: Path, connections: int, how: str
 ) -> None:
     """Ctrl-C doesn't wait for a stalled server; what had come by then is kept."""
-    emulator.store.plan = faults.always(faults.Fault(stall=15_000))
+    emulator.store.plan = always(Fault(stall=15_000))
     with process(manifest, connections, how) as child:
         assert child.stdin is not None
         child.stdin.write("go\n")
@@ -126,7 +126,7 @@ def test_interrupt_is_quick_and_leaves_what_the_next_goes_on_from(
 
 
 def test_several_files_come_in_the_order_asked_for(
-    emulator: Any, write_benchmark: Callable[..., Path]
+    emulator: Emulator, write_benchmark: Callable[..., Path]
 ) -> None:
     """Errors are outcomes of their file; the others arrive."""
     emulator.files[ADDRESS] = BYTES
@@ -145,14 +145,14 @@ def test_several_files_come_in_the_order_asked_for(
 
 
 def test_clock_that_goes_backwards_changes_nothing(
-    emulator: Any, faults: Any, manifest: Path, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Waits and saves go by the monotonic clock, rate limits by the server's."""
     clock = iter(range(10**6, 0, -1000))
     monkeypatch.setattr(time, "time", lambda: float(next(clock)))
     limit = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1661155200"}
     headers = limit | {"Date": "Mon, 22 Aug 2022 08:00:00 GMT"}
-    emulator.front.plan = faults.burst(faults.Fault(status=429, headers=headers))
-    emulator.store.plan = faults.burst(*[faults.Fault(cut=50_000)] * 3)
+    emulator.front.plan = burst(Fault(status=429, headers=headers))
+    emulator.store.plan = burst(*[Fault(cut=50_000)] * 3)
 
     assert get(manifest).read_bytes() == BYTES

@@ -3,18 +3,18 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mixzoo.zoo.errors import SourceError
 from mixzoo.zoo.net import http
 
+from ...emulator.server import Emulator, Fault, Request, always, burst
 from .one_file import ADDRESS, BYTES, OTHER, SIZE, SOURCE, get, ranges, require_line
 
 pytestmark = pytest.mark.usefixtures("small_and_quick")
 
 
-def test_server_without_ranges_is_asked_once(emulator: Any, manifest: Path) -> None:
+def test_server_without_ranges_is_asked_once(emulator: Emulator, manifest: Path) -> None:
     """Several connections are for servers that say they can."""
     emulator.ranges = False
 
@@ -24,23 +24,23 @@ def test_server_without_ranges_is_asked_once(emulator: Any, manifest: Path) -> N
 
 @pytest.mark.parametrize("runs", [1, 2])
 def test_unlocked_file_without_validator_is_never_joined(
-    emulator: Any, faults: Any, write_benchmark: Callable[..., Path], runs: int
+    emulator: Emulator, write_benchmark: Callable[..., Path], runs: int
 ) -> None:
     """Neither hash nor ETag: after a cut, in this run or the last, it begins from zero."""
     emulator.files[ADDRESS] = BYTES
     emulator.etags = False
     source = SOURCE.format(url=emulator.front.url)
     manifest = write_benchmark(source, BYTES, sha256=None, size=None)
-    emulator.store.plan = faults.burst(faults.Fault(end=100_000))
+    emulator.store.plan = burst(Fault(end=100_000))
     if runs == 2:
-        emulator.front.plan = faults.burst(None, faults.Fault(status=404))
+        emulator.front.plan = burst(None, Fault(status=404))
         require_line(SourceError, "404", manifest)
 
     assert get(manifest).read_bytes() == BYTES
     assert set(ranges(emulator)) == {""}
 
 
-def test_empty_file_is_a_file(emulator: Any, write_benchmark: Callable[..., Path]) -> None:
+def test_empty_file_is_a_file(emulator: Emulator, write_benchmark: Callable[..., Path]) -> None:
     """No bytes are soon fetched."""
     emulator.files[ADDRESS] = b""
     manifest = write_benchmark(SOURCE.format(url=emulator.front.url), b"")
@@ -48,58 +48,58 @@ def test_empty_file_is_a_file(emulator: Any, write_benchmark: Callable[..., Path
     assert get(manifest).read_bytes() == b""
 
 
-def test_ignored_range_means_from_zero(emulator: Any, faults: Any, manifest: Path) -> None:
+def test_ignored_range_means_from_zero(emulator: Emulator, manifest: Path) -> None:
     """A server that answers 200 to a range is taken at its word, with one connection."""
-    ignore = faults.Fault(ignore_range=True)
-    emulator.store.plan = faults.burst(faults.Fault(end=100_000), ignore, ignore)
+    ignore = Fault(ignore_range=True)
+    emulator.store.plan = burst(Fault(end=100_000), ignore, ignore)
 
     assert get(manifest, connections=4).read_bytes() == BYTES
 
 
 def test_line_that_never_holds_without_ranges_is_an_error(
-    emulator: Any, faults: Any, manifest: Path
+    emulator: Emulator, manifest: Path
 ) -> None:
     """Restarts from zero are bounded."""
-    emulator.store.plan = faults.always(faults.Fault(ignore_range=True, end=100_000))
+    emulator.store.plan = always(Fault(ignore_range=True, end=100_000))
 
     require_line(SourceError, "sent the whole file where a part was asked for, 4 times", manifest)
 
 
-def test_unsatisfiable_range_means_from_zero(emulator: Any, faults: Any, manifest: Path) -> None:
+def test_unsatisfiable_range_means_from_zero(emulator: Emulator, manifest: Path) -> None:
     """416 says that what is here can't be the beginning of what is there."""
-    emulator.store.plan = faults.burst(faults.Fault(end=100_000), faults.Fault(status=416))
+    emulator.store.plan = burst(Fault(end=100_000), Fault(status=416))
 
     assert get(manifest).read_bytes() == BYTES
 
 
-def test_part_of_another_file_means_from_zero(emulator: Any, faults: Any, manifest: Path) -> None:
+def test_part_of_another_file_means_from_zero(emulator: Emulator, manifest: Path) -> None:
     """A server that doesn't heed If-Range is found out by its ETag."""
-    other = faults.Fault(headers={"ETag": '"other"'})
-    emulator.store.plan = faults.burst(faults.Fault(end=100_000), other)
+    other = Fault(headers={"ETag": '"other"'})
+    emulator.store.plan = burst(Fault(end=100_000), other)
 
     assert get(manifest).read_bytes() == BYTES
     assert ranges(emulator) == ["", "bytes=100000-", ""]
 
 
-def test_wrong_part_is_refused(emulator: Any, faults: Any, manifest: Path) -> None:
+def test_wrong_part_is_refused(emulator: Emulator, manifest: Path) -> None:
     """A 206 with other bytes than those asked for is a broken server, and isn't written."""
-    shifted = faults.Fault(headers={"Content-Range": f"bytes 99999-{SIZE - 1}/{SIZE}"})
-    emulator.store.plan = faults.burst(faults.Fault(end=100_000), shifted)
+    shifted = Fault(headers={"Content-Range": f"bytes 99999-{SIZE - 1}/{SIZE}"})
+    emulator.store.plan = burst(Fault(end=100_000), shifted)
 
     require_line(SourceError, "expected bytes from 100000 on, got 99999-", manifest)
 
 
-def test_web_page_is_refused(emulator: Any, faults: Any, manifest: Path) -> None:
+def test_web_page_is_refused(emulator: Emulator, manifest: Path) -> None:
     """Status 200 with HTML is a login or error page."""
-    page = faults.Fault(body=b"<html>", headers={"Content-Type": "text/html; charset=utf-8"})
-    emulator.store.plan = faults.always(page)
+    page = Fault(body=b"<html>", headers={"Content-Type": "text/html; charset=utf-8"})
+    emulator.store.plan = always(page)
 
     require_line(SourceError, "expected the file, got a web page", manifest)
 
 
-def test_packed_answer_is_refused(emulator: Any, faults: Any, manifest: Path) -> None:
+def test_packed_answer_is_refused(emulator: Emulator, manifest: Path) -> None:
     """Bytes that would have to be unpacked have neither the size nor the hash."""
-    emulator.store.plan = faults.always(faults.Fault(headers={"Content-Encoding": "gzip"}))
+    emulator.store.plan = always(Fault(headers={"Content-Encoding": "gzip"}))
 
     require_line(SourceError, "expected plain bytes, got gzip", manifest)
 
@@ -115,29 +115,29 @@ REFUSALS = {
 @pytest.mark.parametrize(("status", "headers"), REFUSALS.values(), ids=REFUSALS)
 @pytest.mark.parametrize("connections", [1, 4])
 def test_bursts_of_refusals_are_waited_out(
-    emulator: Any, faults: Any, manifest: Path, status: int, headers: dict, connections: int
+    emulator: Emulator, manifest: Path, status: int, headers: dict, connections: int
 ) -> None:
     """A few refusals at both hosts, at the beginning and in the middle, don't end a download."""
     headers = {name: value.format(soon=int(time.time())) for name, value in headers.items()}
-    refusal = faults.Fault(status=status, headers=headers)
-    emulator.front.plan = faults.burst(refusal, refusal, None, refusal)
-    emulator.store.plan = faults.burst(refusal, faults.Fault(cut=9000), refusal, refusal)
+    refusal = Fault(status=status, headers=headers)
+    emulator.front.plan = burst(refusal, refusal, None, refusal)
+    emulator.store.plan = burst(refusal, Fault(cut=9000), refusal, refusal)
 
     assert get(manifest, connections).read_bytes() == BYTES
 
 
-def test_long_wait_is_told_instead_of_waited(emulator: Any, faults: Any, manifest: Path) -> None:
+def test_long_wait_is_told_instead_of_waited(emulator: Emulator, manifest: Path) -> None:
     """Half an hour is the user's to wait, by the server's clock even if ours is wrong."""
     date = "Mon, 22 Aug 2022 08:00:00 GMT"
     limit = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1661157000", "Date": date}
-    emulator.front.plan = faults.always(faults.Fault(status=403, headers=limit))
+    emulator.front.plan = always(Fault(status=403, headers=limit))
 
     require_line(SourceError, "HTTP 403 Forbidden, and to come back in 30 minutes", manifest)
 
 
-def test_server_errors_for_ever_are_an_error(emulator: Any, faults: Any, manifest: Path) -> None:
+def test_server_errors_for_ever_are_an_error(emulator: Emulator, manifest: Path) -> None:
     """Tries without a new byte are bounded."""
-    emulator.store.plan = faults.always(faults.Fault(status=502))
+    emulator.store.plan = always(Fault(status=502))
 
     require_line(SourceError, "got HTTP 502 .*; gave up after 5 tries", manifest)
     assert len(emulator.store.requests) == 5
@@ -145,11 +145,11 @@ def test_server_errors_for_ever_are_an_error(emulator: Any, faults: Any, manifes
 
 @pytest.mark.parametrize("connections", [1, 4])
 def test_signed_address_is_never_used_twice(
-    emulator: Any, faults: Any, manifest: Path, connections: int
+    emulator: Emulator, manifest: Path, connections: int
 ) -> None:
     """Every range and every resume goes to the original address, which signs a new one."""
     emulator.uses = 1
-    emulator.store.plan = faults.burst(*[faults.Fault(cut=9000)] * 3)
+    emulator.store.plan = burst(*[Fault(cut=9000)] * 3)
 
     assert get(manifest, connections).read_bytes() == BYTES
     assert all(request.query["sig"] for request in emulator.store.requests)
@@ -158,12 +158,10 @@ def test_signed_address_is_never_used_twice(
     )
 
 
-def test_signature_that_expires_on_the_way_is_renewed(
-    emulator: Any, faults: Any, manifest: Path
-) -> None:
+def test_signature_that_expires_on_the_way_is_renewed(emulator: Emulator, manifest: Path) -> None:
     """403 from the store asks for another signature, not for a password."""
-    expired = faults.Fault(status=403, headers={"Content-Type": "application/xml"})
-    emulator.store.plan = faults.burst(expired, faults.Fault(cut=9000), expired)
+    expired = Fault(status=403, headers={"Content-Type": "application/xml"})
+    emulator.store.plan = burst(expired, Fault(cut=9000), expired)
 
     assert get(manifest).read_bytes() == BYTES
 
@@ -177,10 +175,10 @@ BAD_REDIRECTS = {
 
 @pytest.mark.parametrize(("target", "message"), BAD_REDIRECTS.values(), ids=BAD_REDIRECTS)
 def test_bad_redirect_is_refused(
-    emulator: Any, faults: Any, manifest: Path, target: str, message: str
+    emulator: Emulator, manifest: Path, target: str, message: str
 ) -> None:
     """Loops, and addresses that aren't of the web, are one line."""
-    emulator.front.plan = faults.always(faults.Fault(status=302, headers={"Location": target}))
+    emulator.front.plan = always(Fault(status=302, headers={"Location": target}))
 
     require_line(SourceError, message, manifest)
 
@@ -199,41 +197,39 @@ def test_redirect_never_leaves_https() -> None:
 
 @pytest.mark.parametrize("connections", [1, 4])
 def test_asset_replaced_between_two_tries_is_fetched_from_zero(
-    emulator: Any, faults: Any, manifest: Path, connections: int
+    emulator: Emulator, manifest: Path, connections: int
 ) -> None:
     """Halves of two files are never joined: If-Range tells, and the new file comes whole."""
     emulator.files[ADDRESS] = OTHER
 
-    def replace_after_first(_: Any) -> Any:
+    def replace_after_first(_: Request) -> Fault | None:
         if emulator.files[ADDRESS] is OTHER and len(emulator.store.requests) == 2:
             emulator.files[ADDRESS] = BYTES
-        return faults.Fault(end=15_000) if len(emulator.store.requests) == 1 else None
+        return Fault(end=15_000) if len(emulator.store.requests) == 1 else None
 
     emulator.store.plan = replace_after_first
 
     assert get(manifest, connections).read_bytes() == BYTES
 
 
-def test_mixture_that_nothing_told_of_costs_one_restart(
-    emulator: Any, faults: Any, manifest: Path
-) -> None:
+def test_mixture_that_nothing_told_of_costs_one_restart(emulator: Emulator, manifest: Path) -> None:
     """Without ETag and date the rest may be of another file; then the hash says so, not an error."""
     emulator.etags = False
-    emulator.store.plan = faults.burst(faults.Fault(body=OTHER, end=100_000))
+    emulator.store.plan = burst(Fault(body=OTHER, end=100_000))
 
     assert get(manifest).read_bytes() == BYTES
     assert ranges(emulator) == ["", "bytes=100000-", ""]
 
 
 def test_unlocked_file_replaced_between_two_runs_is_the_new_one(
-    emulator: Any, faults: Any, write_benchmark: Callable[..., Path]
+    emulator: Emulator, write_benchmark: Callable[..., Path]
 ) -> None:
     """Without a locked hash only If-Range protects from a mixture."""
     emulator.files[ADDRESS] = OTHER
     source = SOURCE.format(url=emulator.front.url)
     manifest = write_benchmark(source, BYTES, sha256=None, size=None)
-    emulator.front.plan = faults.burst(None, faults.Fault(status=404))
-    emulator.store.plan = faults.burst(faults.Fault(end=100_000))
+    emulator.front.plan = burst(None, Fault(status=404))
+    emulator.store.plan = burst(Fault(end=100_000))
     require_line(SourceError, "404", manifest)
     emulator.files[ADDRESS] = BYTES
 
@@ -241,7 +237,7 @@ def test_unlocked_file_replaced_between_two_runs_is_the_new_one(
 
 
 def test_unlocked_file_without_any_length_is_refused(
-    emulator: Any, write_benchmark: Callable[..., Path]
+    emulator: Emulator, write_benchmark: Callable[..., Path]
 ) -> None:
     """Nothing could tell a cut file from a whole one."""
     emulator.files[ADDRESS] = BYTES
@@ -253,14 +249,14 @@ def test_unlocked_file_without_any_length_is_refused(
 
 
 def test_next_source_goes_on_where_the_first_gave_up(
-    emulator: Any, faults: Any, manifest: Path, write_benchmark: Callable[..., Path]
+    emulator: Emulator, manifest: Path, write_benchmark: Callable[..., Path]
 ) -> None:
     """The hash decides in the end, so bytes of two sources may be joined."""
     second = SOURCE.format(url=emulator.front.url).replace("/files", "/mirror")
     emulator.files["/mirror/w.pth"] = BYTES
     manifest = write_benchmark(SOURCE.format(url=emulator.front.url) + second, BYTES)
-    emulator.store.plan = faults.burst(faults.Fault(end=100_000))
-    emulator.front.plan = faults.burst(None, faults.Fault(status=404))
+    emulator.store.plan = burst(Fault(end=100_000))
+    emulator.front.plan = burst(None, Fault(status=404))
 
     assert get(manifest).read_bytes() == BYTES
     assert emulator.store.requests[-1].path == "/mirror/w.pth"
@@ -268,14 +264,14 @@ def test_next_source_goes_on_where_the_first_gave_up(
 
 
 def test_second_source_is_whole_when_the_first_sent_rubbish(
-    emulator: Any, faults: Any, write_benchmark: Callable[..., Path]
+    emulator: Emulator, write_benchmark: Callable[..., Path]
 ) -> None:
     """A mixture with the wrong hash costs one restart from the good source."""
     second = SOURCE.format(url=emulator.front.url).replace("/files", "/mirror")
     emulator.files |= {ADDRESS: OTHER, "/mirror/w.pth": BYTES}
     manifest = write_benchmark(SOURCE.format(url=emulator.front.url) + second, BYTES)
-    emulator.store.plan = faults.burst(faults.Fault(end=100_000))
-    emulator.front.plan = faults.burst(None, faults.Fault(status=404))
+    emulator.store.plan = burst(Fault(end=100_000))
+    emulator.front.plan = burst(None, Fault(status=404))
 
     assert get(manifest).read_bytes() == BYTES
     assert ranges(emulator) == ["", "bytes=100000-", ""]

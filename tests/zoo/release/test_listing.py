@@ -1,44 +1,37 @@
-"""The Releases API is read to its last page; each refusal is one line; the token stays at home."""
+"""What a release or a hub repository holds is read to its last page; each refusal is one line."""
 
 import json
 import logging
-import runpy
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from mixzoo.zoo.errors import SourceError, UsageError
-from mixzoo.zoo.manifest import GitHubSource
-from mixzoo.zoo.release.listing import release_files
+from mixzoo.zoo.manifest import GitHubSource, HuggingFaceSource
+from mixzoo.zoo.release.listing import release_files, repository_files
 
-EMULATOR = runpy.run_path(str(Path(__file__).parents[2] / "emulator" / "github.py"))
+from ...emulator.github import GitHub
+from ...emulator.server import Emulator, Reply, Request
+
 SOURCE = GitHubSource(repository="owner/zoo", tag="weights/v1")
 SECRET = "ghp_notarealtoken0123456789"
+MIRROR = HuggingFaceSource(repository="owner/mirror", revision="v1", path="inat2018")
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 
 
 @pytest.fixture
-def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The API emulated, with one release of three files; no token is set."""
-    with EMULATOR["serve"]() as api:
-        monkeypatch.setenv("GITHUB_API_URL", api.emulator.front.url)
-        monkeypatch.delenv("GITHUB_TOKEN", raising=False)
-        monkeypatch.delenv("GH_TOKEN", raising=False)
-        release = api.release("owner/zoo", "weights/v1")
-        for name in ("a.pth", "b.pth", "c.log"):
-            api.upload(release, name, name.encode())
-        yield api
+def github(github: GitHub) -> GitHub:
+    """With one release of three files."""
+    release = github.release("owner/zoo", "weights/v1")
+    for name in ("a.pth", "b.pth", "c.log"):
+        github.upload(release, name, name.encode())
+    return github
 
 
-def paths(api: Any) -> list[str]:
-    return [request.path for request in api.emulator.front.requests]
-
-
-def one_line(api: Any) -> str:
+def one_line() -> str:
     with pytest.raises(SourceError) as caught:
         release_files(SOURCE)
     assert "\n" not in str(caught.value)
@@ -46,7 +39,7 @@ def one_line(api: Any) -> str:
     return str(caught.value)
 
 
-def test_assets_carry_what_the_lock_needs(github: Any) -> None:
+def test_assets_carry_what_the_lock_needs(github: GitHub) -> None:
     """Name, size, release and time of change; no hash where GitHub has none."""
     first = release_files(SOURCE)[0]
 
@@ -56,7 +49,7 @@ def test_assets_carry_what_the_lock_needs(github: Any) -> None:
     assert first.finished
 
 
-def test_published_digest_is_taken(github: Any) -> None:
+def test_published_digest_is_taken(github: GitHub) -> None:
     """`sha256:<hex>` is a hash; another algorithm, or an upload going on, isn't."""
     github.upload(github.releases[0], "d.pth", b"d", digest=f"sha256:{'0a' * 32}")
     github.upload(github.releases[0], "e.pth", b"e", digest="sha512:" + "0" * 128, state="open")
@@ -67,7 +60,7 @@ def test_published_digest_is_taken(github: Any) -> None:
     assert (e.sha256, e.finished) == (None, False)
 
 
-def test_every_page_is_read(github: Any) -> None:
+def test_every_page_is_read(github: GitHub) -> None:
     """230 files on pages of at most 100 arrive in order, each once."""
     for number in range(227):
         github.upload(github.releases[0], f"n{number:03}.pth", b"x")
@@ -78,7 +71,7 @@ def test_every_page_is_read(github: Any) -> None:
     assert len(github.emulator.front.requests) == 1 + 3
 
 
-def test_renamed_repository_is_followed(github: Any) -> None:
+def test_renamed_repository_is_followed(github: GitHub) -> None:
     """GitHub's 301 on its own host leads to the new name."""
     github.moved = {"owner/old": "owner/zoo"}
 
@@ -89,7 +82,7 @@ def test_renamed_repository_is_followed(github: Any) -> None:
 
 @pytest.mark.parametrize("variable", ["GITHUB_TOKEN", "GH_TOKEN"])
 def test_token_goes_with_every_request_to_the_api(
-    github: Any, monkeypatch: pytest.MonkeyPatch, variable: str
+    github: GitHub, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     """Either variable is honoured; a line end around the token doesn't hurt."""
     monkeypatch.setenv(variable, f"{SECRET}\n")
@@ -103,7 +96,7 @@ def test_token_goes_with_every_request_to_the_api(
 
 @pytest.mark.parametrize("way", ["redirect", "link"])
 def test_token_is_never_sent_to_another_host(
-    github: Any, monkeypatch: pytest.MonkeyPatch, way: str
+    github: GitHub, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     """Neither a redirect nor a `Link` header makes us ask another host at all."""
     monkeypatch.setenv("GITHUB_TOKEN", SECRET)
@@ -115,14 +108,14 @@ def test_token_is_never_sent_to_another_host(
         link = {"Link": f'<{elsewhere}?page=2>; rel="next"'} | JSON
         github.answers = [(200, JSON, b'{"id": 1}'), (200, link, b"[]")]
 
-    message = one_line(github)
+    message = one_line()
 
     assert "sends on to another host" in message
     assert github.emulator.store.requests == []
 
 
 def test_token_is_never_logged(
-    github: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    github: GitHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not even at the lowest level of every library's log."""
     monkeypatch.setenv("GITHUB_TOKEN", SECRET)
@@ -135,7 +128,7 @@ def test_token_is_never_logged(
     assert SECRET not in caplog.text
 
 
-def test_token_beats_netrc(github: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_token_beats_netrc(github: GitHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A ~/.netrc entry for the host doesn't replace the token that was set for it."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
@@ -147,18 +140,18 @@ def test_token_beats_netrc(github: Any, monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_refused_token_is_named_by_its_variable(
-    github: Any, monkeypatch: pytest.MonkeyPatch
+    github: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """401 says which variable to renew or unset, and not what is in it."""
     monkeypatch.setenv("GH_TOKEN", SECRET)
 
-    message = one_line(github)
+    message = one_line()
 
     assert "refuses the token in GH_TOKEN (HTTP 401 Unauthorized)" in message
 
 
 def test_token_that_no_header_carries_is_not_printed(
-    github: Any, monkeypatch: pytest.MonkeyPatch
+    github: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A token with a space inside is refused here: the HTTP library would print it."""
     monkeypatch.setenv("GITHUB_TOKEN", f"{SECRET} {SECRET}")
@@ -181,12 +174,12 @@ def test_unusable_api_address_is_refused(monkeypatch: pytest.MonkeyPatch, url: s
     assert "secret" not in str(caught.value)
 
 
-def test_used_up_limit_says_when_to_try_again(github: Any) -> None:
+def test_used_up_limit_says_when_to_try_again(github: GitHub) -> None:
     """The reset time becomes minutes and a clock time, with the way to a higher limit."""
     github.remaining = 0
     github.reset = int(time.time()) + 23 * 60 - 1
 
-    message = one_line(github)
+    message = one_line()
 
     clock = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(github.reset))
     assert f"Try again in 23 min, at {clock}, or set GITHUB_TOKEN" in message
@@ -194,7 +187,7 @@ def test_used_up_limit_says_when_to_try_again(github: Any) -> None:
 
 
 def test_limit_is_counted_on_the_servers_clock(
-    github: Any, monkeypatch: pytest.MonkeyPatch
+    github: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wrong clock here doesn't change how many minutes are left there."""
     github.remaining = 0
@@ -202,7 +195,7 @@ def test_limit_is_counted_on_the_servers_clock(
     wrong = SimpleNamespace(**vars(time) | {"time": lambda: 0.0})
     monkeypatch.setattr("mixzoo.zoo.net.http.time", wrong)
 
-    assert "in 23 min" in one_line(github)
+    assert "in 23 min" in one_line()
 
 
 LIMITS = {
@@ -214,46 +207,46 @@ LIMITS = {
 
 @pytest.mark.parametrize(("headers", "said"), LIMITS.values(), ids=LIMITS)
 def test_too_many_requests_honours_retry_after(
-    github: Any, headers: dict[str, str], said: str
+    github: GitHub, headers: dict[str, str], said: str
 ) -> None:
     """429 is told at once, with the server's time, whichever way it gives it."""
     github.answers = [(429, headers | JSON, b"{}")]
 
-    message = one_line(github)
+    message = one_line()
 
     assert "rate limit is used up (HTTP 429 Too Many Requests)" in message
     assert said in message
     assert len(github.emulator.front.requests) == 1
 
 
-def test_forbidden_is_not_taken_for_a_rate_limit(github: Any) -> None:
+def test_forbidden_is_not_taken_for_a_rate_limit(github: GitHub) -> None:
     """A plain 403 isn't told as a limit that passes."""
     github.answers = [(403, JSON, b'{"message": "Repository access blocked"}')]
 
-    message = one_line(github)
+    message = one_line()
 
     assert "HTTP 403 Forbidden" in message
     assert "rate limit" not in message
 
 
-def test_unknown_release_is_named(github: Any) -> None:
+def test_unknown_release_is_named(github: GitHub) -> None:
     """404 says which repository and tag to check."""
     with pytest.raises(SourceError, match="owner/zoo@weights/v2: GitHub has no such release"):
         release_files(GitHubSource(repository="owner/zoo", tag="weights/v2"))
 
 
-def test_burst_of_bad_gateways_is_outlasted(github: Any) -> None:
+def test_burst_of_bad_gateways_is_outlasted(github: GitHub) -> None:
     """Three 502 in a row are tried again; the answer after them counts."""
     github.answers = [(502, {}, b"bad gateway")] * 3
 
     assert len(release_files(SOURCE)) == 3
 
 
-def test_lasting_bad_gateway_is_one_line(github: Any) -> None:
+def test_lasting_bad_gateway_is_one_line(github: GitHub) -> None:
     """The fourth 502 is told."""
     github.answers = [(502, {}, b"bad gateway")] * 4
 
-    assert "HTTP 502 Bad Gateway" in one_line(github)
+    assert "HTTP 502 Bad Gateway" in one_line()
     assert len(github.emulator.front.requests) == 4
 
 
@@ -274,43 +267,43 @@ BODIES = {
 
 @pytest.mark.parametrize(("headers", "body", "said"), BODIES.values(), ids=BODIES)
 def test_answer_that_is_not_the_apis_is_one_line(
-    github: Any, headers: dict[str, str], body: bytes, said: str
+    github: GitHub, headers: dict[str, str], body: bytes, said: str
 ) -> None:
     """Status 200 with something else in it is told for what it is."""
     closing = {"Connection": "close"} if "Content-Length" in headers else {}
     github.answers = [(200, headers | closing, body)] * 4
 
-    assert said in one_line(github)
+    assert said in one_line()
 
 
-def test_asset_without_a_time_is_not_taken(github: Any) -> None:
+def test_asset_without_a_time_is_not_taken(github: GitHub) -> None:
     """A field of another form is named, not written to a lock."""
     github.upload(github.releases[0], "d.pth", b"d", updated="yesterday")
 
-    assert "updated_at" in one_line(github)
+    assert "updated_at" in one_line()
 
 
-def test_endless_pages_end(github: Any) -> None:
+def test_endless_pages_end(github: GitHub) -> None:
     """A `Link` that leads in a circle is noticed."""
     here = f"{github.emulator.front.url}/repos/owner/zoo/releases/7/assets"
     link = {"Link": f'<{here}>; rel="next"'} | JSON
     github.answers = [(200, JSON, b'{"id": 7}')] + [(200, link, b"[]")] * 60
 
-    assert "no end after 50 pages" in one_line(github)
+    assert "no end after 50 pages" in one_line()
 
 
-def test_redirect_to_no_address_is_one_line(github: Any) -> None:
+def test_redirect_to_no_address_is_one_line(github: GitHub) -> None:
     """A `Location` that can't be read as an address is told, not raised through."""
     github.answers = [(302, {"Location": "http://[nowhere"}, b"")]
 
-    assert "Invalid IPv6 URL" in one_line(github)
+    assert "Invalid IPv6 URL" in one_line()
 
 
-def test_redirect_loop_ends(github: Any) -> None:
+def test_redirect_loop_ends(github: GitHub) -> None:
     """So is a redirect to itself."""
     github.answers = [(302, {"Location": "/repos/owner/zoo"}, b"")] * 10
 
-    assert "got more than 6 redirects" in one_line(github)
+    assert "got more than 6 redirects" in one_line()
 
 
 def test_api_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,3 +315,74 @@ def test_api_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
 
         with pytest.raises(SourceError, match=r"refused.*Try again, or check the network"):
             release_files(SOURCE)
+
+
+SHA256 = "0b" * 32
+
+
+def entry(path: str, size: int, sha256: str | None = None) -> dict[str, Any]:
+    """One entry of the hub's tree endpoint."""
+    lfs = {"lfs": {"oid": sha256, "size": size, "pointerSize": 134}} if sha256 else {}
+    return {"type": "file", "oid": "c" * 40, "size": size, "path": path} | lfs
+
+
+@pytest.fixture
+def hub(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> list[Reply]:
+    """What a hub answers to the requests for a folder's files, one after the other."""
+    monkeypatch.setenv("HF_ENDPOINT", emulator.front.url)
+    monkeypatch.setenv("HF_TOKEN", "hf_notreal")
+    replies: list[Reply] = []
+
+    def tree(request: Request) -> Reply | None:
+        return replies.pop(0) if "/api/models/owner/mirror/tree/" in request.path else None
+
+    emulator.handlers.append(tree)
+    return replies
+
+
+def test_hub_files_are_listed_with_size_and_lfs_hash(emulator: Emulator, hub: list[Reply]) -> None:
+    """Names without the folder; a small file that isn't in LFS has no hash; folders don't count."""
+    tree = "/api/models/owner/mirror/tree/v1/inat2018"
+    folder = {"type": "directory", "oid": "d" * 40, "size": 0, "path": "inat2018/old"}
+    pages = [[entry("inat2018/a.pth", 5, SHA256), folder], [entry("inat2018/a.log", 3)]]
+    link = {"Link": f'<{emulator.front.url}{tree}?cursor=1>; rel="next"'}
+    hub += [Reply(200, JSON | link, json.dumps(pages[0]).encode())]
+    hub += [Reply(200, JSON, json.dumps(pages[1]).encode())]
+
+    files = repository_files(MIRROR)
+
+    assert [(f.name, f.size, f.sha256) for f in files] == [("a.pth", 5, SHA256), ("a.log", 3, None)]
+    assert {f.release_id for f in files} == {None}
+    asked = [request for request in emulator.front.requests if request.path == tree]
+    assert [request.headers["authorization"] for request in asked] == ["Bearer hf_notreal"] * 2
+
+
+def test_housekeeping_of_a_repository_is_no_asset(hub: list[Reply]) -> None:
+    """README.md and .gitattributes at the top of every repository are passed over."""
+    entries = [entry("README.md", 9), entry(".gitattributes", 9)]
+    hub += [Reply(200, JSON, json.dumps(entries).encode())]
+
+    assert repository_files(HuggingFaceSource(repository="owner/mirror")) == []
+
+
+REFUSALS = {
+    "no repository": (404, {"X-Error-Code": "RepoNotFound"}, b"{}", "RepositoryNotFoundError"),
+    "no revision": (404, {"X-Error-Code": "RevisionNotFound"}, b"{}", "RevisionNotFoundError"),
+    "web page": (200, {"Content-Type": "text/html"}, b"<html>", "JSONDecodeError"),
+    "not a tree": (200, JSON, b'[{"name": "a"}]', "KeyError"),
+}
+
+
+@pytest.mark.parametrize(("status", "headers", "body", "said"), REFUSALS.values(), ids=REFUSALS)
+def test_hubs_refusal_is_one_line(
+    hub: list[Reply], status: int, headers: dict[str, str], body: bytes, said: str
+) -> None:
+    """What goes wrong names repository and revision, and never the token."""
+    hub += [Reply(status, headers, body)] * 9
+
+    with pytest.raises(SourceError) as caught:
+        repository_files(MIRROR)
+
+    assert str(caught.value).startswith(f"hub repository owner/mirror@v1: {said}")
+    assert "\n" not in str(caught.value)
+    assert "hf_notreal" not in str(caught.value)
