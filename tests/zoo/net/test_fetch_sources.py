@@ -4,10 +4,7 @@ import logging
 import shutil
 import ssl
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,7 @@ from mixzoo.zoo.net.fetch import fetch
 from mixzoo.zoo.net.sources import locations, offline
 from mixzoo.zoo.shelf import weights_of
 
-from ...emulator.server import Emulator, Fault, always
+from ...emulator.server import Emulator, Fault, Reply, always, emulate
 
 BYTES = bytes(range(256)) * 400
 GITHUB = '[[sources]]\nkind = "github"\nrepository = "owner/zoo"\ntag = "v1"\n'
@@ -121,45 +118,15 @@ def test_netrc_default_entry_stays_at_the_first_host(
     assert authorizations(emulator.store) == {None}
 
 
-@contextmanager
-def serving_bytes() -> Iterator[tuple[ThreadingHTTPServer, list[str]]]:
-    """A server that answers BYTES to everything, and what it was asked for."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(BYTES)))
-            self.end_headers()
-            self.wfile.write(BYTES)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, request: object, client_address: object) -> None:
-            pass  # a client that refuses the certificate goes away
-
-    with Server(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.02,))
-        thread.start()
-        yield http, asked
-        http.shutdown()
-        thread.join()
-
-
 def test_proxy_of_the_environment_is_used(
-    write_benchmark: Callable[..., Path],
-    monkeypatch: pytest.MonkeyPatch,
+    emulator: Emulator, write_benchmark: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A host that only the proxy can reach is asked there."""
-    with serving_bytes() as (proxy, asked):
-        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_port}")
-        received = get(write_benchmark(HTTP.format(url="http://mirror.invalid"), BYTES))
+    emulator.handlers.append(lambda _: Reply(body=BYTES))
+    monkeypatch.setenv("http_proxy", emulator.front.url)
 
-    assert received == BYTES
-    assert asked == ["http://mirror.invalid/w.pth"]
+    assert get(write_benchmark(HTTP.format(url="http://mirror.invalid"), BYTES)) == BYTES
+    assert [one.target for one in emulator.front.requests] == ["http://mirror.invalid/w.pth"]
 
 
 @pytest.fixture
@@ -175,9 +142,9 @@ def secure(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     subprocess.run(command, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    with serving_bytes() as (http, _):
-        http.socket = context.wrap_socket(http.socket, server_side=True)
-        yield f"https://localhost:{http.server_port}", certificate
+    with emulate(context) as emulator:
+        emulator.handlers.append(lambda _: Reply(body=BYTES))
+        yield emulator.front.url, certificate
 
 
 def test_certificates_of_the_environment_are_used(
