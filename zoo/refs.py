@@ -1,6 +1,6 @@
 """Tells what a user's reference means: a row of a benchmark, or a checkpoint file."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +29,10 @@ class CheckpointFile:
         return self.row.id if self.row else str(self.path)
 
 
-def is_path(ref: str) -> bool:
-    """Whether a reference is meant as a file: it exists, or looks like a path or a checkpoint."""
+def is_path(ref: str, suffixes: Container[str] = CHECKPOINT_SUFFIXES) -> bool:
+    """Whether a reference is meant as a file: it exists, or looks like a path or such a file."""
     path = Path(ref)
-    return path.exists() or path.suffix in CHECKPOINT_SUFFIXES or len(path.parts) > 1
+    return path.exists() or path.suffix.lower() in suffixes or len(path.parts) > 1
 
 
 def resolve(ref: str, catalog: Catalog, *, row_id: str | None = None) -> CheckpointFile:
@@ -63,7 +63,7 @@ def visualisations(ref: str, catalog: Catalog) -> Iterator[Path]:
 
     Raises UsageError for a row without any, and what `fetch` raises.
     """
-    if is_path(ref) or ref.lower().endswith(".zip"):
+    if is_path(ref, {".zip"}):
         yield Path(ref)
         return
     benchmark, row = catalog.row(ref)

@@ -13,6 +13,7 @@ from ...zoo.lock import Asset
 from ...zoo.manifest import Row
 from ...zoo.net.fetch import fetch
 from ...zoo.net.sources import by_hand
+from ...zoo.refs import is_path
 from ...zoo.verify import check
 from .audit import LogAudit, audit_files, claim_of
 from .summaries import RULES, Claim
@@ -180,8 +181,8 @@ def source_of_files(paths: Sequence[Path], catalog: Catalog, row_id: str | None)
 
 def _named(request: Request, catalog: Catalog) -> list[LogSource]:
     """Files first, then rows."""
-    paths = [Path(ref) for ref in request.refs if _is_path(ref)]
-    names = [ref for ref in request.refs if not _is_path(ref)]
+    paths = [Path(ref) for ref in request.refs if is_path(ref, SUFFIXES)]
+    names = [ref for ref in request.refs if not is_path(ref, SUFFIXES)]
     if not request.refs:
         raise UsageError(
             "expected a FILE, a ROW, --benchmark NAME or --all. See: mixzoo logs --help"
@@ -191,12 +192,6 @@ def _named(request: Request, catalog: Catalog) -> list[LogSource]:
     runs: Iterable[list[Path]] = [paths] if request.join else ([path] for path in paths)
     found = [source_of_files(run, catalog, request.row) for run in runs]
     return found + [source_of_row(*owner) for owner in (catalog.select(names) if names else ())]
-
-
-def _is_path(ref: str) -> bool:
-    """Whether a reference is meant as a file: it exists, or looks like a path or a log."""
-    path = Path(ref)
-    return path.exists() or path.suffix in SUFFIXES or len(path.parts) > 1
 
 
 def _fetched(benchmark: Benchmark, row: Row) -> Path:
