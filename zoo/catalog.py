@@ -33,10 +33,14 @@ class Benchmark:
         """The benchmark's name, the last part of its row ids."""
         return self.manifest.name
 
+    @property
+    def assets(self) -> list[Asset]:
+        """The locked assets; none where there is no lock."""
+        return self.lock.assets if self.lock else []
+
     def asset(self, row_id: str, kind: Kind = "weights") -> Asset | None:
         """The locked asset of a row, or None if the lock doesn't have it."""
-        assets = self.lock.assets if self.lock else []
-        return next((a for a in assets if a.row == row_id and a.kind == kind), None)
+        return next((a for a in self.assets if a.row == row_id and a.kind == kind), None)
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,13 @@ class Catalog:
             if row.id == row_id:
                 return benchmark, row
         raise UsageError(_unknown("row", row_id, [row.id for _, row in self]))
+
+    def recognise(self, sha256: str) -> Iterator[tuple[Benchmark, Asset]]:
+        """The locked assets that have this hash, and their benchmarks."""
+        for benchmark in self.benchmarks.values():
+            for asset in benchmark.assets:
+                if asset.sha256 == sha256:
+                    yield benchmark, asset
 
     def select(self, names: Sequence[str]) -> list[tuple[Benchmark, Row]]:
         """Rows named by benchmark or row id, each once, in the order named; all if none is named.

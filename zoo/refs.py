@@ -55,7 +55,9 @@ def resolve(ref: str, catalog: Catalog, *, row_id: str | None = None) -> Checkpo
     sha256 = sha256_of(path)
     if row_id is not None:
         return CheckpointFile(path, sha256, *catalog.row(row_id))
-    return CheckpointFile(path, sha256, *_recognise(sha256, catalog))
+    known = (asset for _, asset in catalog.recognise(sha256) if asset.kind == "weights")
+    asset = next(known, None)
+    return CheckpointFile(path, sha256, *(catalog.row(asset.row) if asset else (None, None)))
 
 
 def visualisations(ref: str, catalog: Catalog) -> Iterator[Path]:
@@ -75,11 +77,3 @@ def visualisations(ref: str, catalog: Catalog) -> Iterator[Path]:
         )
     for asset in assets:
         yield fetch(benchmark, asset)
-
-
-def _recognise(sha256: str, catalog: Catalog) -> tuple[Benchmark | None, Row | None]:
-    for benchmark in catalog.benchmarks.values():
-        for asset in benchmark.lock.assets if benchmark.lock else ():
-            if asset.kind == "weights" and asset.sha256 == sha256:
-                return benchmark, benchmark.manifest.row(asset.row)
-    return None, None

@@ -114,7 +114,7 @@ def known_assets(benchmark: Benchmark, row: Row | None = None) -> list[Asset]:
 
     row: only this row's.
     """
-    locked = list(benchmark.lock.assets) if benchmark.lock else []
+    locked = benchmark.assets
     names = {asset.name for asset in locked}
     known = locked + [asset for asset in _adopted(benchmark) if asset.name not in names]
     return [asset for asset in known if row is None or asset.row == row.id]

@@ -82,8 +82,7 @@ def _wanted(
             weights_of(benchmark, row)
         except SourceError as error:
             errors.append(error)
-        assets = benchmark.lock.assets if benchmark.lock else ()
-        wanted += [(benchmark, a) for a in assets if a.row == row.id and a.kind in kinds]
+        wanted += [(benchmark, a) for a in benchmark.assets if a.row == row.id and a.kind in kinds]
     return wanted, errors
 
 

@@ -207,9 +207,8 @@ def _fetched(benchmark: Benchmark, row: Row) -> Path:
 
 
 def _recognise(paths: Sequence[Path], catalog: Catalog) -> tuple[Benchmark, Row] | None:
-    hashes = {files.sha256_of(path) for path in paths}
-    for benchmark in catalog.benchmarks.values():
-        for asset in benchmark.lock.assets if benchmark.lock else ():
-            if asset.kind in shelf.LOGS and asset.sha256 in hashes:
+    for path in paths:
+        for _, asset in catalog.recognise(files.sha256_of(path)):
+            if asset.kind in shelf.LOGS:
                 return catalog.row(asset.row)
     return None

@@ -75,7 +75,7 @@ def add_row(
         # As it is now: another process may have added a row since it was read.
         own = open_catalog([target]).benchmark(manifest.name) if target.is_file() else None
         before = own.manifest.row(row.id) if own else None
-        known = own.lock.assets if own and own.lock else []
+        known = own.assets if own else []
         if own and before and not force:
             _require_same(own, before, row, assets)
         for asset in assets:

@@ -75,12 +75,7 @@ def identify(
     Raises UsageError if it isn't recognised, IntegrityError if it isn't whole.
     """
     names = {benchmark.name for benchmark in among}
-    by_hash = [
-        (benchmark, asset)
-        for benchmark in catalog.benchmarks.values()
-        for asset in _locked(benchmark)
-        if asset.sha256 == file.sha256
-    ]
+    by_hash = list(catalog.recognise(file.sha256))
     for benchmark, asset in by_hash:
         if benchmark.name in names and (row is None or asset.row == row.id):
             return Identity(benchmark, asset, "by its hash")
@@ -105,7 +100,7 @@ def _require_whole(file: Arrival) -> None:
 
 def _by_name(file: Arrival, among: Sequence[Benchmark]) -> Identity:
     """A file as what its name says: exactly a locked name, else a row by the matching rules."""
-    locked = [(b, asset) for b in among for asset in _locked(b) if asset.name == file.name]
+    locked = [(b, asset) for b in among for asset in b.assets if asset.name == file.name]
     if len(locked) == 1:
         return _as_locked(file, *locked[0], "by its name")
     words = re.split(r"[^a-z0-9]+", file.name.casefold())
@@ -137,7 +132,7 @@ def _as_said(file: Arrival, benchmark: Benchmark, row: Row) -> Identity:
 
 def _as_row(file: Arrival, benchmark: Benchmark, row: str, kind: Kind, how: str) -> Identity:
     """A file as the one of this row and kind, locked or not."""
-    locked = [asset for asset in _locked(benchmark) if (asset.row, asset.kind) == (row, kind)]
+    locked = [asset for asset in benchmark.assets if (asset.row, asset.kind) == (row, kind)]
     if len(locked) > 1:
         names = ", ".join(asset.name for asset in locked)
         raise IntegrityError(f"it has the hash of none of {row}'s locked files ({names})")
@@ -145,7 +140,7 @@ def _as_row(file: Arrival, benchmark: Benchmark, row: str, kind: Kind, how: str)
         return _as_locked(file, benchmark, locked[0], how)
     ending = "".join(file.path.suffixes[-2:] if kind == "log" else file.path.suffixes[-1:])
     name = file.name if re.match(ASSET_NAME, file.name) else f"{row}{ending}"
-    if any(asset.name.casefold() == name.casefold() for asset in _locked(benchmark)):
+    if any(asset.name.casefold() == name.casefold() for asset in benchmark.assets):
         raise UsageError(f"{name} is the name of another file in the lock; rename it first")
     _require_end(file)
     asset = Asset(row=row, kind=kind, name=name, size=file.size)
@@ -170,7 +165,3 @@ def _require_end(file: Arrival) -> None:
     """No hash can tell that an unlocked file is whole, but a zip (or torch file) has its list last."""
     if file.start.startswith(b"PK\x03\x04") and not zipfile.is_zipfile(file.path):
         raise IntegrityError("it is cut short: its end is missing; download it again")
-
-
-def _locked(benchmark: Benchmark) -> list[Asset]:
-    return list(benchmark.lock.assets) if benchmark.lock else []
