@@ -1,26 +1,29 @@
-"""Findings as HTML: the one Jinja environment, which escapes every text that a template is given."""
+"""Findings as HTML and Markdown: the one Jinja environment, which escapes every text that it is given."""
 
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..zoo.looks import look, signed
+from ..zoo.looks import look, plain, signed
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def environment(*folders: Path) -> Environment:
+def environment(*folders: Path, markdown: bool = False) -> Environment:
     """Templates of these folders, which can take the parts that all pages share from `parts.html`.
 
     Nothing is taken as HTML but what is `markupsafe.Markup`, and a fact that a template doesn't get
-    is an error. `look(word)` and the filter `signed` are those of `zoo.looks`.
+    is an error. `look(word)` and the filter `signed` are those of `zoo.looks`. markdown: for
+    templates of Markdown, whose texts are escaped by `zoo.looks.plain`.
     """
     made = Environment(
         loader=FileSystemLoader([*folders, TEMPLATES]),
-        autoescape=True,
+        autoescape=not markdown,
+        finalize=plain if markdown else None,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     made.globals["look"] = look
     made.filters["signed"] = signed

@@ -5,13 +5,12 @@ The HTML fetches nothing and runs no script.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
 from typing import Any
 
 import msgspec
 
-from ..eval.report import COLUMNS, notes, table, warnings
-from ..zoo.looks import look, markdown_table, plain, signed
+from ..eval.report import COLUMNS, Line, notes, table, warnings
+from ..zoo.looks import FAILED, markdown_table, signed
 from ..zoo.report import Report, Row
 from .lanes import accuracy_plot, gap_plot, group_plot, reliability_plot
 from .save import inline_svg
@@ -26,13 +25,15 @@ def to_html(report: Report) -> str:
     """The page of a report."""
     from markupsafe import Markup
 
+    lines, verdicts = table(report), Counter(row.verdict for row in report.rows)
     # Markup: what matplotlib wrote, which escapes the text that it is given.
     return _render(
-        "report_page.html",
+        "report.html",
         report,
-        tally=Counter(row.verdict for row in report.rows).most_common(),
-        columns=COLUMNS,
-        lines=table(report),
+        tally=(verdicts + Counter({FAILED: len(report.failures)})).most_common(),
+        lines=[_cells(line) for line in lines],
+        numbers=COLUMNS[2:-1],
+        side=[place for place, line in enumerate(lines) if line.head is not line.row.judged],
         plots=[(title, Markup(svg)) for title, svg in _overview(report.rows)],
         details=[
             (row, [(title, Markup(svg)) for title, svg in _details(row, f"c{number}")])
@@ -41,10 +42,17 @@ def to_html(report: Report) -> str:
     )
 
 
+def _cells(line: Line) -> dict[str, str | tuple[str, str]]:
+    """Cells by column, as the macro `table` takes them; the verdict with its reason."""
+    cells = dict(zip(COLUMNS, line.cells, strict=True))
+    verdict = (line.row.verdict, line.row.reason) if cells["Verdict"] else ""
+    return {**cells, "Verdict": verdict}
+
+
 def to_markdown(report: Report) -> str:
     """The report as Markdown: table, rules, notes, provenance."""
     return _render(
-        "report_page.md",
+        "report.md",
         report,
         table=markdown_table(COLUMNS, [line.cells for line in table(report)]),
         notes=list(notes(report)),
@@ -73,22 +81,12 @@ def in_words(value: Any) -> str:
 
 
 def _render(template: str, report: Report, **values: Any) -> str:
-    from jinja2 import Environment, StrictUndefined
+    from .pages import environment
 
-    markdown = template.endswith(".md")
-    environment = Environment(
-        autoescape=not markdown,
-        finalize=plain if markdown else None,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(words=in_words, signed=signed)
-    environment.globals.update(look=look, zip=zip)
-    text = resources.files("mixzoo.viz").joinpath(template).read_text(encoding="utf-8")
+    pages = environment(markdown=template.endswith(".md"))
+    pages.filters["words"] = in_words
     on = f" on {report.benchmark}" if report.benchmark else ""
-    return environment.from_string(text).render(
+    return pages.get_template(template).render(
         title=f"Top-1 recomputed{on}",
         report=report,
         several_heads=any(len(row.heads) > 1 for row in report.rows),

@@ -18,6 +18,7 @@ DIFFERS = "differs"
 NOT_REPRODUCED = "not reproduced"
 NOT_COMPARABLE = "not comparable"
 NO_NUMBER = "no published number"
+FAILED = "could not be evaluated"
 
 # Is a checkpoint the run that a log tells of? (eval.judge)
 MATCHES_LOG = "matches its log"
@@ -39,6 +40,7 @@ _TONES: dict[str, Tone] = {
     CLOSE: "near",
     DIFFERS: "odd",
     NOT_REPRODUCED: "bad",
+    FAILED: "bad",
     MATCHES_LOG: "good",
     NOT_ITS_LOG: "bad",
     SAMPLE_AGREES: "near",
