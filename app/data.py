@@ -1,33 +1,30 @@
 """`mixzoo data`: the images that a benchmark is measured on."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import click
 
-from ..zoo.catalog import Catalog, open_catalog
+from ..zoo.catalog import open_catalog
 from ..zoo.errors import DataError, UsageError
 from .console import print_json, print_table, say
 from .options import FilePath, json_option, manifest_option
 
 if TYPE_CHECKING:
-    from ..zoo.data.plan import SplitName
+    from ..zoo.data.findings import Findings, Group
     from ..zoo.data.prepare import Prepared
-    from ..zoo.data.verify import Findings, Group
 
-Splits = Literal["val", "train", "all"]
-Form = Literal["files", "tar"]
+SPLITS = {"val": ("val",), "train": ("train",), "all": ("train", "val")}
 
 root_option = click.option(
     "--root", type=FilePath, required=True, metavar="DIR", help="Folder for the images."
 )
 split_option = click.option(
     "--split",
-    type=click.Choice(["val", "train", "all"]),
+    type=click.Choice(list(SPLITS)),
     default="val",
     show_default=True,
-    help="Which images.",
+    help="The validation images, the training images, or both.",
 )
 
 
@@ -42,15 +39,15 @@ def commands() -> None:
 @click.option(
     "--archive",
     metavar="FILE|URL",
-    help="The published .tar.gz: a file, an http(s) address, or any fsspec URL (s3://...). Default: "
-    "the one in DIR, else the data set's address.",
+    help="The published .tar.gz: a file, an http(s) address, or any fsspec URL (s3://...).  [default: "
+    "the one in DIR, else the data set's address]",
 )
 @click.option(
     "--annotations",
     multiple=True,
     metavar="FILE|URL",
-    help="Annotations, .json.tar.gz or .json; once for each split. Default: those in DIR or beside "
-    "the archive, else the data set's address.",
+    help="Annotations, .json.tar.gz or .json; once for each split.  [default: those in DIR or beside "
+    "the archive, else the data set's address]",
 )
 @split_option
 @click.option(
@@ -61,20 +58,14 @@ def commands() -> None:
     show_default=True,
     help="Image files, or one tar a split that the evaluator reads directly.",
 )
-@click.option(
-    "--stop-early",
-    is_flag=True,
-    help="End when every image was found. The archive's md5 is then NOT checked.",
-)
 @manifest_option
-def prepare_command(
+def prepare(
     benchmark: str,
     root: Path,
     archive: str | None,
     annotations: tuple[str, ...],
-    split: Splits,
-    form: Form,
-    stop_early: bool,
+    split: str,
+    form: str,
     manifests: tuple[Path, ...],
 ) -> None:
     """Put the images and annotations of a BENCHMARK into a folder.
@@ -84,57 +75,32 @@ def prepare_command(
     connections are resumed. After a kill the same command goes on: images that are here are
     compared and kept, the archive is read (from an address: fetched) from its begin again.
     """
-    prepare(
-        benchmark,
-        root,
-        split,
-        manifests,
-        archive=archive,
-        annotations=annotations,
-        form=form,
-        stop_early=stop_early,
-    )
-
-
-def prepare(
-    benchmark: str,
-    root: Path,
-    split: Splits,
-    manifests: Sequence[Path] = (),
-    *,
-    archive: str | None = None,
-    annotations: Sequence[str] = (),
-    form: Form = "files",
-    stop_early: bool = False,
-) -> None:
-    """Draw or extract a data set below `root`, and say what was checked. Raises MixzooError."""
     dataset = open_catalog(manifests).benchmark(benchmark).manifest.dataset
     if dataset.drawn_by_package:
         from ..zoo.mini import draw
 
-        if archive or annotations or form == "tar" or stop_early:
+        if archive or annotations or form == "tar":
             raise UsageError(
-                f"{benchmark}: is drawn by the package; --archive, --annotations, --as tar and "
-                "--stop-early don't apply."
+                f"{benchmark}: is drawn by the package; --archive, --annotations and --as tar don't "
+                "apply."
             )
         draw(root, split)
         say(f"{dataset.name} ({split}) is in {root}")
         return
-    from ..zoo.data.plan import Plan
+    from ..zoo.data.prepare import Request
     from ..zoo.data.prepare import prepare as extract
     from ..zoo.net.sources import parse_source
 
-    plan = Plan(
+    request = Request(
         dataset,
         root,
-        _names(split),
+        SPLITS[split],
         parse_source(archive) if archive else None,
         [parse_source(it) for it in annotations],
         form,
-        stop_early,
     )
-    for prepared in extract(plan):
-        _tell(prepared, dataset.name, plan.tar(prepared.split) if form == "tar" else root)
+    for prepared in extract(request):
+        _tell(prepared, dataset.name, request.place(prepared.split))
 
 
 @commands.command("verify")
@@ -144,10 +110,10 @@ def prepare(
 @click.option("--deep", is_flag=True, help="Decode every image.")
 @json_option
 @manifest_option
-def verify_command(
+def verify(
     benchmark: str,
     root: Path,
-    split: Splits,
+    split: str,
     deep: bool,
     as_json: bool,
     manifests: tuple[Path, ...],
@@ -159,19 +125,19 @@ def verify_command(
     """
     from tqdm import tqdm
 
-    from ..zoo.data.plan import Plan
-    from ..zoo.data.verify import verify
+    from ..zoo.data.findings import Request, examine
 
     catalog = open_catalog(manifests)
     dataset = catalog.benchmark(benchmark).manifest.dataset
-    plan = Plan(dataset, root, _names(split))
-    found = []
+    request = Request(dataset, root, SPLITS[split])
+    others = [it.manifest.dataset for it in catalog.benchmarks.values() if it.name != benchmark]
     with tqdm(desc="verifying", unit="img", disable=None) as bar:
-        for name in plan.splits:
-            others = _others(catalog, benchmark)
-            found.append(verify(plan, name, deep=deep, others=others, on_images=bar.update))
+        found = [
+            examine(request, name, deep=deep, others=others, on_images=bar.update)
+            for name in request.splits
+        ]
     if as_json:
-        print_json([_as_json(findings) for findings in found])
+        print_json([findings.to_dict() for findings in found])
     else:
         for findings in found:
             _show(findings)
@@ -180,28 +146,18 @@ def verify_command(
         raise DataError(f"{root}: {'; '.join(problems)}. To mend it: mixzoo data prepare.")
 
 
-def _names(split: Splits) -> "list[SplitName]":
-    return ["train", "val"] if split == "all" else [split]
-
-
-def _others(catalog: Catalog, benchmark: str) -> list[Any]:
-    return [it.manifest.dataset for name, it in catalog.benchmarks.items() if name != benchmark]
-
-
 def _tell(prepared: "Prepared", dataset: str, place: Path) -> None:
     mark, counts = prepared.mark, prepared.images
-    told = [f"{count:,} {outcome.value}" for outcome, count in counts.items()]
-    what = ", ".join(told) if told else "prepared before"
+    told = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
+    what = told or "prepared before"
     say(f"{dataset} ({mark.split}) is in {place}: {mark.images:,} images ({what}).")
     for name, origin in (("annotations", mark.annotations), ("archive", mark.archive)):
-        if origin.checked:
-            say(f"  {name}: md5 {origin.md5} is the published one.")
-        elif origin.md5:
-            say(
-                f"  {name}: md5 {origin.md5}, compared with nothing: the manifest states none for it."
-            )
-        else:
-            say(f"  {name}: md5 NOT checked, reading ended early.")
+        said = (
+            "is the published one"
+            if origin.checked
+            else "compared with nothing: the manifest states none for it"
+        )
+        say(f"  {name}: md5 {origin.md5}{' ' if origin.checked else ', '}{said}.")
 
 
 def _show(found: "Findings") -> None:
@@ -234,12 +190,3 @@ def _state(group: "Group") -> str:
 
 def _counted(got: int, expected: int | None) -> tuple[str, str]:
     return f"{got:,}", "?" if expected is None else f"{expected:,}"
-
-
-def _as_json(found: "Findings") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    import msgspec
-
-    plain = asdict(found) | {"mark": found.mark and msgspec.to_builtins(found.mark)}
-    return plain | {"problems": found.problems, "ok": not found.problems}

@@ -33,8 +33,7 @@ from mixzoo.viz.curves import curves_plot
 from mixzoo.viz.save import save_figure
 from mixzoo.zoo.cache import data_path
 from mixzoo.zoo.data import find_images
-from mixzoo.zoo.data.plan import Plan
-from mixzoo.zoo.data.prepare import prepare
+from mixzoo.zoo.data.prepare import Request, prepare
 from mixzoo.zoo.errors import MixzooError
 from mixzoo.zoo.manifest import Dataset, Protocol, Split
 from mixzoo.zoo.net.sources import Location
@@ -58,7 +57,7 @@ def find_data(archives: Path) -> Data:
     root = data_path(DATASET.name)
     annotations = [Location(archives / f"{name}.tar.gz") for name in (TRAIN, VAL)]
     archive = Location(archives / f"{DATASET.image_tree}.tar.gz")
-    prepare(Plan(DATASET, root, ("train", "val"), archive, annotations))
+    prepare(Request(DATASET, root, ("train", "val"), archive, annotations))
     return Data(
         find_images(root, annotations=root / TRAIN),
         find_images(root, annotations=root / VAL),

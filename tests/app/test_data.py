@@ -76,14 +76,6 @@ def test_prepare_all_splits(prepare: Run, tmp_path: Path) -> None:
     assert (tmp_path / "root/train2018.json").is_file()
 
 
-def test_stop_early_says_what_is_not_checked(prepare: Run) -> None:
-    """No word of a check that wasn't made."""
-    code, out, _ = prepare("--stop-early")
-
-    assert code == 0
-    assert "archive: md5 NOT checked" in said(out)
-
-
 def test_wrong_archive_is_one_line(prepare: Run, published: Any) -> None:
     """An archive that changed: exit code of integrity, one line."""
     with tarfile.open(published.archive, "w:gz") as tar:

@@ -3,8 +3,7 @@
 from .diagnose import diagnose_labels, diagnose_list
 from .find import find_images
 from .labels import LabelledImages, from_annotations, from_folders, from_list_file
-from .stores import FolderStore, ImageStore
-from .tar_store import TarStore
+from .stores import FolderStore, ImageStore, TarStore
 
 __all__ = [
     "FolderStore",

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from ..errors import DataError
 from .labels import LabelledImages, from_annotations, from_folders, from_list_file
-from .marks import mark_path, read_mark
-from .stores import FolderStore, ImageStore
-from .tar_store import TarStore
+from .marks import read_mark
+from .stores import FolderStore, ImageStore, TarStore
 
 COMMON_LIST_NAMES = ("val*.txt", "meta/val*.txt")
 COMMON_ANNOTATION_NAMES = ("val*.json", "annotations/val*.json")
@@ -85,7 +84,7 @@ def _from_folders(data: Path) -> LabelledImages:
 def _store(folder: Path, labels: Path, images: LabelledImages) -> ImageStore:
     """What was prepared last, else the tar of the label file's name, the folder, or a `val*.tar`."""
     first, loose = images.files[0], FolderStore(folder)
-    mark = read_mark(mark_path(folder, labels.name))
+    mark = read_mark(folder, labels.name)
     if mark and mark.form == "files":
         return loose
     own, others = folder / f"{labels.stem}.tar", sorted(folder.glob("val*.tar"))

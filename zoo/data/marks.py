@@ -5,28 +5,30 @@ that lies in the folder is vouched for. It never claims a check that wasn't made
 """
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from ..files import write
-from .sinks import Form
+
+Form = Literal["files", "tar"]
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """One file that was read. md5: of all its bytes, None if they weren't all read.
+    """One file that was read whole. size: bytes. md5: of all of them.
 
     expected_md5: the publisher's, as the manifest states it, None if it states none.
     """
 
     source: str
-    size: int | None = None
-    md5: str | None = None
+    size: int
+    md5: str
     expected_md5: str | None = None
 
     @property
     def checked(self) -> bool:
         """Whether its md5 was compared with the publisher's (unequal ones never get this far)."""
-        return self.md5 is not None and self.md5 == self.expected_md5
+        return self.md5 == self.expected_md5
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,19 +45,20 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def mark_path(root: Path, annotations: str) -> Path:
-    """Where the mark of a split lies. annotations: the name of its annotation file, for both forms."""
+    """Where a split's mark lies. annotations: the name of its annotation file, for both forms."""
     return root / f"prepared-{annotations}"
 
 
-def read_mark(path: Path) -> Mark | None:
-    """The mark, or None if there is none that can be understood."""
+def read_mark(root: Path, annotations: str) -> Mark | None:
+    """A split's mark, or None if there is none that can be understood."""
     try:
-        mark = msgspec.json.decode(path.read_bytes(), type=Mark)
+        mark = msgspec.json.decode(mark_path(root, annotations).read_bytes(), type=Mark)
     except (OSError, msgspec.MsgspecError):
         return None
     return mark if mark.format == 1 else None
 
 
-def write_mark(path: Path, mark: Mark) -> None:
-    """Write a mark, whole or not at all."""
-    write(path, msgspec.json.format(msgspec.json.encode(mark), indent=2) + b"\n")
+def write_mark(root: Path, annotations: str, mark: Mark) -> None:
+    """Write a split's mark, whole or not at all."""
+    content = msgspec.json.format(msgspec.json.encode(mark), indent=2)
+    write(mark_path(root, annotations), content + b"\n")

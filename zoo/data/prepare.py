@@ -22,12 +22,11 @@ from ..files import alone, write
 from ..net.progress import byte_bar
 from ..net.sources import Location
 from ..net.stream import open_stream
-from .annotations import Annotations, beside, get_annotations, require_md5
-from .inflate import HashedReader, open_tar_gz
+from .annotations import Annotations, get_annotations, require_md5
 from .marks import Mark, Origin, mark_path, write_mark
-from .plan import Plan, SplitName
+from .request import Request, SplitName
 from .sinks import FileSink, Outcome, Sink, TarSink
-from .tar_headers import Member, TarWalk
+from .tars import HashedReader, StrictTar, open_tar_gz
 
 WORK = ".preparing"  # folder below the root, for what isn't whole yet; gone at the end
 LARGEST = 256 << 20  # bytes of one image; a member that claims more isn't one
@@ -46,7 +45,7 @@ class Prepared:
     images: Counter[Outcome]
 
 
-def prepare(plan: Plan, *, quiet: bool = False) -> list[Prepared]:
+def prepare(request: Request, *, quiet: bool = False) -> list[Prepared]:
     """Prepare splits in one pass.
 
     Each split's annotations get their final name when all its images are here, and its mark when
@@ -54,31 +53,31 @@ def prepare(plan: Plan, *, quiet: bool = False) -> list[Prepared]:
     second run at the same time; IntegrityError for a wrong md5 or a damaged or unsafe archive (what
     was stored stays, unmarked, for the next run to compare); SourceError for what can't be had.
     """
-    done = {name: mark for name in plan.splits if (mark := plan.done(name))}
-    todo: list[SplitName] = [name for name in plan.splits if name not in done]
-    fresh: dict[SplitName, Prepared] = {}
+    done = {n: Prepared(n, mark, Counter()) for n in request.splits if (mark := request.done(n))}
     try:
-        if todo:
-            with _alone(plan.root) as work:
-                fresh = _prepare(plan, todo, work, quiet=quiet)
+        if todo := [name for name in request.splits if name not in done]:
+            with _alone(request.root) as work:
+                done |= _prepare(request, todo, work, quiet=quiet)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise DataError(
-            f"{plan.root}: cannot be prepared: {error.strerror or error}{where}. Make room or name "
+            f"{request.root}: cannot be prepared: {error.strerror or error}{where}. Make room or name "
             "another folder; what was written is kept for the next run."
         ) from None
-    return [
-        Prepared(name, done[name], Counter()) if name in done else fresh[name]
-        for name in plan.splits
-    ]
+    return [done[name] for name in request.splits]
 
 
 def _prepare(
-    plan: Plan, names: Sequence[SplitName], work: Path, *, quiet: bool
+    request: Request, names: Sequence[SplitName], work: Path, *, quiet: bool
 ) -> dict[SplitName, Prepared]:
-    archive = plan.archive_place()
-    wanted = {name: _annotations(plan, name, archive, work) for name in names}
-    sinks = {name: _sink(plan, name, work) for name in names}
+    archive, root = request.archive_place(), request.root
+    wanted = {name: get_annotations(request, name, archive, work) for name in names}
+    sinks: dict[SplitName, Sink] = {
+        name: FileSink(root, work)
+        if request.form == "files"
+        else TarSink(request.place(name), work)
+        for name in names
+    }
     split_of = {file: name for name in names for file in wanted[name].images.files}
     counts = {name: Counter[Outcome]() for name in names}
 
@@ -88,18 +87,21 @@ def _prepare(
 
     try:
         for name in names:  # an older mark vouches for nothing that is about to change
-            mark_path(plan.root, wanted[name].name).unlink(missing_ok=True)
-        origin = _pass(plan, archive, set(split_of), store, quiet=quiet)
+            mark_path(root, wanted[name].name).unlink(missing_ok=True)
+        origin = _pass(request, archive, set(split_of), store, quiet=quiet)
         for sink in sinks.values():
             sink.finish()
     finally:
         for sink in sinks.values():
             sink.close()
-    return {n: Prepared(n, _seal(plan, n, wanted[n], origin), counts[n]) for n in names}
+    return {
+        name: Prepared(name, _seal(request, name, wanted[name], origin), counts[name])
+        for name in names
+    }
 
 
 def _pass(
-    plan: Plan,
+    request: Request,
     archive: Location,
     missing: set[str],
     store: Callable[[str, bytes], None],
@@ -107,8 +109,7 @@ def _pass(
     quiet: bool,
 ) -> Origin:
     """Read the archive once, store what is in `missing`, and require that nothing stays in it."""
-    expected = None if plan.stop_early else plan.archive_md5
-    wanted = len(missing)
+    expected, wanted = request.md5_of(request.archive_name), len(missing)
     with (
         open_stream(archive) as stream,
         byte_bar(str(archive).rpartition("/")[2], stream.size, quiet=quiet) as bar,
@@ -117,11 +118,10 @@ def _pass(
         with open_tar_gz(reader, str(archive)) as members:
             for name, data in _needed(members, missing, str(archive)):
                 store(name, data)
-                if not missing and (plan.stop_early or expected):
+                if not missing and expected:
                     break  # of what follows, the md5 tells more than gzip's own checksum would
-        md5 = None if plan.stop_early else reader.md5()
-        size = None if plan.stop_early else reader.received
-    origin = Origin(source=str(archive), size=size, md5=md5, expected_md5=expected)
+        md5 = reader.md5()
+        origin = Origin(source=str(archive), size=reader.received, md5=md5, expected_md5=expected)
     require_md5(origin, "The images that it held stay, but count as not prepared")
     if missing:
         raise DataError(
@@ -131,17 +131,22 @@ def _pass(
     return origin
 
 
-def _needed(members: TarWalk, missing: set[str], archive: str) -> Iterator[tuple[str, bytes]]:
+def _needed(members: StrictTar, missing: set[str], archive: str) -> Iterator[tuple[str, bytes]]:
     """Each wanted member with its content, once; taken off `missing`. Refuses what no honest archive has."""
     found: set[str] = set()
     for member in members:
         name = member.name.removeprefix("./")
-        if ".." in name or not name.isascii() or name.startswith(("/", "\\")):
-            _require_safe(member, archive)
+        # Of half a million members hardly one gives reason to look closer.
+        is_odd = ".." in name or not name.isascii() or name.startswith(("/", "\\"))
+        if is_odd and (reason := why_unsafe(member.name)):
+            raise IntegrityError(
+                f"{archive}: entry {member.name!a} {reason}. Nothing was written outside the folder; "
+                "use the published archive."
+            )
         if name in found:
             raise IntegrityError(f"{archive}: {name} stands twice. Use the published archive.")
         if name in missing:
-            if not member.is_file:
+            if not member.isreg():
                 raise IntegrityError(f"{archive}: {name} is a link or a device, not an image.")
             if member.size > LARGEST:
                 raise IntegrityError(f"{archive}: {name} claims {member.size:,} bytes.")
@@ -151,27 +156,19 @@ def _needed(members: TarWalk, missing: set[str], archive: str) -> Iterator[tuple
             yield name, data
 
 
-def _require_safe(member: Member, archive: str) -> None:
-    if reason := why_unsafe(member.name):
-        raise IntegrityError(
-            f"{archive}: entry {member.name!a} {reason}. Nothing was written outside the folder; "
-            "use the published archive."
-        )
-
-
-def _seal(plan: Plan, name: SplitName, wanted: Annotations, archive: Origin) -> Mark:
+def _seal(request: Request, name: SplitName, wanted: Annotations, archive: Origin) -> Mark:
     """Give the annotations their name, then write the mark."""
-    write(plan.root / wanted.name, wanted.content)
+    write(request.root / wanted.name, wanted.content)
     mark = Mark(
-        dataset=plan.dataset.name,
+        dataset=request.dataset.name,
         split=name,
-        form=plan.form,
+        form=request.form,
         images=len(wanted.images),
         list_sha256=wanted.images.sha256(),
         annotations=wanted.origin,
         archive=archive,
     )
-    write_mark(mark_path(plan.root, wanted.name), mark)
+    write_mark(request.root, wanted.name, mark)
     return mark
 
 
@@ -187,12 +184,3 @@ def _alone(root: Path) -> Iterator[Path]:
     with alone(root / f"{WORK}.lock", waiting=busy):
         yield work
         shutil.rmtree(work)
-
-
-def _annotations(plan: Plan, name: SplitName, archive: Location, work: Path) -> Annotations:
-    places = list(plan.annotations) or beside(archive, plan.json_name(name))
-    return get_annotations(plan.dataset, plan.split(name), plan.root, work, places)
-
-
-def _sink(plan: Plan, name: SplitName, work: Path) -> Sink:
-    return FileSink(plan.root, work) if plan.form == "files" else TarSink(plan.tar(name), work)

@@ -7,57 +7,37 @@ untouched, what differs is replaced. So a finished pass vouches for every byte, 
 import io
 import os
 import tarfile
-from enum import Enum
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
-from .tar_headers import BLOCK
-from .tar_store import index_path, write_index
+from .stores import index_path, write_index
 
-Form = Literal["files", "tar"]
-
-
-class Outcome(Enum):
-    """What became of one image. KEPT: it was here, the same to the byte."""
-
-    WRITTEN = "written"
-    KEPT = "kept"
-    REPLACED = "replaced"
-
-
-class Sink(Protocol):
-    """Takes images one by one, then `finish` or, after an error, `close` alone."""
-
-    def put(self, name: str, data: bytes) -> Outcome:
-        """Store one image; `name` is a safe relative path, and no name comes twice."""
-        ...
-
-    def finish(self) -> None:
-        """All images are here: put them on the disk, and a tar under its name."""
-        ...
-
-    def close(self) -> None:
-        """Let go of open files; what was stored stays for the next run."""
-        ...
+Outcome = Literal["written", "kept", "replaced"]  # kept: it was here, the same to the byte
 
 
 class FileSink:
-    """Each image a file below `root`, whole or not at all."""
+    """Each image a file below `root`, whole or not at all.
+
+    Takes images one by one, then `finish`; after an error `close` alone.
+    """
 
     def __init__(self, root: Path, work: Path) -> None:
         """work: a folder of this run's own on the same disk."""
         self._root, self._part = root, work / "image.part"
 
     def put(self, name: str, data: bytes) -> Outcome:
-        """Store one image as a file."""
+        """Store one image as a file; `name` is a safe relative path, and no name comes twice."""
         path = self._root / name
-        here = _size(path)
+        try:
+            here = path.stat().st_size
+        except FileNotFoundError:
+            here = None
         if here == len(data) and path.read_bytes() == data:
-            return Outcome.KEPT
+            return "kept"
         path.parent.mkdir(parents=True, exist_ok=True)
         self._part.write_bytes(data)
         self._part.replace(path)
-        return Outcome.WRITTEN if here is None else Outcome.REPLACED
+        return "written" if here is None else "replaced"
 
     def finish(self) -> None:
         """Wait until the disk has them all; a sync for each file would take longer than the pass."""
@@ -69,13 +49,13 @@ class FileSink:
 
 
 class TarSink:
-    """All images in one tar, in the order of the archive, written under a temporary name.
+    """All images in one tar, in the order of the archive, written under a temporary name; as FileSink.
 
     A part that an earlier run left is compared from its begin on, and cut where it differs.
     """
 
     def __init__(self, path: Path, work: Path) -> None:
-        """path: the tar's final name. work: as in FileSink."""
+        """path: the tar's final name. work: a folder of this run's own on the same disk."""
         self._path, self._part = path, work / f"{path.name}.part"
         if path.exists() and not self._part.exists():  # whole, but no mark vouches for it
             path.replace(self._part)
@@ -89,11 +69,11 @@ class TarSink:
         info = tarfile.TarInfo(name)
         info.size = len(data)
         header = info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-        return self._append(header + data + bytes(-len(data) % BLOCK))
+        return self._append(header + data + bytes(-len(data) % tarfile.BLOCKSIZE))
 
     def finish(self) -> None:
         """Mark the end, put all on the disk, and give the tar its name and its index."""
-        self._append(bytes(2 * BLOCK))
+        self._append(bytes(2 * tarfile.BLOCKSIZE))
         self._file.truncate()
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -109,16 +89,12 @@ class TarSink:
         if self._comparing:
             start = self._file.tell()
             if self._file.read(len(content)) == content:
-                return Outcome.KEPT
+                return "kept"
             self._comparing = False
             self._file.seek(start)
             self._file.truncate()
         self._file.write(content)
-        return Outcome.WRITTEN
+        return "written"
 
 
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return None
+Sink = FileSink | TarSink

@@ -1,10 +1,27 @@
-"""Where the bytes of images lie. A label list names files; a store reads them."""
+"""Where the bytes of images lie. A label list names files; a store reads them.
 
+A store is a folder of files, or one uncompressed tar with an index of where each image lies. The
+index lies beside the tar, `val2018.tar` and `val2018.tar.index.npz`: names (UTF-8, one a line),
+offsets and sizes (int64, bytes), tar_size. It only saves time: where it is missing or isn't of this
+tar, the headers are read instead, so any tar of images will do.
+"""
+
+import os
+import tarfile
+import weakref
+import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from ..errors import DataError
+from ..files import replacing
+from .tars import StrictTar
+
+Index = dict[str, tuple[int, int]]  # name -> offset of its first byte, size
 
 
 class ImageStore(Protocol):
@@ -27,6 +44,10 @@ class ImageStore(Protocol):
         """The whole file. Raises DataError naming it if it can't be read."""
         ...
 
+    def part(self, file: str, start: int, count: int) -> bytes:
+        """At most `count` bytes from `start` on. Raises DataError as `read` does."""
+        ...
+
 
 @dataclass(frozen=True)
 class FolderStore:
@@ -47,11 +68,130 @@ class FolderStore:
 
     def read(self, file: str) -> bytes:
         """The file's bytes. Raises DataError naming it if it can't be read."""
+        return self.part(file, 0, -1)
+
+    def part(self, file: str, start: int, count: int) -> bytes:
+        """Some of its bytes, all from `start` on where `count` is -1."""
         try:
-            return (self.root / file).read_bytes()
+            with (self.root / file).open("rb") as opened:
+                opened.seek(start)
+                return opened.read(count)
         except OSError as error:
             raise self._unreadable(file, error) from None
 
     def _unreadable(self, file: str, error: OSError) -> DataError:
         reason = f"cannot be read: {error.strerror}. Prepare the data again."
         return DataError(f"{self.root / file}: {reason}")
+
+
+class TarStore:
+    """One tar. Pickled as its path alone; each process opens the tar for itself.
+
+    Reading is by position, so forked processes and threads may share it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """root: the tar. It is opened when the first image is asked for."""
+        self.root = root
+
+    def has(self, file: str) -> bool:
+        """Whether the tar holds a file of this name. Raises DataError if it is no whole tar."""
+        return file in self.index
+
+    def size(self, file: str) -> int:
+        """Bytes of a file. Raises DataError if the tar doesn't hold it."""
+        return self._place(file)[1]
+
+    def read(self, file: str) -> bytes:
+        """The whole file. Raises DataError naming it if the tar doesn't hold it, or is cut."""
+        return self.part(file, 0, self.size(file))
+
+    def part(self, file: str, start: int, count: int) -> bytes:
+        """Some of a file's bytes. Raises DataError as `read` does."""
+        offset, size = self._place(file)
+        count = max(0, min(count, size - start))
+        try:
+            data = os.pread(self._descriptor, count, offset + start)
+        except OSError as error:
+            raise DataError(f"{self.root}: cannot be read: {error.strerror}.") from None
+        if len(data) != count:
+            raise DataError(f"{self.root}: ends inside {file}. Prepare the data again.")
+        return data
+
+    @cached_property
+    def index(self) -> Index:
+        """Where each file lies. Raises DataError if the tar can't be read."""
+        try:
+            return _read_index(self.root) or walk(self.root)
+        except OSError as error:
+            raise DataError(f"{self.root}: cannot be read: {error.strerror}.") from None
+        except tarfile.TarError as error:
+            raise DataError(
+                f"{self.root}: expected a whole tar of images, but {error}. Prepare the data again."
+            ) from None
+
+    @cached_property
+    def _descriptor(self) -> int:
+        descriptor = os.open(self.root, os.O_RDONLY)
+        weakref.finalize(self, os.close, descriptor)
+        return descriptor
+
+    def _place(self, file: str) -> tuple[int, int]:
+        if file not in self.index:
+            raise DataError(f"{self.root}: holds no {file}. Prepare the data again.")
+        return self.index[file]
+
+    def __reduce__(self) -> tuple[type["TarStore"], tuple[Path]]:
+        return TarStore, (self.root,)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TarStore) and other.root == self.root
+
+    def __hash__(self) -> int:
+        return hash(self.root)
+
+    def __repr__(self) -> str:
+        return f"TarStore({str(self.root)!r})"
+
+
+def index_path(tar: Path) -> Path:
+    """Where the index of a tar lies."""
+    return tar.with_name(f"{tar.name}.index.npz")
+
+
+def walk(tar: Path) -> Index:
+    """The index of a tar from its headers; bodies are jumped over.
+
+    Raises tarfile.TarError if it isn't whole, OSError if it can't be read.
+    """
+    with StrictTar(tar) as members:
+        return {it.name: (it.offset_data, it.size) for it in members if it.isreg()}
+
+
+def write_index(tar: Path) -> None:
+    """Write the index of a whole tar, under its name when it is complete."""
+    index = walk(tar)
+    places = np.array(list(index.values()), dtype=np.int64).reshape(-1, 2)
+    names = "\n".join(index).encode("utf-8", "surrogateescape")
+    with replacing(index_path(tar)) as file:
+        np.savez(
+            file,
+            names=np.frombuffer(names, dtype=np.uint8),
+            offsets=places[:, 0],
+            sizes=places[:, 1],
+            tar_size=np.int64(tar.stat().st_size),
+        )
+
+
+def _read_index(tar: Path) -> Index | None:
+    """The index beside a tar, None if there is none of this very tar."""
+    size = tar.stat().st_size
+    try:
+        with index_path(tar).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            if int(stored["tar_size"]) != size:
+                return None
+            names = stored["names"].tobytes().decode("utf-8", "surrogateescape").split("\n")
+            places = zip(stored["offsets"].tolist(), stored["sizes"].tolist(), strict=True)
+            return dict(zip(names, places, strict=True)) if names != [""] else {}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None

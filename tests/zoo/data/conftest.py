@@ -10,8 +10,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from mixzoo.zoo.data.plan import Plan, SplitName
-from mixzoo.zoo.data.sinks import Form
+from mixzoo.zoo.data.marks import Form
+from mixzoo.zoo.data.request import Request, SplitName
 from mixzoo.zoo.manifest import DataFile, Dataset, Split
 from mixzoo.zoo.net.sources import Location
 from PIL import Image
@@ -36,19 +36,17 @@ class Published:
         """The images of both splits."""
         return self.folder / ARCHIVE
 
-    def plan(
+    def request(
         self,
         root: Path,
         splits: Sequence[SplitName] = ("val",),
         archive: Path | str | None = None,
         form: Form = "files",
-        *,
-        stop_early: bool = False,
-    ) -> Plan:
+    ) -> Request:
         """How to prepare it below `root`, from its own folder unless told otherwise."""
         place = Location(archive or self.archive)
         folder = [Location(self.folder / f"{split}2018.json.tar.gz") for split in splits]
-        return Plan(self.dataset, root, splits, place, folder, form, stop_early)
+        return Request(self.dataset, root, splits, place, folder, form)
 
     def manifest(self, name: str = "own") -> Path:
         """The data set as a manifest for the command line."""

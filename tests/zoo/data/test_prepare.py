@@ -1,19 +1,16 @@
 """A prepared split holds the published bytes, all of them and nothing else, and says what was checked."""
 
-import os
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import fsspec
 import pytest
 from mixzoo.zoo.data import find_images
-from mixzoo.zoo.data.marks import mark_path, read_mark
+from mixzoo.zoo.data.marks import read_mark
 from mixzoo.zoo.data.prepare import prepare
-from mixzoo.zoo.data.sinks import Outcome
 from mixzoo.zoo.errors import DataError, SourceError, UsageError
 from mixzoo.zoo.net.sources import Location
 
@@ -38,7 +35,7 @@ def test_files_are_those_of_the_split(
     """Of the archive of both splits only the asked ones are stored, byte for byte."""
     published, root = publish(), tmp_path / "root"
 
-    prepare(published.plan(root, splits))
+    prepare(published.request(root, splits))
 
     wanted = {name: data for split in splits for name, data in published.images[split].items()}
     assert images_below(root, tree) == wanted
@@ -51,7 +48,7 @@ def test_tar_holds_what_the_files_are(
     """As a tar, each split's images lie in a tar of its own, which any tar program reads."""
     published, root = publish(), tmp_path / "root"
 
-    prepare(published.plan(root, splits, form="tar"))
+    prepare(published.request(root, splits, form="tar"))
 
     assert not (root / "train_val2018").exists()
     for split in splits:
@@ -65,7 +62,7 @@ def test_nothing_else_is_left(
     """Beside the images there are the annotations, the mark and a tar's index."""
     published, root = publish(), tmp_path / "root"
 
-    prepare(published.plan(root, form=form))
+    prepare(published.request(root, form=form))
 
     images = ["val2018.tar", "val2018.tar.index.npz"] if form == "tar" else published.images["val"]
     assert set(tree(root)) == {*images, "val2018.json", "prepared-val2018.json"}
@@ -75,9 +72,9 @@ def test_mark_says_which_md5_was_compared(publish: Callable[..., Any], tmp_path:
     """Both archives were hashed whole and have the manifest's md5."""
     published, root = publish(), tmp_path / "root"
 
-    prepare(published.plan(root))
+    prepare(published.request(root))
 
-    mark = read_mark(mark_path(root, "val2018.json"))
+    mark = read_mark(root, "val2018.json")
     assert mark is not None
     assert mark.archive.checked
     assert mark.annotations.checked
@@ -92,7 +89,7 @@ def test_mark_claims_no_check_without_a_stated_md5(
     """What the manifest doesn't state is told but not claimed to be right."""
     published = publish(stated=False)
 
-    (done,) = prepare(published.plan(tmp_path / "root"))
+    (done,) = prepare(published.request(tmp_path / "root"))
 
     assert done.mark.archive.md5 is not None
     assert not done.mark.archive.checked
@@ -102,10 +99,10 @@ def test_mark_claims_no_check_without_a_stated_md5(
 def test_second_run_reads_nothing(publish: Callable[..., Any], tmp_path: Path) -> None:
     """A prepared folder is known by its mark, without the archive."""
     published, root = publish(), tmp_path / "root"
-    (first,) = prepare(published.plan(root))
+    (first,) = prepare(published.request(root))
     published.archive.unlink()
 
-    (second,) = prepare(published.plan(root))
+    (second,) = prepare(published.request(root))
 
     assert second.mark == first.mark
     assert not second.images
@@ -117,51 +114,29 @@ def test_mark_without_all_images_vouches_for_nothing(
 ) -> None:
     """If something went away after preparing, the next run mends it."""
     published, root = publish(), tmp_path / "root"
-    prepare(published.plan(root, form=form))
+    prepare(published.request(root, form=form))
     whole = tree(root)
     lost = "val2018.tar" if form == "tar" else next(iter(published.images["val"]))
     (root / lost).unlink()
 
-    prepare(published.plan(root, form=form))
+    prepare(published.request(root, form=form))
 
     assert tree(root) == whole
-
-
-def test_stop_early_claims_no_md5(publish: Callable[..., Any], tmp_path: Path) -> None:
-    """Reading ends with the last wanted image: the archive's md5 is unknown, and the mark says so."""
-    published = publish()
-
-    (done,) = prepare(published.plan(tmp_path / "root", stop_early=True))
-
-    assert done.images[Outcome.WRITTEN] == 24
-    assert done.mark.archive.md5 is None
-    assert not done.mark.archive.checked
-
-
-def test_stop_early_reads_no_further(
-    publish: Callable[..., Any], new_entry: Callable[..., Any], tmp_path: Path
-) -> None:
-    """What follows far behind the last wanted image may even be missing."""
-    rest = new_entry("train_val2018/rest.bin", Random(1).randbytes(4_000_000))
-    published = publish(lambda entries: [*entries, rest])
-    os.truncate(published.archive, 2_500_000)
-
-    (done,) = prepare(published.plan(tmp_path / "root", stop_early=True))
-
-    assert done.images == {Outcome.WRITTEN: 24}
 
 
 def test_unchecked_mark_is_not_enough_for_a_checked_run(
     publish: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """After --stop-early the same command without it reads the archive whole and compares."""
+    """Once the manifest states an md5, an archive that had another one is read again."""
     published, root = publish(), tmp_path / "root"
-    prepare(published.plan(root, stop_early=True))
+    prepare(published.request(root))
+    mark = root / "prepared-val2018.json"
+    mark.write_text(mark.read_text().replace(published.dataset.files[0].md5, "0" * 32))
 
-    (done,) = prepare(published.plan(root))
+    (done,) = prepare(published.request(root))
 
     assert done.mark.archive.checked
-    assert done.images == {Outcome.KEPT: 24}
+    assert done.images == {"kept": 24}
 
 
 def test_foreign_bytes_are_replaced(
@@ -177,10 +152,10 @@ def test_foreign_bytes_are_replaced(
     (root / other).write_bytes(content[:-1] + b"\0")
     (root / longer).write_bytes(b"x" * 9999)
 
-    (done,) = prepare(published.plan(root))
+    (done,) = prepare(published.request(root))
 
     assert images_below(root, tree) == published.images["val"]
-    assert done.images == {Outcome.WRITTEN: 21, Outcome.KEPT: 1, Outcome.REPLACED: 2}
+    assert done.images == {"written": 21, "kept": 1, "replaced": 2}
 
 
 def test_missing_members_are_counted_and_named(publish: Callable[..., Any], tmp_path: Path) -> None:
@@ -192,7 +167,7 @@ def test_missing_members_are_counted_and_named(publish: Callable[..., Any], tmp_
     first = min(name for name in published.images["val"] if "/7/" in name)
 
     with pytest.raises(DataError, match=rf"2 of 24 images .* aren't in it, first {first}"):
-        prepare(published.plan(root))
+        prepare(published.request(root))
 
     assert not (root / "prepared-val2018.json").exists()
     assert not (root / "val2018.json").exists()
@@ -203,7 +178,7 @@ def test_annotations_beside_the_archive_are_found(
 ) -> None:
     """Whoever names the archive needn't name what lies beside it."""
     published = publish()
-    plan = replace(published.plan(tmp_path / "root"), annotations=())
+    plan = replace(published.request(tmp_path / "root"), annotations=())
 
     (done,) = prepare(plan)
 
@@ -213,11 +188,11 @@ def test_annotations_beside_the_archive_are_found(
 def test_archives_in_the_root_are_found(publish: Callable[..., Any]) -> None:
     """Files that were downloaded into the folder itself need no name."""
     published = publish()
-    plan = replace(published.plan(published.folder), archive=None, annotations=())
+    plan = replace(published.request(published.folder), archive=None, annotations=())
 
     (done,) = prepare(plan)
 
-    assert done.images == {Outcome.WRITTEN: 24}
+    assert done.images == {"written": 24}
 
 
 def test_annotations_of_another_split_are_refused(
@@ -225,7 +200,7 @@ def test_annotations_of_another_split_are_refused(
 ) -> None:
     """A file of another number of images isn't this split's."""
     published = publish()
-    val = replace(published.plan(tmp_path / "root"))
+    val = replace(published.request(tmp_path / "root"))
     dataset = published.dataset
     wrong = type(dataset.val)(images=23, annotations=["val2018.json"])
     named = type(dataset)(name="N", num_classes=12, val=wrong, image_tree="train_val2018")
@@ -245,7 +220,7 @@ def test_two_runs_at_once(publish: Callable[..., Any], tmp_path: Path) -> None:
         FileLock(root / ".preparing.lock"),
         pytest.raises(DataError, match="another process prepares it"),
     ):
-        prepare(published.plan(root))
+        prepare(published.request(root))
 
 
 def test_full_disk_is_one_line(publish: Callable[..., Any], tmp_path: Path) -> None:
@@ -255,7 +230,7 @@ def test_full_disk_is_one_line(publish: Callable[..., Any], tmp_path: Path) -> N
     (root / "train_val2018/Aves").write_text("a file where a folder must be")
 
     with pytest.raises(DataError, match=r"cannot be prepared: .* Make room or name"):
-        prepare(published.plan(root))
+        prepare(published.request(root))
 
 
 def test_fsspec_address(publish: Callable[..., Any], tmp_path: Path, tree: Tree) -> None:
@@ -263,7 +238,7 @@ def test_fsspec_address(publish: Callable[..., Any], tmp_path: Path, tree: Tree)
     published, root = publish(), tmp_path / "root"
     fsspec.filesystem("memory").pipe("/prepare/all.tar.gz", published.archive.read_bytes())
 
-    (done,) = prepare(published.plan(root, archive="memory://prepare/all.tar.gz"))
+    (done,) = prepare(published.request(root, archive="memory://prepare/all.tar.gz"))
 
     assert images_below(root, tree) == published.images["val"]
     assert done.mark.archive.checked
@@ -285,7 +260,7 @@ def test_absent_source(
     archive = address if "://" in address else Path(address)
 
     with pytest.raises(kind, match=message):
-        prepare(published.plan(tmp_path / "root", archive=archive))
+        prepare(published.request(tmp_path / "root", archive=archive))
 
 
 def test_offline_refuses_addresses(
@@ -295,19 +270,19 @@ def test_offline_refuses_addresses(
     monkeypatch.setenv("MIXZOO_OFFLINE", "1")
 
     with pytest.raises(SourceError, match="MIXZOO_OFFLINE is set"):
-        prepare(publish().plan(tmp_path / "root", archive="http://127.0.0.1:1/a.tar.gz"))
+        prepare(publish().request(tmp_path / "root", archive="http://127.0.0.1:1/a.tar.gz"))
 
 
 @pytest.mark.parametrize("form", ["files", "tar"])
 def test_cifar_in_the_published_layout(shared: Path, tmp_path: Path, tree: Tree, form: Any) -> None:
     """3,000 real validation photos out of 9,806 equal what `tarfile` unpacks."""
-    from mixzoo.zoo.data.plan import Plan
+    from mixzoo.zoo.data.request import Request
     from mixzoo.zoo.manifest import Dataset, Split
 
     folder, root = shared / "data/cifar-inat2018", tmp_path / "root"
     val = Split(images=3000, annotations=["val2018.json"])
     dataset = Dataset(name="CIFAR", num_classes=10, val=val, image_tree="train_val2018")
-    plan = Plan(dataset, root, ["val"], Location(folder / "train_val2018.tar.gz"), (), form)
+    plan = Request(dataset, root, ["val"], Location(folder / "train_val2018.tar.gz"), (), form)
 
     prepare(plan)
 

@@ -21,7 +21,7 @@ KILLED = """
 import os, resource, signal, sys
 from pathlib import Path
 from mixzoo.zoo.catalog import open_catalog
-from mixzoo.zoo.data.plan import Plan
+from mixzoo.zoo.data.request import Request
 from mixzoo.zoo.data.prepare import prepare
 from mixzoo.zoo.net.sources import Location
 import filelock, isal.igzip, tqdm
@@ -41,7 +41,7 @@ sys.addaudithook(count)
 if left < 0:  # or amid a write, when a file is so long
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_FSIZE, (-left, -left))
-prepare(Plan(dataset, root, ["val"], archive, [], form), quiet=True)
+prepare(Request(dataset, root, ["val"], archive, [], form), quiet=True)
 """
 
 
@@ -72,7 +72,7 @@ def test_killed_again_and_again(
 ) -> None:
     """Kills at random moments, each resumed by the next run, end in the tree of an undisturbed run."""
     published, random = publish(), Random(form)
-    prepare(published.plan(tmp_path / "undisturbed", form=form))
+    prepare(published.request(tmp_path / "undisturbed", form=form))
     whole = tree(tmp_path / "undisturbed")
     # files: about 56 operations of 24 images; tar: 20 in all, most of them after the last image
     most = 60 if form == "files" else 22
@@ -93,7 +93,7 @@ def test_killed_amid_a_write(
 ) -> None:
     """Half an image, or half a tar, never has a final name."""
     published = publish(lambda entries: [lengthened(*it) for it in entries])
-    prepare(published.plan(tmp_path / "undisturbed", form=form))
+    prepare(published.request(tmp_path / "undisturbed", form=form))
     whole = tree(tmp_path / "undisturbed")
 
     assert killed(published, tmp_path / "root", form, -7000)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mixzoo.zoo.data.findings import examine
 from mixzoo.zoo.data.prepare import prepare
-from mixzoo.zoo.data.verify import verify
 from mixzoo.zoo.errors import DataError
 from mixzoo.zoo.manifest import Dataset
 
@@ -18,13 +18,13 @@ from mixzoo.zoo.manifest import Dataset
 def ready(
     publish: Callable[..., Any], tmp_path: Path
 ) -> Callable[..., tuple[Any, Path, list[str]]]:
-    """Prepares the split and returns its plan, its folder and its files, sorted."""
+    """Prepares the split and returns its request, its folder and its files, sorted."""
 
     def ready(form: str = "files", splits: tuple[str, ...] = ("val",)) -> Any:
         published = publish()
-        plan = published.plan(tmp_path / "root", splits, form=form)
-        prepare(plan)
-        return plan, plan.root, sorted(published.images["val"])
+        request = published.request(tmp_path / "root", splits, form=form)
+        prepare(request)
+        return request, request.root, sorted(published.images["val"])
 
     return ready
 
@@ -33,9 +33,9 @@ def ready(
 @pytest.mark.parametrize("form", ["files", "tar"])
 def test_whole_split(ready: Callable[..., Any], form: str, deep: bool) -> None:
     """Counts are the manifest's, per class and per supercategory."""
-    plan, _, _ = ready(form)
+    request, _, _ = ready(form)
 
-    found = verify(plan, "val", deep=deep)
+    found = examine(request, "val", deep=deep)
 
     assert found.problems == []
     assert found.notes == []
@@ -51,11 +51,11 @@ def test_whole_split(ready: Callable[..., Any], form: str, deep: bool) -> None:
 
 def test_missing_files(ready: Callable[..., Any]) -> None:
     """Counted, and the first is named."""
-    plan, root, files = ready()
+    request, root, files = ready()
     for name in files[:3]:
         (root / name).unlink()
 
-    found = verify(plan, "val")
+    found = examine(request, "val")
 
     assert list(found.missing) == files[:3]
     assert found.problems == [f"3 missing, first {files[0]}"]
@@ -63,12 +63,12 @@ def test_missing_files(ready: Callable[..., Any]) -> None:
 
 def test_empty_and_cut_files(ready: Callable[..., Any]) -> None:
     """The end of a file tells without decoding."""
-    plan, root, files = ready()
+    request, root, files = ready()
     os.truncate(root / files[1], 0)
     os.truncate(root / files[5], 400)
     (root / files[6]).write_text("<html>Forbidden</html>")
 
-    found = verify(plan, "val")
+    found = examine(request, "val")
 
     assert list(found.empty) == [files[1]]
     assert list(found.damaged) == [files[5], files[6]]
@@ -77,40 +77,40 @@ def test_empty_and_cut_files(ready: Callable[..., Any]) -> None:
 
 def test_damage_in_the_middle_needs_deep(ready: Callable[..., Any]) -> None:
     """A header that was overwritten: the ends are sound, decoding fails."""
-    plan, root, files = ready()
+    request, root, files = ready()
     content = bytearray((root / files[2]).read_bytes())
     content[2:300] = bytes(298)
     (root / files[2]).write_bytes(content)
 
-    assert not verify(plan, "val").damaged
-    assert list(verify(plan, "val", deep=True).damaged) == [files[2]]
+    assert not examine(request, "val").damaged
+    assert list(examine(request, "val", deep=True).damaged) == [files[2]]
 
 
 def test_bytes_behind_the_picture_are_no_damage(ready: Callable[..., Any]) -> None:
     """Some cameras write there; whether it decodes decides."""
-    plan, root, files = ready()
+    request, root, files = ready()
     with (root / files[2]).open("ab") as file:
         file.write(bytes(5000))
 
-    assert not verify(plan, "val").damaged
+    assert not examine(request, "val").damaged
 
 
 def test_foreign_files(ready: Callable[..., Any]) -> None:
     """With both annotation files at hand, every file that neither names is foreign."""
-    plan, root, _ = ready(splits=("train", "val"))
+    request, root, _ = ready(splits=("train", "val"))
     (root / "train_val2018/Aves/0/.DS_Store").write_bytes(b"x")
 
-    found = verify(plan, "val")
+    found = examine(request, "val")
 
     assert list(found.foreign) == ["train_val2018/Aves/0/.DS_Store"]
 
 
 def test_unnamed_files_without_the_other_list_are_a_note(ready: Callable[..., Any]) -> None:
     """They may be the other split's, which nothing here tells."""
-    plan, root, _ = ready()
+    request, root, _ = ready()
     (root / "train_val2018/Aves/0/x.jpg").write_bytes(b"x")
 
-    found = verify(plan, "val")
+    found = examine(request, "val")
 
     assert found.problems == []
     assert "1 files in train_val2018/ aren't named by val2018.json" in found.notes[0]
@@ -118,28 +118,28 @@ def test_unnamed_files_without_the_other_list_are_a_note(ready: Callable[..., An
 
 def test_foreign_members_of_a_tar(ready: Callable[..., Any]) -> None:
     """A tar is one split's own."""
-    plan, root, _ = ready("tar")
+    request, root, _ = ready("tar")
     with tarfile.open(root / "val2018.tar", "a") as tar:
         tar.addfile(tarfile.TarInfo("x.jpg"))
 
-    found = verify(plan, "val")
+    found = examine(request, "val")
 
     assert list(found.foreign) == ["x.jpg"]
     assert not found.missing
 
 
-def changed(plan: Any, **facts: Any) -> Any:
-    """The plan with other facts in its manifest."""
-    fields = {name: getattr(plan.dataset, name) for name in Dataset.__struct_fields__}
-    return replace(plan, dataset=Dataset(**fields | facts))
+def changed(request: Any, **facts: Any) -> Any:
+    """The request with other facts in its manifest."""
+    fields = {name: getattr(request.dataset, name) for name in Dataset.__struct_fields__}
+    return replace(request, dataset=Dataset(**fields | facts))
 
 
 def test_counts_per_class(ready: Callable[..., Any]) -> None:
     """Classes with another number of images than the manifest says are counted."""
-    plan, _, _ = ready()
-    val = type(plan.dataset.val)(images=24, per_class=3, annotations=["val2018.json"])
+    request, _, _ = ready()
+    val = type(request.dataset.val)(images=24, per_class=3, annotations=["val2018.json"])
 
-    found = verify(changed(plan, val=val), "val")
+    found = examine(changed(request, val=val), "val")
 
     assert found.wrong_classes == dict.fromkeys(range(12), 2)
     assert found.problems == [
@@ -149,19 +149,19 @@ def test_counts_per_class(ready: Callable[..., Any]) -> None:
 
 def test_class_without_images(ready: Callable[..., Any]) -> None:
     """A class that the list doesn't name at all has none."""
-    plan, _, _ = ready()
+    request, _, _ = ready()
 
-    found = verify(changed(plan, num_classes=13), "val")
+    found = examine(changed(request, num_classes=13), "val")
 
     assert found.wrong_classes == {12: 0}
 
 
 def test_counts_per_supercategory(ready: Callable[..., Any]) -> None:
     """A supercategory with other counts, one without images and an unknown one are named."""
-    plan, _, _ = ready()
+    request, _, _ = ready()
     table = {"Aves": (4, 8, 8), "Fungi": (4, 8, 9), "Protozoa": (4, 8, 8)}
 
-    found = verify(changed(plan, supercategories=table), "val")
+    found = examine(changed(request, supercategories=table), "val")
 
     assert found.problems == [
         "other counts than the manifest's in Fungi, Protozoa, Plantae",
@@ -170,21 +170,21 @@ def test_counts_per_supercategory(ready: Callable[..., Any]) -> None:
 
 def test_another_number_of_images(ready: Callable[..., Any]) -> None:
     """The manifest's count is the first thing to hold."""
-    plan, _, _ = ready()
-    val = type(plan.dataset.val)(images=25, annotations=["val2018.json"])
+    request, _, _ = ready()
+    val = type(request.dataset.val)(images=25, annotations=["val2018.json"])
 
-    assert verify(changed(plan, val=val, train=None), "val").problems == [
+    assert examine(changed(request, val=val, train=None), "val").problems == [
         "expected 25 images, got 24"
     ]
 
 
 def test_train_list_in_place_of_val(ready: Callable[..., Any]) -> None:
     """The right file name with the other split's content is named."""
-    plan, _, _ = ready()
-    train = type(plan.dataset.val)(images=24, annotations=["train2018.json"])
-    val = type(plan.dataset.val)(images=6, annotations=["val2018.json"])
+    request, _, _ = ready()
+    train = type(request.dataset.val)(images=24, annotations=["train2018.json"])
+    val = type(request.dataset.val)(images=6, annotations=["val2018.json"])
 
-    found = verify(changed(plan, val=val, train=train), "val")
+    found = examine(changed(request, val=val, train=train), "val")
 
     assert "it is the train list: 24 images" in found.problems[0]
 
@@ -194,14 +194,14 @@ def test_nothing_to_verify(publish: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
 
     with pytest.raises(DataError, match=r"expected val2018\.json or the like, found none"):
-        verify(publish().plan(tmp_path / "root"), "val")
+        examine(publish().request(tmp_path / "root"), "val")
 
 
 def test_progress_counts_every_image(ready: Callable[..., Any]) -> None:
     """The bar ends at the number of images."""
-    plan, _, _ = ready()
+    request, _, _ = ready()
     told: list[int] = []
 
-    verify(plan, "val", on_images=told.append)
+    examine(request, "val", on_images=told.append)
 
     assert sum(told) == 24

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from mixzoo.zoo.data import FolderStore, TarStore, find_images
 from mixzoo.zoo.data.prepare import prepare
-from mixzoo.zoo.data.tar_store import index_path
+from mixzoo.zoo.data.stores import index_path
 from mixzoo.zoo.errors import DataError
 
 
@@ -24,7 +24,7 @@ def both(publish: Callable[..., Any], tmp_path: Path) -> tuple[Path, Path, dict[
     """One split prepared twice: folder of files, folder with a tar; and its images."""
     published = publish()
     for form in ("files", "tar"):
-        prepare(published.plan(tmp_path / form, form=form))
+        prepare(published.request(tmp_path / form, form=form))
     return tmp_path / "files", tmp_path / "tar", published.images["val"]
 
 
@@ -75,8 +75,8 @@ def test_form_that_was_prepared_last_is_read(
     published, root = publish(), tmp_path / "root"
     forms: dict[str, Any] = {"files": "tar", "tar": "files"}
 
-    prepare(published.plan(root, form=forms[last]))
-    prepare(published.plan(root, form=last))
+    prepare(published.request(root, form=forms[last]))
+    prepare(published.request(root, form=last))
 
     assert isinstance(find_images(root).store, TarStore if last == "tar" else FolderStore)
 
@@ -230,13 +230,12 @@ def test_evaluation_is_the_same_from_both(
         (root / "val2018.json").write_text(json.dumps(content))
     checkpoint = golden / "runs/tiny_cutmix_ep8/epoch_8.pth"
 
-    reports = []
+    rows = []
     for place in (files, tar / "val2018.tar"):
-        out = tmp_path / "report.json"
-        flags = ["--resize", 36, "--crop", 32, "--workers", 0, "--precision", "fp32"]
-        code, _, err = mixzoo("eval", checkpoint, "--data", place, *flags, "--fresh", "--out", out)
+        flags = ["--resize", 36, "--crop", 32, "--workers", 0, "--precision", "fp32", "--fresh"]
+        code, out, err = mixzoo("eval", checkpoint, "--data", place, *flags, "--json")
         assert code == 0, err
-        reports.append(json.loads(out.read_text()))
+        rows.append(json.loads(out)["rows"])
 
-    assert reports[0]["rows"][0]["total"] == 10
-    assert reports[0]["rows"] == reports[1]["rows"]
+    assert rows[0][0]["heads"][0]["total"] == 10
+    assert rows[0] == rows[1]

@@ -3,9 +3,11 @@
 import io
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from ..errors import DataError
 from ..files import OnBytes, ignore
@@ -14,16 +16,15 @@ from ..parallel import each_in_parallel
 from .diagnose import diagnose_list
 from .find import find_images
 from .labels import LabelledImages
-from .marks import Mark, mark_path, read_mark
-from .plan import Plan, SplitName
-from .tar_store import TarStore
+from .marks import Mark, read_mark
+from .request import Request, SplitName
+from .stores import TarStore
 
 TAIL = 4096  # bytes at the end that are looked at first; some cameras write behind the picture
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """Counts of one supercategory. Expected ones are None where the manifest doesn't tell."""
 
     name: str
@@ -41,8 +42,7 @@ class Group:
         )
 
 
-@dataclass(frozen=True)
-class Findings:
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """What a split was found to be.
 
     images: that its annotations name. wrong_classes: label -> images, where the manifest expects
@@ -56,7 +56,7 @@ class Findings:
     expected_images: int | None
     groups: Sequence[Group]
     expected_per_class: int | None = None
-    wrong_classes: dict[int, int] = field(default_factory=dict)
+    wrong_classes: dict[int, int] = {}
     list_problem: str | None = None
     missing: Sequence[str] = ()
     empty: Sequence[str] = ()
@@ -86,29 +86,34 @@ class Findings:
                 lines.append(f"{len(files):,} {what}, first {files[0]}")
         return lines
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        problems = self.problems
+        return msgspec.to_builtins(self) | {"problems": problems, "ok": not problems}
 
-def verify(
-    plan: Plan,
+
+def examine(
+    request: Request,
     name: SplitName,
     *,
     deep: bool = False,
     others: Iterable[Dataset] = (),
     on_images: OnBytes = ignore,
 ) -> Findings:
-    """Check a split that lies in `plan.root`, in either form.
+    """Check a split that lies in `request.root`, in either form.
 
     deep: decode every image, else only the ends of each file are read. others: data sets whose lists
     are told apart by name. on_images: told how many more images were looked at.
     Raises DataError if there are no labels to check, or they contradict their folders.
     """
-    images = _find(plan, name)
-    split = plan.split(name)
+    images = _find(request, name)
+    split = request.split(name)
     here = [file for file in images.files if images.store.has(file)]
     missing = sorted(set(images.files) - set(here))
     states = each_in_parallel(
         lambda file, report: _state(images, file, deep, report), here, [0] * len(here), on_images
     )
-    foreign, notes = _foreign(plan, name, images)
+    foreign, notes = _foreign(request, name, images)
     per_class = split.per_class
     counts = images.class_counts()
     return Findings(
@@ -116,33 +121,33 @@ def verify(
         origin=images.origin,
         images=len(images),
         expected_images=split.images,
-        groups=_groups(plan.dataset, name, images),
+        groups=_groups(request.dataset, name, images),
         expected_per_class=per_class,
         wrong_classes={}
         if per_class is None
-        else {c: counts[c] for c in range(plan.dataset.num_classes) if counts[c] != per_class},
-        list_problem=diagnose_list(images.files, images.labels, plan.dataset, name, others),
+        else {c: counts[c] for c in range(request.dataset.num_classes) if counts[c] != per_class},
+        list_problem=diagnose_list(images.files, images.labels, request.dataset, name, others),
         missing=missing,
         empty=[file for file, state in zip(here, states, strict=True) if state == "empty"],
         damaged=[file for file, state in zip(here, states, strict=True) if state == "damaged"],
         foreign=foreign,
         notes=notes,
-        mark=read_mark(mark_path(plan.root, plan.json_name(name))),
+        mark=read_mark(request.root, request.json_name(name)),
         deep=deep,
     )
 
 
-def _find(plan: Plan, name: SplitName) -> LabelledImages:
-    names = plan.split(name).annotations
-    path = next((plan.root / it for it in names if (plan.root / it).is_file()), None)
+def _find(request: Request, name: SplitName) -> LabelledImages:
+    names = request.split(name).annotations
+    path = next((request.root / it for it in names if (request.root / it).is_file()), None)
     if path is None:
         raise DataError(
-            f"{plan.root}: expected {names[0]} or the like, found none. Prepare it first: mixzoo data "
-            f"prepare BENCHMARK --root {plan.root} --split {name}"
+            f"{request.root}: expected {names[0]} or the like, found none. Prepare it first: mixzoo data "
+            f"prepare BENCHMARK --root {request.root} --split {name}"
         )
     is_json = path.suffix == ".json"
     return find_images(
-        plan.root,
+        request.root,
         annotations=path if is_json else None,
         list_file=None if is_json else path,
         allow_missing=True,
@@ -175,34 +180,18 @@ def _supercategory(file: str) -> str:
 
 def _state(images: LabelledImages, file: str, deep: bool, report: OnBytes) -> str:
     """ "whole", "empty" or "damaged"."""
-    size, head, tail = _ends(images, file)
+    store = images.store
+    size = store.size(file)
     report(1)
     if size == 0:
         return "empty"
     # A JPEG that doesn't end as it should is only suspect: decoding decides.
-    sound = head == _JPEG and _JPEG_END in tail and not deep
-    return "whole" if sound or _decodes(images.store.read(file)) else "damaged"
-
-
-def _ends(images: LabelledImages, file: str) -> tuple[int, bytes, bytes]:
-    """Size, first two and last bytes of a file, without reading the rest."""
-    if isinstance(images.store, TarStore):
-        size = images.store.size(file)
-        start = max(0, size - TAIL)
-        return (
-            size,
-            images.store.part(file, 0, min(2, size)),
-            images.store.part(file, start, size - start),
-        )
-    try:
-        with (images.root / file).open("rb") as opened:
-            size = opened.seek(0, os.SEEK_END)
-            opened.seek(0)
-            head = opened.read(2)
-            opened.seek(max(0, size - TAIL))
-            return size, head, opened.read()
-    except OSError as error:
-        raise DataError(f"{images.root / file}: cannot be read: {error.strerror}.") from None
+    sound = (
+        not deep
+        and store.part(file, 0, len(_JPEG)) == _JPEG
+        and _JPEG_END in store.part(file, max(0, size - TAIL), TAIL)
+    )
+    return "whole" if sound or _decodes(store.read(file)) else "damaged"
 
 
 def _decodes(content: bytes) -> bool:
@@ -218,35 +207,26 @@ def _decodes(content: bytes) -> bool:
     return True
 
 
-def _foreign(plan: Plan, name: SplitName, images: LabelledImages) -> tuple[list[str], list[str]]:
+def _foreign(
+    request: Request, name: SplitName, images: LabelledImages
+) -> tuple[list[str], list[str]]:
     """Files beside the images that no annotations name, and what can't be said about them."""
     if isinstance(images.store, TarStore):
         return sorted(images.store.index.keys() - set(images.files)), []
-    named = set(images.files)
-    absent = []
-    for other in _others(plan, name):
-        path = plan.root / plan.json_name(other)
-        if path.is_file():
-            named |= set(find_images(plan.root, annotations=path, allow_missing=True).files)
-        else:
-            absent.append(path.name)
+    root, tree, named = request.root, request.dataset.image_tree, set(images.files)
+    other: SplitName = "train" if name == "val" else "val"
+    path = root / request.json_name(other) if other == "val" or request.dataset.train else None
+    if path and path.is_file():
+        named |= set(find_images(root, annotations=path, allow_missing=True).files)
     unnamed = sorted(
-        file for file in _below(plan.root, plan.dataset.image_tree) if file not in named
+        file
+        for folder, _, names in os.walk(root / tree)
+        for file in ((Path(folder) / it).relative_to(root).as_posix() for it in names)
+        if file not in named
     )
-    if absent and unnamed:
+    if path and not path.is_file() and unnamed:
         return [], [
-            f"{len(unnamed):,} files in {plan.dataset.image_tree}/ aren't named by {images.origin}; "
-            f"without {absent[0]} beside it nothing tells whether they are foreign"
+            f"{len(unnamed):,} files in {tree}/ aren't named by {images.origin}; "
+            f"without {path.name} beside it nothing tells whether they are foreign"
         ]
     return unnamed, []
-
-
-def _others(plan: Plan, name: SplitName) -> list[SplitName]:
-    other: SplitName = "train" if name == "val" else "val"
-    return [other] if other == "val" or plan.dataset.train else []
-
-
-def _below(root: Path, tree: str) -> Iterator[str]:
-    for folder, _, names in os.walk(root / tree):
-        for name in names:
-            yield (Path(folder) / name).relative_to(root).as_posix()

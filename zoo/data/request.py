@@ -2,27 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from ..errors import DataError
 from ..manifest import Dataset, Split
 from ..net.sources import Location
-from .annotations import annotation_name, md5_of
 from .find import find_images
-from .marks import Mark, mark_path, read_mark
-from .sinks import Form
+from .marks import Form, Mark, read_mark
 
 SplitName = Literal["val", "train"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Request:
     """What to prepare from what.
 
     archive: None for the one in the root, else at the data set's address. annotations: .json or
     .json.tar.gz, none for what lies in the root or beside the archive, else at the address. form:
-    image files, or one tar a split. stop_early: end when all images were found, without md5.
+    image files, or one tar a split.
     """
 
     dataset: Dataset
@@ -31,12 +29,11 @@ class Plan:
     archive: Location | None = None
     annotations: Sequence[Location] = ()
     form: Form = "files"
-    stop_early: bool = False
 
     def split(self, name: SplitName) -> Split:
         """The manifest's facts of a split. Raises DataError where they don't suffice."""
         split = self.dataset.val if name == "val" else self.dataset.train
-        if split is None or annotation_name(split) is None or not self.dataset.image_tree:
+        if split is None or _json_name(split) is None or not self.dataset.image_tree:
             raise DataError(
                 f"{self.dataset.name}: its manifest names no annotation JSON and no archive of its "
                 f"{name} images, so it can't be prepared. Lay the images out by hand, with a list file."
@@ -45,21 +42,24 @@ class Plan:
 
     def json_name(self, name: SplitName) -> str:
         """The name of a split's annotation file."""
-        return annotation_name(self.split(name)) or ""
+        return _json_name(self.split(name)) or ""
 
-    def tar(self, name: SplitName) -> Path:
-        """Where a split's tar lies, if it is prepared as one."""
-        return self.root / f"{Path(self.json_name(name)).stem}.tar"
+    def place(self, name: SplitName) -> Path:
+        """Where a split's images lie once they are prepared: the folder, or the split's tar."""
+        return (
+            self.root
+            if self.form == "files"
+            else self.root / f"{Path(self.json_name(name)).stem}.tar"
+        )
+
+    def md5_of(self, file: str) -> str | None:
+        """The publisher's md5 of a file, None if the manifest states none."""
+        return next((it.md5 for it in self.dataset.files if it.name == file), None)
 
     @property
     def archive_name(self) -> str:
         """The archive's name at its publisher: that of the tree it holds."""
         return f"{self.dataset.image_tree}.tar.gz"
-
-    @property
-    def archive_md5(self) -> str | None:
-        """The publisher's md5 of the archive, None if the manifest states none."""
-        return md5_of(self.dataset, self.archive_name)
 
     def archive_place(self) -> Location:
         """Where the archive is. Raises DataError if nothing tells."""
@@ -77,17 +77,19 @@ class Plan:
 
     def done(self, name: SplitName) -> Mark | None:
         """The mark of an earlier run, if it vouches for what is asked now and all images are here."""
-        mark = read_mark(mark_path(self.root, self.json_name(name)))
-        asked = (self.dataset.name, name, self.form)
-        if mark is None or (mark.dataset, mark.split, mark.form) != asked:
+        mark = read_mark(self.root, self.json_name(name))
+        md5 = self.md5_of(self.archive_name)
+        if mark is None or md5 not in (None, mark.archive.md5):
             return None
-        if not self.stop_early and mark.archive.md5 is None:
+        if (mark.dataset, mark.split, mark.form) != (self.dataset.name, name, self.form):
             return None
-        if mark.archive.md5 is not None and self.archive_md5 not in (None, mark.archive.md5):
-            return None
-        data = self.tar(name) if self.form == "tar" else self.root
         try:
-            images = find_images(data, annotations=self.root / self.json_name(name))
+            images = find_images(self.place(name), annotations=self.root / self.json_name(name))
         except DataError:
             return None
         return mark if images.sha256() == mark.list_sha256 else None
+
+
+def _json_name(split: Split) -> str | None:
+    names = [PurePosixPath(name).name for name in split.annotations]
+    return next((name for name in names if name.endswith(".json")), None)
