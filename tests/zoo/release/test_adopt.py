@@ -8,6 +8,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -23,6 +24,7 @@ ROW = "resnet18_w4.vanilla_own"
 BYTES = b"weights" * 1000
 RULES = '[matching.kinds]\nweights = [".pth"]\nlog = [".log.json"]'
 Write = Callable[..., Path]  # the fixture `write_benchmark`
+Give = Callable[..., Adoption]
 
 
 @pytest.fixture
@@ -39,15 +41,21 @@ def locked(write_benchmark: Write) -> Catalog:
     return open_catalog([write_benchmark("", BYTES)])
 
 
+@pytest.fixture
+def give(there: Path) -> Callable[..., Adoption]:
+    """Imports a download of this name and content."""
+
+    def give(catalog: Catalog, name: str, content: bytes = BYTES, **options: Any) -> Adoption:
+        (adoption,) = import_files([bring(there / name, content)], catalog, **options)
+        return adoption
+
+    return give
+
+
 def bring(path: Path, content: bytes = BYTES) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
-
-
-def one(path: Path, catalog: Catalog, **options: object) -> Adoption:
-    (adoption,) = import_files([path], catalog, **options)  # type: ignore[arg-type]
-    return adoption
 
 
 def cached() -> dict[str, bytes]:
@@ -64,10 +72,9 @@ def zip_bytes() -> bytes:
     return file.getvalue()
 
 
-def test_file_is_recognised_by_its_hash_whatever_its_name(locked: Catalog, there: Path) -> None:
+def test_file_is_recognised_by_its_hash_whatever_its_name(locked: Catalog, give: Give) -> None:
     """The locked bytes under a made-up name get the locked name."""
-
-    adoption = one(bring(there / "model final.bin"), locked)
+    adoption = give(locked, "model final.bin")
 
     assert (adoption.what, adoption.detail, adoption.asset.row) == ("linked", "by its hash", ROW)
     assert cached() == {"w.pth": BYTES}
@@ -93,10 +100,9 @@ def test_three_files_of_which_one_is_corrupt(locked: Catalog, there: Path) -> No
     assert cached() == {"w.pth": BYTES}
 
 
-def test_truncated_file_is_told_by_its_size(locked: Catalog, there: Path) -> None:
+def test_truncated_file_is_told_by_its_size(locked: Catalog, give: Give) -> None:
     """The most frequent damage gets the clearest words."""
-
-    adoption = one(bring(there / "w (1).pth", BYTES[:-9]), locked)
+    adoption = give(locked, "w (1).pth", BYTES[:-9])
 
     assert adoption.error is IntegrityError
     assert f"expected {len(BYTES)} bytes, got {len(BYTES) - 9}" in adoption.detail
@@ -113,25 +119,25 @@ def test_truncated_file_is_told_by_its_size(locked: Catalog, there: Path) -> Non
     ],
 )
 def test_what_browsers_leave_behind_is_never_adopted(
-    write_benchmark: Write, there: Path, name: str, content: bytes, message: str
+    write_benchmark: Write, give: Give, name: str, content: bytes, message: str
 ) -> None:
     """Also where no lock could tell."""
     catalog = open_catalog([write_benchmark("", BYTES, sha256=None, size=None)])
 
-    adoption = one(bring(there / name, content), catalog)
+    adoption = give(catalog, name, content)
 
     assert adoption.what == "refused"
     assert message in adoption.detail
     assert cached() == {}
 
 
-def test_unlocked_asset_is_trusted_on_first_use(write_benchmark: Write, there: Path) -> None:
+def test_unlocked_asset_is_trusted_on_first_use(write_benchmark: Write, give: Give) -> None:
     """By its locked name; its hash is noted, and other bytes are refused from then on."""
     catalog = open_catalog([write_benchmark("", BYTES, sha256=None, size=None)])
 
-    first = one(bring(there / "w.pth"), catalog)
-    again = one(bring(there / "w (2).pth"), catalog)
-    other = one(bring(there / "w (3).pth", b"other"), catalog)
+    first = give(catalog, "w.pth")
+    again = give(catalog, "w (2).pth")
+    other = give(catalog, "w (3).pth", b"other")
 
     (asset,) = known_assets(catalog.benchmark("own"))
     assert (first.what, first.detail, again.what) == ("linked", "by its name", "already here")
@@ -142,13 +148,13 @@ def test_unlocked_asset_is_trusted_on_first_use(write_benchmark: Write, there: P
 
 
 def test_row_without_lock_is_adopted_by_the_rules_and_found_again(
-    write_benchmark: Write, there: Path
+    write_benchmark: Write, give: Give
 ) -> None:
     """Its own name, a note of row and kind, the hash of first use: enough to load it later."""
     catalog = open_catalog([write_benchmark(RULES)])
     benchmark, row = catalog.row(ROW)
 
-    adoption = one(bring(there / "resnet18_w4_vanilla_4xb64.pth"), catalog, benchmark="own")
+    adoption = give(catalog, "resnet18_w4_vanilla_4xb64.pth", benchmark="own")
 
     asset = file(benchmark, row).asset
     assert adoption.detail == "by the matching rules"
@@ -161,13 +167,13 @@ def test_row_without_lock_is_adopted_by_the_rules_and_found_again(
     assert file(benchmark, row).asset is None
 
 
-def test_row_can_be_named(write_benchmark: Write, there: Path) -> None:
+def test_row_can_be_named(write_benchmark: Write, give: Give) -> None:
     """A name that says nothing is no obstacle if a person knows; a name that can't be kept is replaced."""
     catalog = open_catalog([write_benchmark("")])
 
-    weights = one(bring(there / "模型.pth"), catalog, row=ROW)
-    log = one(bring(there / "20220822.log.json", b"{}"), catalog, row=ROW)
-    picture = one(bring(there / "x.png", b"?"), catalog, row=ROW)
+    weights = give(catalog, "模型.pth", row=ROW)
+    log = give(catalog, "20220822.log.json", b"{}", row=ROW)
+    picture = give(catalog, "x.png", b"?", row=ROW)
 
     assert (weights.what, weights.asset.kind, log.asset.kind) == ("linked", "weights", "log")
     assert set(cached()) == {f"{ROW}.pth", "20220822.log.json"}
@@ -175,67 +181,66 @@ def test_row_can_be_named(write_benchmark: Write, there: Path) -> None:
 
 
 def test_second_file_for_a_row_does_not_replace_the_first(
-    write_benchmark: Write, there: Path
+    write_benchmark: Write, give: Give
 ) -> None:
     """One row has one weights file; the way to change it is told."""
     catalog = open_catalog([write_benchmark("")])
-    one(bring(there / "a.pth"), catalog, row=ROW)
+    give(catalog, "a.pth", row=ROW)
 
-    second = one(bring(there / "b.pth", b"other"), catalog, row=ROW)
+    second = give(catalog, "b.pth", b"other", row=ROW)
 
     assert second.error is UsageError
     assert "remove it first" in second.detail
     assert cached() == {"a.pth": BYTES}
 
 
-def test_name_that_fits_two_benchmarks_needs_a_word(write_benchmark: Write, there: Path) -> None:
+def test_name_that_fits_two_benchmarks_needs_a_word(write_benchmark: Write, give: Give) -> None:
     """Two benchmarks have files of the same name; a name that says the benchmark needs no word."""
     manifests = [write_benchmark(RULES), write_benchmark(RULES, benchmark="other")]
     catalog = open_catalog(manifests)
-    path = bring(there / "resnet18_w4_vanilla.pth")
 
-    unsure = one(path, catalog)
-    told = one(path, catalog, benchmark="other")
-    clear = one(bring(there / "resnet18_w4_vanilla_own.pth"), catalog)
+    unsure = give(catalog, "resnet18_w4_vanilla.pth")
+    told = give(catalog, "resnet18_w4_vanilla.pth", benchmark="other")
+    clear = give(catalog, "resnet18_w4_vanilla_own.pth")
 
     assert "own, other; say which: --benchmark NAME" in unsure.detail
     assert told.asset.row == "resnet18_w4.vanilla_other"
     assert clear.asset.row == ROW
 
 
-def test_hash_overrules_what_a_person_says(write_benchmark: Write, there: Path) -> None:
+def test_hash_overrules_what_a_person_says(write_benchmark: Write, give: Give) -> None:
     """A file that is another row's by its hash isn't taken for the named one."""
     text = write_benchmark("", BYTES)
     second = 'id = "resnet18_w4.mixup_own"\narchitecture = "resnet18_w4"\nmethod = "mixup"'
     text.write_text(text.read_text() + f"[[rows]]\n{second}\nreported_top1 = 11.0\n")
     catalog = open_catalog([text])
 
-    adoption = one(bring(there / "x.pth"), catalog, row="resnet18_w4.mixup_own")
+    adoption = give(catalog, "x.pth", row="resnet18_w4.mixup_own")
 
     assert f"its hash says that it is {ROW}" in adoption.detail
-    assert ROW in one(there / "x.pth", catalog, benchmark="inat2018").detail
+    assert ROW in give(catalog, "x.pth", benchmark="inat2018").detail
     assert cached() == {}
 
 
-def test_what_lies_in_the_place_gives_way(locked: Catalog, there: Path) -> None:
+def test_what_lies_in_the_place_gives_way(locked: Catalog, give: Give) -> None:
     """A damaged file is kept under another name; what a broken line has delivered isn't needed."""
     bring(assets_folder("own") / "w.pth", b"rotten")
     bring(assets_folder("own") / ".w.pth.part", BYTES[:9])
     bring(assets_folder("own") / ".w.pth.part.json", b"{}")
 
-    one(bring(there / "w.pth"), locked)
+    give(locked, "w.pth")
 
     assert cached() == {"w.pth": BYTES, "w.pth.damaged": b"rotten"}
 
 
-def test_link_shares_the_bytes_and_copy_does_not(locked: Catalog, there: Path) -> None:
+def test_link_shares_the_bytes_and_copy_does_not(locked: Catalog, there: Path, give: Give) -> None:
     """A link costs no space; a copy survives whatever happens to the download."""
     source, target = bring(there / "w.pth"), assets_folder("own") / "w.pth"
 
-    linked = one(source, locked)
+    linked = give(locked, source.name)
     same = target.samefile(source)
     target.unlink()
-    copied = one(source, locked, as_copies=True)
+    copied = give(locked, source.name, as_copies=True)
 
     assert (linked.what, same) == ("linked", True)
     assert (copied.what, target.samefile(source)) == ("copied", False)
@@ -246,7 +251,7 @@ def test_link_to_a_file_adopts_the_file(locked: Catalog, there: Path) -> None:
     """A symbolic link would die with its target's folder."""
     (there / "link.pth").symlink_to(bring(there / "real.pth"))
 
-    one(there / "link.pth", locked)
+    import_files([there / "link.pth"], locked)
 
     assert not (assets_folder("own") / "w.pth").is_symlink()
     assert cached() == {"w.pth": BYTES}
@@ -266,28 +271,25 @@ def other_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.usefixtures("other_disk")
-def test_across_file_systems_files_are_copied(locked: Catalog, there: Path) -> None:
+def test_across_file_systems_files_are_copied(locked: Catalog, give: Give) -> None:
     """No hard link is possible there."""
-    source = bring(there / "w.pth")
-
-    adoption = one(source, locked)
+    adoption = give(locked, "w.pth")
 
     assert adoption.what == "copied"
     assert cached() == {"w.pth": BYTES}
 
 
 def test_full_disk_leaves_the_old_state(
-    locked: Catalog, there: Path, monkeypatch: pytest.MonkeyPatch
+    locked: Catalog, give: Give, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ENOSPC in the middle of a copy: one line, no temporary file."""
-    source = bring(there / "w.pth")
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
 
-    adoption = one(source, locked, as_copies=True)
+    adoption = give(locked, "w.pth", as_copies=True)
 
     assert adoption.error is SourceError
     assert "No space left on device" in adoption.detail
@@ -313,13 +315,13 @@ def test_file_that_changes_between_hash_and_adoption_is_refused(
     assert list(assets_folder("own").iterdir()) == []
 
 
-def test_file_that_a_download_holds_is_left_to_it(locked: Catalog, there: Path) -> None:
+def test_file_that_a_download_holds_is_left_to_it(locked: Catalog, give: Give) -> None:
     """Two processes never write one file at once."""
     lock = process_lock_path("own", "w.pth")
     lock.parent.mkdir(parents=True)
 
     with FileLock(lock):
-        adoption = one(bring(there / "w.pth"), locked)
+        adoption = give(locked, "w.pth")
 
     assert "another process is fetching it" in adoption.detail
     assert cached() == {}
