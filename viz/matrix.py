@@ -1,7 +1,7 @@
 """Every two rows compared on the same images, as a matrix."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from textwrap import wrap
 from typing import Any
 
@@ -31,18 +31,12 @@ MARGIN = 0.12  # inches
 LINE = 0.18  # inches, of the caption
 LETTERS = 14  # of the caption, per inch
 LEAST_WIDTH = 5.0  # inches
-# word -> sign, role of the colour that fills the cell
-LOOKS: dict[str, tuple[str, str | None]] = {
-    BETTER: ("▲", "good"),
-    WORSE: ("▼", "bad"),
-    NOT_DISTINGUISHABLE: ("≈", None),
-    IDENTICAL: ("=", None),
-}
-WORDS = {
-    BETTER: "right more often",
-    WORSE: "right less often",
-    NOT_DISTINGUISHABLE: "not distinguishable on these images",
-    IDENTICAL: "right on the same images",
+# word -> sign, role of the colour that fills the cell, what it says of the row
+LOOKS: dict[str, tuple[str, str | None, str]] = {
+    BETTER: ("▲", "good", "right more often"),
+    WORSE: ("▼", "bad", "right less often"),
+    NOT_DISTINGUISHABLE: ("≈", None, "not distinguishable on these images"),
+    IDENTICAL: ("=", None, "right on the same images"),
 }
 MIRRORED = {BETTER: WORSE, WORSE: BETTER}
 
@@ -66,8 +60,23 @@ def comparison_plot(pairs: Sequence[Pair], *, theme: Theme = LIGHT) -> Figure:
     size = CELL[0] * len(names) / width, CELL[1] * len(names) / height
     axes = figure.add_axes((beside / width, below / height, *size))
     _frame(axes, names, theme)
-    for cell in _cells(pairs, names, theme):
-        _draw(axes, cell, theme)
+    places = {name: place for place, name in enumerate(names)}
+    accuracies: dict[str, float] = {}
+    for pair in pairs:
+        found = pair.comparison
+        accuracies[pair.a] = 100 * (found.both + found.only_a) / found.total
+        accuracies[pair.b] = 100 * (found.both + found.only_b) / found.total
+        mirrored = replace(found, only_a=found.only_b, only_b=found.only_a)
+        for row, column, seen, word in (
+            (pair.a, pair.b, found, pair.word),
+            (pair.b, pair.a, mirrored, MIRRORED.get(pair.word, pair.word)),
+        ):
+            sign, role, _ = LOOKS[word]
+            fill = getattr(theme, role) if role else None
+            text, under = _difference(seen) if places[row] > places[column] else _test(seen, pair)
+            _write(axes, places[row], places[column], f"{sign} {text}", under, fill, theme)
+    for name, accuracy in accuracies.items():
+        _write(axes, places[name], places[name], f"{accuracy:.2f}", "", theme.rule, theme)
     for nth, line in enumerate(caption):
         y = (below - MARGIN - LINE * (nth + 0.8)) / height
         figure.text(MARGIN / width, y, line, fontsize=TEXT - 1, color=theme.muted)
@@ -79,55 +88,27 @@ def comparison_words(pairs: Sequence[Pair]) -> str:
     return " ".join(pair.sentence for pair in pairs)
 
 
-@dataclass(frozen=True)
-class Cell:
-    """What stands in row and column, on which colour."""
-
-    row: int
-    column: int
-    text: str
-    below: str = ""
-    fill: str | None = None
-    strong: bool = False
+def _difference(found: Comparison) -> tuple[str, str]:
+    interval = " to ".join(signed(end, 2) for end in found.interval)
+    return signed(found.difference, 2), interval
 
 
-def _cells(pairs: Sequence[Pair], names: Sequence[str], theme: Theme) -> Iterator[Cell]:
-    places = {name: place for place, name in enumerate(names)}
-    accuracies: dict[str, float] = {}
-    for pair in pairs:
-        found = pair.comparison
-        accuracies[pair.a] = 100 * (found.both + found.only_a) / found.total
-        accuracies[pair.b] = 100 * (found.both + found.only_b) / found.total
-        yield _cell(places[pair.a], places[pair.b], found, pair.p_holm, pair.word, theme)
-        word = MIRRORED.get(pair.word, pair.word)
-        yield _cell(places[pair.b], places[pair.a], _swapped(found), pair.p_holm, word, theme)
-    for name, accuracy in accuracies.items():
-        yield Cell(places[name], places[name], f"{accuracy:.2f}", fill=theme.rule)
+def _test(found: Comparison, pair: Pair) -> tuple[str, str]:
+    p = p_text(pair.p_holm)
+    return f"p {p if p.startswith('<') else '= ' + p}", f"{found.only_a:,} : {found.only_b:,}"
 
 
-def _cell(row: int, column: int, found: Comparison, p_holm: float, word: str, theme: Theme) -> Cell:
-    sign, role = LOOKS[word]
-    if row > column:
-        text = f"{sign} {signed(found.difference, 2)}"
-        below = " to ".join(signed(end, 2) for end in found.interval)
-    else:
-        p = p_text(p_holm)
-        text = f"{sign} p {p if p.startswith('<') else '= ' + p}"
-        below = f"{found.only_a:,} : {found.only_b:,}"
-    fill = getattr(theme, role) if role else None
-    return Cell(row, column, text, below, fill, strong=role is not None)
-
-
-def _draw(axes: Axes, cell: Cell, theme: Theme) -> None:
-    x, y = cell.column, cell.row
-    if cell.fill:
-        axes.add_patch(
-            Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=cell.fill, alpha=0.26, linewidth=0)
-        )
+def _write(
+    axes: Axes, row: int, column: int, text: str, below: str, fill: str | None, theme: Theme
+) -> None:
+    """Fill a cell with a colour, if with any, and write into it."""
+    if fill:
+        corner = (column - 0.5, row - 0.5)
+        axes.add_patch(Rectangle(corner, 1, 1, facecolor=fill, alpha=0.26, linewidth=0))
     middle: dict[str, Any] = {"ha": "center", "va": "center", "color": theme.ink}
-    weight = "bold" if cell.strong else "normal"
-    axes.text(x, y - 0.17 * bool(cell.below), cell.text, fontsize=TEXT, fontweight=weight, **middle)
-    axes.text(x, y + 0.23, cell.below, fontsize=TEXT - 2, **middle)
+    weight = "bold" if fill and below else "normal"
+    axes.text(column, row - 0.17 * bool(below), text, fontsize=TEXT, fontweight=weight, **middle)
+    axes.text(column, row + 0.23, below, fontsize=TEXT - 2, **middle)
 
 
 def _frame(axes: Axes, names: Sequence[str], theme: Theme) -> None:
@@ -150,7 +131,7 @@ def _frame(axes: Axes, names: Sequence[str], theme: Theme) -> None:
 
 def _caption(pairs: Sequence[Pair]) -> Iterator[str]:
     used = {word for pair in pairs for word in (pair.word, MIRRORED.get(pair.word, pair.word))}
-    signs = [f"{sign} {WORDS[word]}" for word, (sign, _) in LOOKS.items() if word in used]
+    signs = [f"{sign} {says}" for word, (sign, _, says) in LOOKS.items() if word in used]
     total = pairs[0].comparison.total
     yield "The row, against the column: " + ", ".join(signs) + f" (level {LEVEL})."
     yield (
@@ -159,7 +140,3 @@ def _caption(pairs: Sequence[Pair]) -> Iterator[str]:
         f"that only the row : only the column gets right. Diagonal: top-1, percent. {total:,} images."
     )
     yield SCOPE
-
-
-def _swapped(found: Comparison) -> Comparison:
-    return replace(found, only_a=found.only_b, only_b=found.only_a)

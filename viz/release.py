@@ -92,14 +92,13 @@ def draw_sheet(
     names: Sequence[str],
     theme: Theme = LIGHT,
     *,
-    columns: int | None = None,
     title: str = "",
 ) -> Figure:
     """Pictures of any shapes side by side, each with its name below.
 
-    columns: None chooses. Raises ValueError without any picture.
+    Raises ValueError without any picture.
     """
-    width = columns or min(len(pictures), 2 if len(pictures) <= FEW else 4)
+    width = min(len(pictures), 2 if len(pictures) <= FEW else 4)
     tiles = [Tile(one, name) for one, name in zip(pictures, names, strict=True)]
     lines = [tiles[start : start + width] for start in range(0, len(tiles), width)]
     rows = [Row(tuple(Column((tile,)) for tile in line)) for line in lines]

@@ -8,8 +8,6 @@ marker, a line style, a sign or a word.
 
 from dataclasses import dataclass, fields
 
-from ..zoo.errors import UsageError
-
 
 @dataclass(frozen=True)
 class Theme:
@@ -83,13 +81,6 @@ DARK = Theme(
     ),
 )
 THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
-
-
-def theme_of(name: str) -> Theme:
-    """The theme of this name. Raises UsageError for another than light and dark."""
-    if name not in THEMES:
-        raise UsageError(f"No theme {name!r}; expected one of {', '.join(THEMES)}.")
-    return THEMES[name]
 
 
 def css_variables(theme: Theme) -> str:

@@ -74,10 +74,10 @@ def draws(default: str, *, dpi: int = 160) -> Callable:
         @wraps(draw)
         def command(theme: str, out: Path, **arguments: Any) -> None:
             from ...viz.save import named_format, save_figure
-            from ...viz.themes import theme_of
+            from ...viz.themes import THEMES
 
             named_format(out)
-            figure, words = draw(theme=theme_of(theme), **arguments)
+            figure, words = draw(theme=THEMES[theme], **arguments)
             save_figure(figure, out, dpi=dpi)
             say(f"{out}: {words}")
 

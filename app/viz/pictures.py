@@ -9,8 +9,8 @@ import click
 
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
-from ..console import print_json, print_table, printable, say
-from ..options import FilePath, json_option, manifest_option
+from ..console import printable, say
+from ..options import FilePath, manifest_option
 from .inputs import (
     MOST_PAIRS,
     Reference,
@@ -193,7 +193,7 @@ def sweep(
     """
     from ...viz.film import animation_format, save_animation, sweep_frames, there_and_back
     from ...viz.mix import mix_pair
-    from ...viz.themes import theme_of
+    from ...viz.themes import THEMES
 
     animation_format(out)
     found = read_reference(ref, manifests)
@@ -202,7 +202,7 @@ def sweep(
     (a, b), names = pairs.pictures[0], pairs.names[0]
     lams = [1 - step / (steps - 1) for step in range(steps)]
     mixes = mix_pair(a, b, chosen, lams, seed=seed, model=found.model, protocol=pairs.protocol)
-    frames = there_and_back(sweep_frames(a, b, mixes, theme_of(theme), names=names))
+    frames = there_and_back(sweep_frames(a, b, mixes, THEMES[theme], names=names))
     count = 2 * steps - 2
     save_animation(frames, out, fps=fps, total=count)
     say(f"{out}: {chosen}, {names[0]} and {names[1]}, {count} pictures at {fps} a second")
@@ -283,51 +283,24 @@ def cam(
     show_default=True,
     help="Number of pictures on the sheet, at most.",
 )
-@theme_option
-@click.option(
-    "--out",
-    type=FilePath,
-    metavar="FILE",
-    help="Draw the pictures on a sheet: .png, .svg, .pdf or .jpg.  [default: list them]",
-)
-@json_option
 @manifest_option
+@draws("release.png", dpi=DOTS_PER_INCH)
 def release(
-    ref: str,
-    only: str | None,
-    first: int,
-    theme: str,
-    out: Path | None,
-    as_json: bool,
-    manifests: tuple[Path, ...],
-) -> None:
-    """Browse a downloaded zip of visualisations.
+    ref: str, only: str | None, first: int, manifests: tuple[Path, ...], theme: "Theme"
+) -> "tuple[Figure, str]":
+    """Draw a sheet of a released zip's pictures.
 
-    Nothing of it is unpacked. ROW fetches its zip if it isn't here. Without --out the pictures are
-    listed. A zip with one unsafe entry, or that would grow too much, is refused whole.
+    Nothing is unpacked. ROW fetches its zip if it isn't here. A zip with one unsafe entry, or that
+    would grow too much, is refused whole. All its names: mixzoo zoo unpack --list.
     """
     from ...viz.release import draw_sheet, list_pictures, read_pictures
-    from ...viz.save import named_format, save_figure
-    from ...viz.themes import theme_of
     from ...zoo.refs import visualisations
 
-    if out is not None:
-        named_format(out)
     path = next(visualisations(ref, open_catalog(manifests)))
     listed = [one for one in list_pictures(path) if only is None or fnmatch(one.name, only)]
     if not listed:
         raise UsageError(f"{path.name}: no picture has a name like --only {only}.")
-    if out is None and as_json:
-        print_json([{"name": one.name, "size": one.size} for one in listed])
-    elif out is None:
-        rows = [(printable(one.name), f"{one.size:,}") for one in listed]
-        print_table(("Picture", "Bytes"), rows, right=("Bytes",))
-        say(
-            f"{printable(path.name)}: {counted(len(rows), 'picture')}. To see them: --out sheet.png"
-        )
-    else:
-        kept = listed[:first]
-        pixels, names = list(read_pictures(path, kept)), [printable(one.name) for one in kept]
-        figure = draw_sheet(pixels, names, theme_of(theme), title=printable(path.name))
-        save_figure(figure, out, dpi=DOTS_PER_INCH)
-        say(f"{out}: {len(kept)} of {len(listed)} pictures of {printable(path.name)}")
+    kept, title = listed[:first], printable(path.name)
+    names = [printable(one.name) for one in kept]
+    figure = draw_sheet(list(read_pictures(path, kept)), names, theme, title=title)
+    return figure, f"{len(kept)} of {len(listed)} pictures of {title}"

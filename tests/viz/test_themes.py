@@ -5,8 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from mixzoo.viz.themes import DARK, LIGHT, Theme, css_variables, theme_of
-from mixzoo.zoo.errors import UsageError
+from mixzoo.viz.themes import DARK, LIGHT, Theme, css_variables
 
 BOTH = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
 
@@ -101,10 +100,3 @@ def test_variables_are_those_of_the_roles() -> None:
     assert f"--ink: {DARK.ink};" in declared
     assert f"--series-1: {DARK.series[0]};" in declared
     assert declared.count("--") == len(LIGHT.roles())
-
-
-def test_unknown_theme_is_named() -> None:
-    """With those that there are."""
-    assert theme_of("dark") is DARK
-    with pytest.raises(UsageError, match="'sepia'; expected one of light, dark"):
-        theme_of("sepia")
