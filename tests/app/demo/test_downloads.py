@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,8 @@ from mixzoo.zoo.catalog import Benchmark, open_catalog
 from mixzoo.zoo.errors import SourceError, UsageError
 from mixzoo.zoo.lock import Asset
 
+from ...emulator.server import Emulator, Fault, Request
+
 CONTENT = bytes(range(256)) * 4096
 ROW = "resnet18_w4.vanilla_own"
 
@@ -19,47 +20,28 @@ ROW = "resnet18_w4.vanilla_own"
 class Gate:
     """A server that sends half of the file, and the rest when it is opened."""
 
-    def __init__(self) -> None:
+    def __init__(self, emulator: Emulator) -> None:
         """Closed at first."""
         self.open = threading.Event()
         self.asked = threading.Event()
-        self.status = 200
-        self.url = ""
+        self.status: int | None = None
+        self.url = emulator.front.url
+        emulator.files["/w.pth"] = CONTENT
+        emulator.redirect = emulator.ranges = False
+        emulator.front.plan = self.plan
+
+    def plan(self, _: Request) -> Fault:
+        """How the next answer goes."""
+        self.asked.set()
+        return Fault(status=self.status, stall=len(CONTENT) // 2, until=self.open)
 
 
 @pytest.fixture
-def gate() -> Iterator[Gate]:
+def gate(emulator: Emulator) -> Iterator[Gate]:
     """The server, on loopback."""
-    gate = Gate()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            gate.asked.set()
-            self.send_response(gate.status)
-            self.send_header("Content-Length", str(len(CONTENT)))
-            self.end_headers()
-            self.wfile.write(CONTENT[: len(CONTENT) // 2])
-            self.wfile.flush()
-            gate.open.wait(60)
-            self.wfile.write(CONTENT[len(CONTENT) // 2 :])
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except OSError:  # a client that was stopped
-                self.close_connection = True
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.02,))
-        thread.start()
-        gate.url = f"http://127.0.0.1:{http.server_port}"
-        yield gate
-        gate.open.set()
-        http.shutdown()
-        thread.join()
+    gate = Gate(emulator)
+    yield gate
+    gate.open.set()
 
 
 @pytest.fixture
