@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from machine import machine
-from mixzoo.eval.crops import load_crops
+from mixzoo.eval.crops import Work
 from mixzoo.eval.guard import CALIBRATION, SAFETY, deviations
 from mixzoo.eval.precision import choose, exact_networks, fast_networks
 from mixzoo.eval.predictions import Predictions
@@ -60,10 +60,16 @@ class Case:
 
     def batches(self, what: str) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """Positions, crops and labels, BATCH at a time. what: for the progress bar."""
-        groups = torch.arange(len(self.images)).split(BATCH)
-        for at in tqdm(groups, desc=f"{self.name}, {what}", disable=None):
-            crops = load_crops(self.images, self.protocol, at.tolist())
-            yield at, crops, torch.tensor([self.images.labels[i] for i in at])
+        groups = self.work.groups()
+        for batch in tqdm(
+            self.work.batches(groups), f"{self.name}, {what}", len(groups), disable=None
+        ):
+            yield batch.indices, batch.crops, batch.labels
+
+    @property
+    def work(self) -> Work:
+        """How crops are made: in this process, without a cache."""
+        return Work(self.images, self.protocol, BATCH, workers=0)
 
 
 def cases(only: str, images: int, folder: Path) -> Iterator[Case]:
@@ -183,10 +189,8 @@ def guard(case: Case, arithmetic: str, ranks: int) -> tuple[dict[str, Prediction
         for other in predictors:
             one.raise_bounds(other.bounds)
     stale = {int(i) for head in known for i in predictors[0].stale(head, known[head])}
-    for at in torch.tensor(sorted(stale), dtype=torch.int64).split(BATCH):
-        crops = load_crops(case.images, case.protocol, at.tolist())
-        labels = torch.tensor([case.images.labels[i] for i in at])
-        put(predictors[0].recompute(at, crops, labels))
+    for batch in case.work.batches(case.work.groups(sorted(stale))):
+        put(predictors[0].recompute(batch.indices, batch.crops, batch.labels))
     return known, [predictor.summary() for predictor in predictors]
 
 

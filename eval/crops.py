@@ -26,10 +26,12 @@ from torch.utils.data import DataLoader, Dataset
 from ..zoo.data import LabelledImages
 from ..zoo.errors import DataError
 from ..zoo.manifest import Protocol
+from ..zoo.parallel import processors
 from .pixels import Pixels, decode_crop, prepare
 
 logger = logging.getLogger(__name__)
 prepare()  # now, so that decoding processes, and whatever is forked, have it all
+BATCH_SIZE = 64
 FORMAT = 1  # raised when other pixels are made of the same image, or rows are laid out otherwise
 HEADER = struct.Struct("<QqI4x")  # size and time of change of the image file, checksum
 
@@ -158,24 +160,54 @@ class Batch:
     """Why the decoding process can't write the cache, if so."""
 
 
-class BatchedCrops(Dataset[Batch]):
+@dataclass(frozen=True)
+class Work:
+    """Whose crops are made how. workers: decoding processes per rank, None picks by cores."""
+
+    images: LabelledImages
+    protocol: Protocol
+    batch_size: int = BATCH_SIZE
+    workers: int | None = None
+    cache: CropCache | None = None
+
+    def groups(self, order: Sequence[int] | None = None) -> list[Sequence[int]]:
+        """Batches of positions: of the whole list, or of some images in an order."""
+        order = range(len(self.images)) if order is None else order
+        return [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+
+    def batches(self, groups: Sequence[Sequence[int]], *, ranks_here: int = 1) -> Iterator[Batch]:
+        """One batch for each group of positions in the labelled list, in the order given.
+
+        ranks_here: processes of this machine that decode at the same time. Crops are taken from the
+        cache and put into it; where it can't be written, one warning is logged and decoding goes
+        on. An image that can't be read or decoded is named in its batch's `unreadable`.
+        """
+        workers = default_workers(ranks_here) if self.workers is None else self.workers
+        warned = False
+        for batch in DataLoader(
+            _Batches(self, groups),
+            batch_size=None,
+            num_workers=min(workers, len(groups)),
+            worker_init_fn=_leave_signals_to_the_parent,
+        ):
+            if batch.cache_failure and not warned:
+                logger.warning("%s. Going on without writing the crop cache.", batch.cache_failure)
+                warned = True
+            yield batch
+
+
+class _Batches(Dataset[Batch]):
     """Item j is the batch of the images at `groups[j]`."""
 
-    def __init__(
-        self,
-        images: LabelledImages,
-        protocol: Protocol,
-        groups: Sequence[Sequence[int]],
-        cache: CropCache | None,
-    ) -> None:
-        self.images, self.protocol, self.groups, self.cache = images, protocol, groups, cache
+    def __init__(self, work: Work, groups: Sequence[Sequence[int]]) -> None:
+        self.work, self.groups = work, groups
         self.cache_failure = ""
 
     def __len__(self) -> int:
         return len(self.groups)
 
     def __getitem__(self, number: int) -> Batch:
-        group, side = self.groups[number], self.protocol.crop
+        group, side = self.groups[number], self.work.protocol.crop
         crops = np.empty((len(group), side, side, 3), np.uint8)
         indices: list[int] = []
         unreadable: list[tuple[int, str]] = []
@@ -185,87 +217,36 @@ class BatchedCrops(Dataset[Batch]):
                 indices.append(index)
             except DataError as error:
                 unreadable.append((index, str(error)))
+        labels = [self.work.images.labels[index] for index in indices]
         return Batch(
             indices=torch.tensor(indices, dtype=torch.int64),
             crops=torch.from_numpy(crops[: len(indices)]),
-            labels=torch.tensor([self.images.labels[i] for i in indices], dtype=torch.int64),
+            labels=torch.tensor(labels, dtype=torch.int64),
             unreadable=tuple(unreadable),
             cache_failure=self.cache_failure,
         )
 
     def _crop(self, index: int) -> Pixels:
-        kept = self.cache.read(index) if self.cache else None
+        images, cache = self.work.images, self.work.cache
+        kept = cache.read(index) if cache else None
         if kept is not None:
             return kept
-        crop = decode_crop(self.images.read(index), self.protocol, self.images.files[index])
-        if self.cache and not self.cache_failure:
+        crop = decode_crop(images.read(index), self.work.protocol, images.files[index])
+        if cache and not self.cache_failure:
             try:
-                self.cache.write(index, crop)
+                cache.write(index, crop)
             except OSError as error:
-                self.cache_failure = f"{self.cache.path}: {error.strerror or error}"
+                self.cache_failure = f"{cache.path}: {error.strerror or error}"
         return crop
 
 
-def batches(
-    images: LabelledImages,
-    protocol: Protocol,
-    *,
-    groups: Sequence[Sequence[int]],
-    workers: int,
-    cache: CropCache | None = None,
-) -> Iterator[Batch]:
-    """One batch for each group of positions in the labelled list, in the order given.
-
-    workers: decoding processes, 0 decodes in this one. cache: crops are taken from it and put into
-    it; where it can't be written, one warning is logged and decoding goes on. An image that can't
-    be read or decoded is named in its batch's `unreadable`.
-    """
-    crops = BatchedCrops(images, protocol, groups, cache)
-    warned = False
-    for batch in DataLoader(
-        crops,
-        batch_size=None,
-        num_workers=min(workers, len(crops)),
-        worker_init_fn=leave_signals_to_the_parent,
-    ):
-        if batch.cache_failure and not warned:
-            logger.warning("%s. Going on without writing the crop cache.", batch.cache_failure)
-            warned = True
-        yield batch
-
-
-def load_crops(
-    images: LabelledImages,
-    protocol: Protocol,
-    indices: Sequence[int],
-    *,
-    workers: int = 0,
-    batch_size: int = 64,
-    cache: CropCache | None = None,
-) -> torch.Tensor:
-    """Some images' crops, in the order asked for: (len(indices), crop, crop, 3) uint8.
-
-    Raises DataError naming the first image that can't be read or decoded.
-    """
-    groups = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
-    parts = [torch.empty(0, protocol.crop, protocol.crop, 3, dtype=torch.uint8)]
-    for batch in batches(images, protocol, groups=groups, workers=workers, cache=cache):
-        for _, reason in batch.unreadable:
-            raise DataError(reason)
-        parts.append(batch.crops)
-    return torch.cat(parts)
-
-
-def leave_signals_to_the_parent(_: int) -> None:
+def _leave_signals_to_the_parent(_: int) -> None:
     """Ignore signals in a decoding process: a scheduler's reach the whole group, and its parent
     still needs it until it has saved what is done."""
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):  # the last is no signal of Windows
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def default_workers(processes_here: int = 1) -> int:
+def default_workers(ranks_here: int = 1) -> int:
     """Decoding processes per rank: this machine's usable cores shared out, at most 8."""
-    usable = getattr(os, "sched_getaffinity", None)  # not on every system
-    cores = len(usable(0)) if usable else os.cpu_count() or 1
-    return min(8, cores // processes_here)
+    return min(8, processors() // ranks_here)

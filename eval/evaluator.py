@@ -7,20 +7,19 @@ so no world size pads, repeats or drops an image, and accuracies are divided onc
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from ..zoo.data import LabelledImages
 from ..zoo.errors import DataError, MixzooError, UsageError
 from ..zoo.manifest import Protocol
-from .crops import CropCache, batches, default_workers, load_crops
+from .crops import BATCH_SIZE, Work
 from .predictions import PENDING, Counts, Predictions, Rows
 from .predictor import Predictor
 from .world import ALONE, World
 
 HeadLogits = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
-BATCH_SIZE = 64
 SAVE_EVERY = 60.0  # seconds
 
 
@@ -41,22 +40,6 @@ class Subject:
             return False
         states = [known.state[list(indices)] for known in self.known.values()]
         return not states or any((state == PENDING).any() for state in states)
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is evaluated how. workers: decoding processes per rank, None picks by cores."""
-
-    images: LabelledImages
-    protocol: Protocol
-    batch_size: int = BATCH_SIZE
-    workers: int | None = None
-    cache: CropCache | None = None
-
-    def groups(self, order: Sequence[int] | None = None) -> list[Sequence[int]]:
-        """Batches of positions: of the whole list, or of some images in an order."""
-        order = range(len(self.images)) if order is None else order
-        return [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
 
 
 def evaluate(
@@ -136,11 +119,7 @@ class _Pass:
 
     def walk(self, groups: Sequence[Sequence[int]]) -> Iterator[int]:
         """Predict batches of positions; yields the number of images of each batch."""
-        work = self.work
-        workers = default_workers(self.world.local_size) if work.workers is None else work.workers
-        decoded = batches(
-            work.images, work.protocol, groups=groups, workers=workers, cache=work.cache
-        )
+        decoded = self.work.batches(groups, ranks_here=self.world.local_size)
         with _explained():
             for group, batch in zip(groups, decoded, strict=True):
                 self.unreadable.update(batch.unreadable)
@@ -216,17 +195,15 @@ class _Pass:
 
     def _recompute(self, stale: Mapping[str, Sequence[int]]) -> None:
         """This rank's share of stale images, decoded once for all subjects."""
-        positions = sorted(set().union(*stale.values()))
-        groups = self.work.groups(positions)[self.world.rank :: self.world.size]
-        for group in groups:
-            crops = load_crops(self.work.images, self.work.protocol, group, cache=self.work.cache)
-            labels = torch.tensor([self.work.images.labels[i] for i in group])
+        groups = self.work.groups(sorted(set().union(*stale.values())))
+        here = replace(self.work, workers=0)
+        for batch in here.batches(groups[self.world.rank :: self.world.size]):
+            self.unreadable.update(batch.unreadable)
             for subject in (s for s in self.subjects if s.name in stale):
-                wanted = set(stale[subject.name])
-                rows = torch.tensor([n for n, i in enumerate(group) if i in wanted])
-                if len(rows):
-                    at = torch.tensor(group)[rows]
-                    self._note(subject, subject.predictor.recompute, at, crops[rows], labels[rows])
+                rows = torch.isin(batch.indices, torch.tensor(stale[subject.name]))
+                if rows.any():
+                    images = (batch.indices[rows], batch.crops[rows], batch.labels[rows])
+                    self._note(subject, subject.predictor.recompute, *images)
 
 
 @contextmanager

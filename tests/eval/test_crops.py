@@ -8,11 +8,12 @@ import sys
 import time
 from collections import namedtuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from mixzoo.eval.crops import CropCache, batches, load_crops
+from mixzoo.eval.crops import Batch, CropCache, Work
 from mixzoo.eval.pixels import decode_crop
 from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.errors import DataError
@@ -22,9 +23,14 @@ PROTOCOL = Protocol(resize=36, crop=32)
 CROP = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 
 
-def groups_of(size: int, images: LabelledImages) -> list[range]:
-    """All positions, cut into groups."""
-    return [range(len(images))[at : at + size] for at in range(0, len(images), size)]
+def all_of(work: Work) -> list[Batch]:
+    return list(work.batches(work.groups()))
+
+
+def crops_of(images: LabelledImages, some: list[int], **how: Any) -> torch.Tensor:
+    """Some images' crops, decoded in this process."""
+    (batch,) = Work(images, PROTOCOL, workers=0, **how).batches([some])
+    return batch.crops
 
 
 @pytest.fixture
@@ -42,7 +48,7 @@ def damaged(pictures: LabelledImages, tmp_path: Path) -> LabelledImages:
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_batches_hold_every_image_once(pictures: LabelledImages, workers: int) -> None:
     """299 images in batches of 64: each once, in order, with its label and its own crop."""
-    parts = list(batches(pictures, PROTOCOL, groups=groups_of(64, pictures), workers=workers))
+    parts = all_of(Work(pictures, PROTOCOL, workers=workers))
 
     crops = torch.cat([part.crops for part in parts])
     assert [len(part.labels) for part in parts] == [64, 64, 64, 64, 43]
@@ -54,7 +60,7 @@ def test_batches_hold_every_image_once(pictures: LabelledImages, workers: int) -
 
 def test_groups_come_in_the_order_asked_for(pictures: LabelledImages) -> None:
     """Each group is a batch; nothing else is decoded."""
-    parts = list(batches(pictures, PROTOCOL, groups=[[256, 298], range(3)], workers=0))
+    parts = list(Work(pictures, PROTOCOL, workers=0).batches([[256, 298], range(3)]))
 
     assert [part.indices.tolist() for part in parts] == [[256, 298], [0, 1, 2]]
 
@@ -62,7 +68,7 @@ def test_groups_come_in_the_order_asked_for(pictures: LabelledImages) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_unreadable_images_are_named(damaged: LabelledImages, workers: int) -> None:
     """Missing and corrupt files are in no crop, and are named with position, path and reason."""
-    parts = list(batches(damaged, PROTOCOL, groups=groups_of(4, damaged), workers=workers))
+    parts = all_of(Work(damaged, PROTOCOL, 4, workers))
 
     assert [part.indices.tolist() for part in parts] == [[0, 2, 3], []]
     assert parts[1].crops.shape == (0, 32, 32, 3)
@@ -70,21 +76,6 @@ def test_unreadable_images_are_named(damaged: LabelledImages, workers: int) -> N
     assert sorted(reasons) == [1, 4, 5, 6]
     assert "001.jpg: cannot be read" in reasons[1]
     assert "004.jpg: expected an image" in reasons[4]
-
-
-def test_crops_come_in_the_order_asked_for(pictures: LabelledImages) -> None:
-    """Some images again, in any order, in groups, as often as named."""
-    crops = load_crops(pictures, PROTOCOL, [7, 3, 7], batch_size=2)
-
-    assert torch.equal(crops[[0, 1]], load_crops(pictures, PROTOCOL, [7, 3]))
-    assert torch.equal(crops[0], crops[2])
-    assert load_crops(pictures, PROTOCOL, []).shape == (0, 32, 32, 3)
-
-
-def test_an_unreadable_image_asked_for_is_an_error(damaged: LabelledImages) -> None:
-    """Where a crop is needed, its absence can't be passed over."""
-    with pytest.raises(DataError, match=r"004\.jpg"):
-        load_crops(damaged, PROTOCOL, [0, 4])
 
 
 @pytest.fixture
@@ -226,11 +217,11 @@ def test_cached_crops_are_the_decoded_ones(pictures: LabelledImages, tmp_path: P
     cache = CropCache.open(tmp_path, pictures, PROTOCOL)
     some = [5, 280, 17]
 
-    filled = load_crops(pictures, PROTOCOL, some, cache=cache)
+    filled = crops_of(pictures, some, cache=cache)
     cache.write(17, CROP)
-    reread = load_crops(pictures, PROTOCOL, some, cache=cache)
+    reread = crops_of(pictures, some, cache=cache)
 
-    assert np.array_equal(filled.numpy(), load_crops(pictures, PROTOCOL, some).numpy())
+    assert np.array_equal(filled.numpy(), crops_of(pictures, some).numpy())
     assert np.array_equal(reread[:2].numpy(), filled[:2].numpy())
     assert np.array_equal(reread[2].numpy(), CROP)
 
@@ -244,9 +235,7 @@ def test_a_full_disk_is_one_warning(
     cache.path.symlink_to("/dev/full")
 
     with caplog.at_level(logging.WARNING):
-        parts = list(
-            batches(pictures, PROTOCOL, groups=groups_of(64, pictures), workers=0, cache=cache)
-        )
+        parts = all_of(Work(pictures, PROTOCOL, workers=0, cache=cache))
 
     assert sum(len(part.labels) for part in parts) == 299
     assert len(caplog.messages) == 1
@@ -257,7 +246,7 @@ PROGRAM = """
 import multiprocessing, sys
 from pathlib import Path
 import numpy as np
-from mixzoo.eval.crops import CropCache, batches
+from mixzoo.eval.crops import CropCache, Work
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.manifest import Protocol
 
@@ -273,7 +262,7 @@ if __name__ == "__main__":
     if sys.argv[3] == "write":
         write_for_ever(cache)
     multiprocessing.set_start_method(sys.argv[3])
-    parts = batches(images, protocol, groups=[range(150), range(150, 299)], workers=1, cache=cache)
+    parts = Work(images, protocol, workers=1, cache=cache).batches([range(150), range(150, 299)])
     print(sum(int(part.crops.sum()) for part in parts))
 """
 
@@ -289,7 +278,7 @@ def test_decoding_processes_may_be_spawned(pictures: LabelledImages, command: li
     """All that they need can be pickled, the cache too."""
     run = subprocess.run([*command, "spawn"], check=True, capture_output=True, timeout=120)
 
-    assert int(run.stdout) == int(load_crops(pictures, PROTOCOL, range(299)).sum())
+    assert int(run.stdout) == int(crops_of(pictures, list(range(299))).sum())
 
 
 def test_killed_writers_leave_whole_rows_or_none(
