@@ -8,7 +8,7 @@ from typing import Any
 
 from ..zoo.errors import MixzooError
 from ..zoo.looks import printable
-from ..zoo.publish.hub_results import leaderboard_entry, model_index
+from ..zoo.publish.repository import model_index
 from ..zoo.report import Head, Pixels, Report, Row, Weights
 
 # The columns of timm's results-*.csv, in its order, as its validate.py writes them; then ours.
@@ -45,33 +45,18 @@ def to_csv(report: Report) -> str:
     return out.getvalue()
 
 
-def to_yaml(
-    report: Report,
-    *,
-    dataset_name: str | None = None,
-    leaderboard: tuple[str, str] | None = None,
-) -> str:
-    """Results for the Hugging Face hub: of each checkpoint, the head that carries its verdict.
+def to_yaml(report: Report, *, dataset_name: str | None = None) -> str:
+    """A `model-index` for the front matter of a Hugging Face model card.
 
-    Without `leaderboard`, a `model-index` for a model card's front matter. dataset_name: of the
-    images; None takes the benchmark's name. leaderboard: a hub data set that is registered as a
-    benchmark and its task; the text is then that of an `.eval_results/*.yaml` file.
-    Numbers that aren't the benchmark's own are left out; a comment says so.
+    Of each checkpoint, the head that carries its verdict. dataset_name: of the images; None takes
+    the benchmark's name. Numbers that aren't the benchmark's own are left out; a comment says so.
     """
     from huggingface_hub.utils import yaml_dump
 
-    kept = [row for row in report.rows if row.not_comparable is None]
-    if leaderboard:
-        dataset, task = leaderboard
-        content: Any = [
-            leaderboard_entry(row.judged, dataset=dataset, task=task, created=report.created)
-            for row in kept
-        ]
-    else:
-        name = dataset_name or report.benchmark or "unknown"
-        tag = (report.benchmark or name).lower().replace(" ", "-")
-        entries = [(row.id, row.judged) for row in kept]
-        content = {"model-index": model_index(entries, dataset_type=tag, dataset_name=name)}
+    kept = [(row.id, row.judged) for row in report.rows if row.not_comparable is None]
+    name = dataset_name or report.benchmark or "unknown"
+    tag = (report.benchmark or name).lower().replace(" ", "-")
+    content = {"model-index": model_index(kept, dataset_type=tag, dataset_name=name)}
     return "".join(_left_out(report.rows)) + yaml_dump(content)
 
 

@@ -103,15 +103,6 @@ def test_yaml_is_a_model_index(report: Report) -> None:
     assert "one_k" in str(results[0].metric_name)
 
 
-def test_yaml_of_a_leaderboard(report: Report) -> None:
-    """With a hub benchmark the entries are those of an `.eval_results` file."""
-    entry, *_ = yaml.safe_load(to_yaml(report, leaderboard=("someone/inat", "default")))
-
-    assert entry["dataset"] == {"id": "someone/inat", "task_id": "default"}
-    assert entry["value"] == round(report.rows[0].default.top1, 4)
-    assert "15274 of 24426" in entry["notes"]
-
-
 def test_yaml_leaves_out_what_is_not_the_benchmarks(content: dict[str, Any]) -> None:
     """Numbers on other pixels or images are never published under the benchmark's name."""
     for row in content["rows"]:

@@ -3,7 +3,8 @@
 Manifest and lock make the repository a source of weights like any other.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,11 @@ import msgspec
 
 from ..catalog import Benchmark, package_path
 from ..lock import Asset, Lock
-from ..looks import signed
+from ..looks import printable, signed
 from ..manifest import HuggingFaceSource, Manifest, Matching, Metric, Row, slug
 from ..report import Head, Report
 from ..report import Row as Measured
 from .candidates import Candidate
-from .hub_results import TASK, leaderboard_entry, model_index
 
 HUB = "https://huggingface.co"
 MANIFEST = "mixzoo.toml"
@@ -24,6 +24,8 @@ LOCK = "mixzoo.lock.json"
 REPORT = "report.json"
 CARD = "README.md"
 TEMPLATE = "model_card.md.j2"
+TASK = "image-classification"
+SOURCE = "mixzoo eval report"
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Repository:
             )
             for model in self.models
         ]
+        released = all(model.candidate.is_released for model in self.models)
         return msgspec.structs.replace(
             original,
             name=slug(self.id),
@@ -95,6 +98,7 @@ class Repository:
             rows=rows,
             sources=[HuggingFaceSource(repository=self.id)],
             matching=Matching(),
+            training=original.training if released else None,
         )
 
     def lock(self) -> Lock:
@@ -146,20 +150,63 @@ def model_card(repository: Repository) -> str:
     return f"---\n{_front_matter(repository)}\n---\n\n{body.rstrip()}\n"
 
 
+def model_index(
+    entries: Iterable[tuple[str, Head]],
+    *,
+    dataset_type: str,
+    dataset_name: str,
+    source_url: str | None = None,
+) -> list[dict[str, Any]]:
+    """The value of a model card's `model-index`: top-1 and top-5 of each head, in percent.
+
+    entries: model name and its number. dataset_type: the data set's id on the hub, or a plain tag.
+    source_url: where the report can be read; without one no source is named.
+    """
+    from huggingface_hub import EvalResult
+    from huggingface_hub.repocard_data import eval_results_to_model_index
+
+    index: list[dict[str, Any]] = []
+    for name, head in entries:
+        results = [
+            EvalResult(
+                task_type=TASK,
+                dataset_type=dataset_type,
+                dataset_name=dataset_name,
+                dataset_split="validation",
+                metric_type="accuracy",
+                metric_name=f"{metric} accuracy, percent ({head.head})",
+                metric_value=round(value, 4),
+                source_name=SOURCE if source_url else None,
+                source_url=source_url,
+            )
+            for metric, value in (("Top-1", head.top1), ("Top-5", head.top5))
+        ]
+        index += eval_results_to_model_index(name, results)
+    return index
+
+
 def evaluation_results(repository: Repository) -> str:
-    """The text of `.eval_results/*.yaml`: a leaderboard and one measured model, else nothing."""
+    """The text of `.eval_results/*.yaml`, which feeds a leaderboard of the hub; else nothing."""
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
     from huggingface_hub.utils import yaml_dump
 
-    numbers = [model.number for model in repository.models if model.number]
-    if not (repository.leaderboard and repository.report and numbers):
+    if not (repository.leaderboard and repository.report):
         return ""
     dataset, task = repository.leaderboard
-    created, url = repository.report.created, _report_url(repository)
     entries = [
-        leaderboard_entry(number, dataset=dataset, task=task, created=created, source_url=url)
-        for number in numbers
+        EvalResultEntry(
+            dataset_id=dataset,
+            task_id=task,
+            value=round(head.top1, 4),
+            date=repository.report.created,
+            source_url=_report_url(repository),
+            source_name=SOURCE,
+            notes=f"top-1 in percent, {head.correct} of {head.total}, head {head.head}",
+        )
+        for head in (model.number for model in repository.models)
+        if head
     ]
-    return yaml_dump(entries)
+    return yaml_dump(eval_result_entries_to_yaml(entries)) if entries else ""
 
 
 def _front_matter(repository: Repository) -> str:
@@ -207,4 +254,4 @@ def _in_words(facts: Any) -> str:
 
 def _plain(value: Any) -> str:
     """A value as text that can't end the cell, the code span or the line that it stands in."""
-    return "".join(c for c in str(value) if c.isprintable() and c not in "|`")
+    return re.sub(r"[|`]", "", printable(str(value)))
