@@ -33,6 +33,8 @@ own. Why all classes and not close competitors only: that bound is two to three 
 rests on so few numbers that half of the samples of 128 left images above it.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -65,15 +67,19 @@ def changes(fast: Rows, exact: Rows, labels: np.ndarray) -> Mask:
     return first | (hit != exact_hit)
 
 
+@dataclass
 class Guard:
-    """The bound of one head, and what it was learnt from."""
+    """The bound of one head, and what it was learnt from.
 
-    def __init__(self) -> None:
-        self.bound = 0.0
-        self.largest = 0.0
-        self.compared = 0  # images computed both ways
-        self.changed = 0  # of these, images that fast arithmetic would have predicted otherwise
-        self.surprises = 0  # of these, spot checks: images whose margin was believed
+    compared: images computed both ways. changed: of these, images that fast arithmetic would have
+    predicted otherwise. surprises: of these, spot checks, whose margin was believed.
+    """
+
+    bound: float = 0.0
+    largest_deviation: float = 0.0
+    compared: int = 0
+    changed: int = 0
+    surprises: int = 0
 
     def observe(self, deviation: np.ndarray, changed: Mask, spots: Mask) -> None:
         """Learn from images that were computed both ways.
@@ -85,8 +91,8 @@ class Guard:
         self.changed += int(changed.sum())
         self.surprises += int((changed & spots).sum())
         finite = deviation[np.isfinite(deviation)]
-        self.largest = max(self.largest, float(finite.max(initial=0)))
-        self.raise_to(SAFETY * self.largest)
+        self.largest_deviation = max(self.largest_deviation, float(finite.max(initial=0)))
+        self.raise_to(SAFETY * self.largest_deviation)
 
     def raise_to(self, bound: float) -> None:
         """Use at least this bound."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache, partial
 from typing import Any, Literal, cast, get_args
 
@@ -27,6 +27,7 @@ CANDIDATES: dict[str, tuple[Arithmetic, ...]] = {
     "cpu": ("fp32", "fp16", "bf16"),
 }
 """What the probe tries by device, the finest first: tf32 and fp16 round alike, bf16 8 times coarser."""
+Setting = tuple[Any, str, object]  # where, name, value
 WORTH = 1.1  # a coarser arithmetic has more images to recompute, so it must be this much faster
 
 
@@ -171,15 +172,12 @@ def _time_convolution(
     return min(seconds[1:])
 
 
-@contextmanager
-def _convolutions(arithmetic: Arithmetic | None) -> Iterator[None]:
+def _convolutions(arithmetic: Arithmetic | None) -> AbstractContextManager[None]:
     """Settings for convolutions; None is exact."""
     if arithmetic in (None, "fp32"):
-        with exact_fp32():
-            yield
-    else:
-        with _convolution_format(tf32=arithmetic == "tf32"), cudnn_setting("benchmark", value=True):
-            yield
+        return exact_fp32()
+    cudnn = torch.backends.cudnn
+    return _set(*_convolution_format(tf32=arithmetic == "tf32"), (cudnn, "benchmark", True))
 
 
 @contextmanager
@@ -189,12 +187,9 @@ def exact_fp32() -> Iterator[None]:
     cuDNN uses TF32 for convolutions by default, and `torch.set_float32_matmul_precision` gives
     matrix products TF32 on GPUs and bf16 on CPUs.
     """
-    with (
-        _exact_products(),
-        _convolution_format(tf32=False),
-        cudnn_setting("benchmark", value=False),
-        cudnn_setting("deterministic", value=True),
-    ):
+    cudnn = torch.backends.cudnn
+    kernels = ((cudnn, "benchmark", False), (cudnn, "deterministic", True))
+    with _exact_products(), _set(*_convolution_format(tf32=False), *kernels):
         yield
 
 
@@ -205,8 +200,8 @@ def _exact_products() -> Iterator[None]:
         before = torch.get_float32_matmul_precision()
     except RuntimeError:  # set by device, torch >= 2.9
         backends: Any = torch.backends
-        gpu, cpu = backends.cuda.matmul, backends.mkldnn.matmul
-        with _set(gpu, "fp32_precision", "ieee"), _set(cpu, "fp32_precision", "ieee"):
+        products = (backends.cuda.matmul, backends.mkldnn.matmul)
+        with _set(*((product, "fp32_precision", "ieee") for product in products)):
             yield
         return
     torch.set_float32_matmul_precision("highest")
@@ -216,29 +211,26 @@ def _exact_products() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-@contextmanager
-def _convolution_format(*, tf32: bool) -> Iterator[None]:
+def _convolution_format(*, tf32: bool) -> list[Setting]:
     """TF32 or IEEE for convolutions of fp32 tensors."""
-    cudnn, onednn = torch.backends.cudnn, torch.backends.mkldnn
-    if not hasattr(onednn, "conv"):  # torch < 2.9
-        with cudnn_setting("allow_tf32", value=tf32):
-            yield
-        return
-    gpu = "tf32" if tf32 else "ieee"
-    with _set(cudnn.conv, "fp32_precision", gpu), _set(onednn.conv, "fp32_precision", "ieee"):
-        yield
+    backends: Any = torch.backends
+    if not hasattr(backends.mkldnn, "conv"):  # torch < 2.9
+        return [(backends.cudnn, "allow_tf32", tf32)]
+    return [
+        (backends.cudnn.conv, "fp32_precision", "tf32" if tf32 else "ieee"),
+        (backends.mkldnn.conv, "fp32_precision", "ieee"),
+    ]
 
 
 def cudnn_setting(name: str, *, value: bool) -> AbstractContextManager[None]:
     """A setting of `torch.backends.cudnn` for a while."""
-    return _set(torch.backends.cudnn, name, value)
+    return _set((torch.backends.cudnn, name, value))
 
 
 @contextmanager
-def _set(settings: Any, name: str, value: object) -> Iterator[None]:
-    before = getattr(settings, name)
-    setattr(settings, name, value)
-    try:
+def _set(*settings: Setting) -> Iterator[None]:
+    with ExitStack() as undo:
+        for where, name, value in settings:
+            undo.callback(setattr, where, name, getattr(where, name))
+            setattr(where, name, value)
         yield
-    finally:
-        setattr(settings, name, before)

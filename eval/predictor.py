@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..zoo.errors import CheckpointError, DataError
 from ..zoo.manifest import Protocol
 from .guard import CALIBRATION, SAFETY, TIE, Guard, changes, deviations, spot
 from .precision import HeadLogits, choose, exact_networks, fast_networks
-from .predictions import TOP, Floats, Precision, Predictions, Rows
+from .predictions import TOP, Precision, Predictions, Rows
 from .protocol import normalise
 
 BATCH_SIZE = 64
@@ -178,16 +178,7 @@ class Predictor:
             "safety": SAFETY,
             "calibrated": self._calibrated,
             "recomputed": len(self._recomputed),
-            "heads": {
-                head: {
-                    "bound": guard.bound,
-                    "largest_deviation": guard.largest,
-                    "compared": guard.compared,
-                    "changed": guard.changed,
-                    "surprises": guard.surprises,
-                }
-                for head, guard in self._guards.items()
-            },
+            "heads": {head: asdict(guard) for head, guard in self._guards.items()},
         }
 
     def _believe(self, backbone: _Backbone, images: _Images) -> dict[str, Rows]:
@@ -279,43 +270,31 @@ def rank(
     labelled = z.gather(1, labels.to(z.device)[:, None])
     confidence = 1 / (z - values[:, :1]).exp().sum(1, keepdim=True)
     finite = z.isfinite().all(1, keepdim=True)
-    # One transfer: float32 holds class numbers exactly up to 2**24.
-    columns = torch.cat((values, order.float(), labelled, confidence, finite.float()), 1)
+    # One transfer: float32 holds class numbers exactly up to 2**24. Classes that there aren't are
+    # called -1 and have a logit of -inf.
+    missing = (0, TOP + 1 - best)
+    values = nn.functional.pad(values, missing, value=-torch.inf)
+    order = nn.functional.pad(order.float(), missing, value=-1)
+    columns = torch.cat((values, order, labelled, confidence, finite.float()), 1).cpu().numpy()
     values, order, labelled, confidence, finite = np.split(
-        columns.cpu().numpy(), np.cumsum([best, best, 1, 1]), axis=1
+        columns, np.cumsum([TOP + 1, TOP + 1, 1, 1]), axis=1
     )
     if not finite.all():
         raise CheckpointError(
             f"Head {head} gives logits that aren't finite numbers, so there is nothing to rank. "
             "The weights are damaged, or were saved after training diverged."
         )
-    top = np.full((len(order), TOP), -1, np.int32)
-    top[:, :best] = order[:, :TOP]
-    tied = np.flatnonzero((values[:, 1:] == values[:, :-1]).any(axis=1))
+    top = order[:, :TOP].astype(np.int32)
+    tied = np.flatnonzero((values[:, 1:best] == values[:, : best - 1]).any(axis=1))
     if len(tied):  # topk leaves the order of equals open
-        order = z[torch.from_numpy(tied).to(z.device)].sort(dim=1, descending=True, stable=True)
-        top[tied, :best] = order.indices[:, :TOP].cpu().numpy()
+        stable = z[torch.from_numpy(tied).to(z.device)].sort(dim=1, descending=True, stable=True)
+        top[tied, :best] = stable.indices[:, :TOP].cpu().numpy()
+    hit = (top == labels.cpu().numpy()[:, None]).any(axis=1)
     return Rows(
         indices=indices.cpu().numpy(),
         top=top,
-        margin=_margin(values),
-        margin5=_margin5(
-            values, labelled[:, 0], (top == labels.cpu().numpy()[:, None]).any(axis=1)
-        ),
+        margin=values[:, 0] - values[:, 1],
+        margin5=np.where(hit, labelled[:, 0] - values[:, TOP], values[:, TOP - 1] - labelled[:, 0]),
         confidence=confidence[:, 0],
         exact=np.full(len(top), exact),
     )
-
-
-def _margin(values: Floats) -> Floats:
-    """(B,) best minus second best of (B, k) falling values; inf where there is one class only."""
-    if values.shape[1] == 1:
-        return np.full(len(values), np.inf, np.float32)
-    return values[:, 0] - values[:, 1]
-
-
-def _margin5(values: Floats, labelled: Floats, hit: np.ndarray) -> Floats:
-    """(B,) distance of the label's logit to the border of the first five; `Predictions.margin5`."""
-    if values.shape[1] <= TOP:
-        return np.full(len(values), np.inf, np.float32)
-    return np.where(hit, labelled - values[:, TOP], values[:, TOP - 1] - labelled)

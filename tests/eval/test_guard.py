@@ -80,7 +80,7 @@ def test_bound_is_the_safety_factor_times_the_largest_seen() -> None:
         guard.observe(np.float32([deviation]), NOT_CHECKED, NOT_CHECKED)
 
     assert guard.bound == SAFETY * 0.5 == 1.0
-    assert guard.largest == 0.5
+    assert guard.largest_deviation == 0.5
     assert guard.compared == 5
 
 
