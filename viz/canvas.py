@@ -5,6 +5,7 @@ engine moves, clips or resizes anything.
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -72,7 +73,7 @@ class Canvas:
 
     def text(
         self,
-        text: str,
+        lines: Sequence[str],
         x: float,
         y: float,
         *,
@@ -81,21 +82,22 @@ class Canvas:
         align: str = "center",
         upright: bool = False,
     ) -> None:
-        """Write one line whose upper edge is at y; upright turns it to read from below, centred on y.
+        """Write lines below one another from y on; upright ones read from below, centred on y.
 
         size: points. align: what x is of the text: left, center or right.
         """
-        self.axes.text(
-            x,
-            y,
-            _printable(text),
-            fontsize=size,
-            color=self.theme.muted if muted else self.theme.ink,
-            horizontalalignment=align,
-            verticalalignment="center" if upright else "top",
-            rotation=90 if upright else 0,
-            parse_math=False,
-        )
+        for number, line in enumerate(lines):
+            self.axes.text(
+                x,
+                y + number * line_height(size),
+                _printable(line),
+                fontsize=size,
+                color=self.theme.muted if muted else self.theme.ink,
+                horizontalalignment=align,
+                verticalalignment="center" if upright else "top",
+                rotation=90 if upright else 0,
+                parse_math=False,
+            )
 
     def scale_bar(self, left: float, top: float, width: float, height: float) -> None:
         """Draw the colours of masks from 0 to 1."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from matplotlib.figure import Figure
 
@@ -86,100 +87,86 @@ def draw_grid(
     below = sum(plan.height for plan in plans) + (len(plans) - 1) * BETWEEN + foot.height
     height = top + below + MARGIN - GAP
     canvas = Canvas(width, height, theme)
-    for number, line in enumerate(heading):
-        canvas.text(line, width / 2, MARGIN + number * line_height(TITLE), size=TITLE)
+    canvas.text(heading, width / 2, MARGIN, size=TITLE)
     for plan in plans:
         plan.draw(canvas, left, top)
         top += plan.height + BETWEEN
-    top -= BETWEEN
-    foot.draw(canvas, left, top)
+    foot.draw(canvas, left, top - BETWEEN)
     return canvas.figure
 
 
 class _Plan:
-    """Where the tiles of one row go, from its upper edge."""
+    """Where the tiles of one row go, from its upper edge. lines: tiles of one height, side by side."""
 
     def __init__(self, row: Row, side: float, head: bool) -> None:
         self.row, self.side = row, side
         self.head = line_height(TITLE) + 0.03 if head else 0.0
-        depth = max(len(column.tiles) for column in row.columns)
-        self.captions = [self._captions(place) for place in range(depth)]
-        self.boxes = [self._box(place) for place in range(depth)]
-        self.heights = [
-            box + BELOW + max(map(len, captions)) * line_height(TEXT) + GAP
-            for box, captions in zip(self.boxes, self.captions, strict=True)
-        ]
-        self.height = self.head + sum(self.heights)
-
-    def _box(self, place: int) -> float:
-        """Inches of height that the pictures of one place need at their width."""
-        tiles = [one.tiles[place] for one in self.row.columns if place < len(one.tiles)]
-        tallest = max(tile.image.shape[0] / tile.image.shape[1] for tile in tiles)
-        return self.side * min(tallest, TALLEST)
-
-    def _captions(self, place: int) -> list[list[str]]:
-        """The lines under each column's tile of this place; none where it has no tile."""
-        return [
-            fitted(column.tiles[place].caption, self.side, TEXT, CAPTION_LINES)
-            if place < len(column.tiles)
-            else []
-            for column in self.row.columns
-        ]
+        lines = zip_longest(*(column.tiles for column in row.columns))
+        self.lines = [_Line(tiles, side) for tiles in lines]
+        self.height = self.head + sum(line.height for line in self.lines)
 
     def draw(self, canvas: Canvas, left: float, top: float) -> None:
         if self.row.label:
             middle = top + self.head + (self.height - self.head - GAP) / 2
-            for line in fitted(self.row.label, self.height - self.head, TITLE, 1):
-                canvas.text(line, left - LABEL / 2, middle, size=TITLE, upright=True)
-        for number, column in enumerate(self.row.columns):
-            self._column(canvas, number, column, left + number * (self.side + GAP), top)
-
-    def _column(self, canvas: Canvas, number: int, column: Column, x: float, y: float) -> None:
-        middle = x + self.side / 2
+            label = fitted(self.row.label, self.height - self.head, TITLE, 1)
+            canvas.text(label, left - LABEL / 2, middle, size=TITLE, upright=True)
+        step = self.side + GAP
         if self.head:
-            for line in fitted(column.title, self.side, TITLE, 1):
-                canvas.text(line, middle, y, size=TITLE)
-        y += self.head
-        for place, tile in enumerate(column.tiles):
-            self._tile(canvas, tile, x, y, self.boxes[place])
-            below = y + self.boxes[place] + BELOW
-            for line, words in enumerate(self.captions[place][number]):
-                canvas.text(words, middle, below + line * line_height(TEXT), size=TEXT, muted=True)
-            y += self.heights[place]
+            for number, column in enumerate(self.row.columns):
+                title = fitted(column.title, self.side, TITLE, 1)
+                canvas.text(title, left + number * step + self.side / 2, top, size=TITLE)
+        top += self.head
+        for line in self.lines:
+            line.draw(canvas, left, top, step)
+            top += line.height
 
-    def _tile(self, canvas: Canvas, tile: Tile, x: float, y: float, height: float) -> None:
-        left, top, width, height = canvas.picture(tile.image, x, y, self.side, height)
-        if tile.contour is not None:
-            canvas.contour(tile.contour, left, top, width, height)
-        if tile.mark is not None:
-            up, from_left, high, wide = tile.mark
-            canvas.mark(left + from_left * width, top + up * height, wide * width, high * height)
+
+class _Line:
+    """Tiles side by side with their captions; None where a column has none."""
+
+    def __init__(self, tiles: Sequence[Tile | None], side: float) -> None:
+        self.tiles, self.side = tiles, side
+        tallest = max(one.image.shape[0] / one.image.shape[1] for one in tiles if one)
+        self.box = side * min(tallest, TALLEST)
+        self.captions = [
+            fitted(one.caption, side, TEXT, CAPTION_LINES) if one else [] for one in tiles
+        ]
+        below = max(map(len, self.captions)) * line_height(TEXT)
+        self.height = self.box + BELOW + below + GAP
+
+    def draw(self, canvas: Canvas, left: float, top: float, step: float) -> None:
+        for number, (tile, words) in enumerate(zip(self.tiles, self.captions, strict=True)):
+            if tile is None:
+                continue
+            start = left + number * step
+            x, y, width, height = canvas.picture(tile.image, start, top, self.side, self.box)
+            if tile.contour is not None:
+                canvas.contour(tile.contour, x, y, width, height)
+            if tile.mark is not None:
+                up, right, high, wide = tile.mark
+                canvas.mark(x + right * width, y + up * height, wide * width, high * height)
+            middle = start + self.side / 2
+            canvas.text(words, middle, top + self.box + BELOW, size=TEXT, muted=True)
 
 
 class _Foot:
     """The keys below all rows: what the colours mean."""
 
     def __init__(self, rows: Sequence[Row], width: float) -> None:
-        keys = list(dict.fromkeys(row.key for row in rows if row.key))
-        self.lines = [(key, fitted(key.note, self._room(key, width), TEXT, 3)) for key in keys]
-        self.heights = [max(len(note), 1) * line_height(TEXT) + GAP for _, note in self.lines]
+        keys = dict.fromkeys(row.key for row in rows if row.key)
+        rooms = {key: width - text_width(key.low + key.high, TEXT) - BAR - 4 * GAP for key in keys}
+        self.notes = {key: fitted(key.note, room, TEXT, 3) for key, room in rooms.items()}
+        self.heights = [max(len(n), 1) * line_height(TEXT) + GAP for n in self.notes.values()]
         self.height = sum(self.heights)
 
-    def _room(self, key: Key, width: float) -> float:
-        """Inches that are left for the note."""
-        return width - text_width(key.low + key.high, TEXT) - BAR - 4 * GAP
-
     def draw(self, canvas: Canvas, left: float, top: float) -> None:
-        for (key, note), height in zip(self.lines, self.heights, strict=True):
-            canvas.text(key.low, left, top, size=TEXT, muted=True, align="left")
+        look = {"size": TEXT, "muted": True, "align": "left"}
+        for (key, note), height in zip(self.notes.items(), self.heights, strict=True):
+            canvas.text([key.low], left, top, **look)
             x = left + text_width(key.low, TEXT) + GAP
             canvas.scale_bar(x, top + 0.01, BAR, line_height(TEXT) - 0.03)
-            x += BAR + GAP
-            canvas.text(key.high, x, top, size=TEXT, muted=True, align="left")
-            x += text_width(key.high, TEXT) + 2 * GAP
-            for number, line in enumerate(note):
-                y = top + number * line_height(TEXT)
-                canvas.text(line, x, y, size=TEXT, muted=True, align="left")
+            canvas.text([key.high], x + BAR + GAP, top, **look)
+            canvas.text(note, x + BAR + text_width(key.high, TEXT) + 3 * GAP, top, **look)
             top += height
 
 

@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ..eval.protocol import normalise
 from ..train.mixing import mix_by_name
@@ -22,6 +23,14 @@ Names = tuple[str, str]
 
 IMAGENET = Protocol(resize=256, crop=224)  # only its statistics count here
 HEAT_WEIGHT = 0.65  # of a map's colours over the grey picture
+MASK_KEY = Key("mask: B", "A", "white line: one half; below a mix: label weights")
+
+# The layout of OpenMixup's own pictures of mixed samples (`PlotTensor`, called by the AutoMix
+# classifier): the first images of a batch above their partners above the mixes, under a title that
+# tells lam. The releases' zip files of visualisations hold such pictures.
+PADDING = 2  # pixels between pictures, as in torchvision's make_grid
+GROUND = (124, 116, 104)  # between them: a normalised 0, which is ImageNet's mean colour
+TILE = 1.1  # inches
 
 
 @dataclass(frozen=True)
@@ -123,9 +132,6 @@ def stretched(heat: Floats) -> Floats:
     return (heat - low) / (high - low) if high > low else np.full_like(heat, 0.5)
 
 
-MASK_KEY = Key("mask: B", "A", "white line: one half; below a mix: label weights")
-
-
 def mix_rows(
     pairs: Sequence[Pair],
     methods: Sequence[str],
@@ -182,11 +188,6 @@ def mask_tile(mixed: MixedPair) -> Tile:
     return Tile(heat, f"mask {mixed.mask.mean():.2f} A", contour=mixed.mask)
 
 
-PADDING = 2  # pixels between pictures, as in torchvision's make_grid
-GROUND = (124, 116, 104)  # between them: a normalised 0, which is ImageNet's mean colour
-TILE = 1.1  # inches
-
-
 def three_rows(sources: Sequence[tuple[Pixels, Pixels]], mixes: Sequence[MixedPair]) -> Pixels:
     """All A above all B above all mixes, as one picture.
 
@@ -228,10 +229,9 @@ def reference_figure(
     )
     for number, label in enumerate(("A", "B", "mixed")):
         middle = top + (number + 0.5) * TILE
-        canvas.text(label, left - LABEL / 2, middle, size=TITLE, upright=True)
+        canvas.text([label], left - LABEL / 2, middle, size=TITLE, upright=True)
     for (picture, words), width in zip(pictures, widths, strict=True):
-        for line in fitted(words, width, TITLE, 1):
-            canvas.text(line, left + width / 2, MARGIN, size=TITLE)
+        canvas.text(fitted(words, width, TITLE, 1), left + width / 2, MARGIN, size=TITLE)
         canvas.picture(picture, left, top, width, height)
         left += width + 3 * GAP
     return canvas.figure
@@ -239,8 +239,6 @@ def reference_figure(
 
 def _trimmed(image: Pixels) -> Pixels:
     """A picture without the lines at its edges that have the colour of its corner alone."""
-    other = (image != image[0, 0]).any(axis=2)
-    rows, columns = np.flatnonzero(other.any(axis=1)), np.flatnonzero(other.any(axis=0))
-    if not len(rows):
-        return image
-    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    box = Image.fromarray((image != image[0, 0]).any(axis=2)).getbbox()
+    left, top, right, bottom = box or (0, 0, image.shape[1], image.shape[0])
+    return image[top:bottom, left:right]

@@ -43,7 +43,7 @@ def test_tiles_stand_in_rows_and_columns(picture: Callable) -> None:
     lefts, tops = {round(p[0], 6) for p in places}, {round(p[3], 6) for p in places}
     assert (len(places), len(lefts), len(tops)) == (8, 2, 4)
     assert min(abs(a - b) for a in tops for b in tops if a != b) > places[0][1] - places[0][0]
-    assert np.array_equal(figure.axes[0].images[1].get_array(), picture(1))
+    assert np.array_equal(figure.axes[0].images[2].get_array(), picture(1))
 
 
 def test_titles_are_not_repeated_below_each_other(picture: Callable) -> None:
