@@ -4,11 +4,11 @@ At 63% of 24,426 images each row's own interval is 1.2 points wide, but two rows
 wrong on mostly the same images, and only those where they differ carry information.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from ..zoo.errors import DataError, UsageError
@@ -37,8 +37,7 @@ SCOPE = (
 )
 
 
-@dataclass(frozen=True)
-class NamedPredictions:
+class NamedPredictions(NamedTuple):
     """Predictions with what to call them. list_sha256: of the labelled list, "" if not known."""
 
     name: str
@@ -46,100 +45,30 @@ class NamedPredictions:
     list_sha256: str = ""
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """How often two rows are right on the same images.
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """How often two rows are right on the same images, and what that shows.
 
-    both, only_a, only_b, neither: images that both, one alone or none gets right; they sum to all
-    images. unreadable: of these, how many could not be decoded, which counts as wrong.
+    both, only_a, only_b, neither: images that both, one alone or none gets right; they sum to
+    `total`. unreadable: of these, how many could not be decoded, which counts as wrong. difference:
+    accuracy of A minus that of B in points, with its 95% score interval for this pair alone. p:
+    McNemar's, for this pair alone; p_holm: corrected for all pairs asked about. word: a key of
+    RULES. sentence: the finding in words, with the rule beside it.
     """
 
+    a: str
+    b: str
     both: int
     only_a: int
     only_b: int
     neither: int
     unreadable: int
-
-    @property
-    def total(self) -> int:
-        """All images."""
-        return self.both + self.only_a + self.only_b + self.neither
-
-    @property
-    def difference(self) -> float:
-        """Accuracy of A minus that of B, in points."""
-        return 100 * (self.only_a - self.only_b) / self.total
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95% score interval of the difference, in points, for this pair alone."""
-        return paired_difference_interval(self.only_a, self.only_b, self.total)
-
-    @property
-    def p(self) -> float:
-        """McNemar's p-value, for this pair alone."""
-        return mcnemar(self.only_a, self.only_b)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One compared pair. p_holm: p corrected for all pairs asked about. word: a key of RULES."""
-
-    a: str
-    b: str
-    comparison: Comparison
+    total: int
+    difference: float
+    interval95: tuple[float, float]
+    p: float
     p_holm: float
     word: str
-
-    @property
-    def sentence(self) -> str:
-        """The finding in words, with the rule beside it."""
-        if self.word == IDENTICAL:
-            return f"{self.a} and {self.b} are right on exactly the same images."
-        p = f"paired, Holm-corrected p {'' if self.p_holm < P_SHOWN else '= '}{p_text(self.p_holm)}"
-        if self.word == NOT_DISTINGUISHABLE:
-            return (
-                f"{self.a} and {self.b} are not distinguishable on these images "
-                f"({p}, not below {LEVEL})."
-            )
-        return f"{self.a} is {self.word} than {self.b} ({p}, below {LEVEL})."
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        found = self.comparison
-        return {
-            "a": self.a,
-            "b": self.b,
-            "both": found.both,
-            "only_a": found.only_a,
-            "only_b": found.only_b,
-            "neither": found.neither,
-            "unreadable": found.unreadable,
-            "total": found.total,
-            "difference": found.difference,
-            "interval95": list(found.interval),
-            "p": found.p,
-            "p_holm": self.p_holm,
-            "word": self.word,
-            "sentence": self.sentence,
-        }
-
-
-def compare(a: Predictions, b: Predictions) -> Comparison:
-    """Count where two rows agree with the labels, image by image.
-
-    Raises DataError if the labels differ or an image has no prediction yet.
-    """
-    _require_same(NamedPredictions("A", a), NamedPredictions("B", b))
-    lost = (a.state == UNREADABLE) | (b.state == UNREADABLE)
-    right_a, right_b = a.correct, b.correct
-    return Comparison(
-        both=int((right_a & right_b).sum()),
-        only_a=int((right_a & ~right_b).sum()),
-        only_b=int((~right_a & right_b).sum()),
-        neither=int((~right_a & ~right_b).sum()),
-        unreadable=int(lost.sum()),
-    )
+    sentence: str
 
 
 def compare_rows(
@@ -149,7 +78,7 @@ def compare_rows(
 
     against: name of the row that the others are compared with; it stands second in each pair.
     Raises UsageError for fewer than two rows, a name that stands twice or an unknown `against`,
-    DataError if rows don't speak about the same images.
+    DataError if rows don't speak about the same images or an image has no prediction yet.
     """
     _require_names(rows, against)
     for row in rows[1:]:
@@ -159,11 +88,50 @@ def compare_rows(
     else:
         baseline = next(row for row in rows if row.name == against)
         chosen = [(row, baseline) for row in rows if row is not baseline]
-    found = [compare(a.predictions, b.predictions) for a, b in chosen]
-    corrected = holm([comparison.p for comparison in found])
+    counted = [_count(a.predictions, b.predictions) for a, b in chosen]
+    p_values = [mcnemar(one["only_a"], one["only_b"]) for one in counted]
+    corrected = holm(p_values)
     return tuple(
-        Pair(a.name, b.name, comparison, p, _word(comparison, p))
-        for (a, b), comparison, p in zip(chosen, found, corrected, strict=True)
+        _pair(a.name, b.name, counts, p, p_holm)
+        for (a, b), counts, p, p_holm in zip(chosen, counted, p_values, corrected, strict=True)
+    )
+
+
+def _count(a: Predictions, b: Predictions) -> dict[str, int]:
+    lost = (a.state == UNREADABLE) | (b.state == UNREADABLE)
+    right_a, right_b = a.correct, b.correct
+    return {
+        "both": int((right_a & right_b).sum()),
+        "only_a": int((right_a & ~right_b).sum()),
+        "only_b": int((~right_a & right_b).sum()),
+        "neither": int((~right_a & ~right_b).sum()),
+        "unreadable": int(lost.sum()),
+    }
+
+
+def _pair(a: str, b: str, counts: Mapping[str, int], p: float, p_holm: float) -> Pair:
+    only_a, only_b = counts["only_a"], counts["only_b"]
+    total = only_a + only_b + counts["both"] + counts["neither"]
+    told = f"paired, Holm-corrected p {'' if p_holm < P_SHOWN else '= '}{p_text(p_holm)}"
+    if only_a == only_b == 0:
+        word, sentence = IDENTICAL, f"{a} and {b} are right on exactly the same images."
+    elif p_holm >= LEVEL:
+        word = NOT_DISTINGUISHABLE
+        sentence = f"{a} and {b} are {word} on these images ({told}, not below {LEVEL})."
+    else:
+        word = BETTER if only_a > only_b else WORSE
+        sentence = f"{a} is {word} than {b} ({told}, below {LEVEL})."
+    return Pair(
+        a=a,
+        b=b,
+        **counts,
+        total=total,
+        difference=100 * (only_a - only_b) / total,
+        interval95=paired_difference_interval(only_a, only_b, total),
+        p=p,
+        p_holm=p_holm,
+        word=word,
+        sentence=sentence,
     )
 
 
@@ -182,16 +150,14 @@ COLUMNS = (
 
 def cells(pair: Pair) -> list[str]:
     """A pair's cells under COLUMNS, as text."""
-    found = pair.comparison
-    low, high = found.interval
     return [
         pair.a,
         pair.b,
-        str(found.only_a),
-        str(found.only_b),
-        signed(found.difference, 2),
-        f"{signed(low, 2)} to {signed(high, 2)}",
-        p_text(found.p),
+        str(pair.only_a),
+        str(pair.only_b),
+        signed(pair.difference, 2),
+        " to ".join(signed(end, 2) for end in pair.interval95),
+        p_text(pair.p),
         p_text(pair.p_holm),
         pair.word,
     ]
@@ -199,13 +165,11 @@ def cells(pair: Pair) -> list[str]:
 
 def legend(pairs: Sequence[Pair]) -> list[str]:
     """What the words in use mean, what the numbers are, and how far they reach."""
-    used = {pair.word for pair in pairs}
-    total = pairs[0].comparison.total
-    lost = max(pair.comparison.unreadable for pair in pairs)
-    lines = [f"{word}: {rule}." for word, rule in RULES.items() if word in used]
+    lost = max(pair.unreadable for pair in pairs)
+    lines = [f"{word}: {rule}." for word, rule in _rules(pairs).items()]
     lines.append(
-        f"{total} images. A - B: difference of top-1 in points, with its 95% score interval for "
-        f"the pair alone; p corrected for {len(pairs)} comparison{'s' * (len(pairs) > 1)}."
+        f"{pairs[0].total} images. A - B: difference of top-1 in points, with its 95% score interval "
+        f"for the pair alone; p corrected for {len(pairs)} comparison{'s' * (len(pairs) > 1)}."
     )
     if lost:
         lines.append(f"Up to {lost} of the images could not be decoded and count as wrong.")
@@ -214,13 +178,8 @@ def legend(pairs: Sequence[Pair]) -> list[str]:
 
 def to_dict(pairs: Sequence[Pair]) -> dict[str, Any]:
     """All pairs as plain data for JSON, with the rules of the words in use."""
-    used = {pair.word for pair in pairs}
-    return {
-        "pairs": [pair.to_dict() for pair in pairs],
-        "level": LEVEL,
-        "rules": {word: rule for word, rule in RULES.items() if word in used},
-        "scope": SCOPE,
-    }
+    found = msgspec.to_builtins(pairs)
+    return {"pairs": found, "level": LEVEL, "rules": _rules(pairs), "scope": SCOPE}
 
 
 def to_markdown(pairs: Sequence[Pair]) -> str:
@@ -234,12 +193,9 @@ def p_text(p: float) -> str:
     return f"< {P_SHOWN}" if p < P_SHOWN else f"{p:.4f}" if p < 0.1 else f"{p:.2f}"
 
 
-def _word(found: Comparison, p_holm: float) -> str:
-    if found.only_a == found.only_b == 0:
-        return IDENTICAL
-    if p_holm >= LEVEL:
-        return NOT_DISTINGUISHABLE
-    return BETTER if found.only_a > found.only_b else WORSE
+def _rules(pairs: Sequence[Pair]) -> dict[str, str]:
+    used = {pair.word for pair in pairs}
+    return {word: rule for word, rule in RULES.items() if word in used}
 
 
 def _require_names(rows: Sequence[NamedPredictions], against: str | None) -> None:

@@ -1,10 +1,10 @@
 """Every two rows compared on the same images, as a matrix."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from textwrap import wrap
 from typing import Any
 
+import msgspec
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -16,7 +16,6 @@ from ..eval.compare import (
     NOT_DISTINGUISHABLE,
     SCOPE,
     WORSE,
-    Comparison,
     Pair,
     p_text,
 )
@@ -63,18 +62,14 @@ def comparison_plot(pairs: Sequence[Pair], *, theme: Theme = LIGHT) -> Figure:
     places = {name: place for place, name in enumerate(names)}
     accuracies: dict[str, float] = {}
     for pair in pairs:
-        found = pair.comparison
-        accuracies[pair.a] = 100 * (found.both + found.only_a) / found.total
-        accuracies[pair.b] = 100 * (found.both + found.only_b) / found.total
-        mirrored = replace(found, only_a=found.only_b, only_b=found.only_a)
-        for row, column, seen, word in (
-            (pair.a, pair.b, found, pair.word),
-            (pair.b, pair.a, mirrored, MIRRORED.get(pair.word, pair.word)),
-        ):
-            sign, role, _ = LOOKS[word]
+        accuracies[pair.a] = 100 * (pair.both + pair.only_a) / pair.total
+        accuracies[pair.b] = 100 * (pair.both + pair.only_b) / pair.total
+        for one in (pair, _mirrored(pair)):
+            sign, role, _ = LOOKS[one.word]
+            row, column = places[one.a], places[one.b]
+            text, under = _difference(one) if row > column else _test(one)
             fill = getattr(theme, role) if role else None
-            text, under = _difference(seen) if places[row] > places[column] else _test(seen, pair)
-            _write(axes, places[row], places[column], f"{sign} {text}", under, fill, theme)
+            _write(axes, row, column, f"{sign} {text}", under, fill, theme)
     for name, accuracy in accuracies.items():
         _write(axes, places[name], places[name], f"{accuracy:.2f}", "", theme.rule, theme)
     for nth, line in enumerate(caption):
@@ -88,14 +83,29 @@ def comparison_words(pairs: Sequence[Pair]) -> str:
     return " ".join(pair.sentence for pair in pairs)
 
 
-def _difference(found: Comparison) -> tuple[str, str]:
-    interval = " to ".join(signed(end, 2) for end in found.interval)
-    return signed(found.difference, 2), interval
+def _mirrored(pair: Pair) -> Pair:
+    """The same pair seen from B."""
+    low, high = pair.interval95
+    return msgspec.structs.replace(
+        pair,
+        a=pair.b,
+        b=pair.a,
+        only_a=pair.only_b,
+        only_b=pair.only_a,
+        difference=-pair.difference,
+        interval95=(-high, -low),
+        word=MIRRORED.get(pair.word, pair.word),
+    )
 
 
-def _test(found: Comparison, pair: Pair) -> tuple[str, str]:
+def _difference(pair: Pair) -> tuple[str, str]:
+    interval = " to ".join(signed(end, 2) for end in pair.interval95)
+    return signed(pair.difference, 2), interval
+
+
+def _test(pair: Pair) -> tuple[str, str]:
     p = p_text(pair.p_holm)
-    return f"p {p if p.startswith('<') else '= ' + p}", f"{found.only_a:,} : {found.only_b:,}"
+    return f"p {p if p.startswith('<') else '= ' + p}", f"{pair.only_a:,} : {pair.only_b:,}"
 
 
 def _write(
@@ -132,7 +142,7 @@ def _frame(axes: Axes, names: Sequence[str], theme: Theme) -> None:
 def _caption(pairs: Sequence[Pair]) -> Iterator[str]:
     used = {word for pair in pairs for word in (pair.word, MIRRORED.get(pair.word, pair.word))}
     signs = [f"{sign} {says}" for word, (sign, _, says) in LOOKS.items() if word in used]
-    total = pairs[0].comparison.total
+    total = pairs[0].total
     yield "The row, against the column: " + ", ".join(signs) + f" (level {LEVEL})."
     yield (
         f"Below the diagonal: difference of top-1 in points, 95% interval of the pair alone. Above: "

@@ -8,7 +8,6 @@ from mixzoo.eval.compare import (
     NOT_DISTINGUISHABLE,
     WORSE,
     NamedPredictions,
-    compare,
     compare_rows,
     legend,
     to_dict,
@@ -37,12 +36,12 @@ A, B, C = row("a", range(100)), row("b", range(60, 200)), row("c", range(95))
 
 def test_images_are_counted_by_who_is_right() -> None:
     """a errs on 0-99, b on 60-199."""
-    found = compare(A.predictions, B.predictions)
+    [found] = compare_rows([A, B])
 
     assert (found.both, found.only_a, found.only_b, found.neither) == (200, 100, 60, 40)
     assert found.difference == pytest.approx(10.0)
     assert found.p == mcnemar(100, 60)
-    assert found.interval == paired_difference_interval(100, 60, N)
+    assert found.interval95 == paired_difference_interval(100, 60, N)
 
 
 def test_swapping_mirrors() -> None:
@@ -50,7 +49,7 @@ def test_swapping_mirrors() -> None:
     [one], [other] = compare_rows([A, B]), compare_rows([B, A])
 
     assert (one.word, other.word) == (BETTER, WORSE)
-    assert one.comparison.difference == -other.comparison.difference
+    assert one.difference == -other.difference
     assert one.p_holm == other.p_holm
 
 
@@ -58,7 +57,7 @@ def test_unreadable_images_are_wrong_and_counted() -> None:
     """An image that one row couldn't read is wrong for it."""
     known = row("x", range(0)).predictions
     known.put_unreadable([300, 301])
-    found = compare(known, A.predictions)
+    [found] = compare_rows([NamedPredictions("x", known), A])
 
     assert found.unreadable == 2
     assert found.only_b == 2

@@ -49,8 +49,8 @@ def test_below_the_diagonal_stands_the_difference(pairs: tuple[Pair, ...]) -> No
     found = cells(comparison_plot(pairs))
 
     a_b = next(pair for pair in pairs if (pair.a, pair.b) == ("A", "B"))
-    low, high = a_b.comparison.interval
-    assert a_b.comparison.difference == pytest.approx(10)
+    low, high = a_b.interval95
+    assert a_b.difference == pytest.approx(10)
     assert found[1, 0] == f"▼ -10.00 | {-high:+.2f} to {-low:+.2f}"
     assert found[2, 1].startswith("▲ +10.00 | ")
 
