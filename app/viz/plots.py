@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...zoo.catalog import Benchmark, Catalog, open_catalog
+from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.errors import MixzooError, UsageError
 from ..options import FilePath, manifest_option
 from .options import CommandWithLists, counted, draws, narrow_option
@@ -61,7 +61,7 @@ def table(
     catalog = open_catalog(manifests)
     chosen = catalog.benchmark(benchmark)
     known = [read_report(path) for path in reports]
-    audits = list(_given_logs(logs, catalog, chosen))
+    audits = list(_given_logs(logs, manifests, chosen))
     audits += [] if no_logs else _logs_here(chosen)
     found = results_table(chosen.manifest, known, audits)
     logged = sum(bool(line.logged) for line in found.lines)
@@ -71,27 +71,29 @@ def table(
 
 
 def _given_logs(
-    logs: tuple[str, ...], catalog: Catalog, benchmark: Benchmark
+    logs: tuple[str, ...], manifests: tuple[Path, ...], benchmark: Benchmark
 ) -> "Iterator[LogAudit]":
     """The logs that were named, audited. Raises UsageError for one of no row of the benchmark."""
-    from ...eval.logs.sources import source_of_files
+    from ...eval.logs.sources import Request, audit_all
 
     for text in logs:
         row_id, _, file = text.rpartition("=")
         if row_id and Path(text).exists():  # a file with this sign in its name
             row_id, file = "", text
-        source = source_of_files([Path(file)], catalog, row_id or None)
-        if source.claim.row is None:
+        found = audit_all(Request([file], row_id or None, manifests=manifests))
+        for error in found.errors:
+            raise error
+        row = found.audits[0].claim.row
+        if row is None:
             raise UsageError(
                 f"--logs {file}: no row has a log with its hash; expected ROW=FILE, such as "
                 f"{benchmark.manifest.rows[0].id}={file}."
             )
-        if benchmark.manifest.row(source.claim.row) is None:
+        if benchmark.manifest.row(row) is None:
             raise UsageError(
-                f"--logs {file}: {source.claim.row} is no row of {benchmark.name}; expected a log "
-                "of this benchmark."
+                f"--logs {file}: {row} is no row of {benchmark.name}; expected a log of this benchmark."
             )
-        yield source.audit()
+        yield from found.audits
 
 
 def _logs_here(benchmark: Benchmark) -> "Iterator[LogAudit]":

@@ -1,12 +1,14 @@
 """Audits one training log: every summary beside the table, the arithmetic, the schedule."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ...zoo.manifest import Manifest, Row
+from ..statistics import chance_of_a_hit
 from .arithmetic import OTHER_IMAGES, Arithmetic, audit_arithmetic
 from .reading import TrainingLog, read_log
 from .schedule import Horizon, find_horizon, schedule_remarks
@@ -24,15 +26,14 @@ from .summaries import (
     summarise,
     table_values,
 )
-from .world import WorldSize, infer_world_size
 
 
 @dataclass(frozen=True)
 class LogAudit:
     """Everything that a log says about a published number.
 
-    name: row id or file. world: None where the number of images isn't known. verdict: a key of
-    `summaries.RULES`, of the best number that the table's can be.
+    name: row id or file. verdict: a key of `summaries.RULES`, of the best number that the table's
+    can be.
     """
 
     name: str
@@ -41,7 +42,6 @@ class LogAudit:
     horizon: Horizon
     summaries: tuple[Summary, ...]
     arithmetic: Arithmetic
-    world: WorldSize | None
     remarks: tuple[str, ...]
     verdict: str
 
@@ -82,43 +82,29 @@ class LogAudit:
             return next(iter(self.table_values), None)
         return min(self.table_values, key=lambda one: abs(one.value - top1), default=None)
 
-    @cached_property
-    def hit_by_chance(self) -> float:
-        """With which some summary would give a number published at random where they lie.
-
-        The share of the span from the lowest to the highest value that rounds to one of them: the
-        more rules and heads there are to choose from, the less a hit says.
-        """
-        decimals = self.claim.decimals
-        printed = {round(s.value, decimals) for s in self.summaries}
-        span = (max(printed) - min(printed)) * 10**decimals + 1
-        return len(printed) / round(span)
+    @property
+    def hit_by_chance(self) -> float | None:
+        """With which trying all these rules and heads would give some unrelated number's digits."""
+        values = [one.value for one in self.summaries]
+        top1, decimals = self.claim.top1, self.claim.decimals
+        return None if top1 is None else chance_of_a_hit(values, top1, decimals)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; accuracies that didn't pass the k/N test as they are written."""
-        arithmetic = self.arithmetic
-        return {
-            "name": self.name,
-            "files": [str(path) for path in self.log.files],
-            "log_format": self.log.format,
-            "claim": asdict(self.claim),
-            "epochs": {"run": self.horizon.epochs, "how_known": self.horizon.how}
-            | {"validated": [v.epoch for v in self.log.validations], "pieces": self.log.pieces},
-            "verdict": self.verdict,
+        """Plain data for JSON; accuracies as they are written."""
+        log = self.log
+        facts = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "log"}
+        facts |= {
+            "files": log.files,
+            "log_format": log.format,
+            "pieces": log.pieces,
+            "validated": [v.epoch for v in log.validations],
+            "heads": self.heads,
             "rules": rules(self.horizon.epochs, self.claim.last),
-            "heads": list(self.heads),
-            "table_values": [asdict(summary) for summary in self.table_values],
-            "reproduced_by": [{"rule": s.rule, "head": s.head} for s in self.reproduced_by],
+            "table_values": self.table_values,
+            "reproduced_by": self.reproduced_by,
             "hit_by_chance": self.hit_by_chance,
-            "summaries": [asdict(summary) for summary in self.summaries],
-            "arithmetic": asdict(arithmetic)
-            | {
-                "misfits": [str(reading) for reading in arithmetic.misfits],
-                "contradictions": [str(reading) for reading in arithmetic.contradictions],
-            },
-            "world_size": asdict(self.world) if self.world else None,
-            "remarks": list(self.remarks),
         }
+        return msgspec.to_builtins(facts, enc_hook=str)
 
 
 def claim_of(manifest: Manifest, row: Row) -> Claim:
@@ -150,8 +136,6 @@ def audit_log(log: TrainingLog, claim: Claim, *, epochs: int | None = None) -> L
     """Audit a log against a claim; see `audit_files`."""
     horizon = find_horizon(log, epochs)
     arithmetic = audit_arithmetic(log, claim.images)
-    images = claim.images or arithmetic.images
-    world = infer_world_size(log, images) if images else None
     summaries = summarise(log, end=horizon.epochs, last=claim.last)
     remarks = [*log.remarks, *schedule_remarks(log, horizon, claim.train_images, claim.images)]
     return LogAudit(
@@ -161,8 +145,7 @@ def audit_log(log: TrainingLog, claim: Claim, *, epochs: int | None = None) -> L
         horizon=horizon,
         summaries=summaries,
         arithmetic=arithmetic,
-        world=world,
-        remarks=(*remarks, *(world.remarks if world else ())),
+        remarks=tuple(remarks),
         verdict=judge(
             summaries,
             claim,

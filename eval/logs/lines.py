@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
@@ -18,7 +17,7 @@ DECIMALS: Mapping[Format, int] = {"json": 5, "text": 4}  # to which its writer r
 MOST_EPOCHS = 99_999  # a damaged number must not become a range of a billion epochs
 
 _ACCURACY = re.compile(r"(?:acc_)?(?P<head>\w+)_(?P<top>top\d+)", re.ASCII)
-STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) - \S+ - [A-Z]+ - (.*)", re.ASCII)
+STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - \S+ - [A-Z]+ - (.*)", re.ASCII)
 _VALIDATION = re.compile(r"Epoch\(val\) \[(\d{1,5})\]\[(\d{1,9})\]\s+(.*)", re.ASCII)
 _TRAINING = re.compile(r"Epoch \[(\d{1,5})\]\[(\d{1,9})/(\d{1,9})\]\s+(.*)", re.ASCII)
 
@@ -36,7 +35,6 @@ class Validation:
     accuracies: Mapping[str, Decimal]
     line: int
     lr: Decimal | None = None
-    time: datetime | None = None
     file: str = ""
     piece: int = 0
 
@@ -54,7 +52,6 @@ class Training:
     lr: Decimal | None = None
     loss: float | None = None
     iterations: int | None = None
-    time: datetime | None = None
     file: str = ""
     piece: int = 0
 
@@ -88,20 +85,11 @@ def parse_line(text: str, format_: Format, number: int) -> Line | None:
     if mode not in ("train", "val"):
         raise MalformedLineError(f"has the mode {str(mode)[:20]!r}, expected 'train' or 'val'")
     epoch, iteration = _whole(content, "epoch", MOST_EPOCHS), _whole(content, "iter", 10**9)
-    lr, stamp = _rate(content.get("lr")), content.get("stamp")
-    time = _time(stamp) if isinstance(stamp, str) else None
+    lr, total = _rate(content.get("lr")), content.get("iterations")
     if mode == "val":
-        return Validation(epoch, iteration, _accuracies(content), number, lr, time)
-    total = content.get("iterations")
-    return Training(
-        epoch,
-        iteration,
-        number,
-        lr,
-        _loss(content.get("loss")),
-        total if type(total) is int else None,
-        time,
-    )
+        return Validation(epoch, iteration, _accuracies(content), number, lr)
+    iterations = total if type(total) is int else None
+    return Training(epoch, iteration, number, lr, _loss(content.get("loss")), iterations)
 
 
 def split_accuracy(name: str) -> tuple[str, str]:
@@ -125,19 +113,18 @@ def _from_json(text: str) -> dict[str, Any] | None:
 def _from_text(text: str) -> dict[str, Any] | None:
     """What a line of a text log says, under the names that it has in a `.log.json`.
 
-    stamp: the time in front. iterations: of the epoch.
+    iterations: of the epoch, which only text logs tell.
     """
     stamped = STAMP.match(text)
-    said = stamped[2] if stamped else text
+    said = stamped[1] if stamped else text
     if said.startswith("Environment info:"):
         return {}
-    content: dict[str, Any] = {"stamp": stamped[1] if stamped else None}
     if found := _VALIDATION.match(said):
-        content |= {"mode": "val", "epoch": int(found[1]), "iter": int(found[2])}
-        return content | _items(found[3], strict=True)
+        place = {"mode": "val", "epoch": int(found[1]), "iter": int(found[2])}
+        return _items(found[3], strict=True) | place
     if found := _TRAINING.match(said):
-        content |= {"mode": "train", "epoch": int(found[1]), "iter": int(found[2])}
-        return _items(found[4]) | content | {"iterations": int(found[3])}
+        place = {"mode": "train", "epoch": int(found[1]), "iter": int(found[2])}
+        return _items(found[4]) | place | {"iterations": int(found[3])}
     if said.startswith(("Epoch [", "Epoch(val)")):
         raise MalformedLineError("is no whole line of an epoch")
     return None
@@ -199,10 +186,3 @@ def _decimal(text: str) -> Decimal:
         return Decimal(text)
     except InvalidOperation:
         return Decimal("-Infinity" if text.startswith("-") else "Infinity")
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S,%f")
-    except ValueError:
-        return None

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from ...zoo.checkpoint.config import parse as parse_config
 from ...zoo.errors import DataError
@@ -27,6 +29,8 @@ from .lines import (
 )
 
 MAX_BYTES = 256 << 20
+Count = Annotated[int, msgspec.Meta(gt=0, lt=10**9)]
+Rate = Annotated[float, msgspec.Meta(ge=0, lt=10**9)]
 NAMED = 3  # bad lines that are named one by one
 
 _SECOND_OBJECT = re.compile(r'\{"(?:env_info|mode)"')
@@ -35,17 +39,12 @@ _FILE_TIME = re.compile(r"(?<!\d)\d{8}_\d{6}(?!\d)", re.ASCII)
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run's config says; each is None where it doesn't.
-
-    train_batch, val_batch: images per rank and batch. ranks: processes.
-    """
+    """What a run's config says; each is None where it doesn't. batch: images, all processes together."""
 
     epochs: int | None = None
     lr: float | None = None
     min_lr: float | None = None
-    train_batch: int | None = None
-    val_batch: int | None = None
-    ranks: int | None = None
+    batch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -107,14 +106,17 @@ def read_settings(text: str) -> Settings:
     of `name = value` lines.
     """
     config = parse_config(text)
-    floor, gpus = config.get("lr_config", "min_lr"), config.get("gpu_ids")
+
+    def first(kind: Any, *places: tuple[str, ...]) -> Any:
+        found = (config.get(*place, kind=kind) for place in places)
+        return next((value for value in found if value is not None), None)
+
+    each, gpus = first(Count, ("data", "imgs_per_gpu")), first(list[int], ("gpu_ids",)) or [0]
     return Settings(
-        epochs=_count(config.get("runner", "max_epochs") or config.get("epochs")),
-        lr=_number(config.get("optimizer", "lr") or config.get("lr")),
-        min_lr=_number(config.get("min_lr") if floor is None else floor),
-        train_batch=_count(config.get("data", "imgs_per_gpu") or config.get("batch_size")),
-        val_batch=_count(config.get("evaluation", "imgs_per_gpu")),
-        ranks=_count(len(gpus)) if isinstance(gpus, list | tuple) else None,
+        epochs=first(Count, ("runner", "max_epochs"), ("epochs",)),
+        lr=first(Rate, ("optimizer", "lr"), ("lr",)),
+        min_lr=first(Rate, ("lr_config", "min_lr"), ("min_lr",)),
+        batch=each * len(gpus) if each else first(Count, ("batch_size",)),
     )
 
 
@@ -260,15 +262,7 @@ def _is_shortened(line: Line | None) -> bool:
 
 def _config_among(lines: Sequence[str]) -> str:
     """The lines of a text log after its last "Config:", up to the next that begins with a time."""
-    stamps = [(n, said[2]) for n, line in enumerate(lines, 1) if (said := STAMP.match(line))]
+    stamps = [(n, said[1]) for n, line in enumerate(lines, 1) if (said := STAMP.match(line))]
     starts = [n for n, said in stamps if said.startswith("Config:")]
     rest = lines[starts[-1] :] if starts else []
     return "\n".join(takewhile(lambda line: not STAMP.match(line), rest))
-
-
-def _count(value: Any) -> int | None:
-    return value if type(value) is int and 0 < value < 10**9 else None
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if type(value) in (int, float) and 0 <= value < 10**9 else None

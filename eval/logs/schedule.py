@@ -1,4 +1,4 @@
-"""Whether a log's epochs, learning rates, iterations and times fit one run of the recipe.
+"""Whether a log's epochs, learning rates and iterations fit one run of the recipe.
 
 The recipe's learning rate is a cosine by epoch (golden data: tests/golden/schedules.json); a log
 shows that of the first parameter group. What doesn't fit is remarked on: runs are resumed, extended
@@ -58,7 +58,6 @@ def schedule_remarks(
         *_epoch_remarks(log, horizon),
         *_rate_remarks(log, horizon),
         *_iteration_remarks(log, train_images),
-        *_time_remarks(log),
         *_jump_remarks(log, images),
     ]
 
@@ -80,6 +79,13 @@ def _epoch_remarks(log: TrainingLog, horizon: Horizon) -> Iterator[str]:
         yield f"ends with epoch {last} of {horizon.epochs}"
     if last > horizon.epochs:
         yield f"goes on to epoch {last}, beyond {horizon.epochs}"
+    batches = dict.fromkeys(v.batches for v in log.validations)
+    if len(batches) > 1:
+        parts = (
+            f"{count} in {spans(v.epoch for v in log.validations if v.batches == count)}"
+            for count in batches
+        )
+        yield f"the number of validation batches changes: {'; '.join(parts)}"
     trained = {t.epoch for t in log.training}
     if trained and (unseen := validated - trained):
         yield f"validated without any training line: {spans(unseen)}"
@@ -122,8 +128,8 @@ def _iteration_remarks(log: TrainingLog, train_images: int | None) -> Iterator[s
     if train_images is None or not log.training:
         return
     low, high = _iterations_per_epoch(log)
-    processes, batch = log.settings.ranks or 1, log.settings.train_batch
-    total = batch * processes if batch else RECIPE_BATCH
+    batch = log.settings.batch
+    total = batch or RECIPE_BATCH
     expected = -(-train_images // total)
     # Loaders that drop an incomplete last batch have one iteration less.
     if not (low <= expected <= high or low <= train_images // total <= high):
@@ -142,17 +148,6 @@ def _iterations_per_epoch(log: TrainingLog) -> tuple[int, int]:
     iterations = sorted({t.iteration for t in log.training})
     step = min((b - a for a, b in pairwise(iterations)), default=iterations[0])
     return iterations[-1], iterations[-1] + max(1, step) - 1
-
-
-def _time_remarks(log: TrainingLog) -> Iterator[str]:
-    lines = sorted(
-        (line for line in (*log.validations, *log.replaced, *log.training) if line.time),
-        key=lambda line: (line.piece, line.line),
-    )
-    for before, after in pairwise(lines):
-        if before.time and after.time and after.time < before.time:
-            yield f"time runs backwards at line {after.line} of {after.file}: {before.time} to {after.time}"
-            return
 
 
 def _jump_remarks(log: TrainingLog, images: int | None) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Finds the logs of rows and the rows of logs, and audits what was asked for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,41 +23,13 @@ SUFFIXES = frozenset({".json", ".log", ".txt"})
 
 
 @dataclass(frozen=True)
-class LogSource:
-    """One run's log, not read yet: files, or the one that is released for a row.
-
-    name: row id or path. claim: what it is held against.
-    """
-
-    name: str
-    claim: Claim
-    files: tuple[Path, ...] = ()
-    owner: tuple[Benchmark, Row] | None = None
-
-    def audit(
-        self, *, images: int | None = None, epochs: int | None = None, last: int | None = None
-    ) -> LogAudit:
-        """Audit the log; a row's is fetched if it isn't here.
-
-        images, last: instead of the claim's. epochs: of the whole run, if not to be found out.
-        Raises DataError if it can't be read, SourceError if no log of the row is known (saying how
-        to get one by hand), and what `fetch` raises.
-        """
-        claim = replace(
-            self.claim, images=images or self.claim.images, last=last or self.claim.last
-        )
-        paths = self.files if self.owner is None else (_fetched(*self.owner),)
-        return audit_files(paths, claim, epochs=epochs, name=self.name)
-
-
-@dataclass(frozen=True)
 class Request:
     """What is to be audited.
 
     refs: log files and row ids; a benchmark names all its rows. row: the one that files are held
     against, else they are recognised by their hash. join: the files are pieces of one run.
-    everything, benchmark: every row whose log is here, instead of refs. images, epochs, last: see
-    `LogSource.audit`. manifests: further ones.
+    everything, benchmark: every row whose log is here, instead of refs. images, last: instead of
+    the row's. epochs: of the whole run, if not to be found out. manifests: further ones.
     """
 
     refs: Sequence[str] = ()
@@ -92,50 +64,27 @@ class Audits:
 
 
 def audit_all(request: Request) -> Audits:
-    """Audit each log that is asked for. One that can't be read doesn't stop the others.
+    """Audit each log that is asked for; rows' logs are fetched if they aren't here.
 
-    Raises UsageError for a request that contradicts itself, an unknown row or file, and SourceError
-    where none of a table's logs is here.
+    One that can't be read doesn't stop the others. Raises UsageError for a request that contradicts
+    itself or an unknown row, and SourceError where none of a whole table's logs is here.
     """
     from tqdm import tqdm
 
-    sources, missing = find(request)
+    catalog = open_catalog(request.manifests)
+    jobs, missing = _asked(request, catalog)
     audits: list[LogAudit] = []
     errors: list[MixzooError] = []
-    for source in tqdm(
-        sources, desc="logs", disable=None if len(sources) > 1 else True, leave=False
-    ):
+    for job in tqdm(jobs, desc="logs", disable=None if len(jobs) > 1 else True, leave=False):
         try:
-            audits.append(
-                source.audit(images=request.images, epochs=request.epochs, last=request.last)
+            paths, claim, name = job()
+            claim = replace(
+                claim, images=request.images or claim.images, last=request.last or claim.last
             )
+            audits.append(audit_files(paths, claim, epochs=request.epochs, name=name))
         except MixzooError as error:
             errors.append(error)
-    return Audits(tuple(audits), tuple(errors), tuple(missing))
-
-
-def find(request: Request) -> tuple[list[LogSource], list[str]]:
-    """The logs that are asked for, and of whole tables the rows whose log isn't here."""
-    catalog = open_catalog(request.manifests)
-    if not request.everything and not request.benchmark:
-        return _named(request, catalog), []
-    if request.refs or request.row or request.join:
-        raise UsageError("--all and --benchmark take every row; expected no FILE or ROW beside.")
-    names = [catalog.benchmark(request.benchmark).name] if request.benchmark else []
-    rows = catalog.select(names)
-    here = [source_of_row(*owner) for owner in rows if shelf.log(*owner).local]
-    missing = [row.id for benchmark, row in rows if not shelf.log(benchmark, row).local]
-    if not here:
-        raise SourceError(
-            f"no log of {len(missing)} rows is here. Fetch them: mixzoo zoo download NAME --logs; or "
-            "adopt what a person fetched: mixzoo zoo import FILE..."
-        )
-    return here, missing
-
-
-def source_of_row(benchmark: Benchmark, row: Row) -> LogSource:
-    """A row's released log."""
-    return LogSource(row.id, claim_of(benchmark.manifest, row), owner=(benchmark, row))
+    return Audits(tuple(audits), tuple(errors), missing)
 
 
 def audit_of_row(benchmark: Benchmark, row: Row) -> LogAudit | None:
@@ -164,37 +113,52 @@ def _audited(path: Path, asset: Asset, claim: Claim, _state: tuple[int, int]) ->
     return audit_files([path], claim, name=asset.row)
 
 
-def source_of_files(paths: Sequence[Path], catalog: Catalog, row_id: str | None) -> LogSource:
-    """The files of one run.
-
-    row_id: the row that they are held against; without it a file is recognised by its hash.
-    Raises UsageError for an unknown row, or what isn't a file.
-    """
-    for path in paths:
-        if not path.is_file():
-            problem = "is a folder; name its files" if path.is_dir() else "does not exist"
-            raise UsageError(f"{path}: expected a log file, but it {problem}.")
-    owner = catalog.row(row_id) if row_id else _recognise(paths, catalog)
-    claim = claim_of(owner[0].manifest, owner[1]) if owner else Claim()
-    return LogSource(" + ".join(map(str, paths)), claim, tuple(paths))
+_Job = Callable[[], tuple[Sequence[Path], Claim, str]]  # files, what they are held against, name
 
 
-def _named(request: Request, catalog: Catalog) -> list[LogSource]:
-    """Files first, then rows."""
-    paths = [Path(ref) for ref in request.refs if is_path(ref, SUFFIXES)]
-    names = [ref for ref in request.refs if not is_path(ref, SUFFIXES)]
-    if not request.refs:
+def _asked(request: Request, catalog: Catalog) -> tuple[list[_Job], tuple[str, ...]]:
+    """What finds each log that is asked for, and of whole tables the rows whose log isn't here."""
+    refs, whole = request.refs, request.everything or request.benchmark
+    paths = [Path(ref) for ref in refs if is_path(ref, SUFFIXES)]
+    names = [ref for ref in refs if not is_path(ref, SUFFIXES)]
+    if whole and (refs or request.row or request.join):
+        raise UsageError("--all and --benchmark take every row; expected no FILE or ROW beside.")
+    if not whole and not refs:
         raise UsageError(
             "expected a FILE, a ROW, --benchmark NAME or --all. See: mixzoo logs --help"
         )
     if names and (request.row or request.join):
         raise UsageError(f"--row and --join go with files, but {names[0]} names a row.")
-    runs: Iterable[list[Path]] = [paths] if request.join else ([path] for path in paths)
-    found = [source_of_files(run, catalog, request.row) for run in runs]
-    return found + [source_of_row(*owner) for owner in (catalog.select(names) if names else ())]
+    if request.benchmark:
+        names = [catalog.benchmark(request.benchmark).name]
+    rows = catalog.select(names) if whole or names else ()
+    here = [owner for owner in rows if not whole or shelf.log(*owner).local]
+    missing = tuple(row.id for benchmark, row in rows if (benchmark, row) not in here)
+    if rows and not here:
+        raise SourceError(
+            f"no log of {len(missing)} rows is here. Fetch them: mixzoo zoo download NAME --logs; or "
+            "adopt what a person fetched: mixzoo zoo import FILE..."
+        )
+    runs = [paths] * bool(paths) if request.join else [[path] for path in paths]
+    jobs: list[_Job] = [partial(_run, run, catalog, request.row) for run in runs]
+    return jobs + [partial(_log, *owner) for owner in here], missing
 
 
-def _fetched(benchmark: Benchmark, row: Row) -> Path:
+def _run(paths: Sequence[Path], catalog: Catalog, row_id: str | None) -> tuple[Any, Claim, str]:
+    """The files of one run, held against the row of this id, or one of their hashes."""
+    for path in paths:
+        if not path.is_file():
+            problem = "is a folder; name its files" if path.is_dir() else "does not exist"
+            raise UsageError(f"{path}: expected a log file, but it {problem}.")
+    known = (found for path in paths for found in catalog.recognise(files.sha256_of(path)))
+    ids = [row_id] if row_id else [one.row for _, one in known if one.kind in shelf.LOGS]
+    owner = catalog.row(ids[0]) if ids else None
+    claim = claim_of(owner[0].manifest, owner[1]) if owner else Claim()
+    return paths, claim, " + ".join(map(str, paths))
+
+
+def _log(benchmark: Benchmark, row: Row) -> tuple[Any, Claim, str]:
+    """A row's released log. Raises SourceError saying how to get it by hand, if none is known."""
     asset = shelf.log(benchmark, row).asset
     if asset is None:
         places = by_hand(benchmark)
@@ -203,12 +167,4 @@ def _fetched(benchmark: Benchmark, row: Row) -> Path:
             + (f". Get it by hand from {places}" if places else "")
             + f", then: mixzoo zoo import FILE --row {row.id}, or: mixzoo logs FILE --row {row.id}"
         )
-    return fetch(benchmark, asset)
-
-
-def _recognise(paths: Sequence[Path], catalog: Catalog) -> tuple[Benchmark, Row] | None:
-    for path in paths:
-        for _, asset in catalog.recognise(files.sha256_of(path)):
-            if asset.kind in shelf.LOGS:
-                return catalog.row(asset.row)
-    return None
+    return [fetch(benchmark, asset)], claim_of(benchmark.manifest, row), row.id

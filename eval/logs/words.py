@@ -14,23 +14,20 @@ from .arithmetic import (
 )
 from .audit import LogAudit
 from .reading import spans
-from .world import MOST_PROCESSES, RELEASED_BATCH, WorldSize, either
 
 NAMED = 3  # values that are listed one by one
+MOST_PROCESSES, RELEASED_BATCH = 64, 128  # of validations that may have been padded
 
 
 def explain(audit: LogAudit) -> Iterator[str]:
-    """What was read, what gives the published number, the k/N test, the processes, then remarks."""
+    """What was read, what gives the published number, the k/N test, then remarks."""
     yield _read(audit)
     yield _published(audit)
     yield _arithmetic(audit.arithmetic)
     if audit.arithmetic.contradictions:
         yield (
-            "top-5 below top-1, or no percentage: "
-            f"{_list(audit.arithmetic.contradictions)}. No evaluation gives that"
+            f"top-5 below top-1: {_list(audit.arithmetic.contradictions)}. No evaluation gives that"
         )
-    if audit.world is not None:
-        yield _processes(audit.world)
     yield from audit.remarks
 
 
@@ -47,8 +44,8 @@ def _published(audit: LogAudit) -> str:
         return "no published number to compare with; name the row with --row"
     number = f"{claim.top1:.{claim.decimals}f}"
     odds = (
-        f"of {len(audit.summaries)} numbers tried, one published at random between their lowest and "
-        f"highest would be met with a chance of {100 * audit.hit_by_chance:.0f}%"
+        f"of {len(audit.summaries)} numbers tried, some would give the digits of an unrelated one "
+        f"between their lowest and highest with a chance of {100 * (audit.hit_by_chance or 0):.0f}%"
     )
     if not by:
         nearest = min(audit.summaries, key=lambda s: abs(s.value - (claim.top1 or 0)))
@@ -100,17 +97,6 @@ def _images(found: Arithmetic) -> str:
     elif found.expected not in (None, found.images):
         notes.append(f"{found.expected:,} expected")
     return f"{found.images:,} images" + (f" ({'; '.join(notes)})" if notes else "")
-
-
-def _processes(world: WorldSize) -> str:
-    each = f"{' or '.join(map(str, world.batches))} validation batches per process"
-    if not world.processes:
-        return each
-    source = "config" if world.batch_told else "released configs"
-    many = "es" * (world.processes != (1,))
-    return (
-        f"{each}: {either(world.processes)} process{many} with {world.batch} images each ({source})"
-    )
 
 
 def _list(readings: Sequence[Reading]) -> str:

@@ -83,7 +83,7 @@ def test_joined_files_are_one_run(run: Callable[..., Result], genuine: Path) -> 
     content = json.loads(run(genuine, genuine, "--join", "--json").stdout)
 
     assert len(content["logs"]) == 1
-    assert content["logs"][0]["epochs"]["pieces"] == 2
+    assert content["logs"][0]["pieces"] == 2
 
 
 @pytest.mark.parametrize("arguments", [("--benchmark", "mini"), ("--all", "--benchmark", "mini")])
@@ -150,7 +150,7 @@ def test_flags_change_what_is_expected(run: Callable[..., Result], genuine: Path
     (log,) = json.loads(run(*arguments).stdout)["logs"]
 
     assert (log["claim"]["images"], log["claim"]["last"]) == (600, 3)
-    assert log["epochs"]["run"] == 7
+    assert log["horizon"]["epochs"] == 7
     medians = {s["rule"]: s["epochs"] for s in log["summaries"]}
     assert medians["median"] == [5, 6, 7]
 

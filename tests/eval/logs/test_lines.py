@@ -50,7 +50,6 @@ def test_text_training_tells_the_whole_epoch() -> None:
     assert isinstance(line, Training)
     assert (line.epoch, line.iteration, line.iterations) == (2, 5, 10)
     assert (line.lr, line.loss) == (Decimal("0.09619"), 1.5)
-    assert line.time
 
 
 def test_line_without_mode_is_a_header() -> None:

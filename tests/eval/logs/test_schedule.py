@@ -155,17 +155,14 @@ def test_iterations_of_another_data_set(write_log: Write, name: str) -> None:
     assert "579,184 training images in batches of 256 (recipe) are 2,263" in remark
 
 
-def test_time_that_runs_backwards(write_log: Write) -> None:
-    """Lines of a text log in another order than they were written."""
-    path = write_log("train.log", epochs=range(1, 11), horizon=10)
-    lines = path.read_text().splitlines()
-    lines[-1] = lines[-1].replace("2022-01-01", "2021-12-31")
-    path.write_text("\n".join(lines) + "\n")
+def test_number_of_batches_that_changes(write_log: Write) -> None:
+    """A run resumed on other machines, or a log put together from two."""
+    first = write_log("a.log.json", epochs=range(1, 61), batches=48)
+    second = write_log("b.log.json", epochs=range(61, 101), batches=24)
 
-    found = remarks_on(read_log([path]))
-
-    assert len(found) == 1
-    assert found[0].startswith(f"time runs backwards at line {len(lines)} of train.log")
+    assert remarks_on(read_log([first, second])) == [
+        "the number of validation batches changes: 48 in epochs 1 to 60; 24 in epochs 61 to 100"
+    ]
 
 
 def test_jump_is_remarked_on(write_log: Write) -> None:

@@ -11,16 +11,14 @@ def test_genuine_config(golden: Path, pattern: str) -> None:
     """Both formats carry the config of the reference's run."""
     path = next((golden / "runs" / "tiny_automix_ep8").glob(pattern))
 
-    assert read_log([path]).settings == Settings(
-        epochs=8, lr=0.1, min_lr=0.0, train_batch=48, val_batch=50, ranks=1
-    )
+    assert read_log([path]).settings == Settings(epochs=8, lr=0.1, min_lr=0.0, batch=48)
 
 
 def test_own_recipe() -> None:
     """mixzoo's own logs carry `name = value` lines."""
     settings = read_settings("epochs = 60\nbatch_size = 64\nlr = 0.1\n")
 
-    assert settings == Settings(epochs=60, lr=0.1, train_batch=64)
+    assert settings == Settings(epochs=60, lr=0.1, batch=64)
 
 
 @pytest.mark.parametrize(
