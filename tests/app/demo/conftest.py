@@ -8,17 +8,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import pytest
+import torch
 from mixzoo.eval import store
 from mixzoo.eval.predictions import EXACT, Precision, Predictions
 from mixzoo.eval.report import report_of, row_of
 from mixzoo.zoo.catalog import Benchmark, open_catalog
 from mixzoo.zoo.manifest import Protocol
+from mixzoo.zoo.nets import MixClassifier, ResNetConfig
 from mixzoo.zoo.report import Weights
 
 if TYPE_CHECKING:
@@ -123,19 +126,21 @@ def keep_predictions() -> Callable[..., None]:
     return keep
 
 
-OWN = """
+ROW, LEARNT = "resnet18_w4.vanilla_own", "resnet18_w6.automix_own"
+CONTENT = bytes(range(256)) * 400
+OWN = f"""
 format = 1
 name = "own"
-title = "A benchmark of the owner's"
+title = "A row to download, and a learnt method that is untrained"
 [metric]
 statistic = "last_epoch"
 decimals = 1
 [protocol]
-resize = 36
-crop = 32
+resize = 146
+crop = 128
 [dataset]
-name = "Ten"
-num_classes = 10
+name = "Forty"
+num_classes = 40
 [dataset.val]
 images = 20
 annotations = ["val2018.json"]
@@ -143,49 +148,87 @@ annotations = ["val2018.json"]
 kind = "file"
 path = "released"
 [[rows]]
-id = "resnet18_w4.vanilla_own"
+id = "{ROW}"
 architecture = "resnet18_w4"
 method = "vanilla"
 reported_top1 = 10.0
+[[rows]]
+id = "{LEARNT}"
+architecture = "resnet18_w6"
+method = "automix"
 """
 
 
-def write_own(folder: Path) -> Path:
-    """A benchmark with one row to download from a folder; returns its manifest."""
-    content = bytes(range(256)) * 400
+def write_own(folder: Path, learnt: bytes = b"") -> Path:
+    """A benchmark with a row to download from a folder; returns its manifest.
+
+    learnt: weights of its other row, which are locked if they are given.
+    """
     (folder / "released").mkdir()
-    (folder / "released" / "w.pth").write_bytes(content)
-    entry = {"row": "resnet18_w4.vanilla_own", "kind": "weights", "name": "w.pth"}
-    asset = entry | {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    lock = {"format": 1, "benchmark": "own", "assets": [asset]}
+    (folder / "released" / "w.pth").write_bytes(CONTENT)
+    assets = [
+        {"row": row, "kind": "weights", "name": name, "size": len(content)}
+        | {"sha256": hashlib.sha256(content).hexdigest()}
+        for row, name, content in ((ROW, "w.pth", CONTENT), (LEARNT, "automix.pth", learnt))
+        if content
+    ]
+    lock = {"format": 1, "benchmark": "own", "assets": assets}
     (folder / "own.lock.json").write_text(json.dumps(lock))
     (folder / "own.toml").write_text(OWN)
     return folder / "own.toml"
 
 
+@dataclass
+class Served:
+    """A demo in a process of its own. folder: of its caches and temporary files."""
+
+    url: str
+    folder: Path
+    process: "subprocess.Popen[str]"
+
+    @property
+    def api(self) -> str:
+        """Where programs ask."""
+        return f"{self.url}gradio_api/"
+
+
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The demo as a user starts it, in a process and with a cache of its own, and a report to show."""
-    folder = tmp_path_factory.mktemp("demo")
-    (folder / "reports").mkdir()
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The demo as a user starts it, on `mini` with a report, an untrained AutoMix, a row to download."""
+    folder = tmp_path_factory.mktemp("served")
+    torch.manual_seed(0)
+    weights = folder / "cache" / "assets" / "own" / "automix.pth"
+    weights.parent.mkdir(parents=True)
+    model = MixClassifier(ResNetConfig.from_name("resnet18_w6"), 40, "automix")
+    torch.save({"state_dict": model.state_dict()}, weights)
+    manifest = write_own(folder, weights.read_bytes())
+    (folder / "secret.txt").write_text("confidential")
+    for name in ("reports", "temporary"):
+        (folder / name).mkdir()
     correct = {("resnet18_w6.vanilla_mini", "head0"): 702, ("resnet18_w6.mixup_mini", "head0"): 561}
     (folder / "reports" / "mini.json").write_text(report_text(correct))
     program = "from mixzoo.app.serve import command; command()"
     options = ["--port", "0", "--no-browser", "--allow-downloads"]
-    folders = ["--reports", str(folder / "reports"), "--manifest", str(write_own(folder))]
-    caches = {f"MIXZOO_{name}": str(folder / name.lower()) for name in ("CACHE", "LOCKS")}
-    with subprocess.Popen(
-        [sys.executable, "-c", program, *options, *folders],
-        env=os.environ | caches,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as server:
-        assert server.stdout is not None
-        line = server.stdout.readline().strip()
-        assert line.startswith("http://127.0.0.1:"), line
-        yield line
-        server.send_signal(signal.SIGINT)
-        server.wait(20)
+    folders = ["--reports", str(folder / "reports"), "--manifest", str(manifest)]
+    own = {"MIXZOO_CACHE": str(folder / "cache"), "MIXZOO_LOCKS": str(folder / "locks")}
+    inherited = {k: v for k, v in os.environ.items() if k != "TORCHINDUCTOR_CACHE_DIR"}
+    with (
+        (folder / "stderr").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-c", program, *options, *folders],
+            env=inherited | own | {"TMPDIR": str(folder / "temporary")},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:"), (folder / "stderr").read_text()
+        yield Served(url, folder, process)
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
 
 
 @pytest.fixture(scope="module")

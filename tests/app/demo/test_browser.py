@@ -12,6 +12,8 @@ from mixzoo.zoo.catalog import open_catalog
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from .conftest import Served
+
 TABS = ("mix", "table", "zoo", "logs")
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
@@ -19,7 +21,7 @@ PATIENCE = 60_000  # milliseconds that a loaded machine may need for one answer
 
 
 @pytest.fixture
-def open_page(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
+def open_page(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
     """Opens the demo as one more visitor, ready to be used.
 
     In the end no page may have written an error to its console or asked another host for anything.
@@ -28,7 +30,7 @@ def open_page(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
     contexts = []
 
     def note(url: str) -> None:
-        if not url.startswith((address, address.replace("http", "ws", 1), "data:", "blob:")):
+        if not url.startswith((served.url, "data:", "blob:")):
             complaints.append(f"a request to {url}")
 
     def open_(query: str = "", *, size: dict = DESKTOP, scheme: str = "light") -> Page:
@@ -43,7 +45,7 @@ def open_page(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
             "console",
             lambda said: complaints.append(said.text) if said.type == "error" else None,
         )
-        page.goto(address + query)
+        page.goto(served.url + query)
         return page
 
     expect.set_options(timeout=PATIENCE)

@@ -1,16 +1,11 @@
 """The served page without a browser: its programs' interface, its limits, what it gives away."""
 
-import hashlib
 import io
 import json
-import os
 import re
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,71 +21,40 @@ from mixzoo.viz.mix import heat_over, to_pixels
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.load import load, load_file
 from mixzoo.zoo.mini import example, species
-from mixzoo.zoo.nets import MixClassifier, ResNetConfig
 from PIL import Image
 
+from .conftest import LEARNT, Served
 from .test_pictures import SVG, bomb
 
 PROTOCOL = open_catalog().benchmark("mini").manifest.protocol
-REF, LEARNT = "resnet18_w6.mixup_mini", "resnet18_w6.automix_own"
-MANIFEST = """
-format = 1
-name = "own"
-title = "A learnt method, untrained"
-[metric]
-statistic = "last_epoch"
-decimals = 1
-[protocol]
-resize = 146
-crop = 128
-[dataset]
-name = "Forty"
-num_classes = 40
-[dataset.val]
-images = 20
-annotations = ["val2018.json"]
-[[sources]]
-kind = "file"
-path = "."
-[[rows]]
-id = "resnet18_w6.automix_own"
-architecture = "resnet18_w6"
-method = "automix"
-"""
+REF = "resnet18_w6.mixup_mini"
 
 
-@dataclass
-class Served:
-    """A demo in a process of its own. folder: of its caches and temporary files."""
+def upload(served: Served, content: bytes, name: str = "a.png") -> dict[str, Any]:
+    """What names an uploaded file in requests."""
+    answer = requests.post(f"{served.api}upload", files={"files": (name, content)}, timeout=30)
+    answer.raise_for_status()
+    return file(answer.json()[0])
 
-    url: str
-    folder: Path
-    process: "subprocess.Popen[str]"
 
-    def upload(self, content: bytes, name: str = "a.png") -> str:
-        """The path of an uploaded file."""
-        answer = requests.post(f"{self.url}upload", files={"files": (name, content)}, timeout=30)
-        answer.raise_for_status()
-        return answer.json()[0]
+def call(served: Served, name: str, *arguments: Any) -> list[Any]:
+    """What an endpoint answers; raises ValueError with what a visitor is told."""
+    asked = requests.post(f"{served.api}call/{name}", json={"data": arguments}, timeout=30)
+    if asked.status_code != 200:
+        raise ValueError(asked.text)
+    told = requests.get(f"{served.api}call/{name}/{asked.json()['event_id']}", timeout=60).text
+    kind, _, data = told.strip().rpartition("\n\n")[2].partition("\n")
+    content = json.loads(data.removeprefix("data: "))
+    if kind != "event: complete":
+        raise ValueError(content["error"])
+    return content
 
-    def call(self, name: str, *arguments: Any) -> list[Any]:
-        """What an endpoint answers; raises ValueError with what a visitor is told."""
-        asked = requests.post(f"{self.url}call/{name}", json={"data": arguments}, timeout=30)
-        if asked.status_code != 200:
-            raise ValueError(asked.text)
-        event = asked.json()["event_id"]
-        told = requests.get(f"{self.url}call/{name}/{event}", timeout=60).text
-        kind, _, data = told.strip().rpartition("\n\n")[2].partition("\n")
-        content = json.loads(data.removeprefix("data: "))
-        if kind != "event: complete":
-            raise ValueError(content["error"])
-        return content
 
-    def pixels(self, file: dict[str, str]) -> np.ndarray:
-        """A picture that an endpoint answered with."""
-        answer = requests.get(f"{self.url}file={file['path']}", timeout=30)
-        answer.raise_for_status()
-        return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
+def pixels(served: Served, file: dict[str, str]) -> np.ndarray:
+    """A picture that an endpoint answered with."""
+    answer = requests.get(f"{served.api}file={file['path']}", timeout=30)
+    answer.raise_for_status()
+    return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
 
 
 def png(image: Image.Image) -> bytes:
@@ -103,54 +67,10 @@ def file(path: str) -> dict[str, Any]:
     return {"path": path, "meta": {"_type": "gradio.FileData"}}
 
 
-SET_BY_TORCH = ("TORCHINDUCTOR_CACHE_DIR",)  # in this process, for its children
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The demo as a user starts it, with an untrained AutoMix beside `mini`."""
-    folder = tmp_path_factory.mktemp("served")
-    torch.manual_seed(0)
-    weights = folder / "cache" / "assets" / "own" / "automix.pth"
-    weights.parent.mkdir(parents=True)
-    model = MixClassifier(ResNetConfig.from_name("resnet18_w6"), 40, "automix")
-    torch.save({"state_dict": model.state_dict()}, weights)
-    content = weights.read_bytes()
-    asset = {"row": LEARNT, "kind": "weights", "name": weights.name, "size": len(content)}
-    asset["sha256"] = hashlib.sha256(content).hexdigest()
-    lock = {"format": 1, "benchmark": "own", "assets": [asset]}
-    (folder / "own.toml").write_text(MANIFEST)
-    (folder / "own.lock.json").write_text(json.dumps(lock))
-    (folder / "secret.txt").write_text("confidential")
-    (folder / "temporary").mkdir()
-    program = "from mixzoo.app.serve import command; command()"
-    options = ["--port", "0", "--no-browser", "--manifest", str(folder / "own.toml")]
-    environment = {"MIXZOO_CACHE": str(folder / "cache"), "TMPDIR": str(folder / "temporary")}
-    with (
-        (folder / "stderr").open("w") as log,
-        subprocess.Popen(
-            [sys.executable, "-c", program, *options],
-            env={k: v for k, v in os.environ.items() if k not in SET_BY_TORCH} | environment,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        ) as process,
-    ):
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        assert url.startswith("http://127.0.0.1:"), (folder / "stderr").read_text()
-        yield Served(f"{url}gradio_api/", folder, process)
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.wait(30)
-
-
 @pytest.fixture(scope="module")
 def pair(served: Served) -> list[dict[str, Any]]:
     """Fox and owl, uploaded."""
-    return [
-        file(served.upload(png(example(*DRAWN[name])), f"{name}.png")) for name in ("fox", "owl")
-    ]
+    return [upload(served, png(example(*DRAWN[name])), f"{name}.png") for name in ("fox", "owl")]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +79,7 @@ def pair(served: Served) -> list[dict[str, Any]]:
 )
 def test_numbers_are_the_librarys(served: Served, pair, method: str, ref: str) -> None:
     """Pixels, mask, label weights and classes are those of the functions that everybody can call."""
-    image, mask, weights, top_a, top_mixed, *_ = served.call("mix", *pair, method, 0.3, 5, ref)
+    image, mask, weights, top_a, top_mixed, *_ = call(served, "mix", *pair, method, 0.3, 5, ref)
 
     own = served.folder / "cache" / "assets" / "own" / "automix.pth"
     model = load(ref) if ref == REF else load_file(own)
@@ -167,12 +87,12 @@ def test_numbers_are_the_librarys(served: Served, pair, method: str, ref: str) -
     x = normalise(torch.from_numpy(np.stack(crops)), PROTOCOL)
     rng = np.random.default_rng([5, *method.encode()])
     mixed = mix_by_name(method, x, torch.tensor([1, 0]), [0.3], rng, model)[0]
-    pixels = to_pixels(mixed.images[:1], PROTOCOL)[0]
-    assert np.array_equal(served.pixels(image), pixels)
-    assert np.array_equal(served.pixels(mask), heat_over(pixels, mixed.mask[0, 0].numpy()))
+    shown = to_pixels(mixed.images[:1], PROTOCOL)[0]
+    assert np.array_equal(pixels(served, image), shown)
+    assert np.array_equal(pixels(served, mask), heat_over(shown, mixed.mask[0, 0].numpy()))
     assert weights == pytest.approx({"A": float(mixed.lam[0]), "B": 1 - float(mixed.lam[0])})
     names = [one.name if ref == REF else f"class {one.id}" for one in species()]
-    seen = normalise(torch.from_numpy(np.stack([crops[0], pixels])), PROTOCOL)
+    seen = normalise(torch.from_numpy(np.stack([crops[0], shown])), PROTOCOL)
     with torch.no_grad():
         expected = model(seen).softmax(1).topk(5)
     for told, ps, classes in zip(
@@ -185,10 +105,10 @@ def test_numbers_are_the_librarys(served: Served, pair, method: str, ref: str) -
 @pytest.mark.parametrize(("lam", "shown"), [(1, "fox"), (0, "owl")])
 def test_ends_of_lam_show_the_sources(served: Served, pair, lam: float, shown: str) -> None:
     """With MixUp lam 1 is A and lam 0 is B."""
-    image = served.call("mix", *pair, "mixup", lam, 0, REF)[0]
+    image = call(served, "mix", *pair, "mixup", lam, 0, REF)[0]
 
     crop = centre_crop(np.asarray(example(*DRAWN[shown])), PROTOCOL)
-    assert np.abs(served.pixels(image).astype(int) - crop).max() <= 1
+    assert np.abs(pixels(served, image).astype(int) - crop).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -198,14 +118,14 @@ def test_ends_of_lam_show_the_sources(served: Served, pair, lam: float, shown: s
 def test_grids_are_drawn(served: Served, pair, kind: str, method: str, ref: str) -> None:
     """Each kind gives a picture, wider than one tile."""
     more = [{"image": pair[0], "caption": None}]
-    [grid] = served.call("grid", *pair, more, kind, method, 0.4, 0, ref, "dark")
+    [grid] = call(served, "grid", *pair, more, kind, method, 0.4, 0, ref, "dark")
 
-    assert served.pixels(grid).shape[1] > 800
+    assert pixels(served, grid).shape[1] > 800
 
 
 def test_interface_is_documented(served: Served) -> None:
     """Programs find the endpoints with names and a description; the page's own events are hidden."""
-    endpoints = requests.get(f"{served.url}info", timeout=30).json()["named_endpoints"]
+    endpoints = requests.get(f"{served.api}info", timeout=30).json()["named_endpoints"]
 
     names = [one["parameter_name"] for one in endpoints["/mix"]["parameters"]]
     assert names == ["image_a", "image_b", "method", "lam", "seed", "ref"]
@@ -226,11 +146,11 @@ def test_interface_is_documented(served: Served) -> None:
 )
 def test_bad_upload_is_told_and_the_server_lives(served: Served, pair, content, name, told) -> None:
     """A file that can't be read gives its line, and the next visitor gets a mix."""
-    bad = file(served.upload(content, name))
+    bad = upload(served, content, name)
 
     with pytest.raises(ValueError, match=told):
-        served.call("mix", bad, pair[1], "mixup", 0.5, 0, REF)
-    assert len(served.call("mix", *pair, "mixup", 0.5, 0, REF)) == 8
+        call(served, "mix", bad, pair[1], "mixup", 0.5, 0, REF)
+    assert len(call(served, "mix", *pair, "mixup", 0.5, 0, REF)) == 8
 
 
 @pytest.mark.parametrize(
@@ -251,7 +171,7 @@ def test_wrong_argument_is_told(served: Served, pair, argument: int, value: Any,
     arguments[argument] = value
 
     with pytest.raises(ValueError, match=told):
-        served.call("mix", *arguments)
+        call(served, "mix", *arguments)
 
 
 def test_path_outside_the_uploads_is_no_picture(served: Served, pair) -> None:
@@ -260,13 +180,13 @@ def test_path_outside_the_uploads_is_no_picture(served: Served, pair) -> None:
     secret.write_bytes(png(example(1, 0)))
 
     with pytest.raises(ValueError, match="None"):
-        served.call("mix", file(str(secret)), pair[1], "mixup", 0.5, 0, REF)
+        call(served, "mix", file(str(secret)), pair[1], "mixup", 0.5, 0, REF)
 
 
 def test_address_is_no_picture(served: Served, pair) -> None:
     """The server fetches nothing for a visitor."""
     with pytest.raises(ValueError, match="got an address"):
-        served.call("mix", file("http://127.0.0.1:9/a.png"), pair[1], "mixup", 0.5, 0, REF)
+        call(served, "mix", file("http://127.0.0.1:9/a.png"), pair[1], "mixup", 0.5, 0, REF)
 
 
 @pytest.mark.parametrize(
@@ -292,8 +212,8 @@ def test_no_other_file_is_readable(served: Served, pair, path: str) -> None:
     package = Path(sys.modules["mixzoo"].__file__ or "").parent
     upload = Path(pair[0]["path"]).parent
     path = path.format(folder=served.folder, upload=upload, package=package)
-    request = requests.Request("GET", served.url).prepare()
-    request.url = f"{served.url}file={path}"  # as written: requests would tidy it up
+    request = requests.Request("GET", served.api).prepare()
+    request.url = f"{served.api}file={path}"  # as written: requests would tidy it up
 
     with requests.Session() as session:
         answer = session.send(request, timeout=30)
@@ -305,7 +225,7 @@ def test_huge_upload_is_refused_and_removed(served: Served) -> None:
     """A file above the limit is refused, and what had arrived is gone."""
     before = stored(served)
     answer = requests.post(
-        f"{served.url}upload", files={"files": ("a.png", bytes(21 * 2**20))}, timeout=60
+        f"{served.api}upload", files={"files": ("a.png", bytes(21 * 2**20))}, timeout=60
     )
 
     assert answer.status_code == 413
@@ -319,7 +239,7 @@ def stored(served: Served) -> int:
 
 def test_page_names_no_other_host_to_load_from(served: Served) -> None:
     """No font, script, style or picture of the page comes from elsewhere."""
-    root = served.url.removesuffix("gradio_api/")
+    root = served.url
     page = requests.get(root, timeout=30).text
     theme = requests.get(f"{root}theme.css", timeout=30).text
 
@@ -332,7 +252,7 @@ def test_page_names_no_other_host_to_load_from(served: Served) -> None:
 def test_errors_hide_the_servers_folders(served: Served, pair) -> None:
     """What a visitor is told names no folder of this machine."""
     with pytest.raises(ValueError, match=r"a\.png") as told:
-        served.call("mix", file(served.upload(b"x", "a.png")), pair[1], "mixup", 0.5, 0, REF)
+        call(served, "mix", upload(served, b"x"), pair[1], "mixup", 0.5, 0, REF)
 
     assert str(served.folder) not in str(told.value)
 
@@ -341,9 +261,9 @@ def test_end_leaves_nothing_behind(served: Served, pair) -> None:
     """Ctrl-C, also while pictures are computed: no upload is left, and the process isn't aborted."""
     for lam in (0.2, 0.4, 0.6):
         asked = {"data": [*pair, "puzzlemix", lam, 0, REF]}
-        requests.post(f"{served.url}call/mix", json=asked, timeout=30).raise_for_status()
+        requests.post(f"{served.api}call/mix", json=asked, timeout=30).raise_for_status()
     asked = {"data": [*pair, [], "maps", "automix", 0.4, 0, LEARNT, "dark"]}
-    requests.post(f"{served.url}call/grid", json=asked, timeout=30).raise_for_status()
+    requests.post(f"{served.api}call/grid", json=asked, timeout=30).raise_for_status()
     time.sleep(0.4)
 
     served.process.send_signal(signal.SIGINT)

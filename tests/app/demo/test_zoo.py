@@ -20,9 +20,7 @@ from mixzoo.zoo.net.fetch import fetch
 from mixzoo.zoo.shelf import RULES, State
 from mixzoo.zoo.verify import check_all
 
-from .conftest import write_own
-
-ROW = "resnet18_w4.vanilla_own"
+from .conftest import ROW, write_own
 
 
 @pytest.fixture
