@@ -11,7 +11,7 @@ from ...zoo.cache import asset_path
 from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.errors import MixzooError, SourceError
 from ...zoo.lock import LOGS, Asset, Kind
-from ...zoo.net.fetch import CONNECTIONS, JOBS, Fetched, fetch_all
+from ...zoo.net.fetch import CONNECTIONS, JOBS, fetch_all
 from ...zoo.net.partial import Partial
 from ...zoo.net.sources import locations
 from ...zoo.shelf import of_asset, weights_of
@@ -90,36 +90,25 @@ def _fetch(
     wanted: Sequence[tuple[Benchmark, Asset]], jobs: int, connections: int, *, as_json: bool
 ) -> list[MixzooError]:
     """Fetch all, saying of each what was done, and return the errors."""
-    fetched = []
-    with closing(fetch_all(wanted, jobs=jobs, connections=connections)) as outcomes:
-        for one in outcomes:
-            fetched.append(one)
-            if not as_json and one.done:
-                _say(one)
-    if as_json:
-        print_json(
-            [
-                {
-                    "id": one.asset.row,
-                    "kind": one.asset.kind,
-                    "name": one.asset.name,
-                    "path": str(one.path),
-                    "done": one.done or "failed",
-                    "error": str(one.error) if one.error else None,
-                }
-                for one in fetched
-            ]
-        )
-    return [one.error for one in fetched if one.error]
-
-
-def _say(one: Fetched) -> None:
     from tqdm import tqdm
 
-    trust = "" if one.asset.sha256 else "; no locked hash, trusted on first use"
-    with tqdm.external_write_mode():  # the bars of those that are still coming step aside
-        size = one.path.stat().st_size
-        say(f"{one.asset.row}: {one.done}, {one.path} ({size:,} bytes{trust})")
+    facts, errors = [], []
+    with closing(fetch_all(wanted, jobs=jobs, connections=connections)) as fetched:
+        for one in fetched:
+            said = str(one.error) if one.error else None
+            facts.append(
+                _facts(one.asset, one.path) | {"done": one.done or "failed", "error": said}
+            )
+            if one.error:
+                errors.append(one.error)
+            elif not as_json:
+                trust = "" if one.asset.sha256 else "; no locked hash, trusted on first use"
+                size = one.path.stat().st_size
+                with tqdm.external_write_mode():  # the bar steps aside
+                    say(f"{one.asset.row}: {one.done}, {one.path} ({size:,} bytes{trust})")
+    if as_json:
+        print_json(facts)
+    return errors
 
 
 def _show_plan(wanted: Sequence[tuple[Benchmark, Asset]], *, as_json: bool) -> None:
@@ -128,17 +117,10 @@ def _show_plan(wanted: Sequence[tuple[Benchmark, Asset]], *, as_json: bool) -> N
     for benchmark, asset in wanted:
         found, path = of_asset(benchmark, asset), asset_path(benchmark.name, asset)
         plan.append(
-            {
-                "id": asset.row,
-                "kind": asset.kind,
-                "name": asset.name,
-                "path": str(path),
-                "state": found.state.value,
-                "to_fetch": not found.is_here,
-                "size": asset.size,
-                "received": asset.size if found.is_here else Partial(path).received,
-                "sources": [str(place) for place in locations(benchmark, asset)],
-            }
+            _facts(asset, path)
+            | {"state": found.state.value, "to_fetch": not found.is_here, "size": asset.size}
+            | {"received": asset.size if found.is_here else Partial(path).received}
+            | {"sources": [str(place) for place in locations(benchmark, asset)]}
         )
     if as_json:
         print_json(plan)
@@ -151,3 +133,7 @@ def _show_plan(wanted: Sequence[tuple[Benchmark, Asset]], *, as_json: bool) -> N
             say(f"  from {place}")
     left = [(one["size"] or 0) - one["received"] for one in plan if one["to_fetch"]]
     say(f"{len(left)} of {len(plan)} files to fetch, {sum(left):,} bytes.")
+
+
+def _facts(asset: Asset, path: Path) -> dict[str, Any]:
+    return {"id": asset.row, "kind": asset.kind, "name": asset.name, "path": str(path)}

@@ -8,7 +8,7 @@ one file take turns; the second finds it done.
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -53,7 +53,7 @@ def fetch(
     every source that failed. What has arrived by then, or when interrupted, stays in a part file, and
     the same call goes on from it.
     """
-    with Progress(quiet=quiet) as progress:
+    with closing(Progress(asset.name, asset.size, quiet=quiet)) as progress:
         _Fetcher(connections, progress, threading.Event()).fetch(benchmark, asset)
     return asset_path(benchmark.name, asset)
 
@@ -74,7 +74,8 @@ def fetch_all(
     sizes = [asset.size for _, asset in wanted]
     total = None if None in sizes else sum(size or 0 for size in sizes)
     cancelled = threading.Event()
-    with Progress(len(wanted), total, quiet=quiet) as progress:
+    name = wanted[0][1].name if len(wanted) == 1 else f"{len(wanted)} files"
+    with closing(Progress(name, total, quiet=quiet)) as progress:
         fetcher = _Fetcher(connections, progress, cancelled)
         pool = ThreadPoolExecutor(jobs)
         try:
@@ -120,7 +121,7 @@ class _Fetcher:
                         set_aside(path)
                     self._fill(benchmark, _trusted(asset, path), path)
                     return "fetched again" if state is State.DAMAGED else "fetched"
-        self._progress.count(path.stat().st_size, earlier=True)
+        self._progress.here_already(path.stat().st_size)
         return "already here"
 
     def _fill(self, benchmark: Benchmark, asset: Asset, path: Path) -> None:
@@ -163,20 +164,19 @@ class _Fetcher:
         partial.finish()
 
     def _transfer(self, location: Location, asset: Asset, partial: Partial) -> str:
-        with self._progress.meter(asset.name, asset.size) as report:
-            try:
-                return transfer(
-                    asset,
-                    location,
-                    partial,
-                    connections=self._connections,
-                    cancelled=self._cancelled,
-                    report=report,
-                )
-            except CancelledError:
-                raise SourceError(
-                    f"{asset.name}: stopped; the same command goes on from here."
-                ) from None
+        try:
+            return transfer(
+                asset,
+                location,
+                partial,
+                connections=self._connections,
+                cancelled=self._cancelled,
+                report=self._progress.meter(),
+            )
+        except CancelledError:
+            raise SourceError(
+                f"{asset.name}: stopped; the same command goes on from here."
+            ) from None
 
     @contextmanager
     def _alone(self, benchmark: Benchmark, asset: Asset) -> Iterator[None]:

@@ -1,104 +1,71 @@
-"""Progress bars of bytes: one a file, and the total of a download of several."""
+"""The progress bar of bytes that are fetched, read or hashed."""
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any
 
 
-def byte_bar(
-    name: str,
-    size: int | None,
-    *,
-    received: int = 0,
-    stays: bool = True,
-    quiet: bool = False,
-) -> Any:
+def byte_bar(name: str, size: int | None, here: int = 0, *, quiet: bool = False) -> Any:
     """A tqdm bar on stderr with speed and time left; none where that is no terminal, or `quiet`.
 
-    size: in bytes, None if unknown. received: bytes that are here already and are no measure of
-    speed. stays: whether it is left on the screen at its end.
+    size: in bytes, None if unknown. here: bytes that have been dealt with before.
     """
     from tqdm import tqdm
 
     return tqdm(
         total=size,
-        initial=received,
+        initial=here,
         desc=name,
         unit="B",
         unit_scale=True,
         unit_divisor=1024,
-        leave=stays,
         disable=True if quiet else None,
     )
 
 
 class Progress:
-    """The bars of one download.
+    """One bar for several downloads at once, shown from the first byte on that comes."""
 
-    files, size: how many files and bytes there are altogether, None for an unknown sum.
-    """
-
-    def __init__(self, files: int = 1, size: int | None = None, *, quiet: bool = False) -> None:
+    def __init__(self, name: str, size: int | None, *, quiet: bool) -> None:
+        self._name, self._size, self._quiet = name, size, quiet
         self._lock = threading.Lock()
-        self._quiet = quiet
-        self._several = files > 1
-        self._total = byte_bar(f"{files} files", size, quiet=quiet) if self._several else None
+        self._bar: Any = None
+        self._here = 0
 
-    def __enter__(self) -> Self:
-        return self
+    def here_already(self, count: int) -> None:
+        """Count bytes that aren't fetched, so that they are no measure of speed."""
+        with self._lock:
+            self._here += count
+            if self._bar is not None and not self._bar.disable:
+                self._bar.initial += count
+                self._bar.update(count)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._total is not None:
-            self._total.close()
-
-    @contextmanager
-    def meter(self, name: str, size: int | None) -> Iterator[Callable[[int], None]]:
-        """A file's bar, from its first byte on: call with how many bytes of it are here by now.
-
-        What the first call tells came from an earlier run. At the end the bar goes if the total goes
-        on, else it stays.
-        """
-        bar, before = None, 0
+    def meter(self) -> Callable[[int], None]:
+        """What to call with how many bytes of one file are here; the first call tells the old ones."""
+        before: int | None = None
 
         def report(received: int) -> None:
-            nonlocal bar, before
-            if bar is None:
-                bar = byte_bar(
-                    name, size, received=received, stays=not self._several, quiet=self._quiet
-                )
-                self.count(received, earlier=True)
-            else:
-                bar.update(received - before)
-                self.count(received - before)
+            nonlocal before
+            if before is None:
+                self.here_already(received)
+            with self._lock:
+                if self._bar is None:
+                    self._bar = byte_bar(self._name, self._size, self._here, quiet=self._quiet)
+                self._bar.update(received - (received if before is None else before))
             before = received
 
-        try:
-            yield report
-        finally:
-            if bar is not None:
-                bar.close()
-
-    def count(self, received: int, *, earlier: bool = False) -> None:
-        """Add bytes to the total. earlier: they are no measure of speed."""
-        if self._total is None:
-            return
-        with self._lock:
-            if earlier and not self._total.disable:
-                self._total.initial += received
-            self._total.update(received)
+        return report
 
     def tell(self, text: str) -> None:
-        """A line on stderr that doesn't break the bars."""
+        """A line on stderr that doesn't break the bar."""
         from tqdm import tqdm
 
         if not self._quiet:
             with self._lock:
                 tqdm.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()

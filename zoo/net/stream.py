@@ -9,7 +9,8 @@ import random
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain
 
 from ..errors import SourceError
 from .http import Answer, ChangedError, TransientError
@@ -92,65 +93,34 @@ def open_stream(location: Location) -> Iterator[ByteStream]:
         )
     with opener(location, 1) as open_at:
         whole = _Whole(location, open_at)
-        chunks = whole.chunks()
+        advice = "Check the network and run again, or fetch it with a download manager and name it."
+        chunks = patiently(location, whole.piece, whole.ask, time.sleep, advice)
         first = next(chunks, b"")  # so that size and a refusal are known here
-
-        def joined() -> Iterator[bytes]:
-            yield first
-            yield from chunks
-
-        yield ByteStream(whole.piece.stop, joined())
+        yield ByteStream(whole.piece.stop, chain([first], chunks))
 
 
 class _Whole:
-    """One file from begin to end. Where a server knows no ranges, what is known is read again."""
+    """One file from begin to end, as long as it is the same file."""
 
     def __init__(self, location: Location, open_at: Opener) -> None:
         self.location, self.open_at = location, open_at
         self.piece = Piece(0, None)
         self.seen: Answer | None = None
-        self.ranges = True
-
-    def chunks(self) -> Iterator[bytes]:
-        advice = "Check the network and run again, or fetch it with a download manager and name it."
-        while True:
-            try:
-                yield from patiently(self.location, self.piece, self._ask, time.sleep, advice)
-                return
-            except ChangedError:  # by If-Range, or since the server knows no ranges
-                if not self.ranges:
-                    raise self._changed() from None
-                self.ranges = False
 
     @contextmanager
-    def _ask(self) -> Iterator[Answer]:
-        start = self.piece.position if self.ranges else 0
-        validator = self.seen.validator if self.seen and start else None
-        with self.open_at(start, None, validator) as answer:
-            self._meet(answer)
-            yield replace(answer, chunks=_without(answer.chunks, self.piece.position - start))
-
-    def _meet(self, answer: Answer) -> None:
-        """Refuse to join bytes of two files: size and validator must stay what they were."""
-        seen = self.seen or answer
-        if (answer.size, answer.validator) != (seen.size, seen.validator):
-            raise self._changed()
-        if self.piece.position and not self.ranges and answer.validator is None:
+    def ask(self) -> Iterator[Answer]:
+        """Go on at the first byte that hasn't been read; bytes of two files are never joined."""
+        start, seen = self.piece.position, self.seen
+        try:
+            with self.open_at(start, None, seen.validator if seen and start else None) as answer:
+                seen = seen or answer
+                if (answer.size, answer.validator) != (seen.size, seen.validator):
+                    raise ChangedError("it has another size, date or ETag now")
+                self.seen, self.piece.stop = seen, answer.size
+                yield answer
+        except ChangedError as error:
             raise SourceError(
-                f"{self.location}: the connection broke, and the server can't go on in the middle. "
-                "Fetch the file with a download manager and name it."
-            )
-        self.seen, self.piece.stop = seen, answer.size
-
-    def _changed(self) -> SourceError:
-        return SourceError(
-            f"{self.location}: the file changed on the server while it was read. Run again."
-        )
-
-
-def _without(chunks: Iterator[bytes], skip: int) -> Iterator[bytes]:
-    """Chunks without the first `skip` bytes."""
-    for chunk in chunks:
-        if fresh := chunk[skip:]:
-            yield fresh
-        skip = max(0, skip - len(chunk))
+                f"{self.location}: the connection broke after {start:,} bytes, and can't be resumed: "
+                f"{error}. The file changed there, or the server sends it only whole. Run again, or "
+                "fetch it with a download manager and name it."
+            ) from None

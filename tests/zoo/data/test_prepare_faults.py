@@ -12,7 +12,7 @@ import pytest
 from mixzoo.zoo.data.prepare import prepare
 from mixzoo.zoo.errors import IntegrityError, MixzooError, SourceError
 
-from ...emulator.server import Emulator, Fault, always, burst
+from ...emulator.server import Emulator, Fault, Request, always, burst
 
 Tree = Callable[[Path], dict[str, bytes]]
 
@@ -282,31 +282,35 @@ def test_dropped_connections_are_resumed(
     assert ranges == [None, *starts]
 
 
-def test_server_without_ranges(
-    publish: Callable[..., Any], emulator: Emulator, tmp_path: Path
+def test_server_without_ranges_cannot_go_on(
+    publish: Callable[..., Any], emulator: Emulator, refused: Callable[..., str]
 ) -> None:
-    """It sends all again; what was read is passed over, since the file is still the same."""
+    """A broken connection is an error there that says what else can be done."""
     published = publish()
     emulator.files = {"/all.tar.gz": published.archive.read_bytes()}
     emulator.ranges = False
     emulator.store.plan = burst(Fault(cut=9000))
 
-    (done,) = prepare(published.request(tmp_path / "r", archive=f"{emulator.front.url}/all.tar.gz"))
+    message = refused(published, SourceError, f"{emulator.front.url}/all.tar.gz")
 
-    assert done.mark.archive.checked
+    assert "broke after 9,000 bytes, and can't be resumed" in message
+    assert "fetch it with a download manager" in message
 
 
+@pytest.mark.parametrize("heeds", [True, False])
 def test_file_that_changes_on_the_server(
-    publish: Callable[..., Any], emulator: Emulator, refused: Callable[..., str]
+    publish: Callable[..., Any], emulator: Emulator, refused: Callable[..., str], heeds: bool
 ) -> None:
     """Bytes of two files are never joined, whichever way the server tells that it changed."""
     published = publish(stated=False)
     content = published.archive.read_bytes()
     emulator.files = {"/all.tar.gz": content}
 
-    def plan(_: Any) -> Any:
+    def plan(_: Request) -> Fault | None:
         if len(emulator.store.requests) == 1:
             return Fault(cut=5000)
+        if not heeds:
+            return Fault(headers={"ETag": '"other"'})
         emulator.files["/all.tar.gz"] = content[::-1]
         return None
 
@@ -314,7 +318,7 @@ def test_file_that_changes_on_the_server(
 
     message = refused(published, SourceError, f"{emulator.front.url}/all.tar.gz")
 
-    assert "the file changed on the server" in message
+    assert "The file changed there" in message
 
 
 def test_server_that_never_answers_whole(
