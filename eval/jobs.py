@@ -116,9 +116,7 @@ def recall(
     if known:
         job.heads, job.about, job.from_store = known.heads, known.about, known.complete
         try:
-            if checkpoint.row and checkpoint.benchmark:
-                classes = checkpoint.benchmark.manifest.dataset.num_classes
-                hold_against_row(job.weights, checkpoint.row, classes)
+            hold_against_row(job.weights, checkpoint.row, checkpoint.num_classes)
         except CheckpointError as error:
             job.error = error
     return job
@@ -213,9 +211,7 @@ def _read(
     """The model, and the epoch that the file says it was written after."""
     content = read_checkpoint(checkpoint.path)
     model = build(content, device=device)
-    if checkpoint.row and checkpoint.benchmark:
-        num_classes = checkpoint.benchmark.manifest.dataset.num_classes
-        hold_against_row(model, checkpoint.row, num_classes)
+    hold_against_row(model, checkpoint.row, checkpoint.num_classes)
     epoch = content.meta.get("epoch")
     return model, epoch if isinstance(epoch, int) else None
 

@@ -28,6 +28,11 @@ class CheckpointFile:
         """The row's id, else the path as it was given: file names alone are often the same."""
         return self.row.id if self.row else str(self.path)
 
+    @property
+    def num_classes(self) -> int | None:
+        """Classes of the row's data set; None without a row."""
+        return self.benchmark.manifest.dataset.num_classes if self.benchmark else None
+
 
 def is_path(ref: str, suffixes: Container[str] = CHECKPOINT_SUFFIXES) -> bool:
     """Whether a reference is meant as a file: it exists, or looks like a path or such a file."""

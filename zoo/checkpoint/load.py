@@ -34,8 +34,7 @@ def load_resolved(
 ) -> Classifier | MixClassifier:
     """The classifier of a checkpoint that was found, held against its row if it has one."""
     model = load_file(resolved.path, head=head, device=device)
-    if resolved.row and resolved.benchmark:
-        hold_against_row(model, resolved.row, resolved.benchmark.manifest.dataset.num_classes)
+    hold_against_row(model, resolved.row, resolved.num_classes)
     return model
 
 
@@ -68,14 +67,16 @@ def build(
 
 
 def hold_against_row(
-    network: Classifier | MixClassifier | Weights, row: Row, num_classes: int
+    network: Classifier | MixClassifier | Weights, row: Row | None, num_classes: int | None
 ) -> None:
     """Refuse weights that can't be those of `row`, by what the weights themselves tell.
 
     network: a model, or what was noted of one. num_classes: of the row's data set. Asked whenever
-    weights are used as a row's, also where only their kept predictions are. Raises CheckpointError,
-    which names the first difference.
+    weights are used, also where only their kept predictions are; those of no row may be anything.
+    Raises CheckpointError, which names the first difference.
     """
+    if row is None:
+        return
     # only AutoMix and SAMix leave traces in the weights; all others are plain
     method = row.method if row.method in MIX_BLOCKS else "plain"
     if num_classes != network.num_classes:
