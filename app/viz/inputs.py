@@ -1,122 +1,157 @@
-"""Reads what the `viz` commands were given: checkpoints, pairs of pictures, names of classes."""
+"""What the `viz` commands of pictures were given: a checkpoint, pairs of pictures, names of classes.
+
+Imported when a command runs, since it takes torch.
+"""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import msgspec
+import numpy as np
+
+from ...eval.pixels import Pixels, centre_crop, decode
+from ...train.mixing import check_pictured
+from ...viz.mix import Model, Names, Pair
+from ...zoo.catalog import Benchmark, open_catalog
+from ...zoo.checkpoint.load import load_resolved
 from ...zoo.errors import DataError, UsageError
 from ...zoo.images import SUFFIXES
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from ...zoo.catalog import Benchmark
-    from ...zoo.manifest import Protocol
-    from ...zoo.nets import Classifier, MixClassifier
+from ...zoo.manifest import Protocol
+from ...zoo.mini import example, species
+from ...zoo.nets import MixClassifier
+from ...zoo.refs import CheckpointFile, resolve
 
 PAIRS_OF_MINI = ((18, 8), (36, 22), (4, 27))  # species that are drawn where no images are given
-DRAWN_SIZE = 128  # pixels of the drawn species' crops, as the embedded benchmark evaluates them
-SIZE = 224
+DRAWN = Protocol(resize=146, crop=128)  # as the embedded benchmark evaluates the drawn species
+PLAIN = Protocol(resize=256, crop=224)  # where no row says another
 MOST_PAIRS = 40  # in one picture: higher ones can't be rendered
-RATIO = 8 / 7  # resize to crop, where no row says another
 
 
 @dataclass(frozen=True)
 class Pairs:
     """Pictures in pairs, each (H, W, 3) uint8, with a name for each. protocol: how they were cut."""
 
-    pictures: "list[tuple[np.ndarray, np.ndarray]]"
-    names: list[tuple[str, str]]
-    protocol: "Protocol"
+    pictures: list[Pair]
+    names: list[Names]
+    protocol: Protocol
 
 
 @dataclass(frozen=True)
-class Reference:
-    """A checkpoint that was named, its benchmark if that is known, and its name."""
+class Given:
+    """A checkpoint, if `ref` names one, and the pictures that are mixed.
 
-    model: "Classifier | MixClassifier | None"
-    benchmark: "Benchmark | None"
-    name: str
+    images: files and folders; empty for drawn species. size: of the crop, None is the protocol's.
+    """
+
+    ref: str | None
+    images: tuple[Path, ...]
+    size: int | None
+    manifests: tuple[Path, ...]
+
+    @cached_property
+    def checkpoint(self) -> CheckpointFile | None:
+        """The file, fetched if it isn't here. Raises what `resolve` raises."""
+        return None if self.ref is None else resolve(self.ref, open_catalog(self.manifests))
+
+    @cached_property
+    def model(self) -> Model | None:
+        """The checkpoint's model. Raises what `load_resolved` raises."""
+        return load_resolved(self.checkpoint) if self.checkpoint else None
 
     @property
-    def learnt(self) -> "MixClassifier | None":
-        """The model if it has a MixBlock."""
-        from ...zoo.nets import MixClassifier
+    def benchmark(self) -> Benchmark | None:
+        """The checkpoint's benchmark, if that is known."""
+        return self.checkpoint.benchmark if self.checkpoint else None
 
-        return self.model if isinstance(self.model, MixClassifier) else None
+    @property
+    def learnt(self) -> str | None:
+        """The method whose MixBlock the model has, if it has one."""
+        return self.model.method if isinstance(self.model, MixClassifier) else None
 
-    def with_block(self) -> "MixClassifier":
+    @property
+    def with_block(self) -> MixClassifier:
         """The model, which has a MixBlock. Raises UsageError if it has none."""
-        if self.learnt is None:
-            got = f"{self.name} has none" if self.name else "got no REF"
-            raise UsageError(
-                f"--layout maps: expected a REF with a MixBlock (automix, samix), {got}."
-            )
-        return self.learnt
+        if isinstance(self.model, MixClassifier):
+            return self.model
+        got = f"{self.checkpoint.name} has none" if self.checkpoint else "got no REF"
+        raise UsageError(f"--layout maps: expected a REF with a MixBlock (automix, samix), {got}.")
 
     @property
     def title(self) -> str:
         """The row's id, or the end of the file's path."""
-        return "/".join(Path(self.name).parts[-2:])
+        return "/".join(Path(self.checkpoint.name).parts[-2:]) if self.checkpoint else ""
 
+    def methods(self, text: str) -> list[str]:
+        """The comma-separated methods of an option.
 
-def read_reference(ref: str | None, manifests: Sequence[Path]) -> Reference:
-    """The model of a row or file, or of none. Raises what `resolve` and `load_resolved` raise."""
-    if ref is None:
-        return Reference(None, None, "")
-    from ...zoo.catalog import open_catalog
-    from ...zoo.checkpoint.load import load_resolved
-    from ...zoo.refs import resolve
+        Raises UsageError for an unknown name, or one that needs another checkpoint.
+        """
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        if not names:
+            raise UsageError("expected at least one method, got none.")
+        for name in names:
+            check_pictured(name, self.model)
+        return names
 
-    resolved = resolve(ref, open_catalog(manifests))
-    return Reference(load_resolved(resolved), resolved.benchmark, resolved.name)
+    def method(self, text: str | None, otherwise: str) -> str:
+        """The one method of an option; by default the checkpoint's own, or `otherwise`.
 
+        Raises UsageError as `methods`, and for several.
+        """
+        names = self.methods(text if text is not None else self.learnt or otherwise)
+        if len(names) != 1:
+            raise UsageError(f"--method: expected one name, got {', '.join(names)}.")
+        return names[0]
 
-def read_pairs(
-    images: Sequence[Path],
-    size: int | None,
-    benchmark: "Benchmark | None",
-    most: int = MOST_PAIRS,
-) -> Pairs:
-    """Pictures in pairs, cut as the benchmark's protocol has it; drawn species if none are given.
+    def pairs(self, most: int = MOST_PAIRS) -> Pairs:
+        """The pictures in pairs, cut as the benchmark's protocol has it.
 
-    size: of the crop, None is the protocol's. most: pairs that can be shown. Raises DataError for
-    a file that isn't an image, UsageError for an odd number of them, or too many.
-    """
-    files = _files(images)
-    if len(files) % 2:
-        raise UsageError(
-            f"--images: expected an even number of pictures, since they are taken in pairs, got "
-            f"{len(files)}."
+        most: pairs that can be shown. Raises DataError for a file that isn't an image, UsageError
+        for an odd number of them, or too many.
+        """
+        files = _files(self.images)
+        if len(files) % 2:
+            raise UsageError(
+                f"--images: expected an even number of pictures, since they are taken in pairs, got "
+                f"{len(files)}."
+            )
+        if len(files) > 2 * most:
+            raise UsageError(
+                f"--images: expected at most {2 * most} pictures, since one sheet can't show more, "
+                f"got {len(files)}."
+            )
+        protocol = PLAIN if files or self.size else DRAWN
+        if self.benchmark:
+            protocol = self.benchmark.manifest.protocol
+        if self.size:
+            resize = round(self.size * protocol.resize / protocol.crop)
+            protocol = msgspec.structs.replace(protocol, crop=self.size, resize=resize)
+        if files:
+            whole, names = [_read(file) for file in files], [file.stem for file in files]
+        else:
+            drawn = [one for pair in PAIRS_OF_MINI for one in pair]
+            whole = [np.asarray(example(one, 0)) for one in drawn]
+            names = [species()[one].name for one in drawn]
+        crops = [centre_crop(pixels, protocol) for pixels in whole]
+        return Pairs(
+            list(zip(crops[::2], crops[1::2], strict=True)),
+            list(zip(names[::2], names[1::2], strict=True)),
+            protocol,
         )
-    if len(files) > 2 * most:
-        raise UsageError(
-            f"--images: expected at most {2 * most} pictures, since one sheet can't show more, got "
-            f"{len(files)}."
-        )
-    protocol = _protocol(size or (None if files or benchmark else DRAWN_SIZE), benchmark)
-    crops, names = _drawn(protocol) if not files else _read(files, protocol)
-    return Pairs(
-        list(zip(crops[::2], crops[1::2], strict=True)),
-        list(zip(names[::2], names[1::2], strict=True)),
-        protocol,
-    )
 
 
-def class_names(benchmark: "Benchmark | None", file: Path | None) -> list[str] | None:
+def class_names(benchmark: Benchmark | None, file: Path | None) -> list[str] | None:
     """Names of the classes by index, from a file or from the embedded benchmark; None if unknown.
 
     file: JSON that is, or has as `categories`, a list of objects with id and name. Raises DataError
     if it isn't.
     """
     if file is None:
-        if benchmark is None or not benchmark.manifest.dataset.drawn_by_package:
-            return None
-        from ...zoo.mini import species
-
-        return [one.name for one in species()]
+        drawn = benchmark is not None and benchmark.manifest.dataset.drawn_by_package
+        return [one.name for one in species()] if drawn else None
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         entries = content["categories"] if isinstance(content, dict) else content
@@ -126,33 +161,6 @@ def class_names(benchmark: "Benchmark | None", file: Path | None) -> list[str] |
             f"{file}: expected JSON categories with id and name, got {type(error).__name__}: {error}."
         ) from None
     return [named.get(index, f"class {index}") for index in range(max(named, default=-1) + 1)]
-
-
-def method_names(text: str, found: Reference) -> list[str]:
-    """The comma-separated methods of an option.
-
-    Raises UsageError for an unknown name, or one that needs another checkpoint.
-    """
-    from ...train.mixing import check_pictured
-
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise UsageError("expected at least one method, got none.")
-    for name in names:
-        check_pictured(name, found.model)
-    return names
-
-
-def one_method(text: str | None, found: Reference, otherwise: str) -> str:
-    """The one method of an option; by default REF's own, or `otherwise` where it has no MixBlock.
-
-    Raises UsageError as `method_names`, and for several.
-    """
-    default = found.learnt.method if found.learnt else otherwise
-    names = method_names(default if text is None else text, found)
-    if len(names) != 1:
-        raise UsageError(f"--method: expected one name, got {', '.join(names)}.")
-    return names[0]
 
 
 def _files(images: Sequence[Path]) -> list[Path]:
@@ -169,42 +177,10 @@ def _files(images: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _protocol(size: int | None, benchmark: "Benchmark | None") -> "Protocol":
-    """The row's protocol, at another size if one is given."""
-    import msgspec
-
-    from ...zoo.manifest import Protocol
-
-    base = (
-        benchmark.manifest.protocol
-        if benchmark
-        else Protocol(resize=round(SIZE * RATIO), crop=SIZE)
-    )
-    if size is None:
-        return base
-    return msgspec.structs.replace(base, crop=size, resize=round(size * base.resize / base.crop))
-
-
-def _read(files: Sequence[Path], protocol: "Protocol") -> "tuple[list[np.ndarray], list[str]]":
-    from ...eval.pixels import centre_crop, decode
-
-    crops = []
-    for file in files:
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            hint = "" if file.suffix else " A REF stands before --images."
-            raise DataError(f"{file}: expected an image, got {error.strerror}.{hint}") from None
-        crops.append(centre_crop(decode(content, str(file), upright=True), protocol))
-    return crops, [file.stem for file in files]
-
-
-def _drawn(protocol: "Protocol") -> "tuple[list[np.ndarray], list[str]]":
-    import numpy as np
-
-    from ...eval.pixels import centre_crop
-    from ...zoo.mini import example, species
-
-    ids = [one for pair in PAIRS_OF_MINI for one in pair]
-    crops = [centre_crop(np.asarray(example(one, 0)), protocol) for one in ids]
-    return crops, [species()[one].name for one in ids]
+def _read(file: Path) -> Pixels:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        hint = "" if file.suffix else " A REF stands before --images."
+        raise DataError(f"{file}: expected an image, got {error.strerror}.{hint}") from None
+    return decode(content, str(file), upright=True)

@@ -9,7 +9,7 @@ import click
 
 from ...zoo.errors import UsageError
 from ..console import say
-from ..options import FilePath
+from ..options import FilePath, manifest_option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,26 +20,6 @@ theme_option = click.option(
     default="light",
     show_default=True,
     help="The ground that the picture is drawn on.",
-)
-images_option = click.option(
-    "--images",
-    type=FilePath,
-    multiple=True,
-    metavar="DIR|FILES",
-    help="Pictures, taken in pairs in the order given, or those of a folder by name. "
-    "REF stands before it.  [default: drawn species of the embedded benchmark]",
-)
-size_option = click.option(
-    "--size",
-    type=click.IntRange(64, 2048),
-    help="Side of the square cut from each picture, in pixels.  [default: the row's own, or 224]",
-)
-seed_option = click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Seed of what the methods draw: the place of a box, a spectrum, a grid.",
 )
 title_option = click.option(
     "--title", help="Title above the whole picture; '' writes none.  [default: REF]"
@@ -59,6 +39,54 @@ def out_option(default: str) -> Callable:
         metavar="FILE",
         help="File to draw into; its ending chooses the format.",
     )
+
+
+def picture_command(name: str, *, ref_required: bool = False) -> Callable:
+    """Make a command of a function that is `given` a checkpoint and pictures (see `inputs.Given`).
+
+    Adds REF, --images, --size and --manifest, and --seed, which goes to the function.
+    """
+
+    def decorate(draw: Callable) -> click.Command:
+        @click.command(name, cls=CommandWithLists, lists=("--images",))
+        @click.argument("ref", required=ref_required)
+        @click.option(
+            "--images",
+            type=FilePath,
+            multiple=True,
+            metavar="DIR|FILES",
+            help="Pictures, taken in pairs in the order given, or those of a folder by name. REF "
+            "stands before it.  [default: drawn species of the embedded benchmark]",
+        )
+        @click.option(
+            "--size",
+            type=click.IntRange(64, 2048),
+            help="Side of the square cut from each picture, in pixels.  "
+            "[default: the row's own, or 224]",
+        )
+        @click.option(
+            "--seed",
+            type=click.IntRange(0),
+            default=0,
+            show_default=True,
+            help="Seed of what the methods draw: the place of a box, a spectrum, a grid.",
+        )
+        @manifest_option
+        @wraps(draw)
+        def command(
+            ref: str | None,
+            images: tuple[Path, ...],
+            size: int | None,
+            manifests: tuple[Path, ...],
+            **arguments: Any,
+        ) -> None:
+            from .inputs import Given
+
+            draw(given=Given(ref, images, size, manifests), **arguments)
+
+        return command
+
+    return decorate
 
 
 def draws(default: str, *, dpi: int = 160) -> Callable:

@@ -11,24 +11,12 @@ from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ..console import printable, say
 from ..options import FilePath, manifest_option
-from .inputs import (
-    MOST_PAIRS,
-    Reference,
-    class_names,
-    method_names,
-    one_method,
-    read_pairs,
-    read_reference,
-)
 from .options import (
-    CommandWithLists,
     counted,
     draws,
     fractions,
-    images_option,
     out_option,
-    seed_option,
-    size_option,
+    picture_command,
     theme_option,
     title_option,
 )
@@ -37,14 +25,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ...viz.themes import Theme
+    from .inputs import Given
 
 STATIC = ("mixup", "cutmix", "saliencymix", "fmix", "resizemix")  # those that need no checkpoint
 DOTS_PER_INCH = 200
 
 
-@click.command("mix", cls=CommandWithLists, lists=("--images",))
-@click.argument("ref", required=False)
-@images_option
+@picture_command("mix")
 @click.option(
     "--methods",
     metavar="NAMES",
@@ -73,22 +60,16 @@ DOTS_PER_INCH = 200
     metavar="FILE",
     help="A released picture, or a zip whose last one is taken, to stand beside --layout reference.",
 )
-@size_option
-@seed_option
 @title_option
-@manifest_option
 @draws("mix.png", dpi=DOTS_PER_INCH)
 def mix(
-    ref: str | None,
-    images: tuple[Path, ...],
+    given: "Given",
     methods: str | None,
     lams: str,
     layout: str,
     beside: Path | None,
-    size: int | None,
     seed: int,
     title: str | None,
-    manifests: tuple[Path, ...],
     theme: "Theme",
 ) -> "tuple[Figure, str]":
     """Draw pairs mixed by each method, with masks.
@@ -103,45 +84,45 @@ def mix(
     from ...viz.maps import map_rows
     from ...viz.mix import mix_pairs, mix_rows, reference_figure
     from ...viz.release import read_released
+    from .inputs import MOST_PAIRS
 
     weights = fractions(lams, "--lams")
     if layout == "maps" and methods is not None:
         raise UsageError("--layout maps: leave out --methods; the maps are of REF's own method.")
     if beside is not None and layout != "reference":
         raise UsageError("--beside: expected --layout reference, which is drawn like the releases.")
-    found = read_reference(ref, manifests)
     several = len(weights) > 1
-    names = [found.with_block().method] if layout == "maps" else _methods(methods, found, several)
+    names = [given.with_block.method] if layout == "maps" else _methods(methods, given, several)
     if layout == "reference" and (several or len(names) > 1):
         raise UsageError(
             f"--layout reference: expected one method and one lam, got {', '.join(names)} "
             f"and {len(weights)} lams. Name one with --methods."
         )
-    pairs = read_pairs(images, size, found.benchmark, MOST_PAIRS // (len(names) if several else 1))
+    pairs = given.pairs(MOST_PAIRS // (len(names) if several else 1))
     told = ", ".join(f"{one:g}" for one in weights)
     words = f"{counted(len(pairs.pictures), 'pair')}, lam {told}, {', '.join(names)}"
     named = {"names": pairs.names, "protocol": pairs.protocol}
-    mixing = {"seed": seed, "model": found.model, "protocol": pairs.protocol}
+    mixing = {"seed": seed, "model": given.model, "protocol": pairs.protocol}
     if layout == "reference":
         mixes = [swept[0] for swept in mix_pairs(pairs.pictures, names[0], weights, **mixing)]
         heading = f"{names[0]}, lambda={told}" if title is None else title
         other = read_released(beside) if beside else None
         return reference_figure(pairs.pictures, mixes, theme, title=heading, beside=other), words
     if layout == "maps":
-        heading = [found.title, *names]
-        rows = map_rows(pairs.pictures, weights, model=found.with_block(), **named)
+        told = names[0]
+        rows = map_rows(pairs.pictures, weights, model=given.with_block, **named)
     else:
-        heading = [found.title] if several else [found.title, f"λ {told}"]  # columns say several
+        told = "" if several else f"λ {told}"  # columns say several
         rows = mix_rows(pairs.pictures, names, weights, names=pairs.names, **mixing)
-    heading = ", ".join(filter(None, heading)) if title is None else title
+    heading = ", ".join(filter(None, (given.title, told))) if title is None else title
     return draw_grid(rows, theme, title=heading), words
 
 
-def _methods(text: str | None, found: Reference, several: bool) -> list[str]:
+def _methods(text: str | None, given: "Given", several: bool) -> list[str]:
     """The methods asked for; else those that need no checkpoint, and REF's own."""
     if text is not None:
-        return method_names(text, found)
-    learnt = [found.learnt.method] if found.learnt else []
+        return given.methods(text)
+    learnt = [given.learnt] if given.learnt else []
     if several and learnt:
         return learnt
     if find_spec("cv2") is None:
@@ -150,9 +131,7 @@ def _methods(text: str | None, found: Reference, several: bool) -> list[str]:
     return [*STATIC, *learnt]
 
 
-@click.command("sweep", cls=CommandWithLists, lists=("--images",))
-@click.argument("ref", required=False)
-@images_option
+@picture_command("sweep")
 @click.option("--method", help="The method that mixes.  [default: REF's own, else mixup]")
 @click.option(
     "--steps",
@@ -168,22 +147,16 @@ def _methods(text: str | None, found: Reference, several: bool) -> list[str]:
     show_default=True,
     help="Pictures shown in a second.",
 )
-@size_option
-@seed_option
 @theme_option
 @out_option("sweep.gif")
-@manifest_option
 def sweep(
-    ref: str | None,
-    images: tuple[Path, ...],
+    given: "Given",
     method: str | None,
     steps: int,
     fps: int,
-    size: int | None,
     seed: int,
     theme: str,
     out: Path,
-    manifests: tuple[Path, ...],
 ) -> None:
     """Animate a pair from lam 1 to 0 and back.
 
@@ -196,21 +169,18 @@ def sweep(
     from ...viz.themes import THEMES
 
     animation_format(out)
-    found = read_reference(ref, manifests)
-    chosen = one_method(method, found, "mixup")
-    pairs = read_pairs(images, size, found.benchmark, most=1)
+    chosen = given.method(method, "mixup")
+    pairs = given.pairs(most=1)
     (a, b), names = pairs.pictures[0], pairs.names[0]
     lams = [1 - step / (steps - 1) for step in range(steps)]
-    mixes = mix_pair(a, b, chosen, lams, seed=seed, model=found.model, protocol=pairs.protocol)
+    mixes = mix_pair(a, b, chosen, lams, seed=seed, model=given.model, protocol=pairs.protocol)
     frames = there_and_back(sweep_frames(a, b, mixes, THEMES[theme], names=names))
     count = 2 * steps - 2
     save_animation(frames, out, fps=fps, total=count)
     say(f"{out}: {chosen}, {names[0]} and {names[1]}, {count} pictures at {fps} a second")
 
 
-@click.command("cam", cls=CommandWithLists, lists=("--images",))
-@click.argument("ref")
-@images_option
+@picture_command("cam", ref_required=True)
 @click.option("--method", help="The method that mixes.  [default: REF's own, else cutmix]")
 @click.option(
     "--lam",
@@ -226,21 +196,15 @@ def sweep(
     metavar="FILE",
     help="A categories.json or an annotation file that names the classes.",
 )
-@size_option
-@seed_option
 @title_option
-@manifest_option
 @draws("cam.png", dpi=DOTS_PER_INCH)
 def cam(
-    ref: str,
-    images: tuple[Path, ...],
+    given: "Given",
     method: str | None,
     lam: str,
     names_file: Path | None,
-    size: int | None,
     seed: int,
     title: str | None,
-    manifests: tuple[Path, ...],
     theme: "Theme",
 ) -> "tuple[Figure, str]":
     """Draw class activation maps of pairs and mixes.
@@ -251,26 +215,27 @@ def cam(
     """
     from ...viz.grid import draw_grid
     from ...viz.maps import cam_rows
+    from .inputs import class_names
 
     weights = fractions(lam, "--lam")
     if len(weights) != 1:
         raise UsageError(f"--lam {lam}: expected one number.")
-    found = read_reference(ref, manifests)
-    assert found.model is not None
-    chosen = one_method(method, found, "cutmix")
-    pairs = read_pairs(images, size, found.benchmark)
+    assert given.model is not None
+    assert given.checkpoint is not None
+    chosen = given.method(method, "cutmix")
+    pairs = given.pairs()
     rows = cam_rows(
         pairs.pictures,
         chosen,
         weights[0],
-        model=found.model,
+        model=given.model,
         names=pairs.names,
-        class_names=class_names(found.benchmark, names_file),
+        class_names=class_names(given.benchmark, names_file),
         seed=seed,
         protocol=pairs.protocol,
     )
-    figure = draw_grid(rows, theme, title=title or found.title)
-    return figure, f"{counted(len(rows), 'pair')}, {found.name}, {chosen}"
+    figure = draw_grid(rows, theme, title=title or given.title)
+    return figure, f"{counted(len(rows), 'pair')}, {given.checkpoint.name}, {chosen}"
 
 
 @click.command("release")
