@@ -9,8 +9,7 @@ from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option
 
 if TYPE_CHECKING:
-    from ...zoo.publish.build import Built
-    from ...zoo.publish.upload import Uploaded
+    from ...zoo.publish.repository import Model
 
 
 @click.command("publish")
@@ -53,12 +52,7 @@ if TYPE_CHECKING:
 @manifest_option
 @json_option
 def command(
-    repository: str,
-    folder: Path | None,
-    private: bool,
-    dry_run: bool,
-    as_json: bool,
-    **options: Any,
+    folder: Path | None, private: bool, dry_run: bool, as_json: bool, **options: Any
 ) -> None:
     """Publish rows or runs as a repository on the hub.
 
@@ -66,58 +60,48 @@ def command(
     is a source of weights itself: it holds safetensors, logs, a model card, the report, and a
     manifest with its lock. Uploading takes HF_TOKEN (or `hf auth login`) and honours HF_ENDPOINT.
     """
-    from ...zoo.publish.build import Publication, build, require_repository_id
+    from ...zoo.publish.build import Publication, build
     from ...zoo.publish.upload import hub, upload
 
-    require_repository_id(repository)
+    folder = folder or Path(options["repository"].partition("/")[2])
+    publication = Publication(folder=folder, **options)
     api = None if dry_run else hub()  # a missing token is told before anything is built
-    folder = folder or Path(repository.partition("/")[2])
-    built = build(Publication(repository=repository, folder=folder, **options))
+    repository, hashes = build(publication)
+    files = [
+        {"path": name, "size": (folder / name).stat().st_size, "sha256": sha256}
+        for name, sha256 in hashes.items()
+    ]
+    notes = list(repository.notes())
     if not as_json:
-        _print(built)
-    uploaded = None
-    if api:
-        names = [file.path for file in built.files]
-        uploaded = upload(api, repository, folder, names, private=private)
-    if as_json:
-        print_json(_facts(built, uploaded))
-    else:
+        cells = [(file["path"], f"{file['size']:,}", file["sha256"]) for file in files]
+        print_table(("File", "Bytes", "sha256"), cells, right=("Bytes",), optional=("sha256",))
+        for note in notes:
+            say(note, style="yellow")
+        say(f"Built for {repository.id}: {folder}")
+    uploaded = upload(api, repository.id, folder, list(hashes), private=private) if api else None
+    if not as_json:
         say(f"Uploaded: {uploaded.url}" if uploaded else "Dry run: nothing was uploaded.")
-
-
-def _print(built: "Built") -> None:
-    print_table(
-        ("File", "Bytes", "sha256"),
-        [(file.path, f"{file.size:,}", file.sha256) for file in built.files],
-        right=("Bytes",),
-        optional=("sha256",),
+        return
+    print_json(
+        {
+            "repository": repository.id,
+            "folder": str(folder),
+            "files": files,
+            "models": [_facts(model) for model in repository.models],
+            "notes": notes,
+            "uploaded": uploaded is not None,
+            "url": uploaded.url if uploaded else None,
+            "commit": uploaded.commit if uploaded else None,
+        }
     )
-    for note in built.repository.notes():
-        say(note, style="yellow")
-    say(f"Built for {built.repository.id}: {built.folder}")
 
 
-def _facts(built: "Built", uploaded: "Uploaded | None") -> dict[str, Any]:
-    repository = built.repository
+def _facts(model: "Model") -> dict[str, Any]:
     return {
-        "repository": repository.id,
-        "folder": str(built.folder),
-        "files": [
-            {"path": file.path, "size": file.size, "sha256": file.sha256} for file in built.files
-        ],
-        "models": [
-            {
-                "id": model.id,
-                "row": model.row.id,
-                "file": model.weights.name,
-                "source_sha256": model.candidate.checkpoint.sha256,
-                "released": model.candidate.is_released,
-                "top1": model.number.top1 if model.number else None,
-            }
-            for model in repository.models
-        ],
-        "notes": list(repository.notes()),
-        "uploaded": uploaded is not None,
-        "url": uploaded.url if uploaded else None,
-        "commit": uploaded.commit if uploaded else None,
+        "id": model.id,
+        "row": model.candidate.row.id,
+        "file": model.weights.name,
+        "source_sha256": model.candidate.checkpoint.sha256,
+        "released": model.candidate.is_released,
+        "top1": model.number.top1 if model.number else None,
     }

@@ -36,6 +36,7 @@ class Publication:
     folder: where the repository's files are built. report: of `mixzoo eval --out`, which backs the
     numbers. row, log: of a single run. license: the hub's name of the weights' licence.
     leaderboard: `DATASET:TASK` on the hub. force: replace files in `folder` that differ.
+    Raises UsageError for a repository or a leaderboard that can't be.
     """
 
     refs: Sequence[str]
@@ -49,85 +50,54 @@ class Publication:
     force: bool = False
     manifests: Sequence[Path] = ()
 
+    def __post_init__(self) -> None:
+        """Hold the names against the hub's rules."""
+        from huggingface_hub.utils import HFValidationError, validate_repo_id
 
-@dataclass(frozen=True)
-class PublishedFile:
-    """A file of the repository. path: below the folder, with `/`."""
+        try:
+            validate_repo_id(self.repository)
+        except HFValidationError as error:
+            raise UsageError(f"--repo: {str(error).splitlines()[0]}") from None
+        if self.repository.count("/") != 1:
+            raise UsageError(f"--repo {self.repository}: expected OWNER/NAME.")
+        if self.leaderboard is None:
+            return
+        if not re.fullmatch(r"[^/\s:]+/[^/\s:]+:\S+", self.leaderboard):
+            raise UsageError(f"--leaderboard {self.leaderboard}: expected OWNER/DATASET:TASK.")
+        if self.report is None or len(self.refs) != 1:
+            raise UsageError(
+                f"--leaderboard {self.leaderboard}: expected one row or run and its --report, for "
+                "the hub shows one result a repository."
+            )
 
-    path: str
-    size: int
-    sha256: str
 
-
-@dataclass(frozen=True)
-class Built:
-    """A folder that is ready to be uploaded."""
-
-    repository: Repository
-    folder: Path
-    files: tuple[PublishedFile, ...]
-
-
-def build(publication: Publication) -> Built:
+def build(wish: Publication) -> tuple[Repository, dict[str, str]]:
     """Build the repository's folder: weights, logs, report, card, manifest and lock.
 
-    Equal input gives equal bytes. Raises UsageError for a name, a row or a report that doesn't
-    fit, or where files in the folder differ from those built; and whatever finding, reading and
-    exporting the checkpoints raises. The folder then is as it was.
+    Equal input gives equal bytes. Returns the repository, and each file's sha256 by its path below
+    the folder. Raises UsageError for a row or a report that doesn't fit, or where files in the
+    folder differ from those built; and whatever finding, reading and exporting the checkpoints
+    raises. The folder then is as it was.
     """
-    wish = publication
-    require_repository_id(wish.repository)
-    leaderboard = _leaderboard(wish)
     catalog = open_catalog(wish.manifests)
     candidates = find_candidates(wish.refs, catalog, row_id=wish.row, log=wish.log)
-    _require_distinct(candidates)
+    rows = [candidate.row.id for candidate in candidates]
+    if twice := next((row for row in rows if rows.count(row) > 1), None):
+        raise UsageError(f"{twice}: two models of this row were given. Publish each by itself.")
     benchmark = candidates[0].benchmark
     report = _report(wish.report, benchmark) if wish.report else None
     folder = wish.folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as staging:
-        models = tuple(_model(c, wish.repository, Path(staging), report) for c in candidates)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+        staging = Path(name)
+        models = tuple(_model(c, wish.repository, staging, report) for c in candidates)
         repository = Repository(
-            wish.repository, benchmark, models, report, wish.license, leaderboard
+            wish.repository, benchmark, models, report, wish.license, wish.leaderboard
         )
-        _write_texts(repository, Path(staging))
+        _write_texts(repository, staging)
         if wish.report:
-            shutil.copyfile(wish.report, Path(staging) / REPORT)
-        files = _move(Path(staging), folder, force=wish.force)
-    return Built(repository, wish.folder, files)
-
-
-def require_repository_id(name: str) -> None:
-    """Raise UsageError unless a repository's name is one that the hub allows, with its owner."""
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
-
-    try:
-        validate_repo_id(name)
-    except HFValidationError as error:
-        raise UsageError(f"--repo: {str(error).splitlines()[0]}") from None
-    if name.count("/") != 1:
-        raise UsageError(f"--repo {name}: expected OWNER/NAME.")
-
-
-def _leaderboard(wish: Publication) -> tuple[str, str] | None:
-    if wish.leaderboard is None:
-        return None
-    found = re.fullmatch(r"([^/\s:]+/[^/\s:]+):(\S+)", wish.leaderboard)
-    if found is None:
-        raise UsageError(f"--leaderboard {wish.leaderboard}: expected OWNER/DATASET:TASK.")
-    if wish.report is None or len(wish.refs) != 1:
-        raise UsageError(
-            f"--leaderboard {wish.leaderboard}: expected one row or run and its --report, for the "
-            "hub shows one result a repository."
-        )
-    return found[1], found[2]
-
-
-def _require_distinct(candidates: Sequence[Candidate]) -> None:
-    """Two models of one architecture and method would have one id and one file name."""
-    rows = [candidate.row.id for candidate in candidates]
-    if twice := next((row for row in rows if rows.count(row) > 1), None):
-        raise UsageError(f"{twice}: two models of this row were given. Publish each by itself.")
+            shutil.copyfile(wish.report, staging / REPORT)
+        return repository, _move(staging, folder, force=wish.force)
 
 
 def _report(path: Path, benchmark: Benchmark) -> Report:
@@ -185,7 +155,7 @@ def _write_texts(repository: Repository, folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
 
 
-def _move(staging: Path, folder: Path, *, force: bool) -> tuple[PublishedFile, ...]:
+def _move(staging: Path, folder: Path, *, force: bool) -> dict[str, str]:
     """Put all files into place, or none if one of them would replace another content."""
     names = sorted(p.relative_to(staging).as_posix() for p in staging.rglob("*") if p.is_file())
     changed = [
@@ -202,8 +172,4 @@ def _move(staging: Path, folder: Path, *, force: bool) -> tuple[PublishedFile, .
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (staging / name).replace(folder / name)
-    return tuple(
-        PublishedFile(name, path.stat().st_size, sha256_of(path))
-        for name in names
-        for path in [folder / name]
-    )
+    return {name: sha256_of(folder / name) for name in names}

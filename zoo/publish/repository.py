@@ -13,7 +13,7 @@ import msgspec
 from ..catalog import Benchmark, package_path
 from ..lock import Asset, Lock
 from ..looks import printable, signed
-from ..manifest import HuggingFaceSource, Manifest, Matching, Metric, Row, slug
+from ..manifest import HuggingFaceSource, Manifest, Matching, Metric, slug
 from ..report import Head, Report
 from ..report import Row as Measured
 from .candidates import Candidate
@@ -43,11 +43,6 @@ class Model:
     measured: Measured | None = None
 
     @property
-    def row(self) -> Row:
-        """The row that it was made as, in the benchmark's own words."""
-        return self.candidate.row
-
-    @property
     def number(self) -> Head | None:
         """The head with the benchmark's own number, if the report has it."""
         own = self.measured and self.measured.not_comparable is None
@@ -58,7 +53,7 @@ class Model:
 class Repository:
     """What is published under `id` (`OWNER/NAME`): models of one benchmark, and what backs them.
 
-    leaderboard: a data set of the hub that is registered as a benchmark there, and its task.
+    leaderboard: `DATASET:TASK`, of a data set of the hub that is registered as a benchmark there.
     """
 
     id: str
@@ -66,7 +61,7 @@ class Repository:
     models: tuple[Model, ...]
     report: Report | None = None
     license: str = "unknown"
-    leaderboard: tuple[str, str] | None = None
+    leaderboard: str | None = None
 
     @property
     def url(self) -> str:
@@ -82,7 +77,7 @@ class Repository:
         decimals = original.metric.decimals
         rows = [
             msgspec.structs.replace(
-                model.row,
+                model.candidate.row,
                 id=model.id,
                 reported_top1=round(model.number.top1, decimals) if model.number else None,
             )
@@ -113,7 +108,7 @@ class Repository:
             yield 'No --report: the card says "not evaluated" and names no number.'
         for model in self.models:
             if model.measured and not model.number:
-                yield f"{model.row.id}: its number is shown, but isn't the benchmark's own: no result is entered."
+                yield f"{model.candidate.row.id}: its number is shown, but isn't the benchmark's own: no result is entered."
         if self.license == "unknown":
             yield "The card says that the license is unknown. Give --license, as apache-2.0."
 
@@ -192,7 +187,7 @@ def evaluation_results(repository: Repository) -> str:
 
     if not (repository.leaderboard and repository.report):
         return ""
-    dataset, task = repository.leaderboard
+    dataset, _, task = repository.leaderboard.partition(":")
     entries = [
         EvalResultEntry(
             dataset_id=dataset,
@@ -212,11 +207,12 @@ def evaluation_results(repository: Repository) -> str:
 def _front_matter(repository: Repository) -> str:
     from huggingface_hub import ModelCardData
 
-    rows = [model.row for model in repository.models]
+    rows = [model.candidate.row for model in repository.models]
     names = [*(row.method for row in rows), *(row.architecture for row in rows)]
     dataset = repository.benchmark.manifest.dataset.name
     # The data set's id on the hub where it is known, else its name as a plain tag.
-    tag = repository.leaderboard[0] if repository.leaderboard else slug(dataset).replace("_", "-")
+    named = repository.leaderboard and repository.leaderboard.partition(":")[0]
+    tag = named or slug(dataset).replace("_", "-")
     data = ModelCardData(
         license=repository.license,
         library_name="mixzoo",
@@ -238,7 +234,9 @@ def _report_url(repository: Repository) -> str:
 
 def _papers(repository: Repository) -> dict[str, str]:
     manifest = repository.benchmark.manifest
-    papers = {model.row.method: model.row.paper for model in repository.models} | {
+    papers = {
+        row.method: row.paper for row in (model.candidate.row for model in repository.models)
+    } | {
         f"the benchmark ({manifest.name})": manifest.paper,
         f"the data set ({manifest.dataset.name})": manifest.dataset.paper,
     }
