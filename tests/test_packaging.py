@@ -1,6 +1,7 @@
 """What is on the disk is what is shipped, and it imports cheaply from anywhere."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -139,3 +140,12 @@ def test_load_is_the_lazy_public_face(tmp_path: Path) -> None:
 
     assert run.stdout == "mixzoo.zoo.checkpoint.load\n"
     assert "has no attribute 'nothing'" in run.stderr
+
+
+def test_the_map_names_files_that_exist() -> None:
+    """CONTRIBUTING.md leads to files and folders that are there."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:zoo|eval|train|viz|app|manifests|tests|docs)/[\w/.]*)`", text))
+
+    assert len(named) > 40
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
