@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .cache import locks_root
 from .errors import ManifestError, UsageError
-from .lock import Asset, Kind, Lock, lock_path, parse_lock
+from .lock import Asset, Kind, Lock, lock_path, read_lock
 from .manifest import Manifest, Row, read_manifest
 
 PACKAGE = "mixzoo"
@@ -118,15 +118,8 @@ def package_path(folder: str) -> Path:
 def _read(path: Path) -> Benchmark:
     manifest = read_manifest(path)
     beside = lock_path(path)
-    found = [file for file in (beside, locks_root() / beside.name) if file.is_file()]
-    if not found:
-        return Benchmark(manifest, None, path)
-    lock_file = found[0]
-    rows = {row.id for row in manifest.rows}
-    text = lock_file.read_text(encoding="utf-8")
-    return Benchmark(
-        manifest, parse_lock(text, str(lock_file), benchmark=manifest.name, rows=rows), path
-    )
+    lock = read_lock(beside, manifest) or read_lock(locks_root() / beside.name, manifest)
+    return Benchmark(manifest, lock, path)
 
 
 def _unknown(what: str, name: str, known: list[str]) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from .errors import ManifestError
-from .manifest import Count, Facts, Name, RowId, Sha256, convert
+from .manifest import Count, Facts, Manifest, Name, RowId, Sha256, convert
 
 ASSET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*\Z"  # never a path
 
@@ -47,10 +47,10 @@ class Lock(Facts, frozen=True, kw_only=True):
     assets: list[Asset]
 
 
-def parse_lock(text: str, origin: str, *, benchmark: str, rows: set[str]) -> Lock:
+def parse_lock(text: str, origin: str, manifest: Manifest) -> Lock:
     """Read and check a lock file.
 
-    text: JSON. origin: file name for messages. benchmark, rows: what its manifest says.
+    text: JSON. origin: file name for messages. manifest: of the same benchmark.
     Raises ManifestError if it isn't valid, belongs to another benchmark, names a row that the
     manifest doesn't have, gives two assets one name, or one row two weights or two logs.
     """
@@ -59,18 +59,36 @@ def parse_lock(text: str, origin: str, *, benchmark: str, rows: set[str]) -> Loc
     except ValueError as error:
         raise ManifestError(f"{origin}: not valid JSON: {error}. Correct the file.") from None
     lock = convert(content, Lock, origin)
-    if lock.benchmark != benchmark:
+    if lock.benchmark != manifest.name:
         raise ManifestError(
-            f"{origin}: field 'benchmark': expected {benchmark!r}, got {lock.benchmark!r}."
+            f"{origin}: field 'benchmark': expected {manifest.name!r}, got {lock.benchmark!r}."
         )
+    rows = {row.id for row in manifest.rows}
+    names: set[str] = set()
+    places: set[tuple[str, Kind]] = set()
     for asset in lock.assets:
         if asset.row not in rows:
             raise ManifestError(
                 f"{origin}: asset {asset.name!r}, field 'row': expected a row of the manifest, "
                 f"got {asset.row!r}."
             )
-    _check_unique(lock, origin)
+        if asset.name.casefold() in names:  # Windows and macOS keep both in one file
+            raise ManifestError(f"{origin}: asset {asset.name!r} stands twice; names are unique.")
+        if (asset.row, asset.kind) in places and asset.kind in SINGLE:
+            raise ManifestError(
+                f"{origin}: row {asset.row!r} has a second asset of kind {asset.kind!r}, "
+                f"{asset.name!r}; expected one."
+            )
+        names.add(asset.name.casefold())
+        places.add((asset.row, asset.kind))
     return lock
+
+
+def read_lock(path: Path, manifest: Manifest) -> Lock | None:
+    """The lock file at `path`, None if there is none. Raises ManifestError if it isn't valid."""
+    if not path.is_file():
+        return None
+    return parse_lock(path.read_text(encoding="utf-8"), str(path), manifest)
 
 
 def render_lock(lock: Lock) -> str:
@@ -89,18 +107,3 @@ def render_lock(lock: Lock) -> str:
 def lock_path(manifest: Path) -> Path:
     """Where the lock file of a manifest file lies: `inat2018.toml` -> `inat2018.lock.json`."""
     return manifest.with_name(f"{manifest.stem}.lock.json")
-
-
-def _check_unique(lock: Lock, origin: str) -> None:
-    names: set[str] = set()
-    places: set[tuple[str, Kind]] = set()
-    for asset in lock.assets:
-        if asset.name.casefold() in names:  # Windows and macOS keep both in one file
-            raise ManifestError(f"{origin}: asset {asset.name!r} stands twice; names are unique.")
-        if (asset.row, asset.kind) in places and asset.kind in SINGLE:
-            raise ManifestError(
-                f"{origin}: row {asset.row!r} has a second asset of kind {asset.kind!r}, "
-                f"{asset.name!r}; expected one."
-            )
-        names.add(asset.name.casefold())
-        places.add((asset.row, asset.kind))

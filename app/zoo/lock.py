@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from ...zoo.catalog import open_catalog
+from ...zoo.lock import read_lock
 from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option
 
@@ -52,7 +53,7 @@ def command(
 
     benchmark = open_catalog(manifests).benchmark(name)
     path = locking.place_of(benchmark.path, out)
-    known = locking.read_lock(path, benchmark.manifest) or benchmark.lock
+    known = read_lock(path, benchmark.manifest) or benchmark.lock
     drafted = locking.draft(benchmark.manifest, *locking.survey(benchmark.manifest), known)
     if hashing and not dry_run and (allow_partial or not drafted.problems):
         drafted = locking.hash_unknown(benchmark, drafted, known)

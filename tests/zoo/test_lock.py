@@ -9,19 +9,19 @@ from mixzoo.zoo.errors import ManifestError
 from mixzoo.zoo.lock import Asset, Lock, parse_lock, render_lock
 
 ROW = "resnet50.mixup_inat2018"
+INAT = open_catalog().benchmark("inat2018").manifest
 
 
 def parse(*assets: dict[str, Any], benchmark: str = "inat2018") -> Lock:
     content = {"format": 1, "benchmark": benchmark, "assets": assets}
-    return parse_lock(json.dumps(content), "x.lock.json", benchmark="inat2018", rows={ROW})
+    return parse_lock(json.dumps(content), "x.lock.json", INAT)
 
 
 def test_shipped_lock_is_rendered_as_it_is() -> None:
     """Reading and rendering the package's own lock gives its very bytes."""
     path = package_path("manifests") / "mini.lock.json"
-    rows = {row.id for row in open_catalog().benchmark("mini").manifest.rows}
 
-    lock = parse_lock(path.read_text(), str(path), benchmark="mini", rows=rows)
+    lock = parse_lock(path.read_text(), str(path), open_catalog().benchmark("mini").manifest)
 
     assert render_lock(lock).encode() == path.read_bytes()
 
@@ -50,7 +50,7 @@ def test_release_and_time_of_change_are_kept() -> None:
     )
     lock = Lock(format=1, benchmark="inat2018", assets=[asset])
 
-    assert parse_lock(render_lock(lock), "x", benchmark="inat2018", rows={ROW}) == lock
+    assert parse_lock(render_lock(lock), "x", INAT) == lock
 
 
 GOOD = {"row": ROW, "kind": "weights", "name": "w.pth"}

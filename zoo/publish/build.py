@@ -147,7 +147,7 @@ def _write_texts(repository: Repository, folder: Path) -> None:
     manifest, lock = manifest_text(repository.manifest()), render_lock(repository.lock())
     texts = {MANIFEST: manifest, LOCK: lock, CARD: model_card(repository)}
     readable = parse_manifest(manifest, MANIFEST)  # what is published must be
-    parse_lock(lock, LOCK, benchmark=readable.name, rows={row.id for row in readable.rows})
+    parse_lock(lock, LOCK, readable)
     if results := evaluation_results(repository):
         texts[f".eval_results/{repository.benchmark.name}.yaml"] = results
     for name, text in texts.items():

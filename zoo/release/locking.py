@@ -18,7 +18,7 @@ from ..cache import asset_path, locks_root
 from ..catalog import Benchmark
 from ..errors import IntegrityError, ManifestError, SourceError, UsageError
 from ..files import sha256_of, write
-from ..lock import Asset, Lock, lock_path, parse_lock, render_lock
+from ..lock import Asset, Lock, lock_path, render_lock
 from ..manifest import GitHubSource, HuggingFaceSource, Manifest
 from ..net.fetch import fetch_all
 from ..net.sources import offline
@@ -200,15 +200,6 @@ def place_of(manifest: Path, out: Path | None) -> Path:
     if out is None:
         return beside if os.access(beside.parent, os.W_OK) else locks_root() / beside.name
     return out / beside.name if out.is_dir() else out
-
-
-def read_lock(path: Path, manifest: Manifest) -> Lock | None:
-    """The lock file at `path`, None if there is none. Raises ManifestError if it isn't valid."""
-    if not path.is_file():
-        return None
-    rows = {row.id for row in manifest.rows}
-    text = path.read_text(encoding="utf-8")
-    return parse_lock(text, str(path), benchmark=manifest.name, rows=rows)
 
 
 def write_lock(path: Path, lock: Lock) -> None:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import IntegrityError, ManifestError, SourceError, UsageError
-from mixzoo.zoo.lock import Lock, render_lock
+from mixzoo.zoo.lock import Lock, read_lock, render_lock
 from mixzoo.zoo.release import locking
 from mixzoo.zoo.release.listing import Listed
 from mixzoo.zoo.release.matching import merge
@@ -338,5 +338,5 @@ def test_written_lock_is_read_back(tmp_path: Path) -> None:
 
     locking.write_lock(path, lock)
 
-    assert locking.read_lock(path, INAT) == lock
-    assert locking.read_lock(tmp_path / "none.lock.json", INAT) is None
+    assert read_lock(path, INAT) == lock
+    assert read_lock(tmp_path / "none.lock.json", INAT) is None
