@@ -25,11 +25,6 @@ def print_json(content: Any) -> None:
     sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def printable(name: str) -> str:
-    """A name from elsewhere that can't steer the terminal."""
-    return name if name.isprintable() else ascii(name)
-
-
 def print_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],

@@ -186,7 +186,12 @@ def _check(
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         detail = "changed while it was read; run again"
         return Finding(path, State.DAMAGED, sha256, detail), None
-    return _judge(path, asset, after.st_size, sha256), _seen_now(after, sha256, began)
+    if after.st_mtime_ns > began - RACY_NS:  # too fresh to be told by its time, or a clock set back
+        seen = None
+    else:
+        checked = datetime.fromtimestamp(began // 10**9, UTC).isoformat()
+        seen = Seen(after.st_size, after.st_mtime_ns, sha256, checked)
+    return _judge(path, asset, after.st_size, sha256), seen
 
 
 def _judge(path: Path, asset: Asset, size: int, sha256: str, remark: str = "") -> Finding:
@@ -223,14 +228,3 @@ def _remember(
             with suppress(OSError):  # a cache that can't be written to can still be verified
                 content = msgspec.json.encode(_Record(dict(sorted(after.items()))))
                 write(folder / RECORD, msgspec.json.format(content, indent=1) + b"\n")
-
-
-def _seen_now(stat: os.stat_result, sha256: str, began_ns: int) -> Seen | None:
-    """A record of a file that was read just now; None if it is too fresh to be told by its time.
-
-    stat: of the file, the same before and after it was read. began_ns: `time.time_ns` before.
-    """
-    if stat.st_mtime_ns > began_ns - RACY_NS:  # also a clock that was set back
-        return None
-    checked = datetime.fromtimestamp(began_ns // 10**9, UTC).isoformat()
-    return Seen(stat.st_size, stat.st_mtime_ns, sha256, checked)

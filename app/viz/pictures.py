@@ -9,7 +9,8 @@ import click
 
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
-from ..console import printable, say
+from ...zoo.looks import printable
+from ..console import say
 from ..options import FilePath, manifest_option
 from .options import (
     counted,

@@ -9,7 +9,8 @@ import msgspec
 from ...zoo.archive import list_zip, unpack
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
-from ..console import print_json, print_table, printable, say
+from ...zoo.looks import printable
+from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option
 
 
