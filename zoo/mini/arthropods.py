@@ -1,14 +1,10 @@
 """Butterflies, beetles and spiders, seen from above with the head towards negative y."""
 
 import math
-from typing import Literal
 
-import numpy as np
-
-from .pen import BLACK, WHITE, Colour, Pen, blend, darker, hsv, lighter
+from .pen import BLACK, WHITE, Colour, Pen, Range, Rng, blend, darker, hsv, lighter
 from .shapes import Point, Strip, mirrored, oval, shrunk, smooth
 
-Range = tuple[float, float]
 _FOREWING: list[Point] = [
     (0.04, -0.22), (0.3, -0.72), (0.72, -1.0), (1.0, -0.98), (0.98, -0.62), (0.78, -0.22),
     (0.5, 0.04), (0.04, 0.06),
@@ -22,14 +18,7 @@ _TAILED: list[Point] = [
 ]  # fmt: skip
 
 
-def butterfly(
-    pen: Pen,
-    rng: np.random.Generator,
-    *,
-    hue: Range,
-    mark: Literal["band", "eyes", "plain"],
-    tailed: bool = False,
-) -> None:
+def butterfly(pen: Pen, rng: Rng, *, hue: Range, mark: str, tailed: bool = False) -> None:
     """Four open wings with a dark margin: banded, eyed or plain, the hind wings tailed or not."""
     ground = hsv(rng.uniform(*hue), rng.uniform(0.6, 0.9), rng.uniform(0.7, 0.98))
     margin = darker(hsv(rng.uniform(*hue) - 15, 0.7, rng.uniform(0.2, 0.4)), 0.2)
@@ -75,14 +64,7 @@ def _wing(
         pen.dot(x, y, 0.024, pale)
 
 
-def beetle(
-    pen: Pen,
-    rng: np.random.Generator,
-    *,
-    hue: Range,
-    spots: int = 0,
-    stripes: bool = False,
-) -> None:
+def beetle(pen: Pen, rng: Rng, *, hue: Range, spots: int = 0, stripes: bool = False) -> None:
     """A round-backed beetle with `spots` spots on each wing case, or pale lengthwise stripes."""
     shell = hsv(rng.uniform(*hue), rng.uniform(0.65, 0.92), rng.uniform(0.55, 0.92))
     wide, long = rng.uniform(0.52, 0.64), rng.uniform(0.72, 0.85)
@@ -111,7 +93,7 @@ def beetle(
     pen.line([(0, 0.16 - long * 0.8), (0, 0.16 + long * 0.8)], 0.025, darker(shell, 0.75))
 
 
-def _case_spots(pen: Pen, rng: np.random.Generator, spots: int, wide: float, long: float) -> None:
+def _case_spots(pen: Pen, rng: Rng, spots: int, wide: float, long: float) -> None:
     places = ((0.48, -0.3), (0.5, 0.42), (0.4, 0.06))
     for side in (-1, 1):
         for x, y in places[:spots]:
@@ -119,9 +101,7 @@ def _case_spots(pen: Pen, rng: np.random.Generator, spots: int, wide: float, lon
             pen.dot(side * wide * x, 0.16 + long * 0.8 * y + rng.uniform(-0.04, 0.04), size, BLACK)
 
 
-def spider(
-    pen: Pen, rng: np.random.Generator, *, hue: Range, mark: Literal["cross", "chain"]
-) -> None:
+def spider(pen: Pen, rng: Rng, *, hue: Range, mark: str) -> None:
     """A garden spider, often in its web, with a pale cross or a chain of lozenges on its back."""
     skin = hsv(rng.uniform(*hue), rng.uniform(0.35, 0.65), rng.uniform(0.4, 0.7))
     pale = lighter(skin, rng.uniform(0.6, 0.85))
@@ -151,7 +131,7 @@ def spider(
             pen.flat([(0, y - 0.11), (size, y), (0, y + 0.11), (-size, y)], pale)
 
 
-def _web(pen: Pen, rng: np.random.Generator) -> None:
+def _web(pen: Pen, rng: Rng) -> None:
     turn, silk = rng.uniform(0, 1), (206, 208, 212)
     spokes = [turn + i * math.pi / 6 for i in range(12)]
     for a in spokes:

@@ -1,24 +1,13 @@
 """Fish, frogs, lizards and snails."""
 
 import math
-from typing import Literal
 
-import numpy as np
-
-from .pen import BLACK, Colour, Pen, darker, hsv, lighter
+from .pen import BLACK, Colour, Pen, Range, Rng, darker, hsv, lighter
 from .shapes import Point, Strip, mirrored, oval, shrunk, smooth, tapered
-
-Range = tuple[float, float]
 
 
 def fish(
-    pen: Pen,
-    rng: np.random.Generator,
-    *,
-    hue: Range,
-    depth: Range,
-    bars: int = 0,
-    mark: Literal["none", "line", "spots"] = "none",
+    pen: Pen, rng: Rng, *, hue: Range, depth: Range, bars: int = 0, mark: str = "none"
 ) -> None:
     """A fish facing positive x: `depth` is its half-height; barred, lined or spotted."""
     skin = hsv(rng.uniform(*hue), rng.uniform(0.5, 0.85), rng.uniform(0.65, 0.95))
@@ -75,13 +64,7 @@ def _fins(pen: Pen, skin: Colour, tall: float, curve: float) -> None:
         pen.line([(x, -tall * 0.8), (x - 0.08, -tall - 0.13)], 0.014, ray)
 
 
-def frog(
-    pen: Pen,
-    rng: np.random.Generator,
-    *,
-    hue: Range,
-    mark: Literal["stripes", "spots", "saddle"],
-) -> None:
+def frog(pen: Pen, rng: Rng, *, hue: Range, mark: str) -> None:
     """A sitting frog from above: striped along the back, spotted, or with a dark saddle."""
     skin = hsv(rng.uniform(*hue), rng.uniform(0.5, 0.8), rng.uniform(0.45, 0.78))
     accent = darker(hsv(rng.uniform(*hue) - 40, 0.6, 0.4), 0.25)
@@ -132,13 +115,7 @@ def _frog_limbs(pen: Pen, side: int, spread: float, skin: Colour) -> None:
         pen.dot(hand[0] + dx, hand[1] - 0.13, 0.035, lighter(skin, 0.25))
 
 
-def lizard(
-    pen: Pen,
-    rng: np.random.Generator,
-    *,
-    hue: Range,
-    mark: Literal["lines", "rings", "bands"],
-) -> None:
+def lizard(pen: Pen, rng: Rng, *, hue: Range, mark: str) -> None:
     """A winding lizard from above: lined lengthwise, with ringed spots, or banded across."""
     skin = hsv(rng.uniform(*hue), rng.uniform(0.4, 0.7), rng.uniform(0.45, 0.75))
     pale, dark = lighter(skin, 0.6), darker(skin, 0.6)
@@ -189,7 +166,7 @@ def _lizard_leg(pen: Pen, hip: Point, side: int, way: float, skin: Colour) -> No
         pen.line([foot, tip], 0.03, darker(skin, 0.3))
 
 
-def snail(pen: Pen, rng: np.random.Generator, *, hue: Range, bands: int) -> None:
+def snail(pen: Pen, rng: Rng, *, hue: Range, bands: int) -> None:
     """A snail facing positive x, its coiled shell with `bands` dark bands."""
     shell = hsv(rng.uniform(*hue), rng.uniform(0.35, 0.7), rng.uniform(0.65, 0.92))
     skin = hsv(rng.uniform(22, 48), rng.uniform(0.18, 0.35), rng.uniform(0.4, 0.68))

@@ -1,4 +1,4 @@
-"""Writes the drawn pictures in the layout and annotation format of iNaturalist-2018."""
+"""Paints pictures, and writes them in the layout and annotation format of iNaturalist-2018."""
 
 import hashlib
 import io
@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from ..errors import DataError
 from ..files import becoming
-from .organisms import frame, paint
-from .species import VERSION, Species, Split, generator, species
+from .pen import Pen, Pose, Rng
+from .scenery import backdrop, develop, foreground
+from .species import VERSION, Species, Split, generator, portraits, species
 
 QUALITY = 85
 Splits = Literal["train", "val", "all"]
@@ -76,6 +77,32 @@ def example(species_id: int, index: int, split: Split = "val") -> Image.Image:
             f"{one.count(split) - 1}, got {index}."
         )
     return Image.open(io.BytesIO(_jpeg(one, split, index))).convert("RGB")
+
+
+def frame(rng: Rng) -> tuple[int, int]:
+    """Width and height in pixels of the next picture: 4:3, 1:1 or 3:4, long side 160 to 200."""
+    long, shape = int(rng.integers(160, 201)), int(rng.integers(0, 3))
+    short = long * 3 // 4
+    return ((long, short), (long, long), (short, long))[shape]
+
+
+def paint(name: str, rng: Rng) -> Image.Image:
+    """One individual of species `name` as an RGB picture; the size is `rng`'s first `frame`."""
+    size, portrait = frame(rng), portraits()[name]
+    big = (size[0] * 2, size[1] * 2)
+    habitat = portrait.habitats[int(rng.integers(0, len(portrait.habitats)))]
+    picture = backdrop(habitat, big, rng)
+    pose = Pose(
+        x=big[0] * rng.uniform(0.4, 0.6),
+        y=big[1] * rng.uniform(0.42, 0.58),
+        unit=min(big) * portrait.unit * rng.uniform(0.64, 1.15),
+        angle=rng.uniform(-portrait.turn, portrait.turn),
+        flip=bool(rng.random() < 0.5),
+    )
+    portrait.artist(Pen(picture, pose), rng)
+    if rng.random() < 0.45:
+        foreground(picture, habitat, rng)
+    return develop(picture.reduce(2), rng)
 
 
 def _individuals(split: Splits) -> list[tuple[Species, Split, int]]:

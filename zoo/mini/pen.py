@@ -9,10 +9,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from .shapes import Point, oval
 
+Rng = np.random.Generator
+Range = tuple[float, float]  # that a number is drawn from
 Colour = tuple[int, int, int]
 WHITE: Colour = (250, 248, 240)
 BLACK: Colour = (24, 20, 20)

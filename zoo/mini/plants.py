@@ -1,17 +1,12 @@
 """Flowers and mushrooms. An artist draws one individual in unit coordinates, x and y in [-1, 1]."""
 
 import math
-from typing import Literal
 
-import numpy as np
-
-from .pen import Colour, Pen, blend, darker, hsv, lighter
+from .pen import Colour, Pen, Range, Rng, blend, darker, hsv, lighter
 from .shapes import Point, Strip, oval, shrunk, smooth, tapered, turned
 
-Range = tuple[float, float]
 
-
-def _green(rng: np.random.Generator) -> Colour:
+def _green(rng: Rng) -> Colour:
     return hsv(rng.uniform(85, 135), rng.uniform(0.45, 0.65), rng.uniform(0.35, 0.6))
 
 
@@ -25,7 +20,7 @@ def _leaf(pen: Pen, root: Point, tip: Point, width: float, colour: Colour) -> No
     pen.line([root, tip], 0.015, lighter(colour, 0.4))
 
 
-def daisy(pen: Pen, rng: np.random.Generator, *, petals: int, hue: Range, breadth: float) -> None:
+def daisy(pen: Pen, rng: Rng, *, petals: int, hue: Range, breadth: float) -> None:
     """An open flower seen a little from the side: `petals` petals of half-width `breadth`."""
     green, turn, squash = _green(rng), rng.uniform(0, 6.28), rng.uniform(0.68, 1.0)
     sway = rng.uniform(-0.5, 0.5)
@@ -63,9 +58,7 @@ def _petal(
         pen.line(turned(vein, angle, squash), 0.012, darker(colour, 0.22))
 
 
-def tulip(
-    pen: Pen, rng: np.random.Generator, *, hue: Range, mark: Literal["plain", "flame", "edge"]
-) -> None:
+def tulip(pen: Pen, rng: Rng, *, hue: Range, mark: str) -> None:
     """A cup-shaped flower from the side, its petals plain, flamed along the middle, or edged."""
     green, sway = _green(rng), rng.uniform(-0.25, 0.25)
     pen.flat(tapered((0, 0.1), (sway, 2.6), 0.05, 0.06, 0.03), darker(green, 0.1))
@@ -104,13 +97,7 @@ def _tepal(
 
 
 def mushroom(
-    pen: Pen,
-    rng: np.random.Generator,
-    *,
-    height: Range,
-    hue: Range,
-    dots: bool = False,
-    ring: bool = False,
+    pen: Pen, rng: Rng, *, height: Range, hue: Range, dots: bool = False, ring: bool = False
 ) -> None:
     """A stalk under a cap of the given `height` (low dome to tall cone), dotted or ringed."""
     cap = hsv(rng.uniform(*hue), rng.uniform(0.5, 0.85), rng.uniform(0.5, 0.9))
@@ -156,9 +143,7 @@ def _cap(pen: Pen, form: tuple[float, float, float], cap: Colour, flesh: Colour)
     pen.solid(smooth(dome), cap, 5)
 
 
-def _warts(
-    pen: Pen, rng: np.random.Generator, form: tuple[float, float, float], flesh: Colour
-) -> None:
+def _warts(pen: Pen, rng: Rng, form: tuple[float, float, float], flesh: Colour) -> None:
     x, tall, wide = form
     narrow = 0.62 if tall > 0.75 else 1.0
     for row, count in ((0.22, 4), (0.5, 3), (0.78, 2)):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from .pen import Colour, Pen, Pose, blend, darker, hsv, lighter
+from .pen import Colour, Pen, Pose, Rng, blend, darker, hsv, lighter
 from .shapes import oval, tapered
 
 # Habitat: (hue, saturation, value) ranges of its two main colours, and of its blurred shapes.
@@ -20,12 +20,12 @@ _PALETTES = {
 }
 
 
-def _pick(habitat: str, rng: np.random.Generator) -> Colour:
+def _pick(habitat: str, rng: Rng) -> Colour:
     hue, saturation, value = _PALETTES[habitat]
     return hsv(rng.uniform(*hue), rng.uniform(*saturation), rng.uniform(*value))
 
 
-def backdrop(habitat: str, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
+def backdrop(habitat: str, size: tuple[int, int], rng: Rng) -> Image.Image:
     """An out-of-focus habitat of `size` pixels: drawn small and enlarged, which blurs it."""
     width, height = size[0] // 8, size[1] // 8
     top, bottom = _pick(habitat, rng), darker(_pick(habitat, rng), rng.uniform(0.0, 0.3))
@@ -48,9 +48,7 @@ def backdrop(habitat: str, size: tuple[int, int], rng: np.random.Generator) -> I
     return picture
 
 
-def _blur_spot(
-    sketch: ImageDraw.ImageDraw, habitat: str, size: tuple[int, int], rng: np.random.Generator
-) -> None:
+def _blur_spot(sketch: ImageDraw.ImageDraw, habitat: str, size: tuple[int, int], rng: Rng) -> None:
     """One shape that the enlargement turns into foliage, stones, rays or clouds."""
     x, y = int(rng.integers(0, size[0])), int(rng.integers(0, size[1]))
     rx, ry = int(rng.integers(2, 9)), int(rng.integers(2, 7))
@@ -64,7 +62,7 @@ def _blur_spot(
         sketch.ellipse((x - rx, y - ry, x + rx, y + ry), fill=colour)
 
 
-def _leaf_veins(picture: Image.Image, colour: Colour, rng: np.random.Generator) -> None:
+def _leaf_veins(picture: Image.Image, colour: Colour, rng: Rng) -> None:
     """A midrib and its side veins across the whole picture."""
     width, height = picture.size
     pose = Pose(width / 2, height / 2, width / 2, rng.uniform(0, 2 * math.pi))
@@ -76,7 +74,7 @@ def _leaf_veins(picture: Image.Image, colour: Colour, rng: np.random.Generator) 
         pen.line([(i * 0.3, side), (i * 0.3 + 0.6, side + 1.2)], 0.014, rib)
 
 
-def _pebbles(picture: Image.Image, habitat: str, rng: np.random.Generator) -> None:
+def _pebbles(picture: Image.Image, habitat: str, rng: Rng) -> None:
     width, height = picture.size
     pen = Pen(picture, Pose(0, 0, 1))
     for _ in range(int(rng.integers(5, 14))):
@@ -85,7 +83,7 @@ def _pebbles(picture: Image.Image, habitat: str, rng: np.random.Generator) -> No
         pen.solid(stone, _pick(habitat, rng), 2)
 
 
-def _bubbles(picture: Image.Image, rng: np.random.Generator) -> None:
+def _bubbles(picture: Image.Image, rng: Rng) -> None:
     width, height = picture.size
     pen = Pen(picture, Pose(0, 0, 1))
     for _ in range(int(rng.integers(2, 9))):
@@ -95,7 +93,7 @@ def _bubbles(picture: Image.Image, rng: np.random.Generator) -> None:
         pen.dot(x + 1, y + 1, r * 0.75, lighter(shade, 0.12))
 
 
-def foreground(picture: Image.Image, habitat: str, rng: np.random.Generator) -> None:
+def foreground(picture: Image.Image, habitat: str, rng: Rng) -> None:
     """A few sharp blades in front of the organism: the partial occlusion of field photographs."""
     width, height = picture.size
     pen = Pen(picture, Pose(0, 0, height))
@@ -110,7 +108,7 @@ def foreground(picture: Image.Image, habitat: str, rng: np.random.Generator) -> 
         pen.flat(tapered((x, 1.05), (x + lean, top), wide * 0.5, 0.001, bend), colour)
 
 
-def develop(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+def develop(picture: Image.Image, rng: Rng) -> Image.Image:
     """Add uneven light, a colour cast and sensor grain, in integers throughout."""
     width, height = picture.size
     cast = rng.integers(232, 256, 3)

@@ -1,16 +1,10 @@
 """Songbirds, owls and foxes, upright and facing positive x or the viewer."""
 
-from typing import Literal
-
-import numpy as np
-
-from .pen import BLACK, WHITE, Colour, Pen, blend, darker, hsv, lighter
+from .pen import BLACK, WHITE, Colour, Pen, Range, Rng, blend, darker, hsv, lighter
 from .shapes import Point, mirrored, oval, shrunk, smooth, tapered
 
-Range = tuple[float, float]
 
-
-def _branch(pen: Pen, rng: np.random.Generator, y: float) -> None:
+def _branch(pen: Pen, rng: Rng, y: float) -> None:
     bark = hsv(rng.uniform(18, 34), rng.uniform(0.3, 0.5), rng.uniform(0.3, 0.5))
     slope = rng.uniform(-0.15, 0.15)
     pen.flat(tapered((-3, y - slope), (3, y + slope), 0.12, 0.07, 0.02), darker(bark, 0.4))
@@ -21,13 +15,7 @@ def _branch(pen: Pen, rng: np.random.Generator, y: float) -> None:
         pen.flat(smooth([(x, y), (x + 0.02, y - 0.3), tip, (x + 0.28, y - 0.12)]), green)
 
 
-def songbird(
-    pen: Pen,
-    rng: np.random.Generator,
-    *,
-    hue: Range,
-    mark: Literal["bib", "cap", "bars"],
-) -> None:
+def songbird(pen: Pen, rng: Rng, *, hue: Range, mark: str) -> None:
     """A perched songbird with a breast band, a dark cap, or pale wing bars."""
     _branch(pen, rng, 0.84)
     back = hsv(rng.uniform(*hue), rng.uniform(0.4, 0.7), rng.uniform(0.45, 0.75))
@@ -75,7 +63,7 @@ def _folded_wing(pen: Pen, back: Colour, bars: Colour | None) -> None:
             pen.line([(x - 0.06, -0.2), (x + 0.04, 0.0), (x - 0.04, 0.2)], 0.055, bars)
 
 
-def owl(pen: Pen, rng: np.random.Generator, *, hue: Range, tufts: bool) -> None:
+def owl(pen: Pen, rng: Rng, *, hue: Range, tufts: bool) -> None:
     """An owl facing the viewer, with ear tufts, or with a pale heart-shaped face instead."""
     _branch(pen, rng, 0.88)
     coat = hsv(rng.uniform(*hue), rng.uniform(0.3, 0.55), rng.uniform(0.4, 0.68))
@@ -108,9 +96,7 @@ def owl(pen: Pen, rng: np.random.Generator, *, hue: Range, tufts: bool) -> None:
             pen.line([(x + toe, 0.8), (x + toe * 1.4, 0.92)], 0.045, (196, 160, 88))
 
 
-def _owl_face(
-    pen: Pen, rng: np.random.Generator, tones: tuple[Colour, Colour], tufts: bool
-) -> None:
+def _owl_face(pen: Pen, rng: Rng, tones: tuple[Colour, Colour], tufts: bool) -> None:
     coat, pale = tones
     iris = hsv(rng.uniform(26, 54), 0.85, rng.uniform(0.3, 1.0))
     if tufts:
@@ -127,13 +113,7 @@ def _owl_face(
     pen.flat([(-0.06, -0.42), (0.06, -0.42), (0, -0.24)], (70, 58, 44))
 
 
-def fox(
-    pen: Pen,
-    rng: np.random.Generator,
-    *,
-    hue: Range,
-    mark: Literal["plain", "mask", "blaze"],
-) -> None:
+def fox(pen: Pen, rng: Rng, *, hue: Range, mark: str) -> None:
     """A sitting fox facing the viewer: plain, with a dark eye mask, or with a pale blaze."""
     coat = hsv(rng.uniform(*hue), rng.uniform(0.5, 0.78), rng.uniform(0.55, 0.88))
     dark, white = darker(coat, rng.uniform(0.3, 0.65)), blend(WHITE, coat, rng.uniform(0.02, 0.15))
@@ -161,7 +141,7 @@ def fox(
     _fox_face(pen, rng, (dark, white), mark)
 
 
-def _fox_face(pen: Pen, rng: np.random.Generator, tones: tuple[Colour, Colour], mark: str) -> None:
+def _fox_face(pen: Pen, rng: Rng, tones: tuple[Colour, Colour], mark: str) -> None:
     dark, white = tones
     for side in (-1, 1):
         cheek: list[Point] = [
