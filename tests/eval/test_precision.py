@@ -1,10 +1,12 @@
-"""Fast arithmetic computes the same network; exact arithmetic is IEEE fp32 whatever was allowed."""
+"""Folded, fast arithmetic computes the same network; exact is IEEE fp32 whatever was allowed."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import torch
+from mixzoo.eval.folded import EmulatedConv, FoldedConv, FoldedResNet, OneDnnConv, fold
 from mixzoo.eval.precision import (
     CANDIDATES,
     Arithmetic,
@@ -16,10 +18,19 @@ from mixzoo.eval.precision import (
     probe,
 )
 from mixzoo.zoo.errors import UsageError
-from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
+from mixzoo.zoo.nets import Classifier, MixClassifier, ResNet, ResNetConfig
 from torch import nn
 
 CPU = torch.device("cpu")
+needs_onednn = pytest.mark.skipif(not OneDnnConv.available(), reason="torch without oneDNN")
+
+
+CONFIGS = {
+    "basic": ResNetConfig.from_name("resnet18_w4"),
+    "bottleneck": ResNetConfig.from_name("resnet50_w4"),
+    "cifar": ResNetConfig.from_name("resnet18_cifar_w4"),
+    "grouped": ResNetConfig(50, groups=4, width_per_group=4, base_width=8),
+}
 
 
 def randomised(model: nn.Module, seed: int = 0) -> Any:
@@ -38,23 +49,114 @@ def randomised(model: nn.Module, seed: int = 0) -> Any:
     return model.eval()
 
 
-MODELS = {
-    "basic": lambda: Classifier(ResNetConfig.from_name("resnet18_w4"), 7),
-    "bottleneck": lambda: Classifier(ResNetConfig.from_name("resnet50_w4"), 7),
-    "cifar": lambda: Classifier(ResNetConfig.from_name("resnet18_cifar_w4"), 7),
-    "grouped": lambda: Classifier(ResNetConfig(50, groups=4, width_per_group=4, base_width=8), 7),
-    "automix": lambda: MixClassifier(ResNetConfig.from_name("resnet18_w4"), 7, "automix"),
-}
+def model_of(name: str) -> Any:
+    """A classifier of a config, or AutoMix's two."""
+    torch.manual_seed(3)
+    if name == "automix":
+        return randomised(MixClassifier(CONFIGS["basic"], 7, "automix"))
+    return randomised(Classifier(CONFIGS[name], 7))
+
+
+def pair(groups: int = 1, stride: int = 1) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    """A convolution of 8 to 8 channels with its batch norm."""
+    torch.manual_seed(1)
+    conv = nn.Conv2d(8, 8, 3, stride, padding=1, groups=groups, bias=False)
+    return conv, randomised(nn.BatchNorm2d(8))
+
+
+@pytest.fixture
+def x() -> torch.Tensor:
+    """Two feature maps (2, 8, 9, 9), channels last."""
+    torch.manual_seed(2)
+    return torch.randn(2, 8, 9, 9).to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def test_folding_is_exact_in_double(x: torch.Tensor) -> None:
+    """Weight and bias give convolution and batch norm to the last digits of float64."""
+    conv, norm = pair(groups=2, stride=2)
+    weight, bias = fold(conv, norm)
+
+    folded = nn.functional.conv2d(x.double(), weight, bias, stride=2, padding=1, groups=2)
+
+    expected = norm.double()(conv.double()(x.double()))
+    torch.testing.assert_close(folded, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("with_shortcut", [True, False])
+@pytest.mark.parametrize("kind", [FoldedConv, pytest.param(OneDnnConv, marks=needs_onednn)])
+@torch.no_grad()
+def test_folded_convolution_adds_and_clips(
+    kind: type[FoldedConv], with_shortcut: bool, relu: bool, x: torch.Tensor
+) -> None:
+    """Convolution, batch norm, shortcut, ReLU: as one by one, and the input stays as it was."""
+    conv, norm = pair()
+    before, shortcut = x.clone(), x.flip(0) if with_shortcut else None
+
+    y = kind(conv, norm, torch.float32)(
+        x, None if shortcut is None else shortcut.clone(), relu=relu
+    )
+
+    expected = norm(conv(x)) + (0 if shortcut is None else shortcut)
+    torch.testing.assert_close(y, expected.relu() if relu else expected, rtol=1e-5, atol=1e-5)
+    assert torch.equal(x, before)
+
+
+@torch.no_grad()
+def test_emulated_bf16_is_bf16(x: torch.Tensor) -> None:
+    """Weights and results are bf16 numbers, those of torch's bf16 convolution but for a last bit."""
+    emulated = EmulatedConv(*pair(), torch.bfloat16)
+
+    y = emulated(x, relu=False)
+
+    for tensor in (y, emulated.weight, emulated.bias):
+        assert torch.equal(tensor, tensor.bfloat16().float())
+    real = FoldedConv(*pair(), torch.bfloat16)(x.bfloat16(), relu=False).float()
+    torch.testing.assert_close(y, real, rtol=2**-7, atol=1e-3)
+    assert (y == real).float().mean() > 0.9
+    exact = FoldedConv(*pair(), torch.float32)(x, relu=False)
+    assert 1e-4 < (y - exact).abs().max() < 0.1
+
+
+class _DoubleConv(FoldedConv):
+    """The reference: folded, and kept in float64."""
+
+    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+        super().__init__(conv, norm, torch.float64)
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+@torch.no_grad()
+def test_a_folded_network_is_the_network_in_double(config: ResNetConfig) -> None:
+    """Wiring, strides, groups and shortcuts: nothing but the last digits of float64 differs."""
+    torch.manual_seed(3)
+    net = randomised(ResNet(config))
+    x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    folded = FoldedResNet(net, _DoubleConv)
+
+    features = folded(x.clone())
+
+    expected = net.double()(x)
+    torch.testing.assert_close(features, expected, rtol=1e-9, atol=1e-9 * float(expected.max()))
+
+
+def test_folding_refuses_what_it_would_compute_wrongly() -> None:
+    """A batch norm that normalises by the batch itself, or a convolution with a bias of its own."""
+    bias = nn.Conv2d(8, 8, 3)
+    with pytest.raises(ValueError, match="expected batch norm with running statistics"):
+        fold(bias, nn.BatchNorm2d(8))
+    with pytest.raises(ValueError, match="after a convolution without bias"):
+        fold(pair()[0], nn.BatchNorm2d(8, track_running_stats=False))
 
 
 @pytest.mark.parametrize(("arithmetic", "tolerance"), [("fp32", 2e-5), ("emulated-bf16", 0.1)])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [*CONFIGS, "automix"])
 def test_fast_networks_give_the_models_logits(
     name: str, arithmetic: Arithmetic, tolerance: float
 ) -> None:
     """Every head of every kind of net, in float32, in the model's order; inputs stay as they were."""
-    torch.manual_seed(3)
-    model = randomised(MODELS[name]())
+    model = model_of(name)
     x = torch.randn(3, 3, 64, 64)
     before = x.clone()
     networks = fast_networks(model, arithmetic, CPU)
@@ -76,8 +178,7 @@ def test_fast_networks_give_the_models_logits(
 @pytest.mark.parametrize("name", ["bottleneck", "automix"])
 def test_exact_networks_are_the_model(name: str) -> None:
     """The same logits, one function for each backbone, that runs only its own."""
-    torch.manual_seed(3)
-    model = randomised(MODELS[name]())
+    model = model_of(name)
     x = torch.randn(3, 3, 64, 64)
     networks = exact_networks(model)
 
@@ -161,14 +262,15 @@ def test_exact_fp32_overrides_and_restores(allow_everything: None) -> None:
 
 
 def test_exact_fp32_overrides_settings_by_device() -> None:
-    """Also what was allowed through torch's newer, separate switches."""
+    """Also what was allowed through torch's newer, separate switches; restored after an error too."""
     torch.set_float32_matmul_precision("highest")
     try:
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"
         torch.backends.mkldnn.conv.fp32_precision = "bf16"
         before = settings()
-        with exact_fp32():
+        with suppress(ZeroDivisionError), exact_fp32():
             inside = settings()
+            _ = 1 / 0
         after = settings()
     finally:
         torch.backends.mkldnn.matmul.fp32_precision = "ieee"
@@ -177,13 +279,3 @@ def test_exact_fp32_overrides_settings_by_device() -> None:
     assert before["cpu products"] == before["cpu convolutions"] == "bf16"
     assert inside["cpu products"] == inside["cpu convolutions"] == "ieee"
     assert after == before
-
-
-def test_exact_fp32_restores_after_an_error() -> None:
-    """Also where the block raises."""
-    torch.set_float32_matmul_precision("highest")
-    before = settings()
-    with pytest.raises(ZeroDivisionError), exact_fp32():
-        _ = 1 / 0
-
-    assert settings() == before

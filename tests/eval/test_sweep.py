@@ -296,21 +296,6 @@ def test_limits_that_end_close_to_the_number_keep_a_variant(
     assert {o.verdict == DROPPED for o in list(outcomes)[1:]} == {dropped}
 
 
-def test_one_head_within_reach_is_enough() -> None:
-    """A setting is dropped only if none of its heads can explain the number."""
-    labels, margin = np.zeros(50, np.int64), np.ones(50)
-    known = {
-        "one_k": predicted(labels, np.ones(50, bool), margin),
-        "mix_k": predicted(labels, np.zeros(50, bool), margin),
-    }
-
-    outcomes = try_variants(
-        PROTOCOL, known, lambda *_: known, reported=100.0, metric=METRIC, share=1.0
-    )
-
-    assert DROPPED not in {outcome.verdict for outcome in outcomes}
-
-
 def told_by(world: World, reported: float) -> Sweep:
     return Sweep("a row", reported, METRIC, tuple(world.run(reported)))
 
