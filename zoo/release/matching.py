@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Literal, get_args
 
 from ..lock import ASSET_NAME, LOGS, SINGLE, Kind
@@ -67,17 +67,21 @@ def recognise(name: str, manifest: Manifest) -> Match | Problem:
     name: without folders. A pattern inside a longer one doesn't count, nor does the shorter of
     two endings.
     """
-    ending = _kind(name, manifest)
-    if ending is None:
-        known = ", ".join(end for ends in manifest.matching.kinds.values() for end in ends)
+    rules = manifest.matching
+    endings = [(end, kind) for kind, ends in rules.kinds.items() for end in ends]
+    fitting = [one for one in endings if name.casefold().endswith(one[0].casefold())]
+    if not fitting:
+        known = ", ".join(end for end, _ in endings)
         return Problem(name, "left over", f"it ends in none of [{known}]")
-    kind, stem = ending
-    words = _words(stem)
+    ending, kind = max(fitting, key=lambda one: len(one[0]))
+    words = _words(name[: -len(ending)])
     if other := _other_benchmark(words, manifest.name):
         return Problem(name, "left over", f"it names {other}, not {manifest.name}")
     found: list[str] = []
-    for role, aliases in _vocabulary(manifest).items():
-        named = _named(words, aliases)
+    for role, aliases in (("architecture", rules.architectures), ("method", rules.methods)):
+        known = dict.fromkeys([*(getattr(row, role) for row in manifest.rows), *aliases])
+        # a name is always a pattern of itself
+        named = _named(words, {one: [one, *aliases.get(one, ())] for one in known})
         if not named:
             return Problem(name, "left over", f"it names no {role} of {manifest.name}")
         if len(named) > 1:
@@ -104,14 +108,21 @@ def match(names: Iterable[str], manifest: Manifest) -> tuple[list[Match], list[P
         if isinstance(entry, Match):
             places[entry.row, entry.kind].append(entry)
     matches: list[Match] = []
-    for (row, kind), claims in sorted(places.items(), key=lambda place: _order(place[0], manifest)):
+    logged = {row for row, kind in places if kind in LOGS}
+    for row, kind in product([row.id for row in manifest.rows], KINDS):
+        claims = places.get((row, kind), [])
         if len(claims) > 1 and kind in SINGLE:
             candidates = ", ".join(claim.name for claim in claims)
             reason = f"its {kind.replace('_', ' ')} could be {candidates}"
             problems.append(Problem(row, "ambiguous", reason))
         else:
             matches += claims
-    return matches, problems + _missing(manifest, set(places))
+    for row in manifest.rows:
+        if (row.id, "weights") not in places:
+            problems.append(Problem(row.id, "missing", "no file of the release is its weights"))
+        if logged and row.id not in logged:
+            problems.append(Problem(row.id, "missing", "it has no log, though other rows have"))
+    return matches, problems
 
 
 def _fault(file: Listed) -> Problem | None:
@@ -151,44 +162,8 @@ def _joined(files: Sequence[Listed]) -> Listed:
     )
 
 
-def _order(place: tuple[str, Kind], manifest: Manifest) -> tuple[int, int]:
-    row, kind = place
-    return [known.id for known in manifest.rows].index(row), KINDS.index(kind)
-
-
-def _kind(name: str, manifest: Manifest) -> tuple[Kind, str] | None:
-    """Kind of the longest fitting ending, and the name without it."""
-    endings: list[tuple[int, Kind]] = [
-        (len(ending), kind)
-        for kind, endings in manifest.matching.kinds.items()
-        for ending in endings
-        if name.casefold().endswith(ending.casefold())
-    ]
-    if not endings:
-        return None
-    length, kind = max(endings)
-    return kind, name[:-length]
-
-
 def _words(text: str) -> list[str]:
     return [word for word in re.split(r"[_.-]+", text.casefold()) if word]
-
-
-def _vocabulary(manifest: Manifest) -> dict[str, dict[str, list[str]]]:
-    """Patterns of every architecture and method; a name is always a pattern of itself."""
-    rules = manifest.matching
-    return {
-        "architecture": _with_own_name(
-            (r.architecture for r in manifest.rows), rules.architectures
-        ),
-        "method": _with_own_name((r.method for r in manifest.rows), rules.methods),
-    }
-
-
-def _with_own_name(
-    names: Iterable[str], aliases: Mapping[str, Sequence[str]]
-) -> dict[str, list[str]]:
-    return {name: [name, *aliases.get(name, ())] for name in dict.fromkeys([*names, *aliases])}
 
 
 def _named(words: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> list[str]:
@@ -227,14 +202,3 @@ def _other_benchmark(words: Sequence[str], benchmark: str) -> str | None:
     pairs = [a + b for a, b in pairwise(words) if a == family[1] and year.fullmatch(b)]
     said = [word for word in words if word.startswith(family[1])] + pairs
     return next((w for w in said if year.fullmatch(w, len(family[1])) and w != benchmark), None)
-
-
-def _missing(manifest: Manifest, claimed: set[tuple[str, Kind]]) -> list[Problem]:
-    logged = {row for row, kind in claimed if kind in LOGS}
-    problems = []
-    for row in manifest.rows:
-        if (row.id, "weights") not in claimed:
-            problems.append(Problem(row.id, "missing", "no file of the release is its weights"))
-        if logged and row.id not in logged:
-            problems.append(Problem(row.id, "missing", "it has no log, though other rows have"))
-    return problems
