@@ -18,8 +18,7 @@ from ..looks import printable
 MAX_CHARACTERS = 1 << 18  # genuine configs have about 4,000
 MAX_RANGE = 1 << 16
 MAX_NOTES = 20
-MAX_NUMBER = 1 << 64
-PLAIN = (str, int, float, bool, type(None))
+MAX_NUMBER = 1 << 64  # Python doesn't even print much larger ones
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,13 @@ def in_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"({', '.join(map(in_text, value))})"
     return printable(f"{value:g}" if isinstance(value, float) else str(value)[:200])
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is text, None, a truth value or a number of use."""
+    if isinstance(value, int):
+        return abs(value) <= MAX_NUMBER
+    return isinstance(value, str | float | None)
 
 
 def parse(text: str) -> TrainingConfig:
@@ -122,8 +128,6 @@ class _InLiterals(ast.NodeTransformer):
         raise ValueError
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        if not isinstance(node.value, PLAIN):
-            raise TypeError
-        if isinstance(node.value, int) and abs(node.value) > MAX_NUMBER:  # slow to work with
+        if not is_plain(node.value):
             raise ValueError
         return node

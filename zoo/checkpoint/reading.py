@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
-from .config import PLAIN
+from .config import is_plain
 from .unpickle import DAMAGE, unpickle
 
 Format = Literal["torch-zip", "torch-legacy", "safetensors"]
@@ -139,7 +139,7 @@ def _weights(path: Path, stored: Any) -> tuple[dict[Any, Any], dict[str, Any]]:
         )
     # OpenMixup keeps its notes under `meta`, others at the top
     notes = _table(content.get("meta", content)) or {}
-    return tensors, {str(name): v for name, v in notes.items() if isinstance(v, PLAIN)}
+    return tensors, {str(name): value for name, value in notes.items() if is_plain(value)}
 
 
 def _table(value: Any) -> dict[Any, Any] | None:

@@ -167,6 +167,7 @@ def test_training_statistics_of_mmcv_do_not_hinder(
         Path("runs"),
         {1, 2},
         b"bytes",
+        10**600,
     ],
     ids=lambda extra: type(extra).__name__,
 )
