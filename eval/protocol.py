@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..zoo.errors import UsageError
 from ..zoo.manifest import Protocol
+from ..zoo.report import Pixels
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +19,7 @@ PIXELS = ("resize", "crop", "interpolation", "mean", "std")
 """What decides about a network's input, given an image's bytes."""
 
 
-def pixels(protocol: Protocol) -> dict[str, Any]:
+def pixels(protocol: Protocol | Pixels) -> dict[str, Any]:
     """The values that pixels depend on, as plain data for JSON."""
     values = {name: getattr(protocol, name) for name in PIXELS}
     return {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}

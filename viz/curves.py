@@ -161,7 +161,9 @@ def curves_plot(
     lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles)
     # Accuracies above, the rest below; a panel that has no neighbour takes the whole width.
     pairs = [[n for n in pair if n in panels] for pair in ((WHOLE, CLOSE), (LOSS, RATE))]
-    shape = [[n] for n in panels] if narrow else [row * (3 - len(row)) for row in pairs if row]
+    shape: list[Any] = (
+        [[n] for n in panels] if narrow else [row * (3 - len(row)) for row in pairs if row]
+    )
     heights = [2.5 if narrow or row[0] in (WHOLE, CLOSE) else 1.7 for row in shape]
     width = NARROW if narrow else WIDTH
     figure = new_figure(width, sum(heights) + 0.4 + 0.19 * -(-lines // beside), theme)

@@ -176,10 +176,11 @@ def _draw_line(
             at_right(axes, height, f"{value:.{digits + 1}f}", theme.muted)
         else:
             axes.plot(value, height, markersize=3, alpha=PALE, **look)
-    for head in line.recomputed.heads if line.recomputed else ():
+    found = line.recomputed
+    for head in found.heads if found else ():
         height = heights["recomputed"]
-        if head is line.recomputed.judged:
-            colour, marker = verdict_look(line.recomputed.verdict, theme)
+        if found and head is found.judged:
+            colour, marker = verdict_look(found.verdict, theme)
             axes.plot(head.top1, height, marker, color=colour, markersize=6, zorder=4)
             axes.hlines(height, *head.interval95, color=colour, linewidth=2.2, alpha=0.45)
             at_right(axes, height, f"{head.top1:.{digits + 1}f}", theme.muted)
