@@ -188,7 +188,7 @@ class Work:
             _Batches(self, groups),
             batch_size=None,
             num_workers=min(workers, len(groups)),
-            worker_init_fn=_leave_signals_to_the_parent,
+            worker_init_fn=leave_signals_to_the_parent,
         ):
             if batch.cache_failure and not warned:
                 logger.warning("%s. Going on without writing the crop cache.", batch.cache_failure)
@@ -240,7 +240,7 @@ class _Batches(Dataset[Batch]):
         return crop
 
 
-def _leave_signals_to_the_parent(_: int) -> None:
+def leave_signals_to_the_parent(_: int) -> None:
     """Ignore signals in a decoding process: a scheduler's reach the whole group, and its parent
     still needs it until it has saved what is done."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -17,8 +17,7 @@ from ..zoo.errors import DataError, MixzooError, UsageError
 from ..zoo.manifest import Protocol
 from ..zoo.refs import CheckpointFile
 from ..zoo.report import Failure, Report, Row, Unreadable
-from .crops import CropCache
-from .evaluator import BATCH_SIZE, Work
+from .crops import BATCH_SIZE, CropCache, Work
 from .jobs import Job, device_name, load_models, predict, recall, resolve_all
 from .logs import Claim, LogAudit, audit_files, claim_of
 from .logs.sources import audit_of_row

@@ -11,15 +11,13 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from ..zoo.data import LabelledImages
 from ..zoo.errors import DataError, MixzooError, UsageError
-from ..zoo.manifest import Protocol
-from .crops import BATCH_SIZE, Work
+from .crops import Work
+from .precision import HeadLogits
 from .predictions import PENDING, Counts, Predictions, Rows
 from .predictor import Predictor
 from .world import ALONE, World
 
-HeadLogits = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
 SAVE_EVERY = 60.0  # seconds
 
 
@@ -44,11 +42,8 @@ class Subject:
 
 def evaluate(
     logits: HeadLogits,
-    images: LabelledImages,
-    protocol: Protocol,
+    work: Work,
     *,
-    batch_size: int = BATCH_SIZE,
-    workers: int | None = None,
     world: World = ALONE,
     progress: Callable[[int], object] | None = None,
 ) -> dict[str, Counts]:
@@ -59,8 +54,7 @@ def evaluate(
     Raises DataError (an undecodable image, a label that the head doesn't have) or CheckpointError
     (logits that aren't finite) on every rank if any rank meets one.
     """
-    subject = Subject("logits", Predictor(logits, protocol, world.device, "fp32"))
-    work = Work(images, protocol, batch_size, workers)
+    subject = Subject("logits", Predictor(logits, work.protocol, world.device, "fp32"))
     unreadable = evaluate_all([subject], work, world=world, progress=progress)
     if subject.error:
         raise subject.error

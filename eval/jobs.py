@@ -21,7 +21,8 @@ from ..zoo.nets import Classifier, MixClassifier
 from ..zoo.refs import CheckpointFile, resolve
 from ..zoo.report import Weights
 from . import store
-from .evaluator import Subject, Work, evaluate_all
+from .crops import Work
+from .evaluator import Subject, evaluate_all
 from .guard import CALIBRATION
 from .precision import fastest
 from .predictions import Precision, Predictions

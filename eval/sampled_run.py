@@ -7,7 +7,8 @@ from ..zoo.data import LabelledImages
 from ..zoo.report import Sample
 from . import sample
 from .breakdown import supercategories
-from .evaluator import Subject, Work
+from .crops import Work
+from .evaluator import Subject
 from .jobs import Job, predict
 from .judge import NEAR, slack
 from .sample import BLOCK, AuditPlan, Estimate, estimate, plan
@@ -65,6 +66,7 @@ def evaluate_sample(
         audits = {job.name: Audit(drawn, width=sampling.width, batch=step) for job in jobs}
     target = sampling.images or max(audit.target for audit in audits.values())
     order: list[int] = []
+    sound: list[Job] = []
     unreadable: dict[int, str] = {}
     while len(order) < target:
         chunk = drawn.order[len(order) : min(len(order) + step, target)].tolist()

@@ -19,8 +19,8 @@ from tqdm import tqdm
 from ..zoo.errors import UsageError
 from ..zoo.looks import REPRODUCED, signed
 from ..zoo.manifest import Metric, Protocol
+from .crops import Work
 from .evaluate import Request, prepare
-from .evaluator import Work
 from .jobs import load_models, predict, recall
 from .judge import judge, slack
 from .predictions import UNREADABLE, Counts, Ints, Precision, Predictions

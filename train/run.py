@@ -10,7 +10,8 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from ..eval.evaluator import BATCH_SIZE, evaluate
+from ..eval.crops import BATCH_SIZE, Work
+from ..eval.evaluator import evaluate
 from ..eval.precision import cudnn_setting
 from ..eval.predictions import Counts
 from ..eval.world import ALONE, World
@@ -145,9 +146,7 @@ class Run:
         with torch.compiler.set_stance("force_eager"):  # the evaluator's own arithmetic
             counts = evaluate(
                 self.model.eval().logits,
-                data.val,
-                data.protocol,
-                workers=self.how.workers,
+                Work(data.val, data.protocol, workers=self.how.workers),
                 world=self.world,
                 progress=progress,
             )

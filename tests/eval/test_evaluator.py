@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import torch
 from mixzoo.eval import crops
-from mixzoo.eval.evaluator import Subject, Work, evaluate, evaluate_all
+from mixzoo.eval.crops import Work
+from mixzoo.eval.evaluator import Subject, evaluate, evaluate_all
 from mixzoo.eval.pixels import decode_crop
 from mixzoo.eval.predictions import EXACT, PENDING, UNREADABLE, Counts
 from mixzoo.eval.predictor import Predictor
@@ -55,7 +56,7 @@ def plain_loop(images: LabelledImages) -> dict[str, Counts]:
 @pytest.mark.parametrize(("batch_size", "workers"), [(64, 0), (7, 2), (299, 0), (1000, 1)])
 def test_counts_equal_a_plain_loop(pictures: LabelledImages, batch_size: int, workers: int) -> None:
     """Batches and worker processes change nothing."""
-    counts = evaluate(two_heads, pictures, PROTOCOL, batch_size=batch_size, workers=workers)
+    counts = evaluate(two_heads, Work(pictures, PROTOCOL, batch_size, workers))
 
     assert counts == plain_loop(pictures)
 
@@ -64,7 +65,7 @@ def test_progress_counts_every_image(pictures: LabelledImages) -> None:
     """A progress bar fed with the calls ends at the number of images."""
     seen: list[int] = []
 
-    evaluate(two_heads, pictures, PROTOCOL, workers=0, progress=seen.append)
+    evaluate(two_heads, Work(pictures, PROTOCOL, workers=0), progress=seen.append)
 
     assert sum(seen) == len(pictures)
 
@@ -251,6 +252,7 @@ PROGRAM = """
 import json, sys, torch
 from pathlib import Path
 from mixzoo.eval.world import join
+from mixzoo.eval.crops import Work
 from mixzoo.eval.evaluator import evaluate
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.errors import MixzooError
@@ -266,8 +268,8 @@ results = []
 with join("cpu") as world:
     for root, batch_size in zip(cases[::2], cases[1::2]):
         try:
-            counts = evaluate(two_heads, find_images(Path(root)), Protocol(resize=36, crop=32),
-                              batch_size=int(batch_size), workers=0, world=world)
+            counts = evaluate(two_heads, Work(find_images(Path(root)), Protocol(resize=36, crop=32),
+                                              int(batch_size), workers=0), world=world)
             results.append({head: [c.correct, c.correct5, c.total] for head, c in counts.items()})
         except MixzooError as error:
             results.append(str(error))
@@ -306,7 +308,7 @@ def test_every_world_size_counts_the_same(
     pictures: LabelledImages, ranks: list[list[object]], case: int, batch_size: int
 ) -> None:
     """2 and 3 processes give every rank the counts of one; with batches of 200 one of 3 idles."""
-    alone = evaluate(two_heads, pictures, PROTOCOL, batch_size=batch_size, workers=0)
+    alone = evaluate(two_heads, Work(pictures, PROTOCOL, batch_size, workers=0))
 
     expected = {head: [c.correct, c.correct5, c.total] for head, c in alone.items()}
     assert [results[case] for results in ranks] == [expected] * len(ranks)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mixzoo.eval.evaluator import Subject, Work, evaluate, evaluate_all
+from mixzoo.eval.crops import Work
+from mixzoo.eval.evaluator import Subject, evaluate, evaluate_all
 from mixzoo.eval.precision import CANDIDATES, Arithmetic, exact_networks, fast_networks, probe
 from mixzoo.eval.predictions import FAST, Predictions
 from mixzoo.eval.predictor import Predictor
@@ -102,7 +103,7 @@ def test_counts_are_those_of_the_table(row: Any, drawn: LabelledImages) -> None:
     """Every row of the embedded benchmark, recomputed to the image."""
     model = load(row.id, device=GPU.device)
 
-    counts = evaluate(model.logits, drawn, MINI.protocol, workers=2, world=GPU)
+    counts = evaluate(model.logits, Work(drawn, MINI.protocol, workers=2), world=GPU)
 
     assert counts[model.heads[0]].top1 == row.reported_top1
 

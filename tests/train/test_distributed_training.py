@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mixzoo.eval.crops import Work
 from mixzoo.eval.evaluator import evaluate
 from mixzoo.train.data import Data
 from mixzoo.zoo.checkpoint.load import load_file
@@ -107,7 +108,8 @@ def test_validation_counts_are_those_of_one_process(
     """For the weights that were written, to the image, all heads."""
     run = trained(method, size)
 
-    counts = evaluate(load_file(run.path / f"{run.name}.pth").logits, data.val, data.protocol)
+    model = load_file(run.path / f"{run.name}.pth")
+    counts = evaluate(model.logits, Work(data.val, data.protocol))
 
     last, prefix = run.lines[-1], "acc_" if method == "samix" else ""
     assert len(counts) == (4 if method == "samix" else 1)

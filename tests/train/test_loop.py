@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from mixzoo.eval.crops import Work
 from mixzoo.eval.evaluator import evaluate
 from mixzoo.eval.logs import AUTOMIX, WINDOW, Claim, audit_files, read_log
 from mixzoo.eval.logs.summaries import summarise
@@ -52,7 +53,7 @@ def test_the_logged_number_is_the_checkpoints(
     checkpoint = request.getfixturevalue(method)
     prefix = "" if method == "mixup" else "acc_"
 
-    counts = evaluate(load_file(checkpoint).logits, data.val, data.protocol, workers=0)
+    counts = evaluate(load_file(checkpoint).logits, Work(data.val, data.protocol, workers=0))
 
     last = _lines(checkpoint)[-1]
     assert last["mode"] == "val"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mixzoo.eval.crops import Work
 from mixzoo.eval.evaluator import evaluate
 from mixzoo.train.data import Data, find_data
 from mixzoo.train.loop import train
@@ -50,7 +51,7 @@ def test_weights_count_the_hits_that_their_log_says(row: Any, data: Data) -> Non
     heads of the first and the last row. (The quickstart's test evaluates all rows.)"""
     model = load_file(ASSETS / f"{row.id}.pth")
 
-    counts = evaluate(model.logits, data.val, MANIFEST.protocol, workers=0)
+    counts = evaluate(model.logits, Work(data.val, MANIFEST.protocol, workers=0))
 
     last, prefix = _log(row.id)[-1], "acc_" if isinstance(model, MixClassifier) else ""
     for head, count in counts.items():

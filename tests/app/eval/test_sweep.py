@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mixzoo.eval.crops import Work
 from mixzoo.eval.evaluator import evaluate
 from mixzoo.train.network import initialise
 from mixzoo.zoo.data import find_images
@@ -35,8 +36,9 @@ def case(tmp_path: Path, write_benchmark: Callable[..., Path]) -> tuple[list[str
     torch.save({"state_dict": model.state_dict()}, tmp_path / "w.pth")
     bilinear = Protocol(resize=36, crop=32, interpolation="bilinear")
     files = find_images(tmp_path)
-    counts = evaluate(model.eval().logits, files, bilinear, workers=0)["head0"]
-    assert counts != evaluate(model.logits, files, Protocol(resize=36, crop=32), workers=0)["head0"]
+    counts = evaluate(model.eval().logits, Work(files, bilinear, workers=0))["head0"]
+    own = Work(files, Protocol(resize=36, crop=32), workers=0)
+    assert counts != evaluate(model.logits, own)["head0"]
     manifest = write_benchmark("")
     text = manifest.read_text().replace("reported_top1 = 10.0", f"reported_top1 = {counts.top1}")
     manifest.write_text(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mixzoo.eval.crops import Work
 from mixzoo.eval.evaluator import evaluate
 from mixzoo.train.recipe import Recipe
 from mixzoo.zoo.catalog import open_catalog
@@ -53,7 +54,7 @@ def run(
     torch.save({"meta": notes, "state_dict": model.state_dict()}, out / f"{NAME}.pth")
     images = from_annotations(data, data / "val2018.json")
     protocol = open_catalog().benchmark("base").manifest.protocol
-    counts = evaluate(model.logits, images, protocol, workers=0)["head0"]
+    counts = evaluate(model.logits, Work(images, protocol, workers=0))["head0"]
     lines = [
         {"config": RECIPE.text(), "exp_name": NAME},
         {"mode": "val", "epoch": 1, "iter": 1, "lr": 0.1}
