@@ -338,9 +338,7 @@ def _connect(context: Context, events: MixEvents, choices: Choices, outputs: Seq
         return gr.update(choices=_methods(context)), gr.update(choices=context.models.available())
 
     context.state.before_restoring(offer, [choices.method, choices.ref])
-    context.state.when_restored(
-        lambda restored: restored.then(None, None, ready, js="() => 'ready'")
-    )
+    context.state.tell_when_restored(ready)
 
 
 def _share(context: Context, choices: Choices, gallery: gr.Gallery) -> None:

@@ -54,8 +54,11 @@ def look(recipe: Recipe, names: Sequence[str]) -> tuple[MixedPair, list[Guesses]
     x = normalise(torch.from_numpy(np.stack([a, pair.image, b])), protocol)  # (3, 3, S, S)
     with torch.inference_mode():
         probabilities, classes = model(x).softmax(1).topk(min(TOP, model.num_classes))
-    guesses = zip(classes.tolist(), probabilities.tolist(), strict=True)
-    return pair, [{names[c]: p for c, p in zip(*seen, strict=True)} for seen in guesses]
+    guesses: list[Guesses] = [
+        {names[number]: value for number, value in zip(ids, values, strict=True)}
+        for ids, values in zip(classes.tolist(), probabilities.tolist(), strict=True)
+    ]
+    return pair, guesses
 
 
 def methods_here(learnt: Collection[str]) -> list[str]:

@@ -2,37 +2,29 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 from gradio.blocks import BlockContext
 from gradio.components import Component
-from gradio.events import Dependency
 
-
-@dataclass(frozen=True)
-class Kept:
-    """One parameter of the URL. read: text -> value, ValueError if it isn't allowed."""
-
-    name: str
-    component: Component | BlockContext
-    read: Callable[[str], Any]
+Read = Callable[[str], Any]
+"""What the URL says -> a component's value; raises ValueError if that isn't allowed."""
 
 
 class PageState:
     """The parameters of the page's URL, each the value of one component."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Kept] = {}
-        self._first: list[tuple[Callable[[], Any], list[Component]]] = []
-        self._followers: list[Callable[[Dependency], Any]] = []
+        self._kept: dict[str, tuple[Component | BlockContext, Read]] = {}
+        self._offers: list[tuple[Callable[[], Any], list[Component]]] = []
+        self._ready: list[Component] = []
 
     def keep(
         self,
         name: str,
         component: Component,
-        read: Callable[[str], Any],
+        read: Read,
         *,
         initial: str | None = None,
         text: str = "(value) => value",
@@ -40,7 +32,6 @@ class PageState:
     ) -> None:
         """Keep a component's value under `name`.
 
-        read: what the URL says -> the component's value; raises ValueError if that isn't allowed.
         initial: what is left out of the URL; None is the component's first value.
         text: JavaScript, the browser's values of the component and of those `beside` -> what the URL
         says, null for nothing.
@@ -52,27 +43,23 @@ class PageState:
             None, [component, *beside], None, js=f"(...values) => {{ mixzooKeep({arguments}); }}"
         )
 
-    def listen(
-        self, name: str, component: Component | BlockContext, read: Callable[[str], Any]
-    ) -> None:
+    def listen(self, name: str, component: Component | BlockContext, read: Read) -> None:
         """Restore a component from the URL; somebody else writes it there with `mixzooKeep`."""
         if name in self._kept:
             raise ValueError(f"two components want the URL's parameter {name!r}")
-        self._kept[name] = Kept(name, component, read)
+        self._kept[name] = component, read
 
     def before_restoring(self, refresh: Callable[[], Any], components: Sequence[Component]) -> None:
         """Call `refresh` at each page load, for what the components offer: before their values."""
-        self._first.append((refresh, list(components)))
+        self._offers.append((refresh, list(components)))
 
-    def when_restored(self, follow: Callable[[Dependency], Any]) -> None:
-        """Call `follow` with the event after which all components say what the URL says."""
-        self._followers.append(follow)
+    def tell_when_restored(self, text: Component) -> None:
+        """Set a text, so that it changes, once all components say what the URL says."""
+        self._ready.append(text)
 
     def wire(self, page: gr.Blocks) -> None:
-        """Restore everything when the page loads, then let changes be written, then the rest."""
-        if not self._kept:
-            return
-        components = [kept.component for kept in self._kept.values()]
+        """Restore everything when the page loads, then let changes be written, then tell."""
+        components = [component for component, _ in self._kept.values()]
 
         def restore(request: gr.Request) -> list[Any]:
             return self.restored(dict(request.query_params))
@@ -83,30 +70,20 @@ class PageState:
             "queue": False,
         }
         later = page.load
-        for refresh, offered in self._first:
+        for refresh, offered in self._offers:
             later = later(refresh, None, offered, **quiet).then
-        event = later(restore, None, components, **quiet)
-        event.then(None, None, None, js="() => { mixzooRestored(); }")
-        for follow in self._followers:
-            follow(event)
-
-    @property
-    def names(self) -> list[str]:
-        """All parameters."""
-        return list(self._kept)
+        restored = later(restore, None, components, **quiet)
+        restored.then(None, None, self._ready, js="() => { mixzooRestored(); return 'restored'; }")
 
     def restored(self, query: Mapping[str, str]) -> list[Any]:
         """The components' values as a URL's query says; unchanged where it is silent or wrong."""
-        return [self._value(kept, query.get(kept.name)) for kept in self._kept.values()]
-
-    @staticmethod
-    def _value(kept: Kept, text: str | None) -> Any:
-        if text is None:
-            return gr.skip()
-        try:
-            return kept.read(text)
-        except ValueError:
-            return gr.skip()
+        values = []
+        for name, (_, read) in self._kept.items():
+            try:
+                values.append(read(query[name]))
+            except (KeyError, ValueError):
+                values.append(gr.skip())
+        return values
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -109,7 +110,7 @@ def build(context: Context) -> None:
 
 def page(benchmark: Benchmark, findings: Sequence[Finding] = ()) -> str:
     """The files of a benchmark's rows, as HTML. findings: of a check that has just been made."""
-    fresh = {finding.path: finding.state for finding in findings}
+    fresh: dict[Path | None, State] = {finding.path: finding.state for finding in findings}
     rows, used, counts = [], set(), Counter[str]()
     for row in benchmark.manifest.rows:
         files = _files(benchmark, row)

@@ -12,7 +12,6 @@ from markupsafe import escape
 from mixzoo.app.demo import zoo
 from mixzoo.app.demo.context import Context
 from mixzoo.app.demo.settings import Settings
-from mixzoo.zoo.cache import cache_root
 from mixzoo.zoo.catalog import Benchmark, open_catalog
 from mixzoo.zoo.errors import SourceError, UsageError
 from mixzoo.zoo.lock import Asset
@@ -171,14 +170,3 @@ def test_download_is_refused_where_the_owner_forbids(build: Callable[..., gr.Blo
 
     hidden = [b.elem_id for b in page.blocks.values() if getattr(b, "visible", True) is False]
     assert {"zoo-download", "zoo-stop"} <= set(hidden)
-
-
-def test_download_ends_with_the_file_here(build: Callable[..., gr.Blocks]) -> None:
-    """Steps show progress; the last page says that the file is here."""
-    page = build(allow_downloads=True)
-
-    *_, (shown, status, row) = event(page, "download")("own", ROW, False)
-
-    assert (cache_root() / "assets/own/w.pth").is_file()
-    assert (status, row["choices"]) == ("", [])
-    assert ">here</span>" in re.sub("<i>.</i>", "", shown)
