@@ -13,10 +13,12 @@ import shutil
 import signal
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +32,7 @@ from ..zoo.parallel import processors
 from .pixels import Pixels, decode_crop, prepare
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 prepare()  # now, so that decoding processes, and whatever is forked, have it all
 BATCH_SIZE = 64
 FORMAT = 1  # raised when other pixels are made of the same image, or rows are laid out otherwise
@@ -175,7 +178,9 @@ class Work:
         order = range(len(self.images)) if order is None else order
         return [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
 
-    def batches(self, groups: Sequence[Sequence[int]], *, ranks_here: int = 1) -> Iterator[Batch]:
+    def batches(
+        self, groups: Sequence[Sequence[int]], *, ranks_here: int = 1
+    ) -> Generator[Batch, None, None]:
         """One batch for each group of positions in the labelled list, in the order given.
 
         ranks_here: processes of this machine that decode at the same time. Crops are taken from the
@@ -184,16 +189,18 @@ class Work:
         """
         workers = default_workers(ranks_here) if self.workers is None else self.workers
         warned = False
-        for batch in DataLoader(
+        loader = DataLoader(
             _Batches(self, groups),
             batch_size=None,
             num_workers=min(workers, len(groups)),
             worker_init_fn=leave_signals_to_the_parent,
-        ):
-            if batch.cache_failure and not warned:
-                logger.warning("%s. Going on without writing the crop cache.", batch.cache_failure)
-                warned = True
-            yield batch
+        )
+        with closing(delivered(loader)) as decoded:
+            for batch in decoded:
+                if batch.cache_failure and not warned:
+                    logger.warning("%s. Going on without the crop cache.", batch.cache_failure)
+                    warned = True
+                yield batch
 
 
 class _Batches(Dataset[Batch]):
@@ -240,11 +247,26 @@ class _Batches(Dataset[Batch]):
         return crop
 
 
+def delivered(loader: DataLoader[T]) -> Generator[T, None, None]:
+    """What a loader's processes make; they end when this does, is closed, or fails.
+
+    Not when the loader is forgotten: an error's traceback can hold it until the interpreter ends, which
+    would wait for its processes for ever, since they leave signals to their parent.
+    """
+    iterator = iter(loader)
+    try:
+        yield from iterator
+    finally:
+        if shut_down := getattr(iterator, "_shutdown_workers", None):
+            shut_down()
+
+
 def leave_signals_to_the_parent(_: int) -> None:
     """Ignore signals in a decoding process: a scheduler's reach the whole group, and its parent
     still needs it until it has saved what is done."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):  # the last is SLURM's; Windows hasn't got it
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def default_workers(ranks_here: int = 1) -> int:

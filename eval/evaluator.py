@@ -5,8 +5,8 @@ so no world size pads, repeats or drops an image, and accuracies are divided onc
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -86,12 +86,13 @@ def evaluate_all(
     failure: MixzooError | None = None
     saved = time.monotonic()
     try:
-        for done in run.walk(todo[world.rank :: world.size]):
-            if progress:
-                progress(done)
-            if save and time.monotonic() - saved > SAVE_EVERY:
-                run.save(save)
-                saved = time.monotonic()
+        with closing(run.walk(todo[world.rank :: world.size])) as walk:
+            for done in walk:
+                if progress:
+                    progress(done)
+                if save and time.monotonic() - saved > SAVE_EVERY:
+                    run.save(save)
+                    saved = time.monotonic()
     except MixzooError as error:
         failure = error
     finally:  # also when interrupted
@@ -111,10 +112,10 @@ class _Pass:
         self.rows: list[tuple[str, dict[str, Rows]]] = []
         self.unreadable: dict[int, str] = {}
 
-    def walk(self, groups: Sequence[Sequence[int]]) -> Iterator[int]:
+    def walk(self, groups: Sequence[Sequence[int]]) -> Generator[int, None, None]:
         """Predict batches of positions; yields the number of images of each batch."""
         decoded = self.work.batches(groups, ranks_here=self.world.local_size)
-        with _explained():
+        with _explained(), closing(decoded):
             for group, batch in zip(groups, decoded, strict=True):
                 self.unreadable.update(batch.unreadable)
                 for subject in self.subjects:

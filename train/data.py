@@ -5,7 +5,8 @@ An epoch is a permutation of the images, filled up with its own beginning to who
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ..eval.crops import leave_signals_to_the_parent
+from ..eval.crops import delivered, leave_signals_to_the_parent
 from ..eval.pixels import Pixels, decode
 from ..eval.resample import resize_crop
 from ..zoo.cache import data_path
@@ -169,7 +170,7 @@ def slots(images: TrainingImages, start: int, mine: range) -> Iterator[Slot]:
 
 def micro_batches(
     images: TrainingImages, start: int, mine: range, workers: int, pin: bool
-) -> Iterator[MicroBatch]:
+) -> Generator[MicroBatch, None, None]:
     """The micro batches of slots `mine` of every iteration from `start` (from 0) to the end.
 
     workers: decoding processes, 0 decodes in this one. pin: for copies to a GPU. Raises DataError
@@ -184,10 +185,11 @@ def micro_batches(
         worker_init_fn=leave_signals_to_the_parent,
         prefetch_factor=4 if workers else None,
     )
-    for item in loader:
-        if isinstance(item, DataError):
-            raise item
-        yield item
+    with closing(delivered(loader)) as items:
+        for item in items:
+            if isinstance(item, DataError):
+                raise item
+            yield item
 
 
 def fit_in_memory(images: LabelledImages) -> bool:

@@ -80,7 +80,7 @@ for line in sys.stdin:
                 import traceback
                 traceback.print_exc()
             sys.stdout.flush(); sys.stderr.flush()
-            os._exit(code)
+            sys.exit(code)  # as a command ends, its processes waited for
     sys.stdout.write(json.dumps(answer) + "\\n"); sys.stdout.flush()
 """
 

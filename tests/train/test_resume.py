@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from mixzoo.train.data import Data
 from mixzoo.train.loop import train
@@ -16,6 +17,7 @@ from mixzoo.train.recipe import Recipe
 from mixzoo.train.run import How
 from mixzoo.zoo.data import FolderStore
 from mixzoo.zoo.errors import CheckpointError, InterruptedRunError
+from PIL import Image
 
 Uninterrupted = Callable[[str, int], dict[str, Any]]
 
@@ -147,6 +149,40 @@ def test_decoding_processes_are_no_hindrance(
     assert again_at_once == (75 if group else -signal.SIGKILL), job.err
     assert again.wait() == 0, again.err
     assert run.result == uninterrupted("samix")
+
+
+@pytest.fixture(scope="module")
+def long_validation(colours: Path) -> list[str]:
+    """Options that validate on 400 pictures which take long to decode."""
+    pixels = np.random.default_rng(0).integers(0, 255, (700, 700, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(colours / "large.png", compress_level=1)
+    for i in range(400):
+        (colours / f"large{i}.png").hardlink_to(colours / "large.png")
+    listed = colours / "large.txt"
+    listed.write_text("".join(f"large{i}.png,{i % 6}\n" for i in range(400)))
+    return ["--val-list", str(listed), "--workers", "2"]
+
+
+@pytest.mark.parametrize(("number", "group"), [(signal.SIGTERM, False), (signal.SIGUSR1, True)])
+def test_a_signal_in_validation_stops_its_decoding_processes(
+    number: signal.Signals,
+    group: bool,
+    long_validation: list[str],
+    command: Callable,
+    start: Callable,
+    folder: Any,
+    tmp_path: Path,
+) -> None:
+    """Soon, and with 75: they leave signals to their parent, who must not wait for them for ever."""
+    job = start([*command("vanilla", tmp_path), *long_validation])
+    folder(tmp_path, "vanilla").wait_for(5, job)  # the epoch's steps are done
+    time.sleep(0.5)
+
+    job.signal(number, group)
+
+    assert job.wait(15) == 75, job.err
+    assert "before its epoch's validation" in job.err
+    assert "Traceback" not in job.err
 
 
 def test_a_signal_to_one_rank_stops_all(
