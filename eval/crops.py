@@ -198,7 +198,9 @@ class Work:
         with closing(delivered(loader)) as decoded:
             for batch in decoded:
                 if batch.cache_failure and not warned:
-                    logger.warning("%s. Going on without the crop cache.", batch.cache_failure)
+                    logger.warning(
+                        "%s. Going on without writing the crop cache.", batch.cache_failure
+                    )
                     warned = True
                 yield batch
 
