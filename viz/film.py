@@ -16,7 +16,7 @@ from ..zoo.errors import UsageError
 from ..zoo.files import becoming
 from .canvas import Pixels
 from .grid import Column, Row, Tile, draw_grid
-from .mix import MASK_KEY, MixedPair, Names, mask_tile, mixed_tile, source_column
+from .mix import MASK_KEY, MixedPair, mask_tile, mixed_tile
 from .save import named_format
 from .themes import LIGHT, Theme
 
@@ -30,21 +30,16 @@ TAIL = 200  # characters of ffmpeg's complaint that are passed on
 
 
 def sweep_frames(
-    a: Pixels,
-    b: Pixels,
-    mixes: Sequence[MixedPair],
-    theme: Theme = LIGHT,
-    *,
-    names: Names | None = None,
+    sources: Column, mixes: Sequence[MixedPair], theme: Theme = LIGHT
 ) -> Iterator[Pixels]:
     """A picture for each mix: A, the mix, its mask, B.
 
-    a, b: (H, W, 3) uint8. mixes: of one method, as `mix_pair` gives them. Yields (H', W', 3) uint8,
+    sources: of `Pairs.sources`. mixes: of one method, as `mix_pair` gives them. Yields (H', W', 3) uint8,
     all of one even size.
     """
-    sources = source_column(a, b, names).tiles
+    a, b = sources.tiles
     for mixed in mixes:
-        tiles: Sequence[Tile] = (sources[0], mixed_tile(mixed), mask_tile(mixed), sources[1])
+        tiles: Sequence[Tile] = (a, mixed_tile(mixed), mask_tile(mixed), b)
         titles = ("", mixed.method, f"λ {mixed.lam:.2f}", "")
         columns = tuple(Column((tile,), title) for tile, title in zip(tiles, titles, strict=True))
         figure = draw_grid([Row(columns, key=MASK_KEY)], theme, tile=TILE)

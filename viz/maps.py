@@ -16,14 +16,11 @@ from .grid import Column, Key, Row, Tile
 from .mix import (
     IMAGENET,
     Model,
-    Names,
-    Pair,
+    Pairs,
     enlarged,
     heat_over,
     mask_tile,
-    mix_pair,
     mixed_tile,
-    source_column,
     stretched,
 )
 
@@ -49,15 +46,13 @@ def class_activation(model: Model, x: torch.Tensor, classes: torch.Tensor) -> to
 
 
 def cam_rows(
-    pairs: Sequence[Pair],
+    pairs: Pairs,
     method: str,
     lam: float,
     *,
     model: Model,
-    names: Sequence[Names] | None = None,
     class_names: Sequence[str] | None = None,
     seed: int = 0,
-    protocol: Protocol = IMAGENET,
 ) -> list[Row]:
     """Rows for `draw_grid`: A, B and their mix, each above the map of its top-1 class.
 
@@ -66,10 +61,10 @@ def cam_rows(
     index.
     """
     rows = []
-    for number, (a, b) in enumerate(pairs):
-        mixed = mix_pair(a, b, method, [lam], seed=seed + number, model=model, protocol=protocol)[0]
-        pictures = [a, b, mixed.image]
-        x = normalise(torch.from_numpy(np.stack(pictures)), protocol)  # (3, 3, H, W)
+    mixes = pairs.mixed(method, [lam], seed=seed, model=model)
+    for (a, b), (mixed,), named in zip(pairs.pictures, mixes, pairs.sources(), strict=True):
+        pictures, sources = [a, b, mixed.image], named.tiles
+        x = normalise(torch.from_numpy(np.stack(pictures)), pairs.protocol)  # (3, 3, H, W)
         with torch.no_grad():
             probabilities = model(x).softmax(1)
         tops = probabilities.argmax(1)
@@ -80,7 +75,6 @@ def cam_rows(
             name = class_names[label] if class_names else f"class {label}"
             image = heat_over(pictures[place], enlarged(stretched(heat), a.shape[:2]))
             maps.append(Tile(image, f"{name} · {probabilities[place, label]:.2f}"))
-        sources = source_column(a, b, names[number] if names else None).tiles
         columns = (
             Column((sources[0], maps[0]), "A"),
             Column((sources[1], maps[1]), "B"),
@@ -158,27 +152,18 @@ def most_uneven(maps: Sequence[BlockMaps]) -> tuple[int, int]:
     return int(row), int(column)
 
 
-def map_rows(
-    pairs: Sequence[Pair],
-    lams: Sequence[float],
-    *,
-    model: MixClassifier,
-    names: Sequence[Names] | None = None,
-    protocol: Protocol = IMAGENET,
-) -> list[Row]:
+def map_rows(pairs: Pairs, lams: Sequence[float], *, model: MixClassifier) -> list[Row]:
     """Rows for `draw_grid`: a row for each pair; mix, mask, value and attention for each lam.
 
-    Arguments as in `mix_rows`. The attention is that of `most_uneven`, whose cell is framed in A.
+    model: in eval mode, whose method mixes. The attention is that of `most_uneven`, whose cell is framed in A.
     """
-    rows = []
-    for number, (a, b) in enumerate(pairs):
-        mixes = mix_pair(a, b, model.method, lams, model=model, protocol=protocol)
-        maps = block_maps(a, b, lams, model, protocol=protocol)
+    rows, mixes = [], pairs.mixed(model.method, lams, model=model)
+    for (a, b), swept, sources in zip(pairs.pictures, mixes, pairs.sources(), strict=True):
+        maps = block_maps(a, b, lams, model, protocol=pairs.protocol)
         (row, column), (h, w) = most_uneven(maps), maps[0].value.shape
-        sources = source_column(a, b, names[number] if names else None)
         marked = replace(sources.tiles[0], mark=(row / h, column / w, 1 / h, 1 / w))
         columns = [replace(sources, tiles=(marked, sources.tiles[1]))]
-        for mixed, one in zip(mixes, maps, strict=True):
+        for mixed, one in zip(swept, maps, strict=True):
             upper, lower = (mixed_tile(mixed), mask_tile(mixed)), _block_tiles(one, b, row, column)
             title = f"λ {mixed.lam:g}"
             if len(lams) == 1:  # as high as the sources

@@ -81,20 +81,35 @@ def mix_pair(
     ]
 
 
-def mix_pairs(
-    pairs: Sequence[Pair],
-    method: str,
-    lams: Sequence[float],
-    *,
-    seed: int = 0,
-    model: Model | None = None,
-    protocol: Protocol = IMAGENET,
-) -> list[list[MixedPair]]:
-    """The mixes of each pair, once for each lam. seed: pair i uses seed + i. Otherwise as `mix_pair`."""
-    return [
-        mix_pair(a, b, method, lams, seed=seed + number, model=model, protocol=protocol)
-        for number, (a, b) in enumerate(pairs)
-    ]
+@dataclass(frozen=True)
+class Pairs:
+    """Pictures in pairs, each (H, W, 3) uint8, all of one shape.
+
+    names: of each pair's pictures, empty where they have none. protocol: how they were cut; models
+    were trained with its mean and standard deviation.
+    """
+
+    pictures: Sequence[Pair]
+    names: Sequence[Names] = ()
+    protocol: Protocol = IMAGENET
+
+    def mixed(
+        self, method: str, lams: Sequence[float], *, seed: int = 0, model: Model | None = None
+    ) -> list[list[MixedPair]]:
+        """Each pair's mixes, once for each lam. seed: pair i uses seed + i. Otherwise as `mix_pair`."""
+        return [
+            mix_pair(a, b, method, lams, seed=seed + n, model=model, protocol=self.protocol)
+            for n, (a, b) in enumerate(self.pictures)
+        ]
+
+    def sources(self) -> list[Column]:
+        """A column for each pair: A above B, with their names."""
+        columns = []
+        for n, pair in enumerate(self.pictures):
+            names = self.names[n] if self.names else ("", "")
+            words = [f"{x}: {name}" if name else x for x, name in zip("AB", names, strict=True)]
+            columns.append(Column(tuple(map(Tile, pair, words)), "sources"))
+        return columns
 
 
 def to_pixels(x: torch.Tensor, protocol: Protocol) -> Pixels:
@@ -133,26 +148,22 @@ def stretched(heat: Floats) -> Floats:
 
 
 def mix_rows(
-    pairs: Sequence[Pair],
+    pairs: Pairs,
     methods: Sequence[str],
     lams: Sequence[float],
     *,
-    names: Sequence[Names] | None = None,
     seed: int = 0,
     model: Model | None = None,
-    protocol: Protocol = IMAGENET,
 ) -> list[Row]:
     """Rows for `draw_grid`: sources at the left, then every mix above its mask.
 
-    pairs: pictures (H, W, 3) uint8, all of one shape. methods, lams: several methods at one lam
-    make a row for each pair and a column for each method; several lams make a row for each pair
-    and method and a column for each lam. names: of each pair's pictures. Otherwise as `mix_pairs`.
+    methods, lams: several methods at one lam make a row for each pair and a column for each method;
+    several lams make a row for each pair and method and a column for each lam. Otherwise as
+    `Pairs.mixed`.
     """
-    mixing = {"seed": seed, "model": model, "protocol": protocol}
-    by_method = [mix_pairs(pairs, method, lams, **mixing) for method in methods]
+    by_method = [pairs.mixed(method, lams, seed=seed, model=model) for method in methods]
     rows = []
-    for number, ((a, b), *mixes) in enumerate(zip(pairs, *by_method, strict=True)):
-        first = source_column(a, b, names[number] if names else None)
+    for first, *mixes in zip(pairs.sources(), *by_method, strict=True):
         if len(lams) == 1:
             columns = [mix_column(swept[0], swept[0].method) for swept in mixes]
             rows.append(Row((first, *columns), key=MASK_KEY))
@@ -161,15 +172,6 @@ def mix_rows(
             columns = [mix_column(mixed, f"λ {mixed.lam:g}") for mixed in swept]
             rows.append(Row((first, *columns), label=swept[0].method, key=MASK_KEY))
     return rows
-
-
-def source_column(a: Pixels, b: Pixels, names: Names | None = None) -> Column:
-    """A above B, each with its name."""
-    named = [
-        f"{letter}: {name}" if name else letter
-        for letter, name in zip("AB", names or ("", ""), strict=True)
-    ]
-    return Column((Tile(a, named[0]), Tile(b, named[1])), "sources")
 
 
 def mix_column(mixed: MixedPair, title: str) -> Column:
@@ -188,7 +190,7 @@ def mask_tile(mixed: MixedPair) -> Tile:
     return Tile(heat, f"mask {mixed.mask.mean():.2f} A", contour=mixed.mask)
 
 
-def three_rows(sources: Sequence[tuple[Pixels, Pixels]], mixes: Sequence[MixedPair]) -> Pixels:
+def three_rows(sources: Sequence[Pair], mixes: Sequence[MixedPair]) -> Pixels:
     """All A above all B above all mixes, as one picture.
 
     sources: pairs of (H, W, 3) uint8, of one shape, as many as mixes. Returns
@@ -206,7 +208,7 @@ def three_rows(sources: Sequence[tuple[Pixels, Pixels]], mixes: Sequence[MixedPa
 
 
 def reference_figure(
-    sources: Sequence[tuple[Pixels, Pixels]],
+    sources: Sequence[Pair],
     mixes: Sequence[MixedPair],
     theme: Theme = LIGHT,
     *,

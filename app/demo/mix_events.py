@@ -13,7 +13,7 @@ from ...train.mixing import LEARNT_METHODS
 from ...train.mixing.mixed import draw_lam
 from ...viz.grid import Row, draw_grid
 from ...viz.maps import map_rows
-from ...viz.mix import heat_over, mix_rows
+from ...viz.mix import Pairs, heat_over, mix_rows
 from ...viz.save import figure_bytes
 from ...viz.themes import DARK, LIGHT
 from ...zoo.errors import DataError, MixzooError, UsageError
@@ -192,24 +192,25 @@ class MixEvents:
 
 def _rows(kind: str, recipe: Recipe, pictures: Sequence[Picture]) -> list[Row]:
     """What the grid shows. Raises UsageError for maps of a checkpoint without a MixBlock."""
-    model, protocol = recipe.model, recipe.protocol
+    model = recipe.model
     crops = [one.crop for one in pictures]
     stems = [Path(one.name).stem for one in pictures]
-    pairs = list(zip(crops[::2], crops[1::2], strict=True))
-    names = list(zip(stems[::2], stems[1::2], strict=True))
+    pairs = Pairs(
+        list(zip(crops[::2], crops[1::2], strict=True)),
+        list(zip(stems[::2], stems[1::2], strict=True)),
+        recipe.protocol,
+    )
     if kind == MAPS:
         if not isinstance(model, MixClassifier) or model.method != recipe.method:
             raise UsageError(
                 f"{recipe.method} has no maps: they are of AutoMix's and SAMix's mix block. Choose "
                 "automix or samix as the method."
             )
-        return map_rows(pairs, [recipe.lam], model=model, names=names, protocol=protocol)
+        return map_rows(pairs, [recipe.lam], model=model)
     methods, lams = [recipe.method], SWEEP
     if kind == METHODS:
         methods, lams = methods_here([model.method]), (recipe.lam,)
-    return mix_rows(
-        pairs, methods, lams, names=names, seed=recipe.seed, model=model, protocol=protocol
-    )
+    return mix_rows(pairs, methods, lams, seed=recipe.seed, model=model)
 
 
 def _whole(seed: Any) -> int:

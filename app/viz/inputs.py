@@ -14,7 +14,7 @@ import numpy as np
 
 from ...eval.pixels import Pixels, centre_crop, decode
 from ...train.mixing import check_pictured
-from ...viz.mix import Model, Names, Pair
+from ...viz.mix import Model, Pairs
 from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.checkpoint.load import load_resolved
 from ...zoo.errors import DataError, UsageError
@@ -28,15 +28,6 @@ PAIRS_OF_MINI = ((18, 8), (36, 22), (4, 27))  # species that are drawn where no 
 DRAWN = Protocol(resize=146, crop=128)  # as the embedded benchmark evaluates the drawn species
 PLAIN = Protocol(resize=256, crop=224)  # where no row says another
 MOST_PAIRS = 40  # in one picture: higher ones can't be rendered
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Pictures in pairs, each (H, W, 3) uint8, with a name for each. protocol: how they were cut."""
-
-    pictures: list[Pair]
-    names: list[Names]
-    protocol: Protocol
 
 
 @dataclass(frozen=True)

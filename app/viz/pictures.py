@@ -83,7 +83,7 @@ def mix(
     """
     from ...viz.grid import draw_grid
     from ...viz.maps import map_rows
-    from ...viz.mix import mix_pairs, mix_rows, reference_figure
+    from ...viz.mix import mix_rows, reference_figure
     from ...viz.release import read_released
     from .inputs import MOST_PAIRS
 
@@ -102,19 +102,18 @@ def mix(
     pairs = given.pairs(MOST_PAIRS // (len(names) if several else 1))
     told = ", ".join(f"{one:g}" for one in weights)
     words = f"{counted(len(pairs.pictures), 'pair')}, lam {told}, {', '.join(names)}"
-    named = {"names": pairs.names, "protocol": pairs.protocol}
-    mixing = {"seed": seed, "model": given.model, "protocol": pairs.protocol}
     if layout == "reference":
-        mixes = [swept[0] for swept in mix_pairs(pairs.pictures, names[0], weights, **mixing)]
+        swept = pairs.mixed(names[0], weights, seed=seed, model=given.model)
+        mixes = [mixed for (mixed,) in swept]
         heading = f"{names[0]}, lambda={told}" if title is None else title
         other = read_released(beside) if beside else None
         return reference_figure(pairs.pictures, mixes, theme, title=heading, beside=other), words
     if layout == "maps":
         told = names[0]
-        rows = map_rows(pairs.pictures, weights, model=given.with_block, **named)
+        rows = map_rows(pairs, weights, model=given.with_block)
     else:
         told = "" if several else f"λ {told}"  # columns say several
-        rows = mix_rows(pairs.pictures, names, weights, names=pairs.names, **mixing)
+        rows = mix_rows(pairs, names, weights, seed=seed, model=given.model)
     heading = ", ".join(filter(None, (given.title, told))) if title is None else title
     return draw_grid(rows, theme, title=heading), words
 
@@ -166,16 +165,15 @@ def sweep(
     --out ends in .gif, or in .mp4 where ffmpeg is installed. REF as in `mixzoo viz mix`.
     """
     from ...viz.film import animation_format, save_animation, sweep_frames, there_and_back
-    from ...viz.mix import mix_pair
     from ...viz.themes import THEMES
 
     animation_format(out)
     chosen = given.method(method, "mixup")
     pairs = given.pairs(most=1)
-    (a, b), names = pairs.pictures[0], pairs.names[0]
+    names = pairs.names[0]
     lams = [1 - step / (steps - 1) for step in range(steps)]
-    mixes = mix_pair(a, b, chosen, lams, seed=seed, model=given.model, protocol=pairs.protocol)
-    frames = there_and_back(sweep_frames(a, b, mixes, THEMES[theme], names=names))
+    (mixes,) = pairs.mixed(chosen, lams, seed=seed, model=given.model)
+    frames = there_and_back(sweep_frames(pairs.sources()[0], mixes, THEMES[theme]))
     count = 2 * steps - 2
     save_animation(frames, out, fps=fps, total=count)
     say(f"{out}: {chosen}, {names[0]} and {names[1]}, {count} pictures at {fps} a second")
@@ -225,16 +223,8 @@ def cam(
     assert given.checkpoint is not None
     chosen = given.method(method, "cutmix")
     pairs = given.pairs()
-    rows = cam_rows(
-        pairs.pictures,
-        chosen,
-        weights[0],
-        model=given.model,
-        names=pairs.names,
-        class_names=class_names(given.benchmark, names_file),
-        seed=seed,
-        protocol=pairs.protocol,
-    )
+    known = class_names(given.benchmark, names_file)
+    rows = cam_rows(pairs, chosen, weights[0], model=given.model, class_names=known, seed=seed)
     figure = draw_grid(rows, theme, title=title or given.title)
     return figure, f"{counted(len(rows), 'pair')}, {given.checkpoint.name}, {chosen}"
 

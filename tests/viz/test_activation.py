@@ -8,7 +8,7 @@ import pytest
 import torch
 from mixzoo.eval.protocol import normalise
 from mixzoo.viz.maps import cam_rows, class_activation
-from mixzoo.viz.mix import IMAGENET, mix_pair
+from mixzoo.viz.mix import IMAGENET, Pairs, mix_pair
 from mixzoo.zoo.nets import Classifier
 
 NAMES = ["ant", "bee", "cat", "dog", "eel"]
@@ -67,7 +67,9 @@ def test_captions_tell_top_classes_and_probabilities(
         p = decided(batch(a, b, mixed.image)).softmax(1)
     tops = p.argmax(1).tolist()
 
-    (row,) = cam_rows([(a, b)], "cutmix", 0.4, model=decided, names=[("x", "y")], class_names=NAMES)
+    (row,) = cam_rows(
+        Pairs([(a, b)], [("x", "y")]), "cutmix", 0.4, model=decided, class_names=NAMES
+    )
 
     below = [column.tiles[1].caption for column in row.columns]
     assert below[:3] == [f"{NAMES[c]} · {p[i, c]:.2f}" for i, c in enumerate(tops)]
@@ -80,7 +82,7 @@ def test_captions_tell_top_classes_and_probabilities(
 
 def test_unknown_class_names_are_numbers(picture: Callable, plain: Classifier) -> None:
     """And never an error."""
-    (row,) = cam_rows([(picture(0), picture(1))], "mixup", 0.5, model=plain)
+    (row,) = cam_rows(Pairs([(picture(0), picture(1))]), "mixup", 0.5, model=plain)
 
     assert row.columns[0].tiles[1].caption.startswith("class ")
 
@@ -93,7 +95,7 @@ def test_the_map_is_drawn_where_the_class_is_seen(picture: Callable, plain: Clas
         top = plain(x).argmax(1)
     heat = class_activation(plain, x, top)[0].numpy()
 
-    (row,) = cam_rows([(a, b)], "mixup", 0.5, model=plain)
+    (row,) = cam_rows(Pairs([(a, b)]), "mixup", 0.5, model=plain)
 
     drawn = row.columns[0].tiles[1].image.astype(int) @ [1, 1, -1]  # yellow against blue
     quadrant = [drawn[i : i + 32, j : j + 32].mean() for i in (0, 32) for j in (0, 32)]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mixzoo.viz.maps import BlockMaps, block_maps, map_rows, most_uneven
+from mixzoo.viz.mix import Pairs
 from mixzoo.zoo.nets.classifiers import MIX_BLOCKS
 
 
@@ -87,7 +88,7 @@ def test_one_weight_stands_beside_its_maps(picture: Callable, learnt: Callable) 
 
     model = learnt("automix")
 
-    (row,) = map_rows([pair], [0.5], model=model)
+    (row,) = map_rows(Pairs([pair]), [0.5], model=model)
 
     assert [len(column.tiles) for column in row.columns] == [2, 2, 2]
     cells, (maps,) = 64 // 16, block_maps(*pair, [0.5], model)
@@ -101,7 +102,7 @@ def test_one_weight_stands_beside_its_maps(picture: Callable, learnt: Callable) 
 
 def test_several_weights_stand_side_by_side(picture: Callable, learnt: Callable) -> None:
     """Each with its four pictures, and one framed place for all."""
-    (row,) = map_rows([(picture(0), picture(1))], [0.1, 0.5, 0.9], model=learnt("samix"))
+    (row,) = map_rows(Pairs([(picture(0), picture(1))]), [0.1, 0.5, 0.9], model=learnt("samix"))
 
     assert [len(column.tiles) for column in row.columns] == [2, 4, 4, 4]
     assert [column.title for column in row.columns[1:]] == ["λ 0.1", "λ 0.5", "λ 0.9"]

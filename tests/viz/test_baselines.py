@@ -21,7 +21,7 @@ from mixzoo.viz.curves import curves_plot
 from mixzoo.viz.grid import Column, Key, Row, Tile, draw_grid
 from mixzoo.viz.groups import grouped, groups_plot
 from mixzoo.viz.matrix import comparison_plot
-from mixzoo.viz.mix import mix_pair, mix_rows, reference_figure
+from mixzoo.viz.mix import Pairs, mix_pair, mix_rows, reference_figure
 from mixzoo.viz.save import figure_bytes
 from mixzoo.viz.table import results_table, table_plot
 from mixzoo.viz.themes import DARK, LIGHT, Theme
@@ -73,7 +73,7 @@ def draw(name: str) -> Figure:
     """A grid."""
     pairs = [(disc(0), disc(1)), (disc(2), disc(3))]
     if name == "sweep":
-        return draw_grid(mix_rows(pairs[:1], ["mixup", "cutmix"], [0.2, 0.5, 0.8]))
+        return draw_grid(mix_rows(Pairs(pairs[:1]), ["mixup", "cutmix"], [0.2, 0.5, 0.8]))
     if name == "reference-dark":
         mixes = [mix_pair(a, b, "cutmix", [0.5])[0] for a, b in pairs]
         beside = np.tile(disc(4), (2, 3, 1)), "theirs"
@@ -84,7 +84,9 @@ def draw(name: str) -> Figure:
         columns = (Column(tiles, "title"), Column((Tile(disc(2), "line", contour=mask),), "other"))
         return draw_grid([Row(columns, label="label", key=Key("low", "high", "a note"))], tile=1)
     theme = DARK if name.endswith("dark") else LIGHT
-    return draw_grid(mix_rows(pairs, ["mixup", "cutmix"], [0.6], names=NAMES), theme, title="λ 0.6")
+    return draw_grid(
+        mix_rows(Pairs(pairs, NAMES), ["mixup", "cutmix"], [0.6]), theme, title="λ 0.6"
+    )
 
 
 def smoothed(picture: Image.Image) -> np.ndarray:

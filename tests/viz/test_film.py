@@ -16,7 +16,7 @@ from mixzoo.viz.film import (
     sweep_frames,
     there_and_back,
 )
-from mixzoo.viz.mix import mix_pair
+from mixzoo.viz.mix import Pairs, mix_pair
 from mixzoo.viz.themes import DARK
 from mixzoo.zoo.errors import UsageError
 from PIL import Image
@@ -33,7 +33,9 @@ def test_frames_have_one_even_size_and_show_the_mixes(picture: Callable) -> None
     a, b = picture(0), picture(1)
     mixes = mix_pair(a, b, "cutmix", [1.0, 0.35, 0.0])
 
-    frames = list(sweep_frames(a, b, mixes, DARK, names=("a long name " * 5, "b")))
+    frames = list(
+        sweep_frames(*Pairs([(a, b)], [("a long name " * 5, "b")]).sources(), mixes, DARK)
+    )
 
     assert len({frame.shape for frame in frames}) == 1
     assert all(side % 2 == 0 for side in frames[0].shape[:2])

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mixzoo.viz.canvas import fitted, text_width
 from mixzoo.viz.grid import Column, Key, Row, Tile, draw_grid
-from mixzoo.viz.mix import mix_rows
+from mixzoo.viz.mix import Pairs, mix_rows
 from mixzoo.viz.themes import DARK, LIGHT
 
 KEY = Key("low", "high", "a note")
@@ -74,7 +74,9 @@ def test_tiles_fit_a_printed_page_while_label_weights_fit_tiles(
 )
 def test_no_text_leaves_the_sheet(theme: object, name: str, picture: Callable) -> None:
     """Names of any length are broken or cut, also in titles, labels and the key's note."""
-    rows = mix_rows([(picture(0), picture(1))] * 2, ["mixup"], [0.2, 0.7], names=[(name, name)] * 2)
+    rows = mix_rows(
+        Pairs([(picture(0), picture(1))] * 2, [(name, name)] * 2), ["mixup"], [0.2, 0.7]
+    )
     rows.append(
         Row((Column((Tile(picture(0), name),), name),), label=name, key=Key("a", "b", name))
     )

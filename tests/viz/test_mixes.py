@@ -13,6 +13,7 @@ from mixzoo.viz.grid import Row, draw_grid
 from mixzoo.viz.mix import (
     IMAGENET,
     MixedPair,
+    Pairs,
     mask_tile,
     mix_column,
     mix_pair,
@@ -41,7 +42,7 @@ def test_one_weight_makes_a_column_for_each_method(picture: Callable) -> None:
     """A row for each pair; sources at the left, each mix above its mask."""
     pairs = [(picture(0), picture(1)), (picture(2), picture(3))]
 
-    rows = mix_rows(pairs, ["mixup", "cutmix"], [0.4], names=[("ant", "bee"), ("cat", "dog")])
+    rows = mix_rows(Pairs(pairs, [("ant", "bee"), ("cat", "dog")]), ["mixup", "cutmix"], [0.4])
 
     assert [[column.title for column in row.columns] for row in rows] == [
         ["sources", "mixup", "cutmix"]
@@ -58,7 +59,7 @@ def test_one_weight_makes_a_column_for_each_method(picture: Callable) -> None:
 
 def test_several_weights_make_a_column_each(picture: Callable) -> None:
     """A row for each pair and method, the method written at its left."""
-    rows = mix_rows([(picture(0), picture(1))], ["mixup", "fmix"], [0.1, 0.5, 0.9])
+    rows = mix_rows(Pairs([(picture(0), picture(1))]), ["mixup", "fmix"], [0.1, 0.5, 0.9])
 
     assert [row.label for row in rows] == ["mixup", "fmix"]
     titles = [column.title for column in rows[0].columns]
@@ -94,7 +95,7 @@ def test_grids_show_the_recorded_photographs(
     if recorded["mask_adjust"]:
         rows = [Row((mix_column(adjusted(model, pair, lam, lam_mb), ""),)) for pair in pairs]
     else:
-        rows = mix_rows(pairs, [method], [lam], model=model)
+        rows = mix_rows(Pairs(pairs), [method], [lam], model=model)
 
     drawn = shown(draw_grid(rows))
 
