@@ -137,7 +137,7 @@ class Logged:
 
 @dataclass(frozen=True)
 class Verdict:
-    """word: a key of RULES. why: the rule and the numbers it was applied to, one sentence.
+    """word: a key of RULES. why: the numbers that its rule was applied to, one sentence.
 
     head: the head that carries the verdict. log: MATCHES_LOG, NOT_ITS_LOG, or None where no
     log answers.
@@ -166,7 +166,7 @@ def judge(
     if reported is None:
         return Verdict(NO_NUMBER, RULES[NO_NUMBER], first)
     if not_comparable:
-        return Verdict(NOT_COMPARABLE, f"{RULES[NOT_COMPARABLE]}: {not_comparable}", first)
+        return Verdict(NOT_COMPARABLE, not_comparable, first)
     matches = logged.matches(counts) if logged and not logged.problem else None
     candidates = heads_of_the_number({head: one.top1 for head, one in counts.items()})
     if logged and matches:  # the better head by the table's statistic may be another in one epoch
@@ -183,7 +183,7 @@ def judge(
         why.append(_heads_tried(head, candidates, counts, reported, metric))
     if logged:
         why.append(_log_in_words(logged, head, counts[head]))
-    return Verdict(words[head], f"{RULES[words[head]]}: {'; '.join(why)}", head, says)
+    return Verdict(words[head], "; ".join(why), head, says)
 
 
 def slack(metric: Metric) -> float:

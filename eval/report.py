@@ -321,6 +321,8 @@ def notes(report: Report) -> Iterator[str]:
     for row in report.rows:
         if row.matches_log and not (row in exact and len(exact) > FEW):
             yield f"{row.id}: {row.matches_log} ({', '.join(_against_log(row))})."
+        if row.not_comparable is None and round(row.judged.gap_images or 0):
+            yield f"{row.id}: {row.verdict}: {row.reason}."
     yield from _how_computed(report.rows)
     if report.sample:
         yield f"A sample: {report.sample.images} of {report.sample.of} images."
@@ -334,8 +336,8 @@ def notes(report: Report) -> Iterator[str]:
 
 def warnings(report: Report) -> Iterator[str]:
     """What a reader must not miss: contradictions, images and checkpoints that are left out."""
-    for reason in sorted({row.reason for row in report.rows if row.verdict == NOT_COMPARABLE}):
-        yield f"{reason}."
+    for reason in dict.fromkeys(r.reason for r in report.rows if r.verdict == NOT_COMPARABLE):
+        yield f"{NOT_COMPARABLE.capitalize()}: {reason}."
     for name, change in report.protocol.overrides.items():
         yield f"Protocol changed by hand: {name} {change}."
     for row in report.rows:

@@ -227,13 +227,11 @@ def conclude(estimate: Estimate, reported: float, *, slack: float, width: float 
 
 
 def explain(estimate: Estimate, reported: float, *, slack: float, width: float = WIDTH) -> str:
-    """The word with its rule and numbers, one sentence. Arguments as of `conclude`."""
-    word = conclude(estimate, reported, slack=slack, width=width)
+    """The numbers that the word's rule was applied to, one sentence. Arguments as of `conclude`."""
     return (
-        f"{word}: {RULES[word]}. {estimate.correct} of {estimate.seen} sampled images give "
-        f"{estimate.top1:.2f}, all {estimate.total} lie between {estimate.low:.2f} and "
-        f"{estimate.high:.2f} (95%), published {reported:.2f}, which may be {slack:.2f} off, width "
-        f"asked for {width:g}"
+        f"{estimate.correct} of {estimate.seen} sampled images give {estimate.top1:.2f}, all "
+        f"{estimate.total} lie between {estimate.low:.2f} and {estimate.high:.2f} (95%), published "
+        f"{reported:.2f}, which may be {slack:.2f} off, width asked for {width:g}"
     )
 
 

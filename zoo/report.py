@@ -125,8 +125,8 @@ class Claims(_Part, frozen=True, kw_only=True):
 class Row(_Part, frozen=True, kw_only=True):
     """One checkpoint and its one verdict.
 
-    id: of the row, or the checkpoint's path. verdict: a word of `rules`; reason: the rule and the
-    numbers that it was applied to. head: the head that carries the verdict. matches_log: whether
+    id: of the row, or the checkpoint's path. verdict: a word of `rules`; reason: the numbers that
+    its rule was applied to. head: the head that carries the verdict. matches_log: whether
     the file is the run that its log tells of, in the words of `rules`; None without such a log.
     not_comparable: why the numbers aren't the benchmark's own, None if they are. heads: the one
     that inference uses first.
