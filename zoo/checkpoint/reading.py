@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError
 from .config import is_plain
-from .unpickle import DAMAGE, unpickle
+from .unpickle import unpickle
 
 Format = Literal["torch-zip", "torch-legacy", "safetensors"]
 WRAPPERS = ("state_dict", "model")
@@ -92,7 +92,7 @@ def _is_stored_plainly(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except DAMAGE:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError):
         raise CheckpointError(
             f"{path.name}: is truncated or damaged ({path.stat().st_size} bytes, without the table "
             "of contents that ends a zip file); download it again"

@@ -9,9 +9,7 @@ import pickletools
 import re
 import warnings
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,18 +34,8 @@ STAND_INS = (
     "pathlib._local.PosixPath",
     "pathlib._local.WindowsPath",
 )
-# what Python's zipfile and pickletools raise over damaged files
-DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,
-    NotImplementedError,
-    OSError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-)
-BOMBS = {"builtins.bytearray", "__builtin__.bytearray"}  # torch lets a file make one of any size
+# torch lets a file make one of any size
+BOMBS = {"builtins.bytearray", "__builtin__.bytearray"}
 PICKLES = 5  # in the older format: magic number, protocol, system, the object, keys of its storages
 
 
@@ -69,11 +57,14 @@ def unpickle(path: Path, *, is_zip: bool, mmap: bool) -> Any:
     until they are used; only for uncompressed zips. Raises CheckpointError, with the name where
     there is one, if the file asks for anything else.
     """
-    named, newer = _asked(path, is_zip)
+    newer: list[str] = []
     extras: list[Callable | tuple[Callable, str]] = [(Inert, name) for name in STAND_INS]
     try:
-        if not BOMBS.isdisjoint(named):
-            raise ValueError("GLOBAL builtins.bytearray was refused")
+        for opcode, name in _asked(path, is_zip):
+            if opcode == "STACK_GLOBAL":
+                newer.append(name)
+            elif name in BOMBS:
+                raise ValueError("GLOBAL builtins.bytearray was refused")
         with torch.serialization.safe_globals(extras), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about protocols and storage classes, not for users
             place: Any = "cpu" if is_zip else _within(path.stat().st_size)
@@ -84,8 +75,8 @@ def unpickle(path: Path, *, is_zip: bool, mmap: bool) -> Any:
             reason = f"expected only tensors, but it asks for {refused[1]}"
         elif newer and "".join(newer).isprintable():
             # torch only says that it can't read those
-            reason = "expected torch's pickle protocol 2, but it is newer and asks for "
-            reason += ", ".join(dict.fromkeys(newer))
+            names = ", ".join(dict.fromkeys(newer))
+            reason = f"expected torch's pickle protocol 2, but it is newer and asks for {names}"
         raise CheckpointError(
             f"{path.name}: {reason}; nothing of it was run. Download it again, or have its authors "
             "save only the state_dict"
@@ -93,9 +84,9 @@ def unpickle(path: Path, *, is_zip: bool, mmap: bool) -> Any:
 
 
 def _within(size: int) -> Callable[[Any, str], Any]:
-    """A `map_location` that keeps the memory that a file of the older format names within the bytes that it has.
+    """A `map_location` that keeps the memory that an older file names within its `size` in bytes.
 
-    torch leaves what the file names but doesn't hold as it finds it; here it is 0.
+    torch leaves memory that the file names but doesn't fill as it finds it; here it is 0.
     """
     left = size
 
@@ -109,30 +100,28 @@ def _within(size: int) -> Callable[[Any, str], Any]:
     return place
 
 
-def _asked(path: Path, is_zip: bool) -> tuple[list[str], list[str]]:
-    """Names that a file's pickles import, as protocol 2 spells them and as 4 and later do."""
-    named: list[str] = []
-    newer: list[str] = []
+def _asked(path: Path, is_zip: bool) -> Iterator[tuple[str, str]]:
+    """What a file's pickles import: GLOBAL or, from protocol 4 on, STACK_GLOBAL, and the name."""
     last, before = "", ""
-    with suppress(*DAMAGE), _pickles_in(path, is_zip) as file:
-        for _ in range(1 if is_zip else PICKLES):
-            for opcode, argument, _ in pickletools.genops(file):
-                if opcode.name == "GLOBAL":
-                    named.append(str(argument).replace(" ", "."))
-                elif opcode.name == "STACK_GLOBAL":
-                    newer.append(f"{before}.{last}")
-                elif isinstance(argument, str):
-                    last, before = argument, last
-    return named, newer
+    for file in _pickles_in(path, is_zip):
+        for opcode, argument, _ in pickletools.genops(file):
+            if opcode.name == "GLOBAL":
+                yield opcode.name, str(argument).replace(" ", ".")
+            elif opcode.name == "STACK_GLOBAL":
+                yield opcode.name, f"{before}.{last}"
+            elif isinstance(argument, str):
+                last, before = argument, last
 
 
-@contextmanager
 def _pickles_in(path: Path, is_zip: bool) -> Iterator[IO[bytes]]:
+    """The file, open at the start of each pickle in it."""
     if is_zip:
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.endswith("data.pkl")]
-            with archive.open(names[0]) as file:
-                yield file
+            for entry in archive.infolist():  # whichever of several torch would read
+                if entry.filename.endswith("data.pkl"):
+                    with archive.open(entry) as file:
+                        yield file
     else:
         with path.open("rb") as file:
-            yield file
+            for _ in range(PICKLES):
+                yield file
