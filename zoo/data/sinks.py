@@ -1,7 +1,9 @@
 """Where the images of an archive go: files below a folder, or one tar.
 
-Both take up what an earlier run left by comparing it with the archive's bytes: what is equal stays
-untouched, what differs is replaced. So a finished pass vouches for every byte, whoever wrote it.
+A sink takes images one by one, then `finish`; after an error `close` alone. Files that an earlier run
+left are compared with the archive's bytes: what is equal stays untouched, what differs is replaced. A
+tar is written anew, which takes no longer than comparing it. So a finished pass vouches for every
+byte, whoever wrote it.
 """
 
 import io
@@ -16,10 +18,7 @@ Outcome = Literal["written", "kept", "replaced"]  # kept: it was here, the same 
 
 
 class FileSink:
-    """Each image a file below `root`, whole or not at all.
-
-    Takes images one by one, then `finish`; after an error `close` alone.
-    """
+    """Each image a file below `root`, whole or not at all."""
 
     def __init__(self, root: Path, work: Path) -> None:
         """work: a folder of this run's own on the same disk."""
@@ -49,52 +48,35 @@ class FileSink:
 
 
 class TarSink:
-    """All images in one tar, in the order of the archive, written under a temporary name; as FileSink.
-
-    A part that an earlier run left is compared from its begin on, and cut where it differs.
-    """
+    """All images in one tar, in the order of the archive, which gets its name when it is whole."""
 
     def __init__(self, path: Path, work: Path) -> None:
         """path: the tar's final name. work: a folder of this run's own on the same disk."""
         self._path, self._part = path, work / f"{path.name}.part"
-        if path.exists() and not self._part.exists():  # whole, but no mark vouches for it
-            path.replace(self._part)
-        index_path(path).unlink(missing_ok=True)
-        self._part.touch()
-        self._file: io.BufferedRandom = self._part.open("r+b")
-        self._comparing = True
+        self._file = self._part.open("wb")
+        self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.GNU_FORMAT)
 
     def put(self, name: str, data: bytes) -> Outcome:
-        """Append one image, or find it where it must be."""
+        """Append one image."""
         info = tarfile.TarInfo(name)
         info.size = len(data)
-        header = info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-        return self._append(header + data + bytes(-len(data) % tarfile.BLOCKSIZE))
+        self._tar.addfile(info, io.BytesIO(data))
+        return "written"
 
     def finish(self) -> None:
-        """Mark the end, put all on the disk, and give the tar its name and its index."""
-        self._append(bytes(2 * tarfile.BLOCKSIZE))
-        self._file.truncate()
+        """Put all on the disk, and give the tar its name and its index."""
+        # Not padded further, as tarfile would: so what is appended later changes the tar's size, and
+        # its index is known to be of another tar.
+        self._file.write(bytes(2 * tarfile.BLOCKSIZE))
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
+        index_path(self._path).unlink(missing_ok=True)
         self._part.replace(self._path)
         write_index(self._path)
 
     def close(self) -> None:
-        """Keep the part for the next run."""
+        """Close the tar; one that isn't finished is the next run's to overwrite."""
         self._file.close()
-
-    def _append(self, content: bytes) -> Outcome:
-        if self._comparing:
-            start = self._file.tell()
-            if self._file.read(len(content)) == content:
-                return "kept"
-            self._comparing = False
-            self._file.seek(start)
-            self._file.truncate()
-        self._file.write(content)
-        return "written"
 
 
 Sink = FileSink | TarSink
