@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import BinaryIO
 
 from .errors import SourceError
 
@@ -36,14 +36,12 @@ def write(path: Path, data: str | bytes) -> None:
 
 
 @contextmanager
-def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+def replacing(path: Path) -> Iterator[BinaryIO]:
     """An open file that takes the name `path` when the block ends well, its bytes on the disk.
 
-    mode: "wb", "w+b", or "w" for UTF-8 text. Raises OSError; whatever is raised, Ctrl-C and a full
-    disk too, leaves `path` as it was.
+    Raises OSError; whatever is raised, Ctrl-C and a full disk too, leaves `path` as it was.
     """
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-    with becoming(path) as part, part.open(mode.replace("w", "x"), **text) as file:
+    with becoming(path) as part, part.open("xb") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())

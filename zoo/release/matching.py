@@ -68,7 +68,9 @@ def recognise(name: str, manifest: Manifest) -> Match | Problem:
     two endings.
     """
     rules = manifest.matching
-    endings = [(end, kind) for kind, ends in rules.kinds.items() for end in ends]
+    endings: list[tuple[str, Kind]] = [
+        (end, kind) for kind, ends in rules.kinds.items() for end in ends
+    ]
     fitting = [one for one in endings if name.casefold().endswith(one[0].casefold())]
     if not fitting:
         known = ", ".join(end for end, _ in endings)
