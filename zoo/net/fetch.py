@@ -25,7 +25,7 @@ from ..verify import State, check, first_use, first_use_record, record_first_use
 from .partial import Partial
 from .progress import Progress
 from .sources import Location, locations, offline
-from .transfer import CancelledError, transfer
+from .transfer import transfer
 
 JOBS = 2  # files at once
 CONNECTIONS = 4  # ranges of one file at once
@@ -119,7 +119,9 @@ class _Fetcher:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     if state is State.DAMAGED:
                         set_aside(path)
-                    self._fill(benchmark, _trusted(asset, path), path)
+                    # without a locked hash, that of the first use stands in
+                    sha256 = asset.sha256 or first_use(path)
+                    self._fill(benchmark, msgspec.structs.replace(asset, sha256=sha256), path)
                     return "fetched again" if state is State.DAMAGED else "fetched"
         self._progress.here_already(path.stat().st_size)
         return "already here"
@@ -164,19 +166,8 @@ class _Fetcher:
         partial.finish()
 
     def _transfer(self, location: Location, asset: Asset, partial: Partial) -> str:
-        try:
-            return transfer(
-                asset,
-                location,
-                partial,
-                connections=self._connections,
-                cancelled=self._cancelled,
-                report=self._progress.meter(),
-            )
-        except CancelledError:
-            raise SourceError(
-                f"{asset.name}: stopped; the same command goes on from here."
-            ) from None
+        report = self._progress.meter()
+        return transfer(asset, location, partial, self._connections, self._cancelled, report)
 
     @contextmanager
     def _alone(self, benchmark: Benchmark, asset: Asset) -> Iterator[None]:
@@ -199,11 +190,6 @@ def _is_wanted(path: Path, asset: Asset) -> State | None:
     """Why a file must be fetched, None if it is here with the right bytes."""
     state = check(path, asset).state
     return state if state in (State.ABSENT, State.DAMAGED) else None
-
-
-def _trusted(asset: Asset, path: Path) -> Asset:
-    """The asset as it has to be now: without a locked hash, that of its first use stands in."""
-    return msgspec.structs.replace(asset, sha256=asset.sha256 or first_use(path))
 
 
 def _wrong_hash(asset: Asset, location: Location, got: str, path: Path) -> IntegrityError:

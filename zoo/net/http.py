@@ -173,14 +173,11 @@ def new_session(connections: int = 1, *, retries: int = 0) -> "requests.Session"
 
 @contextmanager
 def follow(
-    session: "requests.Session",
-    url: str,
-    headers: dict[str, str],
-    hop: Callable[[str, str], str] = next_hop,
+    session: "requests.Session", url: str, headers: dict[str, str]
 ) -> Iterator["requests.Response"]:
     """The answer that an address's redirects lead to, with the token that its host may have.
 
-    hop: of an address and its redirect's target gives the next address, or raises.
+    Raises SourceError for a redirect that isn't http(s) or leaves https for http, or that goes on.
     """
     token, here = token_for(url), url
     for _ in range(REDIRECTS + 1):
@@ -198,7 +195,7 @@ def follow(
             if not response.is_redirect:
                 yield response
                 return
-            here = hop(here, response.headers["location"])
+            here = next_hop(here, response.headers["location"])
     raise SourceError(
         f"{shown(url)}: expected an answer, got more than {REDIRECTS} redirects, the last to "
         f"{urlsplit(here).hostname}. Use another source."

@@ -27,15 +27,10 @@ RESTARTS = 3  # from zero, where a server can't go on with what is here
 SAVE_EVERY = 2.0  # seconds of download that a crash may cost
 
 
-class CancelledError(Exception):
-    """The transfer was told to stop; what has arrived is kept."""
-
-
 def transfer(
     asset: Asset,
     location: Location,
     partial: Partial,
-    *,
     connections: int,
     cancelled: threading.Event,
     report: Callable[[int], object],
@@ -44,8 +39,8 @@ def transfer(
 
     connections: how many ranges at once, if the source can. cancelled: set by another thread that
     wants an end. report: told how many bytes are here, in the calling thread.
-    Raises SourceError if the source can't deliver (what has arrived stays for the next one),
-    IntegrityError if it offers another size than the locked one, CancelledError, and OSError of the disk.
+    Raises SourceError if the source can't deliver or it was cancelled (what has arrived stays),
+    IntegrityError if it offers another size than the locked one, and OSError of the disk.
     """
     reason = ""
     for attempt in range(RESTARTS + 1):
@@ -110,7 +105,9 @@ class _Crew:
             while True:
                 ended = self._wait_beyond(hashed)
                 if cancelled.is_set():
-                    raise CancelledError
+                    raise SourceError(
+                        f"{self.asset.name}: stopped; the same command goes on from here."
+                    )
                 if self.error:
                     raise self.error
                 block = file.read(min(BLOCK, self.partial.frontier - hashed))
