@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from mixzoo.zoo import shelf
-from mixzoo.zoo.cache import asset_path
+from mixzoo.zoo.cache import asset_path, assets_folder
 from mixzoo.zoo.catalog import Benchmark, open_catalog
 from mixzoo.zoo.errors import SourceError
 from mixzoo.zoo.net.fetch import fetch
@@ -132,3 +132,20 @@ def test_imported_files_are_the_rows(write_benchmark: Callable[..., Path], tmp_p
     assert weights.sha256 == hashlib.sha256(b"mine").hexdigest()
     assert (weights.state, weights.local) == (State.HERE, True)
     assert [one.asset and one.asset.kind for one in (text, log)] == ["text_log", "log"]
+
+
+def test_files_that_names_mean(write_benchmark: Callable[..., Path]) -> None:
+    """A row's own; with its benchmark, and without a name, what else lies in the folder too."""
+    catalog = open_catalog([write_benchmark("", CONTENT)])
+    own = catalog.benchmark("own")
+    path, stranger = asset_path("own", own.lock.assets[0]), assets_folder("own") / "holiday.jpg"
+    stranger.parent.mkdir(parents=True)
+    stranger.write_bytes(b"?")
+
+    row = shelf.files_of(catalog, [own.manifest.rows[0].id])
+    whole = shelf.files_of(catalog, ["own"])
+    everything = shelf.files_of(catalog)
+
+    assert row == [(path, own.lock.assets[0])]
+    assert whole == [*row, (stranger, None)]
+    assert set(whole) < set(everything)
