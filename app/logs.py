@@ -1,7 +1,7 @@
 """`mixzoo logs`: what training logs say about published numbers, without a GPU."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,32 @@ if TYPE_CHECKING:
     from ..eval.logs.sources import Audits
 
 
+def log_options(command: Callable) -> Callable:
+    """REFs and options that say which logs are meant, by the names of `eval.logs.sources.Request`."""
+    for option in (
+        manifest_option,
+        click.option(
+            "--last",
+            type=click.IntRange(1),
+            help="Number of last epochs to sum up, if not the table's.",
+        ),
+        click.option(
+            "--epochs",
+            type=click.IntRange(1, 99_999),
+            help="Epochs of the whole run, if the log doesn't tell.",
+        ),
+        click.option(
+            "--join", is_flag=True, help="The FILEs are pieces of one run, as after a restart."
+        ),
+        click.option("--row", metavar="ROW", help="The row that FILEs are held against."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command("logs")
 @click.argument("refs", nargs=-1, metavar="[FILE|ROW]...")
-@click.option("--row", metavar="ROW", help="The row that FILEs are held against.")
-@click.option("--join", is_flag=True, help="The FILEs are pieces of one run, as after a restart.")
+@log_options
 @click.option("--all", "everything", is_flag=True, help="Every row whose log is in the cache.")
 @click.option(
     "--benchmark", metavar="NAME", help="Every row of this benchmark whose log is in the cache."
@@ -28,16 +50,7 @@ if TYPE_CHECKING:
 @click.option(
     "--images", type=click.IntRange(1), help="Number of validation images, if not the row's."
 )
-@click.option(
-    "--epochs",
-    type=click.IntRange(1, 99_999),
-    help="Epochs of the whole run, if the log doesn't tell.",
-)
-@click.option(
-    "--last", type=click.IntRange(1), help="Number of last epochs to sum up, if not the table's."
-)
 @click.option("--out", type=FilePath, metavar="FILE.json", help="Write the audit as JSON, too.")
-@manifest_option
 @json_option
 def command(out: Path | None, as_json: bool, **request: Any) -> None:
     """Audit training logs against the published table.

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.errors import MixzooError, UsageError
+from ..logs import log_options
 from ..options import FilePath, manifest_option
 from .options import CommandWithLists, counted, draws, narrow_option
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ...viz.themes import Theme
 
 
-@click.command("table", cls=CommandWithLists, lists=("--reports", "--logs"))
+@click.command("table", cls=CommandWithLists, lists=("--reports",))
 @click.argument("benchmark")
 @click.option(
     "--reports",
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
     metavar="FILE.json...",
     help="Reports of mixzoo eval; of several with one row the newest counts.",
 )
-@click.option(
-    "--logs",
-    multiple=True,
-    metavar="[ROW=]FILE...",
-    help="Training logs, beside those of rows that are here. Without ROW a log is recognised by "
-    "its hash.",
-)
 @click.option("--no-logs", is_flag=True, help="Leave out the logs that are here.")
 @narrow_option
 @manifest_option
@@ -41,7 +35,6 @@ if TYPE_CHECKING:
 def table(
     benchmark: str,
     reports: tuple[Path, ...],
-    logs: tuple[str, ...],
     no_logs: bool,
     narrow: bool,
     manifests: tuple[Path, ...],
@@ -52,48 +45,21 @@ def table(
     Each number as published, as its training log gives it, and as recomputed with its 95% interval
     and verdict.
 
-    What isn't known has no place: without reports and logs it is the published table. BENCHMARK
-    stands before --reports and --logs. --out ends in .png, .svg, .pdf or .jpg.
+    What isn't known has no place: without reports and logs it is the published table. Logs are those
+    that are here; give a row one of yours by mixzoo zoo import FILE --row ROW. BENCHMARK stands
+    before --reports. --out ends in .png, .svg, .pdf or .jpg.
     """
     from ...viz.table import results_table, table_plot
     from ...zoo.report import read_report
 
-    catalog = open_catalog(manifests)
-    chosen = catalog.benchmark(benchmark)
+    chosen = open_catalog(manifests).benchmark(benchmark)
     known = [read_report(path) for path in reports]
-    audits = list(_given_logs(logs, manifests, chosen))
-    audits += [] if no_logs else _logs_here(chosen)
+    audits = [] if no_logs else list(_logs_here(chosen))
     found = results_table(chosen.manifest, known, audits)
     logged = sum(bool(line.logged) for line in found.lines)
     recomputed = sum(bool(line.recomputed) for line in found.lines)
     words = f"{len(found.lines)} rows, {logged} with a log, {recomputed} recomputed"
     return table_plot(found, theme=theme, narrow=narrow), words
-
-
-def _given_logs(
-    logs: tuple[str, ...], manifests: tuple[Path, ...], benchmark: Benchmark
-) -> "Iterator[LogAudit]":
-    """The logs that were named, audited. Raises UsageError for one of no row of the benchmark."""
-    from ...eval.logs.sources import Request, audit_all
-
-    for text in logs:
-        row_id, _, file = text.rpartition("=")
-        if row_id and Path(text).exists():  # a file with this sign in its name
-            row_id, file = "", text
-        found = audit_all(Request([file], row_id or None, manifests=manifests))
-        for error in found.errors:
-            raise error
-        row = found.audits[0].claim.row
-        if row is None:
-            raise UsageError(
-                f"--logs {file}: no row has a log with its hash; expected ROW=FILE, such as "
-                f"{benchmark.manifest.rows[0].id}={file}."
-            )
-        if benchmark.manifest.row(row) is None:
-            raise UsageError(
-                f"--logs {file}: {row} is no row of {benchmark.name}; expected a log of this benchmark."
-            )
-        yield from found.audits
 
 
 def _logs_here(benchmark: Benchmark) -> "Iterator[LogAudit]":
@@ -110,8 +76,7 @@ def _logs_here(benchmark: Benchmark) -> "Iterator[LogAudit]":
 
 @click.command("curves")
 @click.argument("refs", nargs=-1, required=True, metavar="[FILE|ROW]...")
-@click.option("--row", "row_id", metavar="ROW", help="The row that FILEs are held against.")
-@click.option("--join", is_flag=True, help="The FILEs are pieces of one run, as after a restart.")
+@log_options
 @click.option(
     "--head",
     "heads",
@@ -119,29 +84,10 @@ def _logs_here(benchmark: Benchmark) -> "Iterator[LogAudit]":
     metavar="HEAD",
     help="Draw only this head; repeatable.  [default: all of one log, the first of several]",
 )
-@click.option(
-    "--epochs",
-    type=click.IntRange(1, 99_999),
-    help="Number of epochs of the whole run.  [default: as the log or the row tells]",
-)
-@click.option(
-    "--last",
-    type=click.IntRange(1),
-    help="Number of last epochs that are summed up.  [default: as the table does, else 5]",
-)
 @narrow_option
-@manifest_option
 @draws("curves.png")
 def curves(
-    refs: tuple[str, ...],
-    row_id: str | None,
-    join: bool,
-    heads: tuple[str, ...],
-    epochs: int | None,
-    last: int | None,
-    narrow: bool,
-    manifests: tuple[Path, ...],
-    theme: "Theme",
+    heads: tuple[str, ...], narrow: bool, theme: "Theme", **request: Any
 ) -> "tuple[Figure, str]":
     """Draw training curves from logs.
 
@@ -153,7 +99,7 @@ def curves(
     from ...eval.logs.sources import Request, audit_all
     from ...viz.curves import curves_plot
 
-    found = audit_all(Request(refs, row_id, join, epochs=epochs, last=last, manifests=manifests))
+    found = audit_all(Request(**request))
     for error in found.errors:
         raise error
     figure = curves_plot(found.audits, heads=heads or None, theme=theme, narrow=narrow)

@@ -12,7 +12,7 @@ from mixzoo.eval import store
 from mixzoo.eval.breakdown import group
 from mixzoo.eval.predictions import Predictions
 from mixzoo.eval.protocol import pixels
-from mixzoo.zoo.catalog import open_catalog, package_path
+from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.manifest import Protocol
 from mixzoo.zoo.report import Head, Images, Pixels, Report, Row, Weights
 from mixzoo.zoo.shelf import weights_of
@@ -128,25 +128,18 @@ def test_table_with_reports_and_logs_that_are_here(run: Run, out: Path, report: 
     assert "0 with a log" in run("table", "mini", "--no-logs", "--out", out)
 
 
-def test_table_with_a_log_of_a_row(run: Run, out: Path, golden: Path) -> None:
-    """Named for the row that it belongs to."""
+def test_table_with_a_log_that_was_given_to_a_row(
+    mixzoo: Callable[..., tuple[int, str, str]], run: Run, out: Path, golden: Path
+) -> None:
+    """By `mixzoo zoo import`, once for all commands."""
+    row_id = "resnet50.cutmix_inat2018"
     log = golden / "runs/synthetic_logs/cls_20220101_000000.log.json"
+    assert mixzoo("zoo", "import", log, "--row", row_id)[0] == 0
 
-    printed = run("table", "inat2018", "--logs", f"resnet50.cutmix_inat2018={log}", "--out", out)
+    printed = run("table", "inat2018", "--out", out)
 
     assert "1 with a log" in printed
     assert ">63.178<" in out.read_text()
-
-
-def test_table_with_a_log_under_another_name(run: Run, out: Path, tmp_path: Path) -> None:
-    """Recognised by its hash, also with an = in its name."""
-    package = package_path("zoo") / "mini/assets"
-    copy = tmp_path / "a=b.log.json"
-    copy.write_bytes((package / f"{MIXUP}.log.json").read_bytes())
-
-    printed = run("table", "mini", "--no-logs", "--logs", copy, "--out", out)
-
-    assert "1 with a log" in printed
 
 
 def test_curves_of_a_row_and_a_file(run: Run, out: Path, cutmix_log: Path) -> None:
@@ -301,9 +294,6 @@ assert "torch" not in sys.modules
         ("table inat2081", "Did you mean 'inat2018'"),
         ("table mini --reports none.json", "No such file"),
         ("table inat2018 --reports REPORT", "one on mini"),
-        ("table mini --logs LOG", "expected ROW=FILE, such as"),
-        (f"table inat2018 --logs {MIXUP}=LOG", "no row of inat2018"),
-        ("table mini --logs none.log", "it does not exist"),
         ("curves none.log", "it does not exist"),
         ("curves resnet18_w6.mixip_mini", "Did you mean"),
         ("curves resnet50.fmix_inat2018", "no log of it is locked"),
