@@ -3,8 +3,8 @@
 import sys
 import time
 import webbrowser
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -42,15 +42,7 @@ from .options import manifest_option
 )
 @click.option("--no-browser", is_flag=True, help="Don't open a browser.")
 @manifest_option
-def command(
-    host: str,
-    port: int | None,
-    ref: str | None,
-    reports: Path | None,
-    allow_downloads: bool | None,
-    no_browser: bool,
-    manifests: tuple[Path, ...],
-) -> None:
+def command(*, no_browser: bool, **chosen: Any) -> None:
     """Serve the demo in a browser until it is interrupted.
 
     It works on `mini` at once, and on any row that was downloaded. The page asks nothing of other
@@ -58,10 +50,11 @@ def command(
     """
     from .demo.serve import running
 
-    settings = Settings(host=host, port=port, ref=ref, reports=reports, manifests=manifests)
-    allowed = not settings.is_public if allow_downloads is None else allow_downloads
-    with running(replace(settings, allow_downloads=allowed)) as url:
+    settings = Settings(**chosen)
+    with running(settings) as url:
         say(url)
+        if settings.is_public:
+            say("Other machines can reach it.")
         say("Ctrl-C ends it.", style="dim")
         sys.stdout.flush()
         if not no_browser:

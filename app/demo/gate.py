@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .settings import Settings
@@ -58,7 +58,7 @@ class Gate:
         self._sized = (0.0, 0)  # when the folder was measured, and its bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse a request in one line of plain text, or pass it on."""
+        """Refuse a request in one line, as JSON as Gradio's own answers are, or pass it on."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -68,7 +68,7 @@ class Gate:
         try:
             received = await self._admit(scope, receive)
         except _Refused as refused:
-            answer = PlainTextResponse(refused.line, refused.status, HEADERS)
+            answer = JSONResponse({"detail": refused.line}, refused.status, HEADERS)
             await answer(scope, receive, send)
             return
         await self._app(scope, received, _with_headers(send))

@@ -2,9 +2,8 @@
 
 from abc import ABCMeta
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.component_meta import ComponentMeta
@@ -55,8 +54,7 @@ class PictureInput(gr.Image, metaclass=_WithoutStub):
         return str(payload.path)
 
 
-@dataclass(frozen=True)
-class Choices:
+class Choices(NamedTuple):
     """What a mix is made of, in the order in which `MixEvents.mix` takes it."""
 
     a: PictureInput
@@ -65,11 +63,6 @@ class Choices:
     lam: gr.Slider
     seed: gr.Number
     ref: gr.Dropdown
-
-    @property
-    def all(self) -> list[Any]:
-        """The components."""
-        return [self.a, self.b, self.method, self.lam, self.seed, self.ref]
 
 
 def build(context: Context) -> None:
@@ -283,8 +276,7 @@ def _grid(events: MixEvents, choices: Choices) -> None:
         buttons=["fullscreen"],
     )
     save = gr.Button("Save as PNG", size="sm", visible="hidden", elem_id="mix-save-grid")
-    a, b, *rest = choices.all
-    method, lam, seed, ref = rest
+    a, b, method, lam, seed, ref = choices
     drawn = button.click(
         events.grid,
         [a, b, more, kind, method, lam, seed, ref, theme],
@@ -321,11 +313,11 @@ def _connect(context: Context, events: MixEvents, choices: Choices, outputs: Seq
     shown = gr.State(None)
     ready = gr.Textbox(visible="hidden", label="Ready")  # changes once the URL's state is restored
     program = gr.Button(visible=False)  # nobody clicks it: programs call what it would
-    program.click(events.mix, choices.all, outputs, api_name="mix", concurrency_id="mix")
+    program.click(events.mix, list(choices), outputs, api_name="mix", concurrency_id="mix")
     gr.on(
-        [ready.change, *(one.change for one in choices.all)],
+        [ready.change, *(one.change for one in choices)],
         events.show,
-        [shown, *choices.all],
+        [shown, *choices],
         [shown, choices.a, choices.b, choices.method, choices.ref, *outputs],
         trigger_mode="always_last",
         show_progress="hidden",

@@ -55,7 +55,7 @@ def look(recipe: Recipe, names: Sequence[str]) -> tuple[MixedPair, list[Guesses]
     with torch.inference_mode():
         probabilities, classes = model(x).softmax(1).topk(min(TOP, model.num_classes))
     guesses: list[Guesses] = [
-        {names[number]: value for number, value in zip(ids, values, strict=True)}
+        {names[int(number)]: value for number, value in zip(ids, values, strict=True)}
         for ids, values in zip(classes.tolist(), probabilities.tolist(), strict=True)
     ]
     return pair, guesses

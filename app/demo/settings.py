@@ -25,8 +25,8 @@ class Settings:
     reports: Path | None = None
     """Folder of reports that `mixzoo eval --out` wrote."""
 
-    allow_downloads: bool = False
-    """Whether visitors may start downloads of listed rows."""
+    allow_downloads: bool | None = None
+    """Whether visitors may start downloads of listed rows. None: where only this machine reaches them."""
 
     max_upload: int = 20 * MIB
     """Bytes of one uploaded file."""
@@ -72,3 +72,8 @@ class Settings:
             return not ipaddress.ip_address(name).is_loopback
         except ValueError:
             return name != "localhost"
+
+    @property
+    def visitors_may_download(self) -> bool:
+        """Whether visitors may start downloads."""
+        return not self.is_public if self.allow_downloads is None else self.allow_downloads

@@ -45,13 +45,18 @@ def shown_to_visitors(event: Event) -> Event:
 
 
 def warn(text: str) -> None:
-    """Show a yellow toast while an event runs, without this machine's folders."""
-    gr.Warning(html.escape(without_folders(text)), duration=SECONDS)
+    """Show a yellow toast while an event runs."""
+    gr.Warning(_harmless(text), duration=SECONDS)
 
 
 def tell(text: str) -> None:
     """Show a blue toast while an event runs."""
-    gr.Info(html.escape(text), duration=SECONDS)
+    gr.Info(_harmless(text), duration=SECONDS)
+
+
+def _harmless(text: str) -> str:
+    """A text that a toast, which shows HTML, shows as it is; programs read it, so quotes stay."""
+    return html.escape(without_folders(text), quote=False)
 
 
 def without_folders(text: str) -> str:
@@ -66,8 +71,9 @@ def _toasted() -> Iterator[None]:
     except gr.Error:
         raise
     except MixzooError as error:
-        line = html.escape(without_folders(str(error)))
-        raise gr.Error(line, duration=SECONDS, title="", print_exception=False) from None
+        raise gr.Error(
+            _harmless(str(error)), duration=SECONDS, title="", print_exception=False
+        ) from None
     except Exception:
         log.exception("an event of the demo failed")
         raise gr.Error(UNEXPECTED, duration=SECONDS, print_exception=False) from None

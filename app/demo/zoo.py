@@ -32,7 +32,7 @@ NOT_ALLOWED = (
 
 def build(context: Context) -> None:
     """Lay out the tab."""
-    catalog, allowed = context.catalog, context.settings.allow_downloads
+    catalog, allowed = context.catalog, context.settings.visitors_may_download
     downloads = Downloads(context.settings.manifests)
 
     @shown_to_visitors

@@ -85,3 +85,5 @@ def test_row_that_cannot_be_shown_is_named(app, ref: str, told: str) -> None:
 def test_public_addresses_are_told_from_private_ones(host: str, public: bool) -> None:
     """Downloads are allowed by default only where no other machine can ask for them."""
     assert Settings(host=host).is_public is public
+    assert Settings(host=host).visitors_may_download is not public
+    assert Settings(host=host, allow_downloads=public).visitors_may_download is public

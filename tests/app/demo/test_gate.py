@@ -108,6 +108,7 @@ def test_everything_else_is_refused(tmp_path: Path, method: str, path: str) -> N
     answer = ask(tmp_path, method, path)
 
     assert answer.status in (403, 404)
+    assert answer.headers["content-type"] == "application/json"
     assert answer.seen is None
 
 
