@@ -99,8 +99,8 @@ def prepare(
         [parse_source(it) for it in annotations],
         form,
     )
-    for prepared in extract(request):
-        _tell(prepared, dataset.name, request.place(prepared.split))
+    for name, prepared in zip(request.splits, extract(request), strict=True):
+        _tell(prepared, request.place(name))
 
 
 @commands.command("verify")
@@ -146,11 +146,11 @@ def verify(
         raise DataError(f"{root}: {'; '.join(problems)}. To mend it: mixzoo data prepare.")
 
 
-def _tell(prepared: "Prepared", dataset: str, place: Path) -> None:
+def _tell(prepared: "Prepared", place: Path) -> None:
     mark, counts = prepared.mark, prepared.images
     told = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
     what = told or "prepared before"
-    say(f"{dataset} ({mark.split}) is in {place}: {mark.images:,} images ({what}).")
+    say(f"{mark.dataset} ({mark.split}) is in {place}: {mark.images:,} images ({what}).")
     for name, origin in (("annotations", mark.annotations), ("archive", mark.archive)):
         said = (
             "is the published one"

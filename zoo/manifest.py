@@ -119,6 +119,10 @@ class Dataset(Facts, frozen=True, kw_only=True):
     supercategories: dict[str, tuple[Count, Count, Count]] = {}
     drawn_by_package: bool = False  # images come from mixzoo.zoo.mini instead of a server
 
+    def split(self, name: str) -> Split | None:
+        """The split called "val" or "train"."""
+        return self.val if name == "val" else self.train
+
 
 class GitHubSource(Facts, frozen=True, kw_only=True, tag="github", tag_field="kind"):
     """Assets of one GitHub release."""

@@ -17,9 +17,8 @@ LARGEST = 4 << 30  # bytes of a JSON; inat2018's are two orders of magnitude sma
 
 @dataclass(frozen=True)
 class Annotations:
-    """A split's annotations. name: of the file. content: its bytes. origin: where they came from."""
+    """A split's annotations. content: of their file. origin: where it came from."""
 
-    name: str
     content: bytes
     images: LabelledImages
     origin: Origin
@@ -54,7 +53,7 @@ def get_annotations(
             f"{place}: expected labels from 0 to {dataset.num_classes - 1}, got {max(images.labels)}. "
             "Is it another data set's file?"
         )
-    return Annotations(name, content, images, origin)
+    return Annotations(content, images, origin)
 
 
 def require_md5(origin: Origin, left: str = "Nothing was changed") -> None:

@@ -7,7 +7,7 @@ way of numbering folders by their place in some order gives labels that look rig
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 
-from ..manifest import Dataset, Split
+from ..manifest import Dataset
 
 Folder = tuple[str, str]  # supercategory (path above), category id as written
 
@@ -59,15 +59,14 @@ def diagnose_list(
 
     dataset: whose split ("val" or "train") it should be. others: data sets it might be of instead.
     """
-    expected = _split(dataset, split)
-    other_split = "train" if split == "val" else "val"
-    swapped = _split(dataset, other_split)
-    if (
-        swapped
-        and swapped.images == len(files)
-        and not (expected and expected.images == len(files))
-    ):
-        return f"it is the {other_split} list: {len(files):,} images, as {dataset.name}'s {other_split} split has"
+    count, other_split = len(files), "train" if split == "val" else "val"
+
+    def images(of: Dataset, name: str) -> int | None:
+        known = of.split(name)
+        return known.images if known else None
+
+    if images(dataset, other_split) == count != images(dataset, split):
+        return f"it is the {other_split} list: {count:,} images, as {dataset.name}'s {other_split} split has"
     trees = {PurePosixPath(file).parts[0] for file in files}
     for other in others:
         if (
@@ -76,9 +75,10 @@ def diagnose_list(
             and trees == {other.image_tree}
         ):
             return f"it is a list of {other.name}: its paths begin with {other.image_tree}/"
-        sizes = {name: _images(other, name) for name in ("val", "train")}
-        for name, count in sizes.items():
-            if other.name != dataset.name and count == len(files) != _images(dataset, split):
+        for name in ("val", "train"):
+            if other.name != dataset.name and images(other, name) == count != images(
+                dataset, split
+            ):
                 return f"it is {other.name}'s {name} list, by its {count:,} images"
     if dataset.image_tree and trees.isdisjoint({dataset.image_tree}):
         return (
@@ -90,15 +90,6 @@ def diagnose_list(
             f"it has label {max(labels)}, {dataset.name} has classes 0 to {dataset.num_classes - 1}"
         )
     return None
-
-
-def _split(dataset: Dataset, name: str) -> Split | None:
-    return dataset.val if name == "val" else dataset.train
-
-
-def _images(dataset: Dataset, name: str) -> int | None:
-    split = _split(dataset, name)
-    return split.images if split else None
 
 
 def _places(

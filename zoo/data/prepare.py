@@ -11,7 +11,7 @@ taken up in the middle.
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,6 @@ class Prepared:
     had prepared it.
     """
 
-    split: SplitName
     mark: Mark
     images: Counter[Outcome]
 
@@ -53,7 +52,7 @@ def prepare(request: Request, *, quiet: bool = False) -> list[Prepared]:
     second run at the same time; IntegrityError for a wrong md5 or a damaged or unsafe archive (what
     was stored stays, unmarked, for the next run to compare); SourceError for what can't be had.
     """
-    done = {n: Prepared(n, mark, Counter()) for n in request.splits if (mark := request.done(n))}
+    done = {n: Prepared(mark, Counter()) for n in request.splits if (mark := request.done(n))}
     try:
         if todo := [name for name in request.splits if name not in done]:
             with _alone(request.root) as work:
@@ -78,37 +77,24 @@ def _prepare(
         else TarSink(request.place(name), work)
         for name in names
     }
-    split_of = {file: name for name in names for file in wanted[name].images.files}
-    counts = {name: Counter[Outcome]() for name in names}
-
-    def store(file: str, data: bytes) -> None:
-        name = split_of[file]
-        counts[name][sinks[name].put(file, data)] += 1
-
     try:
         for name in names:  # an older mark vouches for nothing that is about to change
-            mark_path(root, wanted[name].name).unlink(missing_ok=True)
-        origin = _pass(request, archive, set(split_of), store, quiet=quiet)
+            mark_path(root, request.json_name(name)).unlink(missing_ok=True)
+        missing = {file: sinks[name] for name in names for file in wanted[name].images.files}
+        origin = _pass(request, archive, missing, quiet=quiet)
         for sink in sinks.values():
             sink.finish()
     finally:
         for sink in sinks.values():
             sink.close()
     return {
-        name: Prepared(name, _seal(request, name, wanted[name], origin), counts[name])
+        name: Prepared(_seal(request, name, wanted[name], origin), sinks[name].counts)
         for name in names
     }
 
 
-def _pass(
-    request: Request,
-    archive: Location,
-    missing: set[str],
-    store: Callable[[str, bytes], None],
-    *,
-    quiet: bool,
-) -> Origin:
-    """Read the archive once, store what is in `missing`, and require that nothing stays in it."""
+def _pass(request: Request, archive: Location, missing: dict[str, Sink], *, quiet: bool) -> Origin:
+    """Read the archive once, put what is in `missing`, and require that nothing stays in it."""
     expected, wanted = request.md5_of(request.archive_name), len(missing)
     with (
         open_stream(archive) as stream,
@@ -117,7 +103,7 @@ def _pass(
     ):
         with open_tar_gz(reader, str(archive)) as members:
             for name, data in _needed(members, missing, str(archive)):
-                store(name, data)
+                missing.pop(name).put(name, data)
                 if not missing and expected:
                     break  # of what follows, the md5 tells more than gzip's own checksum would
         md5 = reader.md5()
@@ -131,8 +117,10 @@ def _pass(
     return origin
 
 
-def _needed(members: StrictTar, missing: set[str], archive: str) -> Iterator[tuple[str, bytes]]:
-    """Each wanted member with its content, once; taken off `missing`. Refuses what no honest archive has."""
+def _needed(
+    members: StrictTar, missing: Collection[str], archive: str
+) -> Iterator[tuple[str, bytes]]:
+    """Each wanted member with its content, once. Refuses what no honest archive has."""
     found: set[str] = set()
     for member in members:
         name = member.name.removeprefix("./")
@@ -150,15 +138,13 @@ def _needed(members: StrictTar, missing: set[str], archive: str) -> Iterator[tup
                 raise IntegrityError(f"{archive}: {name} is a link or a device, not an image.")
             if member.size > LARGEST:
                 raise IntegrityError(f"{archive}: {name} claims {member.size:,} bytes.")
-            data = members.body(member)
-            missing.discard(name)
             found.add(name)
-            yield name, data
+            yield name, members.body(member)
 
 
 def _seal(request: Request, name: SplitName, wanted: Annotations, archive: Origin) -> Mark:
     """Give the annotations their name, then write the mark."""
-    write(request.root / wanted.name, wanted.content)
+    write(request.root / request.json_name(name), wanted.content)
     mark = Mark(
         dataset=request.dataset.name,
         split=name,
@@ -168,7 +154,7 @@ def _seal(request: Request, name: SplitName, wanted: Annotations, archive: Origi
         annotations=wanted.origin,
         archive=archive,
     )
-    write_mark(request.root, wanted.name, mark)
+    write_mark(request.root, request.json_name(name), mark)
     return mark
 
 

@@ -32,7 +32,7 @@ class Request:
 
     def split(self, name: SplitName) -> Split:
         """The manifest's facts of a split. Raises DataError where they don't suffice."""
-        split = self.dataset.val if name == "val" else self.dataset.train
+        split = self.dataset.split(name)
         if split is None or _json_name(split) is None or not self.dataset.image_tree:
             raise DataError(
                 f"{self.dataset.name}: its manifest names no annotation JSON and no archive of its "

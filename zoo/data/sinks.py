@@ -9,6 +9,7 @@ byte, whoever wrote it.
 import io
 import os
 import tarfile
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -18,13 +19,14 @@ Outcome = Literal["written", "kept", "replaced"]  # kept: it was here, the same 
 
 
 class FileSink:
-    """Each image a file below `root`, whole or not at all."""
+    """Each image a file below `root`, whole or not at all. counts: what became of how many."""
 
     def __init__(self, root: Path, work: Path) -> None:
         """work: a folder of this run's own on the same disk."""
+        self.counts = Counter[Outcome]()
         self._root, self._part = root, work / "image.part"
 
-    def put(self, name: str, data: bytes) -> Outcome:
+    def put(self, name: str, data: bytes) -> None:
         """Store one image as a file; `name` is a safe relative path, and no name comes twice."""
         path = self._root / name
         try:
@@ -32,11 +34,12 @@ class FileSink:
         except FileNotFoundError:
             here = None
         if here == len(data) and path.read_bytes() == data:
-            return "kept"
+            self.counts["kept"] += 1
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         self._part.write_bytes(data)
         self._part.replace(path)
-        return "written" if here is None else "replaced"
+        self.counts["written" if here is None else "replaced"] += 1
 
     def finish(self) -> None:
         """Wait until the disk has them all; a sync for each file would take longer than the pass."""
@@ -52,16 +55,17 @@ class TarSink:
 
     def __init__(self, path: Path, work: Path) -> None:
         """path: the tar's final name. work: a folder of this run's own on the same disk."""
+        self.counts = Counter[Outcome]()
         self._path, self._part = path, work / f"{path.name}.part"
         self._file = self._part.open("wb")
         self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.GNU_FORMAT)
 
-    def put(self, name: str, data: bytes) -> Outcome:
+    def put(self, name: str, data: bytes) -> None:
         """Append one image."""
         info = tarfile.TarInfo(name)
         info.size = len(data)
         self._tar.addfile(info, io.BytesIO(data))
-        return "written"
+        self.counts["written"] += 1
 
     def finish(self) -> None:
         """Put all on the disk, and give the tar its name and its index."""
