@@ -10,16 +10,9 @@ from .config import in_text
 from .facts import TrainingFacts, in_words, training_facts
 
 NEAR = 1e-6  # relative; means and standard deviations are written with three digits
-_OTHER_PIXELS = "its logged accuracy is of other pixels"
-_OTHER_SCALE = "the network sees other values than it was trained on"
-PIXELS = {
-    "resize": _OTHER_PIXELS,
-    "crop": _OTHER_PIXELS,
-    "interpolation": _OTHER_PIXELS,
-    "mean": _OTHER_SCALE,
-    "std": _OTHER_SCALE,
-}
-"""Fields of the protocol, and what a difference in them means."""
+
+Group = tuple[str, dict[str, tuple[Any, Any]], str]
+"""Who expects, what the checkpoint says and what is expected by name, and what a difference means."""
 
 
 def claims(
@@ -50,9 +43,18 @@ def disagreements(
     what it is judged as. What the checkpoint doesn't say is not compared. A sentence is a reason to look, no proof:
     the notes are whatever the file's author left in them.
     """
-    found = [*_with_pixels(facts, protocol)] if protocol else []
+    groups = [*_pixels(facts, protocol)] if protocol else []
     if row and manifest:
-        found = [*_with_row(facts, row, manifest), *found, *_with_training(facts, manifest)]
+        groups = [_row(facts, row, manifest), *groups, *_training(facts, manifest)]
+    found = [
+        f"{name}: {expects} {in_text(expected)}, the checkpoint's config says {in_text(said)}: "
+        f"{meaning}."
+        for expects, compared, meaning in groups
+        for name, (said, expected) in compared.items()
+        if said is not None and not _same(said, expected)
+    ]
+    if row and manifest:
+        found += _about_the_batch(facts, manifest)
     if facts.epoch is not None and facts.epochs not in (None, facts.epoch):
         found.append(
             f"epoch: expected the last one of {facts.epochs}, the checkpoint was written after "
@@ -61,64 +63,39 @@ def disagreements(
     return found
 
 
-def _compare(name: str, said: Any, expected: Any, expects: str, meaning: str) -> Iterator[str]:
-    """A sentence if the checkpoint says something else than expected; expects, meaning: in words."""
-    if said is not None and not _same(said, expected):
-        yield f"{name}: {expects}, the checkpoint's config says {in_text(said)}: {meaning}."
+def _row(facts: TrainingFacts, row: Row, manifest: Manifest) -> Group:
+    of_method = facts.method is None or slug(facts.method) == row.method
+    compared = {
+        "method": (None if of_method else facts.method, row.method),
+        "alpha": (facts.alpha if of_method and row.alpha is not None else None, row.alpha),
+        "architecture": (facts.architecture, row.architecture),
+        "classes": (facts.num_classes, manifest.dataset.num_classes),
+    }
+    return f"{row.id} expects", compared, "it was trained as another row than this"
 
 
-def _with_row(facts: TrainingFacts, row: Row, manifest: Manifest) -> Iterator[str]:
-    data, expects = manifest.dataset, f"{row.id} expects"
-    if facts.method and slug(facts.method) != row.method:
-        other = "it was trained by another method than the row's"
-        yield from _compare("method", facts.method, row.method, f"{expects} {row.method}", other)
-    elif row.alpha is not None:
-        other = "the same method under another setting"
-        yield from _compare("alpha", facts.alpha, row.alpha, f"{expects} {row.alpha:g}", other)
-    yield from _compare(
-        "architecture",
-        facts.architecture,
-        row.architecture,
-        f"{expects} {row.architecture}",
-        "it is another network than the row's",
-    )
-    yield from _compare(
-        "classes",
-        facts.num_classes,
-        data.num_classes,
-        f"{data.name} has {data.num_classes}",
-        "it was trained on other labels",
-    )
-
-
-def _with_pixels(facts: TrainingFacts, protocol: Protocol) -> Iterator[str]:
-    for name, meaning in PIXELS.items():
-        said, used = getattr(facts.eval_pixels, name), getattr(protocol, name)
-        uses = f"this evaluation uses {in_text(used)}"
-        yield from _compare(f"evaluation {name}", said, used, uses, meaning)
-
-
-def _with_training(facts: TrainingFacts, manifest: Manifest) -> Iterator[str]:
-    training, trained = manifest.training, f"{manifest.name} is trained"
-    if training is None:
-        return
-    yield from _compare(
-        "epochs",
-        facts.epochs,
-        training.epochs,
-        f"{trained} for {training.epochs}",
-        "another schedule, so another number than the table's",
-    )
-    for name, said, expected in (
-        ("learning rate", facts.learning_rate, training.learning_rate),
-        ("weight decay", facts.weight_decay, training.weight_decay),
-        ("precision", facts.precision, training.precision),
+def _pixels(facts: TrainingFacts, protocol: Protocol) -> Iterator[Group]:
+    for names, meaning in (
+        (("resize", "crop", "interpolation"), "its logged accuracy is of other pixels"),
+        (("mean", "std"), "the network sees other values than it was trained on"),
     ):
-        recipe = f"{trained} with {in_text(expected)}"
-        yield from _compare(name, said, expected, recipe, "another recipe than the table's")
-    yield from _about_the_batch(facts, manifest)
-    scratch = f"{trained} from scratch"
-    yield from _compare("start", facts.started_from, None, scratch, "the table has no such run")
+        compared = {
+            f"evaluation {name}": (getattr(facts.eval_pixels, name), getattr(protocol, name))
+            for name in names
+        }
+        yield "this evaluation uses", compared, meaning
+
+
+def _training(facts: TrainingFacts, manifest: Manifest) -> Iterator[Group]:
+    if training := manifest.training:
+        compared = {
+            "epochs": (facts.epochs, training.epochs),
+            "learning rate": (facts.learning_rate, training.learning_rate),
+            "weight decay": (facts.weight_decay, training.weight_decay),
+            "precision": (facts.precision, training.precision),
+            "start": (facts.started_from, "random weights"),
+        }
+        yield f"{manifest.name} is trained with", compared, "another recipe than the table's"
 
 
 def _about_the_batch(facts: TrainingFacts, manifest: Manifest) -> Iterator[str]:

@@ -20,7 +20,7 @@ def test_facts_and_differences_are_shown(mixzoo: Run, golden: Path) -> None:
     _, out, _ = mixzoo("zoo", "inspect", file, "--row", "resnet50.automix_inat2018")
 
     assert "architecture              resnet50_w4" in out
-    assert "classes: iNaturalist-2018 has 8142, the checkpoint's config says 10" in out
+    assert "classes: resnet50.automix_inat2018 expects 8142, the checkpoint's config says 10" in out
 
 
 def test_json_has_facts_and_differences(mixzoo: Run, golden: Path) -> None:

@@ -56,13 +56,13 @@ CHANGES = {
     "alpha": ({"alpha": 0.2}, "expects 1, the checkpoint's config says 0.2"),
     "several alphas": ({"alpha": (0.8, 1.0)}, "expects 1, the checkpoint's config says (0.8, 1)"),
     "architecture": ({"architecture": "resnet18"}, "expects resnet50, the checkpoint's config says resnet18"),
-    "classes": ({"num_classes": 5089}, "iNaturalist-2018 has 8142, the checkpoint's config says 5089"),
-    "epochs": ({"epoch": 300, "epochs": 300, "iteration": 513000}, "is trained for 100, the checkpoint's config says 300"),
+    "classes": ({"num_classes": 5089}, "expects 8142, the checkpoint's config says 5089"),
+    "epochs": ({"epoch": 300, "epochs": 300, "iteration": 513000}, "is trained with 100, the checkpoint's config says 300"),
     "learning rate": ({"learning_rate": 0.2}, "is trained with 0.1, the checkpoint's config says 0.2"),
     "weight decay": ({"weight_decay": 0.0005}, "is trained with 0.0001, the checkpoint's config says 0.0005"),
     "batch": ({"iteration": 85500}, "are 1710 iterations an epoch, the checkpoint counts 85500 in 100 epochs (855 each)"),
     "precision": ({"precision": "bf16"}, "is trained with fp32, the checkpoint's config says bf16"),
-    "start": ({"started_from": "imagenet.pth"}, "from scratch, the checkpoint's config says imagenet.pth"),
+    "start": ({"started_from": "imagenet.pth"}, "is trained with random weights, the checkpoint's config says imagenet.pth"),
     "epoch": ({"epoch": 95, "iteration": 162450}, "expected the last one of 100, the checkpoint was written after epoch 95"),
 }  # fmt: skip
 
