@@ -27,16 +27,18 @@ from mixzoo.train.data import Data
 from mixzoo.train.loop import train
 from mixzoo.train.mixing import LEARNT_METHODS, METHODS
 from mixzoo.train.recipe import Automix, Recipe
-from mixzoo.train.rows import ALPHAS
 from mixzoo.train.run import How
 from mixzoo.viz.curves import curves_plot
 from mixzoo.viz.save import save_figure
 from mixzoo.zoo.cache import data_path
+from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.data.prepare import Request, prepare
 from mixzoo.zoo.errors import MixzooError
 from mixzoo.zoo.manifest import Dataset, Protocol, Split
 from mixzoo.zoo.net.sources import Location
+
+ALPHAS = {row.method: row.alpha for row in open_catalog().benchmark("inat2018").manifest.rows}
 
 ROOT = Path(__file__).parents[1]
 TEN = (*METHODS, *LEARNT_METHODS)
@@ -75,7 +77,7 @@ def recipe_of(method: str, architecture: str, epochs: int) -> Recipe:
         architecture,
         DATASET.num_classes,
         (method,),
-        (ALPHAS.get(method, 1.0),),
+        (ALPHAS[method] or 1.0,),
         epochs=epochs,
         batch_size=64,
         crop=PROTOCOL.crop,

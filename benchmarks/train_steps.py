@@ -53,12 +53,14 @@ from mixzoo.eval.world import ALONE, keep_freed_memory
 from mixzoo.train.data import Data, MicroBatch
 from mixzoo.train.loop import take_step
 from mixzoo.train.recipe import Recipe
-from mixzoo.train.rows import ALPHAS
 from mixzoo.train.run import How, Run, fast_kernels
 from mixzoo.train.schedules import mask_loss_weights
+from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.manifest import Protocol
 from torch.utils.flop_counter import FlopCounterMode
+
+ALPHAS = {row.method: row.alpha for row in open_catalog().benchmark("inat2018").manifest.rows}
 
 METHODS = ("vanilla", "cutmix", "puzzlemix", "automix", "samix")
 WARM_UP = 3  # turns; the first counts operations, or compiles
@@ -158,7 +160,7 @@ def mixzoo_step(setting: Setting, method: str, compiled: bool = False) -> Iterat
         setting.architecture,
         setting.classes,
         (method,),
-        (ALPHAS.get(method, 1.0),),
+        (ALPHAS[method] or 1.0,),
         epochs=1,
         batch_size=setting.batch,
         micro_batch=setting.batch,

@@ -35,9 +35,6 @@ MIX_BLOCK_FLOORS = {
 """Where the mix block's learning rate falls to another value than 1e-4 (`mlr1e_3` in the configs'
 names). Places205's SAMix has 1e-4."""
 
-ALPHAS = {"mixup": 0.2, "manifoldmix": 0.2, "automix": 2.0, "samix": 2.0}
-"""The alphas that iNaturalist-2018's rows have, where they aren't 1."""
-
 
 def recipe_of(manifest: Manifest, row: Row) -> Recipe:
     """The recipe whose result a row publishes, with seed 0.

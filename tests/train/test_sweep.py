@@ -4,14 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from mixzoo.train.recipe import overridden
 from mixzoo.train.rows import RowRun, recipe_of
-from mixzoo.train.sweep import SCRIPTS, Grid, plan, write_scripts
+from mixzoo.train.sweep import SCRIPTS, plan, write_scripts
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import UsageError
 
@@ -19,77 +19,61 @@ CATALOG = open_catalog()
 MIXUP = "resnet50.mixup_inat2018"
 
 
-def planned(*rows: str, processes: int = 1, **axes: object) -> list[RowRun]:
-    grid = Grid(**axes)  # type: ignore[arg-type]
-    return plan(CATALOG, rows, grid, data=Path("/d"), out=Path("/o"), processes=processes)
+def planned(*rows: str, settings: Sequence[str] = (), processes: int = 1) -> list[RowRun]:
+    return plan(CATALOG, rows, settings, data=Path("/d"), out=Path("/o"), processes=processes)
 
 
-def test_a_grid_is_every_combination() -> None:
-    """Methods, alphas, epochs and seeds multiply; names are unique, sorted, and tell them apart."""
-    runs = planned(
-        MIXUP, methods=["mixup", "cutmix"], alphas=[(0.2,), (1.0,)], epochs=[100, 300], seeds=[0, 1]
-    )
+def test_a_grid_is_every_combination_of_values() -> None:
+    """Those of a key that is set several times; names are unique, sorted, and tell them apart."""
+    settings = ["seed=0", "lr=0.05", "seed=1", "alpha=0.2", "alpha=1", "epochs=100", "epochs=300"]
+
+    runs = planned(MIXUP, "resnet50.cutmix_inat2018", settings=settings)
 
     names = [run.out.name for run in runs]
-    combinations = {(r.recipe.method, r.recipe.alpha, r.recipe.epochs, r.recipe.seed) for r in runs}
+    combinations = {(r.row.id, r.recipe.alpha, r.recipe.epochs, r.recipe.seed) for r in runs}
     assert len(set(names)) == len(combinations) == 16
     assert names == sorted(names)
-    assert names[0] == "resnet50.cutmix_inat2018-a0.2-ep100-s0"
+    assert names[0] == "resnet50.cutmix_inat2018-seed=0-alpha=0.2-epochs=100"
+    assert {run.recipe.lr for run in runs} == {0.05}
 
 
 def test_a_row_alone_is_its_own_recipe() -> None:
-    """An axis that isn't given keeps the row's value."""
+    """What isn't set keeps the row's value."""
     (run,) = planned(MIXUP)
 
     assert run.recipe == recipe_of(run.manifest, run.row)
-    assert run.words == ["mixzoo", "train", MIXUP, "--data", "/d", "--out", f"/o/{run.out.name}"]
-    assert run.expected == 62.69
+    assert run.words == ["mixzoo", "train", MIXUP, "--data", "/d", "--out", f"/o/{MIXUP}"]
 
 
-def test_a_method_is_trained_as_its_own_row() -> None:
-    """So that its alpha and expected number are those of the table, whatever the seed."""
-    run, other = planned(MIXUP, methods=["automix"], seeds=[0, 4])
+def test_only_the_rows_recipe_expects_its_number() -> None:
+    """The table says nothing about 300 epochs; a seed is no other recipe."""
+    runs = planned(MIXUP, settings=["epochs=100", "epochs=300", "seed=4"])
 
-    assert run.row.id == "resnet50.automix_inat2018"
-    assert (run.recipe.alpha, run.expected, other.expected) == ((2.0,), 64.73, 64.73)
-
-
-def test_another_recipe_expects_no_number() -> None:
-    """The table says nothing about 300 epochs."""
-    assert [run.expected for run in planned(MIXUP, epochs=[100, 300])] == [62.69, None]
+    assert [run.expected for run in runs] == [62.69, None]
 
 
 def test_vanilla_is_trained_once_for_all_alphas() -> None:
     """It draws none."""
-    (run,) = planned(MIXUP, methods=["vanilla"], alphas=[(0.2,), (1.0,)])
+    runs = planned("resnet50.vanilla_inat2018", settings=["alpha=0.2", "alpha=1"])
 
-    assert run.out.name == "resnet50.vanilla_inat2018-ep100-s0"
+    assert [run.out.name for run in runs] == ["resnet50.vanilla_inat2018"]
 
 
-def test_mixtures_have_one_alpha_or_one_for_each() -> None:
-    """Without any each method has its row's."""
-    runs = planned(MIXUP, methods=["mixup+cutmix"], alphas=[(0.5,), (0.8, 1.0)])
-    (own,) = planned(MIXUP, methods=["mixup+cutmix"])
+def test_mixtures_are_settings_too() -> None:
+    """Each of them with its alphas; their names can be a folder's."""
+    runs = planned(MIXUP, settings=["mix_mode=mixup,cutmix", "alpha=(0.5, 0.5)", "alpha=0.8,1"])
 
     assert [run.recipe.alpha for run in runs] == [(0.5, 0.5), (0.8, 1.0)]
-    assert runs[1].out.name == "resnet50.mixup+cutmix_inat2018-a0.8+1-ep100-s0"
-    assert own.recipe.alpha == (0.2, 1.0)
+    assert [run.out.name for run in runs] == [f"{MIXUP}-alpha={a}" for a in ("0.5,0.5", "0.8,1")]
 
 
 def test_every_command_gives_its_recipe() -> None:
     """What stands in the script trains what stands in the table."""
-    runs = planned(
-        MIXUP,
-        methods=["vanilla", "mixup+resizemix", "samix"],
-        alphas=[(0.7,)],
-        epochs=[30],
-        settings=["lr=0.05"],
-    )
+    runs = planned("inat2018", settings=["seed=1", "seed=2", "lr=0.05"])
 
     for run in runs:
         settings = [w for name, w in pairwise(run.words) if name == "--set"]
         assert overridden(recipe_of(run.manifest, run.row), settings) == run.recipe
-        assert run.recipe.lr == 0.05
 
 
 def test_a_benchmark_is_all_its_rows() -> None:
@@ -100,44 +84,31 @@ def test_a_benchmark_is_all_its_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("axes", "complaint"),
+    ("settings", "processes", "complaint"),
     [
-        ({"methods": ["mixip"]}, f"mixip as {MIXUP}: no mixing method"),
-        ({"methods": ["automix+mixup"]}, "can't be part of a mixture"),
-        ({"alphas": [(0.8, 1.0)]}, "expected one alpha, or 1 for mixup"),
-        ({"epochs": [0]}, "epochs"),
-        ({"settings": ["epoch=3"]}, "Did you mean 'epochs'"),
-        ({"processes": 3}, "resnet50.mixup_inat2018-a0.2-ep100-s0: batch_size 256"),
+        (["mix_mode=mixip"], 1, f"{MIXUP}: no mixing method"),
+        (["alpha=0.8,1"], 1, "expected one alpha for each of 1"),
+        (["epochs=0", "epochs=1"], 1, f"{MIXUP}-epochs=0: expected epochs"),
+        (["epoch=3"], 1, "Did you mean 'epochs'"),
+        (["epochs"], 1, "expected key=value"),
+        ([], 3, f"{MIXUP}: batch_size 256"),
     ],
 )
-def test_runs_that_cannot_be_trained_are_named(axes: dict[str, object], complaint: str) -> None:
+def test_runs_that_cannot_be_trained_are_named(
+    settings: list[str], processes: int, complaint: str
+) -> None:
     """Before anything is written: a job that fails after hours in a queue is a lost day."""
-    with pytest.raises(UsageError, match=complaint.replace("+", r"\+")):
-        planned(MIXUP, **axes)  # type: ignore[arg-type]
-
-
-def test_methods_without_a_row_have_the_tables_alphas(write_benchmark: Callable[..., Path]) -> None:
-    """A benchmark of one's own with a single row can be swept over all methods."""
-    catalog = open_catalog([write_benchmark("")])
-    grid = Grid(methods=["automix", "mixup", "cutmix"])
-
-    runs = plan(catalog, ["own"], grid, data=Path("/d"), out=Path("/o"))
-
-    assert {run.recipe.method: run.recipe.alpha for run in runs} == {
-        "automix": (2.0,),
-        "mixup": (0.2,),
-        "cutmix": (1.0,),
-    }
-    assert {run.row.id for run in runs} == {"resnet18_w4.vanilla_own"}
+    with pytest.raises(UsageError, match=complaint):
+        planned(MIXUP, settings=settings, processes=processes)
 
 
 def test_images_that_the_package_draws_need_no_folder() -> None:
     """The command then has no --data; for all others it is asked for."""
-    runs = plan(CATALOG, ["mini"], Grid(), data=None, out=Path("/o"))
+    runs = plan(CATALOG, ["mini"], (), data=None, out=Path("/o"))
 
     assert not any("--data" in run.words for run in runs)
     with pytest.raises(UsageError, match="expected --data DIR"):
-        plan(CATALOG, [MIXUP], Grid(), data=None, out=Path("/o"))
+        plan(CATALOG, [MIXUP], (), data=None, out=Path("/o"))
 
 
 ROW = "resnet18_w6.mixup_mini"
@@ -147,9 +118,9 @@ SHELLCHECK = shutil.which("shellcheck") or shutil.which(
 )
 
 
-def runs_in(out: Path, **axes: object) -> list[RowRun]:
-    grid = Grid(**({"epochs": [1, 2, 3]} | axes))  # type: ignore[arg-type]
-    return plan(open_catalog(), [ROW], grid, data=out.parent / "images", out=out)
+def runs_in(out: Path, *settings: str) -> list[RowRun]:
+    settings = settings or tuple(f"epochs={epochs}" for epochs in (1, 2, 3))
+    return plan(CATALOG, [ROW], settings, data=out.parent / "images", out=out)
 
 
 @pytest.fixture
@@ -254,7 +225,7 @@ def test_a_signal_to_the_script_reaches_the_run(
 
 def test_several_gpus_are_torchruns_processes(out: Path, tmp_path: Path, bash: Callable) -> None:
     """On one machine; the trainer is started as a module."""
-    runs = runs_in(out, epochs=[1])
+    runs = runs_in(out, "epochs=1")
     script, _ = write_scripts(runs, 4, out)
 
     bash(script, torchrun="exit 0")
@@ -371,7 +342,7 @@ def test_the_same_sweep_gives_the_same_bytes(out: Path) -> None:
 def test_scripts_have_no_finding_of_shellcheck(tmp_path: Path, gpus: int) -> None:
     """The usual traps of bash are none of theirs, mixtures and odd paths included."""
     out = tmp_path / "it's here"
-    runs = runs_in(out, methods=["mixup+cutmix", "vanilla"])
+    runs = runs_in(out, "mix_mode=mixup,cutmix", "alpha=1,1", "alpha=0.5,1")
     for script in write_scripts(runs, gpus, out):
         found = subprocess.run(
             [str(SHELLCHECK), "--shell=bash", str(script)],
