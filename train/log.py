@@ -8,23 +8,20 @@ epoch.
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import PIL
 import torch
-from torch import Tensor, nn
 
 from .. import __version__
 from ..eval.predictions import Counts
 from ..zoo.errors import DataError, UsageError
-from ..zoo.manifest import Protocol
-from ..zoo.nets import MixClassifier
 
 DECIMALS = 5
-SHOWN = 8  # images in a sample grid
+Show = Callable[[str, int, Mapping[str, float]], None]
 
 
 class JsonLog:
@@ -71,8 +68,12 @@ class JsonLog:
         self._sums, self._count = {}, 0
         return means
 
-    def val(self, *, epoch: int, batches: int, lr: float, heads: Mapping[str, Counts]) -> None:
-        """Write every head's top-1 and top-5 in percent. batches: validation batches per rank.
+    def val(
+        self, *, epoch: int, batches: int, lr: float, heads: Mapping[str, Counts]
+    ) -> dict[str, float]:
+        """Write every head's top-1 and top-5 in percent, and return them.
+
+        batches: validation batches per rank.
 
         Iterations that no train line has covered are forgotten, as in mmcv.
         """
@@ -81,6 +82,7 @@ class JsonLog:
             accuracies |= {f"{head}_top1": counts.top1, f"{head}_top5": counts.top5}
         self._write({"mode": "val", "epoch": epoch, "iter": batches, "lr": lr, **accuracies})
         self._sums, self._count = {}, 0
+        return accuracies
 
     @staticmethod
     def _cut(path: Path, size: int) -> None:
@@ -118,60 +120,14 @@ def environment() -> str:
     return "\n".join(f"{name}: {version}" for name, version in versions.items())
 
 
-class Board:
-    """Receives a run's numbers; this one, of a run without TensorBoard, forgets them."""
-
-    def train(self, iteration: int, values: Mapping[str, float]) -> None:
-        """The values of a train line of the log. iteration: steps done."""
-
-    def val(self, iteration: int, heads: Mapping[str, Counts]) -> None:
-        """The counts of a validation."""
-
-
-class TensorBoard(Board):
-    """Writes event files; after each epoch also a grid of mixed images."""
-
-    def __init__(self, writer: Any, model: nn.Module, protocol: Protocol) -> None:
-        self.writer, self.protocol = writer, protocol
-        self.seen: Tensor | None = None
-        backbone = "backbone_q" if isinstance(model, MixClassifier) else "backbone"
-        model.get_submodule(backbone).register_forward_pre_hook(self._see)
-
-    def train(self, iteration: int, values: Mapping[str, float]) -> None:
-        """One curve for each value, below `train/`."""
-        for name, value in values.items():
-            self.writer.add_scalar(f"train/{name}", value, iteration)
-
-    def val(self, iteration: int, heads: Mapping[str, Counts]) -> None:
-        """Top-1 and top-5 of each head below `val/`, and what the backbone saw last."""
-        for head, counts in heads.items():
-            self.writer.add_scalar(f"val/{head}_top1", counts.top1, iteration)
-            self.writer.add_scalar(f"val/{head}_top5", counts.top5, iteration)
-        if self.seen is not None:
-            self.writer.add_images("train/mixed", self._pixels(self.seen), iteration)
-        self.writer.flush()
-
-    def _see(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        """Keep images that the backbone trains on; hidden states (ManifoldMix) are none."""
-        if module.training and inputs[0].shape[1] == 3:
-            self.seen = inputs[0][:SHOWN].detach().clone()
-
-    def _pixels(self, x: Tensor) -> Tensor:
-        """Normalised images (N, 3, H, W) as they look: float32 in [0, 1], on the CPU."""
-        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (self.protocol.mean, self.protocol.std))
-        return (x.float().cpu() * std + mean).clamp(0, 1)
-
-
 @contextmanager
-def board_in(
-    folder: Path | None, model: nn.Module, protocol: Protocol, iteration: int
-) -> Iterator[Board]:
-    """TensorBoard's files in a folder; None shows nothing.
+def tensorboard(folder: Path | None, steps: int) -> Iterator[Show]:
+    """What shows numbers in TensorBoard: `show(group, step, values)`. folder: None shows nothing.
 
-    protocol: how the model's images are normalised. iteration: steps that lie behind the run.
+    steps: that lie behind the run; what an interrupted run wrote after its checkpoint is hidden.
     """
     if folder is None:
-        yield Board()
+        yield lambda group, step, values: None
         return
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -180,9 +136,14 @@ def board_in(
             "--tensorboard: the package tensorboard isn't installed. Run: "
             "pip install 'mixzoo[tensorboard]', or leave the option out."
         ) from None
-    # Hides what an interrupted run wrote after the checkpoint; the step of the checkpoint stays.
-    writer = SummaryWriter(str(folder), purge_step=iteration + 1)
+    writer = SummaryWriter(str(folder), purge_step=steps + 1)
+
+    def show(group: str, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            writer.add_scalar(f"{group}/{name}", value, step)
+        writer.flush()
+
     try:
-        yield TensorBoard(writer, model, protocol)
+        yield show
     finally:
         writer.close()

@@ -35,7 +35,7 @@ from .endings import (
     interruption,
     require_finite,
 )
-from .log import Board, board_in
+from .log import Show, tensorboard
 from .recipe import Recipe
 from .rows import RowRun
 from .run import How, Run, fast_kernels
@@ -91,10 +91,10 @@ def walk(run: Run, data: Data, batches: Iterator[MicroBatch], asked: Interruptio
     start = run.iteration
     weights = mask_loss_weights(run.recipe, run.iterations)
     folder = run.how.tensorboard if run.world.leads else None
-    with _bar(run) as bar, board_in(folder, run.model, data.protocol, start) as board:
+    with _bar(run) as bar, tensorboard(folder, start) as show:
         while not run.is_done:
             if run.is_validation_due:
-                end_epoch(run, data, board, asked)
+                end_epoch(run, data, show, asked)
                 run.checkpoint()
                 continue
             if run.iteration == run.how.stop_at and run.iteration > start:
@@ -108,7 +108,7 @@ def walk(run: Run, data: Data, batches: Iterator[MicroBatch], asked: Interruptio
             bar.update()
             if (batch + 1) % run.recipe.log_every == 0:
                 means = run.log.train(epoch=epoch + 1, iteration=batch + 1, lr=lr)
-                board.train(run.iteration, means | {"lr": lr})
+                show("train", run.iteration, means | {"lr": lr})
                 bar.set_postfix(epoch=epoch + 1, loss=f"{means['loss']:.3f}")
             if run.is_time_to_checkpoint or stop:
                 require_finite(run)
@@ -159,7 +159,7 @@ def take_step(
     return times, dict(zip(run.step.logged, means, strict=True)), stops > 0
 
 
-def end_epoch(run: Run, data: Data, board: Board, asked: Interruption) -> None:
+def end_epoch(run: Run, data: Data, show: Show, asked: Interruption) -> None:
     """Validate, log, and keep the weights if they are the best."""
     epoch = run.validated + 1
     lr = run.set_learning_rates(run.validated)
@@ -173,8 +173,8 @@ def end_epoch(run: Run, data: Data, board: Board, asked: Interruption) -> None:
     except CheckpointError as error:  # logits that are no numbers
         raise diverged(run, None, str(error)) from None
     heads = {run.step.head_prefix + head: counts[head] for head in run.step.heads}
-    run.log.val(epoch=epoch, batches=run.batches_of(data), lr=lr, heads=heads)
-    board.val(run.iteration, heads)
+    accuracies = run.log.val(epoch=epoch, batches=run.batches_of(data), lr=lr, heads=heads)
+    show("val", run.iteration, accuracies)
     run.keep_epoch(epoch, counts[run.model.heads[0]])
     run.validated = epoch
 

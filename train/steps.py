@@ -13,14 +13,15 @@ from .losses import acc, acc_mix, mix_cross_entropy
 from .mixing import (
     AutomixDraw,
     Draw,
-    ManifoldmixDraw,
-    PuzzlemixDraw,
+    Variant,
     apply,
     automix,
     draw_automix,
     input_saliency,
     manifoldmix,
 )
+from .mixing.mixup import ManifoldmixDraw
+from .mixing.puzzlemix import PuzzlemixDraw
 from .network import momentum_update, side_of
 from .recipe import Recipe
 
@@ -55,7 +56,7 @@ class MixedStep(nn.Module):
 
         x: (N, 3, H, W) normalised. y: (N,) int64. mask_loss_weight: not used here.
         """
-        repeats = [mixed_losses(self.model, x, y, one) for one in draw]
+        repeats = [mixed_losses(self.model, x, y, one, self.mixture.variant) for one in draw]
         return {name: torch.stack([r[name] for r in repeats]).mean() for name in repeats[0]}
 
     def follow(self, momentum: float) -> None:
@@ -104,11 +105,14 @@ def step_of(model: Classifier | MixClassifier, recipe: Recipe) -> MixedStep | Au
     return MixedStep(model, recipe)
 
 
-def mixed_losses(model: Classifier, x: Tensor, y: Tensor, draw: Draw) -> dict[str, Tensor]:
+def mixed_losses(
+    model: Classifier, x: Tensor, y: Tensor, draw: Draw, variant: Variant = "openmixup"
+) -> dict[str, Tensor]:
     """Mix a batch, classify it, and compare with the mixed labels.
 
     model: in training mode; only its batch norm's statistics are modified. x: (N, 3, H, W) float,
-    normalised. y: (N,) int64. draw: made for this batch by `draw_method`.
+    normalised. y: (N,) int64. draw: made for this batch by `draw_method`. variant: see
+    `mix_cross_entropy`.
 
     Returns scalars under the names of OpenMixup's logs: "loss", with gradients; "acc", against `y`
     alone, and "acc_mix", in percent. Raises what the method's apply function raises.
@@ -127,7 +131,7 @@ def mixed_losses(model: Classifier, x: Tensor, y: Tensor, draw: Draw) -> dict[st
     logits = model.head(model.backbone(mixed.images, start=start))  # (N, K)
     y_partner = y[mixed.perm]
     return {
-        "loss": mix_cross_entropy(logits, y, y_partner, mixed.lam),
+        "loss": mix_cross_entropy(logits, y, y_partner, mixed.lam, variant),
         "acc": acc(logits, y),
         "acc_mix": acc_mix(logits, y, y_partner, mixed.lam),
     }

@@ -57,7 +57,7 @@ from ..options import FilePath, manifest_option
     help="Stop after this step, as if interrupted; the same command goes on.",
 )
 @click.option(
-    "--tensorboard", type=FilePath, metavar="DIR", help="Write curves and images for TensorBoard."
+    "--tensorboard", type=FilePath, metavar="DIR", help="Write the log's curves for TensorBoard."
 )
 @manifest_option
 def command(

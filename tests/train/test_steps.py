@@ -62,6 +62,19 @@ def test_repeats_are_averaged(tiny: Recipe, batch: tuple[torch.Tensor, torch.Ten
     assert losses["loss"].item() == pytest.approx(sum(each) / 2, rel=1e-6)
 
 
+def test_the_papers_puzzlemix_weighs_each_sample(
+    tiny: Recipe, batch: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    """The released code weighs all by their mean; nothing else differs."""
+    losses = {}
+    for variant in ("openmixup", "paper"):
+        step = _step(tiny, mix_mode=("puzzlemix",), variant=variant)
+        losses[variant] = step(*batch, step.draw(np.random.default_rng(3), SHAPE), 0.0)
+
+    assert losses["openmixup"]["acc_mix"] == losses["paper"]["acc_mix"]
+    assert losses["openmixup"]["loss"] != losses["paper"]["loss"]
+
+
 def test_settings_of_automix_reach_the_step(
     tiny: Recipe, batch: tuple[torch.Tensor, torch.Tensor]
 ) -> None:

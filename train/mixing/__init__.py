@@ -1,18 +1,8 @@
-"""Mixing methods, each a draw and a pure apply."""
+"""Mixing methods, each a pure function of images and of what was drawn for them."""
 
-from .automix import AutomixDraw, MaskDraw, automix, draw_automix
-from .cutmix import (
-    CutmixDraw,
-    ResizemixDraw,
-    SaliencymixDraw,
-    cutmix,
-    draw_cutmix,
-    draw_resizemix,
-    draw_saliencymix,
-    resizemix,
-    saliencymix,
-)
-from .fmix import FmixDraw, draw_fmix, fmix
+from .automix import AutomixDraw, automix, draw_automix
+from .cutmix import cutmix, resizemix, saliencymix
+from .fmix import fmix
 from .methods import (
     LEARNT_METHODS,
     METHODS,
@@ -25,49 +15,24 @@ from .methods import (
     mix_by_name,
 )
 from .mixed import Mixed, Variant
-from .mixup import (
-    ManifoldmixDraw,
-    MixupDraw,
-    VanillaDraw,
-    draw_manifoldmix,
-    draw_mixup,
-    manifoldmix,
-    mixup,
-    vanilla,
-)
-from .puzzlemix import PuzzlemixDraw, draw_puzzlemix, input_saliency, puzzlemix
+from .mixup import manifoldmix, mixup, vanilla
+from .puzzlemix import input_saliency, puzzlemix
 
 __all__ = [
     "LEARNT_METHODS",
     "METHODS",
     "PICTURED",
     "AutomixDraw",
-    "CutmixDraw",
     "Draw",
-    "FmixDraw",
-    "ManifoldmixDraw",
-    "MaskDraw",
     "Mixed",
     "Mixture",
-    "MixupDraw",
-    "PuzzlemixDraw",
-    "ResizemixDraw",
-    "SaliencymixDraw",
-    "VanillaDraw",
     "Variant",
     "apply",
     "automix",
     "check_pictured",
     "cutmix",
     "draw_automix",
-    "draw_cutmix",
-    "draw_fmix",
-    "draw_manifoldmix",
     "draw_method",
-    "draw_mixup",
-    "draw_puzzlemix",
-    "draw_resizemix",
-    "draw_saliencymix",
     "fmix",
     "input_saliency",
     "manifoldmix",

@@ -5,14 +5,16 @@ import sys
 import numpy as np
 import pytest
 import torch
-from mixzoo.train.mixing import (
-    cutmix,
+from mixzoo.train.mixing import cutmix, resizemix, saliencymix
+from mixzoo.train.mixing.cutmix import (
+    Box,
+    box_around,
+    box_weight,
     draw_cutmix,
     draw_resizemix,
-    resizemix,
-    saliencymix,
+    paste_partner,
+    saliency_map,
 )
-from mixzoo.train.mixing.cutmix import Box, box_around, box_weight, paste_partner, saliency_map
 from mixzoo.zoo.errors import UsageError
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from mixzoo.train.mixing import draw_fmix, fmix
-from mixzoo.train.mixing.fmix import top_share
+from mixzoo.train.mixing import fmix
+from mixzoo.train.mixing.fmix import draw_fmix, top_share
 from mixzoo.zoo.errors import UsageError
 
 

@@ -7,23 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mixzoo.train.mixing import (
-    METHODS,
-    PICTURED,
-    CutmixDraw,
-    FmixDraw,
-    ManifoldmixDraw,
-    Mixture,
-    MixupDraw,
-    PuzzlemixDraw,
-    ResizemixDraw,
-    SaliencymixDraw,
-    VanillaDraw,
-    apply,
-    draw_method,
-    mix_by_name,
-)
-from mixzoo.train.mixing.cutmix import box_around
+from mixzoo.train.mixing import METHODS, PICTURED, Mixture, apply, draw_method, mix_by_name
+from mixzoo.train.mixing.cutmix import CutmixDraw, ResizemixDraw, SaliencymixDraw, box_around
+from mixzoo.train.mixing.fmix import FmixDraw
+from mixzoo.train.mixing.mixup import ManifoldmixDraw, MixupDraw, VanillaDraw
+from mixzoo.train.mixing.puzzlemix import PuzzlemixDraw
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from mixzoo.train.mixing import draw_puzzlemix, input_saliency, puzzlemix
+from mixzoo.train.mixing import input_saliency, puzzlemix
 from mixzoo.train.mixing.puzzlemix import (
     LABELS,
+    draw_puzzlemix,
     pool_saliency,
     puzzle_costs,
     puzzle_images,
