@@ -1,1 +1,1 @@
-"""Checkpoint files: read without running code, what they say of themselves, made into classifiers."""
+"""Checkpoint files: read without running code, their own word, made into classifiers."""

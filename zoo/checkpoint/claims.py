@@ -1,4 +1,4 @@
-"""Holds what a checkpoint says of itself against the row it is judged as, and against the pixels in use."""
+"""Holds what a checkpoint says of itself against the row it is judged as and the pixels in use."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from .facts import TrainingFacts, in_words, training_facts
 NEAR = 1e-6  # relative; means and standard deviations are written with three digits
 
 Group = tuple[str, dict[str, tuple[Any, Any]], str]
-"""Who expects, what the checkpoint says and what is expected by name, and what a difference means."""
+"""Who expects; by name what the checkpoint says and what is expected; what a difference means."""
 
 
 def claims(
@@ -40,8 +40,8 @@ def disagreements(
     """Where the checkpoint's own word differs from what it is taken for; one sentence each.
 
     protocol: the pixels of this evaluation, overrides included, if there is one. row, manifest:
-    what it is judged as. What the checkpoint doesn't say is not compared. A sentence is a reason to look, no proof:
-    the notes are whatever the file's author left in them.
+    what it is judged as. What the checkpoint doesn't say is not compared. A sentence is a reason to
+    look, no proof: the notes are whatever the file's author left in them.
     """
     groups = [*_pixels(facts, protocol)] if protocol else []
     if row and manifest:

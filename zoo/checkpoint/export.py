@@ -1,4 +1,4 @@
-"""Writes checkpoints as safetensors: one spelling of names, and a record of where they came from."""
+"""Writes checkpoints as safetensors: one spelling of names, and where they came from."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What a checkpoint says of its own training: the facts of its notes and config text, and their words."""
+"""What a checkpoint says of its own training, read from its notes and config text, and in words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -39,7 +39,7 @@ class TrainingFacts:
 
     method: str | None = None
     alpha: Alpha | None = None
-    """Of Beta(alpha, alpha), one for each of several methods; None for vanilla, which draws none."""
+    """Of Beta(alpha, alpha), one for each of several methods; None for vanilla: it draws none."""
     architecture: str | None = None
     num_classes: int | None = None
     epoch: int | None = None

@@ -51,7 +51,7 @@ def build(
     """The checkpoint's classifier: float32, in eval mode, on `device`, with its own memory.
 
     head: the one that `forward` uses; None is the first of `heads`. Raises CheckpointError
-    where entries don't fit the architecture that their shapes imply, UsageError for an unknown head.
+    where entries don't fit the architecture that their shapes imply, UsageError for another head.
     """
     try:
         entries = canonical(checkpoint.state_dict)

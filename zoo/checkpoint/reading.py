@@ -162,7 +162,7 @@ def _checked(path: Path, tensors: Mapping[Any, Any]) -> dict[str, Tensor]:
 
 
 def _plain_tensor(value: Any) -> Tensor | None:
-    """A tensor of its own attributes, if it is dense numbers on the CPU, each with its own memory."""
+    """A tensor without attributes, if it is dense numbers on the CPU with memory of its own."""
     if type(value) not in (Tensor, nn.Parameter):
         return None
     tensor = Tensor.detach(value)  # a file can give a tensor attributes that hide methods

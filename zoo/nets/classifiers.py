@@ -1,4 +1,4 @@
-"""Whole classifiers: a backbone with one head, or the two backbones and four heads of AutoMix/SAMix.
+"""Whole classifiers: one backbone and head, or the two backbones and four heads of AutoMix/SAMix.
 
 Both have `architecture`, `num_classes`, `method`, `heads` (names, the default first), `head_name`
 (the chosen one), `forward(x)` for its logits and `logits(x)` for those of all heads.

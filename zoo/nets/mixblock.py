@@ -157,8 +157,8 @@ def first_mask(
 ) -> Tensor:
     """The mask that images are mixed by: (N, 1, H, W) float32, weight of the FIRST image.
 
-    Arguments up to `keep`: see `MixBlock.forward`. mask_mean: None, or what the mean of each mask is
-    moved to. lam_margin: None, or how near to 0 or 1 lam makes the mask lam everywhere, which is
+    Arguments up to `keep`: see `MixBlock.forward`. mask_mean: None, or what the mean of each mask
+    is moved to. lam_margin: None, or how near to 0 or 1 lam makes the mask lam everywhere, which is
     plain MixUp and goes before `mask_mean`.
     """
     mask = 1 - block(features, perm, lam, scale, up_sampling, keep).second

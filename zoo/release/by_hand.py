@@ -1,7 +1,7 @@
 """Takes files that a person downloaded by hand into the cache, verified, by hard link or copy.
 
 For sources that no program can use (Baidu Cloud asks for a person and a code), for machines without
-a network, and for colleagues with a disk. `identify` decides what a file is; here it gets its place.
+a network, and for colleagues with a disk. `identify` says what a file is; here it gets its place.
 """
 
 import errno

@@ -162,6 +162,6 @@ def _as_locked(file: Arrival, benchmark: Benchmark, asset: Asset, how: str) -> I
 
 
 def _require_end(file: Arrival) -> None:
-    """No hash can tell that an unlocked file is whole, but a zip (or torch file) has its list last."""
+    """No hash tells that an unlocked file is whole, but a zip (or torch file) has its list last."""
     if file.start.startswith(b"PK\x03\x04") and not zipfile.is_zipfile(file.path):
         raise IntegrityError("it is cut short: its end is missing; download it again")
