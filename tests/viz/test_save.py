@@ -70,21 +70,3 @@ def test_failure_leaves_what_was_there(tmp_path: Path) -> None:
 
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_name_that_is_a_folder(figure: Figure, tmp_path: Path) -> None:
-    """It stays, and the temporary file beside it goes."""
-    (tmp_path / "plot.png").mkdir()
-
-    with pytest.raises(IsADirectoryError):
-        save_figure(figure, tmp_path / "plot.png")
-
-    assert [file.name for file in tmp_path.iterdir()] == ["plot.png"]
-
-
-def test_folder_that_is_a_file(figure: Figure, tmp_path: Path) -> None:
-    """The system's own error, which the command line prints as a line."""
-    (tmp_path / "file").write_text("")
-
-    with pytest.raises(OSError, match="file"):
-        save_figure(figure, tmp_path / "file" / "plot.png")

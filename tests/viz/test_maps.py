@@ -1,5 +1,6 @@
-"""What a MixBlock sees: the maps that the reference recorded, and where the rows show them."""
+"""Class activation maps are exact, a MixBlock's maps are the recorded ones, and rows show them."""
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,101 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mixzoo.viz.maps import BlockMaps, block_maps, map_rows, most_uneven
-from mixzoo.viz.mix import Pairs
+from mixzoo.eval.protocol import normalise
+from mixzoo.viz.maps import BlockMaps, block_maps, cam_rows, class_activation, map_rows, most_uneven
+from mixzoo.viz.mix import IMAGENET, Pairs, mix_pair
+from mixzoo.zoo.nets import Classifier
 from mixzoo.zoo.nets.classifiers import MIX_BLOCKS
+
+NAMES = ["ant", "bee", "cat", "dog", "eel"]
+
+
+def batch(*pictures: np.ndarray) -> torch.Tensor:
+    return normalise(torch.from_numpy(np.stack(pictures)), IMAGENET)
+
+
+@pytest.fixture
+def decided(picture: Callable, plain: Classifier) -> Classifier:
+    """A classifier that takes picture 0 and picture 2 for different classes."""
+    model = copy.deepcopy(plain)
+    with torch.no_grad():
+        x = batch(*(picture(seed) for seed in range(6)))
+        model.head.fc.bias -= model(x).mean(0)
+        tops = model(x).argmax(1)
+    assert tops[0] != tops[2]
+    return model
+
+
+@pytest.mark.parametrize("label", range(5))
+def test_a_maps_mean_and_the_bias_are_the_logit(
+    label: int, picture: Callable, plain: Classifier
+) -> None:
+    """What the paper derives holds to the last digits, for every class."""
+    x = batch(picture(0), picture(1))
+
+    maps = class_activation(plain, x, torch.tensor([label, label]))
+
+    with torch.no_grad():
+        logits = plain(x)[:, label]
+        torch.testing.assert_close(maps.mean((1, 2)) + plain.head.fc.bias[label], logits)
+
+
+@pytest.mark.parametrize("head", ["one_k", "mix_k", "one_q", "mix_q"])
+def test_every_head_has_maps_of_its_own(head: str, picture: Callable, learnt: Callable) -> None:
+    """The chosen head's weights on its own backbone's features."""
+    model, x = learnt("automix"), batch(picture(0))
+    model.head_name = head
+
+    maps = class_activation(model, x, torch.tensor([3]))
+
+    with torch.no_grad():
+        bias = model.get_submodule(f"head_{head}").fc.bias[3]
+        torch.testing.assert_close(maps.mean((1, 2)) + bias, model(x)[:, 3])
+
+
+def test_captions_tell_top_classes_and_probabilities(
+    picture: Callable, decided: Classifier
+) -> None:
+    """Of A, of B, of the mix; then A's and B's class in the mix."""
+    a, b = picture(0), picture(2)
+    mixed = mix_pair(a, b, "cutmix", [0.4])[0]
+    with torch.no_grad():
+        p = decided(batch(a, b, mixed.image)).softmax(1)
+    tops = p.argmax(1).tolist()
+
+    (row,) = cam_rows(
+        Pairs([(a, b)], [("x", "y")]), "cutmix", 0.4, model=decided, class_names=NAMES
+    )
+
+    below = [column.tiles[1].caption for column in row.columns]
+    assert below[:3] == [f"{NAMES[c]} · {p[i, c]:.2f}" for i, c in enumerate(tops)]
+    assert [tile.caption for tile in row.columns[3].tiles] == [
+        f"{NAMES[c]} · {p[2, c]:.2f}" for c in tops[:2]
+    ]
+    assert [column.tiles[0].caption for column in row.columns[:2]] == ["A: x", "B: y"]
+    assert np.array_equal(row.columns[2].tiles[0].image, mixed.image)
+
+
+def test_unknown_class_names_are_numbers(picture: Callable, plain: Classifier) -> None:
+    """And never an error."""
+    (row,) = cam_rows(Pairs([(picture(0), picture(1))]), "mixup", 0.5, model=plain)
+
+    assert row.columns[0].tiles[1].caption.startswith("class ")
+
+
+def test_the_map_is_drawn_where_the_class_is_seen(picture: Callable, plain: Classifier) -> None:
+    """The brightest corner of the drawn heat is that of the map."""
+    a, b = picture(0), picture(1)
+    x = batch(a)
+    with torch.no_grad():
+        top = plain(x).argmax(1)
+    heat = class_activation(plain, x, top)[0].numpy()
+
+    (row,) = cam_rows(Pairs([(a, b)]), "mixup", 0.5, model=plain)
+
+    drawn = row.columns[0].tiles[1].image.astype(int) @ [1, 1, -1]  # yellow against blue
+    quadrant = [drawn[i : i + 32, j : j + 32].mean() for i in (0, 32) for j in (0, 32)]
+    assert int(np.argmax(quadrant)) == int(heat.argmax())
 
 
 @pytest.mark.parametrize("name", ["automix_c64", "samix_c64"])
