@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -17,3 +18,41 @@ manifest_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
+data_option = click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images.")
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Where to compute: auto, cpu, cuda or cuda:N.",
+)
+
+
+def evaluation_options(command: Callable) -> Callable:
+    """Which images are predicted, and how: what `eval.evaluate.Request` takes of both commands."""
+    for option in (
+        device_option,
+        click.option("--workers", type=click.IntRange(0), help="Decoding processes of each rank."),
+        click.option(
+            "--batch-size",
+            type=click.IntRange(1),
+            default=64,
+            show_default=True,
+            help="Images that a network sees at once.",
+        ),
+        click.option(
+            "--list",
+            "list_file",
+            type=FilePath,
+            metavar="FILE",
+            help="Images and labels as `path,label` lines, instead of annotations.",
+        ),
+        click.option(
+            "--annotations",
+            type=FilePath,
+            metavar="FILE",
+            help="Annotation JSON, where it isn't found in the folder with the images.",
+        ),
+        data_option,
+    ):
+        command = option(command)
+    return command

@@ -9,7 +9,7 @@ from ...zoo.errors import DataError, MixzooError, UsageError
 from ...zoo.files import write
 from ..console import print_table, say
 from ..groups import CommandWithVerbs
-from ..options import FilePath, json_option, manifest_option
+from ..options import FilePath, evaluation_options, json_option, manifest_option
 
 if TYPE_CHECKING:
     from ...zoo.report import Report
@@ -25,22 +25,9 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     verbs={"compare": "compare", "sweep": "sweep"},
 )
 @click.argument("refs", nargs=-1, metavar="REF...")
+@evaluation_options
 @click.option("--benchmark", metavar="NAME", help="The benchmark whose rows --all evaluates.")
 @click.option("--all", "all_rows", is_flag=True, help="All rows of --benchmark, in one pass.")
-@click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images.")
-@click.option(
-    "--annotations",
-    type=FilePath,
-    metavar="FILE",
-    help="Annotation JSON, where it isn't found in the folder with the images.",
-)
-@click.option(
-    "--list",
-    "list_file",
-    type=FilePath,
-    metavar="FILE",
-    help="Images and labels as `path,label` lines, instead of annotations.",
-)
 @click.option("--row", metavar="ROW", help="The row that a checkpoint file is judged against.")
 @click.option(
     "--resize", type=click.IntRange(1), help="Shorter side in pixels, instead of the protocol's."
@@ -60,20 +47,6 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     show_default=True,
     help="How to compute: guarded is fast arithmetic, and fp32 wherever it could change a "
     "prediction.",
-)
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=64,
-    show_default=True,
-    help="Images that a network sees at once.",
-)
-@click.option("--workers", type=click.IntRange(0), help="Decoding processes of each rank.")
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    help="Where to compute: auto, cpu, cuda or cuda:N.",
 )
 @click.option(
     "--models-at-once",

@@ -6,7 +6,7 @@ import click
 
 from ...zoo.looks import signed
 from ..console import print_json, print_table, say
-from ..options import FilePath, json_option, manifest_option
+from ..options import evaluation_options, json_option, manifest_option
 
 if TYPE_CHECKING:
     from ...eval.sweep import Outcome, Sweep
@@ -14,28 +14,8 @@ if TYPE_CHECKING:
 
 @click.command("sweep")
 @click.argument("ref")
-@click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images.")
-@click.option(
-    "--annotations", type=FilePath, metavar="FILE", help="Annotation JSON, if it isn't in DIR."
-)
-@click.option(
-    "--list", "list_file", type=FilePath, metavar="FILE", help="Labels as `path,label` lines."
-)
+@evaluation_options
 @click.option("--row", metavar="ROW", help="The row whose number a checkpoint file shall explain.")
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=64,
-    show_default=True,
-    help="Images that are predicted together.",
-)
-@click.option("--workers", type=click.IntRange(0), help="Decoding processes of each rank.")
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    help="Device to compute on: auto, cpu, cuda or cuda:N.",
-)
 @manifest_option
 @json_option
 def command(ref: str, device: str, as_json: bool, **options: Any) -> None:

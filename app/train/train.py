@@ -8,7 +8,7 @@ import click
 
 from ..console import say
 from ..groups import CommandWithVerbs
-from ..options import FilePath, manifest_option
+from ..options import FilePath, data_option, device_option, manifest_option
 
 
 @click.command(
@@ -18,7 +18,7 @@ from ..options import FilePath, manifest_option
     verbs={"sweep": "sweep", "publish": "publish"},
 )
 @click.argument("row")
-@click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images.")
+@data_option
 @click.option(
     "--train-list", type=FilePath, metavar="FILE", help="Training labels, if not found in DIR."
 )
@@ -34,7 +34,7 @@ from ..options import FilePath, manifest_option
     help="Change one value of the recipe, such as epochs=300 or seed=1. Repeatable.",
 )
 @click.option("--show", is_flag=True, help="Print recipe, expectation and command; don't train.")
-@click.option("--device", default="auto", help="Where to train: auto, cpu, cuda or cuda:N.  [auto]")
+@device_option
 @click.option("--threads", type=click.IntRange(1), help="CPU threads per process.")
 @click.option("--workers", type=click.IntRange(0), help="Decoding processes per training process.")
 @click.option("--compile", is_flag=True, help="Compile the networks (torch.compile).")
