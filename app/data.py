@@ -12,9 +12,16 @@ from .options import FilePath, json_option, manifest_option
 
 if TYPE_CHECKING:
     from ..zoo.data.findings import Findings, Group
+    from ..zoo.data.marks import Form
     from ..zoo.data.prepare import Prepared
+    from ..zoo.data.request import SplitName
+    from ..zoo.mini.dataset import Splits
 
-SPLITS = {"val": ("val",), "train": ("train",), "all": ("train", "val")}
+SPLITS: "dict[Splits, tuple[SplitName, ...]]" = {
+    "val": ("val",),
+    "train": ("train",),
+    "all": ("train", "val"),
+}
 
 root_option = click.option(
     "--root", type=FilePath, required=True, metavar="DIR", help="Folder for the images."
@@ -64,8 +71,8 @@ def prepare(
     root: Path,
     archive: str | None,
     annotations: tuple[str, ...],
-    split: str,
-    form: str,
+    split: "Splits",
+    form: "Form",
     manifests: tuple[Path, ...],
 ) -> None:
     """Put the images and annotations of a BENCHMARK into a folder.
@@ -113,7 +120,7 @@ def prepare(
 def verify(
     benchmark: str,
     root: Path,
-    split: str,
+    split: "Splits",
     deep: bool,
     as_json: bool,
     manifests: tuple[Path, ...],

@@ -36,7 +36,10 @@ BEST_K = "best of k"
 BEST_Q = "best of q"
 ROUNDING = 1e-9  # points: the decimal that binary cannot hold
 LAST_EPOCHS = 5  # what the reference's tools are called with
-PAIRS = dict.fromkeys(MOMENTUM_HEADS, BEST_K) | dict.fromkeys(TRAINED_HEADS, BEST_Q)
+PAIRS: dict[str, str] = {
+    **dict.fromkeys(MOMENTUM_HEADS, BEST_K),
+    **dict.fromkeys(TRAINED_HEADS, BEST_Q),
+}
 
 RULES = {
     SUSPICIOUS: "values that counting right answers on one number of images can't give",

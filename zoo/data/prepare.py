@@ -54,7 +54,8 @@ def prepare(request: Request, *, quiet: bool = False) -> list[Prepared]:
     """
     done = {n: Prepared(mark, Counter()) for n in request.splits if (mark := request.done(n))}
     try:
-        if todo := [name for name in request.splits if name not in done]:
+        todo: list[SplitName] = [name for name in request.splits if name not in done]
+        if todo:
             with _alone(request.root) as work:
                 done |= _prepare(request, todo, work, quiet=quiet)
     except OSError as error:

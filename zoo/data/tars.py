@@ -46,13 +46,13 @@ class _Member(tarfile.TarInfo):
         return _sound(found)
 
     @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:  # type: ignore[override]
         """Read one member with all its headers. Raises ReadError for what isn't one."""
         try:
-            return _sound(super().fromtarfile(tarfile_))
-        except tarfile.EOFHeaderError:
+            return _sound(super().fromtarfile(tar))
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
-        except tarfile.EmptyHeaderError:
+        except tarfile.EmptyHeaderError:  # type: ignore[attr-defined]
             raise tarfile.ReadError("it ends without the mark of its end") from None
         except (tarfile.HeaderError, ValueError):
             raise tarfile.ReadError("a member's header is damaged") from None
@@ -78,7 +78,7 @@ class StrictTar(tarfile.TarFile):
 
     def __iter__(self) -> Iterator[tarfile.TarInfo]:
         while (member := self.next()) is not None:
-            self.members.clear()  # tarfile would keep them all
+            self.members.clear()  # type: ignore[attr-defined]  # tarfile would keep them all
             yield member
         while self.fileobj.read(CHUNK):  # type: ignore[union-attr]
             pass  # to the stream's own end, where gzip compares its checksum
