@@ -52,7 +52,12 @@ def pick(values: Any, *path: str, kind: Any = Any) -> Any:
 
 
 def in_text(value: Any) -> str:
-    """A value of a config as text for people."""
+    """A value of a config as text for people: `dict(type='SGD', lr=0.1)` is `SGD(lr=0.1)`."""
+    if isinstance(value, Mapping):
+        naming = next((key for key in ("type", "policy") if key in value), None)
+        name = "" if naming is None else in_text(value[naming])
+        rest = (f"{key}={in_text(one)}" for key, one in value.items() if key != naming)
+        return f"{name}({', '.join(map(printable, rest))})"
     if isinstance(value, list | tuple):
         return f"({', '.join(map(in_text, value))})"
     return printable(f"{value:g}" if isinstance(value, float) else str(value)[:200])

@@ -14,6 +14,7 @@ TORCHVISION_DEFAULT = "bilinear"  # of transforms.Resize, where a config names n
 
 # Names in a recipe of mixzoo's own that facts are made of; its other values are told as they are.
 USED = {"method", "mix_mode", "alpha", "architecture", "num_classes", "epochs", "precision", "seed"}
+MOST = 2000  # characters of one fact; a long pipeline has a few hundred
 
 Alpha = float | tuple[float, ...]
 Side = int | tuple[int, ...]
@@ -53,8 +54,8 @@ class TrainingFacts:
     """`fp32`, or the 16-bit type that was mixed with it."""
     started_from: str | None = None
     eval_pixels: EvalPixels = field(default_factory=EvalPixels)
-    others: Mapping[str, str | None] = field(default_factory=dict)
-    """What nothing is compared with, by name, in words already."""
+    others: Mapping[str, Any] = field(default_factory=dict)
+    """What nothing is compared with, by name, as it stands there."""
     left_out: tuple[str, ...] = ()
     """What of the config text was not understood."""
 
@@ -69,9 +70,8 @@ def training_facts(meta: Mapping[str, Any]) -> TrainingFacts:
     config = parse(text) if isinstance(text, str) else TrainingConfig()
     is_recipe = config.get("architecture") and config.get("model") is None
     facts = _of_mixzoo(config) if is_recipe else _of_openmixup(config)
-    seed = pick(meta, "seed", kind=int)
     notes = {
-        "seed": None if seed is None else str(seed),
+        "seed": pick(meta, "seed", kind=int),
         "written": pick(meta, "time", kind=str),
         "software": _software(meta),
     }
@@ -105,7 +105,7 @@ def in_words(facts: TrainingFacts) -> dict[str, str]:
         **facts.others,
         "not understood": "; ".join(facts.left_out) or None,
     }
-    return {name: in_text(value) for name, value in words.items() if value is not None}
+    return {name: in_text(value)[:MOST] for name, value in words.items() if value is not None}
 
 
 def _of_openmixup(config: TrainingConfig) -> TrainingFacts:
@@ -126,13 +126,15 @@ def _of_openmixup(config: TrainingConfig) -> TrainingFacts:
         or config.get("model", "pretrained", kind=str),
         eval_pixels=_eval_pixels(config),
         others={
-            "optimizer": _call(config.get("optimizer")),
-            "schedule": _call(config.get("lr_config"), "policy"),
-            "batch": _batch(config),
-            "training images": _images(config, "train"),
-            "training pipeline": "; ".join(filter(None, map(_call, _steps(config, "train"))))
-            or None,
-            "validation images": _images(config, "val"),
+            "optimizer": config.get("optimizer"),
+            "schedule": config.get("lr_config"),
+            "images per GPU": config.get("data", "imgs_per_gpu")
+            or config.get("data", "samples_per_gpu"),
+            "GPUs": config.get("gpu_ids"),  # a launcher of several processes doesn't write them
+            "batches per step": config.get("optimizer_config", "update_interval"),
+            "training images": config.get("data", "train", "data_source"),
+            "training pipeline": _steps(config, "train") or None,
+            "validation images": config.get("data", "val", "data_source"),
         },
     )
 
@@ -154,7 +156,7 @@ def _of_mixzoo(config: TrainingConfig) -> TrainingFacts:
         weight_decay=config.get("weight_decay", kind=float),
         precision=config.get("precision", kind=str),
         others={
-            name.replace("_", " "): in_text(value)
+            name.replace("_", " "): value
             for name, value in config.values.items()
             if name not in USED
         },
@@ -213,22 +215,6 @@ def _architecture(config: TrainingConfig) -> str | None:
         return None
 
 
-def _batch(config: TrainingConfig) -> str | None:
-    """The images of a step; how many processes there were is the launcher's secret."""
-    images = config.get("data", "imgs_per_gpu", kind=int) or config.get(
-        "data", "samples_per_gpu", kind=int
-    )
-    if images is None:
-        return None
-    gpus = len(config.get("gpu_ids", kind=list) or ())
-    summed = config.get("optimizer_config", "update_interval", kind=int) or 1
-    return (
-        f"{images} images per GPU"
-        + (f"; the config lists {gpus} of them" if gpus else "")
-        + (f", gradients of {summed} batches summed" if summed > 1 else "")
-    )
-
-
 def _steps(config: TrainingConfig, split: str) -> list[Any]:
     """The split's pipeline: the one in `data` is what the run used, the top-level one a default."""
     default = "train_pipeline" if split == "train" else "test_pipeline"
@@ -254,11 +240,6 @@ def _eval_pixels(config: TrainingConfig) -> EvalPixels:
     )
 
 
-def _images(config: TrainingConfig, split: str) -> str | None:
-    found = [config.get("data", split, "data_source", n, kind=str) for n in ("list_file", "root")]
-    return " in ".join(filter(None, found)) or None
-
-
 def _software(meta: Mapping[str, Any]) -> str | None:
     """Versions: those of the reference, and PyTorch's from the description of the machine."""
     named = {name: pick(meta, f"{name}_version", kind=str) for name in VERSIONS}
@@ -266,11 +247,3 @@ def _software(meta: Mapping[str, Any]) -> str | None:
     torch = next((line for line in lines if line.startswith("PyTorch: ")), "")
     named["torch"] = torch.partition(": ")[2]
     return ", ".join(f"{name} {version}" for name, version in named.items() if version) or None
-
-
-def _call(step: Any, naming: str = "type") -> str | None:
-    """`dict(type='Resize', size=256)` as `Resize(size=256)`."""
-    name = pick(step, naming, kind=str)
-    if name is None:
-        return None
-    return f"{name}({', '.join(f'{key}={in_text(step[key])}' for key in step if key != naming)})"
