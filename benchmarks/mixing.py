@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from machine import machine
-from mixzoo.train.losses import mix_cross_entropy
 from mixzoo.train.mixing import METHODS, Mixed, apply, draw_method, input_saliency, mixup
 from mixzoo.train.mixing.puzzlemix import PuzzlemixDraw
+from mixzoo.train.steps import mix_cross_entropy
 from torchvision.models import resnet50
 
 BATCH = 64

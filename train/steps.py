@@ -1,4 +1,7 @@
-"""What one step of training does to a micro batch, behind one face for all ten methods."""
+"""What one step of training does to a micro batch, behind one face for all ten methods.
+
+Losses and accuracies have the names of OpenMixup's logs, and accuracies are in percent.
+"""
 
 import numpy as np
 import torch
@@ -9,7 +12,6 @@ from ..zoo.errors import UsageError
 from ..zoo.nets import Classifier, MixClassifier
 from ..zoo.nets.classifiers import LAM_MARGIN, MASK_STAGE
 from ..zoo.nets.mixblock import mask_loss
-from .losses import acc, acc_mix, mix_cross_entropy
 from .mixing import (
     AutomixDraw,
     Draw,
@@ -179,9 +181,9 @@ def automix_losses(
         mixed_bb = automix(
             x, features, block, bb.perm, bb.lam, bb.keep, mask_mean=mean, lam_margin=lam_margin
         )
-    mix_k = model.head_mix_k(model.backbone_k(mixed_mb.images))  # (N, K)
-    one_q = model.head_one_q(model.backbone_q(x))  # before mix_q: batch norm weighs the later more
-    mix_q = model.head_mix_q(model.backbone_q(mixed_bb.images))
+    mix_k = _logits(model, "mix_k", mixed_mb.images)
+    one_q = _logits(model, "one_q", x)  # before mix_q: batch norm weighs the later more
+    mix_q = _logits(model, "mix_q", mixed_bb.images)
     losses = {
         "head_mix_q": mix_cross_entropy(mix_q, y, y[mixed_bb.perm], mixed_bb.lam),
         "head_one_q": cross_entropy(one_q, y),
@@ -196,3 +198,60 @@ def automix_losses(
         "acc_one_q": acc(one_q, y),
         "acc_mix_k": acc(mix_k, y),
     }
+
+
+def _logits(model: MixClassifier, head: str, images: Tensor) -> Tensor:
+    """Logits (N, K) of one head, such as "mix_k"."""
+    features = model.get_submodule(f"backbone_{head[-1]}")(images)
+    return model.get_submodule(f"head_{head}")(features)
+
+
+def mix_cross_entropy(
+    logits: Tensor,
+    y: Tensor,
+    y_partner: Tensor,
+    lam: Tensor,
+    variant: Variant = "openmixup",
+) -> Tensor:
+    """Cross entropy against two hard labels per sample, weighted lam and 1 - lam.
+
+    logits: (N, K) float. y, y_partner: (N,) int64. lam: (N,) float, weight of `y`, in [0, 1].
+    Returns a scalar, the mean over the batch.
+
+    Where lam differs between samples (PuzzleMix), "openmixup" uses its mean for all of them, as
+    the code behind the published numbers does; "paper" weighs each sample by its own. Where
+    lam is shared by the batch the two are equal.
+    """
+    if variant == "openmixup":
+        weight = lam.mean()
+        return weight * cross_entropy(logits, y) + (1 - weight) * cross_entropy(logits, y_partner)
+    own = cross_entropy(logits, y, reduction="none")
+    partner = cross_entropy(logits, y_partner, reduction="none")
+    return (lam * own + (1 - lam) * partner).mean()
+
+
+def acc(logits: Tensor, y: Tensor, k: int = 1) -> Tensor:
+    """Percentage of samples whose label is among the k highest scores: a scalar float32.
+
+    logits: (N, K) float. y: (N,) int64. Between equal scores the order is unspecified. In training
+    on mixed images OpenMixup's `acc` takes the own labels only.
+    """
+    hits = logits.topk(k, dim=1).indices == y[:, None]
+    return 100 * hits.any(1).float().mean()
+
+
+def acc_mix(logits: Tensor, y: Tensor, y_partner: Tensor, lam: Tensor) -> Tensor:
+    """Percentage of mixed labels found in their order: a scalar float32.
+
+    The label with the larger weight counts where it has the highest score, the other where it
+    has the second highest, each with its weight. As in OpenMixup, which of them is larger is decided
+    once for the batch, by the mean of lam; at exactly one half it is the partner's.
+
+    logits: (N, K) float, K > 1. y, y_partner: (N,) int64. lam: (N,) float, weight of `y`.
+    """
+    weight = lam.mean()
+    first, second = logits.topk(2, dim=1).indices.T
+    own_leads = weight > 0.5
+    own = (torch.where(own_leads, first, second) == y).float().mean()
+    partner = (torch.where(own_leads, second, first) == y_partner).float().mean()
+    return 100 * (weight * own + (1 - weight) * partner)

@@ -75,7 +75,7 @@ def write_scripts(runs: Sequence[RowRun], gpus: int, out: Path) -> list[Path]:
     if "\n" in str(out) or "\r" in str(out):  # would begin a line of its own
         raise UsageError(f"--out {str(out)!r}: expected a folder without line breaks in its name.")
     templates = Environment(
-        loader=PackageLoader(__package__, ""),
+        loader=PackageLoader("mixzoo.train", ""),
         undefined=StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,

@@ -46,7 +46,6 @@ Draw = (
     | ResizemixDraw
 )
 
-
 _DRAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...], float, Variant], Draw]] = {
     "vanilla": lambda rng, shape, alpha, variant: VanillaDraw(),
     "mixup": lambda rng, shape, alpha, variant: draw_mixup(rng, shape[0], alpha),
@@ -60,7 +59,6 @@ _DRAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...], float, Variant
     "resizemix": draw_resizemix,
 }
 
-
 _APPLIES: dict[type, Callable[..., Mixed]] = {
     VanillaDraw: vanilla,
     MixupDraw: mixup,
@@ -73,7 +71,6 @@ _APPLIES: dict[type, Callable[..., Mixed]] = {
 
 METHODS = tuple(_DRAWS)
 """Names of the methods whose mixing isn't learnt, in the order of the benchmark's table."""
-
 
 LEARNT_METHODS = ("automix", "samix")
 """Methods that learn their mask while the classifier trains: they have a pipeline of their own."""
