@@ -80,7 +80,7 @@ def _pixels(facts: TrainingFacts, protocol: Protocol) -> Iterator[Group]:
         (("mean", "std"), "the network sees other values than it was trained on"),
     ):
         compared = {
-            f"evaluation {name}": (getattr(facts.eval_pixels, name), getattr(protocol, name))
+            f"evaluation {name}": (facts.eval_pixels.get(name), getattr(protocol, name))
             for name in names
         }
         yield "this evaluation uses", compared, meaning

@@ -21,20 +21,6 @@ Side = int | tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class EvalPixels:
-    """The evaluation pipeline that a config describes; None where it doesn't say.
-
-    resize: the shorter side, or (height, width) where the config names both.
-    """
-
-    resize: Side | None = None
-    crop: Side | None = None
-    interpolation: str | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-
-
-@dataclass(frozen=True)
 class TrainingFacts:
     """Facts of one training run as its checkpoint tells them; None where it doesn't."""
 
@@ -53,7 +39,9 @@ class TrainingFacts:
     precision: str | None = None
     """`fp32`, or the 16-bit type that was mixed with it."""
     started_from: str | None = None
-    eval_pixels: EvalPixels = field(default_factory=EvalPixels)
+    eval_pixels: Mapping[str, Any] = field(default_factory=dict)
+    """The evaluation pipeline of the config, by the names of a manifest's protocol; `resize` is the
+    shorter side, or (height, width) where the config names both."""
     others: Mapping[str, Any] = field(default_factory=dict)
     """What nothing is compared with, by name, as it stands there."""
     left_out: tuple[str, ...] = ()
@@ -86,7 +74,7 @@ def training_facts(meta: Mapping[str, Any]) -> TrainingFacts:
 
 def in_words(facts: TrainingFacts) -> dict[str, str]:
     """Facts by name, as text for people; what the checkpoint doesn't say is left out."""
-    pixels, epoch, mixed = facts.eval_pixels, facts.epoch, facts.precision not in (None, "fp32")
+    epoch, mixed = facts.epoch, facts.precision not in (None, "fp32")
     words = {
         "method": facts.method,
         "alpha": facts.alpha,
@@ -97,11 +85,7 @@ def in_words(facts: TrainingFacts) -> dict[str, str]:
         "iterations": facts.iteration,
         "precision": f"mixed with {facts.precision}" if mixed else facts.precision,
         "started from": facts.started_from,
-        "evaluation resize": pixels.resize,
-        "evaluation interpolation": pixels.interpolation,
-        "evaluation crop": pixels.crop,
-        "evaluation mean": pixels.mean,
-        "evaluation std": pixels.std,
+        **{f"evaluation {name}": value for name, value in facts.eval_pixels.items()},
         **facts.others,
         "not understood": "; ".join(facts.left_out) or None,
     }
@@ -222,7 +206,7 @@ def _steps(config: TrainingConfig, split: str) -> list[Any]:
     return config.get(default, kind=list) or [] if used is None else used
 
 
-def _eval_pixels(config: TrainingConfig) -> EvalPixels:
+def _eval_pixels(config: TrainingConfig) -> dict[str, Any]:
     steps = {pick(step, "type", kind=str): step for step in _steps(config, "val")}
     resize = steps.get("Resize")
     # With `prefetch` the loader normalises, by the config's own mean and std.
@@ -231,13 +215,13 @@ def _eval_pixels(config: TrainingConfig) -> EvalPixels:
     named = pick(resize, "interpolation", kind=int | str)
     if isinstance(named, int):
         named = RESAMPLING.get(named, f"number {named}")
-    return EvalPixels(
-        resize=pick(resize, "size", kind=Side),
-        crop=pick(steps.get("CenterCrop"), "size", kind=Side),
-        interpolation=named or (TORCHVISION_DEFAULT if resize else None),
-        mean=pick(scale, "mean", kind=tuple[float, ...]),
-        std=pick(scale, "std", kind=tuple[float, ...]),
-    )
+    return {
+        "resize": pick(resize, "size", kind=Side),
+        "interpolation": named or (TORCHVISION_DEFAULT if resize else None),
+        "crop": pick(steps.get("CenterCrop"), "size", kind=Side),
+        "mean": pick(scale, "mean", kind=tuple[float, ...]),
+        "std": pick(scale, "std", kind=tuple[float, ...]),
+    }
 
 
 def _software(meta: Mapping[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 from mixzoo.train.rows import recipe_of
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.claims import claims, disagreements
-from mixzoo.zoo.checkpoint.facts import EvalPixels, TrainingFacts, training_facts
+from mixzoo.zoo.checkpoint.facts import TrainingFacts, training_facts
 from mixzoo.zoo.checkpoint.reading import read_checkpoint
 from mixzoo.zoo.manifest import Manifest, Row
 from mixzoo.zoo.report import Claims
@@ -24,7 +24,13 @@ FAITHFUL = TrainingFacts(
     learning_rate=0.1,
     weight_decay=0.0001,
     precision="fp32",
-    eval_pixels=EvalPixels(256, 224, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    eval_pixels={
+        "resize": 256,
+        "crop": 224,
+        "interpolation": "bicubic",
+        "mean": (0.485, 0.456, 0.406),
+        "std": (0.229, 0.224, 0.225),
+    },
 )
 
 

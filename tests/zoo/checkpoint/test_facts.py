@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mixzoo.train.recipe import Recipe, overridden
-from mixzoo.zoo.checkpoint.facts import EvalPixels, TrainingFacts, in_words, training_facts
+from mixzoo.zoo.checkpoint.facts import TrainingFacts, in_words, training_facts
 from mixzoo.zoo.checkpoint.reading import read_checkpoint
 
 
@@ -28,9 +28,13 @@ def test_genuine_cutmix_run(golden: Path) -> None:
     assert (facts.num_classes, facts.epoch, facts.epochs, facts.iteration) == (10, 8, 8, 80)
     assert (facts.learning_rate, facts.weight_decay) == (0.1, 0.0001)
     assert (facts.precision, facts.started_from) == ("fp32", None)
-    assert facts.eval_pixels == EvalPixels(
-        110, 96, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    )
+    assert facts.eval_pixels == {
+        "resize": 110,
+        "crop": 96,
+        "interpolation": "bicubic",
+        "mean": (0.485, 0.456, 0.406),
+        "std": (0.229, 0.224, 0.225),
+    }
     assert in_words(facts).items() >= {
         ("optimizer", "SGD(lr=0.1, momentum=0.9, weight_decay=0.0001)"),
         ("schedule", "CosineAnnealing(min_lr=0)"),
