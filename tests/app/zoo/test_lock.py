@@ -2,15 +2,12 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mixzoo.zoo.cache import cache_root
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import IntegrityError, ManifestError, SourceError, UsageError
-from mixzoo.zoo.lock import lock_path
 from mixzoo.zoo.net.fetch import fetch
 
 from ...emulator.github import GitHub
@@ -80,17 +77,6 @@ def test_second_run_changes_no_byte(github: GitHub, mixzoo: Mixzoo, out: Path) -
     assert code == 0
     assert out.read_bytes() == first
     assert f"Unchanged: {out}" in said
-
-
-def test_published_digests_are_locked(github: GitHub, mixzoo: Mixzoo, out: Path) -> None:
-    """A digest is taken over with its origin."""
-    digests(github)
-
-    mixzoo("zoo", "lock", "inat2018", "--out", out)
-
-    for asset in json.loads(out.read_text())["assets"]:
-        assert asset["sha256"] == hashlib.sha256(asset["name"].encode()).hexdigest()
-        assert asset["hash_from"] == "published digest"
 
 
 def test_replaced_file_needs_accepting(github: GitHub, mixzoo: Mixzoo, out: Path) -> None:
@@ -227,36 +213,3 @@ def test_hash_is_learnt_from_the_first_download(
     assert any(headers.get("authorization") == f"Bearer {SECRET}" for headers in sent)
     assert github.emulator.store.requests
     assert all(SECRET not in str(request) for request in github.emulator.store.requests)
-
-
-def test_first_use_hash_survives_the_next_lock(github: GitHub, mixzoo: Mixzoo, own: Path) -> None:
-    """Locking again without --hash keeps it and needs no download."""
-    mixzoo("zoo", "lock", "own", "--manifest", own, "--hash")
-    first = lock_path(own).read_bytes()
-    downloads = len(github.emulator.store.requests)
-
-    code, _, _ = mixzoo("zoo", "lock", "own", "--manifest", own)
-
-    assert code == 0
-    assert lock_path(own).read_bytes() == first
-    assert len(github.emulator.store.requests) == downloads
-
-
-def test_replaced_file_is_hashed_anew(github: GitHub, mixzoo: Mixzoo, own: Path) -> None:
-    """The same name and size with other bytes: --hash sees the new ones, --accept locks them."""
-    mixzoo("zoo", "lock", "own", "--manifest", own, "--hash")
-    for cached in (cache_root() / "assets" / "own").iterdir():
-        os.utime(cached, (0, 1_700_000_000))  # downloaded in November 2023
-    name = "resnet18_w4.vanilla.pth"
-    github.upload(github.releases[1], name, b"MY WEIGHTS", updated="2024-01-01T00:00:00Z")
-
-    refused, said, _ = mixzoo("zoo", "lock", "own", "--manifest", own, "--hash")
-    accepted, _, _ = mixzoo("zoo", "lock", "own", "--manifest", own, "--hash", "--accept")
-
-    asset = open_catalog([own]).benchmark("own").asset("resnet18_w4.vanilla_own")
-    old, new = (hashlib.sha256(text).hexdigest() for text in (b"my weights", b"MY WEIGHTS"))
-    assert refused == IntegrityError.exit_code
-    assert f"sha256 {old[:12]}… -> {new[:12]}…" in " ".join(said.split())
-    assert accepted == 0
-    assert asset is not None
-    assert asset.sha256 == new
