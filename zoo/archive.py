@@ -7,9 +7,7 @@ final name at the end.
 """
 
 import re
-import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -19,7 +17,7 @@ from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 
 from .errors import IntegrityError, SourceError, UsageError
-from .files import CHUNK, require_space
+from .files import CHUNK, becoming, require_space
 
 DAMAGE = (EOFError, LZMAError, UnicodeDecodeError, zipfile.BadZipFile, zlib.error)
 # What a zip may become. An asset of a GitHub release is under 2 GiB, and pictures hardly shrink, so
@@ -81,7 +79,8 @@ def unpack(path: Path, to: Path) -> list[Path]:
             to.parent.mkdir(parents=True, exist_ok=True)
             needed = sum(entry.size for entry in content.entries)
             require_space(to.parent, needed, "name another folder with --to")
-            with _new_folder(to) as folder:
+            with becoming(to) as folder:
+                folder.mkdir()
                 for entry, info in zip(content.entries, archive.infolist(), strict=True):
                     _write(archive, entry, info, folder)
         except OSError as error:
@@ -204,15 +203,3 @@ def _write(archive: zipfile.ZipFile, entry: Entry, info: zipfile.ZipInfo, folder
                 break
     if written != entry.size:
         raise EOFError(f"entry {entry.name!r} isn't {entry.size:,} bytes long")
-
-
-@contextmanager
-def _new_folder(to: Path) -> Iterator[Path]:
-    """A temporary folder that takes the name `to` when the block ends well, and else is gone."""
-    folder = Path(tempfile.mkdtemp(dir=to.parent, prefix=f".{to.name}.", suffix=".unpacking"))
-    try:
-        yield folder
-        folder.chmod(0o755)  # mkdtemp's 0700 would hide it from colleagues
-        folder.rename(to)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -51,14 +51,18 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 def becoming(path: Path) -> Iterator[Path]:
     """A free name beside `path`; what the block puts there takes the name `path` when it ends well.
 
-    For what writes by name, and for many small files, which aren't forced to the disk one by one.
+    For folders, for what writes by name, and for many small files, which aren't forced to the disk
+    one by one.
     """
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield part
         part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
 
 
 def clear(folder: Path) -> None:
