@@ -26,7 +26,7 @@ from .logs.sources import audit_of_row
 from .predictions import UNREADABLE, Counts
 from .protocol import changes, pixels
 from .sample import RULES as SAMPLE_RULES
-from .sample import conclude, explain
+from .sample import conclude
 from .sampled_run import Sampled
 from .statistics import wilson_interval
 from .store import Stored, of_weights
@@ -187,8 +187,7 @@ def sampled_row_of(
         verdict = judge(counts, reported, metric, not_comparable=other)
         word, why = verdict.word, verdict.why
     else:
-        word = conclude(first, reported, width=width, slack=slack(metric))
-        why = explain(first, reported, width=width, slack=slack(metric))
+        word, why = conclude(first, reported, width=width, slack=slack(metric))
     return Row(
         id=name,
         weights=weights,

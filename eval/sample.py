@@ -213,25 +213,23 @@ RULES = {
 """Words for samples alone: none of them says "reproduced", which takes all images."""
 
 
-def conclude(estimate: Estimate, reported: float, *, slack: float, width: float = WIDTH) -> str:
-    """The word, a key of RULES, that a sample's interval allows.
+def conclude(
+    estimate: Estimate, reported: float, *, slack: float, width: float = WIDTH
+) -> tuple[str, str]:
+    """The word, a key of RULES, that a sample's interval allows, and the numbers that decided.
 
     reported: percent. slack: points by which all images of a faithful checkpoint may differ from
     it, as the judge of whole evaluations has it; as much is no contradiction. width: widest
     interval, in points, that counts as an answer.
     """
     rounding = 1e-9
+    word = SAMPLE_AGREES if estimate.width <= width + rounding else SAMPLE_UNDECIDED
     if not estimate.low - slack - rounding <= reported <= estimate.high + slack + rounding:
-        return SAMPLE_CONTRADICTS
-    return SAMPLE_AGREES if estimate.width <= width + rounding else SAMPLE_UNDECIDED
-
-
-def explain(estimate: Estimate, reported: float, *, slack: float, width: float = WIDTH) -> str:
-    """The numbers that the word's rule was applied to, one sentence. Arguments as of `conclude`."""
-    return (
+        word = SAMPLE_CONTRADICTS
+    return word, (
         f"{estimate.correct} of {estimate.seen} sampled images give {estimate.top1:.2f}, all "
         f"{estimate.total} lie between {estimate.low:.2f} and {estimate.high:.2f} (95%), published "
-        f"{reported:.2f}, which may be {slack:.2f} off, width asked for {width:g}"
+        f"{reported:.2f}, give or take {slack:.2f}, width asked for {width:g}"
     )
 
 
