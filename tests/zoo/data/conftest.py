@@ -21,6 +21,9 @@ ARCHIVE = f"{TREE}.tar.gz"
 SUPERCATEGORIES = ("Aves", "Fungi", "Plantae")
 
 Entry = tuple[tarfile.TarInfo, bytes]
+NewEntry = Callable[..., Entry]
+Publish = Callable[..., "Published"]
+Tree = Callable[[Path], dict[str, bytes]]
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,12 @@ def publish(tmp_path: Path) -> Callable[..., Published]:
         return Published(place, dataset, images)
 
     return publish
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The folder that a data set is prepared in, not there yet."""
+    return tmp_path / "root"
 
 
 @pytest.fixture

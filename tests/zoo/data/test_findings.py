@@ -13,16 +13,18 @@ from mixzoo.zoo.data.prepare import prepare
 from mixzoo.zoo.errors import DataError
 from mixzoo.zoo.manifest import Dataset
 
+from .conftest import Publish
+
+Ready = Callable[..., Any]
+
 
 @pytest.fixture
-def ready(
-    publish: Callable[..., Any], tmp_path: Path
-) -> Callable[..., tuple[Any, Path, list[str]]]:
+def ready(publish: Publish, root: Path) -> Callable[..., tuple[Any, Path, list[str]]]:
     """Prepares the split and returns its request, its folder and its files, sorted."""
 
     def ready(form: str = "files", splits: tuple[str, ...] = ("val",)) -> Any:
         published = publish()
-        request = published.request(tmp_path / "root", splits, form=form)
+        request = published.request(root, splits, form=form)
         prepare(request)
         return request, request.root, sorted(published.images["val"])
 
@@ -31,7 +33,7 @@ def ready(
 
 @pytest.mark.parametrize("deep", [False, True], ids=["ends", "deep"])
 @pytest.mark.parametrize("form", ["files", "tar"])
-def test_whole_split(ready: Callable[..., Any], form: str, deep: bool) -> None:
+def test_whole_split(ready: Ready, form: str, deep: bool) -> None:
     """Counts are the manifest's, per class and per supercategory."""
     request, _, _ = ready(form)
 
@@ -49,7 +51,7 @@ def test_whole_split(ready: Callable[..., Any], form: str, deep: bool) -> None:
     assert found.deep is deep
 
 
-def test_missing_files(ready: Callable[..., Any]) -> None:
+def test_missing_files(ready: Ready) -> None:
     """Counted, and the first is named."""
     request, root, files = ready()
     for name in files[:3]:
@@ -61,7 +63,7 @@ def test_missing_files(ready: Callable[..., Any]) -> None:
     assert found.problems == [f"3 missing, first {files[0]}"]
 
 
-def test_empty_and_cut_files(ready: Callable[..., Any]) -> None:
+def test_empty_and_cut_files(ready: Ready) -> None:
     """The end of a file tells without decoding."""
     request, root, files = ready()
     os.truncate(root / files[1], 0)
@@ -75,7 +77,7 @@ def test_empty_and_cut_files(ready: Callable[..., Any]) -> None:
     assert found.problems == [f"1 empty, first {files[1]}", f"2 damaged, first {files[5]}"]
 
 
-def test_damage_in_the_middle_needs_deep(ready: Callable[..., Any]) -> None:
+def test_damage_in_the_middle_needs_deep(ready: Ready) -> None:
     """A header that was overwritten: the ends are sound, decoding fails."""
     request, root, files = ready()
     content = bytearray((root / files[2]).read_bytes())
@@ -86,7 +88,7 @@ def test_damage_in_the_middle_needs_deep(ready: Callable[..., Any]) -> None:
     assert list(examine(request, "val", deep=True).damaged) == [files[2]]
 
 
-def test_bytes_behind_the_picture_are_no_damage(ready: Callable[..., Any]) -> None:
+def test_bytes_behind_the_picture_are_no_damage(ready: Ready) -> None:
     """Some cameras write there; whether it decodes decides."""
     request, root, files = ready()
     with (root / files[2]).open("ab") as file:
@@ -95,7 +97,7 @@ def test_bytes_behind_the_picture_are_no_damage(ready: Callable[..., Any]) -> No
     assert not examine(request, "val").damaged
 
 
-def test_foreign_files(ready: Callable[..., Any]) -> None:
+def test_foreign_files(ready: Ready) -> None:
     """With both annotation files at hand, every file that neither names is foreign."""
     request, root, _ = ready(splits=("train", "val"))
     (root / "train_val2018/Aves/0/.DS_Store").write_bytes(b"x")
@@ -105,7 +107,7 @@ def test_foreign_files(ready: Callable[..., Any]) -> None:
     assert list(found.foreign) == ["train_val2018/Aves/0/.DS_Store"]
 
 
-def test_unnamed_files_without_the_other_list_are_a_note(ready: Callable[..., Any]) -> None:
+def test_unnamed_files_without_the_other_list_are_a_note(ready: Ready) -> None:
     """They may be the other split's, which nothing here tells."""
     request, root, _ = ready()
     (root / "train_val2018/Aves/0/x.jpg").write_bytes(b"x")
@@ -116,7 +118,7 @@ def test_unnamed_files_without_the_other_list_are_a_note(ready: Callable[..., An
     assert "1 files in train_val2018/ aren't named by val2018.json" in found.notes[0]
 
 
-def test_foreign_members_of_a_tar(ready: Callable[..., Any]) -> None:
+def test_foreign_members_of_a_tar(ready: Ready) -> None:
     """A tar is one split's own."""
     request, root, _ = ready("tar")
     with tarfile.open(root / "val2018.tar", "a") as tar:
@@ -134,7 +136,7 @@ def changed(request: Any, **facts: Any) -> Any:
     return replace(request, dataset=Dataset(**fields | facts))
 
 
-def test_counts_per_class(ready: Callable[..., Any]) -> None:
+def test_counts_per_class(ready: Ready) -> None:
     """Classes with another number of images than the manifest says are counted."""
     request, _, _ = ready()
     val = type(request.dataset.val)(images=24, per_class=3, annotations=["val2018.json"])
@@ -147,7 +149,7 @@ def test_counts_per_class(ready: Callable[..., Any]) -> None:
     ]
 
 
-def test_class_without_images(ready: Callable[..., Any]) -> None:
+def test_class_without_images(ready: Ready) -> None:
     """A class that the list doesn't name at all has none."""
     request, _, _ = ready()
 
@@ -156,7 +158,7 @@ def test_class_without_images(ready: Callable[..., Any]) -> None:
     assert found.wrong_classes == {12: 0}
 
 
-def test_counts_per_supercategory(ready: Callable[..., Any]) -> None:
+def test_counts_per_supercategory(ready: Ready) -> None:
     """A supercategory with other counts, one without images and an unknown one are named."""
     request, _, _ = ready()
     table = {"Aves": (4, 8, 8), "Fungi": (4, 8, 9), "Protozoa": (4, 8, 8)}
@@ -168,7 +170,7 @@ def test_counts_per_supercategory(ready: Callable[..., Any]) -> None:
     ]
 
 
-def test_another_number_of_images(ready: Callable[..., Any]) -> None:
+def test_another_number_of_images(ready: Ready) -> None:
     """The manifest's count is the first thing to hold."""
     request, _, _ = ready()
     val = type(request.dataset.val)(images=25, annotations=["val2018.json"])
@@ -178,7 +180,7 @@ def test_another_number_of_images(ready: Callable[..., Any]) -> None:
     ]
 
 
-def test_train_list_in_place_of_val(ready: Callable[..., Any]) -> None:
+def test_train_list_in_place_of_val(ready: Ready) -> None:
     """The right file name with the other split's content is named."""
     request, _, _ = ready()
     train = type(request.dataset.val)(images=24, annotations=["train2018.json"])
@@ -189,15 +191,15 @@ def test_train_list_in_place_of_val(ready: Callable[..., Any]) -> None:
     assert "it is the train list: 24 images" in found.problems[0]
 
 
-def test_nothing_to_verify(publish: Callable[..., Any], tmp_path: Path) -> None:
+def test_nothing_to_verify(publish: Publish, root: Path) -> None:
     """Without annotations there is nothing to hold the files against."""
-    (tmp_path / "root").mkdir()
+    (root).mkdir()
 
     with pytest.raises(DataError, match=r"expected val2018\.json or the like, found none"):
-        examine(publish().request(tmp_path / "root"), "val")
+        examine(publish().request(root), "val")
 
 
-def test_progress_counts_every_image(ready: Callable[..., Any]) -> None:
+def test_progress_counts_every_image(ready: Ready) -> None:
     """The bar ends at the number of images."""
     request, _, _ = ready()
     told: list[int] = []

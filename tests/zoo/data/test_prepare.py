@@ -1,7 +1,6 @@
 """A prepared split holds the published bytes, all of them and nothing else, and says what was checked."""
 
 import tarfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from mixzoo.zoo.data.prepare import prepare
 from mixzoo.zoo.errors import DataError, SourceError, UsageError
 from mixzoo.zoo.net.sources import Location
 
-Tree = Callable[[Path], dict[str, bytes]]
+from .conftest import Publish, Tree
 
 
 def images_below(root: Path, tree: Tree) -> dict[str, bytes]:
@@ -30,10 +29,10 @@ def images_in(tar: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("splits", [("val",), ("train",), ("train", "val")], ids="-".join)
 def test_files_are_those_of_the_split(
-    publish: Callable[..., Any], tmp_path: Path, tree: Tree, splits: tuple[Any, ...]
+    publish: Publish, root: Path, tree: Tree, splits: tuple[Any, ...]
 ) -> None:
     """Of the archive of both splits only the asked ones are stored, byte for byte."""
-    published, root = publish(), tmp_path / "root"
+    published = publish()
 
     prepare(published.request(root, splits))
 
@@ -43,10 +42,10 @@ def test_files_are_those_of_the_split(
 
 @pytest.mark.parametrize("splits", [("val",), ("train", "val")], ids="-".join)
 def test_tar_holds_what_the_files_are(
-    publish: Callable[..., Any], tmp_path: Path, splits: tuple[Any, ...]
+    publish: Publish, root: Path, splits: tuple[Any, ...]
 ) -> None:
     """As a tar, each split's images lie in a tar of its own, which any tar program reads."""
-    published, root = publish(), tmp_path / "root"
+    published = publish()
 
     prepare(published.request(root, splits, form="tar"))
 
@@ -56,11 +55,9 @@ def test_tar_holds_what_the_files_are(
 
 
 @pytest.mark.parametrize("form", ["files", "tar"])
-def test_nothing_else_is_left(
-    publish: Callable[..., Any], tmp_path: Path, tree: Tree, form: Any
-) -> None:
+def test_nothing_else_is_left(publish: Publish, root: Path, tree: Tree, form: Any) -> None:
     """Beside the images there are the annotations, the mark and a tar's index."""
-    published, root = publish(), tmp_path / "root"
+    published = publish()
 
     prepare(published.request(root, form=form))
 
@@ -68,9 +65,9 @@ def test_nothing_else_is_left(
     assert set(tree(root)) == {*images, "val2018.json", "prepared-val2018.json"}
 
 
-def test_mark_says_which_md5_was_compared(publish: Callable[..., Any], tmp_path: Path) -> None:
+def test_mark_says_which_md5_was_compared(publish: Publish, root: Path) -> None:
     """Both archives were hashed whole and have the manifest's md5."""
-    published, root = publish(), tmp_path / "root"
+    published = publish()
 
     prepare(published.request(root))
 
@@ -83,22 +80,20 @@ def test_mark_says_which_md5_was_compared(publish: Callable[..., Any], tmp_path:
     assert mark.list_sha256 == find_images(root).sha256()
 
 
-def test_mark_claims_no_check_without_a_stated_md5(
-    publish: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_mark_claims_no_check_without_a_stated_md5(publish: Publish, root: Path) -> None:
     """What the manifest doesn't state is told but not claimed to be right."""
     published = publish(stated=False)
 
-    (done,) = prepare(published.request(tmp_path / "root"))
+    (done,) = prepare(published.request(root))
 
     assert done.mark.archive.md5 is not None
     assert not done.mark.archive.checked
     assert not done.mark.annotations.checked
 
 
-def test_second_run_reads_nothing(publish: Callable[..., Any], tmp_path: Path) -> None:
+def test_second_run_reads_nothing(publish: Publish, root: Path) -> None:
     """A prepared folder is known by its mark, without the archive."""
-    published, root = publish(), tmp_path / "root"
+    published = publish()
     (first,) = prepare(published.request(root))
     published.archive.unlink()
 
@@ -110,10 +105,10 @@ def test_second_run_reads_nothing(publish: Callable[..., Any], tmp_path: Path) -
 
 @pytest.mark.parametrize("form", ["files", "tar"])
 def test_mark_without_all_images_vouches_for_nothing(
-    publish: Callable[..., Any], tmp_path: Path, tree: Tree, form: Any
+    publish: Publish, root: Path, tree: Tree, form: Any
 ) -> None:
     """If something went away after preparing, the next run mends it."""
-    published, root = publish(), tmp_path / "root"
+    published = publish()
     prepare(published.request(root, form=form))
     whole = tree(root)
     lost = "val2018.tar" if form == "tar" else next(iter(published.images["val"]))
@@ -124,11 +119,9 @@ def test_mark_without_all_images_vouches_for_nothing(
     assert tree(root) == whole
 
 
-def test_unchecked_mark_is_not_enough_for_a_checked_run(
-    publish: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_unchecked_mark_is_not_enough_for_a_checked_run(publish: Publish, root: Path) -> None:
     """Once the manifest states an md5, an archive that had another one is read again."""
-    published, root = publish(), tmp_path / "root"
+    published = publish()
     prepare(published.request(root))
     mark = root / "prepared-val2018.json"
     mark.write_text(mark.read_text().replace(published.dataset.files[0].md5, "0" * 32))
@@ -139,11 +132,9 @@ def test_unchecked_mark_is_not_enough_for_a_checked_run(
     assert done.images == {"kept": 24}
 
 
-def test_foreign_bytes_are_replaced(
-    publish: Callable[..., Any], tmp_path: Path, tree: Tree
-) -> None:
+def test_foreign_bytes_are_replaced(publish: Publish, root: Path, tree: Tree) -> None:
     """An image that lies there already counts only if it is the archive's, to the byte."""
-    published, root = publish(), tmp_path / "root"
+    published = publish()
     same, other, longer, *_ = published.images["val"]
     for name in (same, other, longer):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -158,12 +149,11 @@ def test_foreign_bytes_are_replaced(
     assert done.images == {"written": 21, "kept": 1, "replaced": 2}
 
 
-def test_missing_members_are_counted_and_named(publish: Callable[..., Any], tmp_path: Path) -> None:
+def test_missing_members_are_counted_and_named(publish: Publish, root: Path) -> None:
     """An archive without all images of the split prepares nothing."""
     published = publish(
         lambda entries: [it for it in entries if "/7/" not in it[0].name], stated=False
     )
-    root = tmp_path / "root"
     first = min(name for name in published.images["val"] if "/7/" in name)
 
     with pytest.raises(DataError, match=rf"2 of 24 images .* aren't in it, first {first}"):
@@ -173,19 +163,17 @@ def test_missing_members_are_counted_and_named(publish: Callable[..., Any], tmp_
     assert not (root / "val2018.json").exists()
 
 
-def test_annotations_beside_the_archive_are_found(
-    publish: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_annotations_beside_the_archive_are_found(publish: Publish, root: Path) -> None:
     """Whoever names the archive needn't name what lies beside it."""
     published = publish()
-    plan = replace(published.request(tmp_path / "root"), annotations=())
+    plan = replace(published.request(root), annotations=())
 
     (done,) = prepare(plan)
 
     assert done.mark.annotations.checked
 
 
-def test_archives_in_the_root_are_found(publish: Callable[..., Any]) -> None:
+def test_archives_in_the_root_are_found(publish: Publish) -> None:
     """Files that were downloaded into the folder itself need no name."""
     published = publish()
     plan = replace(published.request(published.folder), archive=None, annotations=())
@@ -195,12 +183,10 @@ def test_archives_in_the_root_are_found(publish: Callable[..., Any]) -> None:
     assert done.images == {"written": 24}
 
 
-def test_annotations_of_another_split_are_refused(
-    publish: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_annotations_of_another_split_are_refused(publish: Publish, root: Path) -> None:
     """A file of another number of images isn't this split's."""
     published = publish()
-    val = replace(published.request(tmp_path / "root"))
+    val = replace(published.request(root))
     dataset = published.dataset
     wrong = type(dataset.val)(images=23, annotations=["val2018.json"])
     named = type(dataset)(name="N", num_classes=12, val=wrong, image_tree="train_val2018")
@@ -209,11 +195,11 @@ def test_annotations_of_another_split_are_refused(
         prepare(replace(val, dataset=named))
 
 
-def test_two_runs_at_once(publish: Callable[..., Any], tmp_path: Path) -> None:
+def test_two_runs_at_once(publish: Publish, root: Path) -> None:
     """The second is told to wait rather than to write into the same files."""
     from filelock import FileLock
 
-    published, root = publish(), tmp_path / "root"
+    published = publish()
     root.mkdir()
 
     with (
@@ -223,9 +209,9 @@ def test_two_runs_at_once(publish: Callable[..., Any], tmp_path: Path) -> None:
         prepare(published.request(root))
 
 
-def test_full_disk_is_one_line(publish: Callable[..., Any], tmp_path: Path) -> None:
+def test_full_disk_is_one_line(publish: Publish, root: Path) -> None:
     """What the system refuses to write is told with its reason."""
-    published, root = publish(), tmp_path / "root"
+    published = publish()
     (root / "train_val2018").mkdir(parents=True)
     (root / "train_val2018/Aves").write_text("a file where a folder must be")
 
@@ -233,9 +219,9 @@ def test_full_disk_is_one_line(publish: Callable[..., Any], tmp_path: Path) -> N
         prepare(published.request(root))
 
 
-def test_fsspec_address(publish: Callable[..., Any], tmp_path: Path, tree: Tree) -> None:
+def test_fsspec_address(publish: Publish, root: Path, tree: Tree) -> None:
     """Any store that fsspec knows can hold the archive."""
-    published, root = publish(), tmp_path / "root"
+    published = publish()
     fsspec.filesystem("memory").pipe("/prepare/all.tar.gz", published.archive.read_bytes())
 
     (done,) = prepare(published.request(root, archive="memory://prepare/all.tar.gz"))
@@ -252,34 +238,32 @@ def test_fsspec_address(publish: Callable[..., Any], tmp_path: Path, tree: Tree)
         ("absent.tar.gz", SourceError, r"absent\.tar\.gz: cannot be read: No such file"),
     ],
 )
-def test_absent_source(
-    publish: Callable[..., Any], tmp_path: Path, address: str, kind: Any, message: str
-) -> None:
+def test_absent_source(publish: Publish, root: Path, address: str, kind: Any, message: str) -> None:
     """What can't be opened is named."""
     published = publish()
     archive = address if "://" in address else Path(address)
 
     with pytest.raises(kind, match=message):
-        prepare(published.request(tmp_path / "root", archive=archive))
+        prepare(published.request(root, archive=archive))
 
 
 def test_offline_refuses_addresses(
-    publish: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    publish: Publish, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MIXZOO_OFFLINE holds for archives too."""
     monkeypatch.setenv("MIXZOO_OFFLINE", "1")
 
     with pytest.raises(SourceError, match="MIXZOO_OFFLINE is set"):
-        prepare(publish().request(tmp_path / "root", archive="http://127.0.0.1:1/a.tar.gz"))
+        prepare(publish().request(root, archive="http://127.0.0.1:1/a.tar.gz"))
 
 
 @pytest.mark.parametrize("form", ["files", "tar"])
-def test_cifar_in_the_published_layout(shared: Path, tmp_path: Path, tree: Tree, form: Any) -> None:
+def test_cifar_in_the_published_layout(shared: Path, root: Path, tree: Tree, form: Any) -> None:
     """3,000 real validation photos out of 9,806 equal what `tarfile` unpacks."""
     from mixzoo.zoo.data.request import Request
     from mixzoo.zoo.manifest import Dataset, Split
 
-    folder, root = shared / "data/cifar-inat2018", tmp_path / "root"
+    folder = shared / "data/cifar-inat2018"
     val = Split(images=3000, annotations=["val2018.json"])
     dataset = Dataset(name="CIFAR", num_classes=10, val=val, image_tree="train_val2018")
     plan = Request(dataset, root, ["val"], Location(folder / "train_val2018.tar.gz"), (), form)

@@ -13,8 +13,9 @@ from mixzoo.zoo.data.prepare import prepare
 from mixzoo.zoo.errors import IntegrityError, MixzooError, SourceError
 
 from ...emulator.server import Emulator, Fault, Request, always, burst
+from .conftest import NewEntry, Publish, Tree
 
-Tree = Callable[[Path], dict[str, bytes]]
+Refused = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
@@ -87,11 +88,7 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 @pytest.mark.parametrize("form", ["files", "tar"])
 @pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
 def test_damaged_archive(
-    publish: Callable[..., Any],
-    refused: Callable[..., str],
-    damage: Callable[[bytes], bytes],
-    message: str,
-    form: str,
+    publish: Publish, refused: Refused, damage: Callable[[bytes], bytes], message: str, form: str
 ) -> None:
     """Where no md5 would tell, gzip's and tar's own structure does."""
     published = publish(stated=False)
@@ -101,9 +98,7 @@ def test_damaged_archive(
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_any_flipped_byte_is_noticed(
-    publish: Callable[..., Any], refused: Callable[..., str], seed: int
-) -> None:
+def test_any_flipped_byte_is_noticed(publish: Publish, refused: Refused, seed: int) -> None:
     """One changed byte anywhere is an error, even if the archive still unpacks."""
     published, random = publish(), Random(seed)
     content = bytearray(published.archive.read_bytes())
@@ -117,7 +112,7 @@ def test_any_flipped_byte_is_noticed(
 
 @pytest.mark.parametrize("form", ["files", "tar"])
 def test_wrong_md5_then_the_right_archive(
-    publish: Callable[..., Any], refused: Callable[..., str], tmp_path: Path, tree: Tree, form: str
+    publish: Publish, refused: Refused, tmp_path: Path, tree: Tree, form: str
 ) -> None:
     """Images of another archive are replaced by the published ones, and only then is it prepared."""
     published = publish(folder="right")
@@ -144,9 +139,9 @@ def test_wrong_md5_then_the_right_archive(
     assert tree(root) == tree(tmp_path / "undisturbed")
 
 
-def test_older_mark_is_gone_after_a_refusal(publish: Callable[..., Any], tmp_path: Path) -> None:
+def test_older_mark_is_gone_after_a_refusal(publish: Publish, root: Path) -> None:
     """A run that may have replaced images withdraws what an earlier one vouched for."""
-    published, root = publish(), tmp_path / "root"
+    published = publish()
     prepare(published.request(root))
     (root / min(published.images["val"])).unlink()
     content = bytearray(published.archive.read_bytes())
@@ -159,9 +154,7 @@ def test_older_mark_is_gone_after_a_refusal(publish: Callable[..., Any], tmp_pat
     assert not (root / "prepared-val2018.json").exists()
 
 
-def test_wrong_md5_of_the_annotations(
-    publish: Callable[..., Any], refused: Callable[..., str], tmp_path: Path
-) -> None:
+def test_wrong_md5_of_the_annotations(publish: Publish, refused: Refused, tmp_path: Path) -> None:
     """Annotations are compared before the large archive is opened at all."""
     published = publish()
     path = published.folder / "val2018.json.tar.gz"
@@ -186,12 +179,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize(("name", "kind", "message"), HOSTILE.values(), ids=HOSTILE)
 def test_paths_out_of_the_folder(
-    publish: Callable[..., Any],
-    new_entry: Callable[..., Any],
-    refused: Callable[..., str],
-    name: str,
-    kind: bytes,
-    message: str,
+    publish: Publish, new_entry: NewEntry, refused: Refused, name: str, kind: bytes, message: str
 ) -> None:
     """An archive with such a path is refused as a whole, even though nothing asked for that member."""
     bad = new_entry(name, b"", kind, "/etc")
@@ -206,10 +194,7 @@ def test_paths_out_of_the_folder(
     ids=["symlink", "hard link", "device", "block device", "pipe"],
 )
 def test_wanted_name_is_no_file(
-    publish: Callable[..., Any],
-    new_entry: Callable[..., Any],
-    refused: Callable[..., str],
-    kind: bytes,
+    publish: Publish, new_entry: NewEntry, refused: Refused, kind: bytes
 ) -> None:
     """Links and devices in the place of an image are refused."""
 
@@ -225,12 +210,12 @@ def test_wanted_name_is_no_file(
 
 
 def test_links_through_which_a_member_would_leave(
-    publish: Callable[..., Any], new_entry: Callable[..., Any], tmp_path: Path, tree: Tree
+    publish: Publish, new_entry: NewEntry, tmp_path: Path, root: Path, tree: Tree
 ) -> None:
     """A link that stands before the images is never made, so nothing can be written through it."""
     (tmp_path / "outside").mkdir()
     link = new_entry("train_val2018/Aves", b"", tarfile.SYMTYPE, str(tmp_path / "outside"))
-    published, root = publish(lambda entries: [link, *entries]), tmp_path / "root"
+    published = publish(lambda entries: [link, *entries])
 
     prepare(published.request(root))
 
@@ -238,14 +223,14 @@ def test_links_through_which_a_member_would_leave(
     assert not tree(tmp_path / "outside")
 
 
-def test_member_that_stands_twice(publish: Callable[..., Any], refused: Callable[..., str]) -> None:
+def test_member_that_stands_twice(publish: Publish, refused: Refused) -> None:
     """Which of the two is the image can't be known."""
     published = publish(lambda entries: [*entries, *entries], stated=False)
 
     assert "stands twice" in refused(published)
 
 
-def test_size_that_no_image_has(publish: Callable[..., Any], refused: Callable[..., str]) -> None:
+def test_size_that_no_image_has(publish: Publish, refused: Refused) -> None:
     """A header's lie of a terabyte is refused before memory is asked for."""
     published = publish(stated=False)
     content = bytearray(gzip.decompress(published.archive.read_bytes()))
@@ -260,13 +245,10 @@ def test_size_that_no_image_has(publish: Callable[..., Any], refused: Callable[.
 
 
 def test_dropped_connections_are_resumed(
-    publish: Callable[..., Any],
-    emulator: Emulator,
-    tmp_path: Path,
-    tree: Tree,
+    publish: Publish, emulator: Emulator, root: Path, tree: Tree
 ) -> None:
     """After a reset, an early end and a busy server it goes on where it broke: one stream, one md5."""
-    published, root = publish(), tmp_path / "root"
+    published = publish()
     emulator.files = {"/all.tar.gz": published.archive.read_bytes()}
     cuts = [Fault(cut=3000), Fault(end=2000), Fault(status=503)]
     emulator.store.plan = burst(*cuts, Fault(cut=1000))
@@ -283,7 +265,7 @@ def test_dropped_connections_are_resumed(
 
 
 def test_server_without_ranges_cannot_go_on(
-    publish: Callable[..., Any], emulator: Emulator, refused: Callable[..., str]
+    publish: Publish, emulator: Emulator, refused: Refused
 ) -> None:
     """A broken connection is an error there that says what else can be done."""
     published = publish()
@@ -299,7 +281,7 @@ def test_server_without_ranges_cannot_go_on(
 
 @pytest.mark.parametrize("heeds", [True, False])
 def test_file_that_changes_on_the_server(
-    publish: Callable[..., Any], emulator: Emulator, refused: Callable[..., str], heeds: bool
+    publish: Publish, emulator: Emulator, refused: Refused, heeds: bool
 ) -> None:
     """Bytes of two files are never joined, whichever way the server tells that it changed."""
     published = publish(stated=False)
@@ -322,10 +304,7 @@ def test_file_that_changes_on_the_server(
 
 
 def test_server_that_never_answers_whole(
-    publish: Callable[..., Any],
-    emulator: Emulator,
-    refused: Callable[..., str],
-    monkeypatch: pytest.MonkeyPatch,
+    publish: Publish, emulator: Emulator, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tries without one new byte are bounded."""
     monkeypatch.setattr("mixzoo.zoo.net.stream.TRIES", 2)
@@ -340,11 +319,7 @@ def test_server_that_never_answers_whole(
 
 @pytest.mark.parametrize(("status", "message"), [(404, "HTTP 404"), (200, "a web page")])
 def test_page_in_place_of_the_archive(
-    publish: Callable[..., Any],
-    server: Any,
-    refused: Callable[..., str],
-    status: int,
-    message: str,
+    publish: Publish, server: Any, refused: Refused, status: int, message: str
 ) -> None:
     """A missing file and a login page are told apart from a broken archive."""
     server.answers["/a.tar.gz"] = (status, {"Content-Type": "text/html"}, b"<html>")

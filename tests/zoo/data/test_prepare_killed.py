@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from mixzoo.zoo.data.prepare import prepare
 
-Tree = Callable[[Path], dict[str, bytes]]
+from .conftest import Publish, Tree
 
 # Kills itself right before the n-th thing it does to a file: no moment of the run is out of reach.
 KILLED = """
@@ -25,6 +25,7 @@ from mixzoo.zoo.data.request import Request
 from mixzoo.zoo.data.prepare import prepare
 from mixzoo.zoo.net.sources import Location
 import filelock, isal.igzip, tqdm
+
 
 manifest, root, form, left = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 dataset = open_catalog([Path(manifest)]).benchmark("own").manifest.dataset
@@ -68,7 +69,7 @@ def require_sound(here: dict[str, bytes], whole: dict[str, bytes]) -> None:
 
 @pytest.mark.parametrize("form", ["files", "tar"])
 def test_killed_again_and_again(
-    publish: Callable[..., Any], tmp_path: Path, tree: Tree, form: Any
+    publish: Publish, tmp_path: Path, root: Path, tree: Tree, form: Any
 ) -> None:
     """Kills at random moments, each resumed by the next run, end in the tree of an undisturbed run."""
     published, random = publish(), Random(form)
@@ -79,28 +80,28 @@ def test_killed_again_and_again(
 
     deaths = 0
     for _ in range(8):
-        deaths += killed(published, tmp_path / "root", form, random.randint(1, most))
-        require_sound(tree(tmp_path / "root"), whole)
+        deaths += killed(published, root, form, random.randint(1, most))
+        require_sound(tree(root), whole)
     assert deaths > 2
-    assert not killed(published, tmp_path / "root", form, 0)
+    assert not killed(published, root, form, 0)
 
-    assert tree(tmp_path / "root") == whole
+    assert tree(root) == whole
 
 
 @pytest.mark.parametrize("form", ["files", "tar"])
 def test_killed_amid_a_write(
-    publish: Callable[..., Any], tmp_path: Path, tree: Tree, form: Any
+    publish: Publish, tmp_path: Path, root: Path, tree: Tree, form: Any
 ) -> None:
     """Half an image, or half a tar, never has a final name."""
     published = publish(lambda entries: [lengthened(*it) for it in entries])
     prepare(published.request(tmp_path / "undisturbed", form=form))
     whole = tree(tmp_path / "undisturbed")
 
-    assert killed(published, tmp_path / "root", form, -7000)
+    assert killed(published, root, form, -7000)
 
-    require_sound(tree(tmp_path / "root"), whole)
-    assert not killed(published, tmp_path / "root", form, 0)
-    assert tree(tmp_path / "root") == whole
+    require_sound(tree(root), whole)
+    assert not killed(published, root, form, 0)
+    assert tree(root) == whole
 
 
 def lengthened(info: tarfile.TarInfo, data: bytes) -> tuple[tarfile.TarInfo, bytes]:
@@ -111,7 +112,7 @@ def lengthened(info: tarfile.TarInfo, data: bytes) -> tuple[tarfile.TarInfo, byt
 
 @pytest.mark.parametrize("form", ["files", "tar"])
 def test_killed_from_outside_amid_real_photographs(
-    shared: Path, tmp_path: Path, mixzoo: Callable[..., Any], write_benchmark: Any, form: str
+    shared: Path, root: Path, mixzoo: Callable[..., Any], write_benchmark: Any, form: str
 ) -> None:
     """SIGKILL while thousands of images are written: none is half there, and the rest follows."""
     manifest = write_benchmark('[dataset.train]\nannotations = ["train2018.json"]')
@@ -119,7 +120,7 @@ def test_killed_from_outside_amid_real_photographs(
     manifest.write_text(
         text.replace("num_classes = 10", 'num_classes = 10\nimage_tree = "train_val2018"')
     )
-    archive, root = shared / "data/cifar-inat2018/train_val2018.tar.gz", tmp_path / "root"
+    archive = shared / "data/cifar-inat2018/train_val2018.tar.gz"
     command = ["data", "prepare", "own", "--manifest", manifest, "--root", root]
     command += ["--archive", archive, "--as", form]
 

@@ -18,9 +18,11 @@ from mixzoo.zoo.data.prepare import prepare
 from mixzoo.zoo.data.stores import index_path
 from mixzoo.zoo.errors import DataError
 
+from .conftest import Publish
+
 
 @pytest.fixture
-def both(publish: Callable[..., Any], tmp_path: Path) -> tuple[Path, Path, dict[str, bytes]]:
+def both(publish: Publish, tmp_path: Path) -> tuple[Path, Path, dict[str, bytes]]:
     """One split prepared twice: folder of files, folder with a tar; and its images."""
     published = publish()
     for form in ("files", "tar"):
@@ -68,11 +70,9 @@ def test_files_are_found_as_files(both: Any) -> None:
 
 
 @pytest.mark.parametrize("last", ["files", "tar"])
-def test_form_that_was_prepared_last_is_read(
-    publish: Callable[..., Any], tmp_path: Path, last: Any
-) -> None:
+def test_form_that_was_prepared_last_is_read(publish: Publish, root: Path, last: Any) -> None:
     """Where a folder holds both, the mark tells which of them was checked."""
-    published, root = publish(), tmp_path / "root"
+    published = publish()
     forms: dict[str, Any] = {"files": "tar", "tar": "files"}
 
     prepare(published.request(root, form=forms[last]))
