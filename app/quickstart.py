@@ -32,10 +32,9 @@ def command(out: Path) -> None:
     rows = [row.id for _, row in open_catalog().select([BENCHMARK])]
     images = shlex.quote(str(data_path(BENCHMARK)))
     say(
-        "mixzoo in five steps, on `mini`: small networks trained by this package on 40 species that it draws."
-    )
-    say(
-        "Under each step: the command, and how the same looks for the published iNaturalist-2018 weights."
+        "mixzoo in five steps, on `mini`: small networks trained by this package on 40 species that "
+        "it draws. Under each step: the command, and the same for the published iNaturalist-2018 "
+        "weights."
     )
     _step("1. What is there?", f"zoo list {BENCHMARK}", "zoo list inat2018")
     _step(

@@ -31,13 +31,13 @@ _PARTIAL = re.compile(r"\..+\.part(\.json(\.new)?)?")
 _DAMAGED = re.compile(r".+\.damaged(\.\d+)?")
 
 RULES = {
-    State.UNKNOWN: "the release's file names and hashes aren't known here, so it can't be downloaded",
+    State.UNKNOWN: "the release's file names and hashes aren't known here; it can't be downloaded",
     State.ABSENT: "its name, size and hash are locked, so it can be downloaded",
     State.PACKAGED: "the package carries it; it is copied, and its hash compared, at its first use",
     State.PARTIAL: "a download that hasn't ended; the next one goes on where it stopped",
     State.HERE: "its hash was compared when it arrived; a check reads it again",
     State.FIRST_USE: "no lock knows its hash; its bytes are still those of its first use",
-    State.VERIFIED: "every byte was read and compared with the lock, and the file hasn't changed since",
+    State.VERIFIED: "every byte was compared with the lock, and the file hasn't changed since",
     State.DAMAGED: "not the locked bytes: it is never used; a download replaces it",
     State.FOREIGN: "it lies in the cache, but no lock knows it",
 }

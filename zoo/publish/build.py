@@ -31,9 +31,9 @@ from .repository import (
 
 @dataclass(frozen=True)
 class Publication:
-    """What to publish: `refs` (row ids, checkpoint files, run folders) as `repository` (OWNER/NAME).
+    """What to publish as `repository` (OWNER/NAME).
 
-    folder: where the repository's files are built. report: of `mixzoo eval --out`, which backs the
+    refs: row ids, checkpoint files, run folders. folder: where the repository's files are built. report: of `mixzoo eval --out`, which backs the
     numbers. row, log: of a single run. license: the hub's name of the weights' licence.
     leaderboard: `DATASET:TASK` on the hub. force: replace files in `folder` that differ.
     Raises UsageError for a repository or a leaderboard that can't be.
@@ -114,7 +114,7 @@ def _report(path: Path, benchmark: Benchmark) -> Report:
 def _model(candidate: Candidate, name: str, folder: Path, report: Report | None) -> Model:
     """Put a model's files into the folder, and say what the report has of it."""
     found, row_id = candidate.checkpoint, candidate.row.id_in(slug(name))
-    # Without the table's number: it isn't this file's unless a report says so, and then the card does.
+    # Without the table's number: it is this file's only if a report says so, and then the card does.
     exported = export(found, folder / export_name(found), with_reported=False)
     measured = report.of_weights(found.sha256, exported.sha256) if report else []
     if report and not measured:
@@ -166,8 +166,8 @@ def _move(staging: Path, folder: Path, *, force: bool) -> dict[str, str]:
     ]
     if changed and not force:
         raise UsageError(
-            f"{folder}: {', '.join(changed[:3])} would be replaced by other content. Give --force, or "
-            "another --folder; to upload it as it is: hf upload"
+            f"{folder}: {', '.join(changed[:3])} would be replaced by other content. Give --force, "
+            "or another --folder; to upload it as it is: hf upload"
         )
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

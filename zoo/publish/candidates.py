@@ -16,9 +16,9 @@ JSON_LOG = ".log.json"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A checkpoint that is here, the row whose method and recipe it has, and its log if there is one.
+    """A checkpoint that is here, with the row whose method and recipe it has.
 
-    why_no_log: in words, where a log is known but can't be had.
+    log: its training log if there is one. why_no_log: in words, where it is known but can't be had.
     """
 
     checkpoint: CheckpointFile
@@ -83,8 +83,8 @@ def _of_run(path: Path, catalog: Catalog, row_id: str | None, log: Path | None) 
         resolved = resolve(str(checkpoint), catalog, row_id=named_row(checkpoint, catalog))
     if resolved.benchmark is None or resolved.row is None:
         raise UsageError(
-            f"{checkpoint}: which row's method and recipe it has is not known. Give --row ROW; see: "
-            "mixzoo zoo list"
+            f"{checkpoint}: which row's method and recipe it has is not known. Give --row ROW; "
+            "see: mixzoo zoo list"
         )
     return Candidate(resolved, resolved.benchmark, resolved.row, log or log_of(checkpoint, path))
 
@@ -93,7 +93,7 @@ def checkpoint_in(folder: Path) -> Path:
     """The one checkpoint that a run's folder is about.
 
     mixzoo's own runs leave several: the one with a log of its name beside it is their result. Links
-    like OpenMixup's `latest.pth` are no second one, nor is an export beside the file it was made of.
+    like OpenMixup's `latest.pth` are no second one, nor is an export beside its source.
     Raises UsageError where there is none, or several are left.
     """
     files = [path for path in sorted(folder.iterdir()) if path.suffix in CHECKPOINT_SUFFIXES]

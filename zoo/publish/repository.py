@@ -108,7 +108,8 @@ class Repository:
             yield 'No --report: the card says "not evaluated" and names no number.'
         for model in self.models:
             if model.measured and not model.number:
-                yield f"{model.candidate.row.id}: its number is shown, but isn't the benchmark's own: no result is entered."
+                name = model.candidate.row.id
+                yield f"{name}: its number is shown, but isn't the benchmark's own: no result is entered."
         if self.license == "unknown":
             yield "The card says that the license is unknown. Give --license, as apache-2.0."
 

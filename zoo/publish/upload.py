@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WAITS = (1.0, 4.0, 16.0)  # seconds before each further try of a server that fails
 MESSAGE = "Published with mixzoo"
 REFUSALS = {
-    401: "the hub rejected the token (HTTP 401). Set HF_TOKEN to a valid one, or run `hf auth login`.",
+    401: "the hub rejected the token (HTTP 401). Set HF_TOKEN to a valid one, or: hf auth login",
     403: "the token may not write there (HTTP 403). Use one with write access to its owner.",
     409: "was changed by somebody else meanwhile (HTTP 409). Run the same command again.",
 }
@@ -89,8 +89,8 @@ def _upload(
     url = api.create_repo(repository, private=private or None, exist_ok=True)
     if private and not api.repo_info(repository).private:
         raise SourceError(
-            f"{repository}: exists and is public, --private only makes new ones private. Change it in "
-            "its settings, or leave --private out. Nothing was uploaded."
+            f"{repository}: exists and is public, --private only makes new ones private. Change it "
+            "in its settings, or leave --private out. Nothing was uploaded."
         )
     commit = api.upload_folder(
         repo_id=repository,
