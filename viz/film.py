@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -19,8 +18,6 @@ from .grid import Column, Row, Tile, draw_grid
 from .mix import MASK_KEY, MixedPair, mask_tile, mixed_tile
 from .save import named_format
 from .themes import LIGHT, Theme
-
-T = TypeVar("T")
 
 DOTS_PER_INCH = 130
 TILE = 1.7  # inches
@@ -51,16 +48,7 @@ def sweep_frames(
         yield pixels[:height, :width].copy()
 
 
-def there_and_back(way: Iterable[T]) -> Iterator[T]:
-    """Frames, then the same backwards without the two ends, so that a loop neither jumps nor halts."""
-    kept = []
-    for frame in way:
-        kept.append(frame)
-        yield frame
-    yield from kept[-2:0:-1]
-
-
-def animation_format(path: Path) -> str:
+def film_format(path: Path) -> str:
     """The format that a file's name asks for. Raises UsageError for another, or MP4 without ffmpeg."""
     found = named_format(path, FORMATS)
     if found == "mp4" and shutil.which("ffmpeg") is None:
@@ -70,23 +58,25 @@ def animation_format(path: Path) -> str:
     return found
 
 
-def save_animation(frames: Iterable[Pixels], path: Path, *, fps: int = 15, total: int = 0) -> None:
-    """Write frames of one size as a GIF that loops, or as an MP4, in one step.
+def save_film(frames: Iterable[Pixels], path: Path, *, fps: int = 15, total: int = 0) -> None:
+    """Write frames of one size, there and back, as a GIF that loops or as an MP4, in one step.
 
-    fps: pictures a second, 1 to 50. total: of frames, for the progress bar. Raises UsageError as
-    `animation_format`, or what ffmpeg says; OSError where the folder can't be written.
+    The way back leaves out both ends, so that a loop neither jumps nor halts. fps: pictures a
+    second, 1 to 50. total: of frames, for the progress bar. Raises UsageError as `film_format`, or
+    what ffmpeg says; OSError where the folder can't be written.
     """
-    kind = animation_format(path)
+    kind = film_format(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawn = list(tqdm(frames, "drawing", total or None, unit="frame", disable=None))
+    way = list(tqdm(frames, "drawing", total or None, unit="frame", disable=None))
+    loop = [*way, *way[-2:0:-1]]
     with becoming(path) as part:
         if kind == "gif":
-            part.write_bytes(gif_bytes(drawn, fps=fps))
+            part.write_bytes(_gif(loop, fps))
         else:
-            _write_mp4(drawn, part, fps)
+            _write_mp4(loop, part, fps)
 
 
-def gif_bytes(frames: Sequence[Pixels], *, fps: int = 15) -> bytes:
+def _gif(frames: Sequence[Pixels], fps: int) -> bytes:
     """Frames as an endless GIF with one palette, so that colours don't flicker."""
     step = max(1, len(frames) // PALETTE_FRAMES)
     sample = Image.fromarray(np.concatenate(frames[::step]))

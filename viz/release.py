@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from matplotlib.figure import Figure
 
 from ..eval.pixels import decode
-from ..zoo.archive import list_zip, open_zip, parts
+from ..zoo.archive import Entry, list_zip, open_zip, parts
 from ..zoo.errors import IntegrityError, UsageError
 from ..zoo.images import SUFFIXES
 from .canvas import Pixels
@@ -20,16 +19,7 @@ SIDES = (1.7, 3.4)  # inches of a picture in a sheet: of many, of few
 FEW = 4
 
 
-@dataclass(frozen=True)
-class ZippedPicture:
-    """A picture file in a zip. name: as the zip has it. size: bytes unpacked. place: its number."""
-
-    name: str
-    size: int
-    place: int
-
-
-def list_pictures(path: Path) -> list[ZippedPicture]:
+def list_pictures(path: Path) -> list[Entry]:
     """The picture files of a zip, numbers in their names counted (epoch_9 before epoch_10).
 
     Nothing is unpacked. Raises UsageError if the file can't be opened or holds no pictures,
@@ -38,11 +28,7 @@ def list_pictures(path: Path) -> list[ZippedPicture]:
     content = list_zip(path)
     if content.refused:
         raise IntegrityError(f"{path.name}: {content.refused}. Nothing was read.")
-    found = [
-        ZippedPicture(entry.name, entry.size, place)
-        for place, entry in enumerate(content.entries)
-        if not entry.is_folder and _is_picture(parts(entry.name))
-    ]
+    found = [e for e in content.entries if not e.is_folder and _is_picture(parts(e.name))]
     if not found:
         raise UsageError(
             f"{path}: expected a zip with pictures, got {len(content.entries)} entries without any."
@@ -50,21 +36,21 @@ def list_pictures(path: Path) -> list[ZippedPicture]:
     return sorted(found, key=lambda one: _natural(one.name))
 
 
-def read_pictures(path: Path, wanted: Sequence[ZippedPicture]) -> Iterator[Pixels]:
+def read_pictures(path: Path, wanted: Sequence[Entry]) -> Iterator[Pixels]:
     """The pixels of listed pictures, (H, W, 3) uint8 each, in their order.
 
     Raises IntegrityError for a damaged zip or an entry that isn't as long as it says, DataError for
     one that can't be decoded.
     """
     with open_zip(path) as archive:
-        entries = archive.infolist()
+        infos = {info.orig_filename: info for info in archive.infolist()}
         for one in wanted:
             if one.size > LARGEST:
                 raise IntegrityError(
                     f"{path.name}: expected pictures of at most {LARGEST:,} bytes, {one.name!r} has "
                     f"{one.size:,}. Unpack it with: mixzoo zoo unpack"
                 )
-            with archive.open(entries[one.place]) as file:
+            with archive.open(infos[one.name]) as file:
                 content = file.read(one.size + 1)
             if len(content) != one.size:
                 raise IntegrityError(f"{path.name}: {one.name!r} isn't {one.size:,} bytes long.")

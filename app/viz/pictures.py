@@ -164,19 +164,19 @@ def sweep(
 
     --out ends in .gif, or in .mp4 where ffmpeg is installed. REF as in `mixzoo viz mix`.
     """
-    from ...viz.film import animation_format, save_animation, sweep_frames, there_and_back
+    from ...viz.film import film_format, save_film, sweep_frames
     from ...viz.themes import THEMES
 
-    animation_format(out)
+    film_format(out)
     chosen = given.method(method, "mixup")
     pairs = given.pairs(most=1)
     names = pairs.names[0]
     lams = [1 - step / (steps - 1) for step in range(steps)]
     (mixes,) = pairs.mixed(chosen, lams, seed=seed, model=given.model)
-    frames = there_and_back(sweep_frames(pairs.sources()[0], mixes, THEMES[theme]))
-    count = 2 * steps - 2
-    save_animation(frames, out, fps=fps, total=count)
-    say(f"{out}: {chosen}, {names[0]} and {names[1]}, {count} pictures at {fps} a second")
+    frames = sweep_frames(pairs.sources()[0], mixes, THEMES[theme])
+    save_film(frames, out, fps=fps, total=steps)
+    told = f"{2 * steps - 2} pictures at {fps} a second"
+    say(f"{out}: {chosen}, {names[0]} and {names[1]}, {told}")
 
 
 @picture_command("cam", ref_required=True)
