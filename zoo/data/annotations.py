@@ -86,14 +86,14 @@ def _place(request: Request, name: str, archive: Location) -> Location:
 
 
 def _plain(place: Location) -> tuple[bytes, Origin]:
-    with open_stream(place) as stream, HashedReader(stream.chunks, ignore) as reader:
+    with open_stream(place) as (_, chunks), HashedReader(chunks, ignore) as reader:
         content = reader.read()
         return content, Origin(source=str(place), size=len(content), md5=reader.md5())
 
 
 def _unpacked(place: Location, name: str, expected: str | None) -> tuple[bytes, Origin]:
     content = None
-    with open_stream(place) as stream, HashedReader(stream.chunks, ignore) as reader:
+    with open_stream(place) as (_, chunks), HashedReader(chunks, ignore) as reader:
         with open_tar_gz(reader, str(place)) as members:
             for member in members:
                 if member.isreg() and PurePosixPath(member.name).name == name:

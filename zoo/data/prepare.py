@@ -98,9 +98,9 @@ def _pass(request: Request, archive: Location, missing: dict[str, Sink], *, quie
     """Read the archive once, put what is in `missing`, and require that nothing stays in it."""
     expected, wanted = request.md5_of(request.archive_name), len(missing)
     with (
-        open_stream(archive) as stream,
-        byte_bar(str(archive).rpartition("/")[2], stream.size, quiet=quiet) as bar,
-        HashedReader(stream.chunks, bar.update) as reader,
+        open_stream(archive) as (size, chunks),
+        byte_bar(str(archive).rpartition("/")[2], size, quiet=quiet) as bar,
+        HashedReader(chunks, bar.update) as reader,
     ):
         with open_tar_gz(reader, str(archive)) as members:
             for name, data in _needed(members, missing, str(archive)):

@@ -72,17 +72,9 @@ def pause(failures: int, asked: float | None) -> float:
     return (backoff if asked is None else asked) + random.uniform(0, backoff / 2)
 
 
-@dataclass(frozen=True)
-class ByteStream:
-    """size: in bytes, None if the source doesn't say. chunks: all bytes, in order."""
-
-    size: int | None
-    chunks: Iterator[bytes]
-
-
 @contextmanager
-def open_stream(location: Location) -> Iterator[ByteStream]:
-    """Read a source from its first byte to its last.
+def open_stream(location: Location) -> Iterator[tuple[int | None, Iterator[bytes]]]:
+    """Read a source from its first byte to its last: its size, if it says it, and its chunks.
 
     Raises SourceError, here or while the chunks are read, if it can't be had, changed meanwhile, or
     broke off TRIES times without one new byte; UsageError for a URL that nothing here can open.
@@ -96,7 +88,7 @@ def open_stream(location: Location) -> Iterator[ByteStream]:
         advice = "Check the network and run again, or fetch it with a download manager and name it."
         chunks = patiently(location, whole.piece, whole.ask, time.sleep, advice)
         first = next(chunks, b"")  # so that size and a refusal are known here
-        yield ByteStream(whole.piece.stop, chain([first], chunks))
+        yield whole.piece.stop, chain([first], chunks)
 
 
 class _Whole:

@@ -81,27 +81,25 @@ def test_part_of_another_file_means_from_zero(emulator: Emulator, manifest: Path
     assert ranges(emulator) == ["", "bytes=100000-", ""]
 
 
-def test_wrong_part_is_refused(emulator: Emulator, manifest: Path) -> None:
-    """A 206 with other bytes than those asked for is a broken server, and isn't written."""
-    shifted = Fault(headers={"Content-Range": f"bytes 99999-{SIZE - 1}/{SIZE}"})
-    emulator.store.plan = burst(Fault(end=100_000), shifted)
-
-    require_line(SourceError, "expected bytes from 100000 on, got 99999-", manifest)
-
-
-def test_web_page_is_refused(emulator: Emulator, manifest: Path) -> None:
-    """Status 200 with HTML is a login or error page."""
-    page = Fault(body=b"<html>", headers={"Content-Type": "text/html; charset=utf-8"})
-    emulator.store.plan = always(page)
-
-    require_line(SourceError, "expected the file, got a web page", manifest)
+PAGE = {"Content-Type": "text/html; charset=utf-8"}
+BROKEN = {
+    "a part of other bytes": (
+        [Fault(end=100_000), Fault(headers={"Content-Range": f"bytes 99999-{SIZE - 1}/{SIZE}"})],
+        "expected bytes from 100000 on, got 99999-",
+    ),
+    "a login or error page": ([Fault(body=b"<html>", headers=PAGE)], "got a web page"),
+    "packed": ([Fault(headers={"Content-Encoding": "gzip"})], "expected plain bytes, got gzip"),
+}
 
 
-def test_packed_answer_is_refused(emulator: Emulator, manifest: Path) -> None:
-    """Bytes that would have to be unpacked have neither the size nor the hash."""
-    emulator.store.plan = always(Fault(headers={"Content-Encoding": "gzip"}))
+@pytest.mark.parametrize(("faults", "message"), BROKEN.values(), ids=BROKEN)
+def test_what_is_not_the_files_bytes_is_refused(
+    emulator: Emulator, manifest: Path, faults: list[Fault], message: str
+) -> None:
+    """Status 200 or 206, but nothing of it is written."""
+    emulator.store.plan = burst(*faults)
 
-    require_line(SourceError, "expected plain bytes, got gzip", manifest)
+    require_line(SourceError, message, manifest)
 
 
 REFUSALS = {

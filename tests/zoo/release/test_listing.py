@@ -18,6 +18,7 @@ from ...emulator.server import Emulator, Reply, Request
 
 SOURCE = GitHubSource(repository="owner/zoo", tag="weights/v1")
 SECRET = "ghp_notarealtoken0123456789"
+Answer = tuple[int, dict[str, str], bytes]
 MIRROR = HuggingFaceSource(repository="owner/mirror", revision="v1", path="inat2018")
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -198,37 +199,6 @@ def test_limit_is_counted_on_the_servers_clock(
     assert "in 23 min" in one_line()
 
 
-LIMITS = {
-    "seconds": ({"Retry-After": "90"}, "Try again in 2 min, at "),
-    "a date": ({"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}, "at 2100-01-01 00:00 UTC"),
-    "nothing": ({}, "Try again in a minute"),
-}
-
-
-@pytest.mark.parametrize(("headers", "said"), LIMITS.values(), ids=LIMITS)
-def test_too_many_requests_honours_retry_after(
-    github: GitHub, headers: dict[str, str], said: str
-) -> None:
-    """429 is told at once, with the server's time, whichever way it gives it."""
-    github.answers = [(429, headers | JSON, b"{}")]
-
-    message = one_line()
-
-    assert "rate limit is used up (HTTP 429 Too Many Requests)" in message
-    assert said in message
-    assert len(github.emulator.front.requests) == 1
-
-
-def test_forbidden_is_not_taken_for_a_rate_limit(github: GitHub) -> None:
-    """A plain 403 isn't told as a limit that passes."""
-    github.answers = [(403, JSON, b'{"message": "Repository access blocked"}')]
-
-    message = one_line()
-
-    assert "HTTP 403 Forbidden" in message
-    assert "rate limit" not in message
-
-
 def test_unknown_release_is_named(github: GitHub) -> None:
     """404 says which repository and tag to check."""
     with pytest.raises(SourceError, match="owner/zoo@weights/v2: GitHub has no such release"):
@@ -242,36 +212,37 @@ def test_burst_of_bad_gateways_is_outlasted(github: GitHub) -> None:
     assert len(release_files(SOURCE)) == 3
 
 
-def test_lasting_bad_gateway_is_one_line(github: GitHub) -> None:
-    """The fourth 502 is told."""
-    github.answers = [(502, {}, b"bad gateway")] * 4
-
-    assert "HTTP 502 Bad Gateway" in one_line()
-    assert len(github.emulator.front.requests) == 4
-
-
 RELEASE = json.dumps({"id": 7, "assets": []}).encode()
-BODIES = {
-    "web page": ({"Content-Type": "text/html"}, b"<html>sign in</html>", "got text/html"),
-    "truncated JSON": (JSON, RELEASE[:-5], "expected GitHub's JSON"),
-    "truncated body": (
-        JSON | {"Content-Length": str(len(RELEASE))},
-        RELEASE[:-5],
-        "IncompleteRead",
+LINK = {"Link": '</repos/owner/zoo/releases/7/assets>; rel="next"'} | JSON
+CUT = JSON | {"Content-Length": str(len(RELEASE)), "Connection": "close"}
+LIMIT = "rate limit is used up (HTTP 429 Too Many Requests). Try again "
+ANSWERS: dict[str, tuple[list[Answer], str]] = {
+    "429 with seconds": ([(429, {"Retry-After": "90"}, b"")], LIMIT + "in 2 min, at "),
+    "429 with a date": (
+        [(429, {"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}, b"")],
+        "at 2100-01-01 00:00 UTC",
     ),
-    "empty": (JSON, b"", "expected GitHub's JSON"),
-    "other JSON": (JSON, b'{"message": "hello"}', "missing required field `id`"),
-    "not UTF-8": (JSON, b'{"id": "\xff"}', "expected GitHub's JSON"),
+    "429 alone": ([(429, {}, b"")], LIMIT + "in a minute"),
+    "403 that is no limit": ([(403, JSON, b"{}")], "got HTTP 403 Forbidden. Try again later"),
+    "lasting bad gateway": ([(502, {}, b"bad gateway")] * 4, "HTTP 502 Bad Gateway"),
+    "web page": ([(200, {"Content-Type": "text/html"}, b"<html>")], "got text/html"),
+    "truncated JSON": ([(200, JSON, RELEASE[:-5])], "expected GitHub's JSON"),
+    "truncated body": ([(200, CUT, RELEASE[:-5])] * 4, "IncompleteRead"),
+    "nothing": ([(200, JSON, b"")], "expected GitHub's JSON"),
+    "other JSON": ([(200, JSON, b'{"message": "hi"}')], "missing required field `id`"),
+    "not UTF-8": ([(200, JSON, b'{"id": "\xff"}')], "expected GitHub's JSON"),
+    "pages in a circle": ([(200, JSON, RELEASE)] + [(200, LINK, b"[]")] * 60, "no end after 50"),
+    "redirect to no address": ([(302, {"Location": "http://[x"}, b"")], "Invalid IPv6 URL"),
+    "redirect loop": ([(302, {"Location": "/repos/a"}, b"")] * 10, "more than 6 redirects"),
 }
 
 
-@pytest.mark.parametrize(("headers", "body", "said"), BODIES.values(), ids=BODIES)
-def test_answer_that_is_not_the_apis_is_one_line(
-    github: GitHub, headers: dict[str, str], body: bytes, said: str
+@pytest.mark.parametrize(("answers", "said"), ANSWERS.values(), ids=ANSWERS)
+def test_refusals_and_strange_answers_are_one_line(
+    github: GitHub, answers: list[Answer], said: str
 ) -> None:
-    """Status 200 with something else in it is told for what it is."""
-    closing = {"Connection": "close"} if "Content-Length" in headers else {}
-    github.answers = [(200, headers | closing, body)] * 4
+    """Told for what they are; only 5xx and a broken connection are asked again."""
+    github.answers = list(answers)
 
     assert said in one_line()
 
@@ -281,29 +252,6 @@ def test_asset_without_a_time_is_not_taken(github: GitHub) -> None:
     github.upload(github.releases[0], "d.pth", b"d", updated="yesterday")
 
     assert "updated_at" in one_line()
-
-
-def test_endless_pages_end(github: GitHub) -> None:
-    """A `Link` that leads in a circle is noticed."""
-    here = f"{github.emulator.front.url}/repos/owner/zoo/releases/7/assets"
-    link = {"Link": f'<{here}>; rel="next"'} | JSON
-    github.answers = [(200, JSON, b'{"id": 7}')] + [(200, link, b"[]")] * 60
-
-    assert "no end after 50 pages" in one_line()
-
-
-def test_redirect_to_no_address_is_one_line(github: GitHub) -> None:
-    """A `Location` that can't be read as an address is told, not raised through."""
-    github.answers = [(302, {"Location": "http://[nowhere"}, b"")]
-
-    assert "Invalid IPv6 URL" in one_line()
-
-
-def test_redirect_loop_ends(github: GitHub) -> None:
-    """So is a redirect to itself."""
-    github.answers = [(302, {"Location": "/repos/owner/zoo"}, b"")] * 10
-
-    assert "got more than 6 redirects" in one_line()
 
 
 def test_api_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
