@@ -1,9 +1,9 @@
 """Unpacks zips from elsewhere without letting them write, link or grow where they shouldn't.
 
 Every entry is judged, from the list of entries alone, before the first byte is written; a zip with
-one bad entry is refused whole. Files are written by this module, never by the zip's own rules: plain
-files and folders, no owners, modes, links or devices. All go to a temporary folder that gets its
-final name at the end.
+one bad entry is refused whole. Files are written by this module, never by the zip's own rules:
+plain files and folders, no owners, modes, links or devices. All go to a temporary folder that gets
+its final name at the end.
 """
 
 import re
@@ -24,8 +24,8 @@ DAMAGE = (EOFError, LZMAError, UnicodeDecodeError, zipfile.BadZipFile, zlib.erro
 # an honest archive of visualisations stays far below all three.
 MOST_ENTRIES = 100_000
 MOST_BYTES = 8 << 30  # unpacked
-# Bytes unpacked to bytes packed, of the zip and of each entry of more than SMALL bytes: deflate ends
-# at 1032, text seldom passes 20.
+# Bytes unpacked to bytes packed, of the zip and of each entry of more than SMALL bytes: deflate
+# ends at 1032, text seldom passes 20.
 MOST_GROWTH = 100
 SMALL = 1 << 20
 NAME_BYTES = 255  # what common file systems allow between two slashes
@@ -35,7 +35,8 @@ NAME_BYTES = 255  # what common file systems allow between two slashes
 class Entry:
     """One file or folder in a zip.
 
-    size, packed: bytes unpacked and in the zip. unsafe: why it must not be unpacked, None if it may.
+    size, packed: bytes unpacked and in the zip. unsafe: why it must not be unpacked, None if it
+    may.
     """
 
     name: str
@@ -65,9 +66,9 @@ def list_zip(path: Path) -> Content:
 def unpack(path: Path, to: Path) -> list[Path]:
     """Unpack a zip into the new folder `to`: all of it, or nothing.
 
-    Returns the files written. Raises IntegrityError for a zip that is damaged, beyond the limits, or
-    has an unsafe entry; UsageError if `to` exists or the zip can't be opened; SourceError if the
-    disk refuses.
+    Returns the files written. Raises IntegrityError for a zip that is damaged, beyond the limits,
+    or has an unsafe entry; UsageError if `to` exists or the zip can't be opened; SourceError if
+    the disk refuses.
     """
     if to.exists() or to.is_symlink():
         raise UsageError(f"{to}: exists already. Remove it, or name another folder with --to.")
@@ -132,7 +133,7 @@ def judged(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def why_refused(entries: Sequence[Entry], packed: int) -> str | None:
-    """The first reason not to unpack judged entries of a zip of so many bytes, None if there is none."""
+    """The first reason not to unpack judged entries of a zip of so many bytes, None without one."""
     for entry in entries:
         if entry.unsafe:
             return f"entry {entry.name!r} {entry.unsafe}"

@@ -1,7 +1,7 @@
 """Files that are whole or absent, what is in them, and taking turns at them.
 
 What isn't whole yet stands beside the file it will become, as `.NAME.xxxxxxxx.part`, so that the
-last step is one rename: readers see the old file or the new one, and an error leaves nothing behind.
+last step is one rename: readers see the old file or the new one, and an error leaves nothing.
 """
 
 import hashlib
@@ -109,8 +109,8 @@ def require_space(folder: Path, needed: int, advice: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise SourceError(
-            f"{folder}: expected room for {needed:,} bytes, the disk has {free:,} left. Make room, or "
-            f"{advice}."
+            f"{folder}: expected room for {needed:,} bytes, the disk has {free:,} left. Make room, "
+            f"or {advice}."
         )
 
 

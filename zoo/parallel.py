@@ -1,8 +1,8 @@
 """Work in several threads, and waiting for them so that a signal always ends it.
 
 Python handles a signal in its main thread, between two steps. A signal that comes in the moment
-before that thread blocks, or that the system gives to another thread, is handled only when the block
-ends; so no wait here goes on for long without a step.
+before that thread blocks, or that the system gives to another thread, is handled only when the
+block ends; so no wait here goes on for long without a step.
 """
 
 import os

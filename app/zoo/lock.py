@@ -23,8 +23,8 @@ SHOWN = 12  # hex digits of a hash
     "--out",
     type=FilePath,
     metavar="PATH",
-    help="Write the lock to this file or into this folder. The default is beside the manifest, or in "
-    "MIXZOO_LOCKS where that can't be written.",
+    help="Write the lock to this file or into this folder. The default is beside the manifest, or "
+    "in MIXZOO_LOCKS where that can't be written.",
 )
 @click.option(
     "--hash", "hashing", is_flag=True, help="Download files without a published hash, to hash them."

@@ -49,9 +49,9 @@ def fetch(
 
     connections: ranges fetched at once, if the source can. quiet: no progress bar (there is none
     either where stderr isn't a terminal).
-    A damaged file is set aside as `<name>.damaged` first. Raises SourceError or IntegrityError naming
-    every source that failed. What has arrived by then, or when interrupted, stays in a part file, and
-    the same call goes on from it.
+    A damaged file is set aside as `<name>.damaged` first. Raises SourceError or IntegrityError
+    naming every source that failed. What has arrived by then, or when interrupted, stays in a part
+    file, and the same call goes on from it.
     """
     with closing(Progress(asset.name, asset.size, quiet=quiet)) as progress:
         _Fetcher(connections, progress, threading.Event()).fetch(benchmark, asset)

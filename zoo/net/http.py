@@ -44,7 +44,8 @@ class Answer:
     """A file's bytes, from the first that was asked for.
 
     size: of the whole file, None if the server doesn't say. validator: for If-Range, a strong ETag
-    or else the date. ranges: whether parts can be asked for. stop: ends `chunks` from another thread.
+    or else the date. ranges: whether parts can be asked for. stop: ends `chunks` from another
+    thread.
     """
 
     size: int | None
@@ -128,7 +129,7 @@ def github_token() -> tuple[str, str] | None:
 
 
 def github_server() -> str:
-    """Address of GitHub's pages and downloads: GITHUB_SERVER_URL (as GitHub Actions sets it), else its own."""
+    """Address of GitHub's downloads: GITHUB_SERVER_URL (as GitHub Actions sets it), or its own."""
     return os.environ.get("GITHUB_SERVER_URL", "").rstrip("/") or "https://github.com"
 
 
@@ -151,8 +152,8 @@ def shown(url: str) -> str:
 def new_session(connections: int = 1, *, retries: int = 0) -> "requests.Session":
     """A session with so many kept connections; proxies and certificates are the environment's.
 
-    retries: of refused connections and of 5xx answers. A `Retry-After` isn't waited for: the user is
-    told, instead of waiting up to an hour.
+    retries: of refused connections and of 5xx answers. A `Retry-After` isn't waited for: the user
+    is told, instead of waiting up to an hour.
     """
     import requests
     from requests.adapters import HTTPAdapter
@@ -186,7 +187,7 @@ def follow(
         with session.get(
             here,
             headers=headers | bearer,
-            # None lets ~/.netrc speak: not over a token, and off the first host not even its default
+            # None lets ~/.netrc speak: not over a token, nor off the first host
             auth=None if home and not token else lambda request: request,
             stream=True,
             timeout=TIMEOUT,

@@ -42,7 +42,7 @@ class Progress:
                 self._bar.update(count)
 
     def meter(self) -> Callable[[int], None]:
-        """What to call with how many bytes of one file are here; the first call tells the old ones."""
+        """What to call with how many bytes of a file are here; the first call counts as old."""
         before: int | None = None
 
         def report(received: int) -> None:

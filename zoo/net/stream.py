@@ -112,7 +112,7 @@ class _Whole:
                 yield answer
         except ChangedError as error:
             raise SourceError(
-                f"{self.location}: the connection broke after {start:,} bytes, and can't be resumed: "
-                f"{error}. The file changed there, or the server sends it only whole. Run again, or "
-                "fetch it with a download manager and name it."
+                f"{self.location}: the connection broke after {start:,} bytes, and can't be "
+                f"resumed: {error}. The file changed there, or the server sends it only whole. Run "
+                "again, or fetch it with a download manager and name it."
             ) from None

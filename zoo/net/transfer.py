@@ -217,8 +217,8 @@ class _Crew:
             )
         if answer.size is None and partial.size is None and self.asset.sha256 is None:
             raise SourceError(
-                f"{self.location}: neither the lock nor the server says how long the file is; a cut "
-                "one couldn't be told from a whole one. Lock its size or hash first."
+                f"{self.location}: neither the lock nor the server says how long the file is; a "
+                "cut one couldn't be told from a whole one. Lock its size or hash first."
             )
         if (answer.validator and partial.validator not in (None, answer.validator)) or (
             answer.size is not None and partial.size not in (None, answer.size)

@@ -1,8 +1,8 @@
 """Asks a source what it holds: the GitHub Releases API, or the Hugging Face hub or a mirror of it.
 
-GitHub's address is GITHUB_API_URL, a token GITHUB_TOKEN or GH_TOKEN: the names that GitHub's own tools
-read; the token goes to the API's own host alone. See docs.github.com/rest/releases. HF_ENDPOINT, HF_TOKEN, HF_HOME and HF_HUB_OFFLINE are huggingface_hub's
-to honour.
+GitHub's address is GITHUB_API_URL, a token GITHUB_TOKEN or GH_TOKEN: the names that GitHub's own
+tools read; the token goes to the API's own host alone. See docs.github.com/rest/releases.
+HF_ENDPOINT, HF_TOKEN, HF_HOME and HF_HUB_OFFLINE are huggingface_hub's to honour.
 """
 
 import math
