@@ -208,22 +208,23 @@ class Run:
         return log
 
     def _restore(self, content: dict[str, Any]) -> None:
-        if content["meta"]["config"] != self.recipe.text():
+        try:
+            config, self.iteration = content["meta"]["config"], content["meta"]["iter"]
+            self.best, self.validated = content["run"]["best"], content["run"]["validated"]
+            self.model.load_state_dict(canonical(content["state_dict"]))
+            self.optimizer.load_state_dict(content["optimizer"])
+            self.scaler.load_state_dict(content["run"]["scaler"])
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise CheckpointError(
+                f"{self.out}: its checkpoint isn't one of this run ({type(error).__name__}: {said}). "
+                "Go on with the recipe and the mixzoo that wrote it, or train in another folder."
+            ) from None
+        if config != self.recipe.text():
             raise UsageError(
                 f"--out {self.out}: its checkpoints are of another recipe. Give the recipe that they "
                 "were made with, or another folder."
             )
-        if missing := {"log", "best", "scaler", "validated"} - content["run"].keys():
-            raise CheckpointError(
-                f"{self.out}: its checkpoint lacks {', '.join(sorted(missing))}, as one of an older "
-                "mixzoo does. Go on with the version that wrote it, or train in another folder."
-            )
-        self.model.load_state_dict(canonical(content["state_dict"]))
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.scaler.load_state_dict(content["run"]["scaler"])
-        self.best = content["run"]["best"]
-        self.validated = content["run"]["validated"]
-        self.iteration = content["meta"]["iter"]
 
 
 @contextmanager

@@ -17,25 +17,15 @@ def samix(tiny: Recipe) -> MixClassifier:
     return network
 
 
-@pytest.fixture(scope="module")
-def plain() -> Classifier:
-    """ResNet-18 with fresh weights."""
+def test_weights_are_drawn_as_openmixups() -> None:
+    """Convolutions with a variance of 2 / fan_out, heads with deviation 0.01 and without bias."""
     model = Classifier(ResNetConfig.from_name("resnet18"), 400)
     initialise(model, torch.Generator().manual_seed(0))
-    return model
 
-
-def test_convolutions_are_kaiming_on_fan_out(plain: Classifier) -> None:
-    """Their variance is 2 / fan_out."""
-    convolution = plain.backbone.layer3[0].conv1.weight  # (256, 128, 3, 3), stride 2
-
+    convolution = model.backbone.layer3[0].conv1.weight  # (256, 128, 3, 3), stride 2
     assert convolution.var().item() == pytest.approx(2 / (256 * 9), rel=0.02)
-
-
-def test_heads_are_small_normals(plain: Classifier) -> None:
-    """Deviation 0.01, without bias."""
-    assert plain.head.fc.weight.std().item() == pytest.approx(0.01, rel=0.02)
-    assert not plain.head.fc.bias.any()
+    assert model.head.fc.weight.std().item() == pytest.approx(0.01, rel=0.02)
+    assert not model.head.fc.bias.any()
 
 
 @pytest.mark.parametrize(("name", "last"), [("resnet18_w4", "bn2"), ("resnet50", "bn3")])
