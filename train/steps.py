@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from ..zoo.errors import UsageError
 from ..zoo.nets import Classifier, MixClassifier
-from ..zoo.nets.classifiers import LAM_MARGIN, MASK_STAGE
+from ..zoo.nets.classifiers import MASK_STAGE
 from ..zoo.nets.mixblock import mask_loss
 from .mixing import (
     AutomixDraw,
@@ -25,7 +25,7 @@ from .mixing import (
 from .mixing.mixup import ManifoldmixDraw
 from .mixing.puzzlemix import PuzzlemixDraw
 from .network import momentum_update, side_of
-from .recipe import Recipe
+from .recipe import Automix, Recipe
 
 
 class MixedStep(nn.Module):
@@ -75,25 +75,17 @@ class AutomixStep(nn.Module):
     def __init__(self, model: MixClassifier, recipe: Recipe) -> None:
         super().__init__()
         self.model = model
-        self.alpha, self.recipe = recipe.alpha[0], recipe.automix
+        self.alpha, self.own = recipe.alpha[0], recipe.automix
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> AutomixDraw:
         """Both weights, partners and dropouts: see `draw_automix`."""
-        return draw_automix(rng, shape, self.alpha, self.model, self.recipe.mask_adjust)
+        return draw_automix(rng, shape, self.alpha, self.model, self.own.mask_adjust)
 
     def forward(
         self, x: Tensor, y: Tensor, draw: AutomixDraw, mask_loss_weight: float
     ) -> dict[str, Tensor]:
         """See `automix_losses`."""
-        return automix_losses(
-            self.model,
-            x,
-            y,
-            draw,
-            mask_loss_weight,
-            lam_margin=self.recipe.lam_margin,
-            clean_statistics=self.recipe.clean_statistics,
-        )
+        return automix_losses(self.model, x, y, draw, mask_loss_weight, self.own)
 
     def follow(self, momentum: float) -> None:
         """k moves towards q."""
@@ -145,9 +137,7 @@ def automix_losses(
     y: Tensor,
     draw: AutomixDraw,
     mask_loss_weight: float,
-    *,
-    lam_margin: float = LAM_MARGIN,
-    clean_statistics: bool = True,
+    own: Automix,
 ) -> dict[str, Tensor]:
     """Mix a batch twice, classify both copies and the images, and compare with their labels.
 
@@ -157,7 +147,7 @@ def automix_losses(
     model: in training mode, after `freeze_k`; only its batch norm's statistics are modified.
     x: (N, 3, H, W) float, normalised, sides multiples of 16 (4 for the cifar stem). y: (N,) int64.
     draw: made for this batch by `draw_automix`. mask_loss_weight: 0.1 when training starts.
-    lam_margin: see `mixblock.first_mask`. clean_statistics: see `recipe.Automix`.
+    own: of the recipe; its lam_margin and clean_statistics.
 
     Returns scalars under the names of OpenMixup's logs and heads: "loss", with gradients, the sum
     of "head_mix_q" (of copy bb), "head_one_q" (of the images), "head_mix_k" (of copy mb) and the
@@ -173,13 +163,13 @@ def automix_losses(
     block, mb, bb = model.mix_block, draw.mb, draw.bb
     with torch.no_grad():
         features = model.backbone_k(x, stop=MASK_STAGE)
-        if clean_statistics:
+        if own.clean_statistics:
             model.backbone_k(features, start=MASK_STAGE)  # for its batch norm, as in OpenMixup
     mixed_mb = automix(x, features, block, mb.perm, mb.lam, mb.keep)
     mean = mb.lam if draw.adjust else None  # not bb's: as in OpenMixup
     with torch.no_grad():
         mixed_bb = automix(
-            x, features, block, bb.perm, bb.lam, bb.keep, mask_mean=mean, lam_margin=lam_margin
+            x, features, block, bb.perm, bb.lam, bb.keep, mask_mean=mean, lam_margin=own.lam_margin
         )
     mix_k = _logits(model, "mix_k", mixed_mb.images)
     one_q = _logits(model, "one_q", x)  # before mix_q: batch norm weighs the later more

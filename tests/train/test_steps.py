@@ -150,7 +150,7 @@ def test_each_learns_from_its_own_copy_only(
     other = replace(draw, **{copy: replace(drawn, perm=drawn.perm.flip(0), lam=0.5)})
     parameters = list(model.get_submodule(learner).parameters())
 
-    losses = [automix_losses(model, x, y, one, 0.1)["loss"] for one in (draw, other)]
+    losses = [automix_losses(model, x, y, one, 0.1, Automix())["loss"] for one in (draw, other)]
 
     assert losses[0] != losses[1]
     for one, two in zip(*(torch.autograd.grad(loss, parameters) for loss in losses), strict=True):
@@ -167,7 +167,7 @@ def test_masks_of_the_backbone_are_moved_to_the_lam_of_the_block(
     seen = []
     model.backbone_q.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
 
-    automix_losses(model, x, y, draw, 0.1)
+    automix_losses(model, x, y, draw, 0.1, Automix())
 
     bb = draw.bb
     features = model.backbone_k(x, stop=3)
@@ -183,10 +183,10 @@ def test_masks_of_the_backbone_are_moved_to_the_lam_of_the_block(
 def test_half_precision_stays_finite(method: str, dtype: torch.dtype, step: Callable) -> None:
     """Under autocast losses are fp32, and close to those of full precision."""
     model, x, y, draw = step(method)
-    full = automix_losses(model, x, y, draw, 0.1)
+    full = automix_losses(model, x, y, draw, 0.1, Automix())
 
     with torch.autocast("cpu", dtype=dtype):
-        half = automix_losses(model, x, y, draw, 0.1)
+        half = automix_losses(model, x, y, draw, 0.1, Automix())
     half["loss"].backward()
 
     assert half["loss"].dtype == torch.float32
@@ -206,7 +206,7 @@ def test_everything_lives_on_the_device_of_the_batch(method: str) -> None:
         freeze_k(model)
         draw = draw_automix(np.random.default_rng(0), x.shape, ALPHA, model)
 
-        losses = automix_losses(model, x, y, draw, 0.1)
+        losses = automix_losses(model, x, y, draw, 0.1, Automix())
 
     assert {loss.device.type for loss in losses.values()} == {"cuda"}
 
@@ -217,7 +217,7 @@ def test_a_k_side_with_gradients_is_refused(step: Callable) -> None:
     model.head_mix_k.requires_grad_(True)
 
     with pytest.raises(UsageError, match="freeze_k"):
-        automix_losses(model, x, y, draw, 0.1)
+        automix_losses(model, x, y, draw, 0.1, Automix())
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.75, 1.0])
