@@ -1,6 +1,6 @@
 """From references to a report: find, recall, predict, judge."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +20,9 @@ from ..zoo.report import Failure, Report, Row, Unreadable
 from .crops import BATCH_SIZE, CropCache, Work
 from .jobs import Job, device_name, load_models, predict, recall, resolve_all
 from .logs import Claim, LogAudit, audit_files, claim_of
-from .logs.sources import audit_of_row
 from .predictions import Precision
 from .protocol import override
-from .report import report_of, row_of, sampled_row_of
+from .report import readable_audit, report_of, row_of, sampled_row_of
 from .sampled_run import Sampled, Sampling, describe, evaluate_sample
 from .world import World
 
@@ -94,6 +93,7 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
         recall(c, found.images, found.protocol, request.precision, world, fresh=request.fresh)
         for c in found.checkpoints
     ]
+    audits, log_problems = world.leader_first(lambda: _audits(jobs, request))
     files_sha256 = world.leader_first(lambda: _files_sha256(found))
     for job in jobs:
         job.about["files_sha256"] = files_sha256
@@ -113,13 +113,13 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
             for job in sound
         ]
     else:
-        rows = world.leader_first(lambda: _rows(sound, request, found))
+        rows = world.leader_first(lambda: _rows(sound, found, audits))
     return report_of(
         rows,
         sound[0].stored,
         found.benchmark,
         labels=found.images.origin,
-        run=_how(request, world, jobs),
+        run=_how(request, world, jobs, log_problems),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         published_pixels=found.published,
         failures=tuple(Failure(id=name, error=str(error)) for name, error in failures.items()),
@@ -191,7 +191,7 @@ def _sample(
         return evaluate_sample(able, models, work, world, sampling, _advance(bar, world.size))
 
 
-def _rows(jobs: Sequence[Job], request: Request, found: Found) -> list[Row]:
+def _rows(jobs: Sequence[Job], found: Found, audits: Mapping[str, LogAudit]) -> list[Row]:
     training = _training_images(found.images, found.benchmark)
     rows = []
     for job in jobs:
@@ -202,7 +202,7 @@ def _rows(jobs: Sequence[Job], request: Request, found: Found) -> list[Row]:
             job.name,
             job.benchmark,
             job.row,
-            audit=_audit(job, request, len(jobs)),
+            audit=audits.get(job.name),
             claims=claims(meta, found.protocol, job.row, manifest),
             training_images=training,
         )
@@ -210,15 +210,25 @@ def _rows(jobs: Sequence[Job], request: Request, found: Found) -> list[Row]:
     return rows
 
 
-def _audit(job: Job, request: Request, jobs: int) -> LogAudit | None:
-    """The audit of the training log that is at hand: named with the request, or the row's own."""
+def _audits(jobs: Sequence[Job], request: Request) -> tuple[dict[str, LogAudit], list[str]]:
+    """Audits of the training logs that are at hand, by job, and which logs can't be read.
+
+    The log is the one named with the request, else the row's own. Raises what reading a named one
+    raises.
+    """
     if request.log:
-        if jobs != 1:
+        if len(jobs) != 1:
             raise UsageError("--log belongs to one checkpoint; expected one REF with it.")
-        known = job.row and job.benchmark
-        claim = claim_of(job.benchmark.manifest, job.row) if known else Claim()
-        return audit_files([request.log], claim)
-    return audit_of_row(job.benchmark, job.row) if job.row and job.benchmark else None
+        (job,) = jobs
+        claim = claim_of(job.benchmark.manifest, job.row) if job.benchmark and job.row else Claim()
+        return {job.name: audit_files([request.log], claim)}, []
+    audits, problems = {}, []
+    for job in jobs:
+        if job.benchmark and job.row:
+            audit, unread = readable_audit(job.benchmark, job.row)
+            audits |= {job.name: audit} if audit else {}
+            problems += unread
+    return audits, problems
 
 
 def _work(found: Found, request: Request, world: World) -> Work:
@@ -290,7 +300,9 @@ def _training_images(images: LabelledImages, benchmark: Benchmark | None) -> dic
     return {}
 
 
-def _how(request: Request, world: World, jobs: Sequence[Job]) -> dict[str, Any]:
+def _how(
+    request: Request, world: World, jobs: Sequence[Job], log_problems: Sequence[str]
+) -> dict[str, Any]:
     kept = [job.about.get("created", "") for job in jobs if job.from_store]
     problems = sorted({job.about["not_kept"] for job in jobs if "not_kept" in job.about})
     return {
@@ -303,6 +315,7 @@ def _how(request: Request, world: World, jobs: Sequence[Job]) -> dict[str, Any]:
             {"from_store": f"{len(kept)} of {len(jobs)}, the oldest of {min(kept)}"} if kept else {}
         ),
         **({"not_kept": problems} if problems else {}),
+        **({"log_problems": log_problems} if log_problems else {}),
     }
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from ..zoo import shelf
 from ..zoo.catalog import Benchmark
+from ..zoo.errors import MixzooError
 from ..zoo.looks import MATCHES_LOG, NOT_COMPARABLE, signed
 from ..zoo.manifest import Metric, Protocol
 from ..zoo.manifest import Row as TableRow
@@ -113,10 +114,20 @@ def kept_report(benchmark: Benchmark, row: TableRow) -> Report | None:
         return None
     own = (one for one in kept if conditions_of(one).differ_from(benchmark) is None)
     stored = next(own, kept[0])
-    judged = row_of(stored, row.id, benchmark, row, audit=audit_of_row(benchmark, row))
+    audit, problems = readable_audit(benchmark, row)
+    judged = row_of(stored, row.id, benchmark, row, audit=audit)
+    run = {"log_problems": problems} if problems else {}
     return report_of(
-        [judged], stored, benchmark, labels=KEPT, run={}, created=stored.about["created"]
+        [judged], stored, benchmark, labels=KEPT, run=run, created=stored.about["created"]
     )
+
+
+def readable_audit(benchmark: Benchmark, row: TableRow) -> tuple[LogAudit | None, list[str]]:
+    """The audit of a row's log if it is here; a log that can't be read is none, and a sentence."""
+    try:
+        return audit_of_row(benchmark, row), []
+    except MixzooError as error:
+        return None, [str(error)]
 
 
 def report_of(
@@ -347,6 +358,8 @@ def warnings(report: Report) -> Iterator[str]:
             f"{len(report.unreadable)} images can't be read and count as wrong, first {first.file}: "
             f"{first.reason}"
         )
+    for problem in report.run.get("log_problems", ()):
+        yield f"A training log can't be read, so it decides nothing: {problem}"
     for problem in report.run.get("not_kept", ()):
         yield f"Predictions could not be kept: {problem}."
     for failure in report.failures:

@@ -46,11 +46,9 @@ def find(benchmark: Benchmark, reports: Path | None) -> tuple[dict[str, Found], 
             for one in found
             if (rows := tuple(line for line in one.report.rows if line.id == row.id))
         ]
-        try:
-            if kept := kept_report(benchmark, row):
-                mine.append(Found(kept, KEPT))
-        except MixzooError as error:  # of a log that can't be read
-            problems.append(str(error))
+        if kept := kept_report(benchmark, row):
+            mine.append(Found(kept, KEPT))
+            problems += kept.run.get("log_problems", ())
         if mine:
             chosen[row.id] = max(mine, key=lambda o: (o.row.default.total, o.report.created))
     return chosen, problems

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from mixzoo.zoo.cache import cache_root
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.data import LabelledImages
 from mixzoo.zoo.report import parse_report
@@ -255,6 +256,40 @@ def test_a_log_stands_beside_the_number(evaluate: Evaluate, golden: Path) -> Non
     assert row["logged"]["gap_images"] == pytest.approx(
         row["correct"] - row["logged"]["top1"] * IMAGES / 100, abs=0.01
     )
+
+
+def test_a_log_that_cannot_be_read_is_said_before_anything_is_predicted(
+    evaluate: Evaluate, tmp_path: Path
+) -> None:
+    """One line, and no image was decoded for it."""
+    (tmp_path / "r.log.json").write_text("nonsense\n")
+
+    code, report, err = evaluate("--log", tmp_path / "r.log.json")
+    _, again, _ = evaluate()
+
+    assert (code, report) == (7, None)
+    assert "r.log.json" in err
+    assert err.count("\n") == 1
+    assert "from_store" not in again["run"]
+
+
+def test_a_rows_own_damaged_log_decides_nothing(
+    mixzoo: Run, few: Path, golden: Path, tmp_path: Path, evaluate: Evaluate
+) -> None:
+    """The number is judged without it, and the report says so."""
+    evaluate()  # writes the manifest
+    row = ("--row", "resnet50_w4.cutmix_tiny", "--manifest", tmp_path / "tiny.toml")
+    log = tmp_path / "r.log.json"
+    log.write_bytes(next((golden / "runs/tiny_cutmix_ep8").glob("*.log.json")).read_bytes())
+    assert mixzoo("zoo", "import", log, *row)[0] == 0
+    (path,) = cache_root().joinpath("assets/tiny").glob("*.log.json")
+    path.write_text("nonsense\n")
+
+    code, report, err = evaluate("--fresh")
+
+    assert (code, err) == (0, "")
+    assert "r.log.json" in report["run"]["log_problems"][0]
+    assert "matches_log" not in report["rows"][0]
 
 
 def test_several_checkpoints_one_of_them_broken(
