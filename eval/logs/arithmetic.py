@@ -113,7 +113,8 @@ def audit_arithmetic(log: TrainingLog, expected: int | None) -> Arithmetic:
 def tolerance(values: Percents, decimals: int) -> Percents:
     """How far an honest value may lie from 100 k / N, in points.
 
-    values: float64, percent, any shape. decimals: to which they are rounded. Returns the same shape.
+    values: float64, percent, any shape. decimals: to which they are rounded. Returns the same
+    shape.
     """
     return 0.5 * 10.0**-decimals + SINGLE_PRECISION * values + 1e-12
 
@@ -194,7 +195,7 @@ class _Test:
         return int(images[given >= NEARLY * given.max()][0])
 
     def _speaks(self, images: int, tried: np.ndarray) -> bool:
-        """Whether `images` gives so many values that hardly one of those tried would by accident."""
+        """Whether `images` gives so many values as hardly one of those tried would by accident."""
         from scipy.stats import binom
 
         fitting, total = int(fits(self.distinct, images, self.decimals).sum()), len(self.distinct)

@@ -39,7 +39,7 @@ _FILE_TIME = re.compile(r"(?<!\d)\d{8}_\d{6}(?!\d)", re.ASCII)
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run's config says; each is None where it doesn't. batch: images, all processes together."""
+    """What a run's config says, None where it doesn't. batch: images, all processes together."""
 
     epochs: int | None = None
     lr: float | None = None

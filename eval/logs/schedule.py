@@ -31,7 +31,7 @@ class Horizon:
 
 
 def find_horizon(log: TrainingLog, epochs: int | None) -> Horizon:
-    """The run's number of epochs: as said by the caller, the config, the cosine, or the last line."""
+    """The run's epochs: as said by the caller, the config, the cosine, or the last line."""
     if epochs is not None:
         return Horizon(epochs, "as asked for")
     if log.settings.epochs is not None:

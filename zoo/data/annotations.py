@@ -1,4 +1,4 @@
-"""Gets the annotation file of a split, small and first, so that the archive's pass knows what to keep."""
+"""Gets the annotation file of a split first, so that the archive's pass knows what to keep."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath

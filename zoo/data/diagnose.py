@@ -1,7 +1,7 @@
-"""Tells which mistake made a list of labels wrong, by name, from the folders that the images lie in.
+"""Tells which mistake made a list of labels wrong, from the folders that the images lie in.
 
-In iNaturalist's layout, `<supercategory>/<category_id>/<file>`, the folder's number is the label. Every
-way of numbering folders by their place in some order gives labels that look right and aren't.
+In iNaturalist's layout, `<supercategory>/<category_id>/<file>`, the folder's number is the label.
+Every way of numbering folders by their place in some order gives labels that look right and aren't.
 """
 
 from collections.abc import Callable, Iterable, Sequence

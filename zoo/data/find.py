@@ -82,7 +82,7 @@ def _from_folders(data: Path) -> LabelledImages:
 
 
 def _store(folder: Path, labels: Path, images: LabelledImages) -> ImageStore:
-    """What was prepared last, else the tar of the label file's name, the folder, or a `val*.tar`."""
+    """What was prepared last, else the label file's tar, the folder, or a `val*.tar`."""
     first, loose = images.files[0], FolderStore(folder)
     mark = read_mark(folder, labels.name)
     if mark and mark.form == "files":

@@ -1,4 +1,4 @@
-"""Holds a prepared split against the facts: counts per class and supercategory, and each file's bytes."""
+"""Holds a prepared split against the facts: counts of images and classes, each file's bytes."""
 
 import io
 import os
@@ -102,9 +102,9 @@ def examine(
 ) -> Findings:
     """Check a split that lies in `request.root`, in either form.
 
-    deep: decode every image, else only the ends of each file are read. others: data sets whose lists
-    are told apart by name. on_images: told how many more images were looked at.
-    Raises DataError if there are no labels to check, or they contradict their folders.
+    deep: decode every image, else only the ends of each file are read. others: data sets whose
+    lists are told apart by name. on_images: told how many more images were looked at. Raises
+    DataError if there are no labels to check, or they contradict their folders.
     """
     images = _find(request, name)
     split = request.split(name)

@@ -1,12 +1,12 @@
-"""Puts the images of a split where the evaluator reads them, in one pass over the published archive.
+"""Puts a split's images where the evaluator reads them, in one pass over the published archive.
 
 Annotations first: they say which members the split needs. Then the archive streams by once, from a
 file or an address; the needed members are stored, all others pass, and the md5 is taken of every
 byte. Nothing is ever unpacked that isn't needed, and nothing needed is ever half there.
 
 After a kill, at any point, the same command goes on: images that are here are compared with the
-archive's bytes and kept. The archive is read from its begin again, since neither gzip nor md5 can be
-taken up in the middle.
+archive's bytes and kept. The archive is read from its begin again, since neither gzip nor md5 can
+be taken up in the middle.
 """
 
 import shutil
@@ -36,8 +36,8 @@ LARGEST = 256 << 20  # bytes of one image; a member that claims more isn't one
 class Prepared:
     """A split that is ready.
 
-    mark: what was checked. images: how many were written, kept and replaced; empty if an earlier run
-    had prepared it.
+    mark: what was checked. images: how many were written, kept and replaced; empty if an earlier
+    run had prepared it.
     """
 
     mark: Mark
@@ -48,9 +48,10 @@ def prepare(request: Request, *, quiet: bool = False) -> list[Prepared]:
     """Prepare splits in one pass.
 
     Each split's annotations get their final name when all its images are here, and its mark when
-    all is on the disk. quiet: no progress bar. Raises DataError for missing images, a full disk or a
-    second run at the same time; IntegrityError for a wrong md5 or a damaged or unsafe archive (what
-    was stored stays, unmarked, for the next run to compare); SourceError for what can't be had.
+    all is on the disk. quiet: no progress bar. Raises DataError for missing images, a full disk or
+    a second run at the same time; IntegrityError for a wrong md5 or a damaged or unsafe archive
+    (what was stored stays, unmarked, for the next run to compare); SourceError for what can't be
+    had.
     """
     done = {n: Prepared(mark, Counter()) for n in request.splits if (mark := request.done(n))}
     try:

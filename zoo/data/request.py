@@ -76,7 +76,7 @@ class Request:
         return Location(f"{self.dataset.base_url.rstrip('/')}/{self.archive_name}")
 
     def done(self, name: SplitName) -> Mark | None:
-        """The mark of an earlier run, if it vouches for what is asked now and all images are here."""
+        """An earlier run's mark, if it vouches for what is asked now and all images are here."""
         mark = read_mark(self.root, self.json_name(name))
         md5 = self.md5_of(self.archive_name)
         if mark is None or md5 not in (None, mark.archive.md5):

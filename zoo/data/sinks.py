@@ -1,9 +1,9 @@
 """Where the images of an archive go: files below a folder, or one tar.
 
-A sink takes images one by one, then `finish`; after an error `close` alone. Files that an earlier run
-left are compared with the archive's bytes: what is equal stays untouched, what differs is replaced. A
-tar is written anew, which takes no longer than comparing it. So a finished pass vouches for every
-byte, whoever wrote it.
+A sink takes images one by one, then `finish`; after an error `close` alone. Files that an earlier
+run left are compared with the archive's bytes: what is equal stays untouched, what differs is
+replaced. A tar is written anew, which takes no longer than comparing it. So a finished pass vouches
+for every byte, whoever wrote it.
 """
 
 import io
@@ -42,7 +42,7 @@ class FileSink:
         self.counts["written" if here is None else "replaced"] += 1
 
     def finish(self) -> None:
-        """Wait until the disk has them all; a sync for each file would take longer than the pass."""
+        """Wait until the disk has them all; a sync for each would take longer than the pass."""
         if hasattr(os, "sync"):
             os.sync()
 

@@ -4,9 +4,9 @@ The standard library's `tarfile` reads every format that is written today, and w
 that does nothing else, on a stream that can pass over bytes by itself (inflating included; see
 benchmarks/extract.py). But it takes a damaged header for the end of a tar, so that is refused here.
 
-The inflating is Intel's ISA-L (package `isal`): it is faster than zlib, gives up the GIL, reads from
-any source and compares gzip's checksums. (rapidgzip would share one file among many cores, but must
-seek, so it can't read a download that streams by.)
+The inflating is Intel's ISA-L (package `isal`): it is faster than zlib, gives up the GIL, reads
+from any source and compares gzip's checksums. (rapidgzip would share one file among many cores, but
+must seek, so it can't read a download that streams by.)
 """
 
 import hashlib
@@ -35,7 +35,7 @@ _M = TypeVar("_M", bound=tarfile.TarInfo)
 
 
 class _Member(tarfile.TarInfo):
-    """A header, whose damage is an error and no end; what no tar of images has is refused at once."""
+    """A header, whose damage is an error and no end; what no tar of images has is refused."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -91,7 +91,7 @@ class StrictTar(tarfile.TarFile):
 
 
 class HashedReader(io.RawIOBase):
-    """The bytes of chunks as a file, hashed in a thread of their own. To be closed, or used by `with`."""
+    """The bytes of chunks as a file, hashed in a thread of their own. To be used by `with`."""
 
     def __init__(self, chunks: Iterator[bytes], on_bytes: OnBytes) -> None:
         """on_bytes: told how many more bytes have been read."""

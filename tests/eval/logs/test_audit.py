@@ -56,7 +56,7 @@ def test_claim_of_the_published_table() -> None:
     ],
 )
 def test_embedded_rows_are_reproduced(method: str, top1: float, head: str) -> None:
-    """Their table is the last line of their logs, of the better head, and their arithmetic whole."""
+    """Their table is the last line of their logs, of the better head; it is whole numbers."""
     row = f"resnet18_w6.{method}_mini"
 
     audit = audit_files([package_path("zoo/mini/assets") / f"{row}.log.json"], claim_on(row))

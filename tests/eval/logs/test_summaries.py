@@ -78,7 +78,7 @@ def test_reference_tool_printed_the_same(folder: Path, call: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("call", MINI, ids=lambda call: "-".join(call["args"]))
 def test_reference_tool_says_the_same_of_a_log_of_ours(call: dict[str, Any]) -> None:
-    """OpenMixup's own tools read what `mixzoo train` wrote of all ten methods, and find our medians."""
+    """OpenMixup's own tools read what `mixzoo train` wrote, and find our medians."""
     name, end, last = call["args"]
     log = read_log([Path(str(files("mixzoo.zoo.mini"))) / "assets" / name])
 
@@ -192,7 +192,7 @@ def test_automix_rule_is_the_reference_s(correct: list[tuple[int, ...]], last: i
 
 
 def test_tie_of_both_windows_leaves_the_last_epoch_out() -> None:
-    """The best head's median is the same with and without it: argmax meets the one without first."""
+    """The best head's median is the same in both: argmax meets the one without first."""
     heads = {"one_q": dict.fromkeys(range(5, 9), 60.0), "one_k": {5: 1, 6: 2, 7: 3, 8: 59.0}}
 
     k, q, epochs = reference_automix(heads, 8, 3)

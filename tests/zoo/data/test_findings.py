@@ -1,4 +1,4 @@
-"""What is missing, empty, cut, foreign or miscounted is found and counted; a whole split has no problem."""
+"""What is missing, empty, cut, foreign or miscounted is found; a whole split has no problem."""
 
 import os
 import tarfile

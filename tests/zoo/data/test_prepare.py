@@ -1,4 +1,4 @@
-"""A prepared split holds the published bytes, all of them and nothing else, and says what was checked."""
+"""A prepared split holds the published bytes, nothing else, and says what was checked."""
 
 import tarfile
 from dataclasses import replace

@@ -114,7 +114,7 @@ def test_any_flipped_byte_is_noticed(publish: Publish, refused: Refused, seed: i
 def test_wrong_md5_then_the_right_archive(
     publish: Publish, refused: Refused, tmp_path: Path, tree: Tree, form: str
 ) -> None:
-    """Images of another archive are replaced by the published ones, and only then is it prepared."""
+    """Images of another archive are replaced by the published ones; then it is prepared."""
     published = publish(folder="right")
     prepare(published.request(tmp_path / "undisturbed", form=form))
 
@@ -181,7 +181,7 @@ HOSTILE = {
 def test_paths_out_of_the_folder(
     publish: Publish, new_entry: NewEntry, refused: Refused, name: str, kind: bytes, message: str
 ) -> None:
-    """An archive with such a path is refused as a whole, even though nothing asked for that member."""
+    """An archive with such a path is refused whole, though nothing asked for that member."""
     bad = new_entry(name, b"", kind, "/etc")
     published = publish(lambda entries: [*entries[:20], bad, *entries[20:]], stated=False)
 
@@ -247,7 +247,7 @@ def test_size_that_no_image_has(publish: Publish, refused: Refused) -> None:
 def test_dropped_connections_are_resumed(
     publish: Publish, emulator: Emulator, root: Path, tree: Tree
 ) -> None:
-    """After a reset, an early end and a busy server it goes on where it broke: one stream, one md5."""
+    """After a reset, an early end and a busy server it goes on: one stream, one md5."""
     published = publish()
     emulator.files = {"/all.tar.gz": published.archive.read_bytes()}
     cuts = [Fault(cut=3000), Fault(end=2000), Fault(status=503)]

@@ -1,4 +1,4 @@
-"""A run that is killed at any point leaves nothing half done, and the next one ends as if nothing had been."""
+"""A run that is killed at any point leaves nothing half done, and the next one ends it."""
 
 import os
 import signal
@@ -71,7 +71,7 @@ def require_sound(here: dict[str, bytes], whole: dict[str, bytes]) -> None:
 def test_killed_again_and_again(
     publish: Publish, tmp_path: Path, root: Path, tree: Tree, form: Any
 ) -> None:
-    """Kills at random moments, each resumed by the next run, end in the tree of an undisturbed run."""
+    """Kills at random moments, each resumed, end in the tree of an undisturbed run."""
     published, random = publish(), Random(form)
     prepare(published.request(tmp_path / "undisturbed", form=form))
     whole = tree(tmp_path / "undisturbed")

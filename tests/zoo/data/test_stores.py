@@ -1,4 +1,4 @@
-"""Images read out of a tar are the files' bytes, in any process, and the evaluator finds them unasked."""
+"""Images read out of a tar are the files' bytes, in any process, and are found unasked."""
 
 import json
 import multiprocessing

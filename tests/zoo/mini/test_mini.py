@@ -1,4 +1,4 @@
-"""The drawn data set: its species, its layout, its annotations, and that it is the same anywhere."""
+"""The drawn data set: its species, layout and annotations, the same on any machine."""
 
 import hashlib
 import json
