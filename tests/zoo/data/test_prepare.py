@@ -13,7 +13,7 @@ from mixzoo.zoo.data.prepare import prepare
 from mixzoo.zoo.errors import DataError, SourceError, UsageError
 from mixzoo.zoo.net.sources import Location
 
-from .conftest import Publish, Tree
+from .conftest import Publish, Tree, md5
 
 
 def images_below(root: Path, tree: Tree) -> dict[str, bytes]:
@@ -28,67 +28,42 @@ def images_in(tar: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("splits", [("val",), ("train",), ("train", "val")], ids="-".join)
-def test_files_are_those_of_the_split(
-    publish: Publish, root: Path, tree: Tree, splits: tuple[Any, ...]
+@pytest.mark.parametrize("form", ["files", "tar"])
+def test_images_of_the_split_and_nothing_else(
+    publish: Publish, root: Path, tree: Tree, form: Any, splits: tuple[Any, ...]
 ) -> None:
-    """Of the archive of both splits only the asked ones are stored, byte for byte."""
+    """Of the archive of both splits only the asked ones are stored, byte for byte.
+
+    Beside them lie annotations and marks; as a tar each split has one that any program reads.
+    """
     published = publish()
 
-    prepare(published.request(root, splits))
+    prepare(published.request(root, splits, form=form))
 
     wanted = {name: data for split in splits for name, data in published.images[split].items()}
-    assert images_below(root, tree) == wanted
+    if form == "files":
+        assert images_below(root, tree) == wanted
+    else:
+        for split in splits:
+            assert images_in(root / f"{split}2018.tar") == published.images[split]
+        wanted = {f"{split}2018.tar{end}": b"" for split in splits for end in ("", ".index.npz")}
+    notes = {f"{start}{split}2018.json" for split in splits for start in ("", "prepared-")}
+    assert set(tree(root)) == {*wanted, *notes}
 
 
-@pytest.mark.parametrize("splits", [("val",), ("train", "val")], ids="-".join)
-def test_tar_holds_what_the_files_are(
-    publish: Publish, root: Path, splits: tuple[Any, ...]
-) -> None:
-    """As a tar, each split's images lie in a tar of its own, which any tar program reads."""
-    published = publish()
-
-    prepare(published.request(root, splits, form="tar"))
-
-    assert not (root / "train_val2018").exists()
-    for split in splits:
-        assert images_in(root / f"{split}2018.tar") == published.images[split]
-
-
-@pytest.mark.parametrize("form", ["files", "tar"])
-def test_nothing_else_is_left(publish: Publish, root: Path, tree: Tree, form: Any) -> None:
-    """Beside the images there are the annotations, the mark and a tar's index."""
-    published = publish()
-
-    prepare(published.request(root, form=form))
-
-    images = ["val2018.tar", "val2018.tar.index.npz"] if form == "tar" else published.images["val"]
-    assert set(tree(root)) == {*images, "val2018.json", "prepared-val2018.json"}
-
-
-def test_mark_says_which_md5_was_compared(publish: Publish, root: Path) -> None:
-    """Both archives were hashed whole and have the manifest's md5."""
-    published = publish()
-
-    prepare(published.request(root))
-
-    mark = read_mark(root, "val2018.json")
-    assert mark is not None
-    assert mark.archive.checked
-    assert mark.annotations.checked
-    assert mark.archive.md5 == published.dataset.files[0].md5
-    assert mark.archive.size == published.archive.stat().st_size
-    assert mark.list_sha256 == find_images(root).sha256()
-
-
-def test_mark_claims_no_check_without_a_stated_md5(publish: Publish, root: Path) -> None:
-    """What the manifest doesn't state is told but not claimed to be right."""
-    published = publish(stated=False)
+@pytest.mark.parametrize("stated", [True, False])
+def test_mark_says_which_md5_was_compared(publish: Publish, root: Path, stated: bool) -> None:
+    """Both archives were hashed whole; what the manifest doesn't state isn't claimed to be right."""
+    published = publish(stated=stated)
 
     (done,) = prepare(published.request(root))
 
-    assert done.mark.archive.md5 is not None
-    assert not done.mark.archive.checked
-    assert not done.mark.annotations.checked
+    mark = read_mark(root, "val2018.json")
+    assert mark == done.mark
+    assert mark.archive.checked == mark.annotations.checked == stated
+    assert mark.archive.md5 == md5(published.archive)
+    assert mark.archive.size == published.archive.stat().st_size
+    assert mark.list_sha256 == find_images(root).sha256()
 
 
 def test_second_run_reads_nothing(publish: Publish, root: Path) -> None:
