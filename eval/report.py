@@ -7,7 +7,7 @@ and one that was kept give the same rows. No torch is needed.
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -28,9 +28,11 @@ from .predictions import UNREADABLE, Counts
 from .protocol import changes, pixels
 from .sample import RULES as SAMPLE_RULES
 from .sample import conclude
-from .sampled_run import Sampled
 from .statistics import wilson_interval
 from .store import Stored, of_weights
+
+if TYPE_CHECKING:
+    from .sampled_run import Sampled
 
 RULES = JUDGE_RULES | SAMPLE_RULES
 KEPT = "kept predictions"
@@ -174,7 +176,7 @@ def sampled_row_of(
     name: str,
     benchmark: Benchmark | None,
     row: TableRow | None,
-    sampled: Sampled,
+    sampled: "Sampled",
     width: float,
 ) -> Row:
     """A checkpoint's row where a sample of the images was evaluated; inference's head is judged.

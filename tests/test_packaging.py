@@ -130,6 +130,17 @@ def test_commands_without_tensors_import_nothing_heavy(program: str, tmp_path: P
     assert run.stdout.splitlines()[-1] == "[]"
 
 
+def test_reports_need_no_torch(tmp_path: Path) -> None:
+    """The demo's start waits for what is imported to judge kept predictions."""
+    program = "import mixzoo.eval.report, sys; print({'torch', 'torchvision'} & {*sys.modules})"
+
+    run = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert run.stdout == "set()\n"
+
+
 def test_load_is_the_lazy_public_face(tmp_path: Path) -> None:
     """`mixzoo.load` is there without an import of its own, and unknown names still fail."""
     program = "import mixzoo; print(mixzoo.load.__module__); mixzoo.nothing"
