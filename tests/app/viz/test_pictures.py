@@ -16,6 +16,7 @@ from PIL import Image
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n"
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
+Draw = Callable[..., tuple[str, list[str]]]
 
 
 @pytest.fixture
@@ -52,9 +53,28 @@ def plain(tmp_path: Path) -> Path:
     return path
 
 
-def words(svg: Path) -> list[str]:
-    """What is written in an SVG, as text."""
-    return re.findall(r"<text[^>]*>([^<]*)</text>", svg.read_text())
+@pytest.fixture
+def draw(mixzoo: Run, tmp_path: Path) -> Draw:
+    """Runs `mixzoo viz` into an SVG; returns what was printed and what is written in the picture."""
+
+    def draw(*arguments: object, size: int | None = 64) -> tuple[str, list[str]]:
+        out = tmp_path / "drawn.svg"
+        more = ("--size", size) if size else ()
+        code, printed, error = mixzoo("viz", *arguments, *more, "--out", out)
+        assert (code, error) == (0, "")
+        return printed, re.findall(r"<text[^>]*>([^<]*)</text>", out.read_text())
+
+    return draw
+
+
+@pytest.fixture
+def archive(photos: Path, tmp_path: Path) -> Path:
+    """A zip of three pictures."""
+    path = tmp_path / "vis.zip"
+    with zipfile.ZipFile(path, "w") as zipped:
+        for number in (10, 2, 1):
+            zipped.writestr(f"v/epoch_{number}.png", (photos / "cat.png").read_bytes())
+    return path
 
 
 def test_default_needs_neither_images_nor_checkpoint(mixzoo: Run, tmp_path: Path) -> None:
@@ -69,113 +89,84 @@ def test_default_needs_neither_images_nor_checkpoint(mixzoo: Run, tmp_path: Path
         assert picture.size[0] == 1440  # a printed page's width at 200 dots an inch
 
 
-def test_a_checkpoint_mixes_by_its_own_block(mixzoo: Run, golden: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_mixes_by_its_own_block(draw: Draw, golden: Path, tmp_path: Path) -> None:
     """AutoMix and PuzzleMix from a genuine checkpoint, as vectors with text as text."""
     checkpoint = golden / "runs/tiny_automix_ep8/epoch_8.pth"
-    out = tmp_path / "mix.svg"
 
-    code, _, _ = mixzoo(
-        "viz", "mix", checkpoint, "--methods", "automix,puzzlemix", "--out", out, "--size", 64
-    )
+    _, words = draw("mix", checkpoint, "--methods", "automix,puzzlemix")
 
-    assert code == 0
-    assert out.read_text().count("<image") == 3 * (2 + 2 * 2) + 1  # and the key
-    assert {"automix", "puzzlemix", "A 0.50 · B 0.50", "tiny_automix_ep8/epoch_8.pth, λ 0.5"} <= {
-        *words(out)
-    }
+    drawn = (tmp_path / "drawn.svg").read_text()
+    assert drawn.count("<image") == 3 * (2 + 2 * 2) + 1  # and the key
+    shown = {"automix", "puzzlemix", "A 0.50 · B 0.50", "tiny_automix_ep8/epoch_8.pth, λ 0.5"}
+    assert shown <= {*words}
 
 
 def test_a_shells_many_files_and_a_folder_are_the_same(
-    mixzoo: Run, photos: Path, tmp_path: Path
+    draw: Draw, photos: Path, tmp_path: Path
 ) -> None:
     """`--images *.jpg`, `--images` repeated and `--images DIR`; what is no picture stays out."""
     files = sorted(path for path in photos.iterdir() if path.suffix != ".txt")
     repeated = [word for file in files for word in ("--images", file)]
     drawn = []
-    for number, images in enumerate((["--images", *files], repeated, ["--images", photos])):
-        out = tmp_path / f"{number}.svg"
-        code, printed, _ = mixzoo(
-            "viz", "mix", *images, "--methods", "mixup", "--size", 64, "--out", out
-        )
-        assert (code, "2 pairs" in printed) == (0, True)
-        drawn.append(out.read_bytes())
+    for images in (["--images", *files], repeated, ["--images", photos]):
+        printed, words = draw("mix", *images, "--methods", "mixup")
+        assert "2 pairs" in printed
+        drawn.append((tmp_path / "drawn.svg").read_bytes())
 
     assert drawn[0] == drawn[1] == drawn[2]
-    assert {"A: ant", "B: bee", "A: cat", "B: dog"} <= {*words(tmp_path / "0.svg")}
+    assert {"A: ant", "B: bee", "A: cat", "B: dog"} <= {*words}
 
 
-def test_several_weights_are_columns(mixzoo: Run, photos: Path, tmp_path: Path) -> None:
+def test_several_weights_are_columns(draw: Draw, photos: Path) -> None:
     """With the label weights that each gives."""
-    out = tmp_path / "mix.svg"
+    pair = ("--images", photos / "ant.png", photos / "bee.jpg")
 
-    code, printed, _ = mixzoo(
-        "viz", "mix", "--images", photos / "ant.png", photos / "bee.jpg", "--methods", "mixup",
-        "--lams", "0.1,0.9", "--size", 64, "--out", out,
-    )  # fmt: skip
+    printed, words = draw("mix", *pair, "--methods", "mixup", "--lams", "0.1,0.9")
 
-    assert code == 0
     assert "1 pair, lam 0.1, 0.9, mixup" in printed
-    assert {"λ 0.1", "λ 0.9", "A 0.10 · B 0.90", "A 0.90 · B 0.10"} <= {*words(out)}
+    assert {"λ 0.1", "λ 0.9", "A 0.10 · B 0.90", "A 0.90 · B 0.10"} <= {*words}
 
 
-def test_the_seed_repeats_the_picture(mixzoo: Run, photos: Path, tmp_path: Path) -> None:
+def test_the_seed_repeats_the_picture(draw: Draw, photos: Path, tmp_path: Path) -> None:
     """The same command gives the same bytes; another seed another place."""
     made = []
     for seed in (1, 1, 2):
-        out = tmp_path / "mix.pdf"
-        mixzoo("viz", "mix", "--images", photos, "--methods", "cutmix", "--seed", seed,
-               "--size", 64, "--out", out)  # fmt: skip
-        made.append(out.read_bytes())
+        draw("mix", "--images", photos, "--methods", "cutmix", "--seed", seed)
+        made.append((tmp_path / "drawn.svg").read_bytes())
 
     assert made[0] == made[1] != made[2]
 
 
-def test_maps_of_the_block_are_drawn(
-    mixzoo: Run, samix: Path, photos: Path, tmp_path: Path
-) -> None:
+def test_maps_of_the_block_are_drawn(draw: Draw, samix: Path, photos: Path) -> None:
     """Value and attention for each lam; the method is the checkpoint's."""
-    out = tmp_path / "maps.svg"
+    given = (samix, "--images", photos, "--layout", "maps", "--lams", "0.3,0.7")
 
-    code, printed, _ = mixzoo(
-        "viz", "mix", samix, "--images", photos, "--layout", "maps", "--lams", "0.3,0.7",
-        "--size", 64, "--out", out,
-    )  # fmt: skip
+    printed, words = draw("mix", *given)
 
-    assert code == 0
     assert "2 pairs, lam 0.3, 0.7, samix" in printed
-    assert sum(word.startswith("attention ≤") for word in words(out)) == 4
+    assert sum(word.startswith("attention ≤") for word in words) == 4
 
 
 def test_by_default_a_checkpoints_own_method_is_shown(
-    mixzoo: Run, samix: Path, photos: Path, tmp_path: Path
+    draw: Draw, samix: Path, photos: Path
 ) -> None:
     """Beside those that need none at one lam; alone over several."""
-    common = ("viz", "mix", samix, "--images", photos, "--size", 64, "--out", tmp_path / "mix.svg")
-
-    _, one, _ = mixzoo(*common)
-    _, several, _ = mixzoo(*common, "--lams", "0.2,0.8")
+    one, _ = draw("mix", samix, "--images", photos)
+    several, _ = draw("mix", samix, "--images", photos, "--lams", "0.2,0.8")
 
     assert one.rstrip().endswith("mixup, cutmix, saliencymix, fmix, resizemix, samix")
     assert several.rstrip().endswith("lam 0.2, 0.8, samix")
 
 
 def test_the_references_layout_stands_beside_a_released_picture(
-    mixzoo: Run, photos: Path, tmp_path: Path
+    draw: Draw, photos: Path, archive: Path
 ) -> None:
     """From a zip: its last picture."""
-    archive = tmp_path / "vis.zip"
-    with zipfile.ZipFile(archive, "w") as zipped:
-        for number in (9, 10):
-            zipped.writestr(f"epoch_{number}.png", (photos / "cat.png").read_bytes())
-    out = tmp_path / "both.svg"
+    given = ("--images", photos, "--methods", "mixup", "--layout", "reference")
 
-    code, _, _ = mixzoo(
-        "viz", "mix", "--images", photos, "--layout", "reference", "--methods", "mixup",
-        "--size", 64, "--beside", archive, "--out", out,
-    )  # fmt: skip
+    _, words = draw("mix", *given, "--beside", archive)
 
-    assert code == 0
-    assert words(out) == ["A", "B", "mixed", "mixup, lambda=0.5", "epoch_10.png"]
+    assert words == ["A", "B", "mixed", "mixup, lambda=0.5", "v/epoch_10.png"]
 
 
 def test_a_sweep_loops_from_a_to_b_and_back(mixzoo: Run, photos: Path, tmp_path: Path) -> None:
@@ -194,49 +185,35 @@ def test_a_sweep_loops_from_a_to_b_and_back(mixzoo: Run, photos: Path, tmp_path:
 
 
 def test_maps_of_classes_have_names_and_probabilities(
-    mixzoo: Run, plain: Path, photos: Path, tmp_path: Path
+    draw: Draw, plain: Path, photos: Path, tmp_path: Path
 ) -> None:
-    """From a file of categories; a class that it lacks keeps its number."""
+    """From a file of categories."""
     categories = tmp_path / "categories.json"
     entries = [{"id": n, "name": f"Species {n}"} for n in (0, 1, 2)]
     categories.write_text(json.dumps({"categories": entries}))
-    out = tmp_path / "cam.svg"
 
-    code, printed, _ = mixzoo(
-        "viz", "cam", plain, "--images", photos, "--names", categories, "--size", 64, "--out", out
-    )
+    printed, words = draw("cam", plain, "--images", photos, "--names", categories)
 
-    assert code == 0
     assert f"2 pairs, {plain}, cutmix" in printed
-    assert sum(bool(re.fullmatch(r"Species \d · [01]\.\d\d", word)) for word in words(out)) == 10
+    assert sum(bool(re.fullmatch(r"Species \d · [01]\.\d\d", word)) for word in words) == 10
 
 
-def test_the_embedded_benchmark_names_its_species(mixzoo: Run, tmp_path: Path) -> None:
+def test_the_embedded_benchmark_names_its_species(draw: Draw) -> None:
     """A row of it knows its classes, and its protocol cuts the pictures."""
-    out = tmp_path / "cam.svg"
+    _, words = draw("cam", "resnet18_w6.vanilla_mini", size=None)
 
-    code, _, _ = mixzoo("viz", "cam", "resnet18_w6.vanilla_mini", "--out", out)
-
-    assert code == 0
-    assert any(re.fullmatch(r"\w+ \w+ · [01]\.\d\d", word) for word in words(out))
+    assert any(re.fullmatch(r"\w+ \w+ · [01]\.\d\d", word) for word in words)
 
 
-def test_a_zip_is_shown(mixzoo: Run, photos: Path, tmp_path: Path) -> None:
+def test_a_zip_is_shown(draw: Draw, archive: Path) -> None:
     """A sheet of the first pictures, or of those whose names are asked for."""
-    archive = tmp_path / "vis.zip"
-    with zipfile.ZipFile(archive, "w") as zipped:
-        for number in (10, 2, 1):
-            zipped.writestr(f"v/epoch_{number}.png", (photos / "cat.png").read_bytes())
-    sheet = tmp_path / "sheet.svg"
-
-    _, first, _ = mixzoo("viz", "release", archive, "--out", sheet, "--first", 2)
-    two = words(sheet)
-    code, printed, _ = mixzoo("viz", "release", archive, "--only", "*_1?.*", "--out", sheet)
+    first, two = draw("release", archive, "--first", 2, size=None)
+    chosen, one = draw("release", archive, "--only", "*_1?.*", size=None)
 
     assert two == ["vis.zip", "v/epoch_1.png", "v/epoch_2.png"]
     assert "2 of 3 pictures" in first
-    assert (code, words(sheet)) == (0, ["vis.zip", "v/epoch_10.png"])
-    assert "1 of 1 pictures" in printed
+    assert one == ["vis.zip", "v/epoch_10.png"]
+    assert "1 of 1 pictures" in chosen
 
 
 def bomb() -> bytes:

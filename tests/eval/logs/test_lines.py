@@ -1,6 +1,7 @@
 """Lines of both formats, their digits, and what is no line."""
 
 from decimal import Decimal
+from math import inf, nan
 from typing import get_args
 
 import pytest
@@ -99,3 +100,15 @@ def test_any_text_is_a_line_or_malformed(text: str) -> None:
             parse_line(text, format_, 1)
         except MalformedLineError as error:
             assert str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("said", "loss"),
+    [('"loss": NaN', nan), ('"loss": -Infinity', -inf), ('"loss": 2', 2), ('"loss_cls": 2', None)],
+)
+def test_a_loss_may_be_no_number(said: str, loss: float | None) -> None:
+    """A run that diverged is a finding, not an error; `loss_cls` isn't the loss."""
+    line = parse_line(f'{{"mode": "train", "epoch": 1, "iter": 5, {said}}}', "json", 1)
+
+    assert isinstance(line, Training)
+    assert line.loss == pytest.approx(loss, nan_ok=True)
