@@ -1,4 +1,4 @@
-"""`mixzoo zoo`: what there is, where it is, and whether it is intact."""
+"""`mixzoo zoo`: what there is."""
 
 from pathlib import Path
 from typing import Any
@@ -7,18 +7,17 @@ import click
 import msgspec
 
 from ...zoo import shelf
-from ...zoo.cache import asset_path, cache_root
 from ...zoo.catalog import Benchmark, open_catalog
-from ...zoo.errors import UsageError
 from ...zoo.manifest import Row
 from ..console import print_json, print_table, say
 from ..groups import LazyGroup
 from ..options import json_option, manifest_option, names_argument
 
-LAZY = ("download", "verify", "lock", "prune", "unpack", "export", "publish", "inspect")
+LAZY = {name: name for name in ("download", "lock", "unpack", "export", "publish", "inspect")}
+LAZY |= {"import": "adopt"} | {name: f"cached:{name}" for name in ("where", "verify", "prune")}
 
 
-@click.group(cls=LazyGroup, package=__package__, lazy={"import": "adopt"} | {n: n for n in LAZY})
+@click.group(cls=LazyGroup, package=__package__, lazy=LAZY)
 def commands() -> None:
     """List, fetch and verify released weights. A NAME is a row id or a benchmark."""
 
@@ -88,32 +87,6 @@ def show(row: str, manifests: tuple[Path, ...], as_json: bool) -> None:
         return
     for name, value in facts.items():
         _print_fact(name, value)
-
-
-@commands.command()
-@names_argument
-@manifest_option
-@json_option
-def where(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) -> None:
-    """Print the paths of cached files, one a line.
-
-    Without a NAME, the cache folder.
-    """
-    if not names:
-        print_json({"cache": str(cache_root())}) if as_json else say(str(cache_root()))
-        return
-    paths = [
-        {"id": row.id, "kind": asset.kind, "path": str(path), "exists": path.is_file()}
-        for benchmark, row in open_catalog(manifests).select(names)
-        for asset in shelf.known_assets(benchmark, row)
-        for path in [asset_path(benchmark.name, asset)]
-    ]
-    if not paths:
-        raise UsageError(f"{', '.join(names)}: no file is locked yet, so none has a place.")
-    if as_json:
-        print_json(paths)
-    for entry in paths if not as_json else ():
-        say(f"{entry['path']}{'' if entry['exists'] else '  (not downloaded)'}")
 
 
 def _facts(benchmark: Benchmark, row: Row) -> dict[str, Any]:

@@ -1,0 +1,164 @@
+"""What lies in the cache: where it is, whether it is intact, and what can go."""
+
+from pathlib import Path
+
+import click
+
+from ...zoo.cache import asset_path, cache_root
+from ...zoo.catalog import open_catalog
+from ...zoo.errors import IntegrityError, UsageError
+from ...zoo.lock import Asset
+from ...zoo.net.progress import byte_bar
+from ...zoo.prune import REASONS, Reason, removable, remove, unknown_folders
+from ...zoo.shelf import files_of, known_assets
+from ...zoo.verify import Finding, State, bytes_of, check_all, set_aside
+from ..console import print_json, print_table, say
+from ..options import json_option, manifest_option, names_argument
+
+
+@click.command()
+@names_argument
+@manifest_option
+@json_option
+def where(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) -> None:
+    """Print the paths of cached files, one a line.
+
+    Without a NAME, the cache folder.
+    """
+    if not names:
+        print_json({"cache": str(cache_root())}) if as_json else say(str(cache_root()))
+        return
+    paths = [
+        {"id": row.id, "kind": asset.kind, "path": str(path), "exists": path.is_file()}
+        for benchmark, row in open_catalog(manifests).select(names)
+        for asset in known_assets(benchmark, row)
+        for path in [asset_path(benchmark.name, asset)]
+    ]
+    if not paths:
+        raise UsageError(f"{', '.join(names)}: no file is locked yet, so none has a place.")
+    if as_json:
+        print_json(paths)
+    for entry in paths if not as_json else ():
+        say(f"{entry['path']}{'' if entry['exists'] else '  (not downloaded)'}")
+
+
+@click.command("verify")
+@names_argument
+@click.option("--quick", is_flag=True, help="Believe files unchanged since their last full check.")
+@click.option("--set-aside", "aside", is_flag=True, help="Rename damaged files to NAME.damaged.")
+@manifest_option
+@json_option
+def verify(
+    names: tuple[str, ...], quick: bool, aside: bool, manifests: tuple[Path, ...], as_json: bool
+) -> None:
+    """Compare every byte of the cached files with the lock.
+
+    Says of each file verified, damaged, not downloaded, trusted on first use (no lock knows its
+    hash) or foreign (no lock knows it). --quick goes by size and time, which damage on the disk
+    doesn't change. Exits with 5 if a file is damaged, or if weights that were named aren't here.
+    """
+    files = files_of(open_catalog(manifests), names)
+    with byte_bar("verify", bytes_of(files)) as bar:
+        found = check_all(files, quick=quick, on_bytes=bar.update)
+    # Nothing was promised about files that nobody asked for: logs, or rows not named.
+    findings = [
+        (asset, finding)
+        for (_, asset), finding in zip(files, found, strict=True)
+        if finding.state is not State.ABSENT or (names and asset and asset.kind == "weights")
+    ]
+    if names and not findings:
+        raise UsageError(
+            f"{', '.join(names)}: no file is locked or here, so there is nothing to verify."
+        )
+    if as_json:
+        print_json([_facts(*one) for one in findings])
+    elif findings:
+        rows = [
+            (asset.row if asset else "-", f.path.name, f.state.value, f.detail)
+            for asset, f in findings
+        ]
+        print_table(("Row", "File", "State", "Detail"), rows)
+    else:
+        say(f"No locked file has been downloaded to {cache_root()} yet.")
+    bad = [f for _, f in findings if f.state in (State.DAMAGED, State.ABSENT)]
+    for finding in bad if aside else ():
+        if finding.state is State.DAMAGED:
+            click.echo(f"{finding.path.name}: now {set_aside(finding.path).name}", err=True)
+    if bad:
+        raise IntegrityError(
+            f"{len(bad)} of {len(findings)} files are damaged or not here: "
+            f"{', '.join(finding.path.name for finding in bad[:3])}. "
+            f"Run: mixzoo zoo download {' '.join(names or ['NAME'])}"
+        )
+
+
+@click.command("prune")
+@names_argument
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(REASONS),
+    help="Without NAME, only what can go for this reason. Repeatable.",
+)
+@click.option("--yes", is_flag=True, help="Remove it; without this, it is only listed.")
+@manifest_option
+@json_option
+def prune(
+    names: tuple[str, ...],
+    only: tuple[Reason, ...],
+    yes: bool,
+    manifests: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """List what in the cache can go; remove it with --yes.
+
+    partial: downloads that didn't end. damaged: set aside because their bytes were wrong.
+    superseded: what an earlier lock knew, or a locked file has replaced. foreign: what no lock
+    knows. Intact files go only by NAME (a row or a benchmark).
+    """
+    if names and only:
+        raise UsageError("--only chooses among left-over files; expected it without NAME.")
+    catalog = open_catalog(manifests)
+    items = removable(catalog, names, only or REASONS)
+    freed = remove(items, catalog) if yes else sum(item.frees for item in items)
+    if as_json:
+        files = [
+            {
+                "path": str(item.path),
+                "benchmark": item.benchmark,
+                "reason": item.reason,
+                "frees": item.frees,
+                "detail": item.detail,
+            }
+            for item in items
+        ]
+        print_json({"removed": yes, "frees": freed, "files": files})
+        return
+    if items:
+        print_table(
+            ("File", "Benchmark", "Reason", "Frees (bytes)", "Detail"),
+            [(i.path.name, i.benchmark, i.reason, f"{i.frees:,}", i.detail) for i in items],
+            right=("Frees (bytes)",),
+            optional=("Detail",),
+        )
+    if not items:
+        say(f"Nothing in {cache_root()} needs to go.")
+    elif yes:
+        say(f"Removed {len(items)} files, {freed:,} bytes freed.")
+    else:
+        say(f"{len(items)} files can go, which frees {freed:,} bytes. To remove them, add --yes.")
+    if others := [] if names else unknown_folders(catalog):
+        say(f"Not looked at, since no manifest here knows them: {', '.join(others)}.")
+
+
+def _facts(asset: Asset | None, finding: Finding) -> dict[str, str | None]:
+    return {
+        "id": asset and asset.row,
+        "kind": asset and asset.kind,
+        "name": finding.path.name,
+        "path": str(finding.path),
+        "state": finding.state.value,
+        "sha256": finding.sha256,
+        "expected_sha256": asset and asset.sha256,
+        "detail": finding.detail,
+    }
