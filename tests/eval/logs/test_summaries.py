@@ -136,32 +136,27 @@ def test_automix_rule_reaches_further_from_ten_on() -> None:
     assert epochs == tuple(range(89, 100))
 
 
-def test_missing_epochs_leave_no_strict_median(write_log: Callable[..., Path]) -> None:
-    """A cut log has no median of its last five epochs, rather than one of others."""
-    log = read_log([write_log(epochs=range(1, 98))])
+@pytest.mark.parametrize(
+    ("epochs", "end", "windows"),
+    [
+        # A cut log has no median of its last five epochs, rather than one of others.
+        (range(1, 98), 100, {BEST: None}),
+        # The reference's tool takes what is there; the published statistic can't be made.
+        ({*range(1, 101)} - {98}, 100, {WINDOW: (95, 96, 97, 99, 100), LAST: (100,), BEST: None}),
+        # A median over the last five of three epochs is one over all three.
+        (range(1, 4), 3, {MEDIAN: (1, 2, 3), WINDOW: (1, 2, 3), LAST: (3,), BEST: None}),
+    ],
+    ids=["cut", "one missing", "short run"],
+)
+def test_epochs_that_are_there_say_which_rules_apply(
+    write_log: Callable[..., Path], epochs: Any, end: int, windows: dict[str, Any]
+) -> None:
+    """Each rule with the epochs that it looked at."""
+    log = read_log([write_log(epochs=sorted(epochs), horizon=end)])
 
-    found = {s.rule for s in summarise(log, end=100, last=5)}
+    found = {s.rule: s.epochs for s in summarise(log, end=end, last=5)}
 
-    assert found == {BEST}
-
-
-def test_one_missing_epoch_leaves_the_reference_window(write_log: Callable[..., Path]) -> None:
-    """The reference's tool takes what is there; the published statistic can't be made."""
-    log = read_log([write_log(epochs=[e for e in range(1, 101) if e != 98])])
-
-    found = {s.rule: s for s in summarise(log, end=100, last=5)}
-
-    assert found.keys() == {WINDOW, LAST, BEST}
-    assert found[WINDOW].epochs == (95, 96, 97, 99, 100)
-
-
-def test_more_epochs_than_the_run_has(write_log: Callable[..., Path]) -> None:
-    """A median over the last five of three epochs is one over all three."""
-    log = read_log([write_log(epochs=range(1, 4), horizon=3)])
-
-    found = {s.rule: s for s in summarise(log, end=3, last=5)}
-
-    assert found[MEDIAN].epochs == (1, 2, 3)
+    assert found | {BEST: None} == windows
 
 
 def test_no_head_gives_nan() -> None:
