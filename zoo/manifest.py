@@ -1,4 +1,4 @@
-"""What a benchmark's manifest file may say, checked when it is read.
+"""What a benchmark's manifest file may say: checked when it is read, and written.
 
 A manifest is a TOML file of facts: rows with their published numbers, where the weights are, how
 the assets of a release are matched to rows, the protocol and the data set. The field comments
@@ -231,6 +231,40 @@ def read_manifest(path: Path) -> Manifest:
     return parse_manifest(text, str(path))
 
 
+def manifest_text(manifest: Manifest) -> str:
+    """The TOML of a manifest, its rows last, without what says nothing: absent means the same."""
+    import tomlkit
+
+    facts = _stated(msgspec.to_builtins(manifest))
+    return tomlkit.dumps(facts | {"rows": facts.pop("rows")})
+
+
+def with_row(text: str, row: Row) -> str:
+    """A manifest's text with a row added after its rows, or put in the place of the row of this id.
+
+    text: valid. All else stays as it stands, comments too.
+    """
+    import tomlkit
+    from tomlkit.items import AoT
+
+    document, facts = tomlkit.parse(text), _stated(msgspec.to_builtins(row))
+    rows: Any = document.setdefault("rows", tomlkit.aot())
+    table = next((one for one in rows if one["id"] == row.id), None)
+    if table is None:
+        rows.append(facts)
+        if isinstance(rows, AoT):
+            rows[-1].trivia.indent = "\n"  # a blank line before its header
+        return document.as_string()
+    body, after = table.value.body, []
+    while body and body[-1][0] is None:  # comments and blank lines before the next header
+        after.append(body.pop())
+    for name in set(table) - set(facts):
+        del table[name]
+    table.update(facts)
+    body.extend(reversed(after))
+    return document.as_string()
+
+
 def slug(name: str) -> str:
     """A name as manifests want it: lower case, digits, `_`, at most 64 characters."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:64]
@@ -309,3 +343,13 @@ def _check_counts(dataset: Dataset, origin: str) -> None:
                 f"{origin}: field 'dataset.supercategories': expected {name} to sum to {stated}, "
                 f"got {total}."
             )
+
+
+def _stated(value: Any) -> Any:
+    """Plain data without the fields that are empty."""
+    if isinstance(value, list):
+        return [_stated(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    inner = {name: _stated(one) for name, one in value.items()}
+    return {name: one for name, one in inner.items() if one not in (None, "", [], {})}

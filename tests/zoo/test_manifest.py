@@ -1,15 +1,28 @@
-"""Manifests are tested like code: every entry is walked, every wrong field is named."""
+"""Manifests are tested like code: every entry is walked, every wrong field named, and all written back."""
 
+import tomllib
 from importlib import resources
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mixzoo.zoo.errors import ManifestError
-from mixzoo.zoo.manifest import Manifest, parse_manifest, read_manifest
+from mixzoo.zoo.manifest import (
+    Manifest,
+    Row,
+    manifest_text,
+    parse_manifest,
+    read_manifest,
+    with_row,
+)
 
 FILES = sorted(Path(str(resources.files("mixzoo"))).glob("manifests/*.toml"))
 ROWS = [(file.stem, row) for file in FILES for row in read_manifest(file).rows]
-TEXT = next(file for file in FILES if file.stem == "inat2018").read_text()
+TEXT, MINI_TEXT = (
+    next(file for file in FILES if file.stem == name).read_text() for name in ("inat2018", "mini")
+)
 METHODS = [
     "vanilla",
     "mixup",
@@ -152,3 +165,86 @@ def test_manifest_is_immutable() -> None:
 
     with pytest.raises(AttributeError):
         manifest.rows[0].reported_top1 = 99.0  # type: ignore[misc]
+
+
+def row(method: str = "fmix", **facts: object) -> Row:
+    plain = Row(id=f"resnet18.{method}_mini", method=method, architecture="resnet18")
+    return msgspec.structs.replace(plain, **facts)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_manifest_reads_back_equal(file: Path) -> None:
+    """Nothing is lost on the way through text."""
+    manifest = read_manifest(file)
+
+    assert parse_manifest(manifest_text(manifest), "text") == manifest
+
+
+def test_a_row_is_added_at_the_end() -> None:
+    """All that a person wrote stays as it was, comments too."""
+    text = with_row(MINI_TEXT, row(reported_top1=12.5, alpha=1.0))
+
+    manifest = parse_manifest(text, "text")
+    assert text.startswith(MINI_TEXT.rstrip("\n"))
+    assert manifest.rows == [
+        *parse_manifest(MINI_TEXT, "mini").rows,
+        row(reported_top1=12.5, alpha=1.0),
+    ]
+
+
+def test_a_row_is_replaced_in_its_place() -> None:
+    """The others keep their order, and comments before them stay."""
+    text = "# head\nrowless = 1\n[[rows]]\nid = 'a.b_c'\nx = 1 # old\n\n# of the next\n[[rows]]\nid = 'd.e_c'\n[last]\n"
+    new = Row(id="a.b_c", method="b", architecture="a", reported_top1=1.0)
+
+    changed = with_row(text, new)
+
+    assert changed == (
+        '# head\nrowless = 1\n[[rows]]\nid = "a.b_c"\nmethod = "b"\narchitecture = "a"\n'
+        "reported_top1 = 1.0\n\n# of the next\n[[rows]]\nid = 'd.e_c'\n[last]\n"
+    )
+
+
+def test_inline_rows_are_added_to_as_well() -> None:
+    """The list keeps the notation that a person chose."""
+    text = "rows = [{ id = 'a.b_c', method = 'b', architecture = 'a' }]\n"
+
+    rows = tomllib.loads(with_row(text, row()))["rows"]
+
+    assert [one["id"] for one in rows] == ["a.b_c", row().id]
+
+
+def test_a_header_inside_a_text_is_not_taken_for_one() -> None:
+    """It is a text, and stays one."""
+    text = 'note = """\n[[rows]]\nid = \'resnet18.fmix_mini\'\n[x]\n"""\n'
+
+    changed = tomllib.loads(with_row(text, row()))
+
+    assert changed["note"] == tomllib.loads(text)["note"]
+    assert len(changed["rows"]) == 1
+
+
+@given(numbers=st.lists(st.tuples(st.integers(0, 4), st.floats(0, 100)), max_size=8))
+def test_any_order_of_additions_and_replacements(numbers: list[tuple[int, float]]) -> None:
+    """The file holds the last number of each row, in the order of their first appearance."""
+    text, expected = "format = 1\n", {}
+    for method, number in numbers:
+        one = row(f"m{method}", reported_top1=number)
+        text = with_row(text, one)
+        expected[one.id] = one
+
+    rows = tomllib.loads(text).get("rows", [])
+    assert [msgspec.convert(facts, Row) for facts in rows] == list(expected.values())
+
+
+def test_tagged_rows_have_their_tag_in_their_id() -> None:
+    """Several rows of one method can stand in a manifest; an id that doesn't fit is refused."""
+    tagged = row("mixup", tag="seed1", id="resnet18.mixup_seed1_mini")
+    wrong = row("mixup", tag="seed1", id="resnet18.mixup_mini")
+
+    manifest = parse_manifest(with_row(MINI_TEXT, tagged), "text")
+
+    assert manifest.row("resnet18.mixup_seed1_mini") == tagged
+    assert tagged.id_in("other") == "resnet18.mixup_seed1_other"
+    with pytest.raises(ManifestError, match=r"architecture\.method_tag_benchmark"):
+        parse_manifest(with_row(MINI_TEXT, wrong), "text")

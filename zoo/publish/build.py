@@ -13,8 +13,7 @@ from ..checkpoint.export import export, export_name
 from ..errors import UsageError
 from ..files import sha256_of
 from ..lock import Asset, Kind, parse_lock, render_lock
-from ..manifest import parse_manifest, slug
-from ..manifest_text import manifest_text
+from ..manifest import manifest_text, parse_manifest, slug
 from ..report import Report, read_report
 from .candidates import JSON_LOG, Candidate, find_candidates
 from .repository import (

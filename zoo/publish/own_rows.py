@@ -14,8 +14,7 @@ from ..catalog import Benchmark, Catalog, open_catalog
 from ..errors import ManifestError, UsageError
 from ..files import alone, sha256_of, write
 from ..lock import SINGLE, Asset, Kind, Lock, lock_path, render_lock
-from ..manifest import FileSource, Manifest, Matching, Row, slug
-from ..manifest_text import manifest_text, with_row
+from ..manifest import FileSource, Manifest, Matching, Row, manifest_text, slug, with_row
 from ..release.by_hand import copy
 
 ENDINGS: dict[Kind, str] = {"log": ".log.json", "text_log": ".log", "visualisation": ".zip"}
