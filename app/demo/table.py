@@ -115,7 +115,7 @@ def page(benchmark: Benchmark, reports: Path | None, *, every_head: bool = False
         sources=Counter(f"{one.source}, {one.report.created}" for one in found.values()),
         found=len(found),
         is_kept=any(one.source == KEPT for one in found.values()),
-        problems=[*problems, *([unpaired] if unpaired else [])],
+        problems=dict.fromkeys([*problems, *([unpaired] if unpaired else [])]),  # each once
         lacking=len(benchmark.manifest.rows) - len(found),
         name=benchmark.name,
     )

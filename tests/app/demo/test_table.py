@@ -10,6 +10,7 @@ from markupsafe import escape
 from mixzoo.app.demo import logs, table
 from mixzoo.app.demo.recomputed import signature
 from mixzoo.eval.judge import RULES
+from mixzoo.zoo import shelf
 from mixzoo.zoo.catalog import Benchmark, open_catalog
 
 VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
@@ -139,6 +140,21 @@ def test_problems_are_named(mini: Benchmark, tmp_path: Path) -> None:
 
     assert "bad.json: expected a report" in page
     assert str(tmp_path) not in page
+
+
+def test_damaged_log_is_a_problem_told_once(
+    mini: Benchmark, keep_predictions: Callable[..., None]
+) -> None:
+    """It vouches for nothing, and the page stands."""
+    keep_predictions(VANILLA, 702)
+    logs.audits_of(open_catalog(), [VANILLA])
+    path = shelf.log(mini, mini.manifest.row(VANILLA)).path
+    path.write_bytes(path.read_bytes() + b"{}")
+
+    page = table.page(mini, None)
+
+    assert page.count("expected the locked file, got another") == 1
+    assert len(lines(page)) == len(mini.manifest.rows)
 
 
 def test_signature_changes_with_what_is_shown(
