@@ -291,15 +291,32 @@ def typed_in(folder: Path, values: list[float]) -> tuple[Path, Metric, Row]:
     return path, Metric(statistic="median_of_last_epochs", epochs=5, decimals=1), row
 
 
+def told(folder: Path, mini: Benchmark, values: list[float], top1: float) -> tuple[Logged, Metric]:
+    """What a log of these values says of its last epoch, against this published median."""
+    path, metric, row = typed_in(folder, values)
+    reported = msgspec.structs.replace(row, reported_top1=top1)
+    manifest = msgspec.structs.replace(mini.manifest, metric=metric, rows=[reported])
+    logged = what_log_says(audit_files([path], claim_of(manifest, reported)), len(values), top1)
+    assert logged
+    return logged, metric
+
+
 def test_a_forgery_in_whole_images_turns_no_number_green(tmp_path: Path, mini: Benchmark) -> None:
     """It passes the arithmetic, its median is the published number, and the gap gives it away."""
-    path, metric, row = typed_in(tmp_path, [75.0, 75.2, 75.1, 75.1, 59.6])
-    reported = msgspec.structs.replace(row, reported_top1=75.1)
-    manifest = msgspec.structs.replace(mini.manifest, metric=metric, rows=[reported])
-    audit = audit_files([path], claim_of(manifest, reported))
-    assert audit.arithmetic.is_possible
+    logged, metric = told(tmp_path, mini, [75.0, 75.2, 75.1, 75.1, 59.6], 75.1)
 
-    logged = what_log_says(audit, 5, 75.1)
     verdict = judge({"head0": Counts(596, 990, 1000)}, 75.1, metric, logged=logged)
 
+    assert logged.problem is None
     assert (verdict.word, verdict.log) == ("not reproduced", "matches its log")
+
+
+def test_a_log_of_impossible_values_vouches_for_nothing(tmp_path: Path, mini: Benchmark) -> None:
+    """It agrees with the file and gives the table, but no 1,000 images give one of its values."""
+    earlier = [round(60 + 0.3 * epoch, 1) for epoch in range(30)]
+    logged, metric = told(tmp_path, mini, [*earlier, 70.13, 70.2, 70.2, 70.1, 70.3], 70.2)
+
+    verdict = judge({"head0": Counts(703, 990, 1000)}, 70.2, metric, logged=logged)
+
+    assert (verdict.word, verdict.log) == ("consistent with a median", None)
+    assert "fails its own audit" in verdict.why
