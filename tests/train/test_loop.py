@@ -196,12 +196,15 @@ def test_openmixups_tools_summarise_our_logs(samix: Path, mixup: Path) -> None:
             assert found[0].value == pytest.approx(sum(v["head0_top1"] for v in vals) / 2)
 
 
-def test_a_finished_run_ends_at_once(mixup: Path, tiny: Recipe, data: Data) -> None:
-    """Started again it takes no step and leaves the same files."""
+def test_a_finished_run_ends_at_once(
+    mixup: Path, tiny: Recipe, data: Data, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Started again it takes no step and leaves the same files; no progress is shown to a file."""
     before = {path.name: path.read_bytes() for path in mixup.parent.iterdir()}
 
     train(tiny, data, mixup.parent, "run")
 
+    assert capfd.readouterr() == ("", "")
     assert {path.name: path.read_bytes() for path in mixup.parent.iterdir()} == before
 
 
@@ -276,15 +279,6 @@ def test_half_precision_trains(
     assert {value.dtype for value in half.values()} == {torch.float32, torch.int64}
     torch.testing.assert_close(half[bias], full[bias], rtol=0.1, atol=1e-3)
     assert full[bias].any()
-
-
-def test_progress_is_shown_where_somebody_looks(
-    mixup: Path, tiny: Recipe, data: Data, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Not in a scheduler's log file."""
-    train(tiny, data, mixup.parent, "run")
-
-    assert capfd.readouterr() == ("", "")
 
 
 def test_every_micro_batch_of_every_step_has_draws_of_its_own(

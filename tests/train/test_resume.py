@@ -236,14 +236,8 @@ def test_a_signal_ends_a_validation(
     assert log.count('"mode": "val"') == tiny.epochs
 
 
-@pytest.mark.parametrize("how", ["flipped", "truncated", "empty"])
 def test_a_damaged_last_checkpoint_costs_steps_not_weights(
-    how: str,
-    whole: bytes,
-    tiny: Recipe,
-    data: Data,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    whole: bytes, tiny: Recipe, data: Data, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The run goes on from the one before it, with a warning, to the same end."""
     with pytest.raises(InterruptedRunError):
@@ -251,7 +245,7 @@ def test_a_damaged_last_checkpoint_costs_steps_not_weights(
     last = tmp_path / "last.pth"
     content = bytearray(last.read_bytes())
     content[len(content) // 2] ^= 1
-    last.write_bytes({"truncated": content[:-999], "empty": b""}.get(how, content))
+    last.write_bytes(content)
 
     path = train(tiny, data, tmp_path, "run")
 
