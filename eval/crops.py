@@ -252,8 +252,8 @@ class _Batches(Dataset[Batch]):
 def delivered(loader: DataLoader[T]) -> Generator[T, None, None]:
     """What a loader's processes make; they end when this does, is closed, or fails.
 
-    Not when the loader is forgotten: an error's traceback can hold it until the interpreter ends, which
-    would wait for its processes for ever, since they leave signals to their parent.
+    Not when the loader is forgotten: an error's traceback can hold it until the interpreter ends,
+    which would wait for its processes for ever, since they leave signals to their parent.
     """
     iterator = iter(loader)
     try:

@@ -88,8 +88,9 @@ def plan(strata: Sequence[str | int], *, seed: int, block: int | None = None) ->
     shuffled = np.argsort(rng.random(len(codes)))
     shuffled = shuffled[np.argsort(codes[shuffled], kind="stable")]
     rank = np.concatenate([np.arange(size) for size in sizes])
-    # The r-th image of a stratum of size s stands at (r + u) / s of the way: even shares throughout,
-    # and a stratum's random start u leaves no image with a chance other than the others'.
+    # The r-th image of a stratum of size s stands at (r + u) / s of the way: even shares
+    # throughout, and a stratum's random start u leaves no image with a chance other than the
+    # others'.
     start = rng.random(len(sizes))
     order = shuffled[np.argsort((rank + np.repeat(start, sizes)) / np.repeat(sizes, sizes))]
     if block is None:

@@ -61,7 +61,8 @@ class Audit:
         if seen == self.target:
             drawn, sizes = self.plan.drawn(seen), self.plan.sizes
             last = sample_limits(hits, drawn, sizes, confidence=LAST_LOOK)
-            # Both hold at once; if they exclude each other one has erred, and the last one is exact.
+            # Both hold at once; if they exclude each other one has erred, and the last one is
+            # exact.
             met = max(low, last[0]), min(high, last[1])
             low, high = met if met[0] <= met[1] else last
         return Estimate(seen, hits, total, 100 * low / total, 100 * high / total)

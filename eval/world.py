@@ -118,8 +118,9 @@ def join(device: str = "auto") -> Iterator[World]:
         rendezvous("env://", rank=world.rank, world_size=world.size, timeout=PATIENCE)
     )
     if world.size == world.local_size:
-        # With a port of its own, torchrun keeps one store over restarts, full of the dead's addresses.
-        # (Agents of several nodes count restarts differently, but get a new store for each.)
+        # With a port of its own, torchrun keeps one store over restarts, full of the dead's
+        # addresses. (Agents of several nodes count restarts differently, but get a new store for
+        # each.)
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         store = dist.PrefixStore(f"attempt/{attempt}", store)  # pyright: ignore[reportPrivateImportUsage]
     dist.init_process_group(

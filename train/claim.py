@@ -33,9 +33,10 @@ def facts_of(name: str, recipe: Recipe, data: Data) -> dict[str, Any]:
 def claimed(out: Path, facts: Mapping[str, Any], world: World = ALONE) -> Iterator[None]:
     """Make `out` the folder of one run while the body runs.
 
-    facts: what a run is, apart from where it stands (see `facts_of`); they are written to `run.json`
-    at the first time, and compared at every other. Raises UsageError, on all ranks, where another
-    job trains in the folder, where it holds another run, or where ranks have different facts.
+    facts: what a run is, apart from where it stands (see `facts_of`); they are written to
+    `run.json` at the first time, and compared at every other. Raises UsageError, on all ranks,
+    where another job trains in the folder, where it holds another run, or where ranks have
+    different facts.
     """
     _require_agreement(world.gather(facts))
     error = None

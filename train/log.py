@@ -1,8 +1,8 @@
 """What a run tells while it trains: a log in the format of the published ones, and TensorBoard's files.
 
-The log is mmcv's `.log.json`, one JSON object a line (golden data: tests/golden/runs): first what the
-run is, then `train` lines, each a mean over the iterations since the last one, and one `val` line per
-epoch.
+The log is mmcv's `.log.json`, one JSON object a line (golden data: tests/golden/runs): first what
+the run is, then `train` lines, each a mean over the iterations since the last one, and one `val`
+line per epoch.
 """
 
 import json
@@ -42,7 +42,8 @@ class JsonLog:
     def state(self) -> dict[str, Any]:
         """What a checkpoint needs so that the log can go on after an interruption.
 
-        What was written so far is on the disk by then: it must outlive whatever the checkpoint does.
+        What was written so far is on the disk by then: it must outlive whatever the checkpoint
+        does.
         """
         size = 0
         if self.path:

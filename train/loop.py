@@ -49,8 +49,8 @@ def train_row(
 ) -> Path:
     """Train a row, or a variant of it, as `mixzoo train` does; returns its weights' file.
 
-    train_list, val_list: see `find_data`. Raises UsageError or DataError for what doesn't fit before
-    the first step, and what `train` raises.
+    train_list, val_list: see `find_data`. Raises UsageError or DataError for what doesn't fit
+    before the first step, and what `train` raises.
     """
     run.recipe.accumulation(how.world.size)
     images = how.world.leader_first(lambda: find_data(run.manifest, run.data, train_list, val_list))
@@ -68,10 +68,10 @@ def train(recipe: Recipe, data: Data, out: Path, name: str, how: How | None = No
 
     On a CPU, one recipe on as many processes of as many threads gives the same weights, interrupted
     or not. Other numbers of processes see the same batches and draws, but add up gradients in
-    another order, and batch norm keeps the statistics of the leader's share alone: weights are near,
-    not equal.
-    Raises InterruptedRunError after a signal, when all is saved; DivergedError for a loss that is
-    no number; LostRankError if another process ended; DataError for an image that can't be read.
+    another order, and batch norm keeps the statistics of the leader's share alone: weights are
+    near, not equal. Raises InterruptedRunError after a signal, when all is saved; DivergedError for
+    a loss that is no number; LostRankError if another process ended; DataError for an image that
+    can't be read.
     """
     how = how or How()
     with interruption(hint=how.world.leads) as asked, explained_losses(how.world), fast_kernels():

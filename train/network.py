@@ -114,8 +114,8 @@ def parallel(step: nn.Module, world: World) -> nn.Module:
     """The step, its gradients averaged over all processes; rank 0's batch norm counts for all.
 
     Looking for unused parameters keeps the buckets in which gradients are summed as they are: torch
-    would regroup them after the first step, and so again after an interruption, and the last bits of
-    a sum over three or more processes may depend on it.
+    would regroup them after the first step, and so again after an interruption, and the last bits
+    of a sum over three or more processes may depend on it.
     """
     if world.size == 1:
         return step

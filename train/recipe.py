@@ -131,10 +131,10 @@ class Recipe:
     def generator(self, purpose: Purpose, *place: int) -> np.random.Generator:
         """The random numbers of one place of a run, such as an epoch and an image's position.
 
-        Made from the seed and the place alone, so a draw doesn't depend on what was drawn before it,
-        by which process or worker, or in which session: an interrupted run goes on with the draws
-        that it would have made. place: not negative; different places give independent streams
-        (numpy's SeedSequence).
+        Made from the seed and the place alone, so a draw doesn't depend on what was drawn before
+        it, by which process or worker, or in which session: an interrupted run goes on with the
+        draws that it would have made. place: not negative; different places give independent
+        streams (numpy's SeedSequence).
         """
         return np.random.default_rng([self.seed, 1 + get_args(Purpose).index(purpose), *place])
 
@@ -178,9 +178,9 @@ def overridden(recipe: Recipe, settings: Sequence[str]) -> Recipe:
 
     settings: each `key=value`; a key is a field of `Recipe`, or of `Automix` with `automix.` before
     it. Values are written as in Python or bare (`precision=bf16`), lists with or without brackets
-    (`alpha=0.8,1`); `none` is no value.
-    Raises UsageError for a key that doesn't exist, stands twice, or that the recipe makes no use of;
-    for a value of another type or out of range; and for values that don't fit together.
+    (`alpha=0.8,1`); `none` is no value. Raises UsageError for a key that doesn't exist, stands
+    twice, or that the recipe makes no use of; for a value of another type or out of range; and for
+    values that don't fit together.
     """
     given: dict[str, Any] = {}
     for setting in settings:

@@ -39,8 +39,9 @@ names). Places205's SAMix has 1e-4."""
 def recipe_of(manifest: Manifest, row: Row) -> Recipe:
     """The recipe whose result a row publishes, with seed 0.
 
-    A benchmark of one's own has the released recipe, with what its manifest says of training, at its
-    own crop. Raises UsageError if the row's method or architecture isn't one that can be trained here.
+    A benchmark of one's own has the released recipe, with what its manifest says of training, at
+    its own crop. Raises UsageError if the row's method or architecture isn't one that can be
+    trained here.
     """
     values = dict(BENCHMARKS.get(manifest.name, {}))
     floor = MIX_BLOCK_FLOORS.get((manifest.name, row.architecture, row.method))

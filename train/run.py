@@ -64,7 +64,8 @@ class Run:
         self.model = fresh_network(recipe)
         self.model.to(self.world.device)
         if ResNetConfig.from_name(recipe.architecture).base_width % 16 == 0:
-            # Faster; but of narrow layers torch's CPU kernels (seen in 2.15) corrupt memory with it.
+            # Faster; but of narrow layers torch's CPU kernels (seen in 2.15) corrupt memory with
+            # it.
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = optimizer_of(self.model, recipe)
         self.scaler = torch.amp.GradScaler(

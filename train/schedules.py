@@ -53,9 +53,9 @@ def mask_loss_weights(recipe: Recipe, iterations_per_epoch: int) -> np.ndarray:
     "cosine" is what the released configs say: `automix.mask_loss` times half a cosine c(t) that
     falls from 1 to 0. "compounding" is what the released runs did: OpenMixup multiplies by c(t) the
     weight that it wrote in the iteration before, so that the weight is `automix.mask_loss` times
-    c(0) c(1) ... c(t). In a run of 100 epochs it is down to a third after 2 of them and to 5e-8 after
-    5: the mask loss shapes the first epochs and is absent afterwards. Compounding is the default
-    because the published numbers come from it.
+    c(0) c(1) ... c(t). In a run of 100 epochs it is down to a third after 2 of them and to 5e-8
+    after 5: the mask loss shapes the first epochs and is absent afterwards. Compounding is the
+    default because the published numbers come from it.
     """
     iterations = recipe.epochs * iterations_per_epoch
     start = recipe.automix.mask_loss

@@ -233,8 +233,8 @@ def acc(logits: Tensor, y: Tensor, k: int = 1) -> Tensor:
 def acc_mix(logits: Tensor, y: Tensor, y_partner: Tensor, lam: Tensor) -> Tensor:
     """Percentage of mixed labels found in their order: a scalar float32.
 
-    The label with the larger weight counts where it has the highest score, the other where it
-    has the second highest, each with its weight. As in OpenMixup, which of them is larger is decided
+    The label with the larger weight counts where it has the highest score, the other where it has
+    the second highest, each with its weight. As in OpenMixup, which of them is larger is decided
     once for the batch, by the mean of lam; at exactly one half it is the partner's.
 
     logits: (N, K) float, K > 1. y, y_partner: (N,) int64. lam: (N,) float, weight of `y`.

@@ -34,11 +34,11 @@ def plan(
 ) -> list[RowRun]:
     """The runs of a grid, each in a folder of its own below `out`, sorted.
 
-    rows: row ids, or benchmarks for all of their rows. settings: `key=value` (see `overridden`); a key
-    that is set several times is trained with each of its values, in all combinations. data, out:
-    absolute; data may be None where the package draws the images. processes: of each run; the batch
-    must come out even. manifests: that the commands name.
-    Raises UsageError for a recipe that can't be trained, naming its run.
+    rows: row ids, or benchmarks for all of their rows. settings: `key=value` (see `overridden`); a
+    key that is set several times is trained with each of its values, in all combinations. data,
+    out: absolute; data may be None where the package draws the images. processes: of each run; the
+    batch must come out even. manifests: that the commands name. Raises UsageError for a recipe that
+    can't be trained, naming its run.
     """
     axes: dict[str, list[str]] = {}
     for setting in dict.fromkeys(settings):

@@ -31,8 +31,8 @@ def sweep_frames(
 ) -> Iterator[Pixels]:
     """A picture for each mix: A, the mix, its mask, B.
 
-    sources: of `Pairs.sources`. mixes: of one method, as `mix_pair` gives them. Yields (H', W', 3) uint8,
-    all of one even size.
+    sources: of `Pairs.sources`. mixes: of one method, as `mix_pair` gives them. Yields (H', W', 3)
+    uint8, all of one even size.
     """
     a, b = sources.tiles
     for mixed in mixes:

@@ -34,7 +34,8 @@ def verdict_look(word: str, theme: Theme = LIGHT) -> tuple[str, str]:
 def accuracy_plot(rows: Sequence[Row]) -> Figure:
     """Top-1 with its 95% interval beside the published number, and top-5, one lane a head.
 
-    The head that carries a row's verdict has the verdict's look, its others are small grey diamonds.
+    The head that carries a row's verdict has the verdict's look, its others are small grey
+    diamonds.
     """
     lanes = [(row, head) for row in rows for head in row.heads]
     figure, (first, second) = _lanes([f"{row.id}, {head.head}" for row, head in lanes], (2.3, 1))

@@ -57,8 +57,8 @@ def cam_rows(
     """Rows for `draw_grid`: A, B and their mix, each above the map of its top-1 class.
 
     The last column shows where the mix speaks for A's and for B's class, which are the top-1
-    classes of A and B themselves. Arguments as in `mix_rows`. class_names: by index; None writes the
-    index.
+    classes of A and B themselves. Arguments as in `mix_rows`. class_names: by index; None writes
+    the index.
     """
     rows = []
     mixes = pairs.mixed(method, [lam], seed=seed, model=model)
@@ -126,8 +126,9 @@ def block_maps(
 ) -> list[BlockMaps]:
     """The maps of a pair, once for each lam, from one feature pass.
 
-    a, b: (H, W, 3) uint8, of one shape. model: in eval mode. Near lam 0 and 1 the model mixes plainly
-    (see `MixClassifier.mix`) and doesn't use them. Raises UsageError for sides that don't fit.
+    a, b: (H, W, 3) uint8, of one shape. model: in eval mode. Near lam 0 and 1 the model mixes
+    plainly (see `MixClassifier.mix`) and doesn't use them. Raises UsageError for sides that don't
+    fit.
     """
     x = normalise(torch.from_numpy(np.stack([a, b])), protocol)  # (2, 3, H, W)
     features = model.backbone_k(x, stop=MASK_STAGE)  # (2, C, h, w)
@@ -155,7 +156,8 @@ def most_uneven(maps: Sequence[BlockMaps]) -> tuple[int, int]:
 def map_rows(pairs: Pairs, lams: Sequence[float], *, model: MixClassifier) -> list[Row]:
     """Rows for `draw_grid`: a row for each pair; mix, mask, value and attention for each lam.
 
-    model: in eval mode, whose method mixes. The attention is that of `most_uneven`, whose cell is framed in A.
+    model: in eval mode, whose method mixes. The attention is that of `most_uneven`, whose cell is
+    framed in A.
     """
     rows, mixes = [], pairs.mixed(model.method, lams, model=model)
     for (a, b), swept, sources in zip(pairs.pictures, mixes, pairs.sources(), strict=True):

@@ -217,8 +217,8 @@ def reference_figure(
 ) -> Figure:
     """Pairs and their mixes in the reference's three rows, a released picture at their right.
 
-    beside: a picture, (H, W, 3) uint8 of any shape, drawn as high as ours without its plain margins,
-    and its title.
+    beside: a picture, (H, W, 3) uint8 of any shape, drawn as high as ours without its plain
+    margins, and its title.
     """
     pictures = [(three_rows(sources, mixes), title)]
     if beside is not None:

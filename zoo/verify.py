@@ -2,7 +2,8 @@
 
 What a full check saw is remembered in one JSON file in each benchmark's cache folder: file name ->
 size, modification time, sha256, and when it was read. It only ever saves work: an entry that
-doesn't fit the file on disk, or a record that is damaged or gone, means that the file is read again.
+doesn't fit the file on disk, or a record that is damaged or gone, means that the file is read
+again.
 """
 
 import os

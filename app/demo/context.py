@@ -24,7 +24,8 @@ class Models:
     """The classifiers that were used last, at most `size` of them, for all visitors.
 
     Only rows of the catalog can be named, never a path, and nothing is downloaded. Loading takes
-    turns, so that visitors who want one row wait for a single load; what is in memory waits for none.
+    turns, so that visitors who want one row wait for a single load; what is in memory waits for
+    none.
     """
 
     def __init__(self, catalog: Catalog, size: int) -> None:

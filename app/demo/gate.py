@@ -1,8 +1,8 @@
 """Stands before Gradio's server: lets through what the page needs, within limits, and nothing else.
 
 Gradio serves more than this page uses: it fetches addresses that a visitor names, forwards to other
-hosts, edits the app, converts videos. None of that is let through, so the server asks nothing of any
-other machine on a visitor's behalf.
+hosts, edits the app, converts videos. None of that is let through, so the server asks nothing of
+any other machine on a visitor's behalf.
 """
 
 import json

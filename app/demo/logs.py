@@ -182,7 +182,8 @@ def at_most(rows: Sequence[str], most: int = MOST_BESIDE) -> Sequence[str]:
 def audits_of(catalog: Catalog, rows: Sequence[str]) -> list[LogAudit]:
     """The audits of listed rows' logs.
 
-    Raises UsageError for an unknown row, SourceError if a log isn't here, and what `audit_of_row` raises.
+    Raises UsageError for an unknown row, SourceError if a log isn't here, and what `audit_of_row`
+    raises.
     """
     audits = []
     for row_id in rows:

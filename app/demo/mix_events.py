@@ -48,9 +48,10 @@ class MixEvents:
 
         image_a, image_b: uploaded pictures. method: what mixes them; automix and samix take a
         checkpoint of theirs. lam: the wanted weight of A, 0 to 1. seed: of what the method draws.
-        ref: a checkpoint that is on the server. Returns the mixed picture, its mask as heat over the
-        picture (yellow A, blue B), the label weights of A and B, the first five classes with
-        probabilities for A, the mix and B, and the command and Python lines that make the same picture.
+        ref: a checkpoint that is on the server. Returns the mixed picture, its mask as heat over
+        the picture (yellow A, blue B), the label weights of A and B, the first five classes with
+        probabilities for A, the mix and B, and the command and Python lines that make the same
+        picture.
         """
         return self._mixed(image_a, image_b, method, lam, seed, ref)
 
@@ -101,9 +102,10 @@ class MixEvents:
     ) -> Image.Image:
         """Draw a grid: each pair of pictures by every method, or by one method at five lams.
 
-        image_a, image_b: the first pair. more: further pictures, taken in pairs; one that is left over
-        is paired with A. kind: `methods` (all that the checkpoint can do, at `lam`), `lams` (`method` at
-        0.1 to 0.9) or `maps` (value and attention of automix or samix). seed, ref: see `mix`. theme: `light` or `dark`. Returns the grid.
+        image_a, image_b: the first pair. more: further pictures, taken in pairs; one that is left
+        over is paired with A. kind: `methods` (all that the checkpoint can do, at `lam`), `lams`
+        (`method` at 0.1 to 0.9) or `maps` (value and attention of automix or samix). seed, ref: see
+        `mix`. theme: `light` or `dark`. Returns the grid.
         """
         recipe = self._recipe(image_a, image_b, method, lam, seed, ref)
         pictures = [recipe.a, recipe.b, *self._further(more, recipe.protocol)]

@@ -35,8 +35,9 @@ LONGEST_COMPUTATION = 10.0  # seconds
 def running(settings: Settings) -> Iterator[str]:
     """Serve the page in a thread; yields its address, with a slash at the end.
 
-    Uploads and results live in a folder of their own, which is removed at the end. Raises UsageError
-    if the address is taken or can't be had, MixzooError as `page.build` and `open_catalog`.
+    Uploads and results live in a folder of their own, which is removed at the end. Raises
+    UsageError if the address is taken or can't be had, MixzooError as `page.build` and
+    `open_catalog`.
     """
     port = _free_port(settings)
     with (

@@ -32,9 +32,9 @@ class PageState:
     ) -> None:
         """Keep a component's value under `name`.
 
-        initial: what is left out of the URL; None is the component's first value.
-        text: JavaScript, the browser's values of the component and of those `beside` -> what the URL
-        says, null for nothing.
+        initial: what is left out of the URL; None is the component's first value. text: JavaScript,
+        the browser's values of the component and of those `beside` -> what the URL says, null for
+        nothing.
         """
         first = str(component.value) if initial is None else initial
         arguments = f"{json.dumps(name)}, ({text})(...values), {json.dumps(first)}"

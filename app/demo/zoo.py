@@ -154,7 +154,8 @@ def downloadable(benchmark: Benchmark) -> list[str]:
 def wanted(catalog: Catalog, row_id: str | None, *, log: bool) -> tuple[Benchmark, list[Asset]]:
     """The files to download for a row.
 
-    Raises UsageError if no row or an unknown one is named, SourceError if its weights aren't locked.
+    Raises UsageError if no row or an unknown one is named, SourceError if its weights aren't
+    locked.
     """
     if not row_id:
         raise UsageError("Expected a row to download, got none. Choose one first.")

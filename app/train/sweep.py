@@ -39,10 +39,10 @@ def command(
     """Write a grid of runs as scripts for bash and SLURM.
 
     Each ROW, a row id or a benchmark, is trained with every combination of the values: --set seed=0
-    --set seed=1 --set lr=0.1 --set lr=0.2 are four runs. `sweep.sh` trains one run after the other on
-    this machine, `sweep.sbatch` as an array of SLURM jobs that requeue themselves until each run has
-    ended; give it sbatch's own options, such as --time. Both can be started again at any time and go
-    on where they were. Nothing is trained by this command.
+    --set seed=1 --set lr=0.1 --set lr=0.2 are four runs. `sweep.sh` trains one run after the other
+    on this machine, `sweep.sbatch` as an array of SLURM jobs that requeue themselves until each run
+    has ended; give it sbatch's own options, such as --time. Both can be started again at any time
+    and go on where they were. Nothing is trained by this command.
     """
     from ...train.sweep import plan, write_scripts
     from ...zoo.catalog import open_catalog

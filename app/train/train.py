@@ -75,8 +75,8 @@ def command(
 ) -> None:
     """Train ROW as it was published, or with another recipe.
 
-    The same command goes on after an interruption (exit code 75) or a crash, and ends at once when all
-    is done. Several processes: torchrun --nproc_per_node N -m mixzoo train ROW ..., or srun.
+    The same command goes on after an interruption (exit code 75) or a crash, and ends at once when
+    all is done. Several processes: torchrun --nproc_per_node N -m mixzoo train ROW ..., or srun.
     """
     # Said once per process about DDP's find_unused_parameters, which the run wants: see network.py.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")

@@ -45,9 +45,9 @@ def table(
     Each number as published, as its training log gives it, and as recomputed with its 95% interval
     and verdict.
 
-    What isn't known has no place: without reports and logs it is the published table. Logs are those
-    that are here; give a row one of yours by mixzoo zoo import FILE --row ROW. BENCHMARK stands
-    before --reports. --out ends in .png, .svg, .pdf or .jpg.
+    What isn't known has no place: without reports and logs it is the published table. Logs are
+    those that are here; give a row one of yours by mixzoo zoo import FILE --row ROW. BENCHMARK
+    stands before --reports. --out ends in .png, .svg, .pdf or .jpg.
     """
     from ...viz.table import results_table, table_plot
     from ...zoo.report import read_report

@@ -86,9 +86,9 @@ def automix(
     H and W are the same multiple of h and w. perm: (N,) int64. lam: weight of the original, in
     [0, 1]: the label weight, and what the block is asked for. keep: see `MaskDraw`.
 
-    mask_mean, lam_margin: see `mixblock.first_mask`; label weights stay lam in any case. Nothing is modified but the statistics of batch norm in a training block (SAMix);
-    gradients reach `block` and whatever made its inputs.
-    Raises `UsageError` for other shapes, dtypes or ranges.
+    mask_mean, lam_margin: see `mixblock.first_mask`; label weights stay lam in any case. Nothing is
+    modified but the statistics of batch norm in a training block (SAMix); gradients reach `block`
+    and whatever made its inputs. Raises `UsageError` for other shapes, dtypes or ranges.
     """
     check_batch(x, perm, lam)
 

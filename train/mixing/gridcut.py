@@ -2,8 +2,8 @@
 
 PuzzleMix asks for the labelling of an 8x8 grid with three labels. The reference calls an
 approximate graph-cut solver (gco, alpha-beta swap), one grid after the other on the CPU. Grids this
-small are solved exactly by dynamic programming instead: pixels are added in row-major order,
-and all that the rest of the grid needs to know are the labels of the last row's worth of pixels, the
+small are solved exactly by dynamic programming instead: pixels are added in row-major order, and
+all that the rest of the grid needs to know are the labels of the last row's worth of pixels, the
 frontier: L**W states (3**8 = 6561). Every step is a handful of tensor operations over batch and
 states, on any device.
 """
@@ -31,9 +31,9 @@ class _Sweep:
 def cut_grid(unary: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Labels that minimise the energy of each grid, exactly.
 
-    The energy of a labelling l is the sum of `unary[r, c, l[r, c]]` over the pixels, plus
-    `weight * (difference of labels / (L - 1)) ** 2` over neighbours, with weight `down[r, c]` between
-    (r, c) and (r + 1, c), `right[r, c]` between (r, c) and (r, c + 1). Weights may be negative.
+    The energy of a labelling l is the sum of `unary[r, c, l[r, c]]` over the pixels, plus `weight *
+    (difference of labels / (L - 1)) ** 2` over neighbours, with weight `down[r, c]` between (r, c)
+    and (r + 1, c), `right[r, c]` between (r, c) and (r, c + 1). Weights may be negative.
 
     unary: (N, H, W, L) int32. down: (N, H - 1, W) int32. right: (N, H, W - 1) int32. Time and
     memory grow with L**W. Returns (N, H, W) int64 labels in [0, L), on the same device; among equal

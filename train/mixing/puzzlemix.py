@@ -1,8 +1,8 @@
 """PuzzleMix: a grid mask that keeps the salient blocks of both images, and moves them into view.
 
-Kim et al., 2020, arXiv:2009.06962, with the values of OpenMixup's released config. The mask minimises
-saliency lost, broken contours, and distance from a prior, in integers as OpenMixup hands them to its
-solver; `gridcut` finds the exact minimum.
+Kim et al., 2020, arXiv:2009.06962, with the values of OpenMixup's released config. The mask
+minimises saliency lost, broken contours, and distance from a prior, in integers as OpenMixup hands
+them to its solver; `gridcut` finds the exact minimum.
 """
 
 import math
@@ -113,8 +113,8 @@ def puzzle_images(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Each image and its partner, their salient blocks moved to where the mask shows them.
 
-    x: (N, C, H, W). perm: (N,). grid: (N, b, b), weight of the original per block. pooled: (N, b, b)
-    saliency. Returns both batches, (N, C, H, W).
+    x: (N, C, H, W). perm: (N,). grid: (N, b, b), weight of the original per block. pooled: (N, b,
+    b) saliency. Returns both batches, (N, C, H, W).
     """
     own = transport(x, transport_plan(grid, pooled))
     return own, transport(x[perm], transport_plan(1 - grid, pooled[perm]))
@@ -218,9 +218,9 @@ def _contrast(upper: torch.Tensor, lower: torch.Tensor, rows: int, cols: int) ->
 def transport_plan(mask: torch.Tensor, saliency: torch.Tensor) -> torch.Tensor:
     """Where each block of an image goes, to bring salient blocks under the mask.
 
-    mask: (N, b, b), share of the image at each block. saliency: (N, b, b) float32, usually
-    summing to one per image. Returns (N, b*b, b*b) bool, row-major blocks: `plan[n, s, t]` says that block s moves
-    to place t.
+    mask: (N, b, b), share of the image at each block. saliency: (N, b, b) float32, usually summing
+    to one per image. Returns (N, b*b, b*b) bool, row-major blocks: `plan[n, s, t]` says that block
+    s moves to place t.
 
     b rounds of: every block claims its cheapest place, the cheapest claimant of a place keeps it,
     the others find that place one unit dearer. As in OpenMixup the rounds end whether or not each

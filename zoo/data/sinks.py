@@ -69,8 +69,8 @@ class TarSink:
 
     def finish(self) -> None:
         """Put all on the disk, and give the tar its name and its index."""
-        # Not padded further, as tarfile would: so what is appended later changes the tar's size, and
-        # its index is known to be of another tar.
+        # Not padded further, as tarfile would: so what is appended later changes the tar's size,
+        # and its index is known to be of another tar.
         self._file.write(bytes(2 * tarfile.BLOCKSIZE))
         self._file.flush()
         os.fsync(self._file.fileno())

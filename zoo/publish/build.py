@@ -32,10 +32,10 @@ from .repository import (
 class Publication:
     """What to publish as `repository` (OWNER/NAME).
 
-    refs: row ids, checkpoint files, run folders. folder: where the repository's files are built. report: of `mixzoo eval --out`, which backs the
-    numbers. row, log: of a single run. license: the hub's name of the weights' licence.
-    leaderboard: `DATASET:TASK` on the hub. force: replace files in `folder` that differ.
-    Raises UsageError for a repository or a leaderboard that can't be.
+    refs: row ids, checkpoint files, run folders. folder: where the repository's files are built.
+    report: of `mixzoo eval --out`, which backs the numbers. row, log: of a single run. license: the
+    hub's name of the weights' licence. leaderboard: `DATASET:TASK` on the hub. force: replace files
+    in `folder` that differ. Raises UsageError for a repository or a leaderboard that can't be.
     """
 
     refs: Sequence[str]
@@ -113,7 +113,8 @@ def _report(path: Path, benchmark: Benchmark) -> Report:
 def _model(candidate: Candidate, name: str, folder: Path, report: Report | None) -> Model:
     """Put a model's files into the folder, and say what the report has of it."""
     found, row_id = candidate.checkpoint, candidate.row.id_in(slug(name))
-    # Without the table's number: it is this file's only if a report says so, and then the card does.
+    # Without the table's number: it is this file's only if a report says so, and then the card
+    # does.
     exported = export(found, folder / export_name(found), with_reported=False)
     measured = report.of_weights(found.sha256, exported.sha256) if report else []
     if report and not measured:
