@@ -257,7 +257,7 @@ def _text_of(path: Path) -> str:
 def _is_shortened(line: Line | None) -> bool:
     """Whether the last number of a text line has fewer decimals than its writer prints."""
     last = list(line.accuracies.values())[-1:] if isinstance(line, Validation) else []
-    return any(-int(value.as_tuple().exponent) < DECIMALS["text"] for value in last)
+    return any(v.is_finite() and -int(v.as_tuple().exponent) < DECIMALS["text"] for v in last)
 
 
 def _config_among(lines: Sequence[str]) -> str:

@@ -84,15 +84,14 @@ class FolderStore:
         return DataError(f"{self.root / file}: {reason}")
 
 
+@dataclass(frozen=True)
 class TarStore:
-    """One tar. Pickled as its path alone; each process opens the tar for itself.
+    """One tar, opened when the first image is asked for. Pickled as its path alone.
 
     Reading is by position, so forked processes and threads may share it.
     """
 
-    def __init__(self, root: Path) -> None:
-        """root: the tar. It is opened when the first image is asked for."""
-        self.root = root
+    root: Path
 
     def has(self, file: str) -> bool:
         """Whether the tar holds a file of this name. Raises DataError if it is no whole tar."""
@@ -143,15 +142,6 @@ class TarStore:
 
     def __reduce__(self) -> tuple[type["TarStore"], tuple[Path]]:
         return TarStore, (self.root,)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TarStore) and other.root == self.root
-
-    def __hash__(self) -> int:
-        return hash(self.root)
-
-    def __repr__(self) -> str:
-        return f"TarStore({str(self.root)!r})"
 
 
 def index_path(tar: Path) -> Path:

@@ -212,6 +212,15 @@ def test_what_is_no_percentage_is_one_line(write_log: Write, value: str) -> None
     assert re.search(expected, str(caught.value))
 
 
+def test_what_is_no_percentage_at_the_end_of_a_text_log(write_log: Write) -> None:
+    """Not taken for a number with too few digits, as of a line that was cut off."""
+    path = write_log("train.log", epochs=range(1, 4))
+    path.write_text(path.read_text() + "Epoch(val) [4][48]\thead0_top1: nan")
+
+    with pytest.raises(DataError, match=r"head0_top1 is NaN, expected a percentage"):
+        read_log([path])
+
+
 def test_missing_file(tmp_path: Path) -> None:
     """It is one line, with the system's reason."""
     with pytest.raises(DataError, match="cannot be read: No such file"):
