@@ -58,24 +58,20 @@ def test_help_is_in_whole_sentences(path: tuple[str, ...]) -> None:
 
 
 def test_options_in_the_readme_exist() -> None:
-    """Every `mixzoo ...` line of the README names a command and options that are there."""
+    """Every `mixzoo ...` line or table row of the README names a command and options that are there."""
     lines = re.findall(
-        r"^(?:\$ )?(?:torchrun .*-m mixzoo\.eval|mixzoo) .*$", README, flags=re.MULTILINE
+        r"^(?:\$ |\| `)?(?:torchrun .*-m mixzoo\.eval|mixzoo) .*$", README, flags=re.MULTILINE
     )
-    assert len(lines) > 5
+    assert len(lines) > 35
     for line in lines:
-        words = line.removeprefix("$ ").split("#")[0].split()
-        words = (
-            ["eval", *words[words.index("mixzoo.eval") + 1 :]]
-            if "mixzoo.eval" in words
-            else words[1:]
-        )
+        said = line.split("#")[0].replace("`", " ")
+        words = re.split(r"mixzoo[ .]", said, maxsplit=1)[1].split()
         if words[0].startswith("-"):
             continue
         path = max((p for p in COMMANDS if list(p) == words[: len(p)]), key=len)
         known = {option for parameter in COMMANDS[path].params for option in parameter.opts}
-        used = {word.split("=")[0] for word in words if word.startswith("--")}
-        assert used <= known, line
+        used = re.findall(r"(?<![\w-])--[a-z][a-z-]*", " ".join(words))
+        assert set(used) <= known, line
 
 
 def test_list_as_json_has_the_keys_that_scripts_rely_on(mixzoo: Run) -> None:
