@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ reported_top1 = 10.0
 # Imports torch once and forks for every job, so that a job starts at once. One line of JSON in, one
 # out: {"start": words, "env": ..., "cwd": ..., "to": stem} -> pid; {"poll": pid} -> exit status.
 NURSERY = """
-import json, os, sys
+import atexit, json, os, sys
 import mixzoo.app.cli as cli
 import mixzoo.eval.world, mixzoo.train.loop, mixzoo.train.claim
 import torch
@@ -80,7 +80,9 @@ for line in sys.stdin:
                 import traceback
                 traceback.print_exc()
             sys.stdout.flush(); sys.stderr.flush()
-            sys.exit(code)  # as a command ends, its processes waited for
+            atexit._run_exitfuncs()  # as a command ends, waiting for its processes
+            sys.stdout.flush(); sys.stderr.flush()
+            os._exit(code)
     sys.stdout.write(json.dumps(answer) + "\\n"); sys.stdout.flush()
 """
 
@@ -171,86 +173,6 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def command(colours: Path, manifest: Path) -> Callable[..., list[str]]:
-    """Words of the command that trains the `tiny` recipe with some method in some folder."""
-
-    def words(method: str, out: Path, *more: object, **settings: object) -> list[str]:
-        tiny = {"epochs": 2, "batch_size": 8, "micro_batch": 4, "log_every": 1} | settings
-        words = [
-            "train",
-            f"resnet18_w4.{method}_colours",
-            "--manifest",
-            manifest,
-            "--data",
-            colours,
-        ]
-        words += ["--out", out, "--device", "cpu", *more]
-        words += [word for k, v in tiny.items() for word in ("--set", f"{k}={v}")]
-        return [str(word) for word in words]
-
-    return words
-
-
-@pytest.fixture(scope="session")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Job]]:
-    """Starts a `mixzoo` command, with more variables in its environment."""
-    folder = tmp_path_factory.mktemp("jobs")
-    own = {"OMP_NUM_THREADS": "1", "MIXZOO_CACHE": str(folder / "cache")}
-    nursery = subprocess.Popen(
-        [sys.executable, "-c", NURSERY],
-        env=os.environ | own,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    )
-    assert nursery.stdin is not None
-    assert nursery.stdout is not None
-    assert nursery.stdout.readline() == "ready\n"
-    jobs: list[Job] = []
-
-    def ask(question: dict[str, Any]) -> Any:
-        nursery.stdin.write(json.dumps(question) + "\n")
-        return json.loads(nursery.stdout.readline())
-
-    def start(words: list[str], **env: object) -> Job:
-        stem = folder / str(len(jobs))
-        question = {"start": words, "to": str(stem), "env": {k: str(v) for k, v in env.items()}}
-        jobs.append(Job(ask, ask(question), stem))
-        return jobs[-1]
-
-    yield start
-    for job in jobs:
-        job.signal(signal.SIGKILL, group=True)
-    nursery.kill()
-    nursery.communicate()
-
-
-@pytest.fixture(scope="session")
-def start_ranks(start: Callable[..., Job]) -> Callable[..., list[Job]]:
-    """Starts one command on some processes of one job, as a launcher would that watches nobody."""
-
-    def start_ranks(words: list[str], size: int) -> list[Job]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        return [
-            start(
-                words,
-                RANK=rank,
-                LOCAL_RANK=rank,
-                WORLD_SIZE=size,
-                LOCAL_WORLD_SIZE=size,
-                MASTER_ADDR="127.0.0.1",
-                MASTER_PORT=port,
-            )
-            for rank in range(size)
-        ]
-
-    return start_ranks
-
-
 class Folder:
     """The folder of a run of `method`, seen from outside."""
 
@@ -277,6 +199,93 @@ class Folder:
         while len(self.lines) < lines and job.poll() is None:
             assert time.monotonic() < end, f"{len(self.lines)} lines: {job.err}"
             time.sleep(0.005)
+
+
+class Jobs:
+    """Runs of the colours' rows in processes, which a nursery forks."""
+
+    def __init__(self, ask: Callable[[dict[str, Any]], Any], places: list[object], root: Path):
+        self.ask, self.places, self.root = ask, places, root
+        self.started: list[Job] = []
+
+    def words(self, method: str, out: Path, *more: object, **settings: object) -> list[str]:
+        """The command that trains the `tiny` recipe with some method in some folder."""
+        tiny = {"epochs": 2, "batch_size": 8, "micro_batch": 4, "log_every": 1} | settings
+        words = ["train", f"resnet18_w4.{method}_colours", *self.places, "--out", out, *more]
+        words += [word for k, v in tiny.items() for word in ("--set", f"{k}={v}")]
+        return [str(word) for word in words]
+
+    def start(self, words: list[str], **env: object) -> Job:
+        """Start a `mixzoo` command, with more variables in its environment."""
+        stem = self.root / str(len(self.started))
+        variables = {name: str(value) for name, value in env.items()}
+        pid = self.ask({"start": words, "to": str(stem), "env": variables})
+        self.started.append(Job(self.ask, pid, stem))
+        return self.started[-1]
+
+    def ranks(self, words: list[str], size: int, others: Sequence[str] = ()) -> list[Job]:
+        """Start one command on some processes, as a launcher would that watches nobody.
+
+        others: further words of all but the first.
+        """
+        if size == 1:
+            return [self.start(words)]
+        place = {"WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1"}
+        place["MASTER_PORT"] = self.port()
+        return [
+            self.start([*words, *(others if rank else ())], RANK=rank, LOCAL_RANK=rank, **place)
+            for rank in range(size)
+        ]
+
+    def port(self) -> int:
+        """A port of this machine that nobody listens at."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    def folder(self, path: Path, method: str) -> Folder:
+        """What a run of `method` leaves in a folder."""
+        return Folder(path, method)
+
+    def whole(self, method: str, size: int = 1, **settings: object) -> Folder:
+        """A run on some processes that nothing happened to, once for all tests."""
+        name = "-".join([method, str(size), *(f"{k}={v}" for k, v in settings.items())])
+        if not (out := self.root / name).exists():
+            self.finish(self.words(method, out, **settings), size)
+        return Folder(out, method)
+
+    def finish(self, words: list[str], size: int = 1) -> None:
+        """Run a command to its good end."""
+        for job in (jobs := self.ranks(words, size)):
+            assert job.wait() == 0, [job.err for job in jobs]
+
+
+@pytest.fixture(scope="session")
+def jobs(colours: Path, manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
+    """Starts and watches commands that train on the colours."""
+    root = tmp_path_factory.mktemp("jobs")
+    nursery = subprocess.Popen(
+        [sys.executable, "-c", NURSERY],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "MIXZOO_CACHE": str(root / "cache")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+    assert nursery.stdin is not None
+    assert nursery.stdout is not None
+    assert nursery.stdout.readline() == "ready\n"
+
+    def ask(question: dict[str, Any]) -> Any:
+        nursery.stdin.write(json.dumps(question) + "\n")
+        return json.loads(nursery.stdout.readline())
+
+    jobs = Jobs(ask, ["--manifest", manifest, "--data", colours, "--device", "cpu"], root)
+    yield jobs
+    for job in jobs.started:
+        job.signal(signal.SIGKILL, group=True)
+    nursery.kill()
+    nursery.communicate()
 
 
 class Replay:
@@ -349,9 +358,3 @@ class Replay:
 def replay() -> type[Replay]:
     """`Replay`."""
     return Replay
-
-
-@pytest.fixture(scope="session")
-def folder() -> type[Folder]:
-    """`Folder`."""
-    return Folder

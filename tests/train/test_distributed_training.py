@@ -2,11 +2,9 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +17,6 @@ from mixzoo.train.data import Data
 from mixzoo.zoo.checkpoint.load import load_file
 
 FOUR = {"batch_size": 16, "micro_batch": 4, "epochs": 2, "lr": 0.01}  # micro batches a step
-Trained = Callable[[str, int], Any]
-
-
-@pytest.fixture(scope="module")
-def trained(
-    tmp_path_factory: pytest.TempPathFactory,
-    command: Callable,
-    start: Callable,
-    start_ranks: Callable,
-    folder: Any,
-) -> Trained:
-    """The folder of a method's run on some processes, made once."""
-    known: dict[tuple[str, int], Any] = {}
-
-    def trained(method: str, size: int) -> Any:
-        if (method, size) not in known:
-            out = tmp_path_factory.mktemp("size")
-            words = command(method, out, **FOUR)
-            for job in start_ranks(words, size) if size > 1 else [start(words)]:
-                assert job.wait() == 0, job.err
-            known[method, size] = folder(out, method)
-        return known[method, size]
-
-    return trained
 
 
 def assert_near(one: Any, other: Any) -> None:
@@ -56,46 +30,38 @@ def assert_near(one: Any, other: Any) -> None:
 
 
 @pytest.mark.parametrize(("method", "size"), [("vanilla", 2), ("vanilla", 4), ("samix", 2)])
-def test_the_first_step_is_that_of_one_process(method: str, size: int, trained: Trained) -> None:
-    """Same images, crops and draws: losses and accuracies equal but for rounding."""
-    ours, alone = (trained(method, n).lines[1] for n in (size, 1))
+def test_processes_learn_what_one_learns(method: str, size: int, jobs: Any) -> None:
+    """Same images, crops and draws: the first step is equal but for rounding, and the weights stay
+    near to the end of the run."""
+    ours, alone = (jobs.whole(method, n, **FOUR) for n in (size, 1))
 
-    names = ours.keys() - {"mode", "time", "data_time"}
-    assert {name: ours[name] for name in names} == pytest.approx(
-        {name: alone[name] for name in names}, rel=1e-4
+    mine, theirs = ours.lines[1], alone.lines[1]
+    names = mine.keys() - {"mode", "time", "data_time"}
+    assert {name: mine[name] for name in names} == pytest.approx(
+        {name: theirs[name] for name in names}, rel=1e-4
     )
-
-
-@pytest.mark.parametrize(("method", "size"), [("vanilla", 2), ("vanilla", 4), ("samix", 2)])
-def test_weights_stay_near_those_of_one_process(method: str, size: int, trained: Trained) -> None:
-    """To the end of the run."""
-    assert_near(trained(method, size), trained(method, 1))
+    assert_near(ours, alone)
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (4, 2)])
 def test_a_run_goes_on_with_another_number_of_processes(
-    before: int,
-    after: int,
-    trained: Trained,
-    command: Callable,
-    start: Callable,
-    start_ranks: Callable,
-    folder: Any,
-    tmp_path: Path,
+    before: int, after: int, jobs: Any, tmp_path: Path
 ) -> None:
     """As a cluster gives them: the batches that are left are the same, whoever computes them."""
-    words = command("samix", tmp_path, **FOUR)
+    words = jobs.words("samix", tmp_path, **FOUR)
 
     def run(size: int, *more: str) -> set[int]:
-        jobs = start_ranks([*words, *more], size) if size > 1 else [start([*words, *more])]
-        return {job.wait() for job in jobs}
+        return {job.wait() for job in jobs.ranks([*words, *more], size)}
 
     assert run(before, "--stop-at", "3") == {75}
     assert run(after) == {0}
 
-    resumed = folder(tmp_path, "samix")
-    assert_near(resumed, trained("samix", 1))
-    places = [[(line["epoch"], line["iter"]) for line in r.lines[1:] if line["mode"] == "train"] for r in (resumed, trained("samix", 1))]  # fmt: skip
+    resumed, alone = jobs.folder(tmp_path, "samix"), jobs.whole("samix", 1, **FOUR)
+    assert_near(resumed, alone)
+    places = [
+        [(line["epoch"], line["iter"]) for line in run.lines if line.get("mode") == "train"]
+        for run in (resumed, alone)
+    ]
     assert places[0] == places[1]
 
 
@@ -103,10 +69,10 @@ def test_a_run_goes_on_with_another_number_of_processes(
     ("method", "size"), [("vanilla", 1), ("vanilla", 2), ("vanilla", 4), ("samix", 2)]
 )
 def test_validation_counts_are_those_of_one_process(
-    method: str, size: int, trained: Trained, data: Data
+    method: str, size: int, data: Data, jobs: Any
 ) -> None:
     """For the weights that were written, to the image, all heads."""
-    run = trained(method, size)
+    run = jobs.whole(method, size, **FOUR)
 
     model = load_file(run.path / f"{run.name}.pth")
     counts = evaluate(model.logits, Work(data.val, data.protocol))
@@ -118,23 +84,21 @@ def test_validation_counts_are_those_of_one_process(
         assert last[f"{prefix}{head}_top5"] == round(count.top5, 5)
 
 
-def test_a_killed_rank_ends_the_others(
-    command: Callable, start_ranks: Callable, folder: Any, tmp_path: Path
-) -> None:
+def test_a_killed_rank_ends_the_others(jobs: Any, tmp_path: Path) -> None:
     """With exit code 8, and what to do."""
-    jobs = start_ranks(command("vanilla", tmp_path, epochs=500), 2)
-    folder(tmp_path, "vanilla").wait_for(3, jobs[0])
+    ranks = jobs.ranks(jobs.words("vanilla", tmp_path, epochs=500), 2)
+    jobs.folder(tmp_path, "vanilla").wait_for(3, ranks[0])
 
-    jobs[1].signal(signal.SIGKILL)
+    ranks[1].signal(signal.SIGKILL)
 
-    assert jobs[0].wait(60) == 8
-    assert "another process of this job ended" in jobs[0].err
-    assert "Run the same command again" in jobs[0].err
-    assert "Traceback" not in jobs[0].err
+    assert ranks[0].wait(60) == 8
+    assert "another process of this job ended" in ranks[0].err
+    assert "Run the same command again" in ranks[0].err
+    assert "Traceback" not in ranks[0].err
 
 
 def test_an_image_that_one_rank_cannot_read_is_named(
-    command: Callable, start_ranks: Callable, colours: Path, tmp_path: Path
+    colours: Path, tmp_path: Path, jobs: Any
 ) -> None:
     """By the rank that met it; the other ends too."""
     sampled = set(np.linspace(0, 39, num=32, dtype=int).tolist())
@@ -146,70 +110,49 @@ def test_an_image_that_one_rank_cannot_read_is_named(
     listed.write_text("".join(f"p{i}.png,{i % 6}\n" for i in range(40)))
     val = ("--val-list", tmp_path / "val.txt")
     (tmp_path / "val.txt").write_text("p0.png,0\np1.png,1\n")
-    words = command("vanilla", tmp_path / "out", "--train-list", listed, *val)
+    words = jobs.words("vanilla", tmp_path / "out", "--train-list", listed, *val)
     words[words.index("--data") + 1] = str(tmp_path)
 
-    jobs = start_ranks(words, 2)
-    codes = sorted(job.wait(60) for job in jobs)
+    ranks = jobs.ranks(words, 2)
+    codes = sorted(job.wait(60) for job in ranks)
 
-    assert codes == [7, 8], [job.err for job in jobs]
-    err = "".join(job.err for job in jobs)
+    assert codes == [7, 8], [job.err for job in ranks]
+    err = "".join(job.err for job in ranks)
     assert f"p{bad}.png" in err
     assert "Traceback" not in err
 
 
-def test_a_bad_number_of_processes_is_named_before_data_is_read(
-    command: Callable, start_ranks: Callable, tmp_path: Path
-) -> None:
+def test_a_bad_number_of_processes_is_named_before_data_is_read(tmp_path: Path, jobs: Any) -> None:
     """Three processes, two micro batches."""
-    words = command("vanilla", tmp_path / "out")
+    words = jobs.words("vanilla", tmp_path / "out")
     words[words.index("--data") + 1] = str(tmp_path / "nowhere")
 
-    jobs = start_ranks(words, 3)
+    ranks = jobs.ranks(words, 3)
 
-    assert [job.wait() for job in jobs] == [2, 2, 2]
-    assert "3 processes can't share evenly" in jobs[0].err
+    assert [job.wait() for job in ranks] == [2, 2, 2]
+    assert "3 processes can't share evenly" in ranks[0].err
     assert not (tmp_path / "out").exists()
 
 
-def test_ranks_with_other_images_are_told(
-    command: Callable, start: Callable, colours: Path, tmp_path: Path
-) -> None:
+def test_ranks_with_other_images_are_told(colours: Path, tmp_path: Path, jobs: Any) -> None:
     """Machines whose lists differ must not train together."""
     few = tmp_path / "few.txt"
     few.write_text("train1.png,1\ntrain2.png,2\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    place = {"WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
 
-    jobs = [
-        start(
-            command("vanilla", tmp_path / "out", *(("--train-list", few) if rank else ())),
-            RANK=rank,
-            LOCAL_RANK=rank,
-            **place,
-        )
-        for rank in range(2)
-    ]
+    ranks = jobs.ranks(jobs.words("vanilla", tmp_path / "out"), 2, ["--train-list", str(few)])
 
-    assert [job.wait() for job in jobs] == [2, 2], [job.err for job in jobs]
-    assert "Rank 1 has another run than rank 0; different: train." in jobs[0].err
+    assert [job.wait() for job in ranks] == [2, 2], [job.err for job in ranks]
+    assert "Rank 1 has another run than rank 0; different: train." in ranks[0].err
 
 
-def test_torchrun_restarts_a_job_whose_rank_died(
-    command: Callable, start_ranks: Callable, folder: Any, tmp_path: Path
-) -> None:
+def test_torchrun_restarts_a_job_whose_rank_died(jobs: Any, tmp_path: Path) -> None:
     """The job ends well, with the weights of a run that nothing happened to."""
-    words = command("samix", tmp_path / "elastic", "--checkpoint-every", 1)
+    words = jobs.words("samix", tmp_path / "elastic", "--checkpoint-every", 1)
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--max-restarts", "2"]
-    run = folder(tmp_path / "elastic", "samix")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    run = jobs.folder(tmp_path / "elastic", "samix")
 
     torchrun = subprocess.Popen(
-        [sys.executable, *launcher, "--master-port", str(port), "-m", "mixzoo", *words],
+        [sys.executable, *launcher, "--master-port", str(jobs.port()), "-m", "mixzoo", *words],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -226,6 +169,4 @@ def test_torchrun_restarts_a_job_whose_rank_died(
         torchrun.communicate()
 
     assert torchrun.returncode == 0, err
-    for job in start_ranks(command("samix", tmp_path / "whole"), 2):
-        assert job.wait() == 0, job.err
-    assert run.result == folder(tmp_path / "whole", "samix").result
+    assert run.result == jobs.whole("samix", 2).result

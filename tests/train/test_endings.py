@@ -199,10 +199,10 @@ def test_a_broken_state_never_becomes_a_checkpoint(
 
 
 def test_the_command_says_so_and_has_an_exit_code(
-    command: Callable[..., list[str]], mixzoo: Callable, tmp_path: Path
+    jobs: Any, mixzoo: Callable, tmp_path: Path
 ) -> None:
     """9, which no scheduler takes for a wish to be run again."""
-    code, _, err = mixzoo(*command("vanilla", tmp_path, lr=1e9, epochs=9))
+    code, _, err = mixzoo(*jobs.words("vanilla", tmp_path, lr=1e9, epochs=9))
 
     assert code == 9
     assert err.startswith("error: Diverged in epoch")

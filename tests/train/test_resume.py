@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,99 +18,59 @@ from mixzoo.zoo.data import FolderStore
 from mixzoo.zoo.errors import CheckpointError, InterruptedRunError
 from PIL import Image
 
-Uninterrupted = Callable[[str, int], dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(
-    tmp_path_factory: pytest.TempPathFactory,
-    command: Callable,
-    start: Callable,
-    start_ranks: Callable,
-    folder: Any,
-) -> Uninterrupted:
-    """The result of a method's run on some processes that nothing happened to, once."""
-    known: dict[tuple[str, int], dict[str, Any]] = {}
-
-    def uninterrupted(method: str, size: int = 1) -> dict[str, Any]:
-        if (method, size) not in known:
-            out = tmp_path_factory.mktemp("whole")
-            for job in (
-                start_ranks(command(method, out), size)
-                if size > 1
-                else [start(command(method, out))]
-            ):
-                assert job.wait() == 0, job.err
-            known[method, size] = folder(out, method).result
-        return known[method, size]
-
-    return uninterrupted
-
 
 @pytest.mark.parametrize(
     ("method", "size", "kills"), [("samix", 1, 10), ("puzzlemix", 1, 2), ("samix", 2, 10)]
 )
 def test_killed_runs_end_with_the_same_weights(
-    method: str,
-    size: int,
-    kills: int,
-    uninterrupted: Uninterrupted,
-    command: Callable,
-    start_ranks: Callable,
-    folder: Any,
-    tmp_path: Path,
+    method: str, size: int, kills: int, jobs: Any, tmp_path: Path
 ) -> None:
     """SIGKILL at random moments: weights to the byte, and the log."""
     rng = random.Random(f"{method} {size}")
-    run, killed = folder(tmp_path, method), 0
+    run, killed = jobs.folder(tmp_path, method), 0
 
     while True:
         every = rng.randint(1, 3)  # checkpoints in mid-epoch, and steps that are lost
-        jobs = start_ranks(command(method, tmp_path, "--checkpoint-every", every), size)
+        ranks = jobs.ranks(jobs.words(method, tmp_path, "--checkpoint-every", every), size)
         if killed == kills:
             break
-        run.wait_for(rng.randint(2, 9), jobs[0])  # at once where the last session got further
+        run.wait_for(rng.randint(2, 9), ranks[0])  # at once where the last session got further
         time.sleep(rng.random() * 0.3)
-        for job in jobs:
+        for job in ranks:
             job.signal(signal.SIGKILL)
-        assert {job.wait() for job in jobs} <= {0, -signal.SIGKILL}, [job.err for job in jobs]
+        assert {job.wait() for job in ranks} <= {0, -signal.SIGKILL}, [job.err for job in ranks]
         killed += 1
-    for job in jobs:
+    for job in ranks:
         assert job.wait() == 0, job.err
 
-    assert run.result == uninterrupted(method, size)
+    assert run.result == jobs.whole(method, size).result
 
 
 def test_three_processes_add_gradients_alike_after_an_interruption(
-    command: Callable, start_ranks: Callable, folder: Any, tmp_path: Path
+    jobs: Any, tmp_path: Path
 ) -> None:
-    """A sum of three depends on its order, so on how gradients share buckets: see `sharing.parallel`."""
+    """A sum of three depends on its order, so on how gradients share buckets: see `network.parallel`."""
 
     def run(out: str, *more: object) -> set[int]:
         recipe = {"batch_size": 12, "micro_batch": 4, "epochs": 3}
-        jobs = start_ranks(command("vanilla", tmp_path / out, *more, **recipe), 3)
-        return {job.wait() for job in jobs}
+        ranks = jobs.ranks(jobs.words("vanilla", tmp_path / out, *more, **recipe), 3)
+        return {job.wait() for job in ranks}
 
     assert run("whole") == {0}
     assert run("parts", "--stop-at", 4) == {75}
     assert run("parts") == {0}
 
-    whole, parts = (folder(tmp_path / out, "vanilla").result for out in ("whole", "parts"))
+    whole, parts = (jobs.folder(tmp_path / out, "vanilla").result for out in ("whole", "parts"))
     assert parts == whole
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_saves_and_asks_to_be_run_again(
-    number: signal.Signals,
-    uninterrupted: Uninterrupted,
-    command: Callable,
-    start: Callable,
-    folder: Any,
-    tmp_path: Path,
+    number: signal.Signals, jobs: Any, tmp_path: Path
 ) -> None:
     """Exit code 75 and one line; the same command then goes on to the same end."""
-    run = folder(tmp_path, "samix")
-    job = start(command("samix", tmp_path))
+    run = jobs.folder(tmp_path, "samix")
+    job = jobs.start(jobs.words("samix", tmp_path))
     run.wait_for(3, job)
 
     job.signal(number)
@@ -120,35 +79,28 @@ def test_a_signal_saves_and_asks_to_be_run_again(
     assert f"error: Stopped ({number.name}) after step" in job.err
     assert "The same command goes on from there." in job.err
     assert "Traceback" not in job.err
-    again = start(command("samix", tmp_path))
-    assert again.wait() == 0, again.err
-    assert run.result == uninterrupted("samix")
+    jobs.finish(jobs.words("samix", tmp_path))
+    assert run.result == jobs.whole("samix").result
 
 
 @pytest.mark.parametrize(("number", "group"), [(signal.SIGTERM, True), (signal.SIGKILL, False)])
 def test_decoding_processes_are_no_hindrance(
-    number: signal.Signals,
-    group: bool,
-    uninterrupted: Uninterrupted,
-    command: Callable,
-    start: Callable,
-    folder: Any,
-    tmp_path: Path,
+    number: signal.Signals, group: bool, jobs: Any, tmp_path: Path
 ) -> None:
     """They live through signals to the whole group; when the run is killed, their hold on its
     folder ends soon enough for a restart at once."""
-    run = folder(tmp_path, "samix")
-    words = command("samix", tmp_path, "--workers", 2, "--checkpoint-every", 2)
-    job = start(words)
+    run = jobs.folder(tmp_path, "samix")
+    words = jobs.words("samix", tmp_path, "--workers", 2, "--checkpoint-every", 2)
+    job = jobs.start(words)
     run.wait_for(4, job)
 
     job.signal(number, group)
     again_at_once = job.wait()
-    again = start(words)
+    again = jobs.start(words)
 
     assert again_at_once == (75 if group else -signal.SIGKILL), job.err
     assert again.wait() == 0, again.err
-    assert run.result == uninterrupted("samix")
+    assert run.result == jobs.whole("samix").result
 
 
 @pytest.fixture(scope="module")
@@ -165,17 +117,11 @@ def long_validation(colours: Path) -> list[str]:
 
 @pytest.mark.parametrize(("number", "group"), [(signal.SIGTERM, False), (signal.SIGUSR1, True)])
 def test_a_signal_in_validation_stops_its_decoding_processes(
-    number: signal.Signals,
-    group: bool,
-    long_validation: list[str],
-    command: Callable,
-    start: Callable,
-    folder: Any,
-    tmp_path: Path,
+    number: signal.Signals, group: bool, long_validation: list[str], jobs: Any, tmp_path: Path
 ) -> None:
     """Soon, and with 75: they leave signals to their parent, who must not wait for them for ever."""
-    job = start([*command("vanilla", tmp_path), *long_validation])
-    folder(tmp_path, "vanilla").wait_for(5, job)  # the epoch's steps are done
+    job = jobs.start([*jobs.words("vanilla", tmp_path), *long_validation])
+    jobs.folder(tmp_path, "vanilla").wait_for(5, job)  # the epoch's steps are done
     time.sleep(0.5)
 
     job.signal(number, group)
@@ -185,25 +131,18 @@ def test_a_signal_in_validation_stops_its_decoding_processes(
     assert "Traceback" not in job.err
 
 
-def test_a_signal_to_one_rank_stops_all(
-    uninterrupted: Uninterrupted,
-    command: Callable,
-    start_ranks: Callable,
-    folder: Any,
-    tmp_path: Path,
-) -> None:
+def test_a_signal_to_one_rank_stops_all(jobs: Any, tmp_path: Path) -> None:
     """After the same step, each with exit code 75."""
-    run = folder(tmp_path, "samix")
-    jobs = start_ranks(command("samix", tmp_path), 2)
-    run.wait_for(3, jobs[0])
+    run = jobs.folder(tmp_path, "samix")
+    ranks = jobs.ranks(jobs.words("samix", tmp_path), 2)
+    run.wait_for(3, ranks[0])
 
-    jobs[1].signal(signal.SIGTERM)
+    ranks[1].signal(signal.SIGTERM)
 
-    assert [job.wait() for job in jobs] == [75, 75], [job.err for job in jobs]
-    assert "error: Stopped (as asked) after step" in jobs[0].err
-    for job in (again := start_ranks(command("samix", tmp_path), 2)):
-        assert job.wait() == 0, [job.err for job in again]
-    assert run.result == uninterrupted("samix", 2)
+    assert [job.wait() for job in ranks] == [75, 75], [job.err for job in ranks]
+    assert "error: Stopped (as asked) after step" in ranks[0].err
+    jobs.finish(jobs.words("samix", tmp_path), 2)
+    assert run.result == jobs.whole("samix", 2).result
 
 
 class SignallingStore(FolderStore):
