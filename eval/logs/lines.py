@@ -92,12 +92,6 @@ def parse_line(text: str, format_: Format, number: int) -> Line | None:
     return Training(epoch, iteration, number, lr, _loss(content.get("loss")), iterations)
 
 
-def split_accuracy(name: str) -> tuple[str, str]:
-    """`one_q_top1` -> (`one_q`, `top1`)."""
-    head, _, top = name.rpartition("_")
-    return head, top
-
-
 def _from_json(text: str) -> dict[str, Any] | None:
     if not text.strip():
         return None
