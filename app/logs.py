@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def log_options(command: Callable) -> Callable:
-    """REFs and options that say which logs are meant, by the names of `eval.logs.sources.Request`."""
+    """REFs and options that say which logs are meant, by names of `eval.logs.sources.Request`."""
     for option in (
         manifest_option,
         click.option(

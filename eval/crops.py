@@ -41,7 +41,7 @@ HEADER = struct.Struct("<QqI4x")  # size and time of change of the image file, c
 
 @dataclass(frozen=True)
 class CropCache:
-    """Crops of a labelled list in one file, so that evaluating the same images again decodes nothing.
+    """Crops of a labelled list in one file, so that evaluating them again decodes nothing.
 
     One row per image: its fingerprint, a checksum, its crop. Any number of processes of one machine
     read and write at once, in any order. A row counts only if its checksum fits, so a row that a
@@ -95,7 +95,7 @@ class CropCache:
         return HEADER.size + 3 * self.crop**2
 
     def read(self, index: int) -> Pixels | None:
-        """One image's crop, (crop, crop, 3) uint8; None if it isn't there, isn't whole or is old."""
+        """One image's crop, (crop, crop, 3) uint8; None if it isn't there, whole and new."""
         try:
             with self.path.open("rb", buffering=0) as file:
                 file.seek(index * self._row_size)

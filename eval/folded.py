@@ -1,4 +1,4 @@
-"""ResNets for inference only: batch norm folded into the convolutions, in a number format of choice."""
+"""ResNets for inference only: batch norm folded into convolutions, in a number format of choice."""
 
 from collections.abc import Callable
 from typing import cast
@@ -20,7 +20,7 @@ class FoldedConv:
         self.geometry = (conv.padding, conv.stride, conv.dilation, conv.groups)
 
     def __call__(self, x: Tensor, shortcut: Tensor | None = None, *, relu: bool = True) -> Tensor:
-        """x: (N, C, H, W) of the weights' dtype. shortcut: of the result's shape; may be overwritten."""
+        """x: (N, C, H, W) of the weights' dtype. shortcut: of the result's shape; may change."""
         padding, stride, dilation, groups = self.geometry
         y = nn.functional.conv2d(x, self.weight, self.bias, stride, padding, dilation, groups)
         if shortcut is not None:

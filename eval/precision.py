@@ -26,7 +26,7 @@ CANDIDATES: dict[str, tuple[Arithmetic, ...]] = {
     "cuda": ("fp32", "fp16", "tf32", "bf16"),
     "cpu": ("fp32", "fp16", "bf16"),
 }
-"""What the probe tries by device, the finest first: tf32 and fp16 round alike, bf16 8 times coarser."""
+"""What the probe tries, the finest first: tf32 and fp16 round alike, bf16 8 times coarser."""
 Setting = tuple[Any, str, object]  # where, name, value
 WORTH = 1.1  # a coarser arithmetic has more images to recompute, so it must be this much faster
 

@@ -74,12 +74,12 @@ class Predictions:
     labels: Ints
     """(N,) the right classes."""
     top: npt.NDArray[np.int32]
-    """(N, 5) classes by falling logit; -1 beyond the head's classes and where there is no prediction."""
+    """(N, 5) classes by falling logit; -1 beyond the head's classes and without a prediction."""
     margin: Floats
     """(N,) best logit minus the second best, >= 0. Like the other floats nan without prediction."""
     margin5: Floats
     """(N,) how far the label's logit is from leaving or entering the first five, >= 0: its distance
-    to the sixth best if it is among the five, else to the fifth. inf if there are at most 5 classes."""
+    to the sixth best if it is among the five, else to the fifth. inf for at most 5 classes."""
     confidence: Floats
     """(N,) softmax probability of the best class, in (0, 1]."""
     state: npt.NDArray[np.uint8]

@@ -1,4 +1,4 @@
-"""Batches of crops in, rows of predictions out: in fp32, in fast arithmetic, or fast and guarded."""
+"""Crops in, rows of predictions out: in fp32, in fast arithmetic, or fast and guarded."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +52,7 @@ class _Images:
 
 @dataclass
 class _Backbone:
-    """One backbone with its heads in both arithmetics, and the images whose margins were too low."""
+    """One backbone with its heads in both arithmetics, and the images with too low margins."""
 
     exact: HeadLogits
     fast: HeadLogits | None

@@ -155,7 +155,7 @@ def _hits(right: int, kinds: Counter[tuple[int, int]]) -> npt.NDArray[np.float64
 
 
 def _hypergeometric(size: int, right: int, drawn: int) -> npt.NDArray[np.float64]:
-    """Probability of 0 to `drawn` right ones. (scipy.stats.hypergeom is far slower in this loop.)"""
+    """Probability of 0 to `drawn` right ones. (scipy.stats.hypergeom is far slower here.)"""
     from scipy.special import gammaln
 
     def log_ways(n: int, k: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:

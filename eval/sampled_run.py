@@ -92,7 +92,7 @@ def evaluate_sample(
 
 
 def describe(sampling: Sampling, sampled: Sampled, job: Job) -> Sample:
-    """How the sample was drawn and what it can't see of a job's published number, for the report."""
+    """How the sample was drawn, and what it can't see of a job's published number."""
     seen, total = len(sampled.order), len(job.images)
     blind: list[str] = []
     if job.row and job.row.reported_top1 is not None:

@@ -205,7 +205,7 @@ def try_variants(
 
 @dataclass(frozen=True)
 class Sweep:
-    """All variants of one checkpoint, and what they say together. reported: published top-1, percent.
+    """All variants of one checkpoint, and what they say. reported: published top-1, percent.
 
     At least one outcome has counts: the base's always does.
     """

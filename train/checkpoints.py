@@ -66,7 +66,7 @@ def meta_of(recipe: Recipe, epoch: int, iteration: int) -> dict[str, Any]:
 
 
 def write(path: Path, content: Mapping[str, Any]) -> Path:
-    """Write a checkpoint atomically. Returns `path`. Raises CheckpointError, such as on a full disk."""
+    """Write a checkpoint atomically. Returns `path`. Raises CheckpointError, as on a full disk."""
     buffer = io.BytesIO()  # through memory: torch writes a file's name into the file
     torch.save(dict(content), buffer)
     try:

@@ -1,4 +1,4 @@
-"""How a run ends before its end: by a signal, by a loss that is no number, by what it can't go on without."""
+"""How a run ends early: by a signal, a loss that is no number, or what it can't go on without."""
 
 import json
 import math
@@ -25,7 +25,7 @@ SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)
 )
 INSISTING = 2.0
-"""Seconds after which a further SIGINT is a person's: torchrun passes on what a terminal has sent to
+"""Seconds after which another SIGINT is a person's: torchrun passes on what a terminal sent to
 its processes already."""
 
 HINT = b"\nStopping after this step, with a checkpoint. Ctrl-C again stops at once, without one.\n"

@@ -1,4 +1,4 @@
-"""What a run tells while it trains: a log in the format of the published ones, and TensorBoard's files.
+"""What a run tells while it trains: a log in the format of published ones, and TensorBoard's files.
 
 The log is mmcv's `.log.json`, one JSON object a line (golden data: tests/golden/runs): first what
 the run is, then `train` lines, each a mean over the iterations since the last one, and one `val`

@@ -87,7 +87,7 @@ def train(recipe: Recipe, data: Data, out: Path, name: str, how: How | None = No
 
 
 def walk(run: Run, data: Data, batches: Iterator[MicroBatch], asked: Interruption) -> None:
-    """Take all steps and validations that are left. batches: those of this process, from here on."""
+    """Take all steps and validations that are left. batches: of this process, from here on."""
     start = run.iteration
     weights = mask_loss_weights(run.recipe, run.iterations)
     folder = run.how.tensorboard if run.world.leads else None
@@ -199,7 +199,7 @@ def publish(run: Run) -> Path:
 
 
 def _reading(scalars: Sequence[torch.Tensor]) -> Callable[[], list[float]]:
-    """Ask for the values of some scalars; the answer waits for them, not for what a GPU does after."""
+    """Ask for the values of some scalars; the answer waits for them alone, not for a GPU."""
     values = torch.stack([scalar.detach().float() for scalar in scalars])
     copy = values.to("cpu", non_blocking=True)
     if values.device.type != "cuda":
@@ -215,7 +215,7 @@ def _reading(scalars: Sequence[torch.Tensor]) -> Callable[[], list[float]]:
 
 
 def _next(batches: Iterator[MicroBatch], run: Run) -> MicroBatch:
-    """The next micro batch; what is wrong with one is said here, by the process that alone knows."""
+    """The next micro batch; what is wrong with one is said by the process that knows."""
     try:
         return next(batches)
     except DataError as error:

@@ -125,7 +125,7 @@ def parallel(step: nn.Module, world: World) -> nn.Module:
 
 
 def share_buffers(model: nn.Module, step: nn.Module) -> None:
-    """Give all processes the first one's statistics of batch norm, in place. step: of `parallel`."""
+    """Give all processes the first one's batch norm statistics, in place. step: of `parallel`."""
     if isinstance(step, DistributedDataParallel):
         for buffer in model.buffers():
             dist.broadcast(buffer, src=0, group=step.process_group)

@@ -45,7 +45,7 @@ class Automix:
     """Where lam or 1 - lam is at most this, the backbone's images are mixed as by MixUp."""
 
     momentum: Share = 0.999
-    """k becomes momentum * k + (1 - momentum) * q after each step; of the first tenth of the run."""
+    """k becomes momentum * k + (1 - momentum) * q after a step; in the first tenth of the run."""
 
     momentum_end: Share = 0.99999
     """What the momentum rises to: see `schedules.ema_momentum`."""
@@ -54,7 +54,7 @@ class Automix:
     """The mix block's learning rate falls to this, the networks' to the recipe's `min_lr`."""
 
     clean_statistics: bool = True
-    """Whether clean images also pass k's last stage, whose outputs nothing uses. They move its batch
+    """Whether clean images also pass k's last stage, whose output nothing uses. They move its batch
     norm's statistics, and so k's validation, as in OpenMixup; without, a step is a few percent
     faster."""
 

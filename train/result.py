@@ -1,4 +1,4 @@
-"""From a finished run to a row of a manifest of one's own, that can be fetched, verified and judged."""
+"""From a finished run to a row of one's own manifest, to be fetched, verified and judged."""
 
 from dataclasses import dataclass
 from pathlib import Path

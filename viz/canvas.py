@@ -124,7 +124,7 @@ def text_width(text: str, size: float) -> float:
 
 
 def fitted(text: str, width: float, size: float, lines: int) -> list[str]:
-    """Text broken into at most `lines` lines of at most `width` inches; what is too long ends in `…`.
+    """Text in at most `lines` lines of at most `width` inches; what is too long ends in `…`.
 
     Breaks at spaces, underscores and hyphens where it can, else within a word.
     """

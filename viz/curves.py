@@ -1,4 +1,4 @@
-"""Training curves from logs: validation top-1 with the window that the table sums up, loss, rate."""
+"""Training curves from logs: validation top-1 with the window that the table takes, loss, rate."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence

@@ -49,7 +49,7 @@ def sweep_frames(
 
 
 def film_format(path: Path) -> str:
-    """The format that a file's name asks for. Raises UsageError for another, or MP4 without ffmpeg."""
+    """The format that a name asks for. Raises UsageError for others, or MP4 without ffmpeg."""
     found = named_format(path, FORMATS)
     if found == "mp4" and shutil.which("ffmpeg") is None:
         raise UsageError(

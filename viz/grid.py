@@ -96,7 +96,7 @@ def draw_grid(
 
 
 class _Plan:
-    """Where the tiles of one row go, from its upper edge. lines: tiles of one height, side by side."""
+    """Where a row's tiles go, from its upper edge. lines: tiles of one height, side by side."""
 
     def __init__(self, row: Row, side: float, head: bool) -> None:
         self.row, self.side = row, side

@@ -1,4 +1,4 @@
-"""Checkpoints' accuracies by group of classes, side by side: by supercategory, by training images."""
+"""Accuracies by group of classes, side by side: by supercategory, by training images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -138,7 +138,7 @@ def groups_plot(
 
 
 def _shape(heights: dict[str, float], *, narrow: bool) -> tuple[list[Any], list[float]]:
-    """Where the panels stand, and the rows' heights: the first at the left, the others beside it."""
+    """Where the panels stand, and the rows' heights: the first at the left, others beside it."""
     if narrow or len(heights) == 1:
         return [[name] for name in heights], list(heights.values())
     first, *others = heights

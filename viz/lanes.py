@@ -1,4 +1,4 @@
-"""Figures of accuracies, one lane each: beside what was published, by group, and how sure is how right.
+"""Figures of accuracies, one lane each: beside the published, by group, and how sure is how right.
 
 Colours are those of the light theme's roles, which `save.inline_svg` turns into variables: a page
 shows one figure on any ground.
@@ -80,7 +80,7 @@ def gap_plot(rows: Sequence[Row]) -> Figure:
 
 
 def group_plot(groups: Sequence[Group], overall: float) -> Figure:
-    """Accuracy of groups of classes with 95% intervals; overall: the line to compare with, percent."""
+    """Accuracy of groups of classes with 95% intervals; overall: the line to compare with."""
     figure, (axes,) = _lanes([f"{g.name}  ({g.correct} of {g.total})" for g in groups])
     axes.axvline(overall, color=LIGHT.muted, linewidth=1, linestyle=DASHED)
     for height, group in _from_top(groups):
@@ -92,7 +92,7 @@ def group_plot(groups: Sequence[Group], overall: float) -> Figure:
 
 
 def reliability_plot(bins: Iterable[Bin]) -> Figure:
-    """Accuracy against confidence (Guo et al., 2017, arXiv:1706.04599), with the images of each bin.
+    """Accuracy against confidence (Guo et al., 2017, arXiv:1706.04599), with each bin's images.
 
     Empty bins are left out.
     """
@@ -123,7 +123,7 @@ def reliability_plot(bins: Iterable[Bin]) -> Figure:
 
 
 def _lanes(labels: Sequence[str], widths: Sequence[float] = (1,)) -> tuple[Figure, list[Axes]]:
-    """A figure of one lane a label, which stands above what is drawn there, in each of several axes."""
+    """A figure of one lane a label, which stands above what is drawn, in each of several axes."""
     height = 0.46 * max(len(labels), 1) + 0.6
     # Margins by hand: the layout is known, and constrained layout would draw every figure twice.
     figure = Figure(figsize=(WIDTH, height))

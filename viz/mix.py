@@ -96,7 +96,7 @@ class Pairs:
     def mixed(
         self, method: str, lams: Sequence[float], *, seed: int = 0, model: Model | None = None
     ) -> list[list[MixedPair]]:
-        """Each pair's mixes, once for each lam. seed: pair i uses seed + i. Otherwise as `mix_pair`."""
+        """Each pair's mixes, once for each lam. seed: pair i uses seed + i. Else as `mix_pair`."""
         return [
             mix_pair(a, b, method, lams, seed=seed + n, model=model, protocol=self.protocol)
             for n, (a, b) in enumerate(self.pictures)

@@ -1,4 +1,4 @@
-"""Findings as HTML and Markdown: the one Jinja environment, which escapes every text that it is given."""
+"""Findings as HTML and Markdown: the one Jinja environment, which escapes every text."""
 
 from pathlib import Path
 

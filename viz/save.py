@@ -1,4 +1,4 @@
-"""Figures as files and inside pages: whole or not at all, text as text, the same bytes each time."""
+"""Figures as files and inside pages: whole or absent, text as text, the same bytes each time."""
 
 import html
 import io

@@ -161,7 +161,7 @@ class Row(_Part, frozen=True, kw_only=True):
 
 
 class Pixels(_Part, frozen=True, kw_only=True):
-    """Evaluation pixels as they were used. overrides: name -> what isn't the benchmark's, in words."""
+    """Evaluation pixels as used. overrides: name -> what isn't the benchmark's, in words."""
 
     resize: Positive
     crop: Positive

@@ -160,7 +160,7 @@ def _with_headers(send: Send) -> Send:
 
 
 def _file_paths(body: bytes) -> Iterator[str]:
-    """What a JSON body names as files: `path` anywhere, and `url` where it holds the file itself."""
+    """What a JSON body names as files: `path` anywhere, `url` where it holds the file itself."""
     try:
         waiting: list[Any] = [json.loads(body or b"null")]
     except (ValueError, RecursionError):

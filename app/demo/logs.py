@@ -54,7 +54,7 @@ def build(context: Context) -> None:
 
     @shown_to_visitors
     def log(row: str | None, beside: Sequence[str] = ()) -> str:
-        """Audit and curves of a listed row's training log, as HTML. beside: rows whose curves are added."""
+        """Audit and curves of a listed row's training log, as HTML. beside: rows to compare with."""
         if not row:
             return render("note.html", text=NONE_HERE)
         rows = tuple(dict.fromkeys([row, *at_most(beside)]))
@@ -64,7 +64,10 @@ def build(context: Context) -> None:
     def audit(
         file: str | None, against: str | None, row: str | None, beside: Sequence[str] = ()
     ) -> str:
-        """Audit and curves of an uploaded log, as HTML; of `row`'s without one. against: the row that its numbers are held against."""
+        """Audit and curves of an uploaded log, as HTML; of `row`'s without one.
+
+        against: the row that its numbers are held against.
+        """
         if file is None:
             return log(row, beside)
         benchmark, claimed = catalog.row(against) if against else (None, None)

@@ -1,4 +1,4 @@
-"""The Mix tab: two pictures, a method and lam in; the mix, its mask and the classifier's word out."""
+"""The Mix tab: two pictures, method and lam in; mix, mask and the classifier's word out."""
 
 from abc import ABCMeta
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class _WithoutStub(ComponentMeta):
 
 
 class PictureInput(gr.Image, metaclass=_WithoutStub):
-    """Upload, camera or clipboard; its value is the file's path, unread, to be judged by `pictures`.
+    """Upload, camera or clipboard; its value is the file's path, to be judged by `pictures`.
 
     Gradio's own component opens the file before any limit is checked, decodes what stands in a
     data URL, and turns a broken file into a nameless error.
@@ -88,7 +88,7 @@ def build(context: Context) -> None:
 
 
 def first_ref(context: Context) -> str:
-    """The row that is chosen at first: the owner's, else one of `mini`, with learnt masks if there is.
+    """The row chosen at first: the owner's, else one of `mini`, with learnt masks if there is.
 
     Raises UsageError for an unknown row, or if no checkpoint is here.
     """
@@ -309,7 +309,7 @@ def _snippets() -> list[gr.Code]:
 
 
 def _connect(context: Context, events: MixEvents, choices: Choices, outputs: Sequence[Any]) -> None:
-    """Show the mix of every change, by one event: a change that comes meanwhile waits, the last one wins."""
+    """Show the mix of every change by one event: of those that come meanwhile the last wins."""
     shown = gr.State(None)
     ready = gr.Textbox(visible="hidden", label="Ready")  # changes once the URL's state is restored
     program = gr.Button(visible=False)  # nobody clicks it: programs call what it would

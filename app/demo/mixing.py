@@ -29,7 +29,7 @@ Guesses = dict[str, float]
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that a mix depends on: the pictures, the method and its numbers, the row and its model."""
+    """All that a mix depends on: pictures, the method and its numbers, the row and its model."""
 
     a: Picture
     b: Picture

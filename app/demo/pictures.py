@@ -114,7 +114,7 @@ def read_picture(path: Path, protocol: Protocol, settings: Settings) -> Picture:
 
 
 def _require_limits(image: Image.Image, name: str, settings: Settings) -> None:
-    """Raise DataError for a picture that is too large, too thin, or of another depth than 8 bits."""
+    """Raise DataError for a picture that is too large, too thin, or not of 8 bits."""
     width, height = image.size
     if width * height > settings.max_pixels:
         raise _too_large(name, f"{width} x {height}", settings)

@@ -91,7 +91,7 @@ def _in_folder(folder: Path) -> tuple[list[Found], list[str]]:
 
 
 def _reports(folder: Path) -> Iterator[Path]:
-    """The folder's JSON files that look like reports; audits of logs and the like aren't reports."""
+    """The folder's JSON files that look like reports; audits of logs aren't."""
     for path in sorted(folder.rglob("*.json")):
         if path.is_file() and path.stat().st_size <= MAX_BYTES and _may_be_one(path):
             yield path

@@ -59,7 +59,7 @@ def running(settings: Settings) -> Iterator[str]:
 
 
 def _let_finish() -> None:
-    """Wait for what is still computed: a thread in torch's code aborts a process that ends meanwhile."""
+    """Wait for what is still computed: a thread in torch aborts a process that ends meanwhile."""
     deadline = time.monotonic() + LONGEST_COMPUTATION
     for thread in threading.enumerate():
         if thread.name.startswith(COMPUTING):
@@ -109,7 +109,7 @@ def _launch(page: "gr.Blocks", settings: Settings, port: int, folder: Path) -> s
 
 @contextmanager
 def _environment(folder: Path) -> Iterator[None]:
-    """Gradio and torch read these from the environment alone, some of them late; put back at the end."""
+    """Gradio and torch read these from the environment alone, some late; put back at the end."""
     wanted = ENVIRONMENT | {
         "GRADIO_TEMP_DIR": str(folder / "files"),
         "GRADIO_EXAMPLES_CACHE": str(folder / "examples"),

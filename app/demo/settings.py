@@ -1,4 +1,4 @@
-"""What the owner of a demo decides: where it is served, what it shows, how much a visitor may ask for."""
+"""What a demo's owner decides: where it is served, what it shows, what a visitor may ask."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Settings:
     """Folder of reports that `mixzoo eval --out` wrote."""
 
     allow_downloads: bool | None = None
-    """Whether visitors may start downloads of listed rows. None: where only this machine reaches them."""
+    """Whether visitors may start downloads of listed rows. None: where only this machine can."""
 
     max_upload: int = 20 * MIB
     """Bytes of one uploaded file."""

@@ -37,13 +37,16 @@ def build(context: Context) -> None:
 
     @shown_to_visitors
     def zoo(benchmark: str) -> tuple[str, str, dict[str, Any]]:
-        """Which files of a benchmark are here and intact, as HTML; what is being downloaded; rows to download."""
+        """Which files are here and intact, as HTML; what is being downloaded; rows to download."""
         of, last = catalog.benchmark(benchmark), downloads.last
         return page(of), _progress(last) if last and last.running else "", _choices(of)
 
     @shown_to_visitors
     def verify(benchmark: str) -> Iterator[tuple[Any, str]]:
-        """Compare every byte of a benchmark's files here with the lock; files that haven't changed since their last check are believed."""
+        """Compare every byte of a benchmark's files here with the lock.
+
+        Files that haven't changed since their last check are believed.
+        """
         of = catalog.benchmark(benchmark)
         for done, total, findings in verified(of):
             if findings is None:
@@ -165,7 +168,7 @@ def wanted(catalog: Catalog, row_id: str | None, *, log: bool) -> tuple[Benchmar
 
 
 def verified(benchmark: Benchmark) -> Iterator[tuple[int, int, list[Finding] | None]]:
-    """Check a benchmark's files that are here: bytes read, of how many, and in the end the findings."""
+    """Check a benchmark's files that are here: bytes read, of how many, in the end the findings."""
     known = [(shelf.of_asset(benchmark, one).path, one) for one in shelf.known_assets(benchmark)]
     here = [(path, asset) for path, asset in known if path and path.is_file()]
     total, read = bytes_of(here), 0

@@ -1,4 +1,4 @@
-"""What the `viz` commands of pictures were given: a checkpoint, pairs of pictures, names of classes.
+"""What the commands of pictures were given: a checkpoint, pairs of pictures, class names.
 
 Imported when a command runs, since it takes torch.
 """

@@ -63,7 +63,7 @@ def table(
 
 
 def _logs_here(benchmark: Benchmark) -> "Iterator[LogAudit]":
-    """The logs of rows that need no network, audited; one that can't be read is told and left out."""
+    """The logs of rows that need no network, audited; unreadable ones are told and left out."""
     from ...eval.logs.sources import audit_of_row
 
     for row in benchmark.manifest.rows:

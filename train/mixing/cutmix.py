@@ -1,4 +1,4 @@
-"""A box of each image shows the partner: CutMix, SaliencyMix (at its salient pixel), ResizeMix (all of it)."""
+"""A box shows the partner: CutMix, SaliencyMix (its salient part), ResizeMix (all of it)."""
 
 import math
 from collections.abc import Sequence

@@ -65,7 +65,7 @@ def _largest_energy(
 
 
 def _sweep(unary: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> _Sweep:
-    """Add the pixels one by one. A frontier state reads as a number in base L, oldest pixel first."""
+    """Add the pixels one by one. A frontier state is a number in base L, oldest pixel first."""
     n, h, w, n_labels = unary.shape
     label = torch.arange(n_labels, device=unary.device, dtype=unary.dtype)
     bend = (label[:, None] - label).square()  # (L, L): cost of a pair of labels, per weight

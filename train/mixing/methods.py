@@ -1,4 +1,4 @@
-"""One door to all mixing methods: any by its name, several in one run, any at a lam that somebody chose."""
+"""One door to all mixing methods: by name, several in one run, or at a lam that somebody chose."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

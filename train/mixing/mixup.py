@@ -1,4 +1,4 @@
-"""Convex combinations: MixUp of images, ManifoldMix of hidden states, and vanilla, which mixes nothing."""
+"""Convex combinations: MixUp of images, ManifoldMix of hidden states, vanilla of nothing."""
 
 from dataclasses import dataclass
 
@@ -60,7 +60,7 @@ def mixup(x: torch.Tensor, perm: torch.Tensor, lam: float) -> Mixed:
 
 
 LAYERS = (0, 1, 2)
-"""Where to mix: 0 the input, k the output of stage k. Never later, never between stem and stage 1."""
+"""Where to mix: 0 the input, k the output of stage k. Never later, nor between stem and stage 1."""
 
 
 @dataclass(frozen=True)
