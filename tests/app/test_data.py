@@ -56,23 +56,14 @@ def test_prepare_says_what_was_checked(
     assert f"annotations: md5 {md5s[2]} is the published one." in said(out)
 
 
-def test_prepare_again(prepare: Run) -> None:
-    """The second run says that the first did it."""
-    prepare()
+def test_prepare_all_splits_and_again(prepare: Run, tmp_path: Path) -> None:
+    """Each split is reported; the second run says that the first did it."""
+    for what in ("24 written", "prepared before"):
+        code, out, _ = prepare("--split", "all")
 
-    code, out, _ = prepare()
-
-    assert code == 0
-    assert "(prepared before)" in said(out)
-
-
-def test_prepare_all_splits(prepare: Run, tmp_path: Path) -> None:
-    """Each split is reported, both annotation files are there."""
-    code, out, _ = prepare("--split", "all")
-
-    assert code == 0
-    assert "Noise-2018 (train)" in out
-    assert "Noise-2018 (val)" in out
+        assert code == 0
+        assert [f"({split}) is in" in said(out) for split in ("train", "val")] == [True, True]
+        assert said(out).count(f"({what})") == 2
     assert (tmp_path / "root/train2018.json").is_file()
 
 
@@ -139,20 +130,27 @@ def test_verify_without_facts(
     assert ["Aves", "4", "?", "8", "?", "not", "known"] in lines
 
 
-def test_verify_finds_problems(prepare: Run, verify: Run, published: Any, tmp_path: Path) -> None:
-    """Exit code 7, the problems on lines and in the error."""
+@pytest.mark.parametrize("as_json", [False, True])
+def test_verify_finds_problems(
+    prepare: Run, verify: Run, published: Any, tmp_path: Path, as_json: bool
+) -> None:
+    """Exit code 7, the problems on lines and in the error; as JSON the files in full."""
     prepare()
     first, second, *_ = sorted(published.images["val"])
     (tmp_path / "root" / first).unlink()
     os.truncate(tmp_path / "root" / second, 0)
 
-    code, out, err = verify()
+    code, out, err = verify(*["--json"] * as_json)
 
     assert code == 7
-    assert f"problem: 1 missing, first {first}" in said(out)
-    assert "2 problems" in out
     assert err.count("\n") == 1
     assert "val: 1 missing" in err
+    if as_json:
+        (found,) = json.loads(out)
+        assert (found["ok"], found["missing"], found["empty"]) == (False, [first], [second])
+    else:
+        assert f"problem: 1 missing, first {first}" in said(out)
+        assert "2 problems" in out
 
 
 @pytest.mark.parametrize("form", ["files", "tar"])
@@ -170,20 +168,6 @@ def test_verify_json(prepare: Run, verify: Run, form: str) -> None:
     assert found["deep"] is True
     assert found["mark"]["form"] == form
     assert found["mark"]["archive"]["md5"] == found["mark"]["archive"]["expected_md5"]
-
-
-def test_verify_json_of_problems(prepare: Run, verify: Run, published: Any, tmp_path: Path) -> None:
-    """The same exit code, and the files in full."""
-    prepare()
-    first = min(published.images["val"])
-    (tmp_path / "root" / first).unlink()
-
-    code, out, _ = verify("--json")
-
-    (found,) = json.loads(out)
-    assert code == 7
-    assert found["ok"] is False
-    assert found["missing"] == [first]
 
 
 def test_wrong_label_order_is_named(prepare: Run, verify: Run, tmp_path: Path) -> None:
