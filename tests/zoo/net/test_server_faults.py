@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from mixzoo.zoo.errors import SourceError
 from mixzoo.zoo.net import http
+from mixzoo.zoo.net.partial import Partial
 
 from ...emulator.server import Emulator, Fault, Request, always, burst
 from .one_file import ADDRESS, BYTES, OTHER, SIZE, SOURCE, get, ranges, require_line
@@ -54,6 +55,51 @@ def test_ignored_range_means_from_zero(emulator: Emulator, manifest: Path) -> No
     emulator.store.plan = burst(Fault(end=100_000), ignore, ignore)
 
     assert get(manifest, connections=4).read_bytes() == BYTES
+
+
+def test_server_that_lies_about_ranges_is_asked_for_the_whole(
+    emulator: Emulator, manifest: Path
+) -> None:
+    """After one try for parts, which it answers with everything, it is asked for no others."""
+    emulator.store.plan = always(Fault(ignore_range=True, headers={"Accept-Ranges": "bytes"}))
+
+    assert get(manifest, connections=4).read_bytes() == BYTES
+    assert ranges(emulator)[-1] == ""
+
+
+def test_weak_etag_is_no_promise(emulator: Emulator, manifest: Path) -> None:
+    """It may stay while bytes change (RFC 9110, 13.1.5), so the date is asked to be the same."""
+    weak = {"ETag": 'W/"1"'}
+    emulator.store.plan = burst(Fault(end=100_000, headers=weak), Fault(headers=weak))
+
+    assert get(manifest).read_bytes() == BYTES
+    assert emulator.store.requests[1].headers["if-range"] == "Mon, 22 Aug 2022 08:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("source", "validator", "hash_known", "kept"),
+    [
+        ("here", '"1"', False, True),
+        ("here", None, False, False),
+        ("elsewhere", '"1"', False, False),
+        ("elsewhere", None, True, True),
+    ],
+)
+def test_bytes_are_kept_where_a_validator_or_the_hash_can_tell(
+    tmp_path: Path, source: str, validator: str | None, hash_known: bool, kept: bool
+) -> None:
+    """Also in the middle of a file, where the next request can't find out."""
+    before = Partial(tmp_path / "w.pth")
+    before.part.write_bytes(bytes(200))
+    before.adopt("here", 300, hash_known=True)
+    before.validator = validator
+    before.add(100, 200)
+    before.save()
+
+    partial = Partial(tmp_path / "w.pth")
+    partial.adopt(source, 300, hash_known=hash_known)
+
+    assert partial.done == ([(100, 200)] if kept else [])
 
 
 def test_line_that_never_holds_without_ranges_is_an_error(
