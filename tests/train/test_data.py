@@ -59,14 +59,10 @@ def test_lists_can_be_named(benchmark: Manifest, colours: Path, tmp_path: Path) 
     assert data.train.files == data.val.files == ("train3.png", "train4.png")
 
 
-def test_missing_labels_are_named_with_the_way_out(benchmark: Manifest, tmp_path: Path) -> None:
-    """What was looked for, and the option."""
+def test_what_is_missing_is_named_with_the_way_out(benchmark: Manifest, tmp_path: Path) -> None:
+    """What was looked for, and the option; only drawn benchmarks can do without a folder."""
     with pytest.raises(DataError, match=r"train\.txt.*found none.*--train-list"):
         find_data(benchmark, tmp_path)
-
-
-def test_data_is_asked_for(benchmark: Manifest) -> None:
-    """Only drawn benchmarks can do without."""
     with pytest.raises(UsageError, match="expected --data DIR"):
         find_data(benchmark, None)
 

@@ -200,20 +200,15 @@ def test_dropped_places_change_the_mask() -> None:
     assert (whole.mask - dropped.mask).abs().max() > 1e-3
 
 
-def test_features_that_do_not_fit_the_images_are_refused() -> None:
-    """A mask can only be enlarged by whole numbers."""
+@pytest.mark.parametrize(
+    ("width", "lam", "message"), [(22, 0.5, "sides are multiples"), (24, 1.5, "lam in")]
+)
+def test_what_does_not_fit_is_refused(width: int, lam: float, message: str) -> None:
+    """A mask can only be enlarged by whole numbers, and the block would make some mask of any lam."""
     x, features, block = batch("automix", 0)
 
-    with pytest.raises(UsageError, match="sides are multiples"):
-        automix(x[..., :22], features, block, PERM, 0.5)
-
-
-def test_a_weight_outside_its_range_is_refused() -> None:
-    """The block would make some mask of it."""
-    x, features, block = batch("automix", 0)
-
-    with pytest.raises(UsageError, match="lam in"):
-        automix(x, features, block, PERM, 1.5)
+    with pytest.raises(UsageError, match=message):
+        automix(x[..., :width], features, block, PERM, lam)
 
 
 @pytest.mark.parametrize(

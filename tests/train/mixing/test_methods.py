@@ -73,38 +73,32 @@ def test_replays_the_reference_to_the_bit(mixer_case, check_case, name, number):
 @every_method
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(data=st.data(), variant=variants)
-def test_result_has_the_promised_shapes_and_ranges(name, data, variant):
-    """Images like the batch, partners a permutation, weights and mask in [0, 1]."""
+def test_every_method_keeps_the_same_promises(name, data, variant):
+    """Images like the batch, partners a permutation, weights and mask in [0, 1], the mask's mean the
+    weight (to rounding, and for fmix to one pixel); batch and draw stay as they are; and generators
+    of one seed agree to the bit, whatever the global ones do."""
     x, seed = data.draw(batches(name))
+    draw = draw_method(np.random.default_rng(seed), name, x.shape, 1.0, variant)
+    before, drawn = x.clone(), copy.deepcopy(draw)
 
-    _, mixed = mix(name, x, seed, variant)
+    mixed = apply(draw, x, saliency_of(x))
+    torch.rand(1), np.random.default_rng().random()
+    _, second = mix(name, x, seed, variant)
 
     n, _, h, w = x.shape
-    assert mixed.images.shape == x.shape
-    assert mixed.images.dtype == x.dtype
+    assert (mixed.images.shape, mixed.images.dtype) == (x.shape, x.dtype)
     assert mixed.perm.sort().values.tolist() == list(range(n))
-    assert mixed.lam.shape == (n,)
-    assert mixed.lam.dtype == torch.float32
-    assert mixed.lam.min() >= 0
-    assert mixed.lam.max() <= 1
-    assert mixed.mask.shape == (n, 1, h, w)
-    assert mixed.mask.dtype == x.dtype
-    assert mixed.mask.min() >= 0
-    assert mixed.mask.max() <= 1
-
-
-@every_method
-@settings(max_examples=30, deadline=None, derandomize=True)
-@given(data=st.data(), variant=variants)
-def test_label_weight_is_the_share_of_the_original(name, data, variant):
-    """The mask's mean is the weight: to rounding, and for fmix to one pixel."""
-    x, seed = data.draw(batches(name))
-
-    _, mixed = mix(name, x, seed, variant)
-
-    pixel = 1 / (x.shape[2] * x.shape[3]) if name == "fmix" else 0
+    assert (mixed.lam.shape, mixed.lam.dtype) == ((n,), torch.float32)
+    assert (mixed.mask.shape, mixed.mask.dtype) == ((n, 1, h, w), x.dtype)
+    for part in (mixed.lam, mixed.mask):
+        assert part.min() >= 0
+        assert part.max() <= 1
     off = (mixed.mask.float().mean((1, 2, 3)) - mixed.lam).abs().max()
-    assert off <= pixel + ROUNDING[x.dtype]
+    assert off <= (1 / (h * w) if name == "fmix" else 0) + ROUNDING[x.dtype]
+    assert torch.equal(x, before)
+    assert str(draw) == str(drawn)
+    assert torch.equal(mixed.images, second.images)
+    assert torch.equal(mixed.lam, second.lam)
 
 
 @pytest.mark.parametrize("name", BLENDING_METHODS)
@@ -138,37 +132,6 @@ def test_resizemix_shows_the_resized_partner_where_the_mask_says(data, variant):
     ]
     assert torch.equal(mixed.images, expected)
     assert torch.equal(mixed.mask.expand_as(x) == 1, (mixed.mask == 1).expand_as(x))
-
-
-@every_method
-@settings(max_examples=15, deadline=None, derandomize=True)
-@given(data=st.data())
-def test_nothing_is_modified(name, data):
-    """Neither the batch nor the draw changes."""
-    x, seed = data.draw(batches(name))
-    before = x.clone()
-    draw = draw_method(np.random.default_rng(seed), name, x.shape, 1.0)
-    draw_before = copy.deepcopy(draw)
-
-    apply(draw, x, saliency_of(x))
-
-    assert torch.equal(x, before)
-    assert str(draw) == str(draw_before)
-
-
-@every_method
-@settings(max_examples=15, deadline=None, derandomize=True)
-@given(data=st.data(), variant=variants)
-def test_one_seed_gives_one_picture(name, data, variant):
-    """Two generators of the same seed agree to the bit, whatever the global ones do."""
-    x, seed = data.draw(batches(name))
-
-    _, first = mix(name, x, seed, variant)
-    torch.rand(1), np.random.default_rng().random()
-    _, second = mix(name, x, seed, variant)
-
-    assert torch.equal(first.images, second.images)
-    assert torch.equal(first.lam, second.lam)
 
 
 @pytest.mark.parametrize("name", [name for name in IMAGE_METHODS if name != "saliencymix"])
@@ -256,16 +219,17 @@ def test_puzzlemix_with_a_certain_prior_shows_one_image(lam, weight):
     assert mixed.lam.tolist() == [weight] * 3
 
 
-def test_puzzlemix_needs_saliency():
-    """Without saliency the error names the function that computes it."""
-    with pytest.raises(UsageError, match="input_saliency"):
-        apply(PuzzlemixDraw(PERM, 0.5, 2), torch.zeros(3, 3, 8, 8))
-
-
-def test_manifoldmix_needs_a_network():
-    """It can't be applied to images; the error names what to call."""
-    with pytest.raises(UsageError, match="call manifoldmix"):
-        apply(ManifoldmixDraw(PERM, 0.5, 1), torch.zeros(3, 3, 8, 8))
+@pytest.mark.parametrize(
+    ("draw", "named"),
+    [
+        (PuzzlemixDraw(PERM, 0.5, 2), "input_saliency"),
+        (ManifoldmixDraw(PERM, 0.5, 1), "call manifoldmix"),
+    ],
+)
+def test_what_images_alone_cannot_do_is_told(draw, named):
+    """The error names the function that computes saliency, or that mixes inside a network."""
+    with pytest.raises(UsageError, match=named):
+        apply(draw, torch.zeros(3, 3, 8, 8))
 
 
 SHAPE = (4, 3, 16, 16)

@@ -158,23 +158,21 @@ def test_refuses_images_that_do_not_split_into_blocks(shape):
         draw_puzzlemix(np.random.default_rng(0), shape, 1.0)
 
 
-@pytest.mark.parametrize("blocks", [1, 16])
-def test_refuses_other_grids(blocks):
-    """One block has nowhere to go, and 16 by 16 can't be solved exactly."""
-    with pytest.raises(UsageError, match=f"got {blocks}"):
-        puzzlemix(torch.zeros(1, 3, 16, 16), torch.tensor([0]), 0.5, blocks, torch.ones(1, 16, 16))
+@pytest.mark.parametrize(
+    ("channels", "side", "blocks", "saliency", "message"),
+    [
+        (3, 16, 1, 16, "got 1"),  # one block has nowhere to go
+        (3, 16, 16, 16, "got 16"),  # and 16 by 16 can't be solved exactly
+        (3, 8, 2, 4, r"expected saliency \(1, 8, 8\)"),
+        (1, 8, 2, 8, "RGB"),  # the smoothness term looks at colours
+    ],
+)
+def test_refuses_other_grids_sizes_and_channels(channels, side, blocks, saliency, message):
+    """What is expected is named."""
+    x, map_ = torch.zeros(1, channels, side, side), torch.ones(1, saliency, saliency)
 
-
-def test_refuses_saliency_of_another_size():
-    """Saliency has one value per pixel."""
-    with pytest.raises(UsageError, match=r"expected saliency \(1, 8, 8\)"):
-        puzzlemix(torch.zeros(1, 3, 8, 8), torch.tensor([0]), 0.5, 2, torch.zeros(1, 4, 4))
-
-
-def test_refuses_images_without_three_channels():
-    """The smoothness term looks at colours."""
-    with pytest.raises(UsageError, match="RGB"):
-        puzzlemix(torch.zeros(1, 1, 8, 8), torch.tensor([0]), 0.5, 2, torch.zeros(1, 8, 8))
+    with pytest.raises(UsageError, match=message):
+        puzzlemix(x, torch.tensor([0]), 0.5, blocks, map_)
 
 
 @pytest.mark.parametrize("image", ["t0", "t1"])
