@@ -1,10 +1,7 @@
 """Class activation maps are exact, a MixBlock's maps are the recorded ones, and rows show them."""
 
 import copy
-import json
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +10,6 @@ from mixzoo.eval.protocol import normalise
 from mixzoo.viz.maps import BlockMaps, block_maps, cam_rows, class_activation, map_rows, most_uneven
 from mixzoo.viz.mix import IMAGENET, Pairs, mix_pair
 from mixzoo.zoo.nets import Classifier
-from mixzoo.zoo.nets.classifiers import MIX_BLOCKS
 
 NAMES = ["ant", "bee", "cat", "dog", "eel"]
 
@@ -104,41 +100,6 @@ def test_the_map_is_drawn_where_the_class_is_seen(picture: Callable, plain: Clas
     drawn = row.columns[0].tiles[1].image.astype(int) @ [1, 1, -1]  # yellow against blue
     quadrant = [drawn[i : i + 32, j : j + 32].mean() for i in (0, 32) for j in (0, 32)]
     assert int(np.argmax(quadrant)) == int(heat.argmax())
-
-
-@pytest.mark.parametrize("name", ["automix_c64", "samix_c64"])
-def test_maps_are_the_recorded_ones(
-    name: str, picture: Callable, golden: Path, regenerate: ModuleType
-) -> None:
-    """Value and rows of attention of the reference's own block on its features."""
-    case = json.loads((golden / "mixblock" / "cases.json").read_text())[name]
-    seen = regenerate.features(case["seed_features"], case["features_name"], *case["feature_shape"])
-    pair = torch.from_numpy(seen[[0, case["index"][0]]])
-    block = MIX_BLOCKS[case["kind"]](case["feature_shape"][1]).eval()
-    arrays = {
-        key.removeprefix("mix_block."): regenerate.weight(case["seed_mix_block"], key, shape)
-        for key, shape in case["state_dict"]
-    }
-    block.load_state_dict({key: torch.from_numpy(one) for key, one in arrays.items()})
-    h = case["feature_shape"][2]
-    # The recording begins at features; the network before it is a stand-in that gives just them.
-    model = SimpleNamespace(mix_block=block, backbone_k=lambda x, stop: pair)
-
-    side = h * case["scale_factor"]
-    maps = block_maps(picture(0, side), picture(1, side), [0.1, 0.35], model)
-
-    with np.load(golden / "mixblock" / f"{name}.npz", allow_pickle=False) as recorded:
-        for one in maps:
-            prefix = f"lam{one.lam}_"
-            np.testing.assert_allclose(
-                one.value, recorded[prefix + "value"][0], rtol=1e-4, atol=1e-4
-            )
-            np.testing.assert_allclose(
-                one.attention.reshape(h * h, h * h)[::h],
-                recorded[prefix + "attention_rows_sample0"],
-                rtol=1e-4,
-                atol=2e-5,
-            )
 
 
 @pytest.mark.parametrize("method", ["automix", "samix"])

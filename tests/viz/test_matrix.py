@@ -102,12 +102,13 @@ def test_rows_are_named_and_numbered(pairs: tuple[Pair, ...]) -> None:
 
 
 def test_pairs_that_werent_asked_for_stay_empty(rows: list[NamedPredictions]) -> None:
-    """As with one baseline: B and C were each held against A, not against one another."""
-    found = cells(comparison_plot(compare_rows(rows, against="A")))
+    """As with one baseline: A and C were each held against B, not against one another."""
+    found = cells(comparison_plot(compare_rows(rows, against="B")))
 
     assert found.keys() == {(n, n) for n in range(4)} | {
         place for n in (0, 2, 3) for place in ((n, 1), (1, n))
     }
+    assert found[1, 2] == "▼ p < 0.0001 | 0 : 30"  # though C was held against B
 
 
 def test_long_names_stay_on_the_page(made_up: Callable[..., Predictions]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
-from mixzoo.viz.grid import Row, draw_grid
+from mixzoo.viz.grid import draw_grid
 from mixzoo.viz.mix import (
     IMAGENET,
     MixedPair,
@@ -24,16 +24,8 @@ from mixzoo.viz.mix import (
     to_pixels,
 )
 from mixzoo.zoo.nets import MixClassifier, ResNetConfig
-from mixzoo.zoo.nets.classifiers import MIX_BLOCKS
-from mixzoo.zoo.nets.mixblock import blend, inside_margin, rescale_mask
 from PIL import Image
 from torchvision.utils import make_grid
-
-SMALL = [
-    f"{method}_32_{case}"
-    for method in ("automix", "samix")
-    for case in ("a", "margin_hi", "adjust", "adjust_margin")
-]
 
 
 def shown(figure: Figure) -> list[np.ndarray]:
@@ -83,42 +75,26 @@ def test_label_weights_and_the_masks_share_are_written_below() -> None:
     assert column.title == "title"
 
 
-@pytest.mark.parametrize("case", ["a", "adjust"])
 @pytest.mark.parametrize("method", ["automix", "samix"])
 def test_grids_show_the_recorded_photographs(
-    method: str, case: str, released: Callable, shared: Path, golden: Path
+    method: str, released: Callable, shared: Path, golden: Path
 ) -> None:
     """The reference's mixes of four photographs stand in the figure, to a grey level."""
-    name = f"{method}_224_{case}"
+    name = f"{method}_224_a"
     recorded = json.loads((golden / "pixel_mixup" / "cases.json").read_text())[name]
     folder = shared / "golden" / "images" / "crops"
     photos = [np.asarray(Image.open(folder / f"{one}.png")) for one in recorded["images"]]
-    pairs = [(photos[i], photos[j]) for i, j in enumerate(recorded["index_bb"])]
-    model, (lam_mb, lam) = released(method), recorded["lam"]
-    if recorded["mask_adjust"]:
-        rows = [Row((mix_column(adjusted(model, pair, lam, lam_mb), ""),)) for pair in pairs]
-    else:
-        rows = mix_rows(Pairs(pairs), [method], [lam], model=model)
+    pairs = Pairs([(photos[i], photos[j]) for i, j in enumerate(recorded["index_bb"])])
+    rows = mix_rows(pairs, [method], [recorded["lam"][1]], model=released(method))
 
     drawn = shown(draw_grid(rows))
 
-    tiles = 2 if recorded["mask_adjust"] else 4
-    mixes = np.stack(drawn[tiles // 2 - 1 : tiles * len(pairs) : tiles])
+    mixes = np.stack(drawn[1 : 4 * len(photos) : 4])  # A, mix, B, mask of each pair
     with np.load(golden / "pixel_mixup" / "arrays.npz", allow_pickle=False) as arrays:
         expected = to_pixels(torch.from_numpy(arrays[f"{name}_img_mix_bb"]), IMAGENET)
     difference = np.abs(mixes[:, 5::16, 5::16].astype(int) - expected)
     assert difference.max() <= 1  # where a value lies between two grey levels
     assert (difference > 0).mean() < 0.005
-
-
-def adjusted(model: MixClassifier, pair: tuple, lam: float, mean: float) -> MixedPair:
-    """A mix whose mask was moved to another mean, as `mask_adjust` does."""
-    from mixzoo.eval.protocol import normalise
-
-    x = normalise(torch.from_numpy(np.stack(pair)), IMAGENET)
-    mixed = model.mix(x, lam, torch.tensor([1, 0]), mask_mean=mean)
-    image, mask = to_pixels(mixed.images, IMAGENET)[0], mixed.mask[0, 0].numpy()
-    return MixedPair(image, mask, lam, lam, model.method)
 
 
 @pytest.fixture(scope="module")
@@ -138,55 +114,6 @@ def released(golden: Path, regenerate: ModuleType) -> Callable[[str], MixClassif
         return models[method]
 
     return released
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_grids_show_the_recorded_small_mixes(
-    name: str, golden: Path, regenerate: ModuleType
-) -> None:
-    """Recorded features to masks to tiles: every recorded mix of 32 pixels stands in the figure."""
-    cases = golden / "pixel_mixup"
-    case = json.loads((cases / "cases.json").read_text())[name]
-    with np.load(cases / "arrays.npz", allow_pickle=False) as arrays:
-        recorded = torch.from_numpy(arrays[f"{name}_img_mix_bb"])
-    block_case = json.loads((golden / "mixblock" / "cases.json").read_text())
-    block = small_block(name.split("_", maxsplit=1)[0], case, block_case, regenerate)
-    images = regenerate.blocky(case["seed_inputs"], "small_images", (4, 3, 32, 32), 8)
-    seen = torch.from_numpy(regenerate.features(case["seed_inputs"], "small_feat", 4, 64, 8, 8))
-    perm, (lam_mb, lam) = torch.tensor(case["index_bb"]), case["lam"]
-    with torch.inference_mode():
-        mask = 1 - block(seen, perm, lam, case["scale_factor"]).second
-        mask = rescale_mask(mask, lam_mb) if case["mask_adjust"] else mask
-        mask = torch.full_like(mask, lam) if inside_margin(lam, case["lam_margin"]) else mask
-        pixels = to_pixels(blend(torch.from_numpy(images), perm, mask), IMAGENET)
-
-    mixes = [
-        MixedPair(one, m[0].numpy(), lam, lam, "") for one, m in zip(pixels, mask, strict=True)
-    ]
-    drawn = shown(draw_grid([Row(tuple(mix_column(mixed, "") for mixed in mixes))]))
-
-    start, _, step = case["stored"].partition("::")
-    cut = slice(None) if start == "full" else slice(int(start), None, int(step))
-    difference = np.abs(
-        np.stack(drawn[: len(drawn) // 2])[:, cut, cut].astype(int) - to_pixels(recorded, IMAGENET)
-    )
-    assert difference.max() <= 1
-    assert (difference > 0).mean() < 0.005
-
-
-def small_block(method: str, case: dict, blocks: dict, regenerate: ModuleType) -> torch.nn.Module:
-    """The mix block of a small recorded case."""
-    block = MIX_BLOCKS[method](64).eval()
-    shapes = blocks[f"{method}_c64"]["state_dict"]
-    block.load_state_dict(
-        {
-            name.removeprefix("mix_block."): torch.from_numpy(
-                regenerate.weight(case["seed_mix_block"], name, shape)
-            )
-            for name, shape in shapes
-        }
-    )
-    return block
 
 
 def test_rows_and_padding_are_those_of_the_reference(picture: Callable) -> None:
