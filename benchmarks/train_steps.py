@@ -48,12 +48,13 @@ import numpy as np
 import torch
 import torchvision
 from machine import machine, matrix_product
+from mixzoo.eval.precision import cudnn_setting
 from mixzoo.eval.protocol import normalise
 from mixzoo.eval.world import ALONE, keep_freed_memory
 from mixzoo.train.data import Data, MicroBatch
 from mixzoo.train.loop import take_step
 from mixzoo.train.recipe import Recipe
-from mixzoo.train.run import How, Run, fast_kernels
+from mixzoo.train.run import How, Run
 from mixzoo.train.schedules import mask_loss_weights
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.data import FolderStore, LabelledImages
@@ -185,7 +186,7 @@ def mixzoo_step(setting: Setting, method: str, compiled: bool = False) -> Iterat
             take_step(run, data, batches, weights, stop=False)
             run.iteration += 1
 
-        with fast_kernels():
+        with cudnn_setting("benchmark", value=True):
             # torch's counter can't bear the gradient of the input that PuzzleMix asks for.
             yield setting.timed(step, counted=not compiled and method != "puzzlemix")
 
@@ -210,7 +211,7 @@ def plain_step(setting: Setting, layout: torch.memory_format) -> Iterator[Step]:
         optimizer.step()
         loss.item()
 
-    with fast_kernels():
+    with cudnn_setting("benchmark", value=True):
         yield setting.timed(step)
 
 

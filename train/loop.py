@@ -12,6 +12,7 @@ import torch
 from tqdm import tqdm
 
 from ..eval.crops import default_workers
+from ..eval.precision import cudnn_setting
 from ..eval.protocol import normalise
 from ..zoo.catalog import open_catalog
 from ..zoo.checkpoint.export import export
@@ -38,7 +39,7 @@ from .endings import (
 from .log import Show, tensorboard
 from .recipe import Recipe
 from .rows import RowRun
-from .run import How, Run, fast_kernels
+from .run import How, Run
 from .schedules import ema_momentum, mask_loss_weights
 
 logger = logging.getLogger(__name__)
@@ -74,16 +75,19 @@ def train(recipe: Recipe, data: Data, out: Path, name: str, how: How | None = No
     can't be read.
     """
     how = how or How()
-    with interruption(hint=how.world.leads) as asked, explained_losses(how.world), fast_kernels():
+    with interruption(hint=how.world.leads) as asked, explained_losses(how.world):
         small, workers = fit_in_memory(data.train), how.workers
         if workers is None:
             workers = 0 if small else default_workers(how.world.local_size)
         images = TrainingImages(data.train, recipe, keep=small and not workers)
         run = Run(recipe, out, name, images.batches, how)
         pin = run.device.type == "cuda"
-        with closing(micro_batches(images, run.iteration, run.slots, workers, pin)) as batches:
+        with (
+            cudnn_setting("benchmark", value=True),  # tries kernels for each shape, once
+            closing(micro_batches(images, run.iteration, run.slots, workers, pin)) as batches,
+        ):
             walk(run, data, batches, asked)
-        return publish(run)
+        return write_result(run)
 
 
 def walk(run: Run, data: Data, batches: Iterator[MicroBatch], asked: Interruption) -> None:
@@ -188,7 +192,7 @@ def stopped(run: Run, asked: Interruption) -> InterruptedRunError:
     )
 
 
-def publish(run: Run) -> Path:
+def write_result(run: Run) -> Path:
     """Write the weights of the last epoch, without the optimizer's state, in both formats."""
     path = run.out / f"{run.name}.pth"
     if run.world.leads:

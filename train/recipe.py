@@ -15,7 +15,7 @@ from msgspec import Meta
 from ..zoo.errors import UsageError
 from ..zoo.nets import ResNetConfig
 from ..zoo.nets.classifiers import LAM_MARGIN
-from .mixing import LEARNT_METHODS, Mixture, Variant
+from .mixing import LEARNT_METHODS, Variant, check_mixture
 from .mixing.mixed import check_alpha
 
 FINITE = sys.float_info.max
@@ -73,7 +73,7 @@ class Recipe:
     architecture: str
     num_classes: Count
     mix_mode: tuple[str, ...]
-    """Methods that each step chooses from: see `mixing.Mixture`. AutoMix and SAMix stand alone."""
+    """Methods that each step chooses from: see `mixing.draw_mixture`. AutoMix and SAMix stand alone."""
 
     alpha: tuple[Number, ...]
     """Of Beta(alpha, alpha), one for each method; vanilla doesn't draw any."""
@@ -107,7 +107,7 @@ class Recipe:
         if self.learnt:
             self._check_learnt()
         else:
-            self.mixture()
+            check_mixture(self.mix_mode, self.alpha, self.mix_prob, self.mix_repeat)
         if self.batch_size % self.micro_batch:
             raise UsageError(
                 f"batch_size {self.batch_size} isn't a multiple of micro_batch {self.micro_batch}; "
@@ -123,10 +123,6 @@ class Recipe:
     def learnt(self) -> bool:
         """Whether a mix block learns the mixing (AutoMix, SAMix)."""
         return any(name in LEARNT_METHODS for name in self.mix_mode)
-
-    def mixture(self) -> Mixture:
-        """The mixing of a recipe that isn't learnt."""
-        return Mixture(self.mix_mode, self.alpha, self.mix_prob, self.mix_repeat, self.variant)
 
     def generator(self, purpose: Purpose, *place: int) -> np.random.Generator:
         """The random numbers of one place of a run, such as an epoch and an image's position.

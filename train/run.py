@@ -1,7 +1,7 @@
 """A run on its way: everything that a step changes, and how it is kept on disk."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..eval.crops import BATCH_SIZE, Work
 from ..eval.evaluator import evaluate
-from ..eval.precision import cudnn_setting
 from ..eval.predictions import Counts
 from ..eval.world import ALONE, World
 from ..zoo.checkpoint.names import canonical
@@ -226,13 +225,6 @@ class Run:
                 f"--out {self.out}: its checkpoints are of another recipe. Give the recipe that they "
                 "were made with, or another folder."
             )
-
-
-@contextmanager
-def fast_kernels() -> Iterator[None]:
-    """Let cuDNN try which of its kernels are the fastest for each shape, once; CPUs don't care."""
-    with cudnn_setting("benchmark", value=True):
-        yield
 
 
 def _to_go_on_from(out: Path, world: World) -> dict[str, Any] | None:

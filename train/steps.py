@@ -19,6 +19,7 @@ from .mixing import (
     apply,
     automix,
     draw_automix,
+    draw_mixture,
     input_saliency,
     manifoldmix,
 )
@@ -42,14 +43,17 @@ class MixedStep(nn.Module):
     def __init__(self, model: Classifier, recipe: Recipe) -> None:
         super().__init__()
         self.model = model
-        self.mixture = recipe.mixture()
+        self.recipe = recipe
         mixes = set(recipe.mix_mode) != {"vanilla"}
         self.logged = ("loss", "acc", "acc_mix") if mixes else ("loss", "acc")
         """Which of the losses a train line of the log shows, as OpenMixup's logs do."""
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[Draw, ...]:
         """Everything random for a micro batch of `shape` (N, 3, H, W): one draw for each repeat."""
-        return self.mixture.draw(rng, shape)
+        one = self.recipe
+        return draw_mixture(
+            rng, shape, one.mix_mode, one.alpha, one.mix_prob, one.mix_repeat, one.variant
+        )
 
     def forward(
         self, x: Tensor, y: Tensor, draw: tuple[Draw, ...], mask_loss_weight: float
@@ -58,7 +62,7 @@ class MixedStep(nn.Module):
 
         x: (N, 3, H, W) normalised. y: (N,) int64. mask_loss_weight: not used here.
         """
-        repeats = [mixed_losses(self.model, x, y, one, self.mixture.variant) for one in draw]
+        repeats = [mixed_losses(self.model, x, y, one, self.recipe.variant) for one in draw]
         return {name: torch.stack([r[name] for r in repeats]).mean() for name in repeats[0]}
 
     def follow(self, momentum: float) -> None:

@@ -25,6 +25,8 @@ DOCUMENT = Recipe("resnet18", 10, ("mixup", "cutmix"), (0.8, 1.0), mix_prob=(0.4
         ("weight_decay", 0.5, math.nan),
         ("momentum", 0.999, 1.0),
         ("precision", "bf16", "int8"),
+        ("variant", "paper", "papers"),
+        ("mix_repeat", 2, 0),
         ("alpha", (1e300,), (math.inf,)),
         ("automix.momentum", 1.0, 1.0001),
         ("automix.lam_margin", 0.5, 0.51),

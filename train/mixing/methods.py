@@ -1,10 +1,9 @@
 """One door to all mixing methods: by name, several in one run, or at a lam that somebody chose."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from math import sqrt
-from typing import get_args
 
 import numpy as np
 import torch
@@ -121,88 +120,67 @@ def apply(draw: Draw, x: torch.Tensor, saliency: torch.Tensor | None = None) -> 
     return _APPLIES[type(draw)](x, **vars(draw))
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """Which methods to choose from, how often each, and how many per step.
+def draw_mixture(
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    mix_mode: Sequence[str],
+    alpha: Sequence[float],
+    mix_prob: Sequence[float] | None = None,
+    mix_repeat: int = 1,
+    variant: Variant = "openmixup",
+) -> tuple[Draw, ...]:
+    """Choose `mix_repeat` of several methods and draw each for a batch of `shape` (N, C, H, W).
 
-    The fields bear the names of OpenMixup's configs. For MixUp and CutMix with switching
-    probabilities 0.4 and 0.6: `Mixture(mix_mode=("mixup", "cutmix"), alpha=(0.8, 1.0),
-    mix_prob=(0.4, 0.6))`. Raises `UsageError` for fields that don't fit together.
+    The arguments bear the names of OpenMixup's configs. mix_mode: of METHODS; a name may stand twice
+    with different alphas. alpha: of each method's Beta(alpha, alpha). mix_prob: of each method,
+    summing to one; None is uniform. MixUp and CutMix with switching probabilities 0.4 and 0.6 are
+    `("mixup", "cutmix"), (0.8, 1.0), (0.4, 0.6)`.
+
+    As in OpenMixup, a choice is drawn even when there is one method, and once a step has
+    had vanilla its further repeats choose among the others.
     """
-
-    mix_mode: tuple[str, ...]
-    """Names from `methods.METHODS`; a name may stand twice with different alphas."""
-
-    alpha: tuple[float, ...]
-    """For each method, its Beta(alpha, alpha); vanilla ignores it."""
-
-    mix_prob: tuple[float, ...] | None = None
-    """Probability of each method, summing to one; None is uniform."""
-
-    mix_repeat: int = 1
-    """How many mixed copies of the batch a step trains on; the loss is their mean."""
-
-    variant: Variant = "openmixup"
-    """Whose behaviour to follow in the methods where code and paper differ."""
-
-    def __post_init__(self) -> None:
-        for name in self.mix_mode:
-            check_method(name)
-        if not self.mix_mode or len(self.alpha) != len(self.mix_mode):
-            raise UsageError(
-                f"expected one alpha for each of {len(self.mix_mode) or 'at least 1'} mix_mode, "
-                f"got {len(self.alpha)}; give both lists the same length"
-            )
-        for name, alpha in zip(self.mix_mode, self.alpha, strict=True):
-            if name != "vanilla":
-                check_alpha(alpha)
-        if self.mix_prob is not None:
-            _check_probabilities(self.mix_prob, len(self.mix_mode))
-        if self.variant not in get_args(Variant):
-            raise UsageError(
-                f"expected variant of {', '.join(get_args(Variant))}, got '{self.variant}'; "
-                "leave it out for the published behaviour"
-            )
-        if self.mix_repeat < 1:
-            raise UsageError(
-                f"expected mix_repeat of 1 or more, got {self.mix_repeat}; "
-                "use mix_mode 'vanilla' to train without mixing"
-            )
-        if self.mix_repeat > 1 and "vanilla" in self.mix_mode:
-            self._check_vanilla_can_be_left_out()
-
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[Draw, ...]:
-        """Choose `mix_repeat` methods and draw each for a batch of `shape` (N, C, H, W).
-
-        As in OpenMixup, a choice is drawn even when there is one method, and once a step has
-        had vanilla its further repeats choose among the others.
-        """
-        candidates = list(range(len(self.mix_mode)))
-        draws = []
-        for _ in range(self.mix_repeat):
-            chosen = int(rng.choice(candidates, p=self.mix_prob))
-            name = self.mix_mode[chosen]
-            draws.append(draw_method(rng, name, shape, self.alpha[chosen], self.variant))
-            if name == "vanilla":
-                candidates.remove(chosen)
-        return tuple(draws)
-
-    def _check_vanilla_can_be_left_out(self) -> None:
-        """OpenMixup fails in these cases as soon as it has drawn vanilla."""
-        if self.mix_prob is not None or set(self.mix_mode) == {"vanilla"}:
-            raise UsageError(
-                f"vanilla is used once a step, so mix_repeat {self.mix_repeat} needs other methods "
-                "and no mix_prob; drop 'vanilla' or mix_prob, or set mix_repeat to 1"
-            )
+    candidates = list(range(len(mix_mode)))
+    draws = []
+    for _ in range(mix_repeat):
+        chosen = int(rng.choice(candidates, p=mix_prob))
+        draws.append(draw_method(rng, mix_mode[chosen], shape, alpha[chosen], variant))
+        if mix_mode[chosen] == "vanilla":
+            candidates.remove(chosen)
+    return tuple(draws)
 
 
-def _check_probabilities(mix_prob: tuple[float, ...], n: int) -> None:
-    """Raise `UsageError` unless there are n probabilities that sum to one."""
-    if len(mix_prob) != n or min(mix_prob) < 0 or abs(sum(mix_prob) - 1) > 1e-8:
+def check_mixture(
+    mix_mode: Sequence[str],
+    alpha: Sequence[float],
+    mix_prob: Sequence[float] | None = None,
+    mix_repeat: int = 1,
+) -> None:
+    """Raise `UsageError` for arguments of `draw_mixture` that don't fit together."""
+    n = len(mix_mode)
+    for name in mix_mode:
+        check_method(name)
+    if not mix_mode or len(alpha) != n:
+        raise UsageError(
+            f"expected one alpha for each of {n or 'at least 1'} mix_mode, got {len(alpha)}; "
+            "give both lists the same length"
+        )
+    for name, one in zip(mix_mode, alpha, strict=True):
+        if name != "vanilla":
+            check_alpha(one)
+    if mix_prob is not None and (
+        len(mix_prob) != n or min(mix_prob) < 0 or abs(sum(mix_prob) - 1) > 1e-8
+    ):
         raise UsageError(
             f"expected mix_prob of {n} probabilities that sum to 1, one for each mix_mode, got "
             f"{list(mix_prob)} with sum {sum(mix_prob):g}; correct the list, or leave it out for "
             "equal probabilities"
+        )
+    # OpenMixup fails in these cases as soon as it has drawn vanilla
+    used_up = mix_prob is not None or set(mix_mode) == {"vanilla"}
+    if mix_repeat > 1 and "vanilla" in mix_mode and used_up:
+        raise UsageError(
+            f"vanilla is used once a step, so mix_repeat {mix_repeat} needs other methods "
+            "and no mix_prob; drop 'vanilla' or mix_prob, or set mix_repeat to 1"
         )
 
 
