@@ -25,40 +25,30 @@ def test_a_folder_remembers_its_run(tiny: Recipe, data: Data, tmp_path: Path) ->
     assert json.loads((tmp_path / "deep" / "out" / "run.json").read_text()) == facts
 
 
-def test_another_recipe_is_refused_by_its_differences(
-    tiny: Recipe, data: Data, tmp_path: Path
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("recipe", r"--set lr=0\.5, --set seed=3\. .*another folder"),
+        ("name", r"now different: name\."),
+        ("train", r"now different: train\."),
+        ("val", r"now different: val\."),
+    ],
+)
+def test_another_run_is_refused_by_what_differs(
+    what: str, message: str, tiny: Recipe, data: Data, tmp_path: Path
 ) -> None:
-    """Named as the settings that would have been given."""
+    """A recipe by the settings that would have been given, a name or a list as such."""
     with claimed(tmp_path, facts_of("run", tiny, data)):
-        pass
-    other = facts_of("run", replace(tiny, lr=0.5, seed=3), data)
-
-    with (
-        pytest.raises(UsageError, match=r"--set lr=0\.5, --set seed=3\. .*another folder"),
-        claimed(tmp_path, other),
-    ):
-        pass
-
-
-@pytest.mark.parametrize("what", ["name", "train", "val"])
-def test_another_name_or_list_is_refused(
-    what: str, tiny: Recipe, data: Data, tmp_path: Path
-) -> None:
-    """By what it is."""
-    facts = facts_of("run", tiny, data)
-    with claimed(tmp_path, facts):
         pass
     few = replace(data.train, files=data.train.files[:9], labels=data.train.labels[:9])
     others = {
+        "recipe": facts_of("run", replace(tiny, lr=0.5, seed=3), data),
         "name": facts_of("other", tiny, data),
         "train": facts_of("run", tiny, replace(data, train=few)),
         "val": facts_of("run", tiny, replace(data, val=few)),
     }
 
-    with (
-        pytest.raises(UsageError, match=f"now different: {what}\\."),
-        claimed(tmp_path, others[what]),
-    ):
+    with pytest.raises(UsageError, match=message), claimed(tmp_path, others[what]):
         pass
 
 

@@ -51,23 +51,12 @@ def recipe(run: dict[str, Any]) -> Recipe:
     )
 
 
-def test_learning_rate_is_the_recorded_one(run: dict[str, Any], recipe: Recipe) -> None:
-    """Every recorded iteration has the rate of its epoch."""
-    expected = [row["lr"] for row in run["table"]]
-
-    found = [learning_rate(recipe, row["epoch"]) for row in run["table"]]
-
-    assert found == pytest.approx(expected, rel=RELATIVE)
-
-
-def test_mix_block_falls_to_its_own_floor(run: dict[str, Any], recipe: Recipe) -> None:
-    """The block's rate has the recorded values, above those of the networks."""
-    expected = [row["lr_mix_block"] for row in run["table"]]
-
-    found = [mix_block_learning_rate(recipe, row["epoch"]) for row in run["table"]]
-
+def test_learning_rates_are_the_recorded_ones(run: dict[str, Any], recipe: Recipe) -> None:
+    """Every recorded iteration has the rates of its epoch; the mix block's fall to their own floor."""
     assert recipe.automix.min_lr == run["mix_block_min_lr"]
-    assert found == pytest.approx(expected, rel=RELATIVE)
+    for key, rate in (("lr", learning_rate), ("lr_mix_block", mix_block_learning_rate)):
+        found = [rate(recipe, row["epoch"]) for row in run["table"]]
+        assert found == pytest.approx([row[key] for row in run["table"]], rel=RELATIVE)
 
 
 def test_momentum_is_constant_then_jumps(run: dict[str, Any], recipe: Recipe) -> None:

@@ -18,19 +18,17 @@ from mixzoo.train.mixing.cutmix import (
 from mixzoo.zoo.errors import UsageError
 
 
-def test_an_odd_side_loses_a_pixel():
-    """Half sides are floored, as in CutMix's released code: 5 of 10 pixels become 4."""
-    box = box_around(row=5, col=5, scale=0.5, height=10, width=10)
-
-    assert box == Box(3, 7, 3, 7)
-
-
 @pytest.mark.parametrize(
-    ("row", "col", "box"), [(0, 0, Box(0, 2, 0, 4)), (7, 15, Box(5, 8, 11, 16))]
+    ("row", "col", "size", "box"),
+    [
+        (5, 5, (10, 10), Box(3, 7, 3, 7)),
+        (0, 0, (8, 16), Box(0, 2, 0, 4)),
+        (7, 15, (8, 16), Box(5, 8, 11, 16)),
+    ],
 )
-def test_is_clipped_at_the_border(row, col, box):
-    """A centre near the border keeps only the part inside the image."""
-    assert box_around(row, col, 0.5, height=8, width=16) == box
+def test_a_box_has_floored_half_sides_and_is_clipped(row, col, size, box):
+    """As in CutMix's released code: 5 of 10 pixels become 4; at the border the part inside is kept."""
+    assert box_around(row, col, 0.5, *size) == box
 
 
 def test_one_box_each_mixes_each_sample_by_its_own():
