@@ -242,42 +242,37 @@ def slurm(index: int) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("index", [0, 2])
-def test_each_task_of_the_array_is_one_run(
-    out: Path, tmp_path: Path, bash: Callable, index: int
-) -> None:
-    """Its processes are started by srun, with the run's exact words."""
-    runs = runs_in(out)
-    _, script = write_scripts(runs, 1, out)
-
-    done = bash(script, slurm(index), srun="exit 0", scontrol="exit 0")
-
-    (call,) = noted(tmp_path, "srun")
-    assert done.returncode == 0
-    assert call[-len(runs[index].words) :] == list(runs[index].words)
-    assert noted(tmp_path, "scontrol") == []
-
-
 @pytest.mark.parametrize(
-    ("of_srun", "of_scontrol", "code", "requeued"),
-    [(75, 0, 0, True), (75, 1, 75, True), (1, 0, 1, False), (137, 0, 137, False)],
+    ("index", "of_srun", "of_scontrol", "code", "requeued"),
+    [
+        (0, 0, 0, 0, []),
+        (2, 75, 0, 0, [["requeue", "77_2"]]),
+        (1, 75, 1, 75, [["requeue", "77_1"]]),
+        (1, 1, 0, 1, []),
+        (1, 137, 0, 137, []),
+    ],
 )
-def test_only_a_saved_run_is_requeued(
+def test_each_task_of_the_array_is_one_run_and_requeued_if_it_is_saved(
     out: Path,
     tmp_path: Path,
     bash: Callable,
+    index: int,
     of_srun: int,
     of_scontrol: int,
     code: int,
-    requeued: bool,
+    requeued: list[list[str]],
 ) -> None:
-    """Its own task of the array; if that fails the job doesn't look finished."""
-    _, script = write_scripts(runs_in(out), 1, out)
+    """srun starts its processes with the run's exact words. Only its own task is requeued; if that
+    fails the job doesn't look finished."""
+    runs = runs_in(out)
+    _, script = write_scripts(runs, 1, out)
 
-    done = bash(script, slurm(1), srun=f"exit {of_srun}", scontrol=f"exit {of_scontrol}")
+    done = bash(script, slurm(index), srun=f"exit {of_srun}", scontrol=f"exit {of_scontrol}")
 
+    (call,) = noted(tmp_path, "srun")
     assert done.returncode == code
-    assert noted(tmp_path, "scontrol") == ([["requeue", "77_1"]] if requeued else [])
+    assert call[-len(runs[index].words) :] == list(runs[index].words)
+    assert noted(tmp_path, "scontrol") == requeued
 
 
 def test_a_task_beyond_the_runs_is_refused(out: Path, tmp_path: Path, bash: Callable) -> None:
