@@ -95,17 +95,6 @@ def test_a_pass_in_two_parts_equals_a_whole_one(stage: int, entries_of: Callable
         torch.testing.assert_close(parts, net(images), rtol=0, atol=0)
 
 
-def test_later_stages_do_not_run_when_not_asked_for() -> None:
-    """Features of stage 3 don't cost stage 4."""
-    net = ResNet(ResNetConfig(18, base_width=4))
-    ran = []
-    net.layer4.register_forward_hook(lambda *_: ran.append(4))
-
-    net(torch.zeros(2, 3, 32, 32), stop=3)
-
-    assert ran == []
-
-
 @pytest.mark.parametrize(
     ("name", "side", "shape"),
     [
@@ -117,6 +106,7 @@ def test_later_stages_do_not_run_when_not_asked_for() -> None:
 def test_stage_three_has_the_recorded_geometry(name: str, side: int, shape: tuple) -> None:
     """The features that a mix block sees are a sixteenth of the image, a fourth for cifar stems."""
     net = ResNet(ResNetConfig.from_name(name))
+    net.layer4 = None  # features of stage 3 don't cost stage 4
 
     features = net(torch.zeros(2, 3, side, side), stop=3)
 
