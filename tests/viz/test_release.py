@@ -78,36 +78,21 @@ def test_a_sheet_shows_all_with_their_names() -> None:
     assert [int(image.get_array()[0, 0, 0]) for image in figure.axes[0].images] == list(range(6))
 
 
-@pytest.mark.parametrize("name", ["../epoch_1.png", "/etc/epoch_1.png", "C:/epoch_1.png"])
-def test_an_unsafe_name_refuses_the_whole_zip(name: str, tmp_path: Path) -> None:
-    """Though nothing would be written."""
-    path = write(tmp_path / "vis.zip", {"epoch_0.png": png(0), name: png(1)})
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("../epoch_1.png", png(1), "Nothing was read"),
+        ("b.png", bytes(5 << 20), "at most 100 times"),
+    ],
+)
+def test_one_bad_entry_refuses_the_whole_zip(
+    name: str, content: bytes, reason: str, tmp_path: Path
+) -> None:
+    """An unsafe name, though nothing would be written, or a bomb."""
+    path = write(tmp_path / "vis.zip", {"epoch_0.png": png(0), name: content})
 
-    with pytest.raises(IntegrityError, match="Nothing was read"):
+    with pytest.raises(IntegrityError, match=reason):
         list_pictures(path)
-
-
-def test_a_bomb_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    """By its growth."""
-    path = write(tmp_path / "vis.zip", {"epoch_0.png": bytes(5 << 20)})
-
-    with pytest.raises(IntegrityError, match="expected it to grow at most 100 times"):
-        list_pictures(path)
-
-
-def test_a_decompression_bomb_inside_is_one_line(tmp_path: Path) -> None:
-    """A small PNG of huge dimensions: Pillow's limit, our words."""
-    content = bytearray(png(0))
-    content[16:24] = (60_000).to_bytes(4, "big") * 2  # width and height in IHDR
-    import zlib
-
-    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
-    path = write(tmp_path / "vis.zip", {"epoch_0.png": bytes(content)})
-
-    with pytest.raises(
-        DataError, match=r"vis\.zip: epoch_0\.png: expected an image, got Decompression"
-    ):
-        list(read_pictures(path, list_pictures(path)))
 
 
 def test_a_large_entry_is_not_read_into_memory(
@@ -121,26 +106,15 @@ def test_a_large_entry_is_not_read_into_memory(
         list(read_pictures(path, list_pictures(path)))
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "nothing", "text"])
-def test_damaged_zips_are_one_line(damage: str, tmp_path: Path) -> None:
-    """Cut, altered, empty, or no zip at all."""
-    path = write(tmp_path / "vis.zip", {"epoch_0.png": png(0), "b.png": png(1)})
+def test_a_damaged_picture_is_one_line(tmp_path: Path) -> None:
+    """Its check sum tells, or its decoder."""
+    path = write(tmp_path / "vis.zip", {"epoch_0.png": png(0)})
     content = bytearray(path.read_bytes())
-    at = content.index(b"IDAT") if b"IDAT" in content else 60
-    content[at + 4] ^= 0xFF
-    changed = {
-        "cut": bytes(content[: len(content) // 2]),
-        "flip": bytes(content),
-        "nothing": b"",
-        "text": b"not a zip at all" * 99,
-    }
-    path.write_bytes(changed[damage])
+    content[60] ^= 0xFF
+    path.write_bytes(bytes(content))
 
-    with pytest.raises((IntegrityError, DataError, UsageError)) as error:
+    with pytest.raises((IntegrityError, DataError), match=r"^vis\.zip: [^\n]*$"):
         list(read_pictures(path, list_pictures(path)))
-
-    assert "\n" not in str(error.value)
-    assert "vis.zip" in str(error.value)
 
 
 def test_a_zip_without_pictures_says_so(tmp_path: Path) -> None:
