@@ -252,11 +252,22 @@ def test_a_stand_in_cannot_be_used_to_reach_other_code(
         read_checkpoint(hostile)
 
 
-def test_a_bytearray_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_bytearray_is_refused(kind: str, tmp_path: Path) -> None:
     """torch would make one of any size, gigabytes from a few hundred bytes."""
-    path = _save({"state_dict": WEIGHTS, "x": bytearray(4)}, tmp_path / "a.pth")
+    path = _save({"state_dict": WEIGHTS, "x": bytearray(4)}, tmp_path / "a.pth", kind)
 
     with pytest.raises(CheckpointError, match=r"asks for builtins.bytearray; nothing"):
+        read_checkpoint(path)
+
+
+def test_every_pickle_of_a_zip_is_looked_through(tmp_path: Path) -> None:
+    """Which of several torch would read is for torch to know."""
+    path = _save(WEIGHTS, tmp_path / "a.pth")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("b/data.pkl", pickle.dumps(bytearray(4), 2))
+
+    with pytest.raises(CheckpointError, match=r"asks for (builtins|__builtin__).bytearray"):
         read_checkpoint(path)
 
 
