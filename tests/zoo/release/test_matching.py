@@ -100,7 +100,8 @@ def test_longer_pattern_and_ending_win() -> None:
     """`mixup` inside a listed `manifold_mixup` doesn't count, nor does `.json` in `.log.json`."""
     rules = INAT.matching
     methods = rules.methods | {"manifoldmix": ["manifold_mixup"]}
-    kinds = rules.kinds | {"text_log": [".log", ".json"]}
+    others = {kind: ends for kind, ends in rules.kinds.items() if kind != "text_log"}
+    kinds = {"text_log": [".log", ".json"], **others}  # the shorter ending first
     matching = msgspec.structs.replace(rules, methods=methods, kinds=kinds)
     manifest = msgspec.structs.replace(INAT, matching=matching)
     name = "r50_manifold_mixup_ep100.log.json"
