@@ -68,6 +68,9 @@ def _left_out(
     return left_out
 
 
-def say(text: str = "", *, style: str | None = None) -> None:
-    """Print text as it is, wrapped at the terminal's width."""
-    console().print(Text(text), style=style)
+def say(text: str = "", *, style: str | None = None, whole: bool = False) -> None:
+    """Print text as it is, wrapped at a terminal's width; in a file or pipe it isn't wrapped.
+
+    whole: don't wrap, since people copy it: a command, a path.
+    """
+    console().print(Text(text), style=style, soft_wrap=whole or not sys.stdout.isatty())

@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from ..zoo.cache import data_path
-from ..zoo.catalog import open_catalog
 from ..zoo.errors import IntegrityError
 from .console import say
 from .options import FilePath
@@ -29,7 +28,6 @@ def command(out: Path) -> None:
 
     Without a network, each step explained.
     """
-    rows = [row.id for _, row in open_catalog().select([BENCHMARK])]
     images = shlex.quote(str(data_path(BENCHMARK)))
     say(
         "mixzoo in five steps, on `mini`: small networks trained by this package on 40 species that "
@@ -40,7 +38,7 @@ def command(out: Path) -> None:
     _step(
         "2. Get the weights: hashed while they stream, moved into place only when right.",
         f"zoo download {BENCHMARK}",
-        "zoo download resnet50.automix_inat2018  (says where it is by hand until the release is locked)",
+        "zoo download resnet50.automix_inat2018  (until it is locked: where to get it by hand)",
     )
     _step(
         "3. Are they intact? Every byte is read again and compared with the lock.",
@@ -54,7 +52,7 @@ def command(out: Path) -> None:
     )
     _step(
         "5. Recompute the numbers and judge them.",
-        f"eval {' '.join(rows)} --data {images} --out {shlex.quote(str(out))}",
+        f"eval --all --benchmark {BENCHMARK} --data {images} --out {shlex.quote(str(out))}",
         "eval resnet50.automix_inat2018 --data DIR --out report.json",
     )
     _require_reproduced(out)
@@ -66,8 +64,8 @@ def _step(title: str, line: str, real: str) -> None:
 
     say()
     say(title, style="bold")
-    say(f"   $ mixzoo {line}", style="cyan")
-    say(f"   inat2018: mixzoo {real}", style="dim")
+    say(f"   $ mixzoo {line}", style="cyan", whole=True)
+    say(f"   inat2018: mixzoo {real}", style="dim", whole=True)
     app.main(shlex.split(line), prog_name="mixzoo", standalone_mode=False)
 
 

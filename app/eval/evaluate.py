@@ -69,7 +69,7 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     "--until",
     type=click.FloatRange(0, 100, min_open=True),
     metavar="POINTS",
-    help="Draw images until the interval is so wide, or excludes the published number.",
+    help="Draw images until the interval is at most so wide, or excludes the published number.",
 )
 @click.option(
     "--seed",

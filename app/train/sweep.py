@@ -23,7 +23,10 @@ from ..options import FilePath, json_option, manifest_option
     help="Change one value of the recipes. Repeatable; every value of a key is a run of its own.",
 )
 @click.option(
-    "--gpus", type=click.IntRange(0), default=1, help="GPUs of each run; 0 trains on CPUs.  [1]"
+    "--gpus",
+    type=click.IntRange(0),
+    default=1,
+    help="GPUs of each run; 0 trains on CPUs.  [default: 1]",
 )
 @manifest_option
 @json_option
@@ -76,4 +79,4 @@ def command(
     print_table(("Run", "Expected"), [*zip(names, expected, strict=True)], right=("Expected",))
     say(f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}.")
     for start, script in zip(("bash", "sbatch --time=TIME"), scripts, strict=True):
-        say(f"{start} {shlex.quote(str(script))}")
+        say(f"{start} {shlex.quote(str(script))}", whole=True)

@@ -25,7 +25,9 @@ from ..options import FilePath, data_option, device_option, manifest_option
 @click.option(
     "--val-list", type=FilePath, metavar="FILE", help="Validation labels, if not found in DIR."
 )
-@click.option("--out", type=FilePath, metavar="DIR", help="Folder of the run, its own.  [runs/ROW]")
+@click.option(
+    "--out", type=FilePath, metavar="DIR", help="Folder for this run alone.  [default: runs/ROW]"
+)
 @click.option(
     "--set",
     "settings",
@@ -84,7 +86,7 @@ def command(
 
     run = run_of(row, settings, data, out, manifests)
     if show:
-        say(run.describe())
+        say(run.describe(), whole=True)
         return
 
     import torch
@@ -99,4 +101,4 @@ def command(
         path = train_row(run, How(world, **how), train_list, val_list)
     if world.leads:
         epochs = "1 epoch" if run.recipe.epochs == 1 else f"{run.recipe.epochs} epochs"
-        say(f"{path}: {epochs}. Recompute its number: mixzoo eval {path}")
+        say(f"{path}: {epochs}. Recompute its number: mixzoo eval {path}", whole=True)

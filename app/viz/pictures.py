@@ -52,8 +52,8 @@ DOTS_PER_INCH = 200
     type=click.Choice(["grid", "maps", "reference"]),
     default="grid",
     show_default=True,
-    help="Draw a grid of mixes above their masks, maps: also the value map and the attention of REF's "
-    "MixBlock, or the reference's three rows A, B, mixed, as the releases' own pictures have.",
+    help="What is drawn. grid: mixes above their masks. maps: also the value map and the attention "
+    "of REF's MixBlock. reference: three rows A, B, mixed, as in the releases' pictures.",
 )
 @click.option(
     "--beside",
