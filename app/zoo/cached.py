@@ -1,11 +1,12 @@
 """What lies in the cache: where it is, whether it is intact, and what can go."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from ...zoo.cache import asset_path, cache_root
-from ...zoo.catalog import open_catalog
+from ...zoo.catalog import Catalog, open_catalog
 from ...zoo.errors import IntegrityError, UsageError
 from ...zoo.lock import Asset
 from ...zoo.net.progress import byte_bar
@@ -26,7 +27,8 @@ def where(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) ->
     Without a NAME, the cache folder.
     """
     if not names:
-        print_json({"cache": str(cache_root())}) if as_json else say(str(cache_root()))
+        root = str(cache_root())
+        print_json({"cache": root}) if as_json else say(root, whole=True)
         return
     paths = [
         {"id": row.id, "kind": asset.kind, "path": str(path), "exists": path.is_file()}
@@ -39,7 +41,7 @@ def where(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) ->
     if as_json:
         print_json(paths)
     for entry in paths if not as_json else ():
-        say(f"{entry['path']}{'' if entry['exists'] else '  (not downloaded)'}")
+        say(f"{entry['path']}{'' if entry['exists'] else '  (not downloaded)'}", whole=True)
 
 
 @click.command("verify")
@@ -55,9 +57,11 @@ def verify(
 
     Says of each file verified, damaged, not downloaded, trusted on first use (no lock knows its
     hash) or foreign (no lock knows it). --quick goes by size and time, which damage on the disk
-    doesn't change. Exits with 5 if a file is damaged, or if weights that were named aren't here.
+    doesn't change. Exits with 5 if a file is damaged, or if weights that were named aren't here,
+    with 2 if a NAME has no file that is locked or here.
     """
-    files = files_of(open_catalog(manifests), names)
+    catalog = open_catalog(manifests)
+    files = files_of(catalog, names)
     with byte_bar("verify", bytes_of(files)) as bar:
         found = check_all(files, quick=quick, on_bytes=bar.update)
     # Nothing was promised about files that nobody asked for: logs, or rows not named.
@@ -66,10 +70,7 @@ def verify(
         for (_, asset), finding in zip(files, found, strict=True)
         if finding.state is not State.ABSENT or (names and asset and asset.kind == "weights")
     ]
-    if names and not findings:
-        raise UsageError(
-            f"{', '.join(names)}: no file is locked or here, so there is nothing to verify."
-        )
+    unanswered = _unanswered(catalog, names, findings)
     if as_json:
         print_json([_facts(*one) for one in findings])
     elif findings:
@@ -78,7 +79,7 @@ def verify(
             for asset, f in findings
         ]
         print_table(("Row", "File", "State", "Detail"), rows)
-    else:
+    elif not names:
         say(f"No locked file has been downloaded to {cache_root()} yet.")
     bad = [f for _, f in findings if f.state in (State.DAMAGED, State.ABSENT)]
     for finding in bad if aside else ():
@@ -89,6 +90,10 @@ def verify(
             f"{len(bad)} of {len(findings)} files are damaged or not here: "
             f"{', '.join(finding.path.name for finding in bad[:3])}. "
             f"Run: mixzoo zoo download {' '.join(names or ['NAME'])}"
+        )
+    if unanswered:
+        raise UsageError(
+            f"{', '.join(unanswered)}: no file is locked or here, so there is nothing to verify."
         )
 
 
@@ -114,7 +119,7 @@ def prune(
 
     partial: downloads that didn't end. damaged: set aside because their bytes were wrong.
     superseded: what an earlier lock knew, or a locked file has replaced. foreign: what no lock
-    knows. Intact files go only by NAME (a row or a benchmark).
+    knows. orphaned note: what was remembered of a file that is gone. Intact files go only by NAME (a row or a benchmark).
     """
     if names and only:
         raise UsageError("--only chooses among left-over files; expected it without NAME.")
@@ -149,6 +154,14 @@ def prune(
         say(f"{len(items)} files can go, which frees {freed:,} bytes. To remove them, add --yes.")
     if others := [] if names else unknown_folders(catalog):
         say(f"Not looked at, since no manifest here knows them: {', '.join(others)}.")
+
+
+def _unanswered(
+    catalog: Catalog, names: Sequence[str], findings: Sequence[tuple[Asset | None, Finding]]
+) -> list[str]:
+    """The names that no finding is of: a row's, a benchmark's, or foreign to a benchmark."""
+    told = {asset.row if asset else finding.path.parent.name for asset, finding in findings}
+    return [n for n in names if not told & {n, *(row.id for _, row in catalog.select([n]))}]
 
 
 def _facts(asset: Asset | None, finding: Finding) -> dict[str, str | None]:

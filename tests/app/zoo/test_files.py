@@ -40,6 +40,20 @@ def test_verify_lists_foreign_files_without_failing(mixzoo: Run, write_benchmark
     }
 
 
+def test_verify_names_what_has_nothing_to_verify(mixzoo: Run, write_benchmark: Write) -> None:
+    """A row without lock or file isn't passed over because another row is whole."""
+    manifest = write_benchmark("", BYTES)
+    cache_file("w.pth", BYTES)
+
+    code, out, err = mixzoo(
+        "zoo", "verify", ROW, "resnet50.automix_inat2018", "--manifest", manifest
+    )
+
+    assert code == 2
+    assert "verified" in out
+    assert err.startswith("error: resnet50.automix_inat2018: no file is locked or here")
+
+
 def test_verify_quick_then_full_finds_silent_damage(mixzoo: Run, write_benchmark: Write) -> None:
     """--quick says what it goes by; the full check reads, and makes room only when told to."""
     manifest = write_benchmark("", BYTES)
