@@ -80,7 +80,7 @@ def prepare(
     Data sets that the package draws are drawn. Of others, the annotations are read first, then the
     archive once, whole, its md5 taken meanwhile; only the split's images are kept. Dropped
     connections are resumed. After a kill the same command goes on: images that are here are
-    compared and kept, the archive is read (from an address: fetched) from its begin again.
+    compared and kept, the archive is read (from an address: fetched) from its beginning again.
     """
     dataset = open_catalog(manifests).benchmark(benchmark).manifest.dataset
     if dataset.drawn_by_package:
@@ -178,6 +178,8 @@ def _show(found: "Findings") -> None:
         for group in found.groups
     ]
     columns = ("Supercategory", "Classes", "of", "Images", "expected", "State")
+    if all(_state(group) == "not known" for group in found.groups):  # nothing to compare with
+        columns, rows = ("Supercategory", "Classes", "Images"), [(r[0], r[1], r[3]) for r in rows]
     print_table(columns, rows, right=columns[1:5])
     for line in found.problems:
         say(f"problem: {line}")
