@@ -205,11 +205,11 @@ WIDTH = 2.0  # points: an interval wider than this can't tell most rows of a tab
 
 RULES = {
     SAMPLE_AGREES: "the interval comes as near to the published number as all images of a faithful "
-    "checkpoint may lie from it, and is no wider than asked for",
+    f"checkpoint may lie from it, and is no wider than {WIDTH:g} points, or than --until says",
     SAMPLE_CONTRADICTS: "the whole interval is farther from the published number than all images of "
     "a faithful checkpoint may lie from it",
     SAMPLE_UNDECIDED: "the interval comes near enough to the published number, but is wider than "
-    "asked for",
+    f"{WIDTH:g} points, or than --until says",
 }
 """Words for samples alone: none of them says "reproduced", which takes all images."""
 
@@ -230,7 +230,7 @@ def conclude(
     return word, (
         f"{estimate.correct} of {estimate.seen} sampled images give {estimate.top1:.2f}, all "
         f"{estimate.total} lie between {estimate.low:.2f} and {estimate.high:.2f} (95%), published "
-        f"{reported:.2f}, give or take {slack:.2f}, width asked for {width:g}"
+        f"{reported:.2f}, give or take {slack:.2f}, an answer is at most {width:g} wide"
     )
 
 

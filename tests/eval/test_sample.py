@@ -181,7 +181,7 @@ def test_words_follow_the_rules(low: float, high: float, slack: float, word: str
     said, numbers = conclude(found, 64.73, slack=slack)
 
     assert said == word
-    assert f"published 64.73, give or take {slack:.2f}, width asked for 2" in numbers
+    assert f"published 64.73, give or take {slack:.2f}, an answer is at most 2 wide" in numbers
 
 
 @pytest.mark.parametrize("low", [23, 24, 25])
