@@ -15,8 +15,8 @@ from .recipe import Recipe, settings_between
 
 RECORD = "run.json"
 PATIENCE = 15.0
-"""Seconds to wait for a folder: with older versions of filelock the decoding processes of a killed run
-hold its lock until they see, within five, that they are orphans."""
+"""Seconds to wait for a folder: with older versions of filelock the decoding processes of a killed
+run hold its lock until they see, within five, that they are orphans."""
 
 
 def facts_of(name: str, recipe: Recipe, data: Data) -> dict[str, Any]:
@@ -87,13 +87,14 @@ def _remember(out: Path, now: Mapping[str, Any]) -> None:
         before = None
     if not isinstance(before, dict) or not isinstance(before.get("recipe"), dict):
         raise UsageError(
-            f"{record}: expected what this run is, in JSON, got something else. Remove that file to go "
-            "on with the same command (the checkpoints tell their recipe too), or choose another folder."
+            f"{record}: expected what this run is, in JSON, got something else. Remove that file "
+            "to go on with the same command (the checkpoints tell their recipe too), or choose "
+            "another folder."
         )
     changed = [f"--set {s}" for s in settings_between(before["recipe"], now["recipe"])]
     changed += [name for name in now if name != "recipe" and before.get(name) != now[name]]
     if before != now:
         raise UsageError(
-            f"--out {out}: holds another run; now different: {', '.join(changed) or 'recipe'}. Give "
-            "the same command to go on with that run, or another folder to begin a new one."
+            f"--out {out}: holds another run; now different: {', '.join(changed) or 'recipe'}. "
+            "Give the same command to go on with that run, or another folder to begin a new one."
         )

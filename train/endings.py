@@ -149,8 +149,8 @@ def explained_losses(world: World) -> Iterator[None]:
         text = str(error)
         if "DataLoader worker" in text:
             raise UsageError(
-                "A decoding process was killed, likely for memory. Give the same command with fewer "
-                "--workers: it goes on from the last checkpoint."
+                "A decoding process was killed, likely for memory. Give the same command with "
+                "fewer --workers: it goes on from the last checkpoint."
             ) from None
         if world.size > 1 and any(word in text for word in ("gloo", "NCCL", "Connection closed")):
             raise LostRankError(

@@ -73,7 +73,8 @@ class Recipe:
     architecture: str
     num_classes: Count
     mix_mode: tuple[str, ...]
-    """Methods that each step chooses from: see `mixing.draw_mixture`. AutoMix and SAMix stand alone."""
+    """Methods that each step chooses from: see `mixing.draw_mixture`. AutoMix and SAMix stand
+    alone."""
 
     alpha: tuple[Number, ...]
     """Of Beta(alpha, alpha), one for each method; vanilla doesn't draw any."""
@@ -140,9 +141,9 @@ class Recipe:
         if micro % processes:
             fitting = ", ".join(str(n) for n in range(1, micro + 1) if micro % n == 0)
             raise UsageError(
-                f"batch_size {self.batch_size} is {micro} micro batches of {self.micro_batch}, which "
-                f"{processes} processes can't share evenly; start as many as fit ({fitting}), or set "
-                "micro_batch to a smaller divisor"
+                f"batch_size {self.batch_size} is {micro} micro batches of {self.micro_batch}, "
+                f"which {processes} processes can't share evenly; start as many as fit "
+                f"({fitting}), or set micro_batch to a smaller divisor"
             )
         return micro // processes
 
@@ -160,8 +161,8 @@ class Recipe:
     def _check_learnt(self) -> None:
         if len(self.mix_mode) > 1 or self.mix_repeat > 1 or self.mix_prob:
             raise UsageError(
-                f"{', '.join(set(LEARNT_METHODS) & set(self.mix_mode))} learns its mask in a pipeline "
-                f"of its own and can't be part of a mixture, got mix_mode {self.method}; "
+                f"{', '.join(set(LEARNT_METHODS) & set(self.mix_mode))} learns its mask in a "
+                f"pipeline of its own and can't be part of a mixture, got mix_mode {self.method}; "
                 "train it alone"
             )
         if len(self.alpha) != 1:
@@ -193,7 +194,8 @@ def overridden(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     changed = replace(recipe, **own, automix=replace(recipe.automix, **inner))
     for key in given.keys() - flat(changed.to_dict()).keys():
         raise UsageError(
-            f"--set {key}: has no effect on {changed.method}, which makes no use of it; leave it out."
+            f"--set {key}: has no effect on {changed.method}, which makes no use of it; leave it "
+            "out."
         )
     return changed
 

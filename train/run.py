@@ -217,13 +217,14 @@ class Run:
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             said = " ".join(str(error).split())[:200]
             raise CheckpointError(
-                f"{self.out}: its checkpoint isn't one of this run ({type(error).__name__}: {said}). "
-                "Go on with the recipe and the mixzoo that wrote it, or train in another folder."
+                f"{self.out}: its checkpoint isn't one of this run ({type(error).__name__}: "
+                f"{said}). Go on with the recipe and the mixzoo that wrote it, or train in another "
+                "folder."
             ) from None
         if config != self.recipe.text():
             raise UsageError(
-                f"--out {self.out}: its checkpoints are of another recipe. Give the recipe that they "
-                "were made with, or another folder."
+                f"--out {self.out}: its checkpoints are of another recipe. Give the recipe that "
+                "they were made with, or another folder."
             )
 
 

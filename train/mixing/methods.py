@@ -131,8 +131,8 @@ def draw_mixture(
 ) -> tuple[Draw, ...]:
     """Choose `mix_repeat` of several methods and draw each for a batch of `shape` (N, C, H, W).
 
-    The arguments bear the names of OpenMixup's configs. mix_mode: of METHODS; a name may stand twice
-    with different alphas. alpha: of each method's Beta(alpha, alpha). mix_prob: of each method,
+    The arguments bear the names of OpenMixup's configs. mix_mode: of METHODS; a name may stand
+    twice with different alphas. alpha: of each method's Beta(alpha, alpha). mix_prob: of each method,
     summing to one; None is uniform. MixUp and CutMix with switching probabilities 0.4 and 0.6 are
     `("mixup", "cutmix"), (0.8, 1.0), (0.4, 0.6)`.
 
