@@ -84,9 +84,9 @@ def grouped(
             found.append(Grouped(name, whole, groups, bins))
     if not found:
         raise UsageError(
-            "Expected reports with accuracies by group, found none: neither the images' folders nor "
-            "the annotations beside them told supercategories or training images. Evaluate with "
-            "--data naming the folder that mixzoo data prepare filled."
+            "Expected reports with accuracies by group, found none: neither the images' folders "
+            "nor the annotations beside them told supercategories or training images. "
+            "Evaluate with --data naming the folder that mixzoo data prepare filled."
         )
     return found
 

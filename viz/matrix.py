@@ -145,8 +145,9 @@ def _caption(pairs: Sequence[Pair]) -> Iterator[str]:
     total = pairs[0].total
     yield "The row, against the column: " + ", ".join(signs) + f" (level {LEVEL})."
     yield (
-        f"Below the diagonal: difference of top-1 in points, 95% interval of the pair alone. Above: "
-        f"McNemar's p, Holm-corrected for {len(pairs)} comparison{'s' * (len(pairs) > 1)}; images "
-        f"that only the row : only the column gets right. Diagonal: top-1, percent. {total:,} images."
+        "Below the diagonal: difference of top-1 in points, 95% interval of the pair alone. "
+        f"Above: McNemar's p, Holm-corrected for {len(pairs)} comparison{'s' * (len(pairs) > 1)}; "
+        "images that only the row : only the column gets right. Diagonal: top-1, percent. "
+        f"{total:,} images."
     )
     yield SCOPE

@@ -47,8 +47,8 @@ def read_pictures(path: Path, wanted: Sequence[Entry]) -> Iterator[Pixels]:
         for one in wanted:
             if one.size > LARGEST:
                 raise IntegrityError(
-                    f"{path.name}: expected pictures of at most {LARGEST:,} bytes, {one.name!r} has "
-                    f"{one.size:,}. Unpack it with: mixzoo zoo unpack"
+                    f"{path.name}: expected pictures of at most {LARGEST:,} bytes, "
+                    f"{one.name!r} has {one.size:,}. Unpack it with: mixzoo zoo unpack"
                 )
             with archive.open(infos[one.name]) as file:
                 content = file.read(one.size + 1)

@@ -106,8 +106,8 @@ class Given:
         files = _files(self.images)
         if len(files) % 2:
             raise UsageError(
-                f"--images: expected an even number of pictures, since they are taken in pairs, got "
-                f"{len(files)}."
+                "--images: expected an even number of pictures, since they are taken in pairs, "
+                f"got {len(files)}."
             )
         if len(files) > 2 * most:
             raise UsageError(
@@ -149,7 +149,8 @@ def class_names(benchmark: Benchmark | None, file: Path | None) -> list[str] | N
         named = {int(entry["id"]): str(entry["name"]) for entry in entries}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{file}: expected JSON categories with id and name, got {type(error).__name__}: {error}."
+            f"{file}: expected JSON categories with id and name, got {type(error).__name__}: "
+            f"{error}."
         ) from None
     return [named.get(index, f"class {index}") for index in range(max(named, default=-1) + 1)]
 
