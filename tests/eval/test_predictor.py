@@ -35,6 +35,11 @@ def noise() -> Images:
     return crops, torch.randint(9, (700,), generator=generator), SMALL
 
 
+def lies(x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The opposite of `linear`."""
+    return {"head0": -linear(x)["head0"]}
+
+
 class Drifting:
     """`linear` with errors whose size is a function of the batch's number."""
 
@@ -98,10 +103,6 @@ def test_a_changed_spot_check_raises_the_bound_above_its_margin(noise: Images) -
     """A believed prediction that turns out wrong is counted, and can't be believed again."""
     crops, labels, _ = noise
     at = torch.from_numpy(np.flatnonzero(spot(np.arange(700))))
-
-    def lies(x: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"head0": -linear(x)["head0"]}
-
     guarded = Predictor(linear, SMALL, CPU, "guarded", fast=[lies], calibration=0)
     margins = lies(normalise(crops[at], SMALL))["head0"].topk(2).values
 
@@ -271,7 +272,8 @@ def test_summary_says_what_was_done(noise: Images) -> None:
     assert head["surprises"] == 0
 
 
-def test_ties_are_counted_once(noise: Images) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "guarded"])
+def test_ties_are_counted_once(precision: Any, noise: Images) -> None:
     """Images whose two best logits are equal in fp32, on one of two heads, predicted twice."""
     crops, labels, _ = noise
 
@@ -280,8 +282,25 @@ def test_ties_are_counted_once(noise: Images) -> None:
         z[:3, :2] = 50
         return {"up": z, "down": -z}
 
-    plain = Predictor(tied, SMALL, CPU)
+    predictor = Predictor(tied, SMALL, CPU, precision, fast=[tied])
     for _ in range(2):
-        plain.predict(torch.arange(10), crops[:10], labels[:10])
+        predictor.predict(torch.arange(10), crops[:10], labels[:10])
 
-    assert plain.summary() == {"precision": "fp32", "arithmetic": "fp32", "ties": 3, "heads": {}}
+    summary = predictor.summary()
+    assert (summary["precision"], summary["arithmetic"]) == (precision, "fp32")
+    assert summary["ties"] == 3
+
+
+def test_a_doubted_image_is_no_surprise(noise: Images) -> None:
+    """Spot checks that turn out otherwise count only where the margin had been believed."""
+    crops, labels, _ = noise
+    at = torch.from_numpy(np.flatnonzero(spot(np.arange(700))))
+    guarded = Predictor(linear, SMALL, CPU, "guarded", fast=[lies], calibration=0)
+    guarded.raise_bounds({"head0": 1e6})
+
+    guarded.predict(at, crops[at], labels[at])
+    guarded.flush()
+
+    head = guarded.summary()["heads"]["head0"]
+    assert head["changed"] > 0
+    assert head["surprises"] == 0

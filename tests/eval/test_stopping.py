@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from mixzoo.eval.sample import AuditPlan, plan
+from mixzoo.eval.sample import AuditPlan, images_for_width, plan, sample_limits
 from mixzoo.eval.stopping import Audit, ConfidenceSequence
 
 
@@ -98,9 +98,23 @@ def test_an_audit_reaches_its_width_at_the_target() -> None:
     audit = Audit(drawn, width=10, batch=64)
     found = audit.update((np.random.default_rng(0).random(2000) < 0.6)[: audit.target])
 
+    needed = images_for_width(10, [2000], confidence=0.96)  # 1% was spent on looking before
     assert audit.target % 64 == 0
+    assert needed <= audit.target < needed + 64
     assert found.width <= 10
     assert audit.stops()
+
+
+def test_the_last_look_wins_where_the_looks_before_were_wrong() -> None:
+    """The 1% case: hits came first, so that what was excluded on the way holds the truth."""
+    drawn = sequential()
+    audit = Audit(drawn, width=10)
+    flags = np.arange(audit.target) < 24
+
+    found = audit.update(flags)
+
+    low, high = sample_limits(24, drawn.drawn(audit.target), drawn.sizes, confidence=0.96)
+    assert (found.low, found.high) == (low / 20, high / 20)
 
 
 def test_a_wild_number_stops_an_audit_early() -> None:
