@@ -48,6 +48,10 @@ def claimed(out: Path, facts: Mapping[str, Any], world: World = ALONE) -> Iterat
                 _remember(out, facts)
             except UsageError as raised:
                 error = raised
+            except OSError as raised:
+                error = UsageError(
+                    f"--out {out}: can't be the folder of a run: {raised.strerror}. Choose another."
+                )
         world.agree(error)
         yield
 

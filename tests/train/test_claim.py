@@ -100,3 +100,15 @@ def test_orphans_of_a_killed_run_are_waited_for(tiny: Recipe, data: Data, tmp_pa
 
     with claimed(tmp_path, facts_of("run", tiny, data)):
         assert (tmp_path / "run.json").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tiny: Recipe, data: Data, tmp_path: Path) -> None:
+    """A file stands in its place."""
+    (tmp_path / "file").touch()
+
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with (
+            pytest.raises(UsageError, match=r"^--out [^\n]*can't be the folder of a run[^\n]*$"),
+            claimed(out, facts_of("run", tiny, data)),
+        ):
+            pass
