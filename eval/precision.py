@@ -77,8 +77,8 @@ def fast_networks(
     """
     if not isinstance(model, Classifier | MixClassifier):
         raise UsageError(
-            f"fast arithmetic folds a classifier's weights; expected one, got {type(model).__name__}. "
-            "Use precision fp32."
+            "fast arithmetic folds a classifier's weights; expected one, got "
+            f"{type(model).__name__}. Use precision fp32."
         )
     fold_pair = _fold_pair(arithmetic, device)
     return [

@@ -206,8 +206,8 @@ WIDTH = 2.0  # points: an interval wider than this can't tell most rows of a tab
 RULES = {
     SAMPLE_AGREES: "the interval comes as near to the published number as all images of a faithful "
     f"checkpoint may lie from it, and is no wider than {WIDTH:g} points, or than --until says",
-    SAMPLE_CONTRADICTS: "the whole interval is farther from the published number than all images of "
-    "a faithful checkpoint may lie from it",
+    SAMPLE_CONTRADICTS: "the whole interval is farther from the published number than all images "
+    "of a faithful checkpoint may lie from it",
     SAMPLE_UNDECIDED: "the interval comes near enough to the published number, but is wider than "
     f"{WIDTH:g} points, or than --until says",
 }
@@ -290,8 +290,8 @@ def cannot_detect(
     return [
         f"A sample of {seen} of {total} images never says that a number is reproduced to the "
         "image: for that, evaluate all of them.",
-        f"A loss of fewer than {even} images ({100 * even / total:.2f} points) against the published "
-        f"number has less than an even chance of being noticed; {sure} images "
+        f"A loss of fewer than {even} images ({100 * even / total:.2f} points) against the "
+        f"published number has less than an even chance of being noticed; {sure} images "
         f"({100 * sure / total:.2f} points) are noticed in 95 of 100 samples.",
         f"If {max(unseen, 0)} predictions were changed, the sample would hold none of them with at "
         "least an even chance.",

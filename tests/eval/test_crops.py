@@ -1,4 +1,4 @@
-"""Batches hold the same crops in the same order, whoever decodes them, or the cache's; nothing else."""
+"""Batches hold the same crops in the same order, whoever decodes or kept them."""
 
 import logging
 import os

@@ -283,7 +283,7 @@ def ranks(
     pictures: LabelledImages,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> list[list[object]]:
-    """What every rank of two and three got under torchrun: batches of 64, of 200, a damaged image."""
+    """What every rank got under torchrun: in batches of 64, of 200, with a damaged image."""
     out, damaged = tmp_path_factory.mktemp("out"), tmp_path_factory.mktemp("damaged")
     for file in (*pictures.files, "val.txt"):
         (damaged / file).hardlink_to(pictures.root / file)

@@ -105,7 +105,7 @@ def test_folded_convolution_adds_and_clips(
 
 @torch.no_grad()
 def test_emulated_bf16_is_bf16(x: torch.Tensor) -> None:
-    """Weights and results are bf16 numbers, those of torch's bf16 convolution but for a last bit."""
+    """Weights and results are bf16 numbers, torch's own convolution's but for a last bit."""
     emulated = EmulatedConv(*pair(), torch.bfloat16)
 
     y = emulated(x, relu=False)
@@ -155,7 +155,7 @@ def test_folding_refuses_what_it_would_compute_wrongly() -> None:
 def test_fast_networks_give_the_models_logits(
     name: str, arithmetic: Arithmetic, tolerance: float
 ) -> None:
-    """Every head of every kind of net, in float32, in the model's order; inputs stay as they were."""
+    """Every head of every kind of net, in float32, in the model's order; inputs stay."""
     model = model_of(name)
     x = torch.randn(3, 3, 64, 64)
     before = x.clone()
@@ -262,7 +262,7 @@ def test_exact_fp32_overrides_and_restores(allow_everything: None) -> None:
 
 
 def test_exact_fp32_overrides_settings_by_device() -> None:
-    """Also what was allowed through torch's newer, separate switches; restored after an error too."""
+    """Also what torch's newer, separate switches allowed; restored after an error too."""
     torch.set_float32_matmul_precision("highest")
     try:
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"

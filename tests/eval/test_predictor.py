@@ -1,4 +1,4 @@
-"""What the guard does to batches with errors of every kind, and that no image is lost on the way."""
+"""What the guard does to batches with errors of every kind; no image is lost on the way."""
 
 from collections.abc import Callable
 from typing import Any
@@ -211,7 +211,7 @@ def test_bounds_of_others_are_taken_over_if_larger(noise: Images) -> None:
 
 @pytest.mark.parametrize("before", [0, 64])
 def test_a_bound_of_others_holds_for_what_follows(noise: Images, before: int) -> None:
-    """Of an earlier run before the first batch, of another rank later: not only for stale images."""
+    """An earlier run's before the first batch, another rank's later: at once, not only for stale."""
     crops, labels, _ = noise
     guarded = guarded_by(lambda batch: 1e-5, calibration=before)
     if before:

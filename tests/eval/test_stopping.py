@@ -67,7 +67,7 @@ def test_bets_on_the_truth_are_fair() -> None:
 
 @pytest.mark.parametrize("right", [True, False])
 def test_one_unlucky_block_does_not_silence_the_bets(right: bool) -> None:
-    """After eight images of the rarer kind, 192 of the other of 400 still exclude three quarters."""
+    """After eight of the rarer kind, 192 of the other of 400 still exclude three quarters."""
     flags = np.full(200, right)
     flags[:8] = not right
     game = ConfidenceSequence(np.arange(8, 401, 8), gap=0.1)

@@ -75,7 +75,11 @@ def test_predictions_come_back() -> None:
     assert (found.files, found.about) == (FILES, {"bounds": {"head0": 0.5}, "torch": "2"})
 
 
-@pytest.mark.parametrize("other", [key("fp32"), key(crop=30), store.Key("c" * 64, PROTOCOL, "b" * 64, "guarded"), store.Key("a" * 64, PROTOCOL, "d" * 64, "guarded")])  # fmt: skip
+OTHER_WEIGHTS = store.Key("c" * 64, PROTOCOL, "b" * 64, "guarded")
+OTHER_LIST = store.Key("a" * 64, PROTOCOL, "d" * 64, "guarded")
+
+
+@pytest.mark.parametrize("other", [key("fp32"), key(crop=30), OTHER_WEIGHTS, OTHER_LIST])
 def test_another_key_knows_nothing(other: store.Key) -> None:
     """Weights, protocol, list and precision all matter."""
     kept(predicted(list(range(10))), key())
@@ -93,19 +97,6 @@ def test_who_answers_for_whom(kept_as: Precision) -> None:
     assert (
         answered == {"fp32": {"fp32", "guarded"}, "guarded": {"guarded"}, "fast": {"fast"}}[kept_as]
     )
-
-
-def test_images_in_another_order_are_matched_by_name() -> None:
-    """A list's hash doesn't depend on its order, so positions are looked up."""
-    known = predicted(list(range(10)))
-    kept(known, key())
-    order = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
-
-    found = store.find(key(), images(order))
-
-    assert found is not None
-    assert found.heads["head0"].top.tolist() == known.top[order].tolist()
-    assert found.heads["head0"].labels.tolist() == LABELS[order].tolist()
 
 
 def test_shares_are_merged_and_the_largest_bound_counts() -> None:
@@ -137,7 +128,7 @@ def test_unreadable_images_are_tried_again() -> None:
 
 
 def test_replaced_images_are_predicted_again() -> None:
-    """An image with another size isn't the one that was predicted; the others stay known."""
+    """An image of another size isn't the one that was predicted; the others are found by name."""
     known = predicted(list(range(10)))
     kept(known, key())
     order = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
@@ -149,6 +140,7 @@ def test_replaced_images_are_predicted_again() -> None:
     assert [FILES[i] for i in (4, 7)] == [found.files[at] for at in np.flatnonzero(pending)]
     assert found.heads["head0"].top[~pending].tolist() == known.top[order][~pending].tolist()
     assert np.isnan(found.heads["head0"].margin[pending]).all()
+    assert found.heads["head0"].labels.tolist() == LABELS[order].tolist()
     assert found.sizes.tolist() == images(order, replaced=(4, 7)).sizes.tolist()
 
 

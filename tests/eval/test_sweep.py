@@ -1,4 +1,4 @@
-"""A sweep finds the protocol behind a number, at a fraction of the images for those it can rule out."""
+"""A sweep finds the protocol behind a number, on few images for those that it can rule out."""
 
 from collections.abc import Mapping
 

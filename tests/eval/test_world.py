@@ -1,4 +1,4 @@
-"""Each process learns its place; ranks meet under plain launchers too, and none waits for the lost."""
+"""Each process learns its place; ranks meet under any launcher, and none waits for the lost."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def test_the_launcher_tells_the_place(environment: dict[str, str], world: World)
 
 
 def test_all_tasks_of_a_step_meet_at_one_address() -> None:
-    """The step's first node; the port depends on the job, not on the task, and anybody may use it."""
+    """The step's first node; a port that depends on the job, not on the task, and is free to use."""
     met = [launched(SLURM | {"SLURM_PROCID": str(i)})[1] for i in range(6)]
 
     assert met == [met[0]] * 6
