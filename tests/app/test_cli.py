@@ -133,11 +133,13 @@ def test_verify_fails_on_changed_bytes(
 def test_verify_fails_on_named_weights_that_are_missing(
     mixzoo: Run, write_benchmark: Callable[..., Path]
 ) -> None:
-    """Naming a row asks for its weights; not naming one asks about what is here."""
+    """Naming a row asks for its weights, not for its log; naming none asks about what is here."""
     manifest = write_benchmark("", b"some weights")
 
     assert mixzoo("zoo", "verify", "own", "--manifest", manifest)[0] == 5
     assert mixzoo("zoo", "verify", "--manifest", manifest)[0] == 0
+    write_benchmark("", b"a log", kind="log")
+    assert "nothing to verify" in mixzoo("zoo", "verify", "own", "--manifest", manifest)[2]
 
 
 ERRORS = {

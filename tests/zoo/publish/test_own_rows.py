@@ -113,9 +113,12 @@ def test_another_result_takes_force(
 
 
 def test_force_replaces_row_and_hashes_but_no_file(tmp_path: Path, add: Callable) -> None:
-    """What was published before stays in the folder under its own hash."""
+    """What was published before stays in the folder under its own hash; pictures stay locked."""
     add(row("cutmix"))
     old = add(row())
+    lock = json.loads((tmp_path / "own.lock.json").read_text())
+    lock["assets"].append({"row": row().id, "kind": "visualisation", "name": "v.zip"})
+    (tmp_path / "own.lock.json").write_text(json.dumps(lock))
     new = add(row(number=51.0), b"others", force=True)
 
     benchmark = own(tmp_path)
@@ -124,6 +127,8 @@ def test_force_replaces_row_and_hashes_but_no_file(tmp_path: Path, add: Callable
     assert asset is not None
     assert fetch(benchmark, asset).read_bytes() == b"others"
     assert all(path.is_file() for path in (*old.files, *new.files))
+    kinds = [one.kind for one in benchmark.lock.assets if one.row == row().id]
+    assert sorted(kinds) == ["log", "visualisation", "weights"]
 
 
 def test_a_row_without_a_number_is_filled_in(tmp_path: Path, add: Callable) -> None:
