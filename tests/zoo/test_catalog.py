@@ -77,12 +77,15 @@ def test_wrong_lock_entry_is_named(
 def test_own_lock_serves_a_manifest_that_has_none_beside_it(
     write_benchmark: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A lock in MIXZOO_LOCKS stands in for one that couldn't be written into the package."""
+    """A lock in MIXZOO_LOCKS stands in for one that couldn't be written, until there is one."""
     path = write_benchmark("", b"weights")
     monkeypatch.setenv("MIXZOO_LOCKS", str(tmp_path / "locks"))
     (tmp_path / "locks").mkdir()
     path.with_name("own.lock.json").rename(tmp_path / "locks" / "own.lock.json")
 
     benchmark, row = open_catalog([path]).row("resnet18_w4.vanilla_own")
+    write_benchmark("", b"other weights", name="published.pth")
+    published = open_catalog([path]).benchmark("own").asset(row.id)
 
-    assert benchmark.asset(row.id) is not None
+    assert benchmark.asset(row.id).name == "w.pth"
+    assert published.name == "published.pth"
