@@ -57,10 +57,10 @@ RULES = {
     "explain",
     NOT_COMPARABLE: "not measured on the table's images, with its pixels and in fp32's arithmetic",
     NO_NUMBER: "nothing to compare with",
-    MATCHES_LOG: f"every head within one image or {HANDFUL:.2f} points of what the log says of this "
-    "epoch, and the log passes its own audit",
-    NOT_ITS_LOG: "another number than the log says of this epoch: not the logged run's file, or not "
-    "evaluated as it was",
+    MATCHES_LOG: f"every head within one image or {HANDFUL:.2f} points of what the log says of "
+    "this epoch, and the log passes its own audit",
+    NOT_ITS_LOG: "another number than the log says of this epoch: not the logged run's file, or "
+    "not evaluated as it was",
 }
 _ORDER = (REPRODUCED, CLOSE, CONSISTENT, DIFFERS, NOT_REPRODUCED)
 
@@ -208,6 +208,7 @@ def what_log_says(audit: LogAudit, epoch: object, reported: float | None) -> Log
     if values and reported is not None:
         by = {one.head for one in values if rounds_to(one.value, reported, claim.decimals)}
         given_by = [one.head for one in values if by & {one.head, PAIRS.get(one.head)}]
+    printed = dict.fromkeys(f"{one.value:.3f}" for one in values)
     return Logged(
         epoch=at,
         top1={head: float(of[at]) for head, of in series.items() if at in of},
@@ -216,7 +217,7 @@ def what_log_says(audit: LogAudit, epoch: object, reported: float | None) -> Log
             for head, of in series.items()
         },
         given_by=given_by,
-        statistic=f"{claim.rule} {' or '.join(dict.fromkeys(f'{one.value:.3f}' for one in values))}",
+        statistic=f"{claim.rule} {' or '.join(printed)}",
         problem=_problem(audit),
     )
 
@@ -240,10 +241,12 @@ def _word(
     gap = abs(top1 - reported)
     if rounds_to(top1, reported, metric.decimals):
         return REPRODUCED
-    decided = logged is not None and matches is not None and logged.given_by is not None
-    if decided and matches and head in logged.given_by and gap <= _allowed(logged, head):
-        return REPRODUCED
-    undecided_median = metric.statistic == "median_of_last_epochs" and not decided
+    given_by = None
+    if logged is not None and matches is not None:
+        given_by = logged.given_by
+        if given_by and matches and head in given_by and gap <= _allowed(logged, head):
+            return REPRODUCED
+    undecided_median = metric.statistic == "median_of_last_epochs" and given_by is None
     if undecided_median and gap <= SCATTER + ROUNDING:
         return CONSISTENT
     if gap <= NEAR + ROUNDING:
@@ -278,8 +281,8 @@ def _heads_tried(
     values = [counts[one].top1 for one in candidates]
     chance = chance_of_a_hit(values, reported, metric.decimals)
     return (
-        f"that is head {head}, of {len(candidates)} that the number can be of ({', '.join(candidates)}): "
-        f"one published at random in their range would be met with a chance of {100 * chance:.1f}%"
+        f"that is head {head}, of {len(candidates)} that the number can be of "
+        f"({', '.join(candidates)}): one published at random in their range would be met with a chance of {100 * chance:.1f}%"
     )
 
 
@@ -292,6 +295,6 @@ def _log_in_words(logged: Logged, head: str, counts: Counts) -> str:
     gives = {None: ", which lacks epochs", True: "", False: ", which isn't the published number"}
     given = None if logged.given_by is None else bool(logged.given_by)
     return (
-        f"epoch {logged.epoch} of its log says {logged.top1[head]:.5f} ({signed(images, 0)} images), "
-        f"the table's statistic of the log is the {logged.statistic}{gives[given]}"
+        f"epoch {logged.epoch} of its log says {logged.top1[head]:.5f} "
+        f"({signed(images, 0)} images), the table's statistic of the log is the {logged.statistic}{gives[given]}"
     )

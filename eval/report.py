@@ -329,7 +329,9 @@ def notes(report: Report) -> Iterator[str]:
     matching = [row for row in report.rows if row.matches_log == MATCHES_LOG]
     exact = [row for row in matching if not any(_off(head) for head in row.heads)]
     if len(exact) > FEW:
-        yield f"{len(exact)} of {len(report.rows)} checkpoints give what their logs say, to the image."
+        yield (
+            f"{len(exact)} of {len(report.rows)} checkpoints give what their logs say, to the image."
+        )
     for row in report.rows:
         if row.matches_log and not (row in exact and len(exact) > FEW):
             yield f"{row.id}: {row.matches_log} ({', '.join(_against_log(row))})."
@@ -357,8 +359,8 @@ def warnings(report: Report) -> Iterator[str]:
     if report.unreadable:
         first = report.unreadable[0]
         yield (
-            f"{len(report.unreadable)} images can't be read and count as wrong, first {first.file}: "
-            f"{first.reason}"
+            f"{len(report.unreadable)} images can't be read and count as wrong, first "
+            f"{first.file}: {first.reason}"
         )
     for problem in report.run.get("log_problems", ()):
         yield f"A training log can't be read, so it decides nothing: {problem}"
@@ -397,9 +399,9 @@ def _arithmetic(facts: Mapping[str, Any]) -> str:
     if facts.get("precision") == "guarded":
         changed = facts["changed"]
         return (
-            f"{facts['arithmetic']} arithmetic, guarded: {facts['calibrated']} images calibrated the "
-            f"bound ({facts['bound']:.2g} of a logit), {facts['recomputed']} were computed again in "
-            f"fp32, which changed {changed} prediction{'' if changed == 1 else 's'}."
+            f"{facts['arithmetic']} arithmetic, guarded: {facts['calibrated']} images calibrated "
+            f"the bound ({facts['bound']:.2g} of a logit), {facts['recomputed']} were computed again "
+            f"in fp32, which changed {changed} prediction{'' if changed == 1 else 's'}."
         )
     if facts.get("precision") == "fast":
         return f"{facts['arithmetic']} arithmetic, unguarded: single predictions may not be fp32's."
