@@ -59,7 +59,8 @@ DOTS_PER_INCH = 200
     "--beside",
     type=FilePath,
     metavar="FILE",
-    help="A released picture, or a zip whose last one is taken, to stand beside --layout reference.",
+    help="A released picture, or a zip whose last one is taken, to stand beside "
+    "--layout reference.",
 )
 @title_option
 @draws("mix.png", dpi=DOTS_PER_INCH)

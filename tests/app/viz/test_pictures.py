@@ -184,6 +184,17 @@ def test_a_sweep_loops_from_a_to_b_and_back(mixzoo: Run, photos: Path, tmp_path:
         assert (film.n_frames, film.info["loop"]) == (8, 0)
 
 
+def test_a_sweep_needs_no_images(mixzoo: Run, tmp_path: Path) -> None:
+    """The first of the drawn pairs is mixed."""
+    out = tmp_path / "sweep.gif"
+
+    code, printed, _ = mixzoo("viz", "sweep", "--steps", 2, "--size", 64, "--out", out)
+
+    assert code == 0
+    assert "mixup, " in printed
+    assert out.is_file()
+
+
 def test_maps_of_classes_have_names_and_probabilities(
     draw: Draw, plain: Path, photos: Path, tmp_path: Path
 ) -> None:
