@@ -282,7 +282,8 @@ def _heads_tried(
     chance = chance_of_a_hit(values, reported, metric.decimals)
     return (
         f"that is head {head}, of {len(candidates)} that the number can be of "
-        f"({', '.join(candidates)}): one published at random in their range would be met with a chance of {100 * chance:.1f}%"
+        f"({', '.join(candidates)}): one published at random in their range would "
+        f"be met with a chance of {100 * chance:.1f}%"
     )
 
 
@@ -296,5 +297,6 @@ def _log_in_words(logged: Logged, head: str, counts: Counts) -> str:
     given = None if logged.given_by is None else bool(logged.given_by)
     return (
         f"epoch {logged.epoch} of its log says {logged.top1[head]:.5f} "
-        f"({signed(images, 0)} images), the table's statistic of the log is the {logged.statistic}{gives[given]}"
+        f"({signed(images, 0)} images), the table's statistic of the log is the "
+        f"{logged.statistic}{gives[given]}"
     )

@@ -330,7 +330,8 @@ def notes(report: Report) -> Iterator[str]:
     exact = [row for row in matching if not any(_off(head) for head in row.heads)]
     if len(exact) > FEW:
         yield (
-            f"{len(exact)} of {len(report.rows)} checkpoints give what their logs say, to the image."
+            f"{len(exact)} of {len(report.rows)} checkpoints give what their logs say, to the "
+            "image."
         )
     for row in report.rows:
         if row.matches_log and not (row in exact and len(exact) > FEW):
@@ -400,8 +401,8 @@ def _arithmetic(facts: Mapping[str, Any]) -> str:
         changed = facts["changed"]
         return (
             f"{facts['arithmetic']} arithmetic, guarded: {facts['calibrated']} images calibrated "
-            f"the bound ({facts['bound']:.2g} of a logit), {facts['recomputed']} were computed again "
-            f"in fp32, which changed {changed} prediction{'' if changed == 1 else 's'}."
+            f"the bound ({facts['bound']:.2g} of a logit), {facts['recomputed']} were computed "
+            f"again in fp32, which changed {changed} prediction{'' if changed == 1 else 's'}."
         )
     if facts.get("precision") == "fast":
         return f"{facts['arithmetic']} arithmetic, unguarded: single predictions may not be fp32's."
