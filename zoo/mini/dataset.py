@@ -50,9 +50,12 @@ def draw(root: Path, split: Splits, *, quiet: bool = False) -> Path:
             path = root / _file_name(one, part, index)
             if not path.exists():
                 _write(path, _jpeg(one, part, index))
-        _write(root / "categories.json", _json([one.category() for one in species()]))
-        for part in _SPLITS[split]:
-            _write(root / f"{part}2018.json", _json(_annotations(part)))
+        tables = {"categories.json": [one.category() for one in species()]}
+        tables |= {f"{part}2018.json": _annotations(part) for part in _SPLITS[split]}
+        for name, content in tables.items():
+            path, text = root / name, _json(content)
+            if not path.exists() or path.read_bytes() != text:
+                _write(path, text)
     except OSError as error:
         raise DataError(
             f"{root}: the drawn pictures can't be written there ({error.strerror}). Free some "

@@ -142,6 +142,7 @@ def test_drawing_again_restores_what_is_missing_and_touches_nothing_else(
 ) -> None:
     """After an interruption only missing pictures are drawn, with the bytes they had."""
     shutil.copytree(root, tmp_path / "copy")
+    before = (tmp_path / "copy" / "val2018.json").stat().st_ino
     images = from_annotations(root, root / "val2018.json")
     lost, kept = (tmp_path / "copy" / file for file in images.files[:2])
     lost.unlink()
@@ -151,6 +152,7 @@ def test_drawing_again_restores_what_is_missing_and_touches_nothing_else(
 
     assert lost.read_bytes() == (root / images.files[0]).read_bytes()
     assert kept.read_bytes() == b"kept as it is"
+    assert (tmp_path / "copy" / "val2018.json").stat().st_ino == before
 
 
 def test_an_interrupted_drawing_leaves_no_annotations_and_no_part_files(
