@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import msgspec
 import pytest
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.data.marks import read_mark
@@ -13,7 +14,7 @@ from mixzoo.zoo.data.prepare import prepare
 from mixzoo.zoo.errors import DataError, SourceError, UsageError
 from mixzoo.zoo.net.sources import Location
 
-from .conftest import Publish, Tree, md5
+from .conftest import Publish, Tree, annotation_json, md5
 
 
 def images_below(root: Path, tree: Tree) -> dict[str, bytes]:
@@ -94,6 +95,19 @@ def test_mark_without_all_images_vouches_for_nothing(
     assert tree(root) == whole
 
 
+def test_mark_of_another_list_vouches_for_nothing(publish: Publish, root: Path) -> None:
+    """Whoever shortened the annotations afterwards gets the published ones again."""
+    published = publish()
+    prepare(published.request(root))
+    whole = (root / "val2018.json").read_bytes()
+    (root / "val2018.json").write_bytes(annotation_json(list(published.images["val"])[:20]))
+
+    (done,) = prepare(published.request(root))
+
+    assert done.images == {"kept": 24}
+    assert (root / "val2018.json").read_bytes() == whole
+
+
 def test_unchecked_mark_is_not_enough_for_a_checked_run(publish: Publish, root: Path) -> None:
     """Once the manifest states an md5, an archive that had another one is read again."""
     published = publish()
@@ -159,15 +173,17 @@ def test_archives_in_the_root_are_found(publish: Publish) -> None:
 
 
 def test_annotations_of_another_split_are_refused(publish: Publish, root: Path) -> None:
-    """A file of another number of images isn't this split's."""
+    """A file of another number of images, or with labels beyond the classes, isn't this split's."""
     published = publish()
-    val = replace(published.request(root))
-    dataset = published.dataset
-    wrong = type(dataset.val)(images=23, annotations=["val2018.json"])
-    named = type(dataset)(name="N", num_classes=12, val=wrong, image_tree="train_val2018")
+    request, dataset = published.request(root), published.dataset
+    fewer = msgspec.structs.replace(dataset.val, images=23)
 
-    with pytest.raises(DataError, match=r"expected 23 images, .* got 24"):
-        prepare(replace(val, dataset=named))
+    for facts, message in (
+        ({"val": fewer}, r"expected 23 images, .* got 24"),
+        ({"num_classes": 11}, "expected labels from 0 to 10, got 11"),
+    ):
+        with pytest.raises(DataError, match=message):
+            prepare(replace(request, dataset=msgspec.structs.replace(dataset, **facts)))
 
 
 def test_two_runs_at_once(publish: Publish, root: Path) -> None:
