@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 from mixzoo.app import cli
+from mixzoo.zoo.files import alone
+from mixzoo.zoo.mini import draw
 
 from .emulator.github import GitHub
 from .emulator.hub_upload import TOKEN, Hub, running_hub
@@ -34,6 +36,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("MIXZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("MIXZOO_LOCKS", str(tmp_path_factory.mktemp("locks")))
     monkeypatch.delenv("MIXZOO_MANIFESTS", raising=False)
+
+
+@pytest.fixture(scope="session")
+def mini_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The validation images of `mini`, drawn once for all tests and workers; not to be changed."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with alone(folder / "mini.lock", waiting=lambda: None):
+        return draw(folder / "mini", "val")
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Whoever is asked, the command, the demo or a published repository, gives one verdict."""
 
 import json
+import shutil
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from mixzoo.eval.evaluate import Request, evaluate_refs
 from mixzoo.eval.world import join
 from mixzoo.zoo.catalog import open_catalog, package_path
 from mixzoo.zoo.files import sha256_of
-from mixzoo.zoo.mini import draw
 from mixzoo.zoo.publish import build
 from mixzoo.zoo.report import Report
 
@@ -82,10 +82,10 @@ class Answers:
 class Table:
     """Two benchmarks of mini's ten rows on few images: one whose logs are here, one without."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, images: Path) -> None:
         self.folder, self.files = folder, folder / "files"
         self.files.mkdir()
-        self.data = draw(folder / "data", "val")
+        self.data = shutil.copytree(images, folder / "data")
         self.list_sha256 = ""
         self.counts: dict[str, dict[str, int]] = {}
         told = json.loads((self.data / "val2018.json").read_text())
@@ -137,11 +137,13 @@ def _lines(epochs: dict[str, list[int]]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Answers]:
+def answers(
+    tmp_path_factory: pytest.TempPathFactory, mini_images: Path
+) -> dict[tuple[str, str], Answers]:
     """(change, benchmark) -> what all three say."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("one_verdict")
-        table = Table(folder)
+        table = Table(folder, mini_images)
         patch.setenv("MIXZOO_LOCKS", str(folder / "locks"))
         first = _count(patch, table)
         table.list_sha256 = first.data.list_sha256

@@ -7,30 +7,23 @@ from typing import Any
 
 import pytest
 from mixzoo.zoo.catalog import package_path
-from mixzoo.zoo.mini import draw
 
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
 ROW = "resnet18_w6.vanilla_mini"
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """mini's validation images."""
-    return draw(tmp_path_factory.mktemp("mini"), "val")
-
-
 @pytest.fixture
-def judged(mixzoo: Run, images: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+def judged(mixzoo: Run, mini_images: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Evaluates mini's vanilla row on a changed copy of its images; returns the report's row."""
 
     def run(ref: object = ROW, change: Callable[[Path, dict[str, Any]], None] | None = None):
         data = tmp_path / "data"
         (data / "train_val2018").mkdir(parents=True)
-        annotations = json.loads((images / "val2018.json").read_text())
+        annotations = json.loads((mini_images / "val2018.json").read_text())
         for image in annotations["images"]:
             path = data / image["file_name"]
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.hardlink_to(images / image["file_name"])
+            path.hardlink_to(mini_images / image["file_name"])
         if change:
             change(data, annotations)
         (data / "val2018.json").write_text(json.dumps(annotations))
@@ -94,7 +87,7 @@ def test_an_image_with_other_bytes_is_not_comparable(judged: Callable[..., Any])
 
 
 def test_a_table_on_an_unknown_number_of_images_judges_nothing(
-    mixzoo: Run, images: Path, tmp_path: Path
+    mixzoo: Run, mini_images: Path, tmp_path: Path
 ) -> None:
     """Where the manifest doesn't know how many images there are, the number is only shown."""
     text = (package_path("manifests") / "mini.toml").read_text()
@@ -108,7 +101,7 @@ def test_a_table_on_an_unknown_number_of_images_judges_nothing(
     weights = package_path("zoo/mini/assets") / f"{ROW}.pth"
     row = ("--row", ROW.replace("_mini", "_copy"), "--manifest", tmp_path / "copy.toml")
 
-    code, out, err = mixzoo("eval", weights, *row, "--data", images, "--json")
+    code, out, err = mixzoo("eval", weights, *row, "--data", mini_images, "--json")
 
     assert (code, err) == (0, "")
     judged = json.loads(out)["rows"][0]

@@ -14,7 +14,6 @@ from mixzoo.eval.predictor import Predictor
 from mixzoo.zoo.checkpoint.load import load, load_file
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.manifest import Protocol
-from mixzoo.zoo.mini import draw
 from mixzoo.zoo.nets import Classifier, ResNetConfig
 
 from .walking import CPU, Images, assert_same, walk
@@ -37,9 +36,9 @@ def tiny_val(shared: Path) -> Images:
 
 
 @pytest.fixture(scope="module")
-def mini_val(tmp_path_factory: pytest.TempPathFactory) -> Images:
+def mini_val(mini_images: Path) -> Images:
     """250 of the drawn images."""
-    return read(draw(tmp_path_factory.mktemp("mini"), "val"), Protocol(resize=146, crop=128), 250)
+    return read(mini_images, Protocol(resize=146, crop=128), 250)
 
 
 both = pytest.mark.parametrize("arithmetic", ["emulated-bf16", "fp32"])

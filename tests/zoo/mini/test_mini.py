@@ -24,15 +24,9 @@ PIXELS = "70f78c5c25decd63774369002bf4e69337cb1983bea6e35d39566b62ef5e6a03"
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The validation split, drawn once."""
-    return draw(tmp_path_factory.mktemp("mini"), "val")
-
-
-@pytest.fixture(scope="module")
-def annotations(root: Path) -> dict[str, Any]:
+def annotations(mini_images: Path) -> dict[str, Any]:
     """The annotation file of the validation split."""
-    return json.loads((root / "val2018.json").read_text())
+    return json.loads((mini_images / "val2018.json").read_text())
 
 
 def test_a_species_id_is_its_position() -> None:
@@ -61,9 +55,9 @@ def test_pixels_are_the_recorded_ones() -> None:
     assert pixels.hexdigest() == PIXELS
 
 
-def test_layout_is_read_like_the_official_one(root: Path) -> None:
+def test_layout_is_read_like_the_official_one(mini_images: Path) -> None:
     """The reader of iNaturalist annotations finds 25 pictures of each species."""
-    images = find_images(root, names=["val2018.json"])
+    images = find_images(mini_images, names=["val2018.json"])
 
     assert Counter(images.labels) == dict.fromkeys(range(40), 25)
     assert all(file.startswith("train_val2018/") for file in images.files)
@@ -91,11 +85,13 @@ def test_images_do_not_stand_in_the_order_of_labels(annotations: dict[str, Any])
     assert images != labelled
 
 
-def test_annotated_sizes_are_those_of_the_files(root: Path, annotations: dict[str, Any]) -> None:
+def test_annotated_sizes_are_those_of_the_files(
+    mini_images: Path, annotations: dict[str, Any]
+) -> None:
     """Width and height are right, the long side is 160 to 200 pixels, and all shapes occur."""
     sizes = set()
     for image in annotations["images"][:100]:
-        with Image.open(root / image["file_name"]) as opened:
+        with Image.open(mini_images / image["file_name"]) as opened:
             assert opened.size == (image["width"], image["height"])
         sizes.add((image["width"] > image["height"]) - (image["width"] < image["height"]))
         assert 160 <= max(image["width"], image["height"]) <= 200
@@ -112,21 +108,21 @@ def test_splits_share_no_file(tmp_path: Path, annotations: dict[str, Any]) -> No
     assert min(image["id"] for image in annotations["images"]) == 1677 + 1
 
 
-def test_categories_are_listed_on_their_own(root: Path, annotations: dict[str, Any]) -> None:
+def test_categories_are_listed_on_their_own(mini_images: Path, annotations: dict[str, Any]) -> None:
     """categories.json holds the same records as the annotation file."""
-    listed = json.loads((root / "categories.json").read_text())
+    listed = json.loads((mini_images / "categories.json").read_text())
 
     assert listed == annotations["categories"]
     assert listed[39]["name"] == "Tulifabula marginata"
     assert listed[39]["class"] == "Magnoliopsida"
 
 
-def test_an_example_is_what_its_file_holds(root: Path) -> None:
+def test_an_example_is_what_its_file_holds(mini_images: Path) -> None:
     """The picture without a data folder equals the decoded file, pixel by pixel."""
-    images = from_annotations(root, root / "val2018.json")
+    images = from_annotations(mini_images, mini_images / "val2018.json")
     first = dict(zip(images.labels[::-1], images.files[::-1], strict=True))
 
-    with Image.open(root / first[7]) as opened:
+    with Image.open(mini_images / first[7]) as opened:
         assert example(7, 0).tobytes() == opened.convert("RGB").tobytes()
 
 
@@ -138,19 +134,19 @@ def test_an_unknown_example_is_refused(species_id: int, index: int) -> None:
 
 
 def test_drawing_again_restores_what_is_missing_and_touches_nothing_else(
-    root: Path, tmp_path: Path
+    mini_images: Path, tmp_path: Path
 ) -> None:
     """After an interruption only missing pictures are drawn, with the bytes they had."""
-    shutil.copytree(root, tmp_path / "copy")
+    shutil.copytree(mini_images, tmp_path / "copy")
     before = (tmp_path / "copy" / "val2018.json").stat().st_ino
-    images = from_annotations(root, root / "val2018.json")
+    images = from_annotations(mini_images, mini_images / "val2018.json")
     lost, kept = (tmp_path / "copy" / file for file in images.files[:2])
     lost.unlink()
     kept.write_bytes(b"kept as it is")
 
     draw(tmp_path / "copy", "val")
 
-    assert lost.read_bytes() == (root / images.files[0]).read_bytes()
+    assert lost.read_bytes() == (mini_images / images.files[0]).read_bytes()
     assert kept.read_bytes() == b"kept as it is"
     assert (tmp_path / "copy" / "val2018.json").stat().st_ino == before
 
@@ -176,11 +172,11 @@ def test_an_interrupted_drawing_leaves_no_annotations_and_no_part_files(
     assert {path.suffix for path in files} == {".jpg"}
 
 
-def test_drawn_splits_are_the_locked_ones(root: Path) -> None:
+def test_drawn_splits_are_the_locked_ones(mini_images: Path) -> None:
     """The manifest's count and hashes are those of the drawing code."""
     expected = open_catalog().benchmark("mini").manifest.dataset.val
 
-    images = from_annotations(root, root / "val2018.json")
+    images = from_annotations(mini_images, mini_images / "val2018.json")
 
     assert len(images) == expected.images
     assert images.sha256() == expected.list_sha256
