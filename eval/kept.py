@@ -24,14 +24,16 @@ def rows_of_refs(
     evaluated, none of whose evaluations has the protocol and list of the others', or a head that
     none has.
     """
-    known = {ref: list(of_weights(_weights_sha256(ref, catalog))) for ref in refs}
+    known = {  # fast arithmetic only where nothing better was kept
+        ref: sorted(of_weights(_weights_sha256(ref, catalog)), key=_is_fast) for ref in refs
+    }
     for ref, found in known.items():
         if not found:
             raise UsageError(
                 f"{ref}: no evaluation of it is stored. Run: mixzoo eval {ref} --data DIR"
             )
     chosen = _under_one_setting(known)
-    fast = [ref for ref, stored in chosen.items() if stored.key["precision"] == "fast"]
+    fast = [ref for ref, stored in chosen.items() if _is_fast(stored)]
     return _named(list(chosen.items()), head), fast
 
 
@@ -76,6 +78,10 @@ def _named(chosen: Sequence[tuple[str, Stored]], head: str | None) -> list[Named
             names = {head if head in heads else next(iter(heads)): ref}
         rows += [NamedPredictions(said, heads[name], list_sha256) for name, said in names.items()]
     return rows
+
+
+def _is_fast(stored: Stored) -> bool:
+    return stored.key["precision"] == "fast"
 
 
 def _weights_sha256(ref: str, catalog: Catalog) -> str:

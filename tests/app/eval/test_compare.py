@@ -139,6 +139,15 @@ def test_fast_arithmetic_is_told() -> None:
     assert f"{VANILLA}: evaluated with --precision fast" in run(VANILLA, MIXUP)
 
 
+def test_fast_arithmetic_never_hides_better() -> None:
+    """Though it was kept later, as by `eval sweep`."""
+    keep(VANILLA, 60)
+    keep(MIXUP, 90)
+    keep(VANILLA, 10, precision="fast")
+
+    assert "evaluated with --precision fast" not in run(VANILLA, MIXUP)
+
+
 def test_one_row_has_no_partner() -> None:
     """Two are needed."""
     with pytest.raises(UsageError, match="at least two"):
