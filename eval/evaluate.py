@@ -166,7 +166,7 @@ def _predict(
     unreadable: dict[int, str] = {}
     for start in range(0, len(todo), step):
         group = todo[start : start + step]
-        models = load_models(group, world)
+        models = load_models(group, world, request.batch_size)
         with _bar(group, len(found.images), world, quiet=quiet) as bar:
             advance = _advance(bar, world.size)
             unreadable |= predict(group, models, work, world, progress=advance)
@@ -182,7 +182,8 @@ def _sample(
     *,
     quiet: bool,
 ) -> Sampled:
-    models = load_models([j for j in jobs if not j.from_store and not j.error], world)
+    todo = [j for j in jobs if not j.from_store and not j.error]
+    models = load_models(todo, world, request.batch_size)
     able = [job for job in jobs if not job.error]
     if not able:
         return Sampled([], {}, {})

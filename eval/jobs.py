@@ -21,7 +21,7 @@ from ..zoo.nets import Classifier, MixClassifier
 from ..zoo.refs import CheckpointFile, resolve
 from ..zoo.report import Weights
 from . import store
-from .crops import Work
+from .crops import BATCH_SIZE, Work
 from .evaluator import Subject, evaluate_all
 from .guard import CALIBRATION
 from .precision import fastest
@@ -123,12 +123,13 @@ def recall(
     return job
 
 
-def load_models(jobs: Sequence[Job], world: World) -> dict[str, Subject]:
+def load_models(jobs: Sequence[Job], world: World, batch_size: int) -> dict[str, Subject]:
     """The jobs' models, by name; a job whose model can't be loaded keeps its error.
 
     All ranks use the arithmetic that the leader finds fastest, and share the calibration out.
+    batch_size: fp32 computes again in batches as large, of BATCH_SIZE images at most.
     """
-    subjects = {job.name: _load(job, world) for job in jobs}
+    subjects = {job.name: _load(job, world, batch_size) for job in jobs}
     return {name: subject for name, subject in subjects.items() if subject}
 
 
@@ -169,7 +170,7 @@ def predict(
     return unreadable
 
 
-def _load(job: Job, world: World) -> Subject | None:
+def _load(job: Job, world: World, batch_size: int) -> Subject | None:
     try:
         model, epoch = world.leader_first(partial(_read, job.checkpoint, world.device))
     except MixzooError as error:
@@ -200,6 +201,7 @@ def _load(job: Job, world: World) -> Subject | None:
         world.device,
         precision,
         arithmetic=arithmetic,
+        batch_size=min(batch_size, BATCH_SIZE),
         calibration=-(-CALIBRATION // world.size),
     )
     predictor.raise_bounds(job.about.get("bounds", {}))

@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from ..zoo.errors import CheckpointError, DataError
 from ..zoo.manifest import Protocol
+from .crops import BATCH_SIZE
 from .guard import CALIBRATION, SAFETY, TIE, Guard, changes, deviations, spot
 from .precision import HeadLogits, choose, exact_networks, fast_networks
 from .predictions import TOP, Precision, Predictions, Rows
 from .protocol import normalise
-
-BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)

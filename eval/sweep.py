@@ -314,7 +314,7 @@ def sweep(request: Request, world: World, *, quiet: bool = False) -> Sweep:
         if not job.from_store:
             work = Work(images, setting.protocol, request.batch_size, request.workers)
             order = None if len(indices) == len(images) else indices.tolist()
-            predict([job], load_models([job], world), work, world, order=order)
+            predict([job], load_models([job], world, work.batch_size), work, world, order=order)
         if job.error:
             raise job.error
         return {head: job.heads[head] for head in job.weights.heads}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from mixzoo.eval.predictor import Predictor
 from mixzoo.zoo.cache import cache_root
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.data import LabelledImages
@@ -121,6 +122,25 @@ def test_precisions_agree(evaluate: Evaluate, method: str) -> None:
     ]
     assert counts[0] == counts[1]
     assert guarded["rows"][0]["heads"][0]["precision"]["bound"] > 0
+
+
+def test_fp32_computes_again_in_batches_no_larger_than_asked_for(
+    evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A --batch-size that was chosen for a small machine holds for all that is computed."""
+    sizes: list[int] = []
+
+    class Seen(Predictor):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            sizes.append(self.batch_size)
+
+    monkeypatch.setattr("mixzoo.eval.jobs.Predictor", Seen)
+
+    for asked in (5, 128):
+        assert evaluate("--batch-size", asked, "--fresh")[0] == 0
+
+    assert sizes == [5, 64]
 
 
 def test_a_report_tells_what_the_checkpoint_says_of_itself(evaluate: Evaluate) -> None:
