@@ -17,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
+from ..images import SUFFIXES
 from .diagnose import diagnose_labels
 from .stores import FolderStore, ImageStore
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ def from_folders(root: Path) -> LabelledImages:
     labels: list[int] = []
     for folder, folders, names in os.walk(root):
         folders.sort()
-        found = sorted(name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES)
+        found = sorted(name for name in names if Path(name).suffix.lower() in SUFFIXES)
         if not found:
             continue
         relative = Path(folder).relative_to(root)

@@ -82,8 +82,11 @@ def test_list_file_paths_may_hold_spaces_and_commas(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "Aves/", "val/Aves/"])
 def test_category_folders(tmp_path: Path, prefix: str) -> None:
-    """Folders named by category id are labels as numbers: 10 is ten, not the second of two."""
-    make_images(tmp_path, {f"{prefix}10/a.jpg": 10, f"{prefix}9/b.JPG": 9})
+    """Folders named by category id are labels as numbers: 10 is ten, not the second of two.
+
+    Whatever can be decoded counts, not JPEGs alone.
+    """
+    make_images(tmp_path, {f"{prefix}10/a.webp": 10, f"{prefix}9/b.JPG": 9})
 
     found = find_images(tmp_path)
 
