@@ -4,6 +4,17 @@ A message is one line that says what was expected, what was got, and what to do 
 line prints it and exits with the class's `exit_code`; a library user catches `MixzooError`.
 """
 
+from collections.abc import Iterable
+
+NAMED = 3  # things that a line names before it says how many more there are
+
+
+def several(things: Iterable[object], joint: str = ", ") -> str:
+    """`a, b, c and 4 more`: the first three of them, in a line."""
+    words = list(map(str, things))
+    more = f" and {len(words) - NAMED} more" if len(words) > NAMED else ""
+    return joint.join(words[:NAMED]) + more
+
 
 class MixzooError(Exception):
     """Base of all errors that mixzoo raises on purpose."""

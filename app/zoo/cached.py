@@ -7,7 +7,7 @@ import click
 
 from ...zoo.cache import asset_path, cache_root
 from ...zoo.catalog import Catalog, open_catalog
-from ...zoo.errors import IntegrityError, UsageError
+from ...zoo.errors import IntegrityError, UsageError, several
 from ...zoo.lock import Asset
 from ...zoo.net.progress import byte_bar
 from ...zoo.prune import REASONS, Reason, removable, remove, unknown_folders
@@ -88,7 +88,7 @@ def verify(
     if bad:
         raise IntegrityError(
             f"{len(bad)} of {len(findings)} files are damaged or not here: "
-            f"{', '.join(finding.path.name for finding in bad[:3])}. "
+            f"{several(finding.path.name for finding in bad)}. "
             f"Run: mixzoo zoo download {' '.join(names or ['NAME'])}"
         )
     if unanswered:

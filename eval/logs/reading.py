@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ...zoo.checkpoint.config import parse as parse_config
-from ...zoo.errors import DataError
+from ...zoo.errors import DataError, several
 from .lines import (
     DECIMALS,
     STAMP,
@@ -31,7 +31,6 @@ from .lines import (
 MAX_BYTES = 256 << 20
 Count = Annotated[int, msgspec.Meta(gt=0, lt=10**9)]
 Rate = Annotated[float, msgspec.Meta(ge=0, lt=10**9)]
-NAMED = 3  # bad lines that are named one by one
 
 _SECOND_OBJECT = re.compile(r'\{"(?:env_info|mode)"')
 _FILE_TIME = re.compile(r"(?<!\d)\d{8}_\d{6}(?!\d)", re.ASCII)
@@ -172,8 +171,7 @@ class _Reader:
                 self._take(found, path, begins=headless)
                 headless = False
         if bad:
-            more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-            self.remarks.append(f"{path.name}: {'; '.join(bad[:NAMED])}{more}; passed over")
+            self.remarks.append(f"{path.name}: {several(bad, '; ')}; passed over")
         if format_ == "text":
             self.config = _config_among(lines) or self.config
 

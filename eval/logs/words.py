@@ -1,7 +1,8 @@
 """An audit in sentences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from ...zoo.errors import NAMED, several
 from .arithmetic import (
     EDITED,
     IMPOSSIBLE,
@@ -9,13 +10,11 @@ from .arithmetic import (
     SEARCHED,
     WHOLE,
     Arithmetic,
-    Reading,
     padding,
 )
 from .audit import LogAudit
 from .reading import spans
 
-NAMED = 3  # values that are listed one by one
 MOST_PROCESSES, RELEASED_BATCH = 64, 128  # of validations that may have been padded
 
 
@@ -25,9 +24,8 @@ def explain(audit: LogAudit) -> Iterator[str]:
     yield _published(audit)
     yield _arithmetic(audit.arithmetic)
     if audit.arithmetic.contradictions:
-        yield (
-            f"top-5 below top-1: {_list(audit.arithmetic.contradictions)}. No evaluation gives that"
-        )
+        impossible = several(audit.arithmetic.contradictions, "; ")
+        yield f"top-5 below top-1: {impossible}. No evaluation gives that"
     yield from audit.remarks
 
 
@@ -61,7 +59,7 @@ def _published(audit: LogAudit) -> str:
 def _arithmetic(found: Arithmetic) -> str:
     rounded = f"to {found.decimals} decimals"
     passes = f"a random value would pass with a chance of {100 * found.chance:.2g}%"
-    misfits = _list(found.misfits)
+    misfits = several(found.misfits, "; ")
     if found.word == WHOLE:
         return f"all {found.tested} accuracies are whole numbers of {_images(found)}, {rounded}; {passes}"
     if found.word == EDITED:
@@ -97,8 +95,3 @@ def _images(found: Arithmetic) -> str:
     elif found.expected not in (None, found.images):
         notes.append(f"{found.expected:,} expected")
     return f"{found.images:,} images" + (f" ({'; '.join(notes)})" if notes else "")
-
-
-def _list(readings: Sequence[Reading]) -> str:
-    more = f" and {len(readings) - NAMED} more" if len(readings) > NAMED else ""
-    return "; ".join(map(str, readings[:NAMED])) + more

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, several
 from ..nets import Classifier, MixClassifier, ResNetConfig
 from ..nets.resnet import BLOCKS
 
@@ -98,6 +98,6 @@ def _compare(shapes: Mapping[str, Shape], model: Classifier | MixClassifier) -> 
 
 
 def _some(names: list[str]) -> str:
-    """'2 entries: a, b', with the first three of more."""
+    """'2 entries: a, b'."""
     noun = "entry" if len(names) == 1 else "entries"
-    return f"{len(names)} {noun}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+    return f"{len(names)} {noun}: {several(names)}"

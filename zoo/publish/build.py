@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..catalog import Benchmark, open_catalog
 from ..checkpoint.export import export, export_name
-from ..errors import UsageError
+from ..errors import UsageError, several
 from ..files import sha256_of
 from ..lock import Asset, Kind, parse_lock, render_lock
 from ..manifest import manifest_text, parse_manifest, slug
@@ -166,7 +166,7 @@ def _move(staging: Path, folder: Path, *, force: bool) -> dict[str, str]:
     ]
     if changed and not force:
         raise UsageError(
-            f"{folder}: {', '.join(changed[:3])} would be replaced by other content. Give --force, "
+            f"{folder}: {several(changed)} would be replaced by other content. Give --force, "
             "or another --folder; to upload it as it is: hf upload"
         )
     for name in names:

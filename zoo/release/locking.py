@@ -16,7 +16,7 @@ import msgspec
 
 from ..cache import asset_path, locks_root
 from ..catalog import Benchmark
-from ..errors import IntegrityError, ManifestError, SourceError, UsageError
+from ..errors import IntegrityError, ManifestError, SourceError, UsageError, several
 from ..files import sha256_of, write
 from ..lock import Asset, Lock, lock_path, render_lock
 from ..manifest import GitHubSource, HuggingFaceSource, Manifest
@@ -25,8 +25,6 @@ from ..net.sources import offline
 from ..verify import first_use_record, set_aside
 from .listing import Listed, release_files, repository_files
 from .matching import Problem, match, merge
-
-NAMED = 3  # files that an error line names before it says how many more
 
 
 @dataclass(frozen=True)
@@ -179,14 +177,14 @@ def refusal(
     if touched and not accept:
         return IntegrityError(
             f"{name}: expected every locked hash to stay, got {len(touched)} that change or go "
-            f"({_some(touched)}); nothing was written. If the release changed on purpose: mixzoo "
+            f"({several(touched)}); nothing was written. If the release changed on purpose: mixzoo "
             f"zoo lock {name} --accept"
         )
     if drafted.problems and not allow_partial:
         subjects = [problem.subject for problem in drafted.problems]
         return ManifestError(
             f"{name}: expected a complete and unambiguous release, got {len(subjects)} problems "
-            f"({_some(subjects)}); nothing was written. Adapt [matching] in the manifest, or lock "
+            f"({several(subjects)}); nothing was written. Adapt [matching] in the manifest, or lock "
             "the rest with --allow-partial."
         )
     return None
@@ -245,8 +243,3 @@ def _forget_older(path: Path, asset: Asset) -> None:
         set_aside(path)
     if record.is_file() and record.stat().st_mtime < changed:
         record.unlink()
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
