@@ -285,6 +285,10 @@ def cannot_detect(
     even = first(lambda images: noticed(images) >= 0.5, right)
     sure = first(lambda images: noticed(images) >= 0.95, right)
     unseen = first(lambda images: missed(images) < 0.5, total) - 1
+    changed = [
+        f"If {unseen} predictions were changed, the sample would hold none of them with at least an "
+        "even chance."
+    ] * (unseen > 0)
     per_class = total / classes
     spoilt = floor((even - 1) / (per_class * reported / 100)) if reported else 0
     return [
@@ -293,8 +297,7 @@ def cannot_detect(
         f"A loss of fewer than {even} images ({100 * even / total:.2f} points) against the "
         f"published number has less than an even chance of being noticed; {sure} images "
         f"({100 * sure / total:.2f} points) are noticed in 95 of 100 samples.",
-        f"If {max(unseen, 0)} predictions were changed, the sample would hold none of them with at "
-        "least an even chance.",
+        *changed,
         f"Errors in few classes hide: a class of {per_class:.3g} images is missed altogether with "
         f"{missed(round(per_class)):.0%} chance, and even {spoilt} of {classes} classes that went "
         "wrong entirely have less than an even chance of being noticed.",

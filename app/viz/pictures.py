@@ -98,7 +98,7 @@ def mix(
     if layout == "reference" and (several or len(names) > 1):
         raise UsageError(
             f"--layout reference: expected one method and one lam, got {', '.join(names)} "
-            f"and {len(weights)} lams. Name one with --methods."
+            f"and {counted(len(weights), 'lam')}. Name one with --methods."
         )
     pairs = given.pairs(MOST_PAIRS // (len(names) if several else 1))
     told = ", ".join(f"{one:g}" for one in weights)
