@@ -1,10 +1,10 @@
 """Accuracy by group of images: by supercategory, by how many training images a class had."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePosixPath
 
 import numpy as np
 
+from ..zoo.data.labels import supercategory
 from ..zoo.errors import DataError
 from ..zoo.report import Group
 from .predictions import Predictions
@@ -56,7 +56,7 @@ def supercategories(files: Sequence[str], labels: Sequence[int]) -> tuple[str, .
 
     files: POSIX paths like `train_val2018/<supercategory>/<category_id>/<name>.jpg`. labels: (N,).
     """
-    told = tuple(_supercategory(file, label) for file, label in zip(files, labels, strict=True))
+    told = tuple(supercategory(file, label) for file, label in zip(files, labels, strict=True))
     # One name for all is the folder that the data set lies in.
     return told if all(told) and len(set(told)) > 1 else None
 
@@ -93,11 +93,3 @@ def by_training_images(
 
 def _shot(training_images: int) -> str:
     return MANY if training_images > 100 else MEDIUM if training_images >= 20 else FEW
-
-
-def _supercategory(file: str, label: int) -> str:
-    """The folder above the `<category_id>` folder, or nothing if the path isn't of that kind."""
-    folders = PurePosixPath(file).parent.parts
-    if len(folders) < 2 or not folders[-1].isdecimal() or int(folders[-1]) != label:
-        return ""
-    return folders[-2]

@@ -30,7 +30,7 @@ from ..zoo.looks import (
     signed,
 )
 from ..zoo.manifest import Metric, Protocol
-from .logs import OTHER_IMAGES, LogAudit, heads_of_the_number, rounds_to
+from .logs import LogAudit, heads_of_the_number, rounds_to
 from .logs.summaries import PAIRS, ROUNDING
 from .predictions import Counts, Precision
 from .protocol import changes
@@ -218,16 +218,8 @@ def what_log_says(audit: LogAudit, epoch: object, reported: float | None) -> Log
         },
         given_by=given_by,
         statistic=f"{claim.rule} {' or '.join(printed)}",
-        problem=_problem(audit),
+        problem=audit.arithmetic.problem,
     )
-
-
-def _problem(audit: LogAudit) -> str | None:
-    if not audit.arithmetic.is_possible:
-        return "its log fails its own audit (see mixzoo logs), so it vouches for nothing"
-    if audit.arithmetic.word == OTHER_IMAGES:
-        return "its log is of another number of images, so it vouches for nothing"
-    return None
 
 
 def _word(
@@ -289,7 +281,7 @@ def _heads_tried(
 
 def _log_in_words(logged: Logged, head: str, counts: Counts) -> str:
     if logged.problem:
-        return logged.problem
+        return f"its log {logged.problem}, so it vouches for nothing"
     if head not in logged.top1:
         return f"its log doesn't have head {head}"
     images, _ = logged.off_by(head, counts)

@@ -353,8 +353,9 @@ def warnings(report: Report) -> Iterator[str]:
     """What a reader must not miss: contradictions, images and checkpoints that are left out."""
     for reason in dict.fromkeys(r.reason for r in report.rows if r.verdict == NOT_COMPARABLE):
         yield f"{NOT_COMPARABLE.capitalize()}: {reason}."
-    for name, change in report.protocol.overrides.items():
-        yield f"Protocol changed by hand: {name} {change}."
+    if all(row.not_comparable is None for row in report.rows):
+        for name, change in report.protocol.overrides.items():
+            yield f"Protocol changed by hand: {name} {change}."
     for row in report.rows:
         yield from (f"{row.id}: {text}" for text in row.claims.disagreements)
     if report.unreadable:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..eval.logs import OTHER_IMAGES, Summary, audit_files, claim_of
+from ..eval.logs import Summary, audit_files, claim_of
 from ..zoo.catalog import Benchmark, Catalog, open_catalog
 from ..zoo.checkpoint.facts import TrainingFacts, training_facts
 from ..zoo.checkpoint.load import hold_against_row, load_file
@@ -141,11 +141,10 @@ def _row(result: Result, manifest: Manifest, row_id: str | None, catalog: Catalo
 
 def _number(result: Result, manifest: Manifest, row: Row) -> Summary:
     audit = audit_files([result.log], claim_of(manifest, row), epochs=result.facts.epochs)
-    arithmetic, images = audit.arithmetic, manifest.dataset.val.images
-    if not arithmetic.is_possible or arithmetic.word == OTHER_IMAGES:
+    if audit.arithmetic.problem:
         raise IntegrityError(
-            f"{result.log}: expected accuracies on {images} images, got {arithmetic.word}. "
-            f"See: mixzoo logs {result.log}"
+            f"{result.log}: expected accuracies on {manifest.dataset.val.images} images, got "
+            f"{audit.arithmetic.word}. See: mixzoo logs {result.log}"
         )
     if summary := audit.table_value:
         return summary

@@ -20,7 +20,7 @@ from ...zoo.errors import DataError, MixzooError, UsageError
 from ...zoo.manifest import Protocol
 from ...zoo.nets import MixClassifier
 from .context import Context
-from .mixing import Recipe, class_names, command_line, look, methods_here, python_lines
+from .mixing import Mix, class_names, command_line, look, methods_here, python_lines
 from .pictures import Picture
 from .toasts import shown_to_visitors, tell, warn
 
@@ -107,41 +107,41 @@ class MixEvents:
         (`method` at 0.1 to 0.9) or `maps` (value and attention of automix or samix). seed, ref: see
         `mix`. theme: `light` or `dark`. Returns the grid.
         """
-        recipe = self._recipe(image_a, image_b, method, lam, seed, ref)
-        pictures = [recipe.a, recipe.b, *self._further(more, recipe.protocol)]
+        mix = self._recipe(image_a, image_b, method, lam, seed, ref)
+        pictures = [mix.a, mix.b, *self._further(more, mix.protocol)]
         if len(pictures) % 2:
-            pictures.append(recipe.a)
+            pictures.append(mix.a)
         title = {
-            METHODS: f"λ = {recipe.lam:g}",
+            METHODS: f"λ = {mix.lam:g}",
             LAMS: f"{method}, λ 0.1 to 0.9",
-            MAPS: f"{method}, λ = {recipe.lam:g}: what its mix block sees",
+            MAPS: f"{method}, λ = {mix.lam:g}: what its mix block sees",
         }[kind]
         figure = draw_grid(
-            _rows(kind, recipe, pictures), DARK if theme == "dark" else LIGHT, title=title
+            _rows(kind, mix, pictures), DARK if theme == "dark" else LIGHT, title=title
         )
         return Image.open(BytesIO(figure_bytes(figure, "png", dpi=DPI)))
 
     def _mixed(self, *wish: Any) -> tuple[Any, ...]:
-        recipe = self._recipe(*wish)
-        pair, guesses = look(recipe, class_names(self._context.catalog.row(recipe.ref)[0]))
+        mix = self._recipe(*wish)
+        pair, guesses = look(mix, class_names(self._context.catalog.row(mix.ref)[0]))
         return (
             pair.image,
             heat_over(pair.image, pair.mask),
             {"A": pair.share, "B": 1 - pair.share},
             *guesses,
-            command_line(recipe),
-            python_lines(recipe),
+            command_line(mix),
+            python_lines(mix),
         )
 
     def _recipe(
         self, a: str | None, b: str | None, method: str, lam: float, seed: int, ref: str
-    ) -> Recipe:
+    ) -> Mix:
         """The visitor's wishes, checked as far as mixing itself doesn't. Raises MixzooError."""
         if not a or not b:
             raise UsageError("Expected two pictures. Put one into A and one into B.")
         protocol = self._context.catalog.row(ref)[0].manifest.protocol
         read = self._context.read_picture
-        return Recipe(
+        return Mix(
             a=read(a, protocol),
             b=read(b, protocol),
             method=method,
@@ -192,27 +192,27 @@ class MixEvents:
         return method, min(fits, key=lambda fit: fit[0])[1]
 
 
-def _rows(kind: str, recipe: Recipe, pictures: Sequence[Picture]) -> list[Row]:
+def _rows(kind: str, mix: Mix, pictures: Sequence[Picture]) -> list[Row]:
     """What the grid shows. Raises UsageError for maps of a checkpoint without a MixBlock."""
-    model = recipe.model
+    model = mix.model
     crops = [one.crop for one in pictures]
     stems = [Path(one.name).stem for one in pictures]
     pairs = Pairs(
         list(zip(crops[::2], crops[1::2], strict=True)),
         list(zip(stems[::2], stems[1::2], strict=True)),
-        recipe.protocol,
+        mix.protocol,
     )
     if kind == MAPS:
-        if not isinstance(model, MixClassifier) or model.method != recipe.method:
+        if not isinstance(model, MixClassifier) or model.method != mix.method:
             raise UsageError(
-                f"{recipe.method} has no maps: they are of AutoMix's and SAMix's mix block. Choose "
+                f"{mix.method} has no maps: they are of AutoMix's and SAMix's mix block. Choose "
                 "automix or samix as the method."
             )
-        return map_rows(pairs, [recipe.lam], model=model)
-    methods, lams = [recipe.method], SWEEP
+        return map_rows(pairs, [mix.lam], model=model)
+    methods, lams = [mix.method], SWEEP
     if kind == METHODS:
-        methods, lams = methods_here([model.method]), (recipe.lam,)
-    return mix_rows(pairs, methods, lams, seed=recipe.seed, model=model)
+        methods, lams = methods_here([model.method]), (mix.lam,)
+    return mix_rows(pairs, methods, lams, seed=mix.seed, model=model)
 
 
 def _whole(seed: Any) -> int:

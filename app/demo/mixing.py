@@ -28,7 +28,7 @@ Guesses = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Mix:
     """All that a mix depends on: pictures, the method and its numbers, the row and its model."""
 
     a: Picture
@@ -41,16 +41,14 @@ class Recipe:
     protocol: Protocol
 
 
-def look(recipe: Recipe, names: Sequence[str]) -> tuple[MixedPair, list[Guesses]]:
+def look(mix: Mix, names: Sequence[str]) -> tuple[MixedPair, list[Guesses]]:
     """Mix two pictures; what the classifier takes A, the mix and B for.
 
     names: of the model's classes, by index. The classifier sees the mix as a file would hold it,
     rounded to 8 bits. Raises what `viz.mix.mix_pair` raises.
     """
-    a, b, model, protocol = recipe.a.crop, recipe.b.crop, recipe.model, recipe.protocol
-    [pair] = mix_pair(
-        a, b, recipe.method, [recipe.lam], seed=recipe.seed, model=model, protocol=protocol
-    )
+    a, b, model, protocol = mix.a.crop, mix.b.crop, mix.model, mix.protocol
+    [pair] = mix_pair(a, b, mix.method, [mix.lam], seed=mix.seed, model=model, protocol=protocol)
     x = normalise(torch.from_numpy(np.stack([a, pair.image, b])), protocol)  # (3, 3, S, S)
     with torch.inference_mode():
         probabilities, classes = model(x).softmax(1).topk(min(TOP, model.num_classes))
@@ -95,14 +93,14 @@ def _read_names(path: Path, changed: int) -> tuple[str, ...]:
         return ()  # names are an ornament: an odd file takes nothing else away
 
 
-def command_line(recipe: Recipe) -> str:
+def command_line(mix: Mix) -> str:
     """The `mixzoo viz mix` command; the pictures are files beside it under the names shown."""
-    words = ["mixzoo", "viz", "mix", recipe.ref, "--images", *_files(recipe)]
-    words += ["--methods", recipe.method, "--lams", f"{recipe.lam:g}", "--seed", f"{recipe.seed}"]
+    words = ["mixzoo", "viz", "mix", mix.ref, "--images", *_files(mix)]
+    words += ["--methods", mix.method, "--lams", f"{mix.lam:g}", "--seed", f"{mix.seed}"]
     return shlex.join([*words, "--out", "mix.png"])
 
 
-def python_lines(recipe: Recipe) -> str:
+def python_lines(mix: Mix) -> str:
     """A program that saves the page's mixed picture, pixel for pixel, as `mixed.png`."""
     lines = {
         "import mixzoo": True,
@@ -110,30 +108,30 @@ def python_lines(recipe: Recipe) -> str:
         "from mixzoo.eval.pixels import centre_crop": True,
         "from mixzoo.viz.mix import mix_pair": True,
         "from mixzoo.zoo.manifest import Protocol": True,
-        "from mixzoo.zoo.mini import example": recipe.a.drawn or recipe.b.drawn,
-        "from PIL import Image, ImageOps": not (recipe.a.drawn and recipe.b.drawn),
-        "from PIL import Image": recipe.a.drawn and recipe.b.drawn,
+        "from mixzoo.zoo.mini import example": mix.a.drawn or mix.b.drawn,
+        "from PIL import Image, ImageOps": not (mix.a.drawn and mix.b.drawn),
+        "from PIL import Image": mix.a.drawn and mix.b.drawn,
     }
-    file_a, file_b = _files(recipe)
+    file_a, file_b = _files(mix)
     return "\n".join(
         [
             *(line for line, needed in lines.items() if needed),
             "",
-            f"protocol = {_protocol(recipe.protocol)}",
-            f"a = centre_crop(np.asarray({_opened(recipe.a, file_a)}), protocol)",
-            f"b = centre_crop(np.asarray({_opened(recipe.b, file_b)}), protocol)",
-            f'model = mixzoo.load("{recipe.ref}")',
-            f'[mixed] = mix_pair(a, b, "{recipe.method}", [{recipe.lam:g}], seed={recipe.seed}, '
+            f"protocol = {_protocol(mix.protocol)}",
+            f"a = centre_crop(np.asarray({_opened(mix.a, file_a)}), protocol)",
+            f"b = centre_crop(np.asarray({_opened(mix.b, file_b)}), protocol)",
+            f'model = mixzoo.load("{mix.ref}")',
+            f'[mixed] = mix_pair(a, b, "{mix.method}", [{mix.lam:g}], seed={mix.seed}, '
             "model=model, protocol=protocol)",
             'Image.fromarray(mixed.image).save("mixed.png")',
         ]
     )
 
 
-def _files(recipe: Recipe) -> tuple[str, str]:
+def _files(mix: Mix) -> tuple[str, str]:
     """The pictures' file names, told apart where they are the same."""
-    a, b = recipe.a.name, recipe.b.name
-    return (a, b) if a != b or recipe.a.crop is recipe.b.crop else (f"a-{a}", f"b-{b}")
+    a, b = mix.a.name, mix.b.name
+    return (a, b) if a != b or mix.a.crop is mix.b.crop else (f"a-{a}", f"b-{b}")
 
 
 def _opened(picture: Picture, file: str) -> str:

@@ -18,7 +18,7 @@ Stamp = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
-class Found:
+class Recomputed:
     """A report on one row alone. source: the report's file name in its folder, or KEPT."""
 
     report: Report
@@ -30,7 +30,7 @@ class Found:
         return self.report.rows[0]
 
 
-def find(benchmark: Benchmark, reports: Path | None) -> tuple[dict[str, Found], list[str]]:
+def find(benchmark: Benchmark, reports: Path | None) -> tuple[dict[str, Recomputed], list[str]]:
     """What is known of a benchmark's rows here, and a sentence for each report that can't be read.
 
     reports: the folder that `mixzoo eval --out` wrote into; None if the owner named none.
@@ -39,15 +39,15 @@ def find(benchmark: Benchmark, reports: Path | None) -> tuple[dict[str, Found], 
     """
     found, problems = _in_folder(reports) if reports else ([], [])
     found = [one for one in found if one.report.benchmark == benchmark.name]
-    chosen: dict[str, Found] = {}
+    chosen: dict[str, Recomputed] = {}
     for row in benchmark.manifest.rows:
         mine = [
-            Found(msgspec.structs.replace(one.report, rows=rows), one.source)
+            Recomputed(msgspec.structs.replace(one.report, rows=rows), one.source)
             for one in found
             if (rows := tuple(line for line in one.report.rows if line.id == row.id))
         ]
         if kept := kept_report(benchmark, row):
-            mine.append(Found(kept, KEPT))
+            mine.append(Recomputed(kept, KEPT))
             problems += kept.run.get("log_problems", ())
         if mine:
             chosen[row.id] = max(mine, key=lambda o: (o.row.default.total, o.report.created))
@@ -76,8 +76,8 @@ def stamp(path: Path | None) -> Stamp:
     return (str(path), facts.st_mtime_ns, facts.st_size) if facts else (str(path), 0, 0)
 
 
-def _in_folder(folder: Path) -> tuple[list[Found], list[str]]:
-    found: list[Found] = []
+def _in_folder(folder: Path) -> tuple[list[Recomputed], list[str]]:
+    found: list[Recomputed] = []
     problems: list[str] = []
     for path in _reports(folder):
         name = path.relative_to(folder).as_posix()
@@ -86,7 +86,7 @@ def _in_folder(folder: Path) -> tuple[list[Found], list[str]]:
         except (MixzooError, OSError) as error:
             problems.append(str(error).replace(str(path), name))
         else:
-            found.append(Found(report, name))
+            found.append(Recomputed(report, name))
     return found, problems
 
 

@@ -26,7 +26,7 @@ from ...zoo.looks import signed
 from ...zoo.manifest import Row
 from .context import Context
 from .html import as_cell, number, render, svg
-from .recomputed import KEPT, Found, find, newest_benchmark, signature
+from .recomputed import KEPT, Recomputed, find, newest_benchmark, signature
 from .state import one_of
 from .toasts import shown_to_visitors
 
@@ -138,7 +138,7 @@ def compared(benchmark: Benchmark) -> tuple[Sequence[Pair], str | None]:
 
 
 def _lines(
-    benchmark: Benchmark, row: Row, found: Found | None, audit: LogAudit | None
+    benchmark: Benchmark, row: Row, found: Recomputed | None, audit: LogAudit | None
 ) -> Iterator[dict[str, Cell]]:
     """A row's cells by column, and those of the heads that don't carry its verdict."""
     decimals = benchmark.manifest.metric.decimals
@@ -176,7 +176,7 @@ def _logged(audit: LogAudit, head: str | None = None) -> str:
 
 
 def _meanings(
-    found: Mapping[str, Found], audits: Mapping[str, LogAudit]
+    found: Mapping[str, Recomputed], audits: Mapping[str, LogAudit]
 ) -> list[tuple[str, dict[str, str]]]:
     """The rules of the words that the table uses."""
     said = {one.row.verdict for one in found.values()}
@@ -188,7 +188,7 @@ def _meanings(
     return [(title, of) for title, of in rules.items() if of]
 
 
-def _plots(found: Mapping[str, Found]) -> Iterator[tuple[str, Markup]]:
+def _plots(found: Mapping[str, Recomputed]) -> Iterator[tuple[str, Markup]]:
     rows = [one.row for one in found.values()]
     gaps = {row.id: row.judged.gap_points for row in rows}
     says = [f"{name} {signed(gap, 3)} points" for name, gap in gaps.items() if gap is not None]

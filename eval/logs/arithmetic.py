@@ -77,6 +77,13 @@ class Arithmetic:
         """Whether an honest evaluation can have written the log."""
         return self.word not in (EDITED, IMPOSSIBLE) and not self.contradictions
 
+    @property
+    def problem(self) -> str | None:
+        """Why the log can vouch for nothing, None if it can."""
+        if not self.is_possible:
+            return "fails its own audit (see mixzoo logs)"
+        return "is of another number of images" if self.word == OTHER_IMAGES else None
+
 
 def audit_arithmetic(log: TrainingLog, expected: int | None) -> Arithmetic:
     """Test every accuracy of a log, those of replaced epochs included.

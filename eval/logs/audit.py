@@ -20,7 +20,7 @@ from .summaries import (
     PAIRS,
     Claim,
     Summary,
-    judge,
+    judge_log,
     rounds_to,
     rules,
     summarise,
@@ -146,7 +146,7 @@ def audit_log(log: TrainingLog, claim: Claim, *, epochs: int | None = None) -> L
         summaries=summaries,
         arithmetic=arithmetic,
         remarks=tuple(remarks),
-        verdict=judge(
+        verdict=judge_log(
             summaries,
             claim,
             other_images=arithmetic.word == OTHER_IMAGES,

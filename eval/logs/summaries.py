@@ -176,7 +176,7 @@ def table_values(summaries: Sequence[Summary], rule: str) -> tuple[Summary, ...]
     return (*(named[head] for head in heads), *printed)
 
 
-def judge(
+def judge_log(
     summaries: Sequence[Summary], claim: Claim, *, other_images: bool, suspicious: bool
 ) -> str:
     """What a log deserves whose summaries these are, a key of RULES.

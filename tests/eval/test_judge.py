@@ -139,7 +139,7 @@ def test_a_log_excuses_no_more_than_its_epochs_scatter(gap: float, word: str) ->
 
 def test_a_log_that_fails_its_audit_vouches_for_nothing() -> None:
     """As if there were none, and the verdict says why."""
-    verdict = judged(images(64.93), logged=log_of(64.93, problem="its log fails its own audit"))
+    verdict = judged(images(64.93), logged=log_of(64.93, problem="fails its own audit"))
 
     assert (verdict.word, verdict.log) == ("consistent with a median", None)
     assert "fails its own audit" in verdict.why

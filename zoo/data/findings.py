@@ -15,7 +15,7 @@ from ..manifest import Dataset
 from ..parallel import each_in_parallel
 from .diagnose import diagnose_list
 from .find import find_images
-from .labels import LabelledImages
+from .labels import LabelledImages, supercategory
 from .marks import Mark, read_mark
 from .request import Request, SplitName
 from .stores import TarStore
@@ -157,7 +157,7 @@ def _find(request: Request, name: SplitName) -> LabelledImages:
 def _groups(dataset: Dataset, name: SplitName, images: LabelledImages) -> list[Group]:
     """Supercategories in the manifest's order, then those that it doesn't know."""
     column = 2 if name == "val" else 1
-    pairs = [(_supercategory(f), n) for f, n in zip(images.files, images.labels, strict=True)]
+    pairs = [(supercategory(f), n) for f, n in zip(images.files, images.labels, strict=True)]
     files = Counter(group for group, _ in pairs)
     classes = Counter(group for group, _ in set(pairs))
     known = dataset.supercategories
@@ -171,11 +171,6 @@ def _groups(dataset: Dataset, name: SplitName, images: LabelledImages) -> list[G
         )
         for group in [*known, *sorted(files.keys() - known.keys())]
     ]
-
-
-def _supercategory(file: str) -> str:
-    parts = file.split("/")
-    return parts[-3] if len(parts) > 2 else ""
 
 
 def _state(images: LabelledImages, file: str, deep: bool, report: OnBytes) -> str:

@@ -191,3 +191,14 @@ def _check_labels(files: Sequence[str], labels: Sequence[int], source: Path) -> 
                 f"{source}: {file} lies in folder {folder} but is labelled {label}. iNaturalist's "
                 f"label is the folder's number. What is wrong: {mistake}. Use the official annotations."
             )
+
+
+def supercategory(file: str, label: int | None = None) -> str:
+    """The folder above the `<category_id>` folder, "" if the path isn't of that kind.
+
+    file: POSIX path like `train_val2018/<supercategory>/<category_id>/<name>.jpg`. label: the
+    category that the folder must be of, if it matters.
+    """
+    *above, category = PurePosixPath(file).parent.parts or ("",)
+    fits = category.isdecimal() and label in (None, int(category))
+    return above[-1] if above and fits else ""

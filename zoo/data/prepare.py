@@ -25,7 +25,7 @@ from ..net.stream import open_stream
 from .annotations import Annotations, get_annotations, require_md5
 from .marks import Mark, Origin, mark_path, write_mark
 from .request import Request, SplitName
-from .sinks import FileSink, Outcome, Sink, TarSink
+from .sinks import Fate, FileSink, Sink, TarSink
 from .tars import HashedReader, StrictTar, open_tar_gz
 
 WORK = ".preparing"  # folder below the root, for what isn't whole yet; gone at the end
@@ -41,7 +41,7 @@ class Prepared:
     """
 
     mark: Mark
-    images: Counter[Outcome]
+    images: Counter[Fate]
 
 
 def prepare(request: Request, *, quiet: bool = False) -> list[Prepared]:

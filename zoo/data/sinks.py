@@ -15,7 +15,7 @@ from typing import Literal
 
 from .stores import index_path, write_index
 
-Outcome = Literal["written", "kept", "replaced"]  # kept: it was here, the same to the byte
+Fate = Literal["written", "kept", "replaced"]  # kept: it was here, the same to the byte
 
 
 class FileSink:
@@ -23,7 +23,7 @@ class FileSink:
 
     def __init__(self, root: Path, work: Path) -> None:
         """work: a folder of this run's own on the same disk."""
-        self.counts = Counter[Outcome]()
+        self.counts = Counter[Fate]()
         self._root, self._part = root, work / "image.part"
 
     def put(self, name: str, data: bytes) -> None:
@@ -55,7 +55,7 @@ class TarSink:
 
     def __init__(self, path: Path, work: Path) -> None:
         """path: the tar's final name. work: a folder of this run's own on the same disk."""
-        self.counts = Counter[Outcome]()
+        self.counts = Counter[Fate]()
         self._path, self._part = path, work / f"{path.name}.part"
         self._file = self._part.open("wb")
         self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.GNU_FORMAT)

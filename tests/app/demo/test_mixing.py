@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mixzoo.app import viz
-from mixzoo.app.demo.mixing import Recipe, command_line, python_lines
+from mixzoo.app.demo.mixing import Mix, command_line, python_lines
 from mixzoo.app.demo.pictures import Picture, drawings, read_picture
 from mixzoo.app.demo.settings import Settings
 from mixzoo.viz.mix import mix_pair
@@ -18,9 +18,9 @@ PROTOCOL = Protocol(resize=146, crop=128)
 REF = "resnet18_w6.mixup_mini"
 
 
-def recipe(a: Picture, b: Picture, method: str = "cutmix", **changed: object) -> Recipe:
+def recipe(a: Picture, b: Picture, method: str = "cutmix", **changed: object) -> Mix:
     facts = {"lam": 0.37, "seed": 3, "ref": REF, "model": None, "protocol": PROTOCOL} | changed
-    return Recipe(a=a, b=b, method=method, **facts)
+    return Mix(a=a, b=b, method=method, **facts)
 
 
 def photo(folder: Path, name: str, orientation: int = 1) -> Picture:

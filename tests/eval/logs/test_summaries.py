@@ -24,7 +24,7 @@ from mixzoo.eval.logs.summaries import (
     WINDOW,
     Claim,
     Summary,
-    judge,
+    judge_log,
     reference_automix,
     reference_window,
     rounds_to,
@@ -224,13 +224,13 @@ def test_verdict(values: dict[str, float], changed: dict[str, bool], word: str) 
     """Against a table that names the median; the right digits don't outweigh what is wrong."""
     found = [summary(rule, value) for rule, value in values.items()]
 
-    assert judge(found, Claim(top1=64.73), **(NOTHING_WRONG | changed)) == word
+    assert judge_log(found, Claim(top1=64.73), **(NOTHING_WRONG | changed)) == word
     assert word in RULES
 
 
 def test_nothing_published() -> None:
     """A log by itself has no number to reproduce."""
-    assert judge([summary(MEDIAN, 64.73)], Claim(), **NOTHING_WRONG) == NO_NUMBER
+    assert judge_log([summary(MEDIAN, 64.73)], Claim(), **NOTHING_WRONG) == NO_NUMBER
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_table_has_the_better_head_of_each_pair(published: float, word: str) -> 
     claim = Claim(top1=published, decimals=1, rule=LAST)
 
     assert [s.head for s in table_values(found, LAST)] == ["one_k", "one_q"]
-    assert judge(found, claim, **NOTHING_WRONG) == word
+    assert judge_log(found, claim, **NOTHING_WRONG) == word
 
 
 def test_inference_s_head_is_a_candidate_beside_the_better_ones() -> None:
@@ -256,8 +256,8 @@ def test_inference_s_head_is_a_candidate_beside_the_better_ones() -> None:
     heads = [one.head for one in table_values(found, MEDIAN)]
 
     assert heads == ["one_k", "mix_k", "mix_q", BEST_K, BEST_Q]
-    assert judge(found, Claim(top1=59.5), **NOTHING_WRONG) == REPRODUCED
-    assert judge(found, Claim(top1=58.0), **NOTHING_WRONG) == OTHER_RULE
+    assert judge_log(found, Claim(top1=59.5), **NOTHING_WRONG) == REPRODUCED
+    assert judge_log(found, Claim(top1=58.0), **NOTHING_WRONG) == OTHER_RULE
 
 
 @pytest.mark.parametrize(
