@@ -11,7 +11,7 @@ from .console import print_json, print_table, say
 from .options import FilePath, json_option, manifest_option
 
 if TYPE_CHECKING:
-    from ..zoo.data.findings import Findings, Group
+    from ..zoo.data.findings import Findings, GroupImages
     from ..zoo.data.marks import Form
     from ..zoo.data.prepare import Prepared
     from ..zoo.data.request import SplitName
@@ -190,7 +190,7 @@ def _show(found: "Findings") -> None:
     say(f"{found.split}: {found.images:,} images named by {found.origin}, {how}: {state}.")
 
 
-def _state(group: "Group") -> str:
+def _state(group: "GroupImages") -> str:
     if not group.right:
         return "differs"
     known = group.expected_classes is not None and group.expected_images is not None

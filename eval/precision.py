@@ -27,7 +27,7 @@ CANDIDATES: dict[str, tuple[Arithmetic, ...]] = {
     "cpu": ("fp32", "fp16", "bf16"),
 }
 """What the probe tries, the finest first: tf32 and fp16 round alike, bf16 8 times coarser."""
-Setting = tuple[Any, str, object]  # where, name, value
+Switch = tuple[Any, str, object]  # where, name, value
 WORTH = 1.1  # a coarser arithmetic has more images to recompute, so it must be this much faster
 
 
@@ -211,7 +211,7 @@ def _exact_products() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def _convolution_format(*, tf32: bool) -> list[Setting]:
+def _convolution_format(*, tf32: bool) -> list[Switch]:
     """TF32 or IEEE for convolutions of fp32 tensors."""
     backends: Any = torch.backends
     if not hasattr(backends.mkldnn, "conv"):  # torch < 2.9
@@ -228,7 +228,7 @@ def cudnn_setting(name: str, *, value: bool) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def _set(*settings: Setting) -> Iterator[None]:
+def _set(*settings: Switch) -> Iterator[None]:
     with ExitStack() as undo:
         for where, name, value in settings:
             undo.callback(setattr, where, name, getattr(where, name))

@@ -1,6 +1,6 @@
 """Audits training logs: what they say about a published number, and whether they can be true."""
 
-from .arithmetic import OTHER_IMAGES, Arithmetic
+from .arithmetic import OTHER_IMAGES, CountTest
 from .audit import LogAudit, audit_files, audit_log, claim_of
 from .reading import TrainingLog, read_log
 from .summaries import (
@@ -28,8 +28,8 @@ __all__ = [
     "OTHER_IMAGES",
     "RULES",
     "WINDOW",
-    "Arithmetic",
     "Claim",
+    "CountTest",
     "LogAudit",
     "Summary",
     "TrainingLog",

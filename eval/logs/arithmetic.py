@@ -51,7 +51,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Arithmetic:
+class CountTest:
     """What the k/N test says about a log.
 
     word: WHOLE; EDITED: all but a few values are; OTHER_IMAGES: not of the expected number, but of
@@ -85,7 +85,7 @@ class Arithmetic:
         return "is of another number of images" if self.word == OTHER_IMAGES else None
 
 
-def audit_arithmetic(log: TrainingLog, expected: int | None) -> Arithmetic:
+def audit_arithmetic(log: TrainingLog, expected: int | None) -> CountTest:
     """Test every accuracy of a log, those of replaced epochs included.
 
     expected: validation images, None if not known; then the number that fits is looked for.
@@ -105,7 +105,7 @@ def audit_arithmetic(log: TrainingLog, expected: int | None) -> Arithmetic:
             test, (word, images) = coarse, coarsely
     about, decimals = images or expected, test.decimals
     bad = ~fits(values, about, decimals) if about else np.zeros(len(values), dtype=bool)
-    return Arithmetic(
+    return CountTest(
         word=word,
         expected=expected,
         images=images,

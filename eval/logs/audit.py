@@ -9,7 +9,7 @@ import msgspec
 
 from ...zoo.manifest import Manifest, Row
 from ..statistics import chance_of_a_hit
-from .arithmetic import OTHER_IMAGES, Arithmetic, audit_arithmetic
+from .arithmetic import OTHER_IMAGES, CountTest, audit_arithmetic
 from .reading import TrainingLog, read_log
 from .schedule import Horizon, find_horizon, schedule_remarks
 from .summaries import (
@@ -41,7 +41,7 @@ class LogAudit:
     claim: Claim
     horizon: Horizon
     summaries: tuple[Summary, ...]
-    arithmetic: Arithmetic
+    arithmetic: CountTest
     remarks: tuple[str, ...]
     verdict: str
 

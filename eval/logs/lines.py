@@ -40,7 +40,7 @@ class Validation:
 
 
 @dataclass(frozen=True)
-class Training:
+class Iteration:
     """Means over the iterations up to `iteration`. iterations: of the whole epoch, if it says so.
 
     loss: may be NaN.
@@ -63,7 +63,7 @@ class Header:
     config: str = ""
 
 
-Line = Validation | Training | Header
+Line = Validation | Iteration | Header
 
 
 class MalformedLineError(ValueError):
@@ -89,7 +89,7 @@ def parse_line(text: str, format_: Format, number: int) -> Line | None:
     if mode == "val":
         return Validation(epoch, iteration, _accuracies(content), number, lr)
     iterations = total if type(total) is int else None
-    return Training(epoch, iteration, number, lr, _loss(content.get("loss")), iterations)
+    return Iteration(epoch, iteration, number, lr, _loss(content.get("loss")), iterations)
 
 
 def _from_json(text: str) -> dict[str, Any] | None:

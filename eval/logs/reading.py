@@ -21,9 +21,9 @@ from .lines import (
     STAMP,
     Format,
     Header,
+    Iteration,
     Line,
     MalformedLineError,
-    Training,
     Validation,
     parse_line,
 )
@@ -62,7 +62,7 @@ class TrainingLog:
     pieces: int
     validations: tuple[Validation, ...]
     replaced: tuple[Validation, ...]
-    training: tuple[Training, ...]
+    training: tuple[Iteration, ...]
     settings: Settings
     remarks: tuple[str, ...]
 
@@ -139,7 +139,7 @@ class _Reader:
     format: Format | None = None
     pieces: int = 0
     validations: list[Validation] = field(default_factory=list)
-    training: list[Training] = field(default_factory=list)
+    training: list[Iteration] = field(default_factory=list)
     config: str = ""
     remarks: list[str] = field(default_factory=list)
 
@@ -212,7 +212,7 @@ class _Reader:
         self.pieces += begins or isinstance(line, Header)
         if isinstance(line, Header):
             self.config = line.config or self.config
-        elif isinstance(line, Training):
+        elif isinstance(line, Iteration):
             self.training.append(replace(line, file=path.name, piece=self.pieces - 1))
         else:
             for name, value in line.accuracies.items():

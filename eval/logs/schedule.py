@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import pairwise
 from statistics import median
 
-from .lines import DECIMALS, Training, Validation
+from .lines import DECIMALS, Iteration, Validation
 from .reading import TrainingLog, spans
 
 RECIPE_LR = 0.1
@@ -93,7 +93,7 @@ def _epoch_remarks(log: TrainingLog, horizon: Horizon) -> Iterator[str]:
 
 def _rates(log: TrainingLog) -> dict[int, Decimal]:
     """Epoch -> learning rate as last written for it."""
-    lines: list[Training | Validation] = [*log.validations, *log.training]
+    lines: list[Iteration | Validation] = [*log.validations, *log.training]
     return {line.epoch: line.lr for line in lines if line.lr is not None and line.epoch > 0}
 
 

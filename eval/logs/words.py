@@ -9,7 +9,7 @@ from .arithmetic import (
     OTHER_IMAGES,
     SEARCHED,
     WHOLE,
-    Arithmetic,
+    CountTest,
     padding,
 )
 from .audit import LogAudit
@@ -56,7 +56,7 @@ def _published(audit: LogAudit) -> str:
     return f"the {names} round{'s' * (len(by) == 1)} to {number}; {odds}"
 
 
-def _arithmetic(found: Arithmetic) -> str:
+def _arithmetic(found: CountTest) -> str:
     rounded = f"to {found.decimals} decimals"
     passes = f"a random value would pass with a chance of {100 * found.chance:.2g}%"
     misfits = several(found.misfits, "; ")
@@ -84,7 +84,7 @@ def _arithmetic(found: Arithmetic) -> str:
     return f"the k/N test says nothing: too few values, or too coarse ({rounded})"
 
 
-def _images(found: Arithmetic) -> str:
+def _images(found: CountTest) -> str:
     """`24,428 images (24,426 padded to a multiple of 4)`."""
     notes = []
     multiples = padding(found.expected, found.images) if found.expected and found.images else ()

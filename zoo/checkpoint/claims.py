@@ -11,7 +11,7 @@ from .facts import TrainingFacts, in_words, training_facts
 
 NEAR = 1e-6  # relative; means and standard deviations are written with three digits
 
-Group = tuple[str, dict[str, tuple[Any, Any]], str]
+Topic = tuple[str, dict[str, tuple[Any, Any]], str]
 """Who expects; by name what the checkpoint says and what is expected; what a difference means."""
 
 
@@ -63,7 +63,7 @@ def disagreements(
     return found
 
 
-def _row(facts: TrainingFacts, row: Row, manifest: Manifest) -> Group:
+def _row(facts: TrainingFacts, row: Row, manifest: Manifest) -> Topic:
     of_method = facts.method is None or slug(facts.method) == row.method
     compared = {
         "method": (None if of_method else facts.method, row.method),
@@ -74,7 +74,7 @@ def _row(facts: TrainingFacts, row: Row, manifest: Manifest) -> Group:
     return f"{row.id} expects", compared, "it was trained as another row than this"
 
 
-def _pixels(facts: TrainingFacts, protocol: Protocol) -> Iterator[Group]:
+def _pixels(facts: TrainingFacts, protocol: Protocol) -> Iterator[Topic]:
     for names, meaning in (
         (("resize", "crop", "interpolation"), "its logged accuracy is of other pixels"),
         (("mean", "std"), "the network sees other values than it was trained on"),
@@ -86,7 +86,7 @@ def _pixels(facts: TrainingFacts, protocol: Protocol) -> Iterator[Group]:
         yield "this evaluation uses", compared, meaning
 
 
-def _training(facts: TrainingFacts, manifest: Manifest) -> Iterator[Group]:
+def _training(facts: TrainingFacts, manifest: Manifest) -> Iterator[Topic]:
     if training := manifest.training:
         compared = {
             "epochs": (facts.epochs, training.epochs),

@@ -24,7 +24,7 @@ TAIL = 4096  # bytes at the end that are looked at first; some cameras write beh
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
-class Group(msgspec.Struct, frozen=True):
+class GroupImages(msgspec.Struct, frozen=True):
     """Counts of one supercategory. Expected ones are None where the manifest doesn't tell."""
 
     name: str
@@ -54,7 +54,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     origin: str
     images: int
     expected_images: int | None
-    groups: Sequence[Group]
+    groups: Sequence[GroupImages]
     expected_per_class: int | None = None
     wrong_classes: dict[int, int] = {}
     list_problem: str | None = None
@@ -154,7 +154,7 @@ def _find(request: Request, name: SplitName) -> LabelledImages:
     )
 
 
-def _groups(dataset: Dataset, name: SplitName, images: LabelledImages) -> list[Group]:
+def _groups(dataset: Dataset, name: SplitName, images: LabelledImages) -> list[GroupImages]:
     """Supercategories in the manifest's order, then those that it doesn't know."""
     column = 2 if name == "val" else 1
     pairs = [(supercategory(f), n) for f, n in zip(images.files, images.labels, strict=True)]
@@ -162,7 +162,7 @@ def _groups(dataset: Dataset, name: SplitName, images: LabelledImages) -> list[G
     classes = Counter(group for group, _ in set(pairs))
     known = dataset.supercategories
     return [
-        Group(
+        GroupImages(
             name=group,
             classes=classes[group],
             images=files[group],

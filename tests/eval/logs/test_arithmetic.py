@@ -15,7 +15,7 @@ from mixzoo.eval.logs.arithmetic import (
     OTHER_IMAGES,
     SILENT,
     WHOLE,
-    Arithmetic,
+    CountTest,
     audit_arithmetic,
     chance,
     fits,
@@ -52,7 +52,7 @@ def test_ten_thousand_honest_logs_pass(how: str, decimals: int) -> None:
     assert fits(_written(correct, images, decimals, how), images, decimals).all()
 
 
-def _audited(values: np.ndarray, decimals: int, expected: int | None) -> Arithmetic:
+def _audited(values: np.ndarray, decimals: int, expected: int | None) -> CountTest:
     """What is said of a log of these accuracies. values: (epochs, 2) float64, top-1 and top-5."""
     lines = tuple(
         Validation(e, 48, {f"head0_top{k}": Decimal(repr(float(v))) for k, v in pair}, e)

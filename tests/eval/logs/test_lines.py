@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from mixzoo.eval.logs.lines import (
     Format,
     Header,
+    Iteration,
     MalformedLineError,
-    Training,
     Validation,
     parse_line,
 )
@@ -48,7 +48,7 @@ def test_text_training_tells_the_whole_epoch() -> None:
 
     line = parse_line(text, "text", 3)
 
-    assert isinstance(line, Training)
+    assert isinstance(line, Iteration)
     assert (line.epoch, line.iteration, line.iterations) == (2, 5, 10)
     assert (line.lr, line.loss) == (Decimal("0.09619"), 1.5)
 
@@ -110,5 +110,5 @@ def test_a_loss_may_be_no_number(said: str, loss: float | None) -> None:
     """A run that diverged is a finding, not an error; `loss_cls` isn't the loss."""
     line = parse_line(f'{{"mode": "train", "epoch": 1, "iter": 5, {said}}}', "json", 1)
 
-    assert isinstance(line, Training)
+    assert isinstance(line, Iteration)
     assert line.loss == pytest.approx(loss, nan_ok=True)
