@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ..eval.logs import MEDIAN, LogAudit
-from ..eval.logs.lines import Training
+from ..eval.logs.lines import Iteration
 from ..zoo.errors import UsageError
 from .axes import (
     LETTERS,
@@ -54,9 +54,9 @@ class Run:
         return sorted(self.audit.log.heads, key=lambda head: head != "one_k")
 
     @cached_property
-    def training(self) -> list[tuple[float, Training]]:
+    def training(self) -> list[tuple[float, Iteration]]:
         """Epochs and training lines in order: what a restart does again replaces what was."""
-        kept: list[Training] = []
+        kept: list[Iteration] = []
         for line in self.audit.log.training:
             while kept and (kept[-1].epoch, kept[-1].iteration) >= (line.epoch, line.iteration):
                 kept.pop()

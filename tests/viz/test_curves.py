@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from mixzoo.eval.logs import MEDIAN, LogAudit
-from mixzoo.eval.logs.lines import Training
+from mixzoo.eval.logs.lines import Iteration
 from mixzoo.viz.curves import CLOSE, LOSS, RATE, WHOLE, Run, curves_plot, curves_words, short_names
 from mixzoo.viz.save import figure_bytes, inline_svg
 from mixzoo.zoo.errors import UsageError
@@ -255,7 +255,7 @@ def test_restart_within_an_epoch_keeps_its_beginning(
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), max_size=40))
 def test_training_never_goes_back(places: list[tuple[int, int]]) -> None:
     """Whatever was repeated, what is kept is in order, and ends with what was last."""
-    lines = [Training(e, i, n, loss=float(n)) for n, (e, i) in enumerate(places)]
+    lines = [Iteration(e, i, n, loss=float(n)) for n, (e, i) in enumerate(places)]
 
     run = Run(SimpleNamespace(log=SimpleNamespace(training=lines)))
 
