@@ -11,6 +11,7 @@ be read. An image replaced by another of the very same size isn't noticed (`--fr
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from ..zoo import files
 from ..zoo.cache import predictions_root
@@ -28,7 +28,11 @@ from ..zoo.manifest import Protocol
 from .predictions import COLUMNS, PENDING, UNREADABLE, Ints, Precision, Predictions
 from .protocol import pixels
 
-FORMAT = "2"
+FORMAT = "3"
+SEAL = re.compile(rb'"sha256":"([0-9a-f]{64})"')
+"""In a file's header: the hash that the file has while `UNSEALED` stands in the hash's place."""
+UNSEALED = b"0" * 64
+
 ANSWERED_BY: dict[Precision, tuple[Precision, ...]] = {
     "fp32": ("fp32",),
     "guarded": ("guarded", "fp32"),
@@ -161,36 +165,54 @@ def write(path: Path, stored: Stored) -> None:
         for name in COLUMNS
     }
     tensors["sizes"] = stored.sizes
-    tensors["files"] = np.frombuffer("\n".join(stored.files).encode(), np.uint8)
+    names = "\0".join(stored.files).encode(errors="surrogateescape")  # a name can hold all others
+    tensors["files"] = np.frombuffer(names, np.uint8)
     about = {
         "format": FORMAT,
         "key": json.dumps(stored.key),
         "heads": json.dumps(list(stored.heads)),
         "about": json.dumps(stored.about),
+        "sha256": UNSEALED.decode(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.write(path, save(tensors, about))
+    files.write(path, _sealed(save(tensors, about)))
 
 
 def read(path: Path, key: Mapping[str, Any] | None = None) -> Stored | None:
-    """Read predictions; None if there are none, or they are damaged or of another key."""
+    """Read predictions; None if there are none, of another key or format, or a byte is damaged."""
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            about = file.metadata() or {}
-            if about.get("format") != FORMAT:
-                return None
-            found = json.loads(about["key"])
-            if key is not None and found != key:
-                return None
-            heads = {
-                head: Predictions(**{c: file.get_tensor(f"{head}.{c}") for c in COLUMNS})
-                for head in json.loads(about["heads"])
-            }
-            files = bytes(file.get_tensor("files")).decode().split("\n")
-            sizes = file.get_tensor("sizes")
-            return Stored(found, heads, tuple(files), sizes, json.loads(about["about"]))
-    except (OSError, KeyError, ValueError, TypeError, safetensors.SafetensorError):
+        content = path.read_bytes()
+    except OSError:
         return None
+    about = _intact(content)
+    if about.get("format") != FORMAT:
+        return None
+    found = json.loads(about["key"])
+    if key is not None and found != key:
+        return None
+    tensors = load(content)
+    heads = {
+        head: Predictions(**{c: tensors[f"{head}.{c}"] for c in COLUMNS})
+        for head in json.loads(about["heads"])
+    }
+    names = tensors["files"].tobytes().decode(errors="surrogateescape").split("\0")
+    return Stored(found, heads, tuple(names), tensors["sizes"], json.loads(about["about"]))
+
+
+def _intact(content: bytes) -> dict[str, str]:
+    """What a file's header says if every byte is as it was written, else nothing."""
+    if not SEAL.search(content) or _sealed(content) != content:
+        return {}
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + length])["__metadata__"]
+
+
+def _sealed(content: bytes) -> bytes:
+    """A file's content with the right hash at its seal."""
+    before, _, after = SEAL.split(content, 1)
+    seal = b'"sha256":"%s"'
+    digest = hashlib.sha256(before + seal % UNSEALED + after).hexdigest()
+    return before + seal % digest.encode() + after
 
 
 def forget_parts(key: Key) -> None:

@@ -168,6 +168,35 @@ def test_a_damaged_file_counts_as_absent(damage: bytes | None) -> None:
     assert store.find(key(), images()) is None
 
 
+def test_a_flipped_bit_anywhere_counts_as_absent() -> None:
+    """In the header, the seal, the names or a column: nothing else is read, nothing raised."""
+    kept(predicted(list(range(10))), key())
+    content = key().path.read_bytes()
+    bits = np.random.default_rng(0).choice(8 * len(content), 400, replace=False).tolist()
+    sealed = 8 * content.index(b'"sha256":"')
+
+    for bit in [*bits, *range(0, 64, 5), *range(sealed, sealed + 8 * 76, 7)]:
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        key().path.write_bytes(damaged)
+        assert store.find(key(), images()) is None, f"bit {bit} of byte {bit // 8}"
+
+
+@pytest.mark.parametrize("name", ["two\nlines.jpg", "\udcff.jpg", '","sha256":"x.jpg', " \r\t.jpg"])
+def test_any_file_name_comes_back(name: str) -> None:
+    """Line ends, bytes that are no UTF-8 and quotes are names on disk."""
+    files = (*FILES[1:], name)
+    store.write(
+        key().path,
+        store.Stored(key().facts(), {"head0": predicted([0])}, files, SIZES, {"said": name}),
+    )
+
+    stored = store.read(key().path)
+
+    assert stored is not None
+    assert (stored.files, stored.about) == (files, {"said": name})
+
+
 def test_shares_are_forgotten_when_the_whole_is_kept() -> None:
     """Nothing lies about after an evaluation has ended."""
     kept(predicted([0]), key(), key().parts / "0-of-1.safetensors")
