@@ -8,6 +8,7 @@ import click
 
 from .. import __version__
 from ..zoo.errors import MixzooError
+from ..zoo.looks import printable
 from . import data, logs, quickstart, serve, viz
 from .eval import evaluate
 from .train import train
@@ -44,7 +45,7 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except click.ClickException as error:
-        code = _fail(error.format_message().replace("\n", " "), error.exit_code)
+        code = _fail(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         code = _fail("interrupted; nothing was left half-written.", 130)
     except BrokenPipeError:
@@ -67,5 +68,5 @@ def _terminated(*_: object) -> None:
 def _fail(message: str, code: int) -> int:
     """Print one error line, on the leading process alone: all ranks raise the same error."""
     if os.environ.get("RANK", "0") == "0":
-        sys.stderr.write(f"error: {message}\n")
+        sys.stderr.write(f"error: {printable(message)}\n")
     return code

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..zoo.looks import look
+from ..zoo.looks import look, printable
 
-PIPE_WIDTH = 200  # columns where stdout isn't a terminal: tables must not wrap in a file
+PIPE_WIDTH = 100_000  # columns where stdout isn't a terminal: nothing is broken in a file
 
 
 def console() -> Console:
@@ -47,7 +47,7 @@ def print_table(
             table.add_column(column, justify=justify, no_wrap=numeric, overflow="fold")
     for row in rows:
         cells = [cell for name, cell in zip(columns, row, strict=True) if name not in left_out]
-        table.add_row(*(Text(cell, style=look(cell).style) for cell in cells))
+        table.add_row(*(Text(printable(cell), style=look(cell).style) for cell in cells))
     out.print(table)
     if left_out:
         say(f"Left out at this width: {', '.join(left_out)}.", style="dim")
@@ -68,9 +68,10 @@ def _left_out(
     return left_out
 
 
-def say(text: str = "", *, style: str | None = None, whole: bool = False) -> None:
-    """Print text as it is, wrapped at a terminal's width; in a file or pipe it isn't wrapped.
+def say(text: str = "", *, style: str | None = None) -> None:
+    """Print lines as they are, without what could steer a terminal.
 
-    whole: don't wrap, since people copy it: a command, a path.
+    They are never broken, since people copy commands and paths from them.
     """
-    console().print(Text(text), style=style, soft_wrap=whole or not sys.stdout.isatty())
+    lines = "\n".join(map(printable, text.split("\n")))
+    console().print(Text(lines), style=style, soft_wrap=True)

@@ -64,8 +64,8 @@ def _step(title: str, line: str, real: str) -> None:
 
     say()
     say(title, style="bold")
-    say(f"   $ mixzoo {line}", style="cyan", whole=True)
-    say(f"   inat2018: mixzoo {real}", style="dim", whole=True)
+    say(f"   $ mixzoo {line}", style="cyan")
+    say(f"   inat2018: mixzoo {real}", style="dim")
     app.main(shlex.split(line), prog_name="mixzoo", standalone_mode=False)
 
 

@@ -4,7 +4,8 @@ A message is one line that says what was expected, what was got, and what to do 
 line prints it and exits with the class's `exit_code`; a library user catches `MixzooError`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 NAMED = 3  # things that a line names before it says how many more there are
 
@@ -20,6 +21,24 @@ class MixzooError(Exception):
     """Base of all errors that mixzoo raises on purpose."""
 
     exit_code = 1
+
+
+@contextmanager
+def wall(kind: type[MixzooError], where: object, to_do: str = "Correct it.") -> Iterator[None]:
+    """The outer wall of a parser: what it didn't expect of its input becomes one line of `kind`.
+
+    where: the input's name, which begins the line. to_do: its end. Errors that mixzoo raises on
+    purpose pass as they are, and so do MemoryError and whatever is no Exception.
+    """
+    try:
+        yield
+    except (MixzooError, MemoryError):
+        raise
+    except RecursionError:
+        raise kind(f"{where}: nested too deep to be read. {to_do}") from None
+    except Exception as error:  # whatever it is: that is what a wall is for
+        said = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+        raise kind(f"{where}: cannot be read: {said}. {to_do}") from None
 
 
 class UsageError(MixzooError):

@@ -1,9 +1,12 @@
 """How findings look: the words for them, the tone and sign of each word, signed numbers, tables.
 
 Whoever shows a finding (terminal, report, plot, demo) asks here, so that one word has one look.
+Also the owner of commands that people copy, and of text from elsewhere that is printed.
 What a word means is said by whoever decides it: `eval.judge.RULES`, `eval.logs.RULES`.
 """
 
+import os
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -119,6 +122,20 @@ def plain(text: object) -> object:
 def printable(text: str) -> str:
     """Text without what could steer a terminal or end its line."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def command(*words: object) -> str:
+    """A `mixzoo` command for people to copy: a shell runs it as it stands, whatever is in a name."""
+    return " ".join(map(_quoted, ("mixzoo", *words)))
+
+
+def _quoted(word: object) -> str:
+    text = str(word)
+    if text.isprintable():
+        return shlex.quote(text)
+    bash = (c if c.isprintable() and c not in "\\'" else os.fsencode(c) for c in text)
+    escaped = (c if isinstance(c, str) else "".join(f"\\x{byte:02x}" for byte in c) for c in bash)
+    return f"$'{''.join(escaped)}'"  # of bash and zsh: line ends and ESC stay on the line
 
 
 def _cell(text: str) -> str:

@@ -63,4 +63,4 @@ def command(
     for path in (added.manifest, *added.files):
         say(f"  {path}")
     named = shlex.quote(str(manifest))
-    say(f"mixzoo eval {added.row.id} --manifest {named}", whole=True)
+    say(f"mixzoo eval {added.row.id} --manifest {named}")

@@ -79,4 +79,4 @@ def command(
     print_table(("Run", "Expected"), [*zip(names, expected, strict=True)], right=("Expected",))
     say(f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}.")
     for start, script in zip(("bash", "sbatch --time=TIME"), scripts, strict=True):
-        say(f"{start} {shlex.quote(str(script))}", whole=True)
+        say(f"{start} {shlex.quote(str(script))}")

@@ -86,7 +86,7 @@ def command(
 
     run = run_of(row, settings, data, out, manifests)
     if show:
-        say(run.describe(), whole=True)
+        say(run.describe())
         return
 
     import torch
@@ -101,4 +101,4 @@ def command(
         path = train_row(run, How(world, **how), train_list, val_list)
     if world.leads:
         epochs = "1 epoch" if run.recipe.epochs == 1 else f"{run.recipe.epochs} epochs"
-        say(f"{path}: {epochs}. Recompute its number: mixzoo eval {path}", whole=True)
+        say(f"{path}: {epochs}. Recompute its number: mixzoo eval {path}")

@@ -28,7 +28,7 @@ def where(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) ->
     """
     if not names:
         root = str(cache_root())
-        print_json({"cache": root}) if as_json else say(root, whole=True)
+        print_json({"cache": root}) if as_json else say(root)
         return
     paths = [
         {"id": row.id, "kind": asset.kind, "path": str(path), "exists": path.is_file()}
@@ -41,7 +41,7 @@ def where(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) ->
     if as_json:
         print_json(paths)
     for entry in paths if not as_json else ():
-        say(f"{entry['path']}{'' if entry['exists'] else '  (not downloaded)'}", whole=True)
+        say(f"{entry['path']}{'' if entry['exists'] else '  (not downloaded)'}")
 
 
 @click.command("verify")

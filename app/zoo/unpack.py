@@ -9,7 +9,6 @@ import msgspec
 from ...zoo.archive import list_zip, unpack
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
-from ...zoo.looks import printable
 from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option
 
@@ -61,7 +60,7 @@ def _list(archives: Sequence[Path], *, as_json: bool) -> None:
         print_json([{"archive": str(path)} | msgspec.to_builtins(c) for path, c in listed])
         return
     for path, content in listed:
-        rows = [(printable(e.name), f"{e.size:,}", e.unsafe or "") for e in content.entries]
+        rows = [(e.name, f"{e.size:,}", e.unsafe or "") for e in content.entries]
         print_table(("Entry", "Bytes", "Unsafe"), rows, right=("Bytes",))
         total = sum(entry.size for entry in content.entries)
         state = f"will not be unpacked: {content.refused}" if content.refused else "can be unpacked"

@@ -1,9 +1,20 @@
-"""The progress bar of bytes that are fetched, read or hashed."""
+"""The progress bar of bytes that are fetched, read or hashed, and lines beside it."""
 
+import os
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
+
+from ..looks import printable
+
+
+def tell(line: str) -> None:
+    """A printable line on stderr, which breaks no bar; of a job only the leading process speaks."""
+    from tqdm import tqdm
+
+    if os.environ.get("RANK", "0") == "0":
+        tqdm.write(printable(line), file=sys.stderr)
 
 
 def byte_bar(name: str, size: int | None, here: int = 0, *, quiet: bool = False) -> Any:
@@ -59,11 +70,9 @@ class Progress:
 
     def tell(self, text: str) -> None:
         """A line on stderr that doesn't break the bar."""
-        from tqdm import tqdm
-
         if not self._quiet:
             with self._lock:
-                tqdm.write(text, file=sys.stderr)
+                tell(text)
 
     def close(self) -> None:
         """Leave the bar as it is."""

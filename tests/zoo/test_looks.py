@@ -1,0 +1,29 @@
+"""Printed commands run as they stand, and nothing that is printed steers a terminal."""
+
+import os
+import subprocess
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mixzoo.zoo.looks import command, printable
+
+TEXT = st.text(st.characters(exclude_characters="\0"), max_size=12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(TEXT, min_size=1, max_size=4))
+def test_printed_command_gives_a_shell_the_very_words(words: list[str]) -> None:
+    """Blanks, quotes, line ends, ESC and broken bytes are quoted, on one printable line."""
+    line = command(*words)
+
+    shell = ["bash", "-c", line.replace("mixzoo", r"printf '%s\0'", 1)]
+    got = subprocess.run(shell, capture_output=True, check=True).stdout
+    assert printable(line) == line
+    assert got == b"".join(os.fsencode(word) + b"\0" for word in words)
+
+
+@pytest.mark.parametrize("word", ["inat2018", "a.pth=resnet50.mixup_inat2018"])
+def test_plain_words_are_not_quoted(word: str) -> None:
+    """What needs no quotes has none."""
+    assert command("zoo", word) == f"mixzoo zoo {word}"
