@@ -1,20 +1,25 @@
 """All benchmarks that are known here: the package's own and those a user adds.
 
-A benchmark from outside is a manifest file (and a lock file beside it), named with `--manifest`
-or in the environment variable MIXZOO_MANIFESTS (files or folders, separated like PATH).
+A benchmark from outside is a manifest file, named with `--manifest` or in the environment variable
+MIXZOO_MANIFESTS (files or folders, separated like PATH). One that has the name of a benchmark
+of the package is laid over that one: the environment's over the package's, `--manifest` over both.
+A file that can't be read stops no other benchmark: its error comes when its benchmark is wanted.
 """
 
 import difflib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
-from .cache import locks_root
-from .errors import ManifestError, UsageError
+from .cache import LOCKS_ENVIRONMENT, locks_root
+from .errors import ManifestError, UsageError, several
 from .lock import Asset, Kind, Lock, lock_path, read_lock
-from .manifest import Manifest, Row, read_manifest
+from .looks import command
+from .manifest import Manifest, Row, laid_over, manifest_of, parse_facts, text_of
+from .net.progress import tell
 
 PACKAGE = "mixzoo"
 ENVIRONMENT = "MIXZOO_MANIFESTS"
@@ -22,11 +27,16 @@ ENVIRONMENT = "MIXZOO_MANIFESTS"
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A manifest, its lock if there is one, and the file it came from."""
+    """A manifest, its lock if there is one, and the file it came from.
+
+    over: files of a user's that were laid over it. named: what `--manifest` must name for it.
+    """
 
     manifest: Manifest
     lock: Lock | None
     path: Path
+    over: tuple[Path, ...] = ()
+    named: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
@@ -42,12 +52,22 @@ class Benchmark:
         """The locked asset of a row, or None if the lock doesn't have it."""
         return next((a for a in self.assets if a.row == row_id and a.kind == kind), None)
 
+    def command(self, *words: object) -> str:
+        """A command for people to copy, which knows this benchmark wherever it came from."""
+        return command(*words, *(word for path in self.named for word in ("--manifest", path)))
+
 
 @dataclass(frozen=True)
 class Catalog:
-    """Benchmarks by name, in order of discovery: the package's first."""
+    """Benchmarks by name, in order of discovery: the package's first.
+
+    broken: benchmarks that can't be used, and why; a file whose name can't be read is among them
+    under the file's own. asked: benchmarks whose release was asked, and what was left unclear.
+    """
 
     benchmarks: dict[str, Benchmark] = field(default_factory=dict)
+    broken: dict[str, ManifestError] = field(default_factory=dict)
+    asked: dict[str, Sequence[Any]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[tuple[Benchmark, Row]]:
         for benchmark in self.benchmarks.values():
@@ -55,17 +75,29 @@ class Catalog:
                 yield benchmark, row
 
     def benchmark(self, name: str) -> Benchmark:
-        """The benchmark of this name. Raises UsageError with the nearest names."""
+        """The benchmark of this name.
+
+        Raises UsageError with the nearest names, ManifestError if its files can't be read.
+        """
         if name not in self.benchmarks:
-            raise UsageError(_unknown("benchmark", name, list(self.benchmarks)))
+            raise self._missing("benchmark", name, list(self.benchmarks))
         return self.benchmarks[name]
 
     def row(self, row_id: str) -> tuple[Benchmark, Row]:
-        """The row of this id and its benchmark. Raises UsageError with the nearest ids."""
+        """The row of this id and its benchmark.
+
+        Raises UsageError with the nearest ids, ManifestError if its benchmark can't be read.
+        """
         for benchmark, row in self:
             if row.id == row_id:
                 return benchmark, row
-        raise UsageError(_unknown("row", row_id, [row.id for _, row in self]))
+        raise self._missing("row", row_id, [row.id for _, row in self])
+
+    def relocked(self, name: str) -> Benchmark:
+        """A benchmark with its lock as it lies on the disk now, from here on in this catalog too."""
+        old = self.benchmark(name)
+        self.benchmarks[name] = new = replace(old, lock=_lock_of(old.path, old.manifest))
+        return new
 
     def recognise(self, sha256: str) -> Iterator[tuple[Benchmark, Asset]]:
         """The locked assets that have this hash, and their benchmarks."""
@@ -77,8 +109,11 @@ class Catalog:
     def select(self, names: Sequence[str]) -> list[tuple[Benchmark, Row]]:
         """Rows named by benchmark or row id, each once, in the order named; all if none is named.
 
-        Raises UsageError for a name that is neither.
+        Raises UsageError for a name that is neither, ManifestError for one that can't be read; if
+        none is named, what can't be read is told and left out.
         """
+        for error in () if names else self.broken.values():
+            tell(f"Left out: {error}")
         chosen: dict[str, tuple[Benchmark, Row]] = {}
         for name in names or self.benchmarks:
             if name in self.benchmarks:
@@ -88,26 +123,63 @@ class Catalog:
             chosen.update({row.id: (benchmark, row) for benchmark, row in found})
         return list(chosen.values())
 
+    def _missing(self, what: str, name: str, known: list[str]) -> ManifestError | UsageError:
+        """Why there is no such name."""
+        for one, error in self.broken.items():
+            if name == one or (what == "row" and name.endswith(f"_{one}")):
+                return error
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        broken = [str(error) for error in self.broken.values()]
+        hint += f" It may stand in what can't be read: {several(broken, ' ')}" if broken else ""
+        return UsageError(f"No {what} {name!r}.{hint} See: {command('zoo', 'list')}")
+
 
 def open_catalog(extra: Sequence[Path] = ()) -> Catalog:
     """Read the package's manifests, those of MIXZOO_MANIFESTS and the `extra` files or folders.
 
-    Raises ManifestError if a file is invalid or two files claim one benchmark name.
+    Raises ManifestError if one of the package's files, or a file named in `extra`, is invalid;
+    other errors wait in the catalog's `broken`.
     """
-    named = [Path(entry) for entry in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if entry]
-    paths = sorted(package_path("manifests").glob("*.toml"))
-    for path in [*named, *extra]:
-        paths += sorted(path.glob("*.toml")) if path.is_dir() else [path]
+    environment = [Path(one) for one in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if one]
+    listed = dict.fromkeys(_manifests_in(package_path("manifests")))
+    for path in environment:
+        listed |= dict.fromkeys(_manifests_in(path))
+    for path in extra:
+        for one in _manifests_in(path):
+            if path.is_file() or one not in listed:  # what is named itself lies on top
+                listed.pop(one, None)
+                listed[one] = path
+    facts: dict[str, dict[str, Any]] = {}
     benchmarks: dict[str, Benchmark] = {}
-    for path in dict.fromkeys(path.absolute() for path in paths):
-        benchmark = _read(path)
-        if benchmark.name in benchmarks:
-            raise ManifestError(
-                f"{path}: field 'name': {benchmark.name!r} is taken by "
-                f"{benchmarks[benchmark.name].path}; expected another name."
+    broken: dict[str, ManifestError] = {}
+    for path, named in listed.items():
+        name = path.stem
+        try:
+            own = parse_facts(text_of(path, "a manifest"), str(path))
+            name = str(own.get("name", name))
+            below = benchmarks.get(name)
+            facts[name] = _joined(facts[name], own, below, path) if below else own
+            benchmarks[name] = Benchmark(
+                manifest=manifest_of(facts[name], str(path)),
+                lock=None,
+                path=below.path if below else path,
+                over=(*below.over, path) if below else (),
+                named=(*(below.named if below else ()), *([named] if named else [])),
             )
-        benchmarks[benchmark.name] = benchmark
-    return Catalog(benchmarks)
+        except ManifestError as error:
+            if (named and named.absolute() == path) or _in_package(path):
+                raise
+            broken[name] = error
+            benchmarks.pop(name, None)
+    for name, benchmark in list(benchmarks.items()):
+        try:
+            lock = _lock_of(benchmark.path, benchmark.manifest)
+            benchmarks[name] = replace(benchmark, lock=lock)
+        except ManifestError as error:
+            broken[name] = error
+            del benchmarks[name]
+    return Catalog(benchmarks, broken)
 
 
 def package_path(folder: str) -> Path:
@@ -115,14 +187,56 @@ def package_path(folder: str) -> Path:
     return Path(str(resources.files(PACKAGE))) / folder
 
 
-def _read(path: Path) -> Benchmark:
-    manifest = read_manifest(path)
-    beside = lock_path(path)
-    lock = read_lock(beside, manifest) or read_lock(locks_root() / beside.name, manifest)
-    return Benchmark(manifest, lock, path)
+def lock_places(manifest: Path, name: str) -> list[Path]:
+    """Where the lock of a manifest is looked for; the first that is there counts, whole.
+
+    MIXZOO_LOCKS where it is set, else beside a manifest of the user's own, else the user's
+    settings folder; last, beside the package's manifest.
+    """
+    own, beside = locks_root() / f"{name}.lock.json", lock_path(manifest)
+    first = _in_package(manifest) or os.environ.get(LOCKS_ENVIRONMENT)
+    return [own, beside] if first else [beside, own]
 
 
-def _unknown(what: str, name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"No {what} {name!r}.{hint} See: mixzoo zoo list"
+def new_lock_place(manifest: Path, name: str) -> Path:
+    """Where a lock is written by default: the first of `lock_places` that can be written.
+
+    It is never in the package, which a new environment would lose.
+    """
+    places = lock_places(manifest, name)
+    beside = places.index(lock_path(manifest))
+    return places[0] if beside or os.access(manifest.parent, os.W_OK) else places[1]
+
+
+def _lock_of(path: Path, manifest: Manifest) -> Lock | None:
+    found = (read_lock(place, manifest) for place in lock_places(path, manifest.name))
+    return next((lock for lock in found if lock), None)
+
+
+def _in_package(path: Path) -> bool:
+    return path.is_relative_to(package_path("manifests"))
+
+
+def _manifests_in(path: Path) -> list[Path]:
+    """The manifest that a path is, or those in a folder, as absolute paths."""
+    found = sorted(path.glob("*.toml")) if path.is_dir() else [path]
+    return [one.absolute() for one in found]
+
+
+def _joined(
+    below: dict[str, Any], above: dict[str, Any], known: Benchmark, path: Path
+) -> dict[str, Any]:
+    """Facts laid over those of a known benchmark; relative folders begin at their own manifest.
+
+    Raises ManifestError where both are whole benchmarks of a user's own: their likeness in name may
+    be chance.
+    """
+    if not _in_package(known.path) and {"metric", "protocol", "dataset"} <= above.keys():
+        raise ManifestError(
+            f"{path}: field 'name': {known.name!r} is taken by {known.path}; expected another name."
+        )
+    sources = above.get("sources")
+    for source in sources if isinstance(sources, list) else ():
+        if isinstance(source, dict) and source.get("kind") == "file":
+            source["path"] = str(path.parent / Path(str(source.get("path", ""))).expanduser())
+    return laid_over(below, above)

@@ -37,8 +37,8 @@ def wall(kind: type[MixzooError], where: object, to_do: str = "Correct it.") -> 
     except RecursionError:
         raise kind(f"{where}: nested too deep to be read. {to_do}") from None
     except Exception as error:  # whatever it is: that is what a wall is for
-        said = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
-        raise kind(f"{where}: cannot be read: {said}. {to_do}") from None
+        said = " ".join(str(error).partition(";")[0].split())[:200].rstrip(".")
+        raise kind(f"{where}: {said or type(error).__name__}. {to_do}") from None
 
 
 class UsageError(MixzooError):

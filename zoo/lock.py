@@ -6,20 +6,19 @@ sizes and hashes are never guessed.
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from .errors import ManifestError
-from .manifest import Count, Facts, Manifest, Name, RowId, Sha256, convert
+from .errors import ManifestError, wall
+from .manifest import Count, Facts, Manifest, Name, RowId, Sha256, convert, text_of
 
 ASSET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*\Z"  # never a path
 
-AssetName = Annotated[str, Meta(pattern=ASSET_NAME)]
-Time = Annotated[
-    str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
-]  # UTC, as GitHub writes it
+AssetName = Annotated[str, Meta(pattern=ASSET_NAME, max_length=200)]
+# UTC, as GitHub writes it
+Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
 Kind = Literal["weights", "log", "text_log", "visualisation"]
 HashFrom = Literal["published digest", "first use", "built by this repository"]
 LOGS: tuple[Kind, ...] = ("log", "text_log")  # the one with more decimals first
@@ -27,7 +26,10 @@ SINGLE: frozenset[Kind] = frozenset({"weights", *LOGS})  # a row has at most one
 
 
 class Asset(Facts, frozen=True, kw_only=True):
-    """One released file. `sha256` None means not known yet: the first download is trusted."""
+    """One released file. `sha256` None means not known yet: the first download is trusted.
+
+    assigned: a person said which row it is of, so its name is never asked again.
+    """
 
     row: RowId
     kind: Kind
@@ -37,6 +39,7 @@ class Asset(Facts, frozen=True, kw_only=True):
     hash_from: HashFrom | None = None
     release_id: Count | None = None  # GitHub's number of the release that has it
     updated_at: Time | None = None  # when GitHub last saw it change
+    assigned: bool = False
 
 
 class Lock(Facts, frozen=True, kw_only=True):
@@ -54,10 +57,8 @@ def parse_lock(text: str, origin: str, manifest: Manifest) -> Lock:
     Raises ManifestError if it isn't valid, belongs to another benchmark, names a row that the
     manifest doesn't have, gives two assets one name, or one row two weights or two logs.
     """
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise ManifestError(f"{origin}: not valid JSON: {error}. Correct the file.") from None
+    with wall(ManifestError, f"{origin}: not valid JSON", "Correct the file, or remove it."):
+        content = json.loads(text, object_pairs_hook=_each_once)
     lock = convert(content, Lock, origin)
     if lock.benchmark != manifest.name:
         raise ManifestError(
@@ -88,7 +89,7 @@ def read_lock(path: Path, manifest: Manifest) -> Lock | None:
     """The lock file at `path`, None if there is none. Raises ManifestError if it isn't valid."""
     if not path.is_file():
         return None
-    return parse_lock(path.read_text(encoding="utf-8"), str(path), manifest)
+    return parse_lock(text_of(path, "a lock"), str(path), manifest)
 
 
 def render_lock(lock: Lock) -> str:
@@ -98,7 +99,11 @@ def render_lock(lock: Lock) -> str:
     """
     content = msgspec.to_builtins(lock)
     content["assets"] = [
-        {name: fact for name, fact in asset.items() if fact is not None or name == "sha256"}
+        {
+            name: fact
+            for name, fact in asset.items()
+            if name == "sha256" or not (fact is None or fact is False)
+        }
         for asset in content["assets"]
     ]
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
@@ -107,3 +112,13 @@ def render_lock(lock: Lock) -> str:
 def lock_path(manifest: Path) -> Path:
     """Where the lock file of a manifest file lies: `inat2018.toml` -> `inat2018.lock.json`."""
     return manifest.with_name(f"{manifest.stem}.lock.json")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of two facts of one name Python would silently take the last."""
+    facts: dict[str, Any] = {}
+    for name, fact in pairs:
+        if name in facts:
+            raise ValueError(f"{name[:40]!r} stands twice in one object")
+        facts[name] = fact
+    return facts

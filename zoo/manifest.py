@@ -6,6 +6,7 @@ below are the format's documentation, `manifests/inat2018.toml` its fullest exam
 """
 
 import re
+import reprlib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -13,17 +14,25 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
-from .errors import ManifestError
+from .errors import ManifestError, wall
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=64)]
-RowId = Annotated[str, Meta(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_]*\Z", max_length=64)]
+RowId = Annotated[str, Meta(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+\Z", max_length=200)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
-Count = Annotated[int, Meta(ge=0)]
-Positive = Annotated[int, Meta(ge=1)]
-Md5 = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-Triple = tuple[float, float, float]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Positive = Annotated[int, Meta(ge=1, le=10**9)]
+Pixels = Annotated[int, Meta(ge=1, le=8192)]
+Md5 = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Finite = Annotated[float, Meta(ge=-1e9, le=1e9)]  # neither of them is met by nan
+AboveZero = Annotated[float, Meta(gt=0, le=1e9)]
+Names = Annotated[list[str], Meta(min_length=1)]
 T = TypeVar("T")
+
+MOST_BYTES = 1 << 21  # of a manifest or a lock: a lock of 1,000 files has a fifth of it
+MOST_PARTS = 32  # of a dotted key: tomllib takes memory by the square of their number
+_KEY_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?<![\w-])(?:{_KEY_PART}[ \t]*+\.[ \t]*+){{{MOST_PARTS},}}+")
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,7 +46,9 @@ class Row(Facts, frozen=True, kw_only=True):
     method: Name
     architecture: Name
     reported_top1: Percent | None = None  # percent, as printed in the table
-    alpha: Annotated[float, Meta(ge=0)] | None = None  # of Beta(alpha, alpha); none for vanilla
+    alpha: Annotated[float, Meta(ge=0, le=1e9)] | None = (
+        None  # of Beta(alpha, alpha); none for vanilla
+    )
     paper: str | None = None  # of the mixing method
     tag: Name | None = None  # tells rows of one architecture and method apart, as `seed1`
 
@@ -59,11 +70,11 @@ class Metric(Facts, frozen=True, kw_only=True):
 class Protocol(Facts, frozen=True, kw_only=True):
     """Evaluation pixels: shorter side to `resize`, centre crop, scale to [0, 1], normalise."""
 
-    resize: Positive
-    crop: Positive
+    resize: Pixels
+    crop: Pixels
     interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic"
-    mean: Triple = (0.485, 0.456, 0.406)
-    std: Triple = (0.229, 0.224, 0.225)
+    mean: tuple[Finite, Finite, Finite] = (0.485, 0.456, 0.406)
+    std: tuple[AboveZero, AboveZero, AboveZero] = (0.229, 0.224, 0.225)
     note: str = ""
 
 
@@ -72,16 +83,16 @@ class Training(Facts, frozen=True, kw_only=True):
 
     epochs: Positive
     batch_size: Positive  # images of a step, all processes together
-    learning_rate: Annotated[float, Meta(gt=0)]
-    weight_decay: Annotated[float, Meta(ge=0)]
+    learning_rate: AboveZero
+    weight_decay: Annotated[float, Meta(ge=0, le=1e9)]
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
 
 
 class Heads(Facts, frozen=True, kw_only=True):
     """Names under which logs and reports list the classification heads, the default first."""
 
-    plain: list[str] = msgspec.field(default_factory=lambda: ["head0"])
-    mix: list[str] = msgspec.field(default_factory=lambda: ["one_k", "mix_k", "one_q", "mix_q"])
+    plain: Names = msgspec.field(default_factory=lambda: ["head0"])
+    mix: Names = msgspec.field(default_factory=lambda: ["one_k", "mix_k", "one_q", "mix_q"])
     note: str = ""
 
 
@@ -90,7 +101,7 @@ class Split(Facts, frozen=True, kw_only=True):
 
     images: Positive | None = None  # None: not known, so no number on them can be judged
     per_class: Positive | None = None  # images of every class, where all have as many
-    annotations: list[str]  # file names looked for in the data folder, first found wins
+    annotations: Names  # file names looked for in the data folder, first found wins
     list_sha256: Sha256 | None = None  # of the labelled list (see LabelledImages.sha256)
     files_sha256: Sha256 | None = None  # of list and image bytes; only for drawn data sets
 
@@ -159,7 +170,7 @@ class FileSource(Facts, frozen=True, kw_only=True, tag="file", tag_field="kind")
 
 
 class PackageSource(Facts, frozen=True, kw_only=True, tag="package", tag_field="kind"):
-    """Files that the installed package carries."""
+    """A folder that the installed package carries; no path and no link leads out of the package."""
 
     path: str
 
@@ -207,10 +218,22 @@ def parse_manifest(text: str, origin: str) -> Manifest:
     text: TOML. origin: file name for messages.
     Raises ManifestError naming file, row, field, expected and got.
     """
-    try:
-        facts = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ManifestError(f"{origin}: not valid TOML: {error}. Correct the file.") from None
+    return manifest_of(parse_facts(text, origin), origin)
+
+
+def parse_facts(text: str, origin: str) -> dict[str, Any]:
+    """A manifest's TOML as plain data, its meaning not checked yet. Raises ManifestError."""
+    if long := _LONG_KEY.search(text):
+        raise ManifestError(
+            f"{origin}: expected keys of at most {MOST_PARTS} parts between dots, got more in "
+            f"{long[0][:20]}.... Correct the file."
+        )
+    with wall(ManifestError, f"{origin}: not valid TOML", "Correct the file."):
+        return tomllib.loads(text)
+
+
+def manifest_of(facts: dict[str, Any], origin: str) -> Manifest:
+    """The manifest that plain data make (see `parse_manifest`)."""
     manifest = convert(facts, Manifest, origin)
     _check_rows(manifest, origin)
     _check_counts(manifest.dataset, origin)
@@ -219,16 +242,54 @@ def parse_manifest(text: str, origin: str) -> Manifest:
             f"{origin}: field 'protocol.crop': expected at most protocol.resize = "
             f"{manifest.protocol.resize}, got {manifest.protocol.crop}."
         )
+    for source in manifest.sources:
+        if isinstance(source, PackageSource) and not _stays_inside(source.path):
+            raise ManifestError(
+                f"{origin}: field 'sources', kind 'package': expected a path inside the package, "
+                f'got {source.path!r}. For a folder of yours: kind = "file".'
+            )
     return manifest
+
+
+def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """A manifest's facts with those of another laid over them; neither is changed.
+
+    A table is merged key by key, rows by their ids; sources come before those below, so that they
+    are asked first; everything else replaces what is below it.
+    """
+    merged = dict(below)
+    for name, fact in above.items():
+        under = below.get(name)
+        if isinstance(fact, dict) and isinstance(under, dict):
+            merged[name] = laid_over(under, fact)
+        elif name == "rows" and isinstance(fact, list) and isinstance(under, list):
+            rows = {_id_of(row, number): row for number, row in enumerate(under)}
+            for number, row in enumerate(fact, len(under)):
+                one = _id_of(row, number)
+                rows[one] = laid_over(rows[one], row) if one in rows else row
+            merged[name] = list(rows.values())
+        elif name == "sources" and isinstance(fact, list) and isinstance(under, list):
+            merged[name] = [*fact, *under]
+        else:
+            merged[name] = fact
+    return merged
 
 
 def read_manifest(path: Path) -> Manifest:
     """Read and check the manifest file at `path` (see `parse_manifest`)."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path}: cannot be read as a manifest: {error}.") from None
-    return parse_manifest(text, str(path))
+    return parse_manifest(text_of(path, "a manifest"), str(path))
+
+
+def text_of(path: Path, what: str) -> str:
+    """The text of a manifest's or lock's file. Raises ManifestError if there is none to be read."""
+    with wall(ManifestError, f"{path}: expected {what}", "Correct it, or leave it out."):
+        if not path.is_file():
+            raise ValueError("there is no such file")
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+        return data.decode()
 
 
 def manifest_text(manifest: Manifest) -> str:
@@ -272,10 +333,11 @@ def slug(name: str) -> str:
 
 def convert(facts: Any, kind: type[T], origin: str) -> T:
     """Check plain data against a struct type; errors name file, row, field, expected and got."""
-    try:
-        return msgspec.convert(facts, kind)
-    except msgspec.ValidationError as error:
-        raise ManifestError(_explain(str(error), facts, origin)) from None
+    with wall(ManifestError, origin, "Correct the file."):
+        try:
+            return msgspec.convert(facts, kind)
+        except msgspec.ValidationError as error:
+            raise ManifestError(_explain(str(error), facts, origin)) from None
 
 
 def _explain(message: str, facts: Any, origin: str) -> str:
@@ -286,7 +348,7 @@ def _explain(message: str, facts: Any, origin: str) -> str:
     if complaint.startswith("invalid"):
         complaint = f"expected {' or '.join(_allowed_values(field))}"
     where = [f"row {row!r}"] * bool(row) + [f"field {field!r}"] * bool(field)
-    got = "" if isinstance(value, dict | list | None) else f"{value!r}"
+    got = "" if isinstance(value, dict | list | None) else reprlib.repr(value)
     joint = " " if ", got " in complaint else ", got "
     return f"{': '.join([origin, ', '.join(where)] if where else [origin])}: {complaint}" + (
         f"{joint}{got}." if got else "."
@@ -316,6 +378,17 @@ def _allowed_values(field: str) -> list[str]:
             if candidate.name == name and get_origin(candidate.type) is Literal:
                 return [str(value) for value in get_args(candidate.type)]
     return ["another value"]
+
+
+def _id_of(row: Any, number: int) -> object:
+    """What tells a row from others: its id, else its place; its type is checked later."""
+    found = row.get("id") if isinstance(row, dict) else None
+    return found if isinstance(found, str) else number
+
+
+def _stays_inside(path: str) -> bool:
+    """Whether a path that starts at a folder ends below it, on every system."""
+    return not {"", ".."} & set(re.split(r"[/\\]", path)) and ":" not in path
 
 
 def _check_rows(manifest: Manifest, origin: str) -> None:

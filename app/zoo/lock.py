@@ -23,8 +23,8 @@ SHOWN = 12  # hex digits of a hash
     "--out",
     type=FilePath,
     metavar="PATH",
-    help="Write the lock to this file or into this folder. The default is beside the manifest, or "
-    "in MIXZOO_LOCKS where that can't be written.",
+    help="Write the lock to this file or into this folder. The default is MIXZOO_LOCKS if that is "
+    "set, else beside a manifest of your own, else in your settings folder.",
 )
 @click.option(
     "--hash", "hashing", is_flag=True, help="Download files without a published hash, to hash them."
@@ -52,7 +52,7 @@ def command(
     from ...zoo.release import locking
 
     benchmark = open_catalog(manifests).benchmark(name)
-    path = locking.place_of(benchmark.path, out)
+    path = locking.place_of(benchmark, out)
     known = read_lock(path, benchmark.manifest) or benchmark.lock
     drafted = locking.draft(benchmark.manifest, *locking.survey(benchmark.manifest), known)
     if hashing and not dry_run and (allow_partial or not drafted.problems):

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.catalog import lock_places, new_lock_place, open_catalog, package_path
 from mixzoo.zoo.errors import ManifestError, UsageError
+from mixzoo.zoo.manifest import FileSource, read_manifest
 
 
 def test_package_carries_its_benchmarks() -> None:
@@ -42,12 +43,101 @@ def test_environment_adds_files_and_folders(
     assert "own" in open_catalog([path]).benchmarks
 
 
-def test_taken_name_is_refused(write_benchmark: Callable[..., Path]) -> None:
-    """A second benchmark of one name is an error, never a silent replacement."""
-    path = write_benchmark("", benchmark="inat2018")
+def test_own_manifest_is_laid_over_a_packaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mirror, patterns and rows take a few lines; what they don't say stays the package's.
 
-    with pytest.raises(ManifestError, match=r"'inat2018' is taken by .*inat2018\.toml"):
-        open_catalog([path])
+    `--manifest` lies over MIXZOO_MANIFESTS, which lies over the package.
+    """
+    mirror, row = tmp_path / "mirror.toml", tmp_path / "row.toml"
+    mirror.write_text(
+        'name = "inat2018"\nsources = [{kind = "file", path = "disk"}]\n'
+        '[matching.methods]\nvanilla = ["baseline"]\n'
+        '[[rows]]\nid = "resnet50.mixup_inat2018"\nreported_top1 = 1.0\n'
+    )
+    row.write_text(
+        'name = "inat2018"\n[[rows]]\nid = "resnet50.mixup_inat2018"\nreported_top1 = 2.0\n[[rows]]\n'
+        'id = "resnet18.mixup_inat2018"\nmethod = "mixup"\narchitecture = "resnet18"\n'
+    )
+    monkeypatch.setenv("MIXZOO_MANIFESTS", str(mirror))
+
+    packaged = read_manifest(package_path("manifests") / "inat2018.toml")
+    benchmark = open_catalog([row]).benchmark("inat2018")
+
+    manifest = benchmark.manifest
+    changed = {one.id: one for one in manifest.rows}
+    assert manifest.sources == [FileSource(path=str(tmp_path / "disk")), *packaged.sources]
+    assert manifest.matching.methods == packaged.matching.methods | {"vanilla": ["baseline"]}
+    assert manifest.matching.kinds == packaged.matching.kinds
+    assert list(changed) == [*(one.id for one in packaged.rows), "resnet18.mixup_inat2018"]
+    assert changed["resnet50.mixup_inat2018"].reported_top1 == 2.0
+    assert changed["resnet50.mixup_inat2018"].alpha == packaged.rows[1].alpha
+    assert benchmark.over == (mirror, row)
+    assert benchmark.command("zoo", "list") == f"mixzoo zoo list --manifest {row}"
+
+
+def test_two_whole_benchmarks_of_one_name_are_refused(
+    write_benchmark: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Two manifests of a user's own may be alike in name by chance: neither replaces the other."""
+    path = write_benchmark("")
+    other = tmp_path / "other.toml"
+    other.write_text(path.read_text())
+
+    with pytest.raises(ManifestError, match=r"'own' is taken by .*own\.toml"):
+        open_catalog([path, other])
+
+
+BROKEN = {
+    "latin-1": b'name = "b\xe4d"',
+    "not TOML": b"name = ",
+    "deep": b"a = " + b"[" * 20_000,
+    "no facts": b'name = "bad"',
+    "long number": b"a = " + b"9" * 5_000,
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_broken_manifest_stops_no_other_benchmark(
+    content: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is told where everything is listed, and is an error where it is wanted itself."""
+    (tmp_path / "bad.toml").write_bytes(content)
+    monkeypatch.setenv("MIXZOO_MANIFESTS", str(tmp_path))
+
+    catalog = open_catalog()
+    listed = catalog.select([])
+
+    assert {benchmark.name for benchmark, _ in listed} == set(open_catalog().benchmarks)
+    assert len(catalog.select(["mini"])) == 10
+    assert capsys.readouterr().err.count("bad.toml") == 1
+    with pytest.raises(ManifestError, match=r"bad\.toml"):
+        catalog.benchmark("bad")
+    with pytest.raises(ManifestError, match=r"bad\.toml"):
+        open_catalog([tmp_path / "bad.toml"])
+    with pytest.raises(UsageError, match=r"No benchmark 'nowhere'\. It may stand in .*bad\.toml"):
+        catalog.benchmark("nowhere")
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xe4", b"{", b'{"format": 1, "format": 1}', b"[" * 9_999]
+)
+def test_broken_lock_stops_no_other_benchmark(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock that is no UTF-8, or no JSON, is an error of its own benchmark alone."""
+    monkeypatch.setenv("MIXZOO_LOCKS", str(tmp_path))
+    (tmp_path / "inat2018.lock.json").write_bytes(content)
+
+    catalog = open_catalog()
+
+    assert {"mini", "inat2017"} <= set(catalog.benchmarks)
+    with pytest.raises(ManifestError, match=r"inat2018\.lock\.json"):
+        catalog.row("resnet50.mixup_inat2018")
 
 
 @pytest.mark.parametrize(
@@ -68,24 +158,45 @@ def test_wrong_lock_entry_is_named(
     path = write_benchmark("", b"weights", **asset)
 
     with pytest.raises(ManifestError) as caught:
-        open_catalog([path])
+        open_catalog([path]).benchmark("own")
 
     assert "own.lock.json" in str(caught.value)
     assert message in str(caught.value)
 
 
-def test_own_lock_serves_a_manifest_that_has_none_beside_it(
+def test_lock_is_looked_for_in_one_order(
     write_benchmark: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A lock in MIXZOO_LOCKS stands in for one that couldn't be written, until there is one."""
+    """MIXZOO_LOCKS, beside a manifest of one's own, the settings folder; last, in the package."""
+    path, package = write_benchmark(""), package_path("manifests") / "mini.toml"
+    settings, named = tmp_path / "config/mixzoo/locks", tmp_path / "named"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("MIXZOO_LOCKS")
+    unnamed = (lock_places(path, "own"), lock_places(package, "mini"))
+    new = (new_lock_place(path, "own"), new_lock_place(package, "mini"))
+
+    monkeypatch.setenv("MIXZOO_LOCKS", str(named))
+
+    own, mini = "own.lock.json", "mini.lock.json"
+    assert unnamed[0] == [tmp_path / own, settings / own]
+    assert unnamed[1] == [settings / mini, package.with_name(mini)]
+    assert new == (tmp_path / own, settings / mini)
+    assert lock_places(path, "own") == [named / own, tmp_path / own]
+    assert lock_places(package, "mini") == [named / mini, package.with_name(mini)]
+    assert new_lock_place(path, "own") == named / own
+    assert new_lock_place(package, "mini") == named / mini
+
+
+def test_own_lock_beats_one_beside_the_manifest(
+    write_benchmark: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first lock of the order counts, whole; a later one fills no gaps in it."""
     path = write_benchmark("", b"weights")
     monkeypatch.setenv("MIXZOO_LOCKS", str(tmp_path / "locks"))
     (tmp_path / "locks").mkdir()
     path.with_name("own.lock.json").rename(tmp_path / "locks" / "own.lock.json")
+    write_benchmark("", b"other weights", name="published.pth")
 
     benchmark, row = open_catalog([path]).row("resnet18_w4.vanilla_own")
-    write_benchmark("", b"other weights", name="published.pth")
-    published = open_catalog([path]).benchmark("own").asset(row.id)
 
     assert benchmark.asset(row.id).name == "w.pth"
-    assert published.name == "published.pth"

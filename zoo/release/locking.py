@@ -5,7 +5,6 @@ what keeps a draft from being written, `write_lock` writes it. A hash that is lo
 kept as long as nothing says that the file changed, and never goes without `accept`.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from ..cache import asset_path, locks_root
-from ..catalog import Benchmark
+from ..catalog import Benchmark, new_lock_place
 from ..errors import IntegrityError, ManifestError, SourceError, UsageError, several
 from ..files import sha256_of, write
 from ..lock import Asset, Lock, lock_path, render_lock
@@ -190,14 +189,11 @@ def refusal(
     return None
 
 
-def place_of(manifest: Path, out: Path | None) -> Path:
-    """Where a manifest's lock is written: as told by a path or a folder, else beside the manifest,
-    or among a person's own locks where that can't be written.
-    """
-    beside = lock_path(manifest)
+def place_of(benchmark: Benchmark, out: Path | None) -> Path:
+    """Where a benchmark's lock is written: as told by a path or a folder, else `new_lock_place`."""
     if out is None:
-        return beside if os.access(beside.parent, os.W_OK) else locks_root() / beside.name
-    return out / beside.name if out.is_dir() else out
+        return new_lock_place(benchmark.path, benchmark.name)
+    return out / lock_path(benchmark.path).name if out.is_dir() else out
 
 
 def write_lock(path: Path, lock: Lock) -> None:
