@@ -9,6 +9,7 @@ import msgspec
 from ...zoo import shelf
 from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.manifest import Row
+from ...zoo.net.hosts import shown
 from ..console import print_json, print_table, say
 from ..groups import LazyGroup
 from ..options import json_option, manifest_option, names_argument
@@ -72,6 +73,9 @@ def show(row: str, manifests: tuple[Path, ...], as_json: bool) -> None:
     """
     benchmark, found = open_catalog(manifests).row(row)
     manifest = msgspec.to_builtins(benchmark.manifest)
+    for place in (manifest["dataset"], *manifest["sources"]):
+        for field in {"base_url", "url"} & {name for name, value in place.items() if value}:
+            place[field] = shown(place[field])
     facts = _facts(benchmark, found) | {
         "paper": found.paper,
         "statistic": manifest["metric"],

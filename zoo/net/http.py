@@ -1,4 +1,4 @@
-"""One HTTP answer: redirects, tokens and ranges, and what each refusal means.
+"""One HTTP answer: redirects and ranges, what each refusal means, and the outer wall of the network.
 
 Redirects are followed here, hop by hop, because every one is a decision: a token goes to the host
 it is meant for and no further, https never falls back to http, and a signed address is used once.
@@ -6,7 +6,6 @@ it is meant for and no further, https never falls back to http, and a signed add
 
 import email.utils
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,15 +13,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from ..errors import SourceError, UsageError
+from ..errors import MixzooError, SourceError
+from .hosts import shown, token_for, without_secrets
 
 if TYPE_CHECKING:
     import requests
 
 CHUNK = 1 << 18  # bytes read at most at once
 TIMEOUT = (10.0, 30.0)  # seconds to connect, and of silence that count as a stall
+LARGEST_ANSWER = 16 << 20  # bytes that an API may answer; GitHub's page of 100 files has 0.2 MB
+LONGEST_ANSWER = 60.0  # seconds that it may take
 REDIRECTS = 6  # GitHub needs one, the hub two
 LONGEST_WAIT = 120.0  # seconds that a server may ask us to wait
+LAST_YEAR = 2**33  # seconds since 1970: a date after 2242 is no date, nor a wait that leads there
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 REFUSED_SIGNATURE = frozenset({400, 401, 403, 404, 410})  # from the host redirected to
 
@@ -65,27 +68,92 @@ def open_url(
     Raises TransientError, also while the chunks are read; ChangedError; SourceError for what stays
     wrong.
     """
-    import requests
-    import urllib3
-
     # identity: a transparently unpacked body would have neither the stated size nor the hash
     headers = {"Accept-Encoding": "identity"}
     if start or stop is not None:
         headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
         headers |= {"If-Range": validator} if validator else {}
+    with _wall(url), follow(session, url, headers) as response:
+        _check_status(response, url, start)
+        yield _answer(response, url, start, stop)
+
+
+def read_whole(
+    session: "requests.Session", url: str, headers: dict[str, str]
+) -> tuple["requests.Response", bytes]:
+    """A small answer of an API, whatever its status, and its body, read to the end.
+
+    Raises SourceError for what is too large, too slow or packed, and where no answer can be had.
+    """
+    ends = time.monotonic() + LONGEST_ANSWER
+    body = bytearray()
     try:
-        with follow(session, url, headers) as response:
-            _check_status(response, url, start)
-            yield _answer(response, url, start, stop)
-    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-        raise SourceError(f"{shown(url)}: {reason_of(error)}. Correct the manifest.") from None
+        # plain, so that a small answer can't unpack to a large one
+        with _wall(url), follow(session, url, headers | {"Accept-Encoding": "identity"}) as answer:
+            _require_plain(answer, url)
+            while chunk := answer.raw.read1(CHUNK, decode_content=False):
+                body += chunk
+                if len(body) > LARGEST_ANSWER or time.monotonic() > ends:
+                    raise SourceError(
+                        f"{shown(url)}: expected an answer of at most {LARGEST_ANSWER >> 20} MB "
+                        f"within {LONGEST_ANSWER:.0f} s, got {len(body):,} bytes and no end. Try "
+                        "again later."
+                    )
+            return answer, bytes(body)
+    except TransientError as error:
+        raise SourceError(f"{shown(url)}: {error}. Try again, or check the network.") from None
+
+
+@contextmanager
+def _wall(url: str) -> Iterator[None]:
+    """Whatever the network and its libraries do, as TransientError, or SourceError if it will stay.
+
+    What they say of an address is shown without its secrets.
+    """
+    import requests
+    import urllib3
+
+    wrong = (
+        requests.exceptions.InvalidURL,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.InvalidHeader,
+        requests.exceptions.MissingSchema,
+        urllib3.exceptions.LocationValueError,
+        urllib3.exceptions.InvalidHeader,
+    )
+    try:
+        yield
+    except (MixzooError, TransientError, ChangedError, MemoryError):
+        raise
+    except wrong as error:
+        if "SOCKS" in str(error):
+            raise SourceError(
+                f"{shown(url)}: goes by{_proxy_of(url)}, which takes a package that isn't "
+                "installed: pip install 'requests[socks]'. Or unset the proxy."
+            ) from None
+        raise SourceError(
+            f"{shown(url)}: {reason_of(error)}. Correct the manifest or the environment, or use "
+            "another source."
+        ) from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             hint = "Behind a proxy, name its certificates in REQUESTS_CA_BUNDLE."
             raise SourceError(f"{shown(url)}: {reason_of(error)}. {hint}") from None
-        raise TransientError(reason_of(error)) from None
-    except OSError as error:  # such as missing certificates
-        raise SourceError(f"{shown(url)}: {error}") from None
+        by = f" by{_proxy_of(url)}" if isinstance(error, requests.exceptions.ProxyError) else ""
+        raise TransientError(reason_of(error) + by) from None
+    except Exception as error:  # missing certificates, an address or header that cannot be sent
+        raise SourceError(
+            f"{shown(url)}: {reason_of(error)}. Check the address, or use another source."
+        ) from None
+
+
+def _proxy_of(url: str) -> str:
+    """The proxy that the environment names for a URL, in words that follow "by"."""
+    from requests.utils import get_environ_proxies, select_proxy
+
+    proxy = select_proxy(url, get_environ_proxies(url)) or "?"
+    names = (name for name, value in os.environ.items() if value == proxy)
+    return f" the proxy {shown(proxy)} ({next(names, 'of the system')})"
 
 
 def next_hop(url: str, target: str) -> str:
@@ -101,52 +169,6 @@ def next_hop(url: str, target: str) -> str:
             "Check the network, or use another source."
         )
     return address
-
-
-def token_for(url: str) -> str | None:
-    """The token that the environment holds for this URL's host, if any."""
-    host = urlsplit(url).netloc
-    if host in (urlsplit(github_server()).netloc, urlsplit(github_api()).netloc):
-        token = github_token()
-        return token[1] if token else None
-    if host == urlsplit(hub_endpoint()).netloc:
-        from huggingface_hub import get_token
-
-        return get_token()  # HF_TOKEN, else the file that `hf auth login` wrote below HF_HOME
-    return None
-
-
-def github_token() -> tuple[str, str] | None:
-    """The environment's variable for GitHub and the token in it, if one is set."""
-    for variable in ("GITHUB_TOKEN", "GH_TOKEN"):
-        token = os.environ.get(variable, "").strip()
-        if token and not re.fullmatch(r"[!-~]+", token):
-            # the HTTP library would say so too, and print the token with it
-            raise UsageError(f"{variable}: holds characters that no token has. Set it anew.")
-        if token:
-            return variable, token
-    return None
-
-
-def github_server() -> str:
-    """Address of GitHub's downloads: GITHUB_SERVER_URL (as GitHub Actions sets it), or its own."""
-    return os.environ.get("GITHUB_SERVER_URL", "").rstrip("/") or "https://github.com"
-
-
-def github_api() -> str:
-    """Address of GitHub's API: GITHUB_API_URL (as GitHub Actions sets it), else its own."""
-    return os.environ.get("GITHUB_API_URL", "").rstrip("/") or "https://api.github.com"
-
-
-def hub_endpoint() -> str:
-    """Address of the Hugging Face hub: HF_ENDPOINT, for mirrors of it, else its own."""
-    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
-
-
-def shown(url: str) -> str:
-    """A URL as it may be printed: without password and without a signed query."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def new_session(connections: int = 1, *, retries: int = 0) -> "requests.Session":
@@ -206,12 +228,9 @@ def follow(
 def _check_status(response: "requests.Response", url: str, start: int) -> None:
     code, headers = response.status_code, response.headers
     if code in (200, 206):
-        kind, coding = headers.get("content-type", ""), headers.get("content-encoding", "identity")
-        if kind.startswith("text/html"):
+        if headers.get("content-type", "").startswith("text/html"):
             raise SourceError(f"{shown(url)}: expected the file, got a web page (HTML).")
-        if coding != "identity":
-            raise SourceError(f"{shown(url)}: expected plain bytes, got {coding} encoding.")
-        return
+        return _require_plain(response, url)
     said = f"got HTTP {code} {response.reason}"
     if code == 416 and start:
         raise ChangedError(f"{said} for bytes from {start} on")
@@ -230,50 +249,85 @@ def _check_status(response: "requests.Response", url: str, start: int) -> None:
     raise SourceError(f"{shown(url)}: expected the file, {said}.")
 
 
+def _require_plain(response: "requests.Response", url: str) -> None:
+    coding = response.headers.get("content-encoding", "identity")
+    if coding != "identity":
+        raise SourceError(f"{shown(url)}: expected plain bytes, got {coding} encoding.")
+
+
 def server_time(headers: Any) -> float:
     """Seconds since 1970 by the server's clock, if it tells it: this machine's may be wrong."""
     return _epoch(headers.get("date", "")) or time.time()
 
 
 def asked_wait(headers: Any) -> float | None:
-    """Seconds until the server wants to be asked again, by its own clock, or None."""
+    """Seconds until the server wants to be asked again, by its own clock; None if it says no time."""
     now = server_time(headers)
     after, reset = headers.get("retry-after", ""), headers.get("x-ratelimit-reset", "")
-    if after.isdecimal():
-        return float(after)
-    until = _epoch(after) or (float(reset) if reset.isdecimal() else None)
-    return None if until is None else max(0.0, until - now)
+    if (seconds := _number(after)) is not None:
+        return None if now + seconds > LAST_YEAR else float(seconds)
+    until = _epoch(after) or _number(reset)
+    return None if until is None or until > LAST_YEAR else max(0.0, until - now)
 
 
 def _epoch(date: str) -> float | None:
     parsed = email.utils.parsedate_tz(date)
-    return None if parsed is None else float(email.utils.mktime_tz(parsed))
+    try:
+        moment = None if parsed is None else float(email.utils.mktime_tz(parsed))
+    except (ValueError, OverflowError):  # a year or an hour that there is not
+        return None
+    return moment if moment is not None and 0 <= moment <= LAST_YEAR else None
+
+
+def _number(text: str) -> int | None:
+    """A count in a header; None for what isn't one."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+
+
+def _size(response: "requests.Response", url: str) -> int | None:
+    """The stated length of a body; None if it isn't stated."""
+    stated = response.headers.get("content-length")
+    if (
+        stated is None or "transfer-encoding" in response.headers
+    ):  # which goes first (RFC 9112, 6.3)
+        return None
+    lengths = {_number(one.strip()) for one in stated.split(",")}  # one that stands twice is one
+    if None in lengths or len(lengths) > 1:
+        raise SourceError(
+            f"{shown(url)}: expected a length, got Content-Length: {stated[:40]}. Use another source."
+        )
+    return lengths.pop()
 
 
 def _answer(response: "requests.Response", url: str, start: int, stop: int | None) -> Answer:
     headers, raw = response.headers, response.raw
-    length = int(headers.get("content-length", -1))
-    size: int | None = None if length < 0 else length
+    size = _size(response, url)
     if response.status_code == 206:
         begin, _, total = headers.get("content-range", "").removeprefix("bytes ").partition("/")
-        if not begin.startswith(f"{start}-") or not total.isdecimal():
-            raise SourceError(f"{shown(url)}: expected bytes from {start} on, got {begin or '?'}.")
-        size = int(total)
+        size = _number(total)
+        if not begin.startswith(f"{start}-") or size is None:
+            raise SourceError(
+                f"{shown(url)}: expected bytes from {start} on, got {begin[:40] or '?'}."
+            )
     elif start or stop is not None:
         raise ChangedError("the server sent the whole file where a part was asked for")
     etag = headers.get("etag", "")  # a weak one may stay while bytes change (RFC 9110, 13.1.5)
+    validator = etag if etag.startswith('"') else headers.get("last-modified", "")
     return Answer(
         size=size,
-        validator=etag if etag.startswith('"') else headers.get("last-modified"),
+        # it is sent back, and kept in a note
+        validator=validator if 0 < len(validator) < 256 and validator.isprintable() else None,
         ranges=response.status_code == 206 or headers.get("accept-ranges") == "bytes",
         chunks=iter(lambda: raw.read1(CHUNK, decode_content=False), b""),
         stop=raw.shutdown,
     )
 
 
-def reason_of(error: Exception) -> str:
-    """The innermost reason of a nested network error, on one line, without addresses' queries."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text.partition("?")[0][:200]
+def reason_of(error: BaseException) -> str:
+    """The innermost reason of a nested network error, on one line, without secrets."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    if isinstance(error, ValueError) and not isinstance(error, OSError):
+        # whose words would quote what cannot be sent
+        return f"an address, a proxy or a header that cannot be used ({type(error).__name__})"
+    return without_secrets(f"{type(error).__name__}: {error}")[:200]

@@ -20,16 +20,8 @@ from ..manifest import (
     PackageSource,
     Source,
 )
-from .http import (
-    CHUNK,
-    Answer,
-    TransientError,
-    github_server,
-    hub_endpoint,
-    new_session,
-    open_url,
-    shown,
-)
+from .hosts import github_server, hub_endpoint, shown
+from .http import CHUNK, Answer, TransientError, new_session, open_url
 
 FSSPEC_BLOCK = 8 << 20  # bytes an object store is asked for at once
 FSSPEC_READ = 1 << 20  # of them are handed on at once

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import SourceError
-from ..net.http import hub_endpoint
+from ..net.hosts import hub_endpoint, hub_token, without_secrets
 from ..net.sources import offline
 
 if TYPE_CHECKING:
@@ -35,13 +35,14 @@ class Uploaded:
 def hub() -> "HfApi":
     """The hub that HF_ENDPOINT names, with the user's token; nothing is asked of it yet.
 
-    Raises SourceError where uploading cannot work: offline mode, or no token.
+    Raises SourceError where uploading cannot work: offline mode, or no token; UsageError for a
+    token that cannot be one.
     """
     if name := offline():
         raise SourceError(f"{name} is set, so nothing is uploaded. Unset it, or use --dry-run.")
-    from huggingface_hub import HfApi, get_token
+    from huggingface_hub import HfApi
 
-    token = get_token()  # HF_TOKEN, else what `hf auth login` stored
+    token = hub_token()
     if token is None:
         raise SourceError(
             "No hub token: set HF_TOKEN, or run `hf auth login`, with a token that may write."
@@ -73,8 +74,9 @@ def upload(
         for wait in (*waits, None):
             try:
                 return _upload(api, repository, folder, names, private=private)
-            # Refusals and broken connections; what Python-side transfers and checks raise.
-            except (HTTPError, OSError, RuntimeError, ValueError) as error:
+            # Refusals and broken connections; what Python-side transfers and checks raise; a proxy
+            # whose package (SOCKS) isn't installed.
+            except (HTTPError, OSError, RuntimeError, ValueError, ImportError) as error:
                 # No answer at all, or the storage behind the hub failed: no status.
                 status = getattr(getattr(error, "response", None), "status_code", 0)
                 if wait is None or status < 500:
@@ -127,7 +129,7 @@ def _explain(error: BaseException, status: int) -> str:
     while error.__cause__ is not None and not hasattr(error, "response"):
         error = error.__cause__
     text = getattr(error, "server_message", None) or str(error) or type(error).__name__
-    reason = " ".join(text.split())[:300].rstrip(".")
+    reason = without_secrets(text)[:300].rstrip(".")
     return (
         f"not uploaded: {reason}. Check the network and HF_ENDPOINT, then run the same command "
         "again."

@@ -1,12 +1,11 @@
 """Asks a source what it holds: the GitHub Releases API, or the Hugging Face hub or a mirror of it.
 
-GitHub's address is GITHUB_API_URL, a token GITHUB_TOKEN or GH_TOKEN: the names that GitHub's own
-tools read; the token goes to the API's own host alone. See docs.github.com/rest/releases.
-HF_ENDPOINT, HF_TOKEN, HF_HOME and HF_HUB_OFFLINE are huggingface_hub's to honour.
+Both speak JSON in pages that link to the next. GitHub's address is GITHUB_API_URL, a token
+GITHUB_TOKEN or GH_TOKEN (docs.github.com/rest/releases), the hub's HF_ENDPOINT and HF_TOKEN
+(huggingface.co/docs/hub/api): the names that their own tools read. A token goes to its own host.
 """
 
 import math
-import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,24 +15,17 @@ from urllib.parse import quote, urljoin
 
 import msgspec
 
-from ..errors import SourceError, UsageError
+from ..errors import SourceError, UsageError, wall
 from ..lock import Time
-from ..manifest import GitHubSource, HuggingFaceSource
-from ..net.http import (
-    asked_wait,
-    follow,
-    github_api,
-    github_token,
-    new_session,
-    reason_of,
-    server_time,
-)
+from ..manifest import Count, GitHubSource, HuggingFaceSource
+from ..net.hosts import github_api, github_token, hub_endpoint, hub_token, shown
+from ..net.http import asked_wait, new_session, read_whole, server_time
 
 if TYPE_CHECKING:
     import requests
 
 RETRIES = 3  # of refused connections and of 5xx answers, after 0, 0.5 and 1 s
-PAGES = 50  # of 100 assets: GitHub allows 1,000 to a release, so more pages are a loop
+PAGES = 50  # of 100 files: GitHub allows 1,000 to a release, so more pages are a loop
 HOUSEKEEPING = frozenset({".gitattributes", "README.md"})  # every repository of the hub has them
 T = TypeVar("T")
 
@@ -56,15 +48,26 @@ class Listed:
 
 
 class _Release(msgspec.Struct):
-    id: int
+    id: Count
 
 
 class _Asset(msgspec.Struct):
     name: str
     state: str  # `uploaded`, or `open` while the upload isn't finished
-    size: int
+    size: Count
     updated_at: Time
     digest: str | None = None  # `sha256:<hex>`; null for files from before June 2025
+
+
+class _Large(msgspec.Struct):
+    oid: str  # sha256
+
+
+class _Entry(msgspec.Struct):
+    type: str  # `file` or `directory`
+    path: str
+    size: Count = 0
+    lfs: _Large | None = None
 
 
 def release_files(source: GitHubSource) -> list[Listed]:
@@ -83,58 +86,56 @@ def release_files(source: GitHubSource) -> list[Listed]:
         )
     releases = f"{base}/repos/{source.repository}/releases"
     with new_session(retries=RETRIES) as session:
-        answer = _get(session, f"{releases}/tags/{quote(source.tag, safe='')}")
+        answer, body = _get(session, f"{releases}/tags/{quote(source.tag, safe='')}")
         if answer.status_code == 404:
             raise SourceError(
                 f"{origin}: GitHub has no such release. Check repository and tag in the manifest."
             )
-        release = _read(answer, _Release)
-        files: list[Listed] = []
-        page = f"{releases}/{release.id}/assets?per_page=100"
-        for _ in range(PAGES):
-            answer = _get(session, page)
-            files += [_listed(asset, release.id, origin) for asset in _read(answer, list[_Asset])]
-            following = answer.links.get("next")
-            if following is None:
-                return files
-            page = urljoin(page, following["url"])
-    raise SourceError(f"{origin}: its list of files has no end after {PAGES} pages. Try again.")
+        release = _read(answer, body, _Release)
+        first = f"{releases}/{release.id}/assets?per_page=100"
+        return [_listed(one, release.id, origin) for one in _pages(session, first, _Asset, origin)]
 
 
 def repository_files(source: HuggingFaceSource) -> list[Listed]:
     """The files of the source's folder at its revision; those stored by LFS with their sha256.
 
-    Raises SourceError in one line if the hub can't be reached, refuses, or has no such place.
+    Raises SourceError in one line if the hub can't be reached, refuses, or has no such place;
+    UsageError if the environment's token cannot be used.
     """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import (  # of httpx or httpx2, whichever its version uses
-        HTTPError,  # pyright: ignore[reportPrivateImportUsage]
-    )
-    from huggingface_hub.hf_api import RepoFile
-
     origin = f"hub repository {source.repository}@{source.revision}"
-    # the library reads HF_ENDPOINT once, when it is imported
-    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="mixzoo")
-    folder = source.path.strip("/") or None
-    try:
-        entries = list(api.list_repo_tree(source.repository, folder, revision=source.revision))
-    # not the hub's JSON, its refusals, no network, offline: each of its own family
-    except (HTTPError, OSError, ValueError, TypeError, KeyError) as error:
-        line = next((line for line in str(error).splitlines() if line.strip()), "").strip()
-        raise SourceError(
-            f"{origin}: {type(error).__name__}: {line.rstrip('.')}. Check repository, revision and "
-            "network."
-        ) from None
+    base = f"{hub_endpoint()}/api/models/{source.repository}/tree"
+    place = "/".join([quote(source.revision, safe=""), quote(source.path.strip("/"))]).rstrip("/")
+    with new_session(retries=RETRIES) as session:
+        entries = _pages(session, f"{base}/{place}?recursive=false&expand=false", _Entry, origin)
     return [
         Listed(
-            name=PurePosixPath(file.path).name,
+            name=PurePosixPath(one.path).name,
             origin=origin,
-            size=file.size,
-            sha256=file.lfs.sha256 if file.lfs else None,
+            size=one.size,
+            sha256=one.lfs.oid if one.lfs and re.fullmatch("[0-9a-f]{64}", one.lfs.oid) else None,
         )
-        for file in entries
-        if isinstance(file, RepoFile) and file.path not in HOUSEKEEPING
+        for one in entries
+        if one.type == "file" and one.path not in HOUSEKEEPING
     ]
+
+
+def _pages(session: "requests.Session", page: str, kind: type[T], origin: str) -> list[T]:
+    """All entries of a list, page by page."""
+    found: list[T] = []
+    for _ in range(PAGES):
+        answer, body = _get(session, page)
+        if answer.status_code == 404:
+            raise SourceError(
+                f"{origin}: no such repository, revision or folder. Check the manifest; a private "
+                "one needs a token."
+            )
+        found += _read(answer, body, list[kind])
+        with wall(SourceError, origin, "Try again later."):  # links that are no addresses
+            following = answer.links.get("next")
+            if following is None:
+                return found
+            page = urljoin(page, following["url"])
+    raise SourceError(f"{origin}: its list of files has no end after {PAGES} pages. Try again.")
 
 
 def _listed(asset: _Asset, release_id: int, origin: str) -> Listed:
@@ -150,53 +151,49 @@ def _listed(asset: _Asset, release_id: int, origin: str) -> Listed:
     )
 
 
-def _get(session: "requests.Session", url: str) -> "requests.Response":
-    """One answer of the API: 200, or 404 for the caller to explain."""
-    import requests
-
+def _get(session: "requests.Session", url: str) -> tuple["requests.Response", bytes]:
+    """One answer of an API and its body: 200, or 404 for the caller to explain."""
     from ... import __version__
 
-    headers = {
-        "Accept": "application/vnd.github+json",
-        "X-GitHub-Api-Version": "2022-11-28",
-        "User-Agent": f"mixzoo/{__version__}",
-    }
-    try:
-        with follow(session, url, headers) as answer:
-            _ = answer.content  # read as long as the connection is open
-    except (requests.RequestException, ValueError) as error:  # ValueError: not an address
-        raise SourceError(f"{url}: {reason_of(error)}. Try again, or check the network.") from None
+    headers = {"User-Agent": f"mixzoo/{__version__}"}
+    if url.startswith(github_api()):
+        headers |= {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+    answer, body = read_whole(session, url, headers)
     if answer.status_code not in {200, 404}:
         raise SourceError(_refusal(answer))
-    return answer
+    return answer, body
 
 
-def _read(answer: "requests.Response", kind: type[T]) -> T:
+def _read(answer: "requests.Response", body: bytes, kind: type[T]) -> T:
     """The answer's JSON, checked for the fields that are used."""
-    try:
-        return msgspec.json.decode(answer.content, type=kind)
-    except msgspec.DecodeError as error:
-        got = answer.headers.get("content-type", "").partition(";")[0] or "an unnamed type"
-        raise SourceError(
-            f"{answer.url}: expected GitHub's JSON, got {got} that isn't ({error}). A proxy or "
-            "login page may stand between; try again."
-        ) from None
+    got = answer.headers.get("content-type", "").partition(";")[0] or "an unnamed type"
+    where = f"{shown(answer.url)}: expected the API's JSON, got {got}"
+    to_do = "A proxy or login page may stand between; try again."
+    with wall(SourceError, where, to_do):
+        return msgspec.json.decode(body, type=kind)
 
 
 def _refusal(answer: "requests.Response") -> str:
     """One line on an answer that is neither the data nor a 404."""
-    token = github_token()
-    status = f"HTTP {answer.status_code} {answer.reason}"
+    github = answer.url.startswith(github_api())
+    if github:
+        service, variable, token = "GitHub", "GITHUB_TOKEN", github_token()
+        variable = token[0] if token else variable
+    else:
+        service, variable, token = "the hub", "HF_TOKEN", hub_token()
+    got = f"{shown(answer.url)}: got HTTP {answer.status_code} {answer.reason}"
     if answer.status_code == 401 and token:
         return (
-            f"{answer.url}: GitHub refuses the token in {token[0]} ({status}). Renew it or unset "
-            "it; public releases need none."
+            f"{got}: {service} refuses the token in {variable}. Renew it or unset it; what is "
+            "public needs none."
         )
+    if answer.status_code in {401, 403} and not github:
+        return f"{got}: no such repository, or a private one. Check the manifest, or set HF_TOKEN."
     when = _try_again(answer.headers, answer.status_code)
     if when is None:
-        return f"{answer.url}: expected the release, got {status}. Try again later."
-    hint = "" if token else ", or set GITHUB_TOKEN for a higher limit"
-    return f"{answer.url}: GitHub's rate limit is used up ({status}). Try again {when}{hint}."
+        return f"{got}, expected a list of files. Try again later."
+    hint = "" if token else f", or set {variable} for a higher limit"
+    return f"{got}: {service}'s rate limit is used up. Try again {when}{hint}."
 
 
 def _try_again(headers: Any, status: int) -> str | None:
