@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import shutil
-import signal
 import struct
 import zlib
 from collections.abc import Generator, Sequence
@@ -18,21 +17,19 @@ from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from PIL import features
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from ..zoo.data import LabelledImages
 from ..zoo.errors import DataError
 from ..zoo.manifest import Protocol
-from ..zoo.parallel import processors
+from .decoding import HandedOver, decoded, default_workers
 from .pixels import Pixels, decode_crop, prepare
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 prepare()  # now, so that decoding processes, and whatever is forked, have it all
 BATCH_SIZE = 64
 FORMAT = 1  # raised when other pixels are made of the same image, or rows are laid out otherwise
@@ -148,7 +145,7 @@ def _key(images: LabelledImages, protocol: Protocol) -> str:
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(HandedOver):
     """Some consecutive images of the labelled list; B of them could be decoded, maybe none."""
 
     indices: torch.Tensor
@@ -189,14 +186,9 @@ class Work:
         """
         workers = default_workers(ranks_here) if self.workers is None else self.workers
         warned = False
-        loader = DataLoader(
-            _Batches(self, groups),
-            batch_size=None,
-            num_workers=min(workers, len(groups)),
-            worker_init_fn=leave_signals_to_the_parent,
-        )
-        with closing(delivered(loader)) as decoded:
-            for batch in decoded:
+        workers = min(workers, len(groups))
+        with closing(decoded(_Batches(self, groups), range(len(groups)), workers)) as batches:
+            for batch in batches:
                 if batch.cache_failure and not warned:
                     logger.warning(
                         "%s. Going on without writing the crop cache.", batch.cache_failure
@@ -247,30 +239,3 @@ class _Batches(Dataset[Batch]):
             except OSError as error:
                 self.cache_failure = f"{cache.path}: {error.strerror or error}"
         return crop
-
-
-def delivered(loader: DataLoader[T]) -> Generator[T, None, None]:
-    """What a loader's processes make; they end when this does, is closed, or fails.
-
-    Not when the loader is forgotten: an error's traceback can hold it until the interpreter ends,
-    which would wait for its processes for ever, since they leave signals to their parent.
-    """
-    iterator = iter(loader)
-    try:
-        yield from iterator
-    finally:
-        if shut_down := getattr(iterator, "_shutdown_workers", None):
-            shut_down()
-
-
-def leave_signals_to_the_parent(_: int) -> None:
-    """Ignore signals in a decoding process: a scheduler's reach the whole group, and its parent
-    still needs it until it has saved what is done."""
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):  # the last is SLURM's; Windows hasn't got it
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-
-
-def default_workers(ranks_here: int = 1) -> int:
-    """Decoding processes per rank: this machine's usable cores shared out, at most 8."""
-    return min(8, processors() // ranks_here)

@@ -13,6 +13,7 @@ import torch
 
 from ..zoo.errors import DataError, MixzooError, UsageError
 from .crops import Work
+from .decoding import explained
 from .precision import HeadLogits
 from .predictions import PENDING, Counts, Predictions, Rows
 from .predictor import Predictor
@@ -205,16 +206,10 @@ class _Pass:
 def _explained() -> Iterator[None]:
     """Turn the failures of a machine that is too small into advice."""
     try:
-        yield
+        with explained():
+            yield
     except torch.OutOfMemoryError as error:
         raise UsageError(
             f"Out of memory on the device ({str(error).splitlines()[0]}). Run the same command "
             "again with a smaller --batch-size or --models-at-once; what was predicted is kept."
-        ) from None
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise UsageError(
-            "A decoding process was killed, likely for memory. Run the same command again with "
-            "fewer --workers or a smaller --batch-size; what was predicted is kept."
         ) from None

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from ..eval.crops import delivered, leave_signals_to_the_parent
+from ..eval.decoding import HandedOver, decoded
 from ..eval.pixels import Pixels, decode
 from ..eval.resample import resize_crop
 from ..zoo.cache import data_path
@@ -93,7 +93,7 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class MicroBatch:
+class MicroBatch(HandedOver):
     """Images of one slot, augmented."""
 
     crops: torch.Tensor
@@ -176,16 +176,8 @@ def micro_batches(
     workers: decoding processes, 0 decodes in this one. pin: for copies to a GPU. Raises DataError
     naming an image that can't be read.
     """
-    loader = DataLoader(
-        images,
-        batch_size=None,
-        sampler=slots(images, start, mine),
-        num_workers=workers,
-        pin_memory=pin,
-        worker_init_fn=leave_signals_to_the_parent,
-        prefetch_factor=4 if workers else None,
-    )
-    with closing(delivered(loader)) as items:
+    made = decoded(images, slots(images, start, mine), workers, ahead=4, pin=pin)
+    with closing(made) as items:
         for item in items:
             if isinstance(item, DataError):
                 raise item

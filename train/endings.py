@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..eval.decoding import explained
 from ..eval.world import World
 from ..zoo.errors import DivergedError, LostRankError, UsageError
 from ..zoo.files import write
@@ -139,7 +140,8 @@ def _not_finite(model: nn.Module, of: Callable[[nn.Parameter], Tensor | None]) -
 def explained_losses(world: World) -> Iterator[None]:
     """Say what happened where memory, a decoding process or another rank is gone."""
     try:
-        yield
+        with explained():
+            yield
     except torch.OutOfMemoryError as error:
         raise UsageError(
             f"Out of memory on the device ({str(error).splitlines()[0]}). Begin anew in another "
@@ -147,11 +149,6 @@ def explained_losses(world: World) -> Iterator[None]:
         ) from None
     except RuntimeError as error:
         text = str(error)
-        if "DataLoader worker" in text:
-            raise UsageError(
-                "A decoding process was killed, likely for memory. Give the same command with "
-                "fewer --workers: it goes on from the last checkpoint."
-            ) from None
         if world.size > 1 and any(word in text for word in ("gloo", "NCCL", "Connection closed")):
             raise LostRankError(
                 f"Rank {world.rank} of {world.size} lost its connection: another process of this "

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..eval.crops import default_workers
+from ..eval.decoding import default_workers
 from ..eval.precision import cudnn_setting
 from ..eval.protocol import normalise
 from ..zoo.catalog import open_catalog
