@@ -78,7 +78,7 @@ def cases(only: str, images: int, folder: Path) -> Iterator[Case]:
     for run in ("tiny_cutmix_ep8", "tiny_automix_ep8"):
         if only in run:
             root = SHARED / "golden/tiny_val"
-            listed = find_images(root, list_file=root / "val_tiny.txt")
+            listed = find_images(root, root / "val_tiny.txt")
             model = load_file(TESTS / "golden/runs" / run / "epoch_8.pth", device=DEVICE)
             yield Case(run, model, thinned(listed, images), tiny)
     mini = open_catalog().benchmark("mini").manifest
@@ -107,7 +107,7 @@ def photographs(folder: Path, limit: int) -> LabelledImages:
             with tarfile.open(SHARED / "data/cifar-inat2018" / archive) as tar:
                 tar.extractall(folder, filter="data")
         (folder / "photos").symlink_to(SHARED / "golden/images")
-    small = thinned(find_images(folder, annotations=folder / "val2018.json"), limit)
+    small = thinned(find_images(folder, folder / "val2018.json"), limit)
     photos = tuple(f"photos/{file.name}" for file in sorted((folder / "photos").glob("*.JPEG")))
     files, labels = photos + tuple(small.files), (*range(len(photos)), *small.labels)
     return LabelledImages(FolderStore(folder), files[:limit], labels[:limit], "photographs")

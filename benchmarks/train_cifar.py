@@ -61,8 +61,8 @@ def find_data(archives: Path) -> Data:
     archive = Location(archives / f"{DATASET.image_tree}.tar.gz")
     prepare(Request(DATASET, root, ("train", "val"), archive, annotations))
     return Data(
-        find_images(root, annotations=root / TRAIN),
-        find_images(root, annotations=root / VAL),
+        find_images(root, root / TRAIN),
+        find_images(root, root / VAL),
         PROTOCOL,
     )
 

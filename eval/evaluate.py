@@ -12,7 +12,7 @@ from ..zoo.cache import data_path
 from ..zoo.catalog import Benchmark, Catalog, open_catalog
 from ..zoo.checkpoint.claims import claims
 from ..zoo.checkpoint.reading import read_checkpoint
-from ..zoo.data import LabelledImages, find_images, from_annotations
+from ..zoo.data import LabelledImages, find_images, from_file, label_file
 from ..zoo.errors import DataError, MixzooError, UsageError
 from ..zoo.manifest import Protocol
 from ..zoo.refs import CheckpointFile
@@ -119,7 +119,7 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
         sound[0].stored,
         found.benchmark,
         labels=found.images.origin,
-        run=_how(request, world, jobs, log_problems),
+        run=_how(request, world, jobs, log_problems) | _notes(found.images),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         published_pixels=found.published,
         failures=tuple(Failure(id=name, error=str(error)) for name, error in failures.items()),
@@ -268,10 +268,11 @@ def _images(request: Request, benchmark: Benchmark | None) -> LabelledImages:
         from ..zoo.mini import draw
 
         data = draw(data_path(benchmark.name), "val")
+    if request.annotations and request.list_file:
+        raise UsageError("Both --annotations and --list were given; expected one of them.")
     return find_images(
         data,
-        annotations=request.annotations,
-        list_file=request.list_file,
+        request.annotations or request.list_file,
         names=benchmark.manifest.dataset.val.annotations if benchmark else (),
         allow_missing=request.allow_missing,
     )
@@ -291,14 +292,11 @@ def _training_images(images: LabelledImages, benchmark: Benchmark | None) -> dic
     """Training images of each class, from the training annotations if they lie beside these."""
     train = benchmark.manifest.dataset.train if benchmark else None
     folder = images.root if images.root.is_dir() else images.root.parent
-    for name in train.annotations if train else ():
-        path = folder / name
-        if path.suffix == ".json" and path.is_file():
-            try:
-                return dict(from_annotations(folder, path).class_counts())
-            except DataError:
-                return {}  # a detail of the report isn't worth the evaluation
-    return {}
+    try:
+        path = label_file(folder, train.annotations, "train") if train else None
+        return dict(from_file(folder, path).class_counts()) if path else {}
+    except MixzooError:
+        return {}  # a detail of the report isn't worth the evaluation
 
 
 def _how(
@@ -318,6 +316,10 @@ def _how(
         **({"not_kept": problems} if problems else {}),
         **({"log_problems": log_problems} if log_problems else {}),
     }
+
+
+def _notes(images: LabelledImages) -> dict[str, Any]:
+    return {"images": list(images.notes)} if images.notes else {}
 
 
 def _bar(jobs: Sequence[Job], images: int, world: World, *, quiet: bool) -> "tqdm[Any]":

@@ -364,6 +364,7 @@ def warnings(report: Report) -> Iterator[str]:
             f"{len(report.unreadable)} images can't be read and count as wrong, first "
             f"{first.file}: {first.reason}"
         )
+    yield from report.run.get("images", ())
     for problem in report.run.get("log_problems", ()):
         yield f"A training log can't be read, so it decides nothing: {problem}"
     for problem in report.run.get("not_kept", ()):

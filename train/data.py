@@ -22,6 +22,7 @@ from ..zoo.cache import data_path
 from ..zoo.data import LabelledImages, find_images
 from ..zoo.errors import DataError, UsageError
 from ..zoo.manifest import Manifest, Protocol
+from ..zoo.net.progress import tell
 from .recipe import Recipe
 
 Box = tuple[int, int, int, int]
@@ -45,8 +46,8 @@ def find_data(
 ) -> Data:
     """The training and validation images of a benchmark below the folder `data`.
 
-    train_list, val_list: the splits' labels, annotations (`.json`) or lists of `path,label`; None
-    looks for the names that the manifest knows. Drawn benchmarks are drawn where `data` is None.
+    train_list, val_list: the splits' labels, annotations or lists; None looks for the manifest's
+    names, then as `find_images`. What is unusual about them is told. Drawn benchmarks are drawn where `data` is None.
     Raises DataError or UsageError for what is missing or labelled beyond the classes.
     """
     if data is None:
@@ -55,21 +56,16 @@ def find_data(
         from ..zoo.mini import draw
 
         data = draw(data_path(manifest.name), "all")
-    if train_list is None:
-        known = manifest.dataset.train.annotations if manifest.dataset.train else []
-        names = [*known, "train*.json", "train*.txt", "meta/train*.txt"]
-        train_list = next((path for name in names for path in sorted(data.glob(name))), None)
-        if train_list is None:
-            raise DataError(
-                f"{data}: expected the training split's labels ({', '.join(names)}), found none. "
-                "Put them there, or name them with --train-list FILE."
-            )
-    val_names = manifest.dataset.val.annotations
-    return Data(
-        train=_labelled(data, train_list),
-        val=_labelled(data, val_list) if val_list else find_images(data, names=val_names),
+    train = manifest.dataset.train
+    names = train.annotations if train else []
+    found = Data(
+        train=find_images(data, train_list, names=names, split="train"),
+        val=find_images(data, val_list, names=manifest.dataset.val.annotations),
         protocol=manifest.protocol,
     )
+    for note in (*found.train.notes, *found.val.notes):
+        tell(note)
+    return found
 
 
 def check_labels(recipe: Recipe, data: Data) -> None:
@@ -225,9 +221,3 @@ def random_box(width: int, height: int, rng: np.random.Generator) -> Box:
     w, h = min(width, round(height * 4 / 3)), min(height, round(width * 4 / 3))
     left, top = (width - w) // 2, (height - h) // 2
     return left, top, left + w, top + h
-
-
-def _labelled(data: Path, labels: Path) -> LabelledImages:
-    if labels.suffix == ".json":
-        return find_images(data, annotations=labels)
-    return find_images(data, list_file=labels)

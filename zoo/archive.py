@@ -29,6 +29,8 @@ MOST_BYTES = 8 << 30  # unpacked
 MOST_GROWTH = 100
 SMALL = 1 << 20
 NAME_BYTES = 255  # what common file systems allow between two slashes
+PATH_BYTES = 1000  # and in a path, with room for the folder that it lies in
+MOST_FOLDERS = 32  # one in another; what makes and removes them may go from each to the next
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,9 @@ def why_unsafe(name: str) -> str | None:
         f"has a name of more than {NAME_BYTES} bytes": any(
             len(part.encode(errors="replace")) > NAME_BYTES for part in path.parts
         ),
+        f"has a path of more than {PATH_BYTES} bytes": len(name.encode(errors="replace"))
+        > PATH_BYTES,
+        f"lies more than {MOST_FOLDERS} folders deep": len(path.parts) > MOST_FOLDERS + 1,
     }
     return next((fault for fault, true in faults.items() if true), None)
 

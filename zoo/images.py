@@ -5,13 +5,31 @@ whatever name a file has, starts Ghostscript.
 """
 
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO
 
 from PIL import Image, features
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP")
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".gif", ".bmp"})
+_LEFT_BY_SYSTEMS = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+
+
+def is_picture(path: PurePath) -> bool:
+    """Whether a file counts as an image by its name: one of SUFFIXES in either case, not hidden."""
+    return path.suffix.lower() in SUFFIXES and not is_hidden(path)
+
+
+def is_hidden(path: PurePath) -> bool:
+    """Whether a name, or a folder above it, is what systems leave beside the files of people.
+
+    A name that begins with a dot, such as macOS's shadow `._a.jpg` of each file, and what holds or
+    goes with such files.
+    """
+    return any(
+        (part[0] == "." and part not in (".", "..")) or part.lower() in _LEFT_BY_SYSTEMS
+        for part in path.parts
+    )
 
 
 def open_image(source: Path | IO[bytes]) -> Image.Image:

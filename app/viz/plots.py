@@ -131,14 +131,14 @@ def groups(
     """
     from ...eval.kept import behind
     from ...viz.groups import grouped, groups_plot
-    from ...zoo.data import from_annotations
+    from ...zoo.data import from_file
     from ...zoo.report import read_report
 
     counts = None
     if train:
         if not train.is_file():
             raise UsageError(f"--train {train}: expected training annotations, found no such file.")
-        counts = from_annotations(train.parent, train).class_counts()
+        counts = from_file(train.parent, train).class_counts()
     checkpoints = grouped([read_report(path) for path in reports], counts, behind)
     figure = groups_plot(checkpoints, theme=theme, narrow=narrow)
     return figure, counted(len(checkpoints), "checkpoint")

@@ -32,7 +32,7 @@ def tiny_val(shared: Path) -> Images:
     """The 300 validation images of the reference's own runs."""
     root = shared / "golden/tiny_val"
     protocol = Protocol(resize=110, crop=96)
-    return read(root, protocol, 300, list_file=root / "val_tiny.txt")
+    return read(root, protocol, 300, labels=root / "val_tiny.txt")
 
 
 @pytest.fixture(scope="module")

@@ -143,9 +143,7 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def data(colours: Path) -> Data:
     """The colours as training data."""
-    train, val = (
-        find_images(colours, list_file=colours / f"{split}.txt") for split in ("train", "val")
-    )
+    train, val = (find_images(colours, colours / f"{split}.txt") for split in ("train", "val"))
     return Data(train, val, Protocol(resize=36, crop=32))
 
 

@@ -1,8 +1,8 @@
 """The labelled images of a benchmark: where they lie, what they are called, how they get there."""
 
 from .diagnose import diagnose_labels, diagnose_list
-from .find import find_images
-from .labels import LabelledImages, from_annotations, from_folders, from_list_file
+from .find import find_images, label_file
+from .labels import LabelledImages, from_file, from_folders
 from .stores import FolderStore, ImageStore, TarStore
 
 __all__ = [
@@ -13,7 +13,7 @@ __all__ = [
     "diagnose_labels",
     "diagnose_list",
     "find_images",
-    "from_annotations",
+    "from_file",
     "from_folders",
-    "from_list_file",
+    "label_file",
 ]

@@ -1,18 +1,19 @@
 """Gets the annotation file of a split first, so that the archive's pass knows what to keep."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 from ..errors import DataError, IntegrityError, SourceError
-from ..files import ignore
+from ..images import is_picture
 from ..net.sources import Location, sibling
 from ..net.stream import open_stream
-from .labels import LabelledImages, from_annotations
+from .labels import LabelledImages, from_file
 from .marks import Origin
 from .request import Request, SplitName
-from .tars import HashedReader, open_tar_gz
-
-LARGEST = 4 << 30  # bytes of a JSON; inat2018's are two orders of magnitude smaller
+from .texts import GZIP, LARGEST, unpacked
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,23 @@ def get_annotations(
     These are: what the request names; what lies beside a local `archive`; the JSON in the root,
     which is then not compared with any md5; the archive in the root; the data set's base URL.
     work: a folder for a temporary file. Raises IntegrityError on a wrong md5 or a damaged archive,
-    DataError for annotations that aren't this split's, SourceError if they can't be had.
+    DataError for annotations that aren't this split's or name files outside of its image tree,
+    SourceError if they can't be had.
     """
     dataset, name, expected = request.dataset, request.json_name(split), request.split(split).images
     place = _place(request, name, archive)
-    if str(place).endswith(".json"):
-        content, origin = _plain(place)
-    else:
-        content, origin = _unpacked(place, name, request.md5_of(f"{name}.tar.gz"))
+    packed = _read(place)
+    origin = Origin(
+        source=str(place),
+        size=len(packed),
+        md5=hashlib.md5(packed, usedforsecurity=False).hexdigest(),
+        expected_md5=request.md5_of(f"{name}.tar.gz") if packed.startswith(GZIP) else None,
+    )
+    require_md5(origin)
+    content = unpacked(packed, place, name)
     path = work / name
     path.write_bytes(content)
-    images = replace(from_annotations(request.root, path), origin=name)
+    images = replace(from_file(request.root, path), origin=name)
     if expected not in (None, len(images)):
         raise DataError(
             f"{place}: expected {expected:,} images, as the split of {dataset.name} has, got "
@@ -53,6 +60,7 @@ def get_annotations(
             f"{place}: expected labels from 0 to {dataset.num_classes - 1}, got {max(images.labels)}. "
             "Is it another data set's file?"
         )
+    _require_tree(images.files, dataset.image_tree, place)
     return Annotations(content, images, origin)
 
 
@@ -85,24 +93,35 @@ def _place(request: Request, name: str, archive: Location) -> Location:
     )
 
 
-def _plain(place: Location) -> tuple[bytes, Origin]:
-    with open_stream(place) as (_, chunks), HashedReader(chunks, ignore) as reader:
-        content = reader.read()
-        return content, Origin(source=str(place), size=len(content), md5=reader.md5())
+def _read(place: Location) -> bytes:
+    content = bytearray()
+    with open_stream(place) as (_, chunks):
+        for chunk in chunks:
+            content += chunk
+            if len(content) > LARGEST:
+                raise IntegrityError(
+                    f"{place}: expected annotations of at most {LARGEST:,} bytes, got more. Is it the "
+                    "archive of the images?"
+                )
+    return bytes(content)
 
 
-def _unpacked(place: Location, name: str, expected: str | None) -> tuple[bytes, Origin]:
-    content = None
-    with open_stream(place) as (_, chunks), HashedReader(chunks, ignore) as reader:
-        with open_tar_gz(reader, str(place)) as members:
-            for member in members:
-                if member.isreg() and PurePosixPath(member.name).name == name:
-                    if member.size > LARGEST:
-                        raise IntegrityError(f"{place}: {name} claims {member.size:,} bytes.")
-                    content = members.body(member)
-        md5 = reader.md5()
-        origin = Origin(source=str(place), size=reader.received, md5=md5, expected_md5=expected)
-    require_md5(origin)
-    if content is None:
-        raise DataError(f"{place}: expected an archive with {name}, it holds none.")
-    return content, origin
+def _require_tree(files: Sequence[str], tree: str, place: Location) -> None:
+    """Raise DataError for a file that isn't an image of the tree: it would be written where it says.
+
+    Also for two names that are one where neither case nor the way to write an accent counts.
+    """
+    for file in files:
+        if not file.startswith(f"{tree}/") or not is_picture(PurePosixPath(file)):
+            raise DataError(
+                f"{place}: expected images in {tree}/, named as images are, got {file!r}. Nothing was "
+                "changed; use the published annotations."
+            )
+    seen: dict[str, str] = {}
+    for file in files:
+        other = seen.setdefault(normalize("NFC", file).casefold(), file)
+        if other != file:
+            raise DataError(
+                f"{place}: {other!r} and {file!r} would be one file on some disks. Nothing was changed; "
+                "use the published annotations."
+            )

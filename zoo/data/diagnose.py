@@ -42,10 +42,18 @@ def _numbered(files: Sequence[str], labels: Sequence[int]) -> tuple[list[Folder]
     for file, label in zip(files, labels, strict=True):
         above, _, _ = file.rpartition("/")
         supercategory, _, name = above.rpartition("/")
-        if name.isdecimal():
+        if category(name) is not None:
             folders.append((supercategory, name))
             told.append(label)
     return folders, told
+
+
+def category(folder: str) -> int | None:
+    """The category id that a folder is named by, None for another name.
+
+    Of up to nine digits, as a label: longer ones are dates or numbers of records.
+    """
+    return int(folder) if len(folder) < 10 and folder.isascii() and folder.isdecimal() else None
 
 
 def diagnose_list(

@@ -5,80 +5,98 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import DataError
-from .labels import LabelledImages, from_annotations, from_folders, from_list_file
-from .marks import read_mark
+from .labels import LabelledImages, from_file, from_folders
+from .marks import SplitName, read_mark
 from .stores import FolderStore, ImageStore, TarStore
-
-COMMON_LIST_NAMES = ("val*.txt", "meta/val*.txt")
-COMMON_ANNOTATION_NAMES = ("val*.json", "annotations/val*.json")
+from .texts import PACKED
 
 
 def find_images(
     data: Path,
+    labels: Path | None = None,
     *,
-    annotations: Path | None = None,
-    list_file: Path | None = None,
     names: Iterable[str] = (),
+    split: SplitName = "val",
     allow_missing: bool = False,
 ) -> LabelledImages:
     """Find a split's labelled images: files below a folder, or in a tar.
 
     data: the folder, or a tar of images whose label file lies beside it (`val2018.tar`,
-    `val2018.json`). A folder's images may lie in such a tar too. annotations, list_file: name the
-    label source outright. names: annotation file names to look for first (from a manifest); then
-    common ones (`val*.json`, `val*.txt`, also in `annotations/` and `meta/`); then `<category_id>`
-    folders. allow_missing: images that aren't there are left for the reader to find.
-    Raises DataError if nothing is found, if several sources compete, if labels contradict folders,
-    or if any image is missing.
+    `val2018.json`). A folder's images may lie in such a tar too. labels: the label file, annotation
+    JSON or a list, packed or not. Without it they are looked for: under `names` (annotation files,
+    from a manifest), also packed; then under common ones (`val*.json`, packed, `val*.txt`, also in
+    `annotations/` and `meta/`); then as `<category_id>` folders. allow_missing: images that aren't
+    there are left for the reader to find. Raises DataError if nothing is found, if several sources
+    compete, if labels contradict folders, or if any image is missing; IntegrityError for a damaged
+    archive of labels.
     """
-    if annotations and list_file:
-        raise DataError("Both --annotations and --list were given; expected one of them.")
     tar = data if data.is_file() else None
     folder = data.parent if tar else data
     if not folder.is_dir():
         raise DataError(f"--data {data}: expected a folder with the images, found none there.")
     if tar:
         names = [f"{tar.stem}.json", *names]
-    path = list_file or annotations or _label_file(folder, names)
-    if path is None:
-        if tar:
-            raise DataError(
-                f"{tar}: has no labels: expected {tar.stem}.json beside it. Put it there, or name "
-                "the labels with --annotations FILE or --list FILE."
-            )
-        return _from_folders(folder)
-    as_list = path == list_file or (path != annotations and path.suffix != ".json")
-    images = (from_list_file if as_list else from_annotations)(folder, path)
-    images = replace(images, store=TarStore(tar) if tar else _store(folder, path, images))
+    path = labels or label_file(folder, names, split)
+    if path:
+        images = from_file(folder, path)
+        images = replace(images, store=TarStore(tar) if tar else _store(folder, path, images))
+    elif tar:
+        raise DataError(
+            f"{tar}: has no labels: expected {tar.stem}.json beside it. Put it there, or name "
+            "the labels with --annotations FILE or --list FILE."
+        )
+    else:
+        images = _from_folders(folder, split, names)
     if not allow_missing:
         _require_files(images)
     return images
 
 
-def _label_file(data: Path, names: Iterable[str]) -> Path | None:
+def label_file(data: Path, names: Iterable[str], split: SplitName) -> Path | None:
+    """A split's label file in a folder, None if there is none. names: looked for first.
+
+    Raises DataError where several fit and none is in `names`.
+    """
     for name in names:
-        if (data / name).is_file():
-            return data / name
-    for patterns in (COMMON_ANNOTATION_NAMES, COMMON_LIST_NAMES):
+        for ending in ("", *PACKED):
+            if (path := data / f"{name}{ending}").is_file():
+                return path
+    annotations = (f"{split}*.json", f"annotations/{split}*.json")
+    for patterns in (
+        annotations,
+        tuple(f"{pattern}{ending}" for pattern in annotations for ending in PACKED),
+        tuple(
+            f"{at}{split}*{ending}" for at in ("", "meta/") for ending in (".txt", ".csv", ".tsv")
+        ),
+    ):
         found = sorted(path for pattern in patterns for path in data.glob(pattern))
         if len(found) > 1:
             listed = ", ".join(path.relative_to(data).as_posix() for path in found)
-            raise DataError(
-                f"{data}: several label files fit ({listed}). Name one with --annotations or --list."
-            )
+            option = "--annotations or --list" if split == "val" else "--train-list"
+            raise DataError(f"{data}: several label files fit ({listed}). Name one with {option}.")
         if found:
             return found[0]
     return None
 
 
-def _from_folders(data: Path) -> LabelledImages:
-    trees = [path.name for path in data.glob("train_val*") if path.is_dir()]
-    if trees:
+def _from_folders(data: Path, split: SplitName, names: Iterable[str]) -> LabelledImages:
+    """Class folders: those in the split's own folder, else (of validation images) in `data`."""
+    if (data / split).is_dir():
+        return from_folders(data / split)
+    trees = sorted(path.name for path in data.glob("train*") if path.is_dir())
+    if trees and split == "val":
         raise DataError(
-            f"{data}: {trees[0]}/ holds train and val images together, so the split needs its "
-            "annotation file (val2018.json or the like). Put it there or name it with --annotations."
+            f"{data}: {trees[0]}/ holds train and val images together, or train images alone, so the "
+            "split needs its annotation file (val2018.json or the like). Put it there or name it with "
+            "--annotations."
         )
-    return from_folders(data / "val" if (data / "val").is_dir() else data)
+    if split == "train":
+        raise DataError(
+            f"{data}: expected the training split's labels ({', '.join(names)}, train*.json, train*.txt or "
+            "folders train/<category_id>), found none. Put them there, or name them with "
+            "--train-list FILE."
+        )
+    return from_folders(data)
 
 
 def _store(folder: Path, labels: Path, images: LabelledImages) -> ImageStore:
@@ -87,7 +105,10 @@ def _store(folder: Path, labels: Path, images: LabelledImages) -> ImageStore:
     mark = read_mark(folder, labels.name)
     if mark and mark.form == "files":
         return loose
-    own, others = folder / f"{labels.stem}.tar", sorted(folder.glob("val*.tar"))
+    name = next(
+        (n for e in PACKED if (n := labels.name.removesuffix(e)) != labels.name), labels.name
+    )
+    own, others = folder / f"{Path(name).stem}.tar", sorted(folder.glob("val*.tar"))
     for path in [own, *([] if loose.has(first) else others)]:
         if path.is_file() and (tar := TarStore(path)).has(first):
             return tar

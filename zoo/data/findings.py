@@ -1,20 +1,20 @@
 """Holds a prepared split against the facts: counts of images and classes, each file's bytes."""
 
 import io
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
 
-from ..errors import DataError
+from ..errors import DataError, wall
 from ..files import OnBytes, ignore
 from ..manifest import Dataset
 from ..parallel import each_in_parallel
 from .diagnose import diagnose_list
-from .find import find_images
+from .find import find_images, label_file
+from .folders import walk
 from .labels import LabelledImages, supercategory
 from .marks import Mark, read_mark
 from .request import Request, SplitName
@@ -139,19 +139,13 @@ def examine(
 
 def _find(request: Request, name: SplitName) -> LabelledImages:
     names = request.split(name).annotations
-    path = next((request.root / it for it in names if (request.root / it).is_file()), None)
+    path = label_file(request.root, names, name)
     if path is None:
         raise DataError(
             f"{request.root}: expected {names[0]} or the like, found none. Prepare it first: mixzoo data "
             f"prepare BENCHMARK --root {request.root} --split {name}"
         )
-    is_json = path.suffix == ".json"
-    return find_images(
-        request.root,
-        annotations=path if is_json else None,
-        list_file=None if is_json else path,
-        allow_missing=True,
-    )
+    return find_images(request.root, path, allow_missing=True)
 
 
 def _groups(dataset: Dataset, name: SplitName, images: LabelledImages) -> list[GroupImages]:
@@ -190,14 +184,12 @@ def _state(images: LabelledImages, file: str, deep: bool, report: OnBytes) -> st
 
 
 def _decodes(content: bytes) -> bool:
-    from PIL import Image, UnidentifiedImageError
-
     from ..images import open_image
 
     try:
-        with open_image(io.BytesIO(content)) as image:
+        with wall(DataError, "an image"), open_image(io.BytesIO(content)) as image:
             image.load()
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except DataError:
         return False
     return True
 
@@ -207,21 +199,23 @@ def _foreign(
 ) -> tuple[list[str], list[str]]:
     """Files beside the images that no annotations name, and what can't be said about them."""
     if isinstance(images.store, TarStore):
-        return sorted(images.store.index.keys() - set(images.files)), []
+        return sorted(images.store.index.keys() - set(images.files)), [*images.notes]
     root, tree, named = request.root, request.dataset.image_tree, set(images.files)
     other: SplitName = "train" if name == "val" else "val"
     path = root / request.json_name(other) if other == "val" or request.dataset.train else None
     if path and path.is_file():
-        named |= set(find_images(root, annotations=path, allow_missing=True).files)
-    unnamed = sorted(
-        file
-        for folder, _, names in os.walk(root / tree)
-        for file in ((Path(folder) / it).relative_to(root).as_posix() for it in names)
-        if file not in named
-    )
+        named |= set(find_images(root, path, allow_missing=True).files)
+    hidden: list[str] = []
+    walked = walk(root / tree, hidden) if (root / tree).is_dir() else ()
+    here = (PurePosixPath(tree, folder, it).as_posix() for folder, names in walked for it in names)
+    unnamed = sorted(file for file in here if file not in named)
+    notes = [*images.notes]
+    if hidden:
+        notes.append(f"{len(hidden):,} hidden files in {tree}/ don't count, first {hidden[0]}")
     if path and not path.is_file() and unnamed:
-        return [], [
+        notes.append(
             f"{len(unnamed):,} files in {tree}/ aren't named by {images.origin}; "
             f"without {path.name} beside it nothing tells whether they are foreign"
-        ]
-    return unnamed, []
+        )
+        return [], notes
+    return unnamed, notes

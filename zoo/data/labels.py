@@ -1,4 +1,4 @@
-"""Reads the labelled images of a split: from annotation JSON, a list file or class folders.
+"""Reads the labelled images of a split: from a label file (annotation JSON, a list) or class folders.
 
 The label of an iNaturalist image is its `category_id`, an integer that is also the name of the
 folder it lies in. Nothing here ever numbers classes by sorting or by first appearance.
@@ -6,20 +6,29 @@ folder it lies in. Nothing here ever numbers classes by sorting or by first appe
 
 import hashlib
 import json
-import os
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DataError
-from ..images import SUFFIXES
-from .diagnose import diagnose_labels
+from ..archive import why_unsafe
+from ..errors import DataError, several, wall
+from ..images import SUFFIXES, is_picture
+from .diagnose import category, diagnose_labels
+from .folders import walk
+from .lists import read_lines, whole
 from .stores import FolderStore, ImageStore
+from .texts import read_text
+
+T = TypeVar("T")
+# A path that can only be one: most are, and half a million are asked in a second.
+_PLAIN = re.compile(r"(?:[\w-][\w.+ -]{0,200}/){0,9}[\w-][\w.+ -]{0,200}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -27,13 +36,15 @@ class LabelledImages:
     """Image files with their labels, in the order of their source.
 
     store: what reads `files`, POSIX paths. labels: class index per file. origin: where the labels
-    were read, for reports.
+    were read, for reports. notes: sentences on what was left out of the count, and on what was read
+    although it is unusual.
     """
 
     store: ImageStore
     files: tuple[str, ...]
     labels: tuple[int, ...]
     origin: str
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -76,101 +87,141 @@ class LabelledImages:
         return Counter(self.labels)
 
 
-def from_annotations(root: Path, path: Path) -> LabelledImages:
-    """Read a COCO-like annotation file (iNaturalist's): labels are `category_id`.
+def from_file(root: Path, path: Path) -> LabelledImages:
+    """Read the label file of images below `root`: annotation JSON or a list, packed or not.
 
-    Raises DataError if the file is no such JSON, has no annotations (a test set), names an image
-    twice or not at all, or contradicts the `<category_id>` folder in the file name.
+    A COCO-like JSON (iNaturalist's) labels each image by its annotation's `category_id`; a list has
+    lines `path,label` (see `lists`). The content tells them apart. Raises DataError for what is
+    neither, names an image twice or one outside of `root`, or contradicts `<category_id>` folders;
+    IntegrityError for a damaged archive.
     """
-    try:
-        content = json.loads(_read_text(path))
-        names = {image["id"]: str(image["file_name"]) for image in content["images"]}
-        pairs = [
-            (int(a["image_id"]), int(a["category_id"])) for a in content.get("annotations", ())
-        ]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: expected iNaturalist annotation JSON (images, annotations), got "
-            f"{type(error).__name__}: {error}. Download the official file again."
-        ) from None
-    if not pairs:
-        raise DataError(f"{path}: has no annotations, so no labels. Is it the test set's file?")
-    if len(dict(pairs)) != len(pairs) or {image for image, _ in pairs} != names.keys():
-        raise DataError(
-            f"{path}: expected exactly one annotation per image, got {len(pairs)} annotations for "
-            f"{len(names)} images. Download the official file again."
-        )
-    files = tuple(_relative(names[image], path) for image, _ in pairs)
+    text, unusual = read_text(path)
+    as_json = path.suffix == ".json" or text.lstrip()[:1] in ("{", "[")
+    if as_json:
+        pairs, more = _annotated(text, path), []
+    else:
+        pairs, more = read_lines(text, path)
+    roots = [f"{place.as_posix().rstrip('/')}/" for place in (root.absolute(), root.resolve())]
+    files = tuple(_below(file, roots, path) for file, _ in pairs)
     labels = tuple(label for _, label in pairs)
     _check_labels(files, labels, path)
-    return LabelledImages(FolderStore(root), files, labels, path.name)
-
-
-def from_list_file(root: Path, path: Path) -> LabelledImages:
-    """Read a list file with lines `path,label` or `path label`.
-
-    Raises DataError naming the first line that isn't one, if an image stands twice, or if labels
-    contradict `<category_id>` folders.
-    """
-    files, labels = [], []
-    for number, line in enumerate(_read_text(path).splitlines(), start=1):
-        if not line.strip():
-            continue
-        file, _, label = line.strip().rpartition("," if "," in line else " ")
-        if not file or not label.strip().isdecimal():
-            raise DataError(
-                f"{path}, line {number}: expected 'path,label' or 'path label' with an integer "
-                f"label, got {line.strip()[:80]!r}."
-            )
-        files.append(_relative(file.strip(), path))
-        labels.append(int(label))
-    if not files:
-        raise DataError(f"{path}: expected lines 'path,label', got an empty file.")
-    _check_labels(files, labels, path)
-    return LabelledImages(FolderStore(root), tuple(files), tuple(labels), path.name)
+    unusual += more
+    if sample := next((file for file, _ in pairs if "\\" in file), None):
+        unusual.append(f"backslashes as slashes ({sample!r})")
+    notes = (f"{path.name} was read with {several(unusual)}.",) if unusual else ()
+    return LabelledImages(FolderStore(root), files, labels, path.name, notes)
 
 
 def from_folders(root: Path) -> LabelledImages:
     """Read images from `<category_id>/` or `<supercategory>/<category_id>/` folders.
 
-    Raises DataError if a folder that holds images isn't named by an integer.
+    Links are followed. Raises DataError if a folder that holds images isn't named by an integer, or
+    can't be read, or if a link leads nowhere.
     """
     files: list[str] = []
     labels: list[int] = []
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        found = sorted(name for name in names if Path(name).suffix.lower() in SUFFIXES)
-        if not found:
-            continue
-        relative = Path(folder).relative_to(root)
-        if not relative.name.isdecimal():
+    left_out: list[str] = []
+    for folder, names in walk(root, left_out):
+        pictures = [name for name in names if is_picture(PurePosixPath(name))]
+        for name in sorted(set(names).difference(pictures)):
+            left_out.append((folder / name).as_posix())
+            if not (root / folder / name).exists():  # it may have been a folder of images
+                raise DataError(f"{root / folder / name}: is a link that leads nowhere. Mend it.")
+        label = category(folder.name)
+        if pictures and label is None:
             raise DataError(
-                f"{folder}: holds images, but its name isn't a category id (an integer), so they "
+                f"{root / folder}: holds images, but its name isn't a category id (an integer), so they "
                 "have no label. Name the labels with --list FILE or --annotations FILE."
             )
-        files += [(relative / name).as_posix() for name in found]
-        labels += [int(relative.name)] * len(found)
+        files += [(folder / name).as_posix() for name in pictures]
+        labels += [label or 0] * len(pictures)
     if not files:
-        raise DataError(f"{root}: no annotation file, no list file and no image folders found.")
-    return LabelledImages(FolderStore(root), tuple(files), tuple(labels), "category_id folders")
+        others = f", but {len(left_out):,} other files, first {left_out[0]}" if left_out else ""
+        raise DataError(
+            f"{root}: no annotation file, no list file and no image folders found{others}."
+        )
+    notes = [
+        f"{len(left_out):,} files and folders in {root} are left out, first {first}: they are hidden, or "
+        f"no pictures by their names ({', '.join(sorted(SUFFIXES))})."
+        for first in left_out[:1]
+    ]
+    store = FolderStore(root)
+    return LabelledImages(store, tuple(files), tuple(labels), "category_id folders", tuple(notes))
+
+
+def _annotated(text: str, source: Path) -> list[tuple[str, int]]:
+    """The file and label of each annotation of a COCO-like JSON, in its order."""
+    expected = f"{source}: expected iNaturalist annotation JSON (images, annotations)"
+    official = "Download the official file again."
+    with wall(DataError, expected, official):
+        content = json.loads(text, object_pairs_hook=_unique)
+    images = content.get("images") if isinstance(content, dict) else None
+    annotations = content.get("annotations", []) if isinstance(content, dict) else None
+    if not isinstance(images, list) or not isinstance(annotations, list):
+        raise DataError(f"{expected}, got other JSON. {official}")
+    if not annotations:
+        raise DataError(f"{source}: has no annotations, so no labels. Is it the test set's file?")
+    names = _column(images, "id", "file_name", _text, expected)
+    labels = _column(annotations, "image_id", "category_id", whole, expected)
+    if (
+        not len(names) == len(images) == len(labels) == len(annotations)
+        or names.keys() != labels.keys()
+    ):
+        raise DataError(
+            f"{source}: expected exactly one annotation per image, got {len(annotations)} annotations of "
+            f"{len(labels)} images, and {len(images)} images of {len(names)} ids. {official}"
+        )
+    return [(names[image], label) for image, label in labels.items()]
+
+
+def _column(
+    entries: list[object], key: str, field: str, read: Callable[[object], T | None], expected: str
+) -> dict[str, T]:
+    """A field of each entry by the image's id, which is equal however written: 7, 7.0 and "7"."""
+    found: dict[str, T] = {}
+    for entry in entries:
+        known: dict[str, object] = entry if isinstance(entry, dict) else {}
+        image, value = known.get(key), read(known.get(field))
+        if isinstance(image, float) and image.is_integer():
+            image = int(image)
+        if value is None or not (isinstance(image, str) or type(image) is int):
+            raise DataError(
+                f"{expected}, each with {key} and {field}, got {str(entry)[:80]}. Download the "
+                "official file again."
+            )
+        found[str(image)] = value
+    return found
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"an object has {twice[:80]!r} twice")
+    return found
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _hash_lines(lines: Iterable[str]) -> str:
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as a text file: {error}.") from None
-
-
-def _relative(file: str, source: Path) -> str:
-    path = PurePosixPath(file)
-    if path.is_absolute() or ".." in path.parts:
-        raise DataError(f"{source}: expected image paths below the data folder, got {file!r}.")
-    return path.as_posix()
+def _below(file: str, roots: Sequence[str], source: Path) -> str:
+    """An image's path below the data folder, POSIX. roots: that folder's own paths, with a slash."""
+    if _PLAIN.fullmatch(file):
+        return file
+    path = file.replace("\\", "/")
+    path = next((path.removeprefix(root) for root in roots if path.startswith(root)), path)
+    path = PurePosixPath(path).as_posix()
+    if reason := why_unsafe(path) or ("names no file" if path == "." else None):
+        raise DataError(
+            f"{source}: expected image paths below the data folder {roots[0]}, but {file!r} {reason}. "
+            "Write paths from that folder on, or name with --data the folder that they begin at."
+        )
+    return path
 
 
 def _check_labels(files: Sequence[str], labels: Sequence[int], source: Path) -> None:
@@ -186,7 +237,7 @@ def _check_labels(files: Sequence[str], labels: Sequence[int], source: Path) -> 
         return
     for file, label in zip(files, labels, strict=True):
         folder = PurePosixPath(file).parent.name
-        if folder.isdecimal() and int(folder) != label:
+        if category(folder) not in (None, label):
             raise DataError(
                 f"{source}: {file} lies in folder {folder} but is labelled {label}. iNaturalist's "
                 f"label is the folder's number. What is wrong: {mistake}. Use the official annotations."
@@ -199,6 +250,6 @@ def supercategory(file: str, label: int | None = None) -> str:
     file: POSIX path like `train_val2018/<supercategory>/<category_id>/<name>.jpg`. label: the
     category that the folder must be of, if it matters.
     """
-    *above, category = PurePosixPath(file).parent.parts or ("",)
-    fits = category.isdecimal() and label in (None, int(category))
-    return above[-1] if above and fits else ""
+    *above, folder = PurePosixPath(file).parent.parts or ("",)
+    number = category(folder)
+    return above[-1] if above and number is not None and label in (None, number) else ""

@@ -12,6 +12,7 @@ import msgspec
 from ..files import write
 
 Form = Literal["files", "tar"]
+SplitName = Literal["val", "train"]
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +54,7 @@ def read_mark(root: Path, annotations: str) -> Mark | None:
     """A split's mark, or None if there is none that can be understood."""
     try:
         mark = msgspec.json.decode(mark_path(root, annotations).read_bytes(), type=Mark)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, RecursionError):
         return None
     return mark if mark.format == 1 else None
 

@@ -168,7 +168,13 @@ def _alone(root: Path) -> Iterator[Path]:
         raise DataError(f"{root}: another process prepares it now. Wait for its end.")
 
     work = root / WORK
-    work.mkdir(parents=True, exist_ok=True)
     with alone(root / f"{WORK}.lock", waiting=busy):
-        yield work
-        shutil.rmtree(work)
+        if work.is_symlink() or work.is_file():  # nothing is written through what lies there
+            work.unlink()
+        elif work.exists():  # a killed run's
+            shutil.rmtree(work)
+        work.mkdir()
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)

@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
-from ..errors import DataError
+from ..errors import DataError, MixzooError
 from ..manifest import Dataset, Split
 from ..net.sources import Location
 from .find import find_images
-from .marks import Form, Mark, read_mark
-
-SplitName = Literal["val", "train"]
+from .marks import Form, Mark, SplitName, read_mark
 
 
 @dataclass(frozen=True)
@@ -84,8 +81,8 @@ class Request:
         if (mark.dataset, mark.split, mark.form) != (self.dataset.name, name, self.form):
             return None
         try:
-            images = find_images(self.place(name), annotations=self.root / self.json_name(name))
-        except DataError:
+            images = find_images(self.place(name), self.root / self.json_name(name))
+        except MixzooError:
             return None
         return mark if images.sha256() == mark.list_sha256 else None
 

@@ -11,32 +11,49 @@ import os
 import tarfile
 from collections import Counter
 from pathlib import Path
+from stat import S_ISREG
 from typing import Literal
 
+from ..errors import DataError
 from .stores import index_path, write_index
 
 Fate = Literal["written", "kept", "replaced"]  # kept: it was here, the same to the byte
 
 
 class FileSink:
-    """Each image a file below `root`, whole or not at all. counts: what became of how many."""
+    """Each image a file below `root`, whole or not at all. counts: what became of how many.
+
+    What lies in `root` leads nowhere else: a link in a file's place is replaced by the file.
+    """
 
     def __init__(self, root: Path, work: Path) -> None:
         """work: a folder of this run's own on the same disk."""
         self.counts = Counter[Fate]()
         self._root, self._part = root, work / "image.part"
+        self._folders: set[Path] = set()  # known to be within the root
 
     def put(self, name: str, data: bytes) -> None:
-        """Store one image as a file; `name` is a safe relative path, and no name comes twice."""
+        """Store one image as a file; `name` is a safe relative path, and no name comes twice.
+
+        Raises DataError for a folder that is a link out of the root.
+        """
         path = self._root / name
+        if path.parent not in self._folders:
+            if not (real := path.parent.resolve()).is_relative_to(self._root.resolve()):
+                raise DataError(
+                    f"{path.parent}: leads out of {self._root}, to {real}. Remove the link, or name with "
+                    "--root the folder that holds the images."
+                )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(path.parent)
         try:
-            here = path.stat().st_size
+            here = path.lstat()
         except FileNotFoundError:
             here = None
-        if here == len(data) and path.read_bytes() == data:
+        same = here and S_ISREG(here.st_mode) and here.st_size == len(data)
+        if same and path.read_bytes() == data:
             self.counts["kept"] += 1
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._part.write_bytes(data)
         self._part.replace(path)
         self.counts["written" if here is None else "replaced"] += 1

@@ -9,7 +9,6 @@ tar, the headers are read instead, so any tar of images will do.
 import os
 import tarfile
 import weakref
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, MixzooError, wall
 from ..files import replacing
 from .tars import StrictTar
 
@@ -152,10 +151,17 @@ def index_path(tar: Path) -> Path:
 def walk(tar: Path) -> Index:
     """The index of a tar from its headers; bodies are jumped over.
 
-    Raises tarfile.TarError if it isn't whole, OSError if it can't be read.
+    Raises tarfile.TarError if it isn't whole or names a file twice, OSError if it can't be read.
     """
+    index: Index = {}
     with StrictTar(tar) as members:
-        return {it.name: (it.offset_data, it.size) for it in members if it.isreg()}
+        for it in members:
+            name = it.name.removeprefix("./")
+            if name in index:
+                raise tarfile.ReadError(f"{name!a} stands twice in it")
+            if it.isreg():
+                index[name] = (it.offset_data, it.size)
+    return index
 
 
 def write_index(tar: Path) -> None:
@@ -177,11 +183,18 @@ def _read_index(tar: Path) -> Index | None:
     """The index beside a tar, None if there is none of this very tar."""
     size = tar.stat().st_size
     try:
-        with index_path(tar).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        with (
+            index_path(tar).open("rb") as file,
+            wall(DataError, index_path(tar)),
+            np.load(file, allow_pickle=False) as stored,
+        ):
             if int(stored["tar_size"]) != size:
                 return None
             names = stored["names"].tobytes().decode("utf-8", "surrogateescape").split("\n")
-            places = zip(stored["offsets"].tolist(), stored["sizes"].tolist(), strict=True)
+            offsets, sizes = stored["offsets"].astype(np.int64), stored["sizes"].astype(np.int64)
+            if offsets.min(initial=0) < 0 or sizes.min(initial=0) < 0:
+                return None
+            places = zip(offsets.tolist(), sizes.tolist(), strict=True)
             return dict(zip(names, places, strict=True)) if names != [""] else {}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, MixzooError, MemoryError):  # of an index that claims what no tar holds
         return None

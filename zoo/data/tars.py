@@ -21,6 +21,7 @@ from typing import Self, TypeVar
 from ..errors import IntegrityError
 from ..files import CHUNK, OnBytes
 
+LARGEST = 1 << 50  # bytes of a member; more can't be counted on all ways of reading
 LONGEST_NAME = 1 << 20  # bytes that a header of names may be long; honest ones are far shorter
 CHUNKS_BEHIND = 32  # that may wait for being hashed
 SPARSE = "it holds a sparse file, which a tar of images never does"
@@ -54,7 +55,9 @@ class _Member(tarfile.TarInfo):
             raise
         except tarfile.EmptyHeaderError:  # type: ignore[attr-defined]
             raise tarfile.ReadError("it ends without the mark of its end") from None
-        except (tarfile.HeaderError, ValueError):
+        except RecursionError:  # one header may announce the next, without end
+            raise tarfile.ReadError("a member has more headers than any honest one") from None
+        except (tarfile.HeaderError, ArithmeticError, LookupError, TypeError, ValueError):
             raise tarfile.ReadError("a member's header is damaged") from None
 
     def _proc_gnusparse_10(self, *_: object) -> None:
@@ -63,8 +66,9 @@ class _Member(tarfile.TarInfo):
 
 
 def _sound(member: _M) -> _M:
-    if member.size < 0:
-        raise tarfile.ReadError("a member claims a negative size")
+    if not 0 <= member.size < LARGEST:
+        size = "a negative size" if member.size < 0 else f"{member.size:,} bytes"
+        raise tarfile.ReadError(f"a member claims {size}")
     if member.issparse() or member.type == tarfile.GNUTYPE_SPARSE:
         raise tarfile.ReadError(SPARSE)
     return member

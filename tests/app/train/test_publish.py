@@ -11,7 +11,7 @@ from mixzoo.eval.crops import Work
 from mixzoo.eval.evaluator import evaluate
 from mixzoo.train.recipe import Recipe
 from mixzoo.zoo.catalog import open_catalog
-from mixzoo.zoo.data import from_annotations
+from mixzoo.zoo.data import from_file
 from mixzoo.zoo.nets import Classifier, ResNetConfig
 from PIL import Image
 
@@ -52,7 +52,7 @@ def run(
     model = Classifier(ResNetConfig.from_name(RECIPE.architecture), RECIPE.num_classes).eval()
     notes = {"epoch": 1, "config": RECIPE.text()}
     torch.save({"meta": notes, "state_dict": model.state_dict()}, out / f"{NAME}.pth")
-    images = from_annotations(data, data / "val2018.json")
+    images = from_file(data, data / "val2018.json")
     protocol = open_catalog().benchmark("base").manifest.protocol
     counts = evaluate(model.logits, Work(images, protocol, workers=0))["head0"]
     lines = [

@@ -93,7 +93,7 @@ def test_find_images_names_the_order(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("".join(f"{file},{label}\n" for file, label in lines))
 
     with pytest.raises(DataError, match=r"lies in folder .* string-sorted folders") as error:
-        find_images(tmp_path, list_file=tmp_path / "list.txt")
+        find_images(tmp_path, tmp_path / "list.txt")
 
     assert "\n" not in str(error.value)
 

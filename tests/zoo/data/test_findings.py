@@ -68,7 +68,7 @@ def cut(root: Path, files: list[str]) -> None:
 
 def add(root: Path, _: list[str]) -> None:
     """A file that nobody named."""
-    (root / "train_val2018/Aves/0/.DS_Store").write_bytes(b"x")
+    (root / "train_val2018/Aves/0/x.txt").write_bytes(b"x")
 
 
 def lengthen(root: Path, files: list[str]) -> None:
@@ -80,7 +80,7 @@ def lengthen(root: Path, files: list[str]) -> None:
 SPOILT: dict[str, tuple[Callable[[Path, list[str]], None], list[str]]] = {
     "missing": (remove, ["3 missing, first {0}"]),
     "empty and cut": (cut, ["1 empty, first {1}", "2 damaged, first {5}"]),
-    "foreign": (add, ["1 foreign, first train_val2018/Aves/0/.DS_Store"]),
+    "foreign": (add, ["1 foreign, first train_val2018/Aves/0/x.txt"]),
     "bytes behind": (lengthen, []),
 }
 

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from mixzoo.zoo.data import find_images, from_annotations, from_list_file
+from mixzoo.zoo.data import find_images, from_file
 from mixzoo.zoo.errors import DataError
 
 FILES = {
@@ -69,7 +69,7 @@ def test_list_file_with_either_separator(tmp_path: Path, separator: str) -> None
     found = find_images(tmp_path)
 
     assert dict(zip(found.files, found.labels, strict=True)) == FILES
-    assert found.sha256() == from_annotations(tmp_path, tmp_path / "a.json").sha256()
+    assert found.sha256() == from_file(tmp_path, tmp_path / "a.json").sha256()
 
 
 def test_list_file_paths_may_hold_spaces_and_commas(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_list_file_paths_may_hold_spaces_and_commas(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_text("a, b/c d.jpg,4\nplain.jpg,5\n")
 
-    assert from_list_file(tmp_path, path).files == ("a, b/c d.jpg", "plain.jpg")
+    assert from_file(tmp_path, path).files == ("a, b/c d.jpg", "plain.jpg")
 
 
 @pytest.mark.parametrize("prefix", ["", "Aves/", "val/Aves/"])
@@ -161,7 +161,7 @@ def test_wrong_list_lines_are_named(tmp_path: Path, text: str, message: str) -> 
     path.write_text(text)
 
     with pytest.raises(DataError, match=message):
-        find_images(tmp_path, list_file=path)
+        find_images(tmp_path, path)
 
 
 def test_named_folders_have_no_labels(tmp_path: Path) -> None:

@@ -264,6 +264,6 @@ def test_cifar_in_the_published_layout(shared: Path, root: Path, tree: Tree, for
     here = images_below(root, tree) if form == "files" else images_in(root / "val2018.tar")
     with tarfile.open(folder / "train_val2018.tar.gz") as tar:
         every = {it.name: tar.extractfile(it).read() for it in tar if it.isfile()}  # type: ignore[union-attr]
-    named = set(find_images(root, annotations=root / "val2018.json").files)
+    named = set(find_images(root, root / "val2018.json").files)
     assert len(named) == 3000
     assert here == {name: data for name, data in every.items() if name in named}

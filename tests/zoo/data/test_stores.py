@@ -88,7 +88,7 @@ def test_tar_without_labels_is_a_question(both: Any, tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"expected moved\.json beside it"):
         find_images(tar)
-    assert len(find_images(tar, annotations=root / "val2018.json")) == 24
+    assert len(find_images(tar, root / "val2018.json")) == 24
 
 
 def test_copy_through_pickle(both: Any) -> None:

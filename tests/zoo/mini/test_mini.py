@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mixzoo.zoo.catalog import open_catalog
-from mixzoo.zoo.data import find_images, from_annotations
+from mixzoo.zoo.data import find_images, from_file
 from mixzoo.zoo.errors import DataError
 from mixzoo.zoo.mini import draw, example, species
 from mixzoo.zoo.mini.dataset import paint
@@ -119,7 +119,7 @@ def test_categories_are_listed_on_their_own(mini_images: Path, annotations: dict
 
 def test_an_example_is_what_its_file_holds(mini_images: Path) -> None:
     """The picture without a data folder equals the decoded file, pixel by pixel."""
-    images = from_annotations(mini_images, mini_images / "val2018.json")
+    images = from_file(mini_images, mini_images / "val2018.json")
     first = dict(zip(images.labels[::-1], images.files[::-1], strict=True))
 
     with Image.open(mini_images / first[7]) as opened:
@@ -139,7 +139,7 @@ def test_drawing_again_restores_what_is_missing_and_touches_nothing_else(
     """After an interruption only missing pictures are drawn, with the bytes they had."""
     shutil.copytree(mini_images, tmp_path / "copy")
     before = (tmp_path / "copy" / "val2018.json").stat().st_ino
-    images = from_annotations(mini_images, mini_images / "val2018.json")
+    images = from_file(mini_images, mini_images / "val2018.json")
     lost, kept = (tmp_path / "copy" / file for file in images.files[:2])
     lost.unlink()
     kept.write_bytes(b"kept as it is")
@@ -176,7 +176,7 @@ def test_drawn_splits_are_the_locked_ones(mini_images: Path) -> None:
     """The manifest's count and hashes are those of the drawing code."""
     expected = open_catalog().benchmark("mini").manifest.dataset.val
 
-    images = from_annotations(mini_images, mini_images / "val2018.json")
+    images = from_file(mini_images, mini_images / "val2018.json")
 
     assert len(images) == expected.images
     assert images.sha256() == expected.list_sha256
