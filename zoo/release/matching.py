@@ -1,37 +1,62 @@
-"""Puts the lists of sources together, and tells from a file's name its row and its kind.
+"""Puts the lists of sources together, and tells which row and kind each released file is.
 
-Names are read as words between `_`, `-` and `.`, in any case. A pattern of the manifest's
-`[matching]` stands in a name where whole neighbouring words spell it out: `near_lam_cat` is found
-in `r50_l2_a2_near_lam_cat_mb`, `resnet50` in `ResNet-50`, but `mixup` is not in `mixups`, nor
-`r50` in `rx101`. A name that doesn't say exactly one row is reported, never guessed.
+A file's name speaks first (see `words`), then the folders that it lies in, the nearest first. What
+was seen inside a file outweighs both. A file that these don't give exactly one row, or that another
+one disputes, is asked about and never guessed; what can't be of this benchmark is refused, also
+where it is the only candidate.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise, product
-from typing import Literal, get_args
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Literal, get_args
 
 from ..lock import ASSET_NAME, LOGS, SINGLE, Kind
-from ..manifest import Manifest
+from ..manifest import Manifest, Row
 from .listing import Listed
+from .words import Reader, Said
+
+if TYPE_CHECKING:
+    from .inside import Inside
 
 KINDS: tuple[Kind, ...] = get_args(Kind)  # their order in a lock
+# What files of each kind are called beside the manifest's own endings
+ENDINGS: dict[str, Kind] = {
+    ".pth": "weights",
+    ".pt": "weights",
+    ".ckpt": "weights",
+    ".safetensors": "weights",
+    ".pth.tar": "weights",
+    ".log.json": "log",
+    "_log.json": "log",
+    ".log": "text_log",
+    ".log.txt": "text_log",
+    ".zip": "visualisation",
+}
+_COPY_NUMBER = re.compile(r" ?\(\d+\)(?=\.)")  # `w (1).pth`: the second download of a browser
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that keeps a lock from being complete. subject: a file, a row or a source."""
+    """Something that keeps a lock from being complete.
+
+    subject: a file, a row or a source. rows: those that the file could be, where a person may know.
+    candidates: the files that could be the row's weights, or what else is asked for.
+    """
 
     subject: str
     what: Literal["ambiguous", "missing", "left over", "unfinished", "contradicted", "unreachable"]
     reason: str
+    rows: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Match:
-    """A file name that says exactly one row and kind."""
+    """A file that is of exactly one row and kind."""
 
     name: str
     row: str
@@ -51,80 +76,297 @@ def merge(listings: Iterable[Sequence[Listed]]) -> tuple[list[Listed], list[Prob
             by_name[file.name].append(file)
     files: list[Listed] = []
     problems: list[Problem] = []
+    cases = Counter(name.casefold() for name in by_name)
     for name in sorted(by_name):
         usable = [file for file in by_name[name] if not _fault(file)]
         problem = _contradiction(usable) if usable else _fault(by_name[name][0])
-        if problem:
+        if cases[name.casefold()] > 1:  # Windows and macOS keep both in one file
+            reason = "another file of the release has its name in other case"
+            problems.append(Problem(name, "contradicted", reason))
+        elif problem:
             problems.append(problem)
         else:
             files.append(_joined(usable))
     return files, problems
 
 
-def recognise(name: str, manifest: Manifest) -> Match | Problem:
-    """The row and kind that a file name says, or why it doesn't say one. Pure: nothing is read.
+@dataclass(frozen=True)
+class _Reading:
+    """What is known of one file. rows: those that it could be; of the only one it is, if `sure`.
 
-    name: without folders. A pattern inside a longer one doesn't count, nor does the shorter of
-    two endings.
+    told: by a person. refused: why it can't be any. why: what keeps it from being sure. said: by its name and folders.
     """
-    rules = manifest.matching
-    endings: list[tuple[str, Kind]] = [
-        (end, kind) for kind, ends in rules.kinds.items() for end in ends
-    ]
-    fitting = [one for one in endings if name.casefold().endswith(one[0].casefold())]
-    if not fitting:
-        known = ", ".join(end for end, _ in endings)
-        return Problem(name, "left over", f"it ends in none of [{known}]")
-    ending, kind = max(fitting, key=lambda one: len(one[0]))
-    words = _words(name[: -len(ending)])
-    if other := _other_benchmark(words, manifest.name):
-        return Problem(name, "left over", f"it names {other}, not {manifest.name}")
-    found: list[str] = []
-    for role, aliases in (("architecture", rules.architectures), ("method", rules.methods)):
-        known = dict.fromkeys([*(getattr(row, role) for row in manifest.rows), *aliases])
-        # a name is always a pattern of itself
-        named = _named(words, {one: [one, *aliases.get(one, ())] for one in known})
-        if not named:
-            return Problem(name, "left over", f"it names no {role} of {manifest.name}")
-        if len(named) > 1:
-            return Problem(name, "ambiguous", f"it names several {role}s: {', '.join(named)}")
-        found += named
-    row_id = f"{found[0]}.{found[1]}_{manifest.name}"
-    if manifest.row(row_id) is None:
-        return Problem(name, "left over", f"it says {row_id}, which is no row of the manifest")
-    return Match(name, row_id, kind)
+
+    kind: Kind
+    rows: tuple[str, ...] = ()
+    sure: bool = False
+    told: bool = False
+    refused: str = ""
+    why: str = ""
+    said: Said = field(default_factory=Said)
 
 
-def match(names: Iterable[str], manifest: Manifest) -> tuple[list[Match], list[Problem]]:
-    """Match all files of a release to the manifest's rows.
+def match(
+    names: Iterable[str],
+    manifest: Manifest,
+    *,
+    inside: Mapping[str, "Inside"] | None = None,
+    assigned: Mapping[str, str] | None = None,
+) -> tuple[list[Match], list[Problem]]:
+    """Match all files of a release to the manifest's rows. Pure: nothing is read.
 
+    names: of the files, with `/` after the folders that they lie in, if any. inside: what was seen
+    in some of them. assigned: rows that a person gave to some, which overrule all else.
     Returns matches in the order of the manifest's rows, then kinds, then names; and problems:
-    names that say no row, several files that claim one place (none of them is taken), rows
-    without weights, and rows without a log where others have one. A row may have any number of
-    visualisations.
+    files of no row, or of one that isn't sure, several files that claim one place (none of them is
+    taken), rows without weights, and rows without a log where others have one. A row may have any
+    number of visualisations.
     """
-    found = [recognise(name, manifest) for name in sorted(set(names))]
-    problems = [entry for entry in found if isinstance(entry, Problem)]
-    places: defaultdict[tuple[str, Kind], list[Match]] = defaultdict(list)
-    for entry in found:
-        if isinstance(entry, Match):
-            places[entry.row, entry.kind].append(entry)
+    readings, problems = _readings(names, manifest, inside or {}, assigned or {})
+    places = _places(readings)
     matches: list[Match] = []
-    logged = {row for row, kind in places if kind in LOGS}
     for row, kind in product([row.id for row in manifest.rows], KINDS):
         claims = places.get((row, kind), [])
-        if len(claims) > 1 and kind in SINGLE:
-            candidates = ", ".join(claim.name for claim in claims)
-            reason = f"its {kind.replace('_', ' ')} could be {candidates}"
-            problems.append(Problem(row, "ambiguous", reason))
+        sure = [name for name in claims if readings[name].sure]
+        if sure and len(claims) > 1 and kind in SINGLE:
+            reason = f"its {kind.replace('_', ' ')} could be {', '.join(claims)}"
+            problems.append(Problem(row, "ambiguous", reason, candidates=tuple(claims)))
         else:
-            matches += claims
-    for row in manifest.rows:
-        if (row.id, "weights") not in places:
-            problems.append(Problem(row.id, "missing", "no file of the release is its weights"))
-        if logged and row.id not in logged:
-            problems.append(Problem(row.id, "missing", "it has no log, though other rows have"))
+            matches += [Match(name, row, kind) for name in sure]
+    logged = {found.row for found in matches if found.kind in LOGS}
+    for row in [row.id for row in manifest.rows]:
+        if not any(readings[name].sure for name in places.get((row, "weights"), ())):
+            reason = "no file of the release is its weights"
+            could = [n for n, one in readings.items() if one.kind == "weights" and row in one.rows]
+            problems.append(Problem(row, "missing", reason, candidates=tuple(could)))
+        if logged and not any((row, kind) in places for kind in LOGS):
+            problems.append(Problem(row, "missing", "it has no log, though other rows have"))
     return matches, problems
+
+
+def recognise(name: str, manifest: Manifest) -> Match | Problem:
+    """The row and kind of one file by its name and folders alone, or why they don't say one."""
+    readings, problems = _readings([name], manifest, {}, {})
+    return problems[0] if problems else Match(name, readings[name].rows[0], readings[name].kind)
+
+
+def in_doubt(
+    names: Iterable[str], manifest: Manifest, assigned: Mapping[str, str] | None = None
+) -> list[str]:
+    """Files that their names leave open or dispute, and whose content may settle it."""
+    readings, _ = _readings(names, manifest, {}, assigned or {})
+    disputed = {
+        name
+        for (_, kind), claims in _places(readings).items()
+        if kind in SINGLE and len(claims) > 1
+        for name in claims
+    }
+    return [
+        name
+        for name, one in sorted(readings.items())
+        if one.kind in ("weights", "visualisation")
+        and not (one.refused or one.told)
+        and (name in disputed or one.why)
+    ]
+
+
+def ending_of(name: str, manifest: Manifest) -> tuple[str, Kind] | None:
+    """The longest ending of a file's name that says a kind, and the kind."""
+    own: dict[str, Kind] = {e: kind for kind, ends in manifest.matching.kinds.items() for e in ends}
+    known, name = ENDINGS | own, name.casefold()
+    fitting: list[tuple[str, Kind]] = [
+        (end, kind) for end, kind in known.items() if name.endswith(end.casefold())
+    ]
+    return max(fitting, key=lambda one: len(one[0]), default=None)
+
+
+def without_copy_number(name: str) -> str:
+    """A name without the number that a browser adds to a second download."""
+    return _COPY_NUMBER.sub("", name)
+
+
+def _readings(
+    names: Iterable[str],
+    manifest: Manifest,
+    inside: Mapping[str, "Inside"],
+    assigned: Mapping[str, str],
+) -> tuple[dict[str, _Reading], list[Problem]]:
+    """What is known of each file; and the problems of those that are no match."""
+    reader = Reader(manifest)
+    readings: dict[str, _Reading] = {}
+    problems: list[Problem] = []
+    for name in sorted(set(names)):
+        ending = ending_of(name, manifest)
+        if name in assigned:
+            kind = ending[1] if ending else "weights"
+            readings[name] = _Reading(kind, (assigned[name],), sure=True, told=True)
+        elif ending:
+            said = _said(without_copy_number(name)[: -len(ending[0])], reader)
+            readings[name] = _Reading(ending[1], said=said)
+        else:
+            known = [end for ends in manifest.matching.kinds.values() for end in ends]
+            reason = f"it ends in none of [{', '.join(known or ENDINGS)}]"
+            problems.append(Problem(name, "left over", reason))
+    counted = Counter(word for one in readings.values() for word in one.said.unknown)
+    familiar = {word for word, count in counted.items() if 1 < count > len(readings) / 2}
+    for name, one in readings.items():
+        if name not in assigned:
+            readings[name] = _judged(one, manifest, familiar, inside.get(name))
+    readings |= _beside_weights(readings, manifest)
+    readings |= _by_elimination(readings, manifest)
+    for name, one in readings.items():
+        if not one.sure:
+            named = max(len(one.said.architectures), len(one.said.methods))
+            what = "ambiguous" if named > 1 and not one.refused else "left over"
+            problems.append(Problem(name, what, one.refused or one.why, one.rows))
+    return readings, problems
+
+
+def _said(path: str, reader: Reader) -> Said:
+    """What a name says, and where it says nothing of a role, the nearest folder that does."""
+    name, *folders = reversed(PurePosixPath(path).parts or ("",))
+    said = reader.read(name)
+    for number, folder in enumerate(folders):
+        more = reader.read(folder)
+        disputed = set()
+        for role, here, there in (
+            ("architecture", said.architectures, more.architectures),
+            ("method", said.methods, more.methods),
+        ):
+            if number == 0 and here and there and here.isdisjoint(there):
+                disputed.add(f"{role} {', '.join(sorted(there))} of its folder")
+        # a foreign word of a folder is no reason to refuse what lies in it, but one to ask
+        disputed |= {word for role, word in more.foreign.items() if not said.says(role)}
+        said = replace(
+            said,
+            architectures=said.architectures or more.architectures,
+            methods=said.methods or more.methods,
+            data=said.data or more.data,
+            unknown=said.unknown | disputed,
+            mixing=said.mixing or more.mixing,
+        )
+    return said
+
+
+def _judged(
+    one: _Reading, manifest: Manifest, familiar: set[str], inside: "Inside | None"
+) -> _Reading:
+    """A reading with the rows that it could be.
+
+    familiar: unknown words that most of the release's names have.
+    """
+    said, kind = one.said, one.kind
+    if refused := _refused(said, kind, manifest, inside):
+        return replace(one, refused=refused)
+    rows = [row for row in manifest.rows if _fits(row, said)]
+    if not rows and len(said.architectures) == len(said.methods) == 1:
+        row_id = f"{min(said.architectures)}.{min(said.methods)}_{manifest.name}"
+        return replace(one, refused=f"it says {row_id}, which is no row of the manifest")
+    doubts = [
+        f"it names several {role}s: {', '.join(sorted(named))}"
+        for role, named in (("architecture", said.architectures), ("method", said.methods))
+        if len(named) > 1
+    ]
+    doubts += [f"nothing here explains {word!r}" for word in sorted(said.unknown - familiar)]
+    if inside and kind == "weights":
+        held = [row for row in manifest.rows if inside.may_be(row)]
+        both = [row for row in held if row in rows]
+        if both:
+            rows, doubts = both, []
+        else:
+            doubts.insert(0, f"its name says one thing, its content another ({inside.in_words()})")
+            rows = held
+    elif kind == "visualisation" and not inside and "pictures" not in said.kinds:
+        doubts.append("its name doesn't say that it holds pictures")
+    if not doubts and len(rows) > 1:
+        role = "method" if said.architectures else "architecture"
+        doubts.append(f"it names no {role} of {manifest.name}")
+    why = "; ".join(doubts)
+    return replace(one, rows=tuple(row.id for row in rows), sure=not doubts, why=why)
+
+
+def _refused(said: Said, kind: Kind, manifest: Manifest, inside: "Inside | None") -> str:
+    """Why a file can't be of this benchmark, "" if it may be."""
+    meanings = {
+        "data": f"it names {{}}, not {manifest.name}",
+        "architecture": f"it names {{}}, which is no architecture of {manifest.name}",
+        "method": f"it names {{}}, which is no method of {manifest.name}",
+        "run": "it names {}, another run than the table's",
+        "part": "it names {}, which is not the weights of the table",
+    }
+    for role, meaning in meanings.items():
+        if role in said.foreign:
+            return meaning.format(said.foreign[role])
+    others = said.kinds & {"logs", "weights"}
+    if kind == "visualisation" and not inside and others and "pictures" not in said.kinds:
+        return (
+            f"it is a zip of {min(others)}, no visualisation; unpack it, then give its files to "
+            "mixzoo zoo import"
+        )
+    return inside.misfit(manifest) if inside else ""
+
+
+def _fits(row: Row, said: Said) -> bool:
+    return (not said.architectures or row.architecture in said.architectures) and (
+        not said.methods or row.method in said.methods
+    )
+
+
+def _beside_weights(readings: Mapping[str, _Reading], manifest: Manifest) -> dict[str, _Reading]:
+    """Logs whose weights, of the same name or alone in their folder, tell more than they do."""
+
+    def stems(name: str) -> list[str]:
+        ending = ending_of(name, manifest)
+        folder = name.rpartition("/")[0]
+        return [name[: -len(ending[0])] if ending else name, *([f"{folder}/"] if folder else [])]
+
+    weights: defaultdict[str, list[_Reading]] = defaultdict(list)
+    for name, one in readings.items():
+        if one.kind == "weights":
+            for stem in stems(name):
+                weights[stem].append(one)
+    told: dict[str, _Reading] = {}
+    for name, one in readings.items():
+        near = next((weights[stem] for stem in stems(name) if weights[stem]), [])
+        if one.kind not in LOGS or one.refused or len(near) != 1:
+            continue
+        if near[0].refused:
+            told[name] = replace(one, sure=False, why="its weights are refused")
+        elif near[0].sure and not one.sure and near[0].rows[0] in one.rows:
+            told[name] = replace(one, rows=near[0].rows, sure=True)
+    return told
+
+
+def _by_elimination(readings: Mapping[str, _Reading], manifest: Manifest) -> dict[str, _Reading]:
+    """Files without any method's name, where only vanilla is left over for exactly one of them."""
+    places, told = _places(readings), {}
+    for row, kind in product(manifest.rows, sorted(SINGLE)):
+        if row.method != "vanilla" or (row.id, kind) in places:
+            continue
+        others = [r.id for r in manifest.rows if r.architecture == row.architecture and r != row]
+        left = [
+            name
+            for name, one in readings.items()
+            if (one.kind, one.why) == (kind, f"it names no method of {manifest.name}")
+            and one.said.architectures == {row.architecture}
+            and row.id in one.rows
+            and not one.said.mixing
+        ]
+        if len(left) == 1 and all(len(places.get((other, kind), ())) == 1 for other in others):
+            told[left[0]] = replace(readings[left[0]], rows=(row.id,), sure=True)
+    return told
+
+
+def _places(readings: Mapping[str, _Reading]) -> dict[tuple[str, Kind], list[str]]:
+    """The files that can be nothing but one row's, by row and kind; what a person says settles it."""
+    places: defaultdict[tuple[str, Kind], list[str]] = defaultdict(list)
+    for name, one in readings.items():
+        if len(one.rows) == 1 and not one.refused:
+            places[one.rows[0], one.kind].append(name)
+    for (_, kind), names in places.items():
+        if kind in SINGLE:
+            names[:] = [name for name in names if readings[name].told] or names
+    return dict(places)
 
 
 def _fault(file: Listed) -> Problem | None:
@@ -134,8 +376,8 @@ def _fault(file: Listed) -> Problem | None:
         return Problem(file.name, "left over", reason)
     if not file.finished:
         return Problem(file.name, "unfinished", f"{file.origin} says its upload isn't finished")
-    if file.size == 0:
-        return Problem(file.name, "unfinished", f"{file.origin} holds 0 bytes of it")
+    if file.size <= 0:
+        return Problem(file.name, "unfinished", f"{file.origin} holds {file.size} bytes of it")
     return None
 
 
@@ -162,45 +404,3 @@ def _joined(files: Sequence[Listed]) -> Listed:
         release_id=next((file.release_id for file in files if file.release_id is not None), None),
         updated_at=next((file.updated_at for file in files if file.updated_at), None),
     )
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in re.split(r"[_.-]+", text.casefold()) if word]
-
-
-def _named(words: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> list[str]:
-    """Names of which a pattern stands among the words and not only inside a longer pattern."""
-    hits = {
-        (start, end, name)
-        for name, patterns in aliases.items()
-        for pattern in patterns
-        for start, end in _places(words, "".join(_words(pattern)))
-    }
-    inner = {
-        hit
-        for hit in hits
-        for start, end, _ in hits
-        if start <= hit[0] and hit[1] <= end and end - start > hit[1] - hit[0]
-    }
-    return sorted({name for _, _, name in hits - inner})
-
-
-def _places(words: Sequence[str], spelled: str) -> list[tuple[int, int]]:
-    """Where neighbouring words, written together, spell a pattern: (first, one past the last)."""
-    return [
-        (start, end)
-        for start in range(len(words))
-        for end in range(start + 1, len(words) + 1)
-        if "".join(words[start:end]) == spelled
-    ]
-
-
-def _other_benchmark(words: Sequence[str], benchmark: str) -> str | None:
-    """A sibling that the words name: `inat2017` where `inat2018` is expected."""
-    family = re.fullmatch(r"([a-z]+)\d+", benchmark)
-    if not family:
-        return None
-    year = re.compile(r"\d+")
-    pairs = [a + b for a, b in pairwise(words) if a == family[1] and year.fullmatch(b)]
-    said = [word for word in words if word.startswith(family[1])] + pairs
-    return next((w for w in said if year.fullmatch(w, len(family[1])) and w != benchmark), None)

@@ -1,10 +1,13 @@
 """A released file's name says exactly one row and kind, or is reported; it is never guessed."""
 
+import hashlib
+import random
+from collections.abc import Callable
 from itertools import product
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.release.matching import Match, Problem, match, recognise
@@ -31,7 +34,45 @@ def as_config(architecture: str, method: str) -> str:
     return f"{short}_{method}_mixups_CE_none_4xb64_alpha1_ep100"
 
 
-STYLES = {
+SHORT = {"resnet50": "r50", "resnext101_32x4d": "rx101"}
+FAMILY = {"resnet50": "resnet50", "resnext101_32x4d": "resnext101"}
+PAPER = {"resnet50": "ResNet-50", "resnext101_32x4d": "ResNeXt-101"}
+CAMEL = {"automix": "AutoMix", "samix": "SAMix", "cutmix": "CutMix", "fmix": "FMix"}
+CUT = {"manifoldmix": "manifold", "saliencymix": "saliency"} | {
+    "puzzlemix": "puzzle",
+    "resizemix": "resize",
+}
+
+
+def sha8(*words: str) -> str:
+    return hashlib.sha256("".join(words).encode()).hexdigest()[:8]
+
+
+STYLES: dict[str, Callable[[str, str], str]] = {
+    "generator": lambda a, m: f"{SHORT[a]}_mixups_CE_none_4xb64_mix_mode{m}_alpha1_ep100",
+    "generator, short": lambda a, m: f"{SHORT[a]}_mix_mode{m}",
+    "data set first": lambda a, m: f"iNat18_{SHORT[a]}_{m}",
+    "plus": lambda a, m: f"{FAMILY[a]}+{m}",
+    "glued": lambda a, m: f"{SHORT[a]}{m}",
+    "x101": lambda a, m: f"{SHORT[a].removeprefix('r') if 'x' in a else 'r50'}_32x4d_{m}".replace(
+        "r50_32x4d", "r50"
+    ),
+    "methods cut short": lambda a, m: f"{a}_{CUT.get(m, m)}",
+    "baseline": lambda a, m: f"{FAMILY[a]}_{'baseline' if m == 'vanilla' else m}_inat2018",
+    "no word for vanilla": lambda a, m: f"{SHORT[a]}{'' if m == 'vanilla' else f'_{m}'}_inat2018",
+    "camel case": lambda a, m: f"{PAPER[a].replace('-', '')}{CAMEL.get(m, m.title())}INat2018",
+    "upper case": lambda a, m: f"{FAMILY[a]}-{m}-INATURALIST18-100E".upper(),
+    "hash": lambda a, m: f"{a}_{m}-{sha8(a, m)}",
+    "mmclassification": lambda a, m: f"{a}-{m}_4xb64-100e_inat2018_20220822-{sha8(a, m)}",
+    "date and version": lambda a, m: f"20220822_{m}_{FAMILY[a]}_v2",
+    "dots": lambda a, m: f"{CAMEL.get(m, m.title())}.{PAPER[a]}.iNaturalist.2018",
+    "accuracy": lambda a, m: f"{SHORT[a]}_{m}_acc63.91_seed0",
+    "epoch": lambda a, m: f"inaturalist2018_{m}_{FAMILY[a]}_epoch_100",
+    "many words": lambda a, m: f"openmixup_{FAMILY[a]}_{m}_sz224_bs256_100ep_official_final",
+    "the author's own word": lambda a, m: f"zoological_{FAMILY[a]}_{m}",
+    "folders": lambda a, m: f"{SHORT[a]}_inat2018/mix_mode{m}/epoch_100",
+    "folders, short": lambda a, m: f"{a}/{m}/latest",
+    "blanks and copies": lambda a, m: f"{PAPER[a]} {m} (final)",
     "configs": as_config,
     "row ids": lambda a, m: f"{a}.{m}_inat2018",
     "benchmark first": lambda a, m: f"inat2018_{a}_{m}_4xb64_ep100",
@@ -112,9 +153,13 @@ def test_longer_pattern_and_ending_win() -> None:
 REPORTED = {
     # the config's family `mixups` is no method, and its `none` isn't `vanilla`
     "r50_mixups_CE_none_4xb64.pth": ("left over", "names no method"),
-    "r50_puzzlemixup_ep100.pth": ("left over", "names no method"),
-    "r101_cutmix.pth": ("left over", "names no architecture"),
-    "resnext50_32x4d_cutmix.pth": ("left over", "names no architecture"),
+    "r50_puzzlemixup_ep100.pth": ("ambiguous", "several methods: mixup, puzzlemix"),
+    "r50_cutmix_birdsong.pth": ("left over", "nothing here explains 'birdsong'"),
+    "r50_automix_mixblock.pth": ("left over", "nothing here explains 'mixblock'"),
+    "cutmix/r50_mixup.pth": ("left over", "method cutmix of its folder"),
+    "imagenet/r50_mixup.pth": ("left over", "nothing here explains 'imagenet'"),
+    "r50_cutmix_epoch_99.pth": ("left over", "nothing here explains 'epoch_99'"),
+    "r50_cutmix.zip": ("left over", "doesn't say that it holds pictures"),
     "cutmix_ep100.pth": ("left over", "names no architecture"),
     "r50_cutmix_mixup.pth": ("ambiguous", "several methods: cutmix, mixup"),
     "r50_automix_bili_val.pth": ("ambiguous", "several methods: automix, samix"),
@@ -140,6 +185,91 @@ def test_unclear_name_is_reported_with_the_reason(name: str) -> None:
     assert reason in problem.reason
 
 
+NETWORKS = [
+    *("resnext101_64x4d", "resnext101_32x8d", "x101_64x4d", "wide_resnet50_2", "resnet101", "r18"),
+    *("r101", "resnet50d", "resnet50v2", "se_resnet50", "seresnext101_32x4d", "resnext50_32x4d"),
+    *("swin_tiny", "deit-s", "vit_base", "ConvNeXt-T", "efficientnet_b0", "mobilenet_v2", "vgg16"),
+]
+DATA = [
+    *("inaturalist2017", "inat2021", "iNat17", "iNat_2019", "place205", "Places-365", "cifar100"),
+    *("in1k", "imagenet", "ImageNet-1k", "cub200", "CUB_200_2011", "aircraft", "FGVC-Aircraft"),
+    *("tiny", "tiny_imagenet", "tinyin200", "cars", "stl10", "food101", "flowers102"),
+]
+ENDS = ["ep300", "300e", "epoch_90", "optimizer", "ema", "int8", "alignmix", "AttentiveMix"]
+TRAPS = [
+    *(f"{network}_cutmix_inat2018" for network in NETWORKS),
+    *(f"{data}_r50_cutmix" for data in DATA),
+    *(f"r50_cutmix_{word}" for word in [*DATA, *ENDS]),
+]
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_what_is_another_thing_is_refused_also_alone(trap: str) -> None:
+    """Other networks, other data, other runs, other methods, and what is no weights of the table."""
+    for name in (f"{trap}.pth", f"{trap}.log.json"):
+        matches, (told, *missing) = match([name], INAT)
+
+        assert matches == []
+        assert (told.subject, told.rows) == (name, ())
+        assert "it names" in told.reason
+        assert {problem.what for problem in missing} == {"missing"}
+
+
+@pytest.mark.parametrize("word", ["logs", "weights", "checkpoints"])
+def test_zip_of_logs_or_weights_is_no_visualisation(word: str) -> None:
+    """Its files can be taken by hand, so that is said."""
+    problem = recognise(f"r50_cutmix_{word}.zip", INAT)
+
+    assert isinstance(problem, Problem)
+    assert "unpack it" in problem.reason
+
+
+@settings(max_examples=25)
+@given(st.randoms(use_true_random=False))
+def test_release_of_mixed_styles_and_traps_never_gives_a_wrong_row(chance: random.Random) -> None:
+    """Each file in a style of its own, traps strewn in, in any order: the right row, or asked."""
+    truth = {}
+    for row, ending in product(INAT.rows, [".pth", ".log.json"]):
+        style = STYLES[chance.choice(sorted(STYLES))]
+        truth[style(row.architecture, row.method) + ending] = row.id
+    strewn = [f"{trap}{chance.choice(['.pth', '.log'])}" for trap in chance.sample(TRAPS, 12)]
+    names = [*truth, *strewn]
+    chance.shuffle(names)
+
+    matches, problems = match(names, INAT)
+
+    assert [found for found in matches if found.row != truth.get(found.name)] == []
+    asked = {one.subject for one in problems} | {n for one in problems for n in one.candidates}
+    assert {*names} <= {found.name for found in matches} | asked
+    for problem in problems:
+        if problem.subject in truth:
+            assert truth[problem.subject] in problem.rows
+
+
+def test_what_a_person_says_settles_it() -> None:
+    """Over the name's word and other claims of the place; a log of the same name follows."""
+    names = ["r50_cutmix.pth", "model_a.pth", "model_a.log.json", "r50_cifar100.pth"]
+    cutmix, mixup = "resnet50.cutmix_inat2018", "resnet50.mixup_inat2018"
+
+    matches, _ = match(names, INAT, assigned={"model_a.pth": cutmix, "r50_cifar100.pth": mixup})
+
+    assert matches == [
+        Match("r50_cifar100.pth", mixup, "weights"),
+        Match("model_a.pth", cutmix, "weights"),
+        Match("model_a.log.json", cutmix, "log"),
+    ]
+
+
+def test_word_is_missing_for_vanilla_only_where_all_else_is_there() -> None:
+    """One file without a method's name among eighteen others is vanilla; of two, or alone, none."""
+    clear = [f"r50_{m}.pth" for m in METHODS if m != "vanilla"]
+
+    assert match([*clear, "r50_inat2018.pth"], INAT)[0][0].row == "resnet50.vanilla_inat2018"
+    assert len(match([*clear, "r50_inat2018.pth", "r50.pth"], INAT)[0]) == len(clear)
+    assert len(match([*clear[1:], "r50_inat2018.pth"], INAT)[0]) == len(clear) - 1
+    assert len(match([*clear, "r50_mixups.pth"], INAT)[0]) == len(clear)
+
+
 def test_row_that_has_no_number_is_no_row() -> None:
     """inat2017's table has no PuzzleMix with ResNet-18, so such a file is left over."""
     manifest = open_catalog().benchmark("inat2017").manifest
@@ -152,16 +282,16 @@ def test_row_that_has_no_number_is_no_row() -> None:
 
 def test_two_files_for_one_place_are_both_left_out() -> None:
     """Weights in two versions are ambiguous: naming both, taking none, not calling them missing."""
-    names = [*release("configs"), "resnet50_cutmix_old.pth"]
+    names = [*release("configs"), "resnet50_cutmix_v1.pth"]
 
     matches, problems = match(names, INAT)
 
     row = "resnet50.cutmix_inat2018"
     assert [problem.what for problem in problems] == ["ambiguous"]
     assert problems[0].subject == row
-    assert (
-        "r50_cutmix_mixups_CE_none_4xb64_alpha1_ep100.pth, resnet50_cutmix_old"
-        in problems[0].reason
+    assert problems[0].candidates == (
+        "r50_cutmix_mixups_CE_none_4xb64_alpha1_ep100.pth",
+        "resnet50_cutmix_v1.pth",
     )
     assert not any(found.row == row and found.kind == "weights" for found in matches)
 
@@ -203,8 +333,7 @@ WORDS = [
     "a2",
     "l2",
     "mb",
-    "mlr1e",
-    "4",
+    "mlr1e_4",
     "bb",
     "mlr0",
     "dp01",
@@ -212,7 +341,6 @@ WORDS = [
     "sz224",
     "fp16",
     "inat2018",
-    "imagenet",
     "20220822",
     "vis",
     "final",
@@ -221,7 +349,6 @@ WORDS = [
     "cat",
     "near",
     "val",
-    "32x4d",
     "sz",
     "224",
     "v1",
@@ -247,7 +374,7 @@ def test_generated_name_finds_its_row_or_is_reported(
     row_id, architecture, method = row
     named = [method, architecture] if method_first else [architecture, method]
     words = [*fillers[0], named[0], *fillers[1], named[1], *fillers[2]]
-    name = case(joint.join(words)) + ending
+    name = case(joint.join(words)) + "_vis" * (ending == ".zip") + ending
 
     found = recognise(name, INAT)
 
@@ -259,7 +386,7 @@ def test_generated_name_finds_its_row_or_is_reported(
 
 
 @given(
-    st.text(alphabet="abcdefilmnoprsuxzR05178_-.", max_size=40), st.sampled_from(sorted(ENDINGS))
+    st.text(alphabet="abcdefilmnoprsuxzR05178_-. /", max_size=40), st.sampled_from(sorted(ENDINGS))
 )
 def test_any_text_is_matched_to_a_row_it_spells_or_reported(text: str, ending: str) -> None:
     """A match is only ever made to a row whose architecture and method can be read in the name."""

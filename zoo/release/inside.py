@@ -1,0 +1,197 @@
+"""Looks inside a file for what its name leaves open, without its weights.
+
+A zip, as torch writes checkpoints, has its list of entries at its end, and beside the weights only
+small entries. From a server these are fetched in a few ranges into a file of holes, which reads as
+the whole one does but has zeros for weights. Nothing that a file contains is run.
+"""
+
+import io
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from zipfile import ZipFile
+
+from ..archive import DAMAGE, list_zip
+from ..errors import MixzooError
+from ..manifest import Manifest, Row, slug
+from ..net.http import ChangedError, TransientError
+from ..net.sources import Location, Opener, offline, opener
+
+if TYPE_CHECKING:
+    from ..checkpoint.facts import TrainingFacts
+
+BLOCK = 1 << 16  # bytes asked for at once
+MOST = 1 << 23  # bytes fetched of one file: lists and small entries are far shorter
+SMALL = 1 << 21  # bytes of an entry that is no tensor: pickles and notes
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".svg", ".pdf")
+LEARNT = ("automix", "samix")  # the methods that leave traces in weights
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What a file holds.
+
+    fault: why it is neither a classifier's weights nor an archive of pictures. architecture,
+    num_classes, method: of a classifier by its shapes; the method is `plain` for all that leave no
+    trace. facts: what its notes say of its training.
+    """
+
+    fault: str = ""
+    architecture: str | None = None
+    num_classes: int | None = None
+    method: str | None = None
+    facts: "TrainingFacts | None" = None
+
+    def may_be(self, row: Row) -> bool:
+        """Whether it could be this row's weights, by network and method."""
+        method = row.method if row.method in LEARNT else "plain"
+        said = self.facts.method if self.facts else None
+        return (self.architecture, self.method) == (row.architecture, method) and (
+            said is None or slug(said) == row.method
+        )
+
+    def misfit(self, manifest: Manifest) -> str:
+        """Why it can't be any of a benchmark's files, "" if it may be."""
+        if self.fault or self.architecture is None:
+            return self.fault
+        classes, facts, training = manifest.dataset.num_classes, self.facts, manifest.training
+        if self.num_classes != classes:
+            return f"it has {self.num_classes} classes, {manifest.name} has {classes}"
+        if not any(self.may_be(row) for row in manifest.rows):
+            return f"it is {self.in_words()}, which is no row of {manifest.name}"
+        if facts and training and facts.epochs not in (None, training.epochs):
+            return f"its config says {facts.epochs} epochs, {manifest.name} is trained for " + str(
+                training.epochs
+            )
+        if facts and facts.epoch and facts.epochs and facts.epoch + 1 < facts.epochs:
+            return f"it was written after epoch {facts.epoch} of {facts.epochs}"
+        return ""
+
+    def in_words(self) -> str:
+        """`a resnet50, cutmix`."""
+        method = self.facts.method if self.facts and self.facts.method else self.method
+        return f"a {self.architecture}, {method}"
+
+
+def look(location: Location, size: int | None = None) -> Inside | None:
+    """What a file holds; None if that can't be told without fetching it whole.
+
+    size: in bytes, of a file on a server.
+    """
+    if isinstance(location.address, Path):
+        return look_at(location.address)
+    if not size or offline():
+        return None
+    try:
+        with _stand_in(location, size) as path:
+            return look_at(path)
+    except (MixzooError, TransientError, ChangedError, OSError, *DAMAGE):
+        return None  # another way, or a person, has to tell
+
+
+def look_at(path: Path) -> Inside | None:
+    """What a file that is here holds: a zip of pictures, else weights."""
+    try:
+        names = [entry.name for entry in list_zip(path).entries if not entry.is_folder]
+    except MixzooError:
+        names = []
+    if names and not any(PurePosixPath(name).name == "data.pkl" for name in names):
+        return Inside(fault=not_pictures(names))
+    from ..checkpoint.facts import training_facts
+    from ..checkpoint.infer import infer
+    from ..checkpoint.names import canonical
+    from ..checkpoint.reading import read_checkpoint
+
+    try:
+        checkpoint = read_checkpoint(path)
+        model = infer(canonical(checkpoint.state_dict))
+    except MixzooError as error:
+        return Inside(fault=str(error))
+    facts = training_facts(checkpoint.meta)
+    return Inside("", model.architecture, model.num_classes, model.method, facts)
+
+
+def not_pictures(names: list[str]) -> str:
+    """Why an archive of files with these names is none of pictures, "" if it is one."""
+    if any(name.casefold().endswith(PICTURES) for name in names):
+        return ""
+    some = ", ".join(PurePosixPath(name).name for name in islice(names, 3))
+    return f"it is an archive without pictures ({some}); unpack it, then: mixzoo zoo import"
+
+
+@contextmanager
+def _stand_in(location: Location, size: int) -> Iterator[Path]:
+    """A file with a remote zip's list of entries and its small ones, and holes for all else."""
+    with (
+        tempfile.NamedTemporaryFile(suffix=".pth") as local,
+        opener(location, 1) as open_at,
+        _Holes(local, open_at, size) as remote,
+        ZipFile(remote) as archive,
+    ):
+        for entry in archive.infolist():
+            if "/data/" not in f"/{entry.filename}" and entry.file_size <= SMALL:
+                archive.read(entry)
+        local.flush()
+        yield Path(local.name)
+
+
+class _Holes(io.RawIOBase):
+    """A remote file of `size` bytes, whose blocks are fetched into a local one as they are read."""
+
+    def __init__(
+        self, local: io.BufferedRandom | tempfile._TemporaryFileWrapper, open_at: Opener, size: int
+    ) -> None:
+        super().__init__()
+        self._local, self._open_at, self._size = local, open_at, size
+        self._here: set[int] = set()
+        self._position = 0
+        local.truncate(size)
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As of any file."""
+        self._position = offset + (0, self._position, self._size)[whence]
+        return self._position
+
+    def tell(self) -> int:
+        """As of any file."""
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill a buffer; what isn't here of it is fetched first."""
+        stop = min(self._position + len(buffer), self._size)
+        if stop <= self._position:
+            return 0
+        for block in range(self._position // BLOCK, -(-stop // BLOCK)):
+            if block not in self._here:
+                self._fetch(block)
+        self._local.seek(self._position)
+        data = self._local.read(stop - self._position)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def _fetch(self, block: int) -> None:
+        if len(self._here) * BLOCK >= MOST:
+            raise OSError("too much of the file would have to be fetched")
+        start, stop = block * BLOCK, min((block + 1) * BLOCK, self._size)
+        with self._open_at(start, stop, None) as answer:
+            data = b""
+            while len(data) < stop - start and (chunk := next(answer.chunks, b"")):
+                data += chunk
+        if answer.size != self._size or len(data) < stop - start:
+            raise OSError("it isn't the file that was listed")
+        self._local.seek(start)
+        self._local.write(data[: stop - start])
+        self._here.add(block)
