@@ -7,19 +7,27 @@ the whole one does but has zeros for weights. Nothing that a file contains is ru
 
 import io
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from zipfile import ZipFile
 
 from ..archive import DAMAGE, list_zip
+from ..catalog import Benchmark
 from ..errors import MixzooError
+from ..files import OnBytes
+from ..lock import Asset
 from ..manifest import Manifest, Row, slug
 from ..net.http import ChangedError, TransientError
-from ..net.sources import Location, Opener, offline, opener
+from ..net.progress import tell
+from ..net.sources import Location, Opener, locations, offline, opener
+from ..parallel import each_in_parallel
+from .listing import Listed
+from .matching import in_doubt
 
 if TYPE_CHECKING:
     from ..checkpoint.facts import TrainingFacts
@@ -28,6 +36,7 @@ BLOCK = 1 << 16  # bytes asked for at once
 MOST = 1 << 23  # bytes fetched of one file: lists and small entries are far shorter
 SMALL = 1 << 21  # bytes of an entry that is no tensor: pickles and notes
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".svg", ".pdf")
+_ONE_AT_A_TIME = threading.Lock()  # torch's list of what a pickle may hold is one for all threads
 LEARNT = ("automix", "samix")  # the methods that leave traces in weights
 
 
@@ -83,14 +92,37 @@ def look(location: Location, size: int | None = None) -> Inside | None:
     size: in bytes, of a file on a server.
     """
     if isinstance(location.address, Path):
-        return look_at(location.address)
-    if not size or offline():
+        return look_at(location.address) if location.address.is_file() else None
+    if not size:
         return None
     try:
-        with _stand_in(location, size) as path:
+        with _stand_in(location, size) as path, _ONE_AT_A_TIME:
             return look_at(path)
     except (MixzooError, TransientError, ChangedError, OSError, *DAMAGE):
         return None  # another way, or a person, has to tell
+
+
+def look_inside(
+    benchmark: Benchmark, files: Sequence[Listed], assigned: Mapping[str, str] | None = None
+) -> dict[str, Inside]:
+    """What is in those of a release's files whose names leave a doubt, as far as it can be told.
+
+    assigned: rows that a person gave to files, by name.
+    """
+    listed = {file.name: file for file in files}
+    names = in_doubt(listed, benchmark.manifest, assigned)
+    if not names or offline():
+        return {}
+    tell(f"{benchmark.name}: looking into {len(names)} files whose names leave a doubt.")
+
+    def see(name: str, _: OnBytes) -> Inside | None:
+        file = listed[name]
+        asset = Asset(row="", kind="weights", name=name, size=file.size)
+        places = locations(benchmark, asset)
+        return next((found for at in places if (found := look(at, file.size))), None)
+
+    seen = each_in_parallel(see, names, [listed[name].size for name in names])
+    return {name: one for name, one in zip(names, seen, strict=True) if one}
 
 
 def look_at(path: Path) -> Inside | None:
@@ -142,9 +174,7 @@ def _stand_in(location: Location, size: int) -> Iterator[Path]:
 class _Holes(io.RawIOBase):
     """A remote file of `size` bytes, whose blocks are fetched into a local one as they are read."""
 
-    def __init__(
-        self, local: io.BufferedRandom | tempfile._TemporaryFileWrapper, open_at: Opener, size: int
-    ) -> None:
+    def __init__(self, local: IO[bytes], open_at: Opener, size: int) -> None:
         super().__init__()
         self._local, self._open_at, self._size = local, open_at, size
         self._here: set[int] = set()

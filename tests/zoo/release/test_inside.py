@@ -1,0 +1,138 @@
+"""What a file holds is seen without its weights, from a server by a few ranges."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.net.sources import Location
+from mixzoo.zoo.release.inside import BLOCK, look, look_inside
+from mixzoo.zoo.release.listing import Listed
+from mixzoo.zoo.release.matching import match
+
+from ...emulator.server import Emulator, Fault, always
+
+Entries = dict[str, torch.Tensor]
+CONFIG = """
+model = dict(type='MixUpClassification', alpha=1, mix_mode='cutmix',
+    backbone=dict(type='ResNet', depth=18, base_channels=4), head=dict(num_classes=10))
+runner = dict(type='EpochBasedRunner', max_epochs=100)
+"""
+
+
+@pytest.fixture
+def weights(tiny: Callable[..., Entries]) -> Callable[..., bytes]:
+    """A small ResNet's checkpoint as torch writes it."""
+
+    def weights(method: str = "plain", num_classes: int = 10, **meta: Any) -> bytes:
+        file = io.BytesIO()
+        entries = tiny(method, "resnet18_w4", num_classes)
+        ballast = {"optimizer": {"state": torch.zeros(1 << 20)}}  # 4 MiB
+        torch.save({"state_dict": entries, "meta": meta} | ballast, file)
+        return file.getvalue()
+
+    return weights
+
+
+def zipped(*names: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"?" * 100)
+    return file.getvalue()
+
+
+def test_network_classes_and_config_are_seen_without_the_weights(
+    weights: Callable[..., bytes], emulator: Emulator
+) -> None:
+    """By a few ranges; no more than the list of entries and the pickle."""
+    content = weights(config=CONFIG, epoch=100)
+    emulator.files["/w.pth"] = content
+
+    inside = look(Location(f"{emulator.front.url}/w.pth"), len(content))
+
+    assert inside is not None
+    assert (inside.architecture, inside.num_classes, inside.method) == ("resnet18_w4", 10, "plain")
+    assert inside.facts is not None
+    assert (inside.facts.method, inside.facts.epoch, inside.facts.epochs) == ("cutmix", 100, 100)
+    assert len(emulator.store.requests) * BLOCK < len(content) / 4
+
+
+@pytest.mark.parametrize("method", ["automix", "samix"])
+def test_learnt_method_is_seen_by_its_mix_block(
+    weights: Callable[..., bytes], tmp_path: Path, method: str
+) -> None:
+    """Of a file that is here, likewise."""
+    (tmp_path / "w.pth").write_bytes(weights(method))
+
+    inside = look(Location(tmp_path / "w.pth"))
+
+    assert inside is not None
+    assert inside.method == method
+
+
+OTHERS = {
+    "pictures": (zipped("a/1.png", "a/2.png"), ""),
+    "logs": (zipped("a.log.json", "b.log.json"), "an archive without pictures (a.log.json, b."),
+    "weights": (zipped("r50/epoch_100.pth"), "unpack it, then: mixzoo zoo import"),
+}
+
+
+@pytest.mark.parametrize("content", OTHERS)
+def test_archive_is_told_by_what_it_lists(emulator: Emulator, content: str) -> None:
+    """A zip of logs or weights isn't a visualisation, whatever it is called."""
+    data, fault = OTHERS[content]
+    emulator.files["/r50_automix_vis.zip"] = data
+
+    inside = look(Location(f"{emulator.front.url}/r50_automix_vis.zip"), len(data))
+
+    assert inside is not None
+    assert fault in inside.fault
+    assert bool(fault) == bool(inside.fault)
+
+
+@pytest.mark.parametrize("faulty", ["not there", "other size", "no ranges", "no zip", "cut"])
+def test_what_cannot_be_seen_is_left_to_a_person(
+    weights: Callable[..., bytes], emulator: Emulator, faulty: str
+) -> None:
+    """No error, no guess: None."""
+    content = b"?" * 5000 if faulty == "no zip" else weights()
+    size = len(content) + (faulty == "other size")
+    if faulty != "not there":
+        emulator.files["/w.pth"] = content
+    emulator.ranges = faulty != "no ranges"
+    emulator.store.plan = always(Fault(cut=100)) if faulty == "cut" else emulator.store.plan
+
+    assert look(Location(f"{emulator.front.url}/w.pth"), size) is None
+
+
+def test_doubtful_names_of_a_release_are_settled_by_content(
+    weights: Callable[..., bytes], emulator: Emulator, write_benchmark: Callable[..., Path]
+) -> None:
+    """The config says which row; what has other classes is refused; clear names aren't looked into."""
+    second = 'id = "resnet18_w4.cutmix_own"\narchitecture = "resnet18_w4"\nmethod = "cutmix"'
+    text = write_benchmark(f'[[sources]]\nkind = "http"\nurl = "{emulator.front.url}"')
+    text.write_text(f"{text.read_text()}[[rows]]\n{second}\nreported_top1 = 11.0\n")
+    benchmark = open_catalog([text]).benchmark("own")
+    held = {
+        "resnet18_w4_vanilla.pth": b"never asked for",
+        "model_b.pth": weights(config=CONFIG, epoch=100),
+        "model_c.pth": weights(num_classes=11),
+    }
+    emulator.files |= {f"/{name}": content for name, content in held.items()}
+    files = [Listed(name, "GitHub", len(content)) for name, content in held.items()]
+
+    inside = look_inside(benchmark, files)
+    matches, problems = match(held, benchmark.manifest, inside=inside)
+
+    assert {found.name: found.row for found in matches} == {
+        "resnet18_w4_vanilla.pth": "resnet18_w4.vanilla_own",
+        "model_b.pth": "resnet18_w4.cutmix_own",
+    }
+    assert [(one.subject, one.reason) for one in problems] == [
+        ("model_c.pth", "it has 11 classes, own has 10")
+    ]
