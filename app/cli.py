@@ -3,11 +3,13 @@
 import os
 import signal
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from .. import __version__
-from ..zoo.errors import MixzooError
+from ..zoo.errors import MixzooError, UnsettledError
 from ..zoo.looks import printable
 from . import data, logs, quickstart, serve, viz
 from .eval import evaluate
@@ -40,7 +42,7 @@ def main() -> None:
     """Run the command line. An error is one line on stderr and a non-zero exit code."""
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        code = app(prog_name="mixzoo", standalone_mode=False)
+        code = _run(sys.argv[1:])
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = error.exit_code
@@ -58,6 +60,25 @@ def main() -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run(words: Sequence[str]) -> Any:
+    """Run a command; where it doesn't know which file is meant, ask at the terminal and go on."""
+    while True:
+        try:
+            return app(list(words), prog_name="mixzoo", standalone_mode=False)
+        except UnsettledError as error:
+            if not (error.answers and sys.stdin.isatty() and sys.stderr.isatty()):
+                raise
+            click.echo(f"{error.question}", err=True)
+            for number, file in enumerate(error.answers, 1):
+                click.echo(f"  {number}  {printable(file)}", err=True)
+            click.echo("  0  none of them", err=True)
+            range_ = click.IntRange(0, len(error.answers))
+            answer = click.prompt("Its number", type=range_, err=True)
+            if answer == 0:
+                raise
+            app(list(error.answers.values())[answer - 1], prog_name="mixzoo", standalone_mode=False)
 
 
 def _terminated(*_: object) -> None:

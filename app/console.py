@@ -13,6 +13,7 @@ from rich.text import Text
 from ..zoo.looks import look, printable
 
 PIPE_WIDTH = 100_000  # columns where stdout isn't a terminal: nothing is broken in a file
+SHORTEST = 12  # columns that a cell is cut to at least
 
 
 def console() -> Console:
@@ -31,13 +32,20 @@ def print_table(
     *,
     right: Sequence[str] = (),
     optional: Sequence[str] = (),
+    cut: str | None = None,
 ) -> None:
-    """Print aligned columns, known words coloured; nothing is cut off.
+    """Print aligned columns, known words coloured.
 
     right: columns aligned right, never broken. optional: columns that are left out, in this
-    order, while the table is wider than the terminal. What is still too wide is broken into lines.
+    order, while the table is wider than the terminal. cut: a column whose cells lose their middle
+    to fit into it. What is still too wide is broken into lines.
     """
     out = console()
+    if cut is not None:
+        place = columns.index(cut)
+        widest = [max(map(len, cells)) + 2 for cells in zip(columns, *rows, strict=True)]
+        room = max(SHORTEST, out.width - sum(widest) + widest[place] - 2)
+        rows = [[*row[:place], _shortened(row[place], room), *row[place + 1 :]] for row in rows]
     left_out = _left_out(columns, rows, optional, out.width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
@@ -51,6 +59,11 @@ def print_table(
     out.print(table)
     if left_out:
         say(f"Left out at this width: {', '.join(left_out)}.", style="dim")
+
+
+def _shortened(text: str, room: int) -> str:
+    start = (room - 1) // 2
+    return text if len(text) <= room else f"{text[:start]}…{text[start + 1 - room :]}"
 
 
 def _left_out(

@@ -66,11 +66,10 @@ import sys, time
 from pathlib import Path
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.net.fetch import fetch
-from mixzoo.zoo.shelf import weights_of
 import requests, filelock
 benchmark, row = open_catalog([Path(sys.argv[1])]).row(sys.argv[2])
 start = time.perf_counter()
-fetch(benchmark, weights_of(benchmark, row), connections=int(sys.argv[3]), quiet=True)
+fetch(benchmark, benchmark.asset(row.id), connections=int(sys.argv[3]), quiet=True)
 print(time.perf_counter() - start)
 """
 POOCH = """

@@ -168,7 +168,7 @@ def open_catalog(extra: Sequence[Path] = ()) -> Catalog:
                 named=(*(below.named if below else ()), *([named] if named else [])),
             )
         except ManifestError as error:
-            if (named and named.absolute() == path) or _in_package(path):
+            if (named and named.absolute() == path) or in_package(path):
                 raise
             broken[name] = error
             benchmarks.pop(name, None)
@@ -194,7 +194,7 @@ def lock_places(manifest: Path, name: str) -> list[Path]:
     settings folder; last, beside the package's manifest.
     """
     own, beside = locks_root() / f"{name}.lock.json", lock_path(manifest)
-    first = _in_package(manifest) or os.environ.get(LOCKS_ENVIRONMENT)
+    first = in_package(manifest) or os.environ.get(LOCKS_ENVIRONMENT)
     return [own, beside] if first else [beside, own]
 
 
@@ -213,8 +213,9 @@ def _lock_of(path: Path, manifest: Manifest) -> Lock | None:
     return next((lock for lock in found if lock), None)
 
 
-def _in_package(path: Path) -> bool:
-    return path.is_relative_to(package_path("manifests"))
+def in_package(path: Path, folder: str = "manifests") -> bool:
+    """Whether a file lies in this folder of the package, so that no user has written it."""
+    return path.is_relative_to(package_path(folder))
 
 
 def _manifests_in(path: Path) -> list[Path]:
@@ -231,7 +232,7 @@ def _joined(
     Raises ManifestError where both are whole benchmarks of a user's own: their likeness in name may
     be chance.
     """
-    if not _in_package(known.path) and {"metric", "protocol", "dataset"} <= above.keys():
+    if not in_package(known.path) and {"metric", "protocol", "dataset"} <= above.keys():
         raise ManifestError(
             f"{path}: field 'name': {known.name!r} is taken by {known.path}; expected another name."
         )

@@ -4,7 +4,7 @@ A message is one line that says what was expected, what was got, and what to do 
 line prints it and exits with the class's `exit_code`; a library user catches `MixzooError`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 NAMED = 3  # things that a line names before it says how many more there are
@@ -57,6 +57,16 @@ class SourceError(MixzooError):
     """A file that couldn't be fetched: no source, no network, a server that refuses."""
 
     exit_code = 4
+
+
+class UnsettledError(SourceError):
+    """Several files that could be the one that is wanted: a person has to say which.
+
+    question: in words. answers: each file, and the words of the `mixzoo` command that settles it.
+    """
+
+    question: str = ""
+    answers: Mapping[str, Sequence[str]] = {}
 
 
 class IntegrityError(MixzooError):

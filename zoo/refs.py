@@ -9,7 +9,7 @@ from .errors import UsageError
 from .files import sha256_of
 from .manifest import Row
 from .net.fetch import fetch
-from .shelf import known_assets, weights_of
+from .release.learn import files_of_row
 
 CHECKPOINT_SUFFIXES = frozenset({".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".tar"})
 
@@ -45,13 +45,14 @@ def resolve(ref: str, catalog: Catalog, *, row_id: str | None = None) -> Checkpo
 
     ref: row id or checkpoint path. row_id: the row that a file is to be judged against; without
     it a file is recognised by its hash.
-    Raises UsageError for an unknown id or a file that isn't there, and whatever `fetch` raises.
+    Raises UsageError for an unknown id or a file that isn't there, and whatever `files_of_row` and
+    `fetch` raise.
     """
     if not is_path(ref):
         if row_id not in (None, ref):
             raise UsageError(f"--row {row_id}: {ref} already names a row. Give --row with a file.")
-        benchmark, row = catalog.row(ref)
-        path = fetch(benchmark, weights_of(benchmark, row))
+        benchmark, row, (weights, *_) = files_of_row(catalog, ref)
+        path = fetch(benchmark, weights)
         return CheckpointFile(path, sha256_of(path), benchmark, row)
     path = Path(ref)
     if not path.is_file():
@@ -68,17 +69,11 @@ def resolve(ref: str, catalog: Catalog, *, row_id: str | None = None) -> Checkpo
 def visualisations(ref: str, catalog: Catalog) -> Iterator[Path]:
     """The zip that `ref` names, or else a row's zips, fetched if they aren't here.
 
-    Raises UsageError for a row without any, and what `fetch` raises.
+    Raises what `files_of_row` and `fetch` raise.
     """
     if is_path(ref, {".zip"}):
         yield Path(ref)
         return
-    benchmark, row = catalog.row(ref)
-    assets = [asset for asset in known_assets(benchmark, row) if asset.kind == "visualisation"]
-    if not assets:
-        raise UsageError(
-            f"{ref}: no visualisation is locked or imported. Get it by hand (see: mixzoo zoo show "
-            f"{ref}), then: mixzoo zoo import FILE --row {ref}"
-        )
+    benchmark, _, assets = files_of_row(catalog, ref, ("visualisation",))
     for asset in assets:
         yield fetch(benchmark, asset)

@@ -20,7 +20,7 @@ from .errors import ManifestError, SourceError
 from .lock import LOGS, Asset, Kind
 from .manifest import PackageSource, Row, convert
 from .net.partial import Partial
-from .net.sources import by_hand, locations
+from .net.sources import locations
 from .verify import FIRST_USE, RECORD, State, first_use, first_use_record, recall
 
 ADOPTED = ".adopted.json"
@@ -31,7 +31,7 @@ _PARTIAL = re.compile(r"\..+\.part(\.json(\.new)?)?")
 _DAMAGED = re.compile(r".+\.damaged(\.\d+)?")
 
 RULES = {
-    State.UNKNOWN: "the release's file names and hashes aren't known here; it can't be downloaded",
+    State.UNKNOWN: "no lock names its file yet; a download asks the release for the names first",
     State.ABSENT: "its name, size and hash are locked, so it can be downloaded",
     State.PACKAGED: "the package carries it; it is copied, and its hash compared, at its first use",
     State.PARTIAL: "a download that hasn't ended; the next one goes on where it stopped",
@@ -92,21 +92,6 @@ def of_asset(benchmark: Benchmark, asset: Asset) -> OnShelf:
     places = [path, *(place.address for place in locations(benchmark, asset))]
     local = any(isinstance(place, Path) and place.is_file() for place in places)
     return OnShelf(asset, path, state, asset.sha256 or first_use(path), local)
-
-
-def weights_of(benchmark: Benchmark, row: Row) -> Asset:
-    """The locked or imported weights of a row.
-
-    Raises SourceError saying how to get them by hand if there are none.
-    """
-    if known := file(benchmark, row).asset:
-        return known
-    places = by_hand(benchmark)
-    raise SourceError(
-        f"{row.id}: its file name and hash are not locked yet, so it cannot be downloaded"
-        + (f". Get it by hand from {places}" if places else "")
-        + f", then: mixzoo zoo import FILE --row {row.id}"
-    )
 
 
 def known_assets(benchmark: Benchmark, row: Row | None = None) -> list[Asset]:

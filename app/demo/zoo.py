@@ -13,7 +13,8 @@ from ...zoo.catalog import Benchmark, Catalog
 from ...zoo.errors import UsageError
 from ...zoo.lock import Asset
 from ...zoo.manifest import Row
-from ...zoo.net.sources import by_hand
+from ...zoo.net.sources import askable, by_hand
+from ...zoo.release.learn import files_of_row
 from ...zoo.shelf import OnShelf, State
 from ...zoo.verify import Finding, bytes_of, check_all
 from .context import Context
@@ -146,25 +147,26 @@ def page(benchmark: Benchmark, findings: Sequence[Finding] = ()) -> str:
 
 
 def downloadable(benchmark: Benchmark) -> list[str]:
-    """Rows whose locked weights or log aren't here whole."""
+    """Rows whose weights or log aren't here whole, and can be fetched or asked for."""
+    unnamed = {State.UNKNOWN} if askable(benchmark.manifest) else set()
     return [
         row.id
         for row in benchmark.manifest.rows
-        if {shelf.file(benchmark, row).state, shelf.log(benchmark, row).state} & {*TO_FETCH}
+        if (state := shelf.file(benchmark, row).state) in unnamed
+        or {state, shelf.log(benchmark, row).state} & {*TO_FETCH}
     ]
 
 
 def wanted(catalog: Catalog, row_id: str | None, *, log: bool) -> tuple[Benchmark, list[Asset]]:
     """The files to download for a row.
 
-    Raises UsageError if no row or an unknown one is named, SourceError if its weights aren't
-    locked.
+    Raises UsageError if no row is named, and what `files_of_row` raises.
     """
     if not row_id:
         raise UsageError("Expected a row to download, got none. Choose one first.")
-    benchmark, row = catalog.row(row_id)
+    benchmark, row, (weights, *_) = files_of_row(catalog, row_id)
     logs = [one for one in shelf.known_assets(benchmark, row) if one.kind in shelf.LOGS]
-    return benchmark, [shelf.weights_of(benchmark, row), *(logs if log else [])]
+    return benchmark, [weights, *(logs if log else [])]
 
 
 def verified(benchmark: Benchmark) -> Iterator[tuple[int, int, list[Finding] | None]]:

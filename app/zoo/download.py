@@ -7,14 +7,18 @@ from typing import Any
 
 import click
 
+from ...zoo import shelf
 from ...zoo.cache import asset_path
-from ...zoo.catalog import Benchmark, open_catalog
-from ...zoo.errors import MixzooError, SourceError
+from ...zoo.catalog import Benchmark, Catalog, open_catalog
+from ...zoo.errors import MixzooError, SourceError, several
 from ...zoo.lock import LOGS, Asset, Kind
+from ...zoo.manifest import Row
 from ...zoo.net.fetch import CONNECTIONS, JOBS, fetch_all
 from ...zoo.net.partial import Partial
+from ...zoo.net.progress import tell
 from ...zoo.net.sources import locations
-from ...zoo.shelf import of_asset, weights_of
+from ...zoo.release.learn import files_of_row
+from ...zoo.shelf import known_assets
 from ..console import print_json, say
 from ..options import json_option, manifest_option
 
@@ -52,37 +56,42 @@ def command(
 ) -> None:
     """Download released weights, resumed and verified.
 
-    They are hashed while they stream, and moved into place only when right. A NAME is a row id or a
-    benchmark. Interrupt it at any time: the same command goes on. One bad file doesn't stop the
+    A NAME is a row id or a benchmark. Names of files that no lock knows yet are asked of the
+    release. All is hashed while it streams, and moved into place only when right. Interrupt it at any time: the same command goes on. One bad file doesn't stop the
     others. Tokens are read from GITHUB_TOKEN or GH_TOKEN, and HF_TOKEN; MIXZOO_OFFLINE=1 forbids
     the network.
     """
-    kinds: set[Kind] = {"weights"}
-    kinds |= set(LOGS) if logs else set()
-    kinds |= {"visualisation"} if viz else set()
-    wanted, errors = _wanted(names, manifests, kinds)
+    kinds = [("weights",), *[LOGS] * logs, *[("visualisation",)] * viz]
+    rows = (catalog := open_catalog(manifests)).select(names)
     if dry_run:
-        _show_plan(wanted, as_json=as_json)
-    else:
-        errors += _fetch(wanted, jobs, connections, as_json=as_json)
+        _show_plan(rows, [kind for group in kinds for kind in group], as_json=as_json)
+        return
+    wanted, errors = _wanted(rows, catalog, kinds)
+    errors += _fetch(wanted, jobs, connections, as_json=as_json)
     if len(errors) > 1:
-        raise type(errors[0])(f"{len(errors)} files failed, the first: {errors[0]}")
+        errors[0].args = (f"{len(errors)} files failed, the first: {errors[0]}",)
     if errors:
         raise errors[0]
 
 
 def _wanted(
-    names: Sequence[str], manifests: Sequence[Path], kinds: set[Kind]
+    rows: Sequence[tuple[Benchmark, Row]], catalog: Catalog, kinds: Sequence[tuple[Kind, ...]]
 ) -> tuple[list[tuple[Benchmark, Asset]], list[MixzooError]]:
-    """The locked assets of the rows, and an error for each row whose weights aren't locked."""
+    """The files of the rows, and an error for each row whose weights can't be named."""
     wanted: list[tuple[Benchmark, Asset]] = []
     errors: list[MixzooError] = []
-    for benchmark, row in open_catalog(manifests).select(names):
-        try:
-            weights_of(benchmark, row)
-        except SourceError as error:
-            errors.append(error)
-        wanted += [(benchmark, a) for a in benchmark.assets if a.row == row.id and a.kind in kinds]
+    for group in kinds:
+        without = []
+        for _, row in rows:
+            try:
+                benchmark, _, assets = files_of_row(catalog, row.id, group)
+                wanted += [(benchmark, asset) for asset in assets]
+            except SourceError as error:
+                if "weights" in group:
+                    errors.append(error)
+                without.append(row.id)
+        if without and "weights" not in group:
+            tell(f"No {group[0]} is known of {several(without)}.")
     return wanted, errors
 
 
@@ -102,20 +111,27 @@ def _fetch(
             if one.error:
                 errors.append(one.error)
             elif not as_json:
-                trust = "" if one.asset.sha256 else "; no locked hash, trusted on first use"
                 size = one.path.stat().st_size
                 with tqdm.external_write_mode():  # the bar steps aside
-                    say(f"{one.asset.row}: {one.done}, {one.path} ({size:,} bytes{trust})")
+                    say(f"{one.asset.row}: {one.done}, {one.path} ({size:,} bytes)")
     if as_json:
         print_json(facts)
     return errors
 
 
-def _show_plan(wanted: Sequence[tuple[Benchmark, Asset]], *, as_json: bool) -> None:
+def _show_plan(
+    rows: Sequence[tuple[Benchmark, Row]], kinds: Sequence[Kind], *, as_json: bool
+) -> None:
     """Say what would be fetched. Asks no server, reads no weights, writes nothing."""
     plan: list[dict[str, Any]] = []
-    for benchmark, asset in wanted:
-        found, path = of_asset(benchmark, asset), asset_path(benchmark.name, asset)
+    unnamed = [row.id for benchmark, row in rows if not shelf.file(benchmark, row).asset]
+    known = [
+        (benchmark, asset) for benchmark, row in rows for asset in known_assets(benchmark, row)
+    ]
+    for benchmark, asset in known:
+        if asset.kind not in kinds:
+            continue
+        found, path = shelf.of_asset(benchmark, asset), asset_path(benchmark.name, asset)
         plan.append(
             _facts(asset, path)
             | {"state": found.state.value, "to_fetch": not found.is_here, "size": asset.size}
@@ -133,6 +149,8 @@ def _show_plan(wanted: Sequence[tuple[Benchmark, Asset]], *, as_json: bool) -> N
             say(f"  from {place}")
     left = [(one["size"] or 0) - one["received"] for one in plan if one["to_fetch"]]
     say(f"{len(left)} of {len(plan)} files to fetch, {sum(left):,} bytes.")
+    if unnamed:
+        say(f"The release would be asked first for the files of {several(unnamed)}.")
 
 
 def _facts(asset: Asset, path: Path) -> dict[str, Any]:

@@ -1,13 +1,17 @@
 """`mixzoo zoo lock`: learn a release's file names, sizes and hashes, and write them down."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from ...zoo.catalog import open_catalog
-from ...zoo.lock import read_lock
+from ...zoo.catalog import Benchmark, open_catalog
+from ...zoo.errors import several
+from ...zoo.lock import Asset, read_lock
+from ...zoo.shelf import of_asset
 from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option
 
@@ -29,7 +33,14 @@ SHOWN = 12  # hex digits of a hash
 @click.option(
     "--hash", "hashing", is_flag=True, help="Download files without a published hash, to hash them."
 )
-@click.option("--accept", is_flag=True, help="Let locked hashes change or go.")
+@click.option(
+    "--assign",
+    multiple=True,
+    metavar="FILE=ROW",
+    help="Say which row a file of the release is of; kept in the lock, where a name isn't enough. "
+    "What else is clear is locked too. Repeatable.",
+)
+@click.option("--accept", is_flag=True, help="Let hashes that are locked or trusted change or go.")
 @click.option("--allow-partial", is_flag=True, help="Lock what is clear, despite problems.")
 @click.option("--dry-run", is_flag=True, help="Show the lock; download and write nothing.")
 @manifest_option
@@ -38,6 +49,7 @@ def command(
     name: str,
     out: Path | None,
     hashing: bool,
+    assign: tuple[str, ...],
     accept: bool,
     allow_partial: bool,
     dry_run: bool,
@@ -46,55 +58,83 @@ def command(
 ) -> None:
     """Ask a BENCHMARK's release for names, sizes and hashes.
 
-    They are matched to rows and written into the lock. GitHub is asked with GITHUB_TOKEN if that is
-    set. Exits with 3 if files or rows are left over, with 5 if a locked hash would change or go.
+    They are matched to rows and written into the lock. A download asks by itself for what no lock
+    names; this command is for reviewing, settling and committing. GitHub is asked with GITHUB_TOKEN
+    if that is set. Exits with 3 if files or rows are left over, with 5 if a hash that is locked,
+    or was trusted on first use, would change or go.
     """
     from ...zoo.release import locking
 
     benchmark = open_catalog(manifests).benchmark(name)
-    path = locking.place_of(benchmark, out)
-    known = read_lock(path, benchmark.manifest) or benchmark.lock
-    drafted = locking.draft(benchmark.manifest, *locking.survey(benchmark.manifest), known)
+    manifest, path = benchmark.manifest, locking.place_of(benchmark, out)
+    before = read_lock(path, manifest) or benchmark.lock
+    known = locking.trusted(benchmark, before)
+    files, problems = locking.survey(benchmark)
+    assigned = locking.assignments(assign, manifest, files)
+    drafted = locking.draft(manifest, files, problems, known, assigned)
+    allow_partial = allow_partial or bool(assigned)
     if hashing and not dry_run and (allow_partial or not drafted.problems):
         drafted = locking.hash_unknown(benchmark, drafted, known)
-    refusal = locking.refusal(drafted, allow_partial=allow_partial, accept=accept)
+    refusal = locking.refusal(benchmark, drafted, allow_partial=allow_partial, accept=accept)
     writing = refusal is None and not dry_run
     if writing:
-        locking.write_lock(path, drafted.lock)
+        locking.write_lock(path, drafted.lock, manifest)
+        locking.forget(benchmark, drafted)
     if as_json:
         facts = {"benchmark": name, "lock": str(path), "written": writing}
         facts |= {"assets": drafted.lock.assets, "changes": drafted.changes}
         print_json(msgspec.to_builtins(facts | {"problems": drafted.problems}))
     else:
-        _show(drafted, path, written=writing)
+        _show(benchmark, drafted)
+        if not writing:
+            say(f"Nothing written; it would be {path}")
+        else:
+            say(f"{'Unchanged' if drafted.lock == before else 'Written'}: {path}")
     if refusal:
         raise refusal
 
 
-def _show(drafted: "Draft", path: Path, *, written: bool) -> None:
-    if drafted.changes:
+def _show(benchmark: Benchmark, drafted: "Draft") -> None:
+    """A line for each row with new files, one for each file that changes or isn't clear."""
+    added = {change.name for change in drafted.changes if change.what == "added"}
+    assets, unknown = drafted.lock.assets, drafted.unknown
+    new = [[a for a in assets if a.row == row.id] for row in benchmark.manifest.rows]
+    new = [files for files in new if added & {asset.name for asset in files}]
+    if new:
+        rows = [(files[0].row, files[0].name, _others(files[1:])) for files in new]
+        print_table(("Row", "File", "Also"), rows, cut="File")
+    if changes := [change for change in drafted.changes if change.what != "added"]:
         print_table(
             ("File", "Change", "Facts"),
-            [(change.name, change.what, _change(change.facts)) for change in drafted.changes],
+            [(change.name, change.what, _change(change.facts)) for change in changes],
         )
     if drafted.problems:
         print_table(
             ("Problem", "What", "Reason"),
             [(problem.what, problem.subject, problem.reason) for problem in drafted.problems],
         )
-    assets, unknown = drafted.lock.assets, drafted.unknown
+    for problem in drafted.problems:
+        pairs = [f"{problem.subject}={row}" for row in problem.rows]
+        pairs += [f"{file}={problem.subject}" for file in problem.candidates]
+        choices = (benchmark.command("zoo", "lock", benchmark.name, "--assign", p) for p in pairs)
+        if pairs:
+            say(f"If you know it: {several(choices, '  or  ')}")
     rows = len({asset.row for asset in assets})
-    say(f"{drafted.lock.benchmark}: {len(assets)} files of {rows} rows.")
+    say(f"{benchmark.name}: {len(assets)} files of {rows} rows.")
     if unknown:
-        size = sum(asset.size or 0 for asset in unknown)
+        here = [asset for asset in unknown if of_asset(benchmark, asset).is_here]
+        size = sum(asset.size or 0 for asset in unknown if asset not in here)
+        hashing = benchmark.command("zoo", "lock", benchmark.name, "--hash")
         say(
             f"{len(unknown)} of them have no published hash, so a first download is trusted; to "
-            f"lock their hashes too, add --hash (downloads {size:,} bytes)."
+            f"lock their hashes too (downloads {size:,} bytes): {hashing}"
         )
-    if written:
-        say(f"Written: {path}" if drafted.changes else f"Unchanged: {path}")
-    else:
-        say(f"Nothing written; it would be {path}")
+
+
+def _others(assets: Sequence[Asset]) -> str:
+    """`log, text log, 2 visualisations`: a row's files beside the first one."""
+    counts = Counter(asset.kind.replace("_", " ") for asset in assets)
+    return ", ".join(k if n == 1 else f"{n} {k}s" for k, n in counts.items())
 
 
 def _change(facts: dict[str, tuple[object, object]]) -> str:

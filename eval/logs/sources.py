@@ -10,10 +10,11 @@ from ...zoo import files, shelf
 from ...zoo.catalog import Benchmark, Catalog, open_catalog
 from ...zoo.errors import IntegrityError, MixzooError, SourceError, UsageError
 from ...zoo.lock import Asset
+from ...zoo.looks import command
 from ...zoo.manifest import Row
 from ...zoo.net.fetch import fetch
-from ...zoo.net.sources import by_hand
 from ...zoo.refs import is_path
+from ...zoo.release.learn import files_of_row
 from ...zoo.verify import check
 from .audit import LogAudit, audit_files, claim_of
 from .summaries import RULES, Claim
@@ -108,7 +109,7 @@ def _audited(path: Path, asset: Asset, claim: Claim, _state: tuple[int, int]) ->
     if finding.state is shelf.State.DAMAGED:
         raise IntegrityError(
             f"{path.name}: expected the locked file, got another ({finding.detail}). "
-            f"Fetch it again: mixzoo zoo download {asset.row} --logs"
+            f"Fetch it again: {command('zoo', 'download', asset.row, '--logs')}"
         )
     return audit_files([path], claim, name=asset.row)
 
@@ -141,7 +142,7 @@ def _asked(request: Request, catalog: Catalog) -> tuple[list[_Job], tuple[str, .
         )
     runs = [paths] * bool(paths) if request.join else [[path] for path in paths]
     jobs: list[_Job] = [partial(_run, run, catalog, request.row) for run in runs]
-    return jobs + [partial(_log, *owner) for owner in here], missing
+    return jobs + [partial(_log, row.id, catalog) for _, row in here], missing
 
 
 def _run(paths: Sequence[Path], catalog: Catalog, row_id: str | None) -> tuple[Any, Claim, str]:
@@ -157,14 +158,7 @@ def _run(paths: Sequence[Path], catalog: Catalog, row_id: str | None) -> tuple[A
     return paths, claim, " + ".join(map(str, paths))
 
 
-def _log(benchmark: Benchmark, row: Row) -> tuple[Any, Claim, str]:
-    """A row's released log. Raises SourceError saying how to get it by hand, if none is known."""
-    asset = shelf.log(benchmark, row).asset
-    if asset is None:
-        places = by_hand(benchmark)
-        raise SourceError(
-            f"{row.id}: no log of it is locked, so it cannot be fetched"
-            + (f". Get it by hand from {places}" if places else "")
-            + f", then: mixzoo zoo import FILE --row {row.id}, or: mixzoo logs FILE --row {row.id}"
-        )
-    return [fetch(benchmark, asset)], claim_of(benchmark.manifest, row), row.id
+def _log(row_id: str, catalog: Catalog) -> tuple[Any, Claim, str]:
+    """A row's released log. Raises what `files_of_row` raises if none is known."""
+    benchmark, row, (log, *_) = files_of_row(catalog, row_id, shelf.LOGS)
+    return [fetch(benchmark, log)], claim_of(benchmark.manifest, row), row.id

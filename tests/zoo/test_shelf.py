@@ -9,7 +9,6 @@ import pytest
 from mixzoo.zoo import shelf
 from mixzoo.zoo.cache import asset_path, assets_folder
 from mixzoo.zoo.catalog import Benchmark, open_catalog
-from mixzoo.zoo.errors import SourceError
 from mixzoo.zoo.net.fetch import fetch
 from mixzoo.zoo.net.partial import Partial
 from mixzoo.zoo.release.by_hand import import_files
@@ -108,11 +107,6 @@ def test_release_that_is_not_locked() -> None:
     found = shelf.file(*open_catalog().row("resnet50.automix_inat2018"))
 
     assert (found.state, found.asset, found.path) == (State.UNKNOWN, None, None)
-
-    with pytest.raises(
-        SourceError, match=r"not locked yet.* mixzoo zoo import FILE --row resnet50"
-    ):
-        shelf.weights_of(*open_catalog().row("resnet50.automix_inat2018"))
 
 
 def test_imported_files_are_the_rows(write_benchmark: Callable[..., Path], tmp_path: Path) -> None:

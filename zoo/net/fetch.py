@@ -16,7 +16,7 @@ from typing import Literal
 import msgspec
 
 from ..cache import asset_path, cache_root, process_lock_path
-from ..catalog import Benchmark
+from ..catalog import Benchmark, in_package
 from ..errors import IntegrityError, MixzooError, SourceError
 from ..files import alone, require_space
 from ..lock import Asset
@@ -24,7 +24,7 @@ from ..parallel import result_of
 from ..verify import State, check, first_use, first_use_record, record_first_use, set_aside
 from .partial import Partial
 from .progress import Progress
-from .sources import Location, locations, offline
+from .sources import Location, askable, locations, offline
 from .transfer import transfer
 
 JOBS = 2  # files at once
@@ -122,6 +122,11 @@ class _Fetcher:
                     # without a locked hash, that of the first use stands in
                     sha256 = asset.sha256 or first_use(path)
                     self._fill(benchmark, msgspec.structs.replace(asset, sha256=sha256), path)
+                    if sha256 is None:
+                        self._progress.tell(
+                            f"{asset.name}: no hash of it is published or locked, so these bytes are "
+                            "trusted on first use; their hash is noted, and holds from now on."
+                        )
                     return "fetched again" if state is State.DAMAGED else "fetched"
         self._progress.here_already(path.stat().st_size)
         return "already here"
@@ -132,12 +137,14 @@ class _Fetcher:
         forbidden = offline()
         for location in locations(benchmark, asset):
             try:
+                if isinstance(location.address, Path) and not in_package(location.address, "zoo"):
+                    self._progress.tell(f"{asset.name}: copied from {location.address.resolve()}")
                 if forbidden and location.is_remote:
                     raise SourceError(
                         f"{asset.name}: isn't here, and {forbidden} forbids to fetch it from "
                         f"{location}. Unset it, or: mixzoo zoo import FILE"
                     )
-                return self._complete(location, asset, partial)
+                return self._complete(location, benchmark, asset, partial)
             except (SourceError, IntegrityError) as error:
                 failures.append(error)
                 if self._cancelled.is_set():
@@ -146,13 +153,21 @@ class _Fetcher:
             raise SourceError(
                 f"{asset.name}: the manifest of {benchmark.name} names no source for it."
             )
+        listed = askable(benchmark.manifest)
+        if listed and any("got HTTP 404" in str(error) for error in failures):
+            again = benchmark.command("zoo", "lock", benchmark.name)
+            failures[-1].args = (
+                f"{failures[-1]} If the release has renamed it, lock its names again: {again}",
+            )
         if len(failures) == 1:
             raise failures[0]
         raise type(failures[-1])(
             f"{asset.name}: no source delivered it. " + " ".join(map(str, failures))
         )
 
-    def _complete(self, location: Location, asset: Asset, partial: Partial) -> None:
+    def _complete(
+        self, location: Location, benchmark: Benchmark, asset: Asset, partial: Partial
+    ) -> None:
         """Complete and verify the part file from one location, and move it into place."""
         sha256 = self._transfer(location, asset, partial)
         if asset.sha256 not in (None, sha256) and partial.mixed:
@@ -160,7 +175,7 @@ class _Fetcher:
             sha256 = self._transfer(location, asset, partial)
         if asset.sha256 not in (None, sha256):
             partial.reset()
-            raise _wrong_hash(asset, location, sha256, partial.path)
+            raise _wrong_hash(benchmark, asset, location, sha256, partial.path)
         if asset.sha256 is None:
             record_first_use(partial.path, sha256)
         partial.finish()
@@ -192,13 +207,15 @@ def _is_wanted(path: Path, asset: Asset) -> State | None:
     return state if state in (State.ABSENT, State.DAMAGED) else None
 
 
-def _wrong_hash(asset: Asset, location: Location, got: str, path: Path) -> IntegrityError:
+def _wrong_hash(
+    benchmark: Benchmark, asset: Asset, location: Location, got: str, path: Path
+) -> IntegrityError:
     advice = "run again, or try another source"
-    if first_use(path) == asset.sha256:
-        advice = (
-            f"if the release changed on purpose, remove {first_use_record(path)}, which remembers "
-            "the first use, and run again"
-        )
+    if askable(benchmark.manifest):
+        again = benchmark.command("zoo", "lock", benchmark.name, "--accept")
+        advice += f"; if the release changed on purpose: {again}"
+    elif first_use(path) == asset.sha256:
+        advice += f"; if the file changed on purpose, remove {first_use_record(path)} first"
     return IntegrityError(
         f"{asset.name} from {location}: expected sha256 {(asset.sha256 or '')[:12]}…, got "
         f"{got[:12]}…. The partial file was removed; {advice}."

@@ -17,6 +17,7 @@ from ..manifest import (
     GitHubSource,
     HttpSource,
     HuggingFaceSource,
+    Manifest,
     PackageSource,
     Source,
 )
@@ -70,10 +71,15 @@ def by_hand(benchmark: Benchmark) -> str:
     places = []
     for source in benchmark.manifest.sources:
         if isinstance(source, GitHubSource):
-            places.append(f"https://github.com/{source.repository}/releases/tag/{source.tag}")
+            places.append(f"{github_server()}/{source.repository}/releases/tag/{source.tag}")
         elif isinstance(source, BaiduSource):
             places.append(f"{source.url} (extraction code {source.code})")
     return " or ".join(places)
+
+
+def askable(manifest: Manifest) -> list[GitHubSource | HuggingFaceSource]:
+    """The sources that can be asked for their files."""
+    return [s for s in manifest.sources if isinstance(s, GitHubSource | HuggingFaceSource)]
 
 
 def offline() -> str | None:
@@ -99,7 +105,8 @@ def opener(location: Location, connections: int) -> Iterator[Opener]:
 def _locate(source: Source, benchmark: Benchmark, asset: Asset) -> Location | None:
     match source:
         case PackageSource():
-            return Location(package_path(source.path) / asset.name)
+            place = package_path(source.path) / asset.name
+            return Location(place) if place.resolve().is_relative_to(_package()) else None
         case FileSource():
             return Location(benchmark.path.parent / Path(source.path).expanduser() / asset.name)
         case HttpSource():
@@ -115,6 +122,10 @@ def _locate(source: Source, benchmark: Benchmark, asset: Asset) -> Location | No
             return Location("/".join([base, *folders, quote(asset.name)]))
         case BaiduSource():  # asks for a person
             return None
+
+
+def _package() -> Path:
+    return package_path("").resolve()
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """Makes a benchmark's lock file from what its sources hold today.
 
 `survey` asks, `draft` decides, `hash_unknown` downloads what no source vouches for, `refusal` says
-what keeps a draft from being written, `write_lock` writes it. A hash that is locked already is
-kept as long as nothing says that the file changed, and never goes without `accept`.
+what keeps a draft from being written, `write_lock` writes it. A hash that is locked already, or
+was trusted on first use, is kept as long as nothing says that the file changed, and never goes
+without `accept`; then `forget` makes way for the new file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +18,12 @@ from ..cache import asset_path, locks_root
 from ..catalog import Benchmark, new_lock_place
 from ..errors import IntegrityError, ManifestError, SourceError, UsageError, several
 from ..files import sha256_of, write
-from ..lock import Asset, Lock, lock_path, render_lock
-from ..manifest import GitHubSource, HuggingFaceSource, Manifest
+from ..lock import Asset, Lock, lock_path, parse_lock, render_lock
+from ..looks import command
+from ..manifest import GitHubSource, Manifest
 from ..net.fetch import fetch_all
-from ..net.sources import offline
-from ..verify import first_use_record, set_aside
+from ..net.sources import askable, offline
+from ..verify import first_use, first_use_record, set_aside
 from .listing import Listed, release_files, repository_files
 from .matching import Problem, match, merge
 
@@ -56,14 +58,15 @@ class Draft:
         return [asset for asset in self.lock.assets if asset.sha256 is None]
 
 
-def survey(manifest: Manifest) -> tuple[list[Listed], list[Problem]]:
+def survey(benchmark: Benchmark) -> tuple[list[Listed], list[Problem]]:
     """Ask every source that can be asked for its files, and put the answers together.
 
     A source that doesn't answer is a problem as long as another one does.
     Raises UsageError if the manifest names no such source, SourceError if none answers or the
     network is forbidden.
     """
-    sources = [s for s in manifest.sources if isinstance(s, GitHubSource | HuggingFaceSource)]
+    manifest = benchmark.manifest
+    sources = askable(manifest)
     if not sources:
         raise UsageError(
             f"{manifest.name}: none of its sources can be asked for its files; expected one of "
@@ -90,20 +93,44 @@ def survey(manifest: Manifest) -> tuple[list[Listed], list[Problem]]:
     return files, [Problem(name, "unreachable", str(e)) for name, e in failures] + problems
 
 
+def assignments(said: Sequence[str], manifest: Manifest, files: Sequence[Listed]) -> dict[str, str]:
+    """What a person says in `FILE=ROW`: file -> row. Raises UsageError if either isn't there."""
+    found: dict[str, str] = {}
+    for text in said:
+        name, _, row = text.rpartition("=")
+        if not any(file.name == name for file in files):
+            raise UsageError(
+                f"--assign {text}: expected FILE=ROW with a file of the release, got {name!r}; it "
+                f"has {several(file.name for file in files)}."
+            )
+        if manifest.row(row) is None:
+            raise UsageError(
+                f"--assign {text}: expected a row of {manifest.name}, got {row!r}. "
+                f"See: {command('zoo', 'list', manifest.name)}"
+            )
+        found[name] = row
+    return found
+
+
 def draft(
     manifest: Manifest,
     files: Sequence[Listed],
     problems: Sequence[Problem] = (),
     known: Lock | None = None,
+    assigned: Mapping[str, str] | None = None,
 ) -> Draft:
     """The lock that these files make. Pure: nothing is asked, read or written.
 
     problems: of the survey, carried along. known: the present lock, whose hashes are kept for
-    files that didn't change since.
+    files that didn't change since. assigned: file -> row, as a person says now; what one said
+    before stands in `known`.
     """
-    matches, unmatched = match([file.name for file in files], manifest)
-    listed = {file.name: file for file in files}
     before = {asset.name: asset for asset in known.assets} if known else {}
+    listed = {file.name: file for file in files}
+    said = {name: a.row for name, a in before.items() if a.assigned and name in listed}
+    said = {name: row for name, row in said.items() if row not in (assigned or {}).values()}
+    said |= assigned or {}
+    matches, unmatched = match(list(listed), manifest, assigned=said)
     assets = []
     for found in matches:
         file = listed[found.name]
@@ -116,6 +143,7 @@ def draft(
             hash_from="published digest" if file.sha256 else None,
             release_id=file.release_id,
             updated_at=file.updated_at,
+            assigned=found.name in said,
         )
         assets.append(_remembering(asset, before.get(found.name)))
     lock = Lock(format=1, benchmark=manifest.name, assets=assets)
@@ -138,6 +166,36 @@ def compare(old: Lock | None, new: Lock) -> list[Change]:
             what = "added" if not was else "changed" if becomes else "removed"
             changes.append(Change(name, what, facts))
     return changes
+
+
+def trusted(benchmark: Benchmark, lock: Lock | None) -> Lock | None:
+    """A lock with the hashes of files whose first use was trusted here: they are to be kept too."""
+    if lock is None:
+        return None
+    notes = {a.name: first_use(asset_path(benchmark.name, a)) for a in lock.assets if not a.sha256}
+    assets = [
+        msgspec.structs.replace(asset, sha256=notes[asset.name], hash_from="first use")
+        if notes.get(asset.name)
+        else asset
+        for asset in lock.assets
+    ]
+    return msgspec.structs.replace(lock, assets=assets)
+
+
+def forget(benchmark: Benchmark, drafted: Draft) -> None:
+    """Make way in the cache for files that the release has changed, as a person has accepted.
+
+    The hash of an old file's first use goes; where no new hash would tell the old file from the new
+    one, it is set aside.
+    """
+    locked = {asset.name: asset for asset in drafted.lock.assets}
+    for change in drafted.changes:
+        if change.touches_hash and (asset := locked.get(change.name)):
+            path = asset_path(benchmark.name, asset)
+            if asset.sha256 is None and path.is_file():
+                set_aside(path)
+            if first_use(path) != asset.sha256:
+                first_use_record(path).unlink(missing_ok=True)
 
 
 def hash_unknown(benchmark: Benchmark, drafted: Draft, known: Lock | None = None) -> Draft:
@@ -165,26 +223,27 @@ def hash_unknown(benchmark: Benchmark, drafted: Draft, known: Lock | None = None
 
 
 def refusal(
-    drafted: Draft, *, allow_partial: bool, accept: bool
+    benchmark: Benchmark, drafted: Draft, *, allow_partial: bool, accept: bool
 ) -> IntegrityError | ManifestError | None:
     """What keeps a draft from being written, None if nothing does.
 
     allow_partial: problems don't. accept: changed and vanished hashes don't.
     """
-    name = drafted.lock.benchmark
+    name = benchmark.name
     touched = [change.name for change in drafted.changes if change.touches_hash]
     if touched and not accept:
         return IntegrityError(
             f"{name}: expected every locked hash to stay, got {len(touched)} that change or go "
-            f"({several(touched)}); nothing was written. If the release changed on purpose: mixzoo "
-            f"zoo lock {name} --accept"
+            f"({several(touched)}); nothing was written. If the release changed on purpose: "
+            f"{benchmark.command('zoo', 'lock', name, '--accept')}"
         )
     if drafted.problems and not allow_partial:
         subjects = [problem.subject for problem in drafted.problems]
         return ManifestError(
             f"{name}: expected a complete and unambiguous release, got {len(subjects)} problems "
-            f"({several(subjects)}); nothing was written. Adapt [matching] in the manifest, or lock "
-            "the rest with --allow-partial."
+            f"({several(subjects)}); nothing was written. Say which file is which row with --assign "
+            "FILE=ROW, teach [matching] in a manifest of your own, or lock what is clear: "
+            f"{benchmark.command('zoo', 'lock', name, '--allow-partial')}"
         )
     return None
 
@@ -196,12 +255,17 @@ def place_of(benchmark: Benchmark, out: Path | None) -> Path:
     return out / lock_path(benchmark.path).name if out.is_dir() else out
 
 
-def write_lock(path: Path, lock: Lock) -> None:
-    """Write a lock file, whole or not at all. Raises UsageError if the folder can't be written."""
+def write_lock(path: Path, lock: Lock, manifest: Manifest) -> None:
+    """Write a lock file, whole or not at all.
+
+    Raises UsageError if the folder can't be written, ManifestError if it couldn't be read again.
+    """
+    text = render_lock(lock)
+    parse_lock(text, str(path), manifest)
     try:
         if path.parent == locks_root():
             path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, render_lock(lock))
+        write(path, text)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UsageError(

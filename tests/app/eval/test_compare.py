@@ -11,7 +11,6 @@ from mixzoo.eval.predictions import Predictions
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.manifest import Protocol
-from mixzoo.zoo.shelf import weights_of
 
 VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
 FILES = tuple(f"{i}.jpg" for i in range(300))
@@ -27,7 +26,7 @@ def keep(
     precision: str = "guarded",
 ) -> None:
     """Store an evaluation of a row that errs on its first images; other heads on ten more each."""
-    sha256 = weights_of(*open_catalog().row(ref)).sha256
+    sha256 = open_catalog().row(ref)[0].asset(ref).sha256
     assert sha256 is not None
     order = np.arange(300)[::-1] if backwards else np.arange(300)
     known = {}

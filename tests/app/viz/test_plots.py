@@ -15,7 +15,6 @@ from mixzoo.eval.protocol import pixels
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.manifest import Protocol
 from mixzoo.zoo.report import Head, Images, Pixels, Report, Row, Weights
-from mixzoo.zoo.shelf import weights_of
 from PIL import Image
 
 Run = Callable[..., str]
@@ -34,7 +33,7 @@ def predictions(wrong: int) -> Predictions:
 
 
 def sha256_of(row_id: str) -> str:
-    sha256 = weights_of(*open_catalog().row(row_id)).sha256
+    sha256 = open_catalog().row(row_id)[0].asset(row_id).sha256
     assert sha256 is not None
     return sha256
 

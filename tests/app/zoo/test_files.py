@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from mixzoo.zoo.cache import assets_folder
+from mixzoo.zoo.errors import SourceError
 
 ROW = "resnet18_w4.vanilla_own"
 BYTES = b"weights" * 1000
@@ -185,7 +186,7 @@ def test_unpack_a_rows_imported_pictures(
     mixzoo("zoo", "import", pictures, "--row", ROW, *own)
     after = mixzoo("zoo", "unpack", ROW, "--to", tmp_path / "out", *own)
 
-    assert code == 2
+    assert code == SourceError.exit_code
     assert f"mixzoo zoo import FILE --row {ROW}" in err
     assert after[0] == 0, after
     assert (tmp_path / "out" / pictures.stem / "epoch_1" / "lam.png").is_file()

@@ -10,7 +10,6 @@ from huggingface_hub import constants
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.net.fetch import fetch
-from mixzoo.zoo.shelf import weights_of
 
 from ...emulator.hub_upload import Hub
 
@@ -54,7 +53,7 @@ def test_what_was_uploaded_is_a_source_for_a_stranger(run, hub_server: Hub, tmp_
         answer = requests.get(f"{hub_server.url}/{REPO}/resolve/main/{name}", timeout=10)
         (tmp_path / name).write_bytes(answer.content)
     benchmark, row = open_catalog([tmp_path / "mixzoo.toml"]).row("resnet18_w6.mixup_jane_models")
-    path = fetch(benchmark, weights_of(benchmark, row), quiet=True)
+    path = fetch(benchmark, benchmark.asset(row.id), quiet=True)
     assert path.read_bytes() == (tmp_path / "mine" / f"{ROW}.safetensors").read_bytes()
     assert load_file(path).num_classes == 40
 

@@ -9,7 +9,6 @@ from mixzoo.zoo.cache import asset_path
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import MixzooError
 from mixzoo.zoo.net.fetch import fetch
-from mixzoo.zoo.shelf import weights_of
 
 from ...emulator.server import Emulator
 
@@ -22,12 +21,12 @@ ADDRESS = "/files/w.pth"
 
 def get(manifest: Path, connections: int = 1) -> Path:
     benchmark, row = open_catalog([manifest]).row("resnet18_w4.vanilla_own")
-    return fetch(benchmark, weights_of(benchmark, row), quiet=True, connections=connections)
+    return fetch(benchmark, benchmark.asset(row.id), quiet=True, connections=connections)
 
 
 def final(manifest: Path) -> Path:
     benchmark, row = open_catalog([manifest]).row("resnet18_w4.vanilla_own")
-    return asset_path("own", weights_of(benchmark, row))
+    return asset_path("own", benchmark.asset(row.id))
 
 
 def require_line(error: type[MixzooError], message: str, manifest: Path, connections: int = 1):

@@ -11,7 +11,6 @@ from mixzoo.zoo.cache import cache_root
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import SourceError
 from mixzoo.zoo.net.fetch import fetch, fetch_all
-from mixzoo.zoo.shelf import weights_of
 
 from ...emulator.server import Emulator
 from .one_file import SIZE, final, require_line
@@ -72,7 +71,7 @@ def test_read_only_cache_serves_what_it_has(
 ) -> None:
     """A colleague's shared cache needs no right to write for a file that is whole."""
     benchmark, row = open_catalog([manifest]).row("resnet18_w4.vanilla_own")
-    asset = weights_of(benchmark, row)
+    asset = benchmark.asset(row.id)
     fetch(benchmark, asset, quiet=True)
     read_only_cache()
 
@@ -86,4 +85,4 @@ def test_read_only_cache_is_one_line(manifest: Path, read_only_cache: Callable[[
     read_only_cache()
 
     with pytest.raises(SourceError, match=r"Permission denied.*MIXZOO_CACHE"):
-        fetch(benchmark, weights_of(benchmark, row), quiet=True)
+        fetch(benchmark, benchmark.asset(row.id), quiet=True)

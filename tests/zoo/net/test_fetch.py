@@ -7,7 +7,6 @@ import pytest
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import IntegrityError, SourceError
 from mixzoo.zoo.net.fetch import Fetched, fetch_all
-from mixzoo.zoo.shelf import weights_of
 from mixzoo.zoo.verify import State, check
 
 from ...emulator.server import Emulator
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("small_and_quick")
 
 def fetched(manifest: Path) -> Fetched:
     benchmark, row = open_catalog([manifest]).row("resnet18_w4.vanilla_own")
-    wanted = [(benchmark, weights_of(benchmark, row))]
+    wanted = [(benchmark, benchmark.asset(row.id))]
     (one,) = fetch_all(wanted, connections=1, quiet=True)
     return one
 
@@ -85,7 +84,7 @@ def test_damaged_file_is_set_aside_and_fetched_again(manifest: Path) -> None:
 def test_unlocked_hash_is_trusted_on_first_use(unlocked: Path) -> None:
     """Without a locked hash the first download is recorded, and a later change is corruption."""
     benchmark, row = open_catalog([unlocked]).row("resnet18_w4.vanilla_own")
-    asset = weights_of(benchmark, row)
+    asset = benchmark.asset(row.id)
 
     path = get(unlocked)
     before = check(path, asset).state
@@ -102,18 +101,3 @@ def test_later_download_must_equal_the_first_use(emulator: Emulator, unlocked: P
 
     with pytest.raises(IntegrityError, match=r"changed on purpose, remove .*w\.pth\.sha256"):
         get(unlocked)
-
-
-def test_unlocked_row_says_how_to_get_it_by_hand() -> None:
-    """A published row without a lock names release page, Baidu link with code, and next command."""
-    benchmark, row = open_catalog().row("resnet50.automix_inat2018")
-
-    with pytest.raises(SourceError) as caught:
-        weights_of(benchmark, row)
-
-    for part in (
-        "releases/tag/mixup-inat2018-weights",
-        "wy2v",
-        "mixzoo zoo import FILE --row resnet50.automix_inat2018",
-    ):
-        assert part in str(caught.value)

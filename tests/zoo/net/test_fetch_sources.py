@@ -14,7 +14,6 @@ from mixzoo.zoo.errors import SourceError
 from mixzoo.zoo.net import stream
 from mixzoo.zoo.net.fetch import fetch
 from mixzoo.zoo.net.sources import locations, offline
-from mixzoo.zoo.shelf import weights_of
 
 from ...emulator.server import Emulator, Fault, Reply, always, emulate
 
@@ -37,7 +36,7 @@ def _plain_environment(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> N
 
 def get(manifest: Path) -> bytes:
     benchmark, row = open_catalog([manifest]).row("resnet18_w4.vanilla_own")
-    return fetch(benchmark, weights_of(benchmark, row), quiet=True).read_bytes()
+    return fetch(benchmark, benchmark.asset(row.id), quiet=True).read_bytes()
 
 
 def authorizations(site: Any) -> set[str | None]:
@@ -197,7 +196,7 @@ def test_plan_names_the_places_in_order(
         "resnet18_w4.vanilla_own"
     )
 
-    assert [str(place) for place in locations(benchmark, weights_of(benchmark, row))] == [
+    assert [str(place) for place in locations(benchmark, benchmark.asset(row.id))] == [
         "https://github.com/owner/zoo/releases/download/v1/w.pth",
         "https://huggingface.co/owner/zoo/resolve/refs%2Fpr%2F1/a/w.pth",
     ]

@@ -15,7 +15,6 @@ import pytest
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import IntegrityError
 from mixzoo.zoo.net.fetch import fetch_all
-from mixzoo.zoo.shelf import weights_of
 
 from ...emulator.server import Emulator, Fault, always, burst
 from .one_file import ADDRESS, BYTES, OTHER, SOURCE, final, get, ranges
@@ -25,7 +24,6 @@ pytestmark = pytest.mark.usefixtures("small_and_quick")
 CHILD = """
 import sys
 from pathlib import Path
-from mixzoo.zoo.shelf import weights_of
 from mixzoo.zoo.net import fetch, http, transfer
 from mixzoo.zoo.catalog import open_catalog
 http.CHUNK, transfer.PIECE, transfer.SAVE_EVERY = 4096, 20_000, 0.005
@@ -33,7 +31,7 @@ benchmark, row = open_catalog([Path(sys.argv[1])]).row("resnet18_w4.vanilla_own"
 import requests, filelock
 print("ready", flush=True)
 sys.stdin.readline()
-asset, connections = weights_of(benchmark, row), int(sys.argv[2])
+asset, connections = benchmark.asset(row.id), int(sys.argv[2])
 if sys.argv[3] == "all":
     print(*[one.done for one in fetch.fetch_all([(benchmark, asset)], connections=connections)])
 else:
@@ -134,7 +132,7 @@ def test_several_files_come_in_the_order_asked_for(
     good = write_benchmark(source, BYTES, benchmark="good")
     bad = write_benchmark(source, OTHER, benchmark="bad")
     wanted = [
-        (benchmark, weights_of(benchmark, row))
+        (benchmark, benchmark.asset(row.id))
         for benchmark, row in open_catalog([good, bad]).select(["bad", "good"])
     ]
 

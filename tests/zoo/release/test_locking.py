@@ -45,7 +45,9 @@ def hashed(lock: Lock, sha256: str = SHA["a"]) -> Lock:
 
 
 def refused(drafted: locking.Draft, **allowed: bool) -> Exception | None:
-    return locking.refusal(drafted, **({"allow_partial": False, "accept": False} | allowed))
+    benchmark = open_catalog().benchmark("inat2018")
+    allowed = {"allow_partial": False, "accept": False} | allowed
+    return locking.refusal(benchmark, drafted, **allowed)
 
 
 def test_same_release_gives_the_same_bytes() -> None:
@@ -214,7 +216,7 @@ def test_unfinished_copy_does_not_hide_a_whole_one() -> None:
 def test_benchmark_without_a_source_that_lists_is_refused() -> None:
     """A web folder or a package can't be asked what it holds."""
     with pytest.raises(UsageError, match="none of its sources can be asked"):
-        locking.survey(open_catalog().benchmark("mini").manifest)
+        locking.survey(open_catalog().benchmark("mini"))
 
 
 BOTH = """
@@ -241,10 +243,10 @@ def test_mirror_is_enough_where_github_is_out_of_reach(
     server.answers[address] = (200, {}, json.dumps(tree).encode())
     monkeypatch.setenv("HF_ENDPOINT", server.url)
     monkeypatch.setenv("GITHUB_API_URL", "http://127.0.0.1:9")
-    manifest = open_catalog([write_benchmark(BOTH)]).benchmark("own").manifest
+    benchmark = open_catalog([write_benchmark(BOTH)]).benchmark("own")
 
-    files, problems = locking.survey(manifest)
-    drafted = locking.draft(manifest, files, problems)
+    files, problems = locking.survey(benchmark)
+    drafted = locking.draft(benchmark.manifest, files, problems)
 
     assert [(a.name, a.sha256) for a in drafted.lock.assets] == [(name, SHA["a"])]
     assert [(p.what, p.subject) for p in drafted.problems] == [("unreachable", "owner/zoo")]
@@ -256,7 +258,7 @@ def test_offline_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, variable: str
     monkeypatch.setenv(variable, "1")
 
     with pytest.raises(SourceError, match=variable):
-        locking.survey(INAT)
+        locking.survey(open_catalog().benchmark("inat2018"))
 
 
 def test_first_use_is_hashed_from_a_fresh_file(
@@ -325,7 +327,7 @@ def test_lock_is_written_whole_or_not_at_all(
     monkeypatch.setattr("os.fsync", full)
 
     with pytest.raises(UsageError, match="No space left on device"):
-        locking.write_lock(path, lock_of(*whole()))
+        locking.write_lock(path, lock_of(*whole()), INAT)
 
     assert path.read_text() == "the old lock"
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
@@ -336,7 +338,7 @@ def test_written_lock_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "inat2018.lock.json"
     lock = hashed(lock_of(*whole()))
 
-    locking.write_lock(path, lock)
+    locking.write_lock(path, lock, INAT)
 
     assert read_lock(path, INAT) == lock
     assert read_lock(tmp_path / "none.lock.json", INAT) is None
