@@ -153,7 +153,7 @@ ERRORS = {
     "no such manifest": (
         ("zoo", "list", "--manifest", "gone.toml"),
         3,
-        "gone.toml: cannot be read",
+        "gone.toml: expected a manifest, but: there is no such file",
     ),
     "unlocked row": (("zoo", "download", "resnet50.mixup_inat2018"), 4, "Get it by hand"),
     "missing file": (
