@@ -1,23 +1,31 @@
-"""Unpacks zips from elsewhere without letting them write, link or grow where they shouldn't.
+"""Unpacks archives of strangers without letting them write, link or grow where they shouldn't.
 
-Every entry is judged, from the list of entries alone, before the first byte is written; a zip with
-one bad entry is refused whole. Files are written by this module, never by the zip's own rules:
+Zips, and tars, gzipped or not. Every entry is judged, from the list of entries alone, before the
+first byte is written; an archive with one bad entry is refused whole. Files are written by this
+module, never by the archive's own rules:
 plain files and folders, no owners, modes, links or devices. All go to a temporary folder that gets
 its final name at the end.
 """
 
 import re
 import stat
+import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
 
 from .errors import IntegrityError, SourceError, UsageError
-from .files import CHUNK, becoming, require_space
+from .files import CHUNK, becoming, ignore, require_space
+
+if TYPE_CHECKING:
+    from .data.tars import StrictTar
+
+GZIP = b"\x1f\x8b"
 
 DAMAGE = (EOFError, LZMAError, UnicodeDecodeError, zipfile.BadZipFile, zlib.error)
 # What a zip may become. An asset of a GitHub release is under 2 GiB, and pictures hardly shrink, so
@@ -35,7 +43,7 @@ MOST_FOLDERS = 32  # one in another; what makes and removes them may go from eac
 
 @dataclass(frozen=True)
 class Entry:
-    """One file or folder in a zip.
+    """One file or folder in an archive.
 
     size, packed: bytes unpacked and in the zip. unsafe: why it must not be unpacked, None if it
     may.
@@ -50,7 +58,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Content:
-    """What a zip holds, in its order. refused: why it will not be unpacked, if so."""
+    """What an archive holds, in its order. refused: why it will not be unpacked, if so."""
 
     entries: list[Entry]
     refused: str | None
@@ -65,32 +73,61 @@ def list_zip(path: Path) -> Content:
         return _content(path, archive)
 
 
-def unpack(path: Path, to: Path) -> list[Path]:
-    """Unpack a zip into the new folder `to`: all of it, or nothing.
+def list_archive(path: Path) -> Content:
+    """Say what a zip or a tar holds (see `list_zip` and `list_tar`)."""
+    return list_tar(path) if is_tar(path) else list_zip(path)
 
-    Returns the files written. Raises IntegrityError for a zip that is damaged, beyond the limits,
-    or has an unsafe entry; UsageError if `to` exists or the zip can't be opened; SourceError if
-    the disk refuses.
+
+def list_tar(path: Path) -> Content:
+    """Say what a tar, gzipped or not, holds; nothing is written, and no more read than may be.
+
+    Raises UsageError if it can't be opened, IntegrityError if it is no whole tar.
+    """
+    packed, total = path.stat().st_size, 0
+    entries: list[Entry] = []
+    with open_tar(path) as archive:
+        for member in archive:
+            kind = None if member.isreg() or member.isdir() else "is a link or no plain file"
+            # what isn't stored for itself weighs as much as its size: the whole is compared below
+            size = member.size if member.isreg() else 0
+            entries.append(Entry(member.name, size, size, member.isdir(), kind))
+            total += size
+            if len(entries) > MOST_ENTRIES or total > min(MOST_BYTES, SMALL + MOST_GROWTH * packed):
+                break  # its end may be far
+    entries = judged(entries)
+    return Content(entries, why_refused(entries, packed))
+
+
+def unpack(path: Path, to: Path, wanted: Callable[[str], bool] = lambda name: True) -> list[Path]:
+    """Unpack a zip or a tar into the new folder `to`: all of it that is wanted, or nothing.
+
+    wanted: told of the name of each entry; all of them are judged. Returns the files written.
+    Raises IntegrityError for an archive that is damaged, beyond the limits, or has an unsafe entry;
+    UsageError if `to` exists or the archive can't be opened; SourceError if the disk refuses.
     """
     if to.exists() or to.is_symlink():
         raise UsageError(f"{to}: exists already. Remove it, or name another folder with --to.")
-    with open_zip(path) as archive:
-        content = _content(path, archive)
-        if content.refused:
-            raise IntegrityError(f"{path.name}: {content.refused}. Nothing was unpacked.")
-        try:
-            to.parent.mkdir(parents=True, exist_ok=True)
-            needed = sum(entry.size for entry in content.entries)
-            require_space(to.parent, needed, "name another folder with --to")
-            with becoming(to) as folder:
-                folder.mkdir()
-                for entry, info in zip(content.entries, archive.infolist(), strict=True):
-                    _write(archive, entry, info, folder)
-        except OSError as error:
-            raise SourceError(
-                f"{path.name}: cannot be unpacked to {to}: {error.strerror}. Nothing was unpacked."
-            ) from None
-    return [to / parts(entry.name) for entry in content.entries if not entry.is_folder]
+    content = list_archive(path)
+    if content.refused:
+        raise IntegrityError(f"{path.name}: {content.refused}. Nothing was unpacked.")
+    needed = sum(entry.size for entry in content.entries if wanted(entry.name))
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        require_space(to.parent, needed, "name another folder with --to")
+        with becoming(to) as folder:
+            folder.mkdir()
+            with _bodies(path) as bodies:
+                for entry, source in zip(content.entries, bodies, strict=True):
+                    if wanted(entry.name):
+                        _write(source, entry, folder)
+    except ValueError:  # it has other entries than a moment ago
+        raise IntegrityError(f"{path.name}: changed while it was read. Run again.") from None
+    except OSError as error:
+        raise SourceError(
+            f"{path.name}: cannot be unpacked to {to}: {error.strerror}. Nothing was unpacked."
+        ) from None
+    files = [entry for entry in content.entries if not entry.is_folder and wanted(entry.name)]
+    return [to / parts(entry.name) for entry in files]
 
 
 def parts(name: str) -> PurePosixPath:
@@ -180,6 +217,45 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
         ) from None
 
 
+@contextmanager
+def open_tar(path: Path) -> "Iterator[StrictTar]":
+    """A tar, gzipped or not, to be walked once; all that its bytes can do wrong becomes one line.
+
+    Raises UsageError if it can't be opened, IntegrityError if it is no whole tar.
+    """
+    from .data.tars import HashedReader, StrictTar, open_tar_gz
+
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UsageError(f"{path}: expected a tar: {error.strerror}.") from None
+    with file:
+        packed = file.read(2) == GZIP
+        file.seek(0)
+        try:
+            if packed:
+                chunks = iter(lambda: file.read(CHUNK), b"")
+                with HashedReader(chunks, ignore) as reader, open_tar_gz(reader, path.name) as tar:
+                    yield tar
+            else:
+                with StrictTar(fileobj=file) as tar:
+                    yield tar
+        except (EOFError, tarfile.TarError) as error:
+            raise IntegrityError(
+                f"{path.name}: expected a whole tar, but: {error}. Download it again."
+            ) from None
+
+
+def is_tar(path: Path) -> bool:
+    """Whether a file begins like a tar, or like something gzipped."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError:
+        return False
+    return start.startswith(GZIP) or start[257:262] == b"ustar"
+
+
 def _content(path: Path, archive: zipfile.ZipFile) -> Content:
     entries = judged([_entry(info) for info in archive.infolist()])
     return Content(entries, why_refused(entries, path.stat().st_size))
@@ -195,14 +271,25 @@ def _entry(info: zipfile.ZipInfo) -> Entry:
     return Entry(name, info.file_size, info.compress_size, name.endswith(("/", "\\")), unsafe)
 
 
-def _write(archive: zipfile.ZipFile, entry: Entry, info: zipfile.ZipInfo, folder: Path) -> None:
+@contextmanager
+def _bodies(path: Path) -> Iterator[Iterator[IO[bytes] | None]]:
+    """What each entry holds, in their order, each to be read before the next; None for folders."""
+    if is_tar(path):
+        with open_tar(path) as tar:
+            yield map(tar.extractfile, tar)
+    else:
+        with open_zip(path) as archive:
+            yield map(archive.open, archive.infolist())
+
+
+def _write(source: IO[bytes] | None, entry: Entry, folder: Path) -> None:
     path = folder / parts(entry.name)
-    if entry.is_folder:
+    if entry.is_folder or source is None:
         path.mkdir(parents=True, exist_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     written = 0
-    with archive.open(info) as source, path.open("xb") as target:
+    with source, path.open("xb") as target:
         while chunk := source.read(CHUNK):
             written += target.write(chunk)
             if written > entry.size:

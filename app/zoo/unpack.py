@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from ...zoo.archive import list_zip, unpack
+from ...zoo.archive import list_archive, unpack
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ..console import print_json, print_table, say
@@ -20,17 +20,17 @@ from ..options import FilePath, json_option, manifest_option
     type=FilePath,
     default=Path(),
     metavar="DIR",
-    help="Unpack each zip into a folder of its own in this one. The default is this folder.",
+    help="Unpack each archive into a folder of its own in this one. The default is this folder.",
 )
-@click.option("--list", "only_list", is_flag=True, help="Only say what the zips hold.")
+@click.option("--list", "only_list", is_flag=True, help="Only say what the archives hold.")
 @manifest_option
 @json_option
 def command(
     refs: tuple[str, ...], to: Path, only_list: bool, manifests: tuple[Path, ...], as_json: bool
 ) -> None:
-    """Unpack released visualisations, or zip files.
+    """Unpack released visualisations, or zip and tar files.
 
-    Each into a folder of its own name. A zip with one unsafe entry (an absolute path, `..`, a link,
+    Each into a folder of its own name. An archive with one unsafe entry (an absolute path, `..`, a link,
     a device, a name that stands twice), or that would grow too much, is refused whole; nothing is
     left half-unpacked.
     """
@@ -55,7 +55,7 @@ def command(
 
 
 def _list(archives: Sequence[Path], *, as_json: bool) -> None:
-    listed = [(path, list_zip(path)) for path in archives]
+    listed = [(path, list_archive(path)) for path in archives]
     if as_json:
         print_json([{"archive": str(path)} | msgspec.to_builtins(c) for path, c in listed])
         return

@@ -1,7 +1,9 @@
 """An archive is unpacked whole and inside its folder, or refused in one line with nothing left."""
 
+import io
 import stat
 import struct
+import tarfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -10,7 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mixzoo.zoo import archive as rules
-from mixzoo.zoo.archive import Entry, judged, list_zip, parts, unpack, why_unsafe
+from mixzoo.zoo.archive import (
+    MOST_GROWTH,
+    SMALL,
+    Entry,
+    judged,
+    list_zip,
+    parts,
+    unpack,
+    why_unsafe,
+)
 from mixzoo.zoo.errors import IntegrityError, SourceError, UsageError
 
 FILES = {"vis/a.png": b"\x89PNG" * 300, "vis/deep/b.png": b"b" * 10, "empty.txt": b""}
@@ -207,7 +218,7 @@ def test_what_is_no_archive_is_one_line(tmp_path: Path, content: bytes) -> None:
     archive = tmp_path / "v.zip2"
     archive.write_bytes(content)
 
-    require_refused(archive, "expected a whole zip")
+    require_refused(archive, "expected a whole ")
 
 
 def test_existing_folder_and_missing_archive_are_the_users_errors(tmp_path: Path) -> None:
@@ -288,3 +299,50 @@ def test_entries_judged_safe_never_meet(entries: list[tuple[str, bool]]) -> None
     above = {parent for e in marked if not e.unsafe for parent in parts(e.name).parents}
     assert len(set(files)) == len(files)
     assert not set(files) & (folders | above)
+
+
+def tar_of(path: Path, files: dict[str, bytes], *links: str, mode: str = "w") -> Path:
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        for name in links:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            archive.addfile(member)
+    return path
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_tar_is_unpacked_whole_or_what_is_wanted_of_it(tmp_path: Path, mode: str) -> None:
+    """Gzipped or not, as a zip is."""
+    archive = tar_of(tmp_path / "logs.tar", FILES, mode=mode)
+
+    files = unpack(archive, tmp_path / "all")
+    some = unpack(archive, tmp_path / "some", wanted=lambda name: name.endswith("a.png"))
+
+    assert {str(p.relative_to(tmp_path / "all")): p.read_bytes() for p in files} == FILES
+    assert [str(p.relative_to(tmp_path / "some")) for p in some] == ["vis/a.png"]
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_tar_with_links_or_ways_out_or_too_much_is_refused(tmp_path: Path, mode: str) -> None:
+    """Before the first byte is written, and without inflating all of a bomb."""
+    bomb = {"a": bytes(2 * SMALL), "b": bytes(MOST_GROWTH * SMALL)} if mode == "w:gz" else {}
+
+    require_refused(tar_of(tmp_path / "l.tar", FILES, "w.pth", mode=mode), "is a link")
+    require_refused(tar_of(tmp_path / "o.tar", {"../w.pth": b""}, mode=mode), "leads out")
+    require_refused(tar_of(tmp_path / "t.tar", {"w": b"", "./w": b"1"}, mode=mode), "stands twice")
+    if bomb:
+        require_refused(tar_of(tmp_path / "b.tar", bomb, mode=mode), "to grow at most 100 times")
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_cut_tar_is_refused(tmp_path: Path, mode: str) -> None:
+    """In one line."""
+    whole = tar_of(tmp_path / "w.tar", FILES, mode=mode).read_bytes()
+    for length in (600, 1500) if mode == "w" else (len(whole) // 3, len(whole) - 9):
+        (tmp_path / "c.tar").write_bytes(whole[:length])
+
+        require_refused(tmp_path / "c.tar", "expected a whole ")
