@@ -4,10 +4,12 @@ What isn't whole yet stands beside the file it will become, as `.NAME.xxxxxxxx.p
 last step is one rename: readers see the old file or the new one, and an error leaves nothing.
 """
 
+import errno
 import hashlib
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -63,6 +65,21 @@ def becoming(path: Path) -> Iterator[Path]:
             shutil.rmtree(part, ignore_errors=True)
         else:
             part.unlink(missing_ok=True)
+
+
+def own(path: str, flags: int) -> int:
+    """An `opener` for `open`, of a file that is this user's alone and has this name alone.
+
+    In a folder that others share, what has the name could be a link that leads the writing
+    elsewhere, or stay in another's hands. Raises OSError for that, and for what is no file.
+    """
+    handle = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    facts = os.fstat(handle)
+    ours = not hasattr(os, "geteuid") or facts.st_uid == os.geteuid()
+    if not (stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1 and ours):
+        os.close(handle)
+        raise OSError(errno.EPERM, "is no file of this user alone", path)
+    return handle
 
 
 def clear(folder: Path) -> None:

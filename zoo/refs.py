@@ -10,6 +10,7 @@ from .files import sha256_of
 from .manifest import Row
 from .net.fetch import fetch
 from .release.learn import files_of_row
+from .verify import require_sound
 
 CHECKPOINT_SUFFIXES = frozenset({".pth", ".pt", ".safetensors", ".ckpt", ".bin", ".tar"})
 
@@ -45,8 +46,8 @@ def resolve(ref: str, catalog: Catalog, *, row_id: str | None = None) -> Checkpo
 
     ref: row id or checkpoint path. row_id: the row that a file is to be judged against; without
     it a file is recognised by its hash.
-    Raises UsageError for an unknown id or a file that isn't there, and whatever `files_of_row` and
-    `fetch` raise.
+    Raises UsageError for an unknown id or a file that isn't there, IntegrityError for a file that
+    its own checksums contradict, and whatever `files_of_row` and `fetch` raise.
     """
     if not is_path(ref):
         if row_id not in (None, ref):
@@ -59,11 +60,12 @@ def resolve(ref: str, catalog: Catalog, *, row_id: str | None = None) -> Checkpo
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise UsageError(f"{path}: expected a checkpoint file, but it {problem}.")
     sha256 = sha256_of(path)
-    if row_id is not None:
-        return CheckpointFile(path, sha256, *catalog.row(row_id))
     known = (asset for _, asset in catalog.recognise(sha256) if asset.kind == "weights")
     asset = next(known, None)
-    return CheckpointFile(path, sha256, *(catalog.row(asset.row) if asset else (None, None)))
+    if asset is None:
+        require_sound(path, str(path), "Copy or download it again.")
+    judged = row_id or (asset and asset.row)
+    return CheckpointFile(path, sha256, *(catalog.row(judged) if judged else (None, None)))
 
 
 def visualisations(ref: str, catalog: Catalog) -> Iterator[Path]:

@@ -4,13 +4,17 @@ What a full check saw is remembered in one JSON file in each benchmark's cache f
 size, modification time, sha256, and when it was read. It only ever saves work: an entry that
 doesn't fit the file on disk, or a record that is damaged or gone, means that the file is read
 again.
+
+Where no lock knows a file's hash, its first use is remembered, once its own checksums bear it out:
+those that a zip file (so torch's, since version 1.6) states of its entries.
 """
 
 import os
 import time
+import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -18,6 +22,7 @@ from typing import Literal
 
 import msgspec
 
+from .errors import IntegrityError
 from .files import OnBytes, ignore, sha256_of_open, size_of, write
 from .lock import Asset
 from .parallel import each_in_parallel
@@ -27,6 +32,8 @@ FIRST_USE = ".sha256"
 # A file changed within one tick of the file system's clock after it was read keeps its time; the
 # coarsest clock in use (FAT) ticks every two seconds. Git calls such files "racily clean".
 RACY_NS = 2_000_000_000
+ZIP = b"PK\x03\x04"
+UNPACKED = 200  # times its size that a zip file may say it unpacks to, for its sums to be read
 
 
 class State(Enum):
@@ -76,10 +83,11 @@ class _Record(msgspec.Struct, frozen=True):
 def check(path: Path, asset: Asset) -> Finding:
     """Compare a file with its lock entry.
 
-    Without a locked hash, the hash recorded at the first download stands in: the file is then
-    trusted on first use, or damaged if it changed since. A file that can't be read is damaged.
+    Without a locked hash, the hash recorded at the first use stands in: the file is then trusted
+    on first use, or damaged if it changed since; before its first use its own checksums are
+    compared (see `own_sums`). A file that can't be read is damaged.
     """
-    return _check(path, asset, None, ignore)[0]
+    return _check(path, asset, None, ignore, sums=first_use(path) is None)[0]
 
 
 def recall(path: Path, asset: Asset) -> Finding:
@@ -102,7 +110,7 @@ def check_all(
     quick: bool = False,
     on_bytes: OnBytes = ignore,
 ) -> list[Finding]:
-    """Check many files at once.
+    """Check many files at once, also the checksums of files whose hash no lock knows.
 
     files: paths and their lock entries, None for a file that no lock knows.
     quick: believe a file whose size and time are those of its last full check.
@@ -117,7 +125,7 @@ def check_all(
         if asset is None:
             return Finding(path, State.FOREIGN, None, "no lock knows this file"), None
         seen = known[path.parent].get(path.name) if quick else None
-        return _check(path, asset, seen, on_bytes)
+        return _check(path, asset, seen, on_bytes, sums=True)
 
     sizes = [size_of(path) for path, _ in files]
     results = each_in_parallel(one, files, sizes, on_bytes)
@@ -138,6 +146,50 @@ def set_aside(path: Path) -> Path:
         if not aside.exists():
             return path.rename(aside)
         number += 1
+
+
+def own_sums(path: Path) -> tuple[str, str]:
+    """What is wrong with a file by its own checksums, and what there is of such, each in a clause.
+
+    A zip file states a CRC-32 of each entry. The first is empty where nothing is wrong, which says
+    little of a file without any: torch's before version 1.6, safetensors, text. Raises OSError.
+    """
+    with path.open("rb") as file:
+        if file.read(len(ZIP)) != ZIP:
+            return "", "it carries no checksums, so nothing vouches for its bytes"
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return _sums_of(archive, path.stat().st_size)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # of a stranger's bytes, whatever it is
+            broken = "without the table of contents that ends a zip file"
+            why = broken if isinstance(error, zipfile.BadZipFile) else type(error).__name__
+            return f"is cut off or damaged ({why})", ""
+
+
+def require_sound(path: Path, name: str, to_do: str) -> None:
+    """Raise IntegrityError if a file that no hash vouches for isn't what it says of itself."""
+    if wrong := own_sums(path)[0]:
+        raise IntegrityError(f"{name}: {wrong}. {to_do}")
+
+
+def _sums_of(archive: zipfile.ZipFile, size: int) -> tuple[str, str]:
+    entries = [entry for entry in archive.infolist() if entry.file_size]
+    if sum(entry.file_size for entry in entries) > UNPACKED * size:
+        return f"says that it unpacks to more than {UNPACKED} times its size", ""
+    if not any(entry.CRC for entry in entries):  # torch.serialization.set_crc32_options(False)
+        return "", "its writer left the checksums out, so nothing vouches for its bytes"
+    for entry in entries:
+        try:
+            with archive.open(entry) as content:
+                while content.read(1 << 20):
+                    pass
+        except (OSError, MemoryError):
+            raise
+        except Exception:  # BadZipFile, zlib.error, EOFError, NotImplementedError, ...
+            return f"its entry {entry.filename!r} doesn't have the CRC-32 that the file states", ""
+    return "", f"its {len(entries)} entries have their CRC-32"
 
 
 def record_first_use(path: Path, sha256: str) -> None:
@@ -166,9 +218,12 @@ def read_checks(folder: Path) -> dict[str, Seen]:
 
 
 def _check(
-    path: Path, asset: Asset, seen: Seen | None, on_bytes: OnBytes
+    path: Path, asset: Asset, seen: Seen | None, on_bytes: OnBytes, *, sums: bool
 ) -> tuple[Finding, Seen | None]:
-    """Compare a file with its lock entry, and say what is to be remembered of it."""
+    """Compare a file with its lock entry, and say what is to be remembered of it.
+
+    sums: read its own checksums too where no lock knows its hash.
+    """
     began = time.time_ns()
     try:
         # One open file for all questions: another process may give the name to another file.
@@ -192,7 +247,13 @@ def _check(
     else:
         checked = datetime.fromtimestamp(began // 10**9, UTC).isoformat()
         seen = Seen(after.st_size, after.st_mtime_ns, sha256, checked)
-    return _judge(path, asset, after.st_size, sha256), seen
+    found = _judge(path, asset, after.st_size, sha256)
+    if sums and found.state is State.FIRST_USE:
+        wrong, remark = own_sums(path)
+        if wrong:
+            return Finding(path, State.DAMAGED, sha256, wrong), None
+        found = replace(found, detail=f"{found.detail}; {remark}")
+    return found, seen
 
 
 def _judge(path: Path, asset: Asset, size: int, sha256: str, remark: str = "") -> Finding:

@@ -3,13 +3,17 @@
 import hashlib
 import json
 import os
+import random
+import struct
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mixzoo.zoo import verify
+from mixzoo.zoo.errors import IntegrityError
 from mixzoo.zoo.files import CHUNK, sha256_of
 from mixzoo.zoo.lock import Asset
 from mixzoo.zoo.parallel import each_in_parallel
@@ -18,7 +22,9 @@ from mixzoo.zoo.verify import (
     bytes_of,
     check,
     check_all,
+    own_sums,
     record_first_use,
+    require_sound,
     set_aside,
 )
 
@@ -196,3 +202,99 @@ def test_results_keep_the_order_of_the_items() -> None:
     items = list(range(50))
 
     assert each_in_parallel(lambda item, _: item * 2, items, items) == [i * 2 for i in items]
+
+
+def zipped(path: Path, compression: int = zipfile.ZIP_STORED) -> Path:
+    """A zip file as torch writes it: names in a folder, bytes one after the other."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name in ("w/data.pkl", "w/data/0", "w/data/1"):
+            archive.writestr(name, random.Random(name).randbytes(1000))
+    return path
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_one_wrong_bit_of_a_zip_names_its_entry(tmp_path: Path, compression: int) -> None:
+    """Where no hash is published, the file's own sums tell; before first use, and in every check."""
+    path = zipped(tmp_path / "w.pth", compression)
+    plain = asset("w.pth", None)
+    sound = check(path, plain)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"w/data/0") + 500] ^= 1
+    path.write_bytes(content)
+
+    assert (sound.state, sound.detail[-34:]) == (
+        State.FIRST_USE, "…; its 3 entries have their CRC-32")  # fmt: skip
+    assert check(path, plain).state is State.DAMAGED
+    record_first_use(path, sha256_of(path))  # by who didn't look
+    (found,) = check_all([(path, plain)])
+    assert (found.state, "entry 'w/data/0' doesn't have the CRC-32" in found.detail) == (
+        State.DAMAGED, True)  # fmt: skip
+    with pytest.raises(IntegrityError, match="w/data/0"):
+        require_sound(path, "w.pth", "Get it again.")
+
+
+def test_sums_are_read_once_where_the_first_use_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note vouches for the bytes from then on; only a whole check reads them again."""
+    path = zipped(tmp_path / "w.pth")
+    record_first_use(path, sha256_of(path))
+    monkeypatch.setattr(verify, "own_sums", lambda _: ("read", ""))
+
+    assert check(path, asset("w.pth", None)).state is State.FIRST_USE
+
+
+SILENT = {
+    "legacy": (b"\x80\x02\x8a\nl\xfc\x9cF", "it carries no checksums, so nothing vouches"),
+    "empty": (b"", "it carries no checksums"),
+}
+
+
+@pytest.mark.parametrize(("content", "said"), SILENT.values(), ids=SILENT)
+def test_file_without_sums_says_so(tmp_path: Path, content: bytes, said: str) -> None:
+    """It isn't wrong, and nothing says that it is right."""
+    found = check(write(tmp_path / "w.pth", content), asset("w.pth", None))
+
+    assert (found.state, said in found.detail) == (State.FIRST_USE, True)
+
+
+def test_zip_whose_writer_left_the_sums_out_says_so(tmp_path: Path) -> None:
+    """As torch does after `set_crc32_options(False)`: all are 0, none is meant."""
+    path = zipped(tmp_path / "w.pth")
+    with zipfile.ZipFile(path) as archive:
+        sums = [struct.pack("<I", entry.CRC) for entry in archive.infolist()]
+    content = path.read_bytes()
+    for one in sums:
+        content = content.replace(one, bytes(4))
+    path.write_bytes(content)
+
+    wrong, remark = own_sums(path)
+
+    assert (wrong, "left the checksums out" in remark) == ("", True)
+
+
+def test_zip_that_unpacks_without_end_is_not_read(tmp_path: Path) -> None:
+    """10 MB of zeros are 10 kB; a stranger's file could hold terabytes."""
+    path = tmp_path / "w.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("w/data.pkl", bytes(10_000_000))
+
+    assert "unpacks to more than 200 times" in own_sums(path)[0]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_damage_to_a_zip_is_anything_but_a_clause(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Whatever bytes are changed, cut or added: no exception."""
+    path = tmp_path_factory.getbasetemp() / "damaged.pth"
+    content = bytearray(zipped(path, data.draw(st.sampled_from([0, 8]))).read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
+        content[place] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(content)) | st.just(len(content)))
+    path.write_bytes(bytes(content[:cut]) + data.draw(st.binary(max_size=4)))
+
+    wrong, _ = own_sums(path)
+
+    assert wrong.isprintable()

@@ -21,7 +21,15 @@ from ..errors import IntegrityError, MixzooError, SourceError
 from ..files import alone, require_space
 from ..lock import Asset
 from ..parallel import result_of
-from ..verify import State, check, first_use, first_use_record, record_first_use, set_aside
+from ..verify import (
+    State,
+    check,
+    first_use,
+    first_use_record,
+    own_sums,
+    record_first_use,
+    set_aside,
+)
 from .partial import Partial
 from .progress import Progress
 from .sources import Location, askable, locations, offline
@@ -170,12 +178,14 @@ class _Fetcher:
     ) -> None:
         """Complete and verify the part file from one location, and move it into place."""
         sha256 = self._transfer(location, asset, partial)
-        if asset.sha256 not in (None, sha256) and partial.mixed:
+        wrong = _wrong(benchmark, asset, location, sha256, partial)
+        if wrong and partial.mixed:
             partial.reset()  # what came in two runs or from two sources: once more from this alone
             sha256 = self._transfer(location, asset, partial)
-        if asset.sha256 not in (None, sha256):
+            wrong = _wrong(benchmark, asset, location, sha256, partial)
+        if wrong:
             partial.reset()
-            raise _wrong_hash(benchmark, asset, location, sha256, partial.path)
+            raise wrong
         if asset.sha256 is None:
             record_first_use(partial.path, sha256)
         partial.finish()
@@ -207,18 +217,27 @@ def _is_wanted(path: Path, asset: Asset) -> State | None:
     return state if state in (State.ABSENT, State.DAMAGED) else None
 
 
-def _wrong_hash(
-    benchmark: Benchmark, asset: Asset, location: Location, got: str, path: Path
-) -> IntegrityError:
-    advice = "run again, or try another source"
-    if askable(benchmark.manifest):
-        again = benchmark.command("zoo", "lock", benchmark.name, "--accept")
-        advice += f"; if the release changed on purpose: {again}"
-    elif first_use(path) == asset.sha256:
-        advice += f"; if the file changed on purpose, remove {first_use_record(path)} first"
+def _wrong(
+    benchmark: Benchmark, asset: Asset, location: Location, got: str, partial: Partial
+) -> IntegrityError | None:
+    """What is wrong with the bytes that came, by the hash, else by the file's own checksums."""
+    path, advice = partial.path, "run again, or try another source"
+    if asset.sha256 == got:
+        return None
+    if asset.sha256 is None:
+        wrong = own_sums(partial.part)[0]
+        advice += "; if all send the same, the released file itself is damaged"
+        if not wrong:
+            return None
+    else:
+        wrong = f"expected sha256 {asset.sha256[:12]}…, got {got[:12]}…"
+        if askable(benchmark.manifest):
+            again = benchmark.command("zoo", "lock", benchmark.name, "--accept")
+            advice += f"; if the release changed on purpose: {again}"
+        elif first_use(path) == asset.sha256:
+            advice += f"; if the file changed on purpose, remove {first_use_record(path)} first"
     return IntegrityError(
-        f"{asset.name} from {location}: expected sha256 {(asset.sha256 or '')[:12]}…, got "
-        f"{got[:12]}…. The partial file was removed; {advice}."
+        f"{asset.name} from {location}: {wrong}. The partial file was removed; {advice}."
     )
 
 
@@ -229,6 +248,6 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SourceError(
-            f"{path}: cannot be written: {error.strerror or error}. Make room, or name a folder of "
+            f"{error.filename or path}: cannot be written: {error.strerror or error}. Make room, or name a folder of "
             "yours in MIXZOO_CACHE, and run again; what has arrived is kept."
         ) from None

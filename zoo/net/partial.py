@@ -2,17 +2,18 @@
 
 `.NAME.part` lies beside the file it will become, so that the last move is atomic;
 `.NAME.part.json` says which ranges are in it and of which file they were, so that another process,
-after a crash or a reboot, can go on. The note never claims bytes that aren't on the disk.
+after a crash or a reboot, can go on. The note never claims bytes that aren't on the disk. Both names
+are known to everybody who shares the folder: what isn't this user's own is never written through.
 """
 
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal, cast
 
 import msgspec
 
-from ..files import sync
+from ..files import own, sync
 
 Range = tuple[int, int]  # bytes [start, stop)
 
@@ -80,6 +81,16 @@ class Partial:
             self.source, self.validator, self.mixed = source, None, bool(self.done)
         self.size = size if self.size is None else self.size
 
+    def begin(self) -> None:
+        """Have a part file to write to: of another origin than what is noted, it begins anew."""
+        if not self.done:
+            self.part.unlink(missing_ok=True)
+            self.part.open("xb").close()
+
+    def open(self, mode: str) -> BinaryIO:
+        """The part file, unbuffered. Raises OSError if it has become a link or another user's."""
+        return cast(BinaryIO, open(self.part, mode, buffering=0, opener=own))
+
     def reset(self) -> None:
         """Begin anew, from nothing."""
         with self.changed:
@@ -109,12 +120,17 @@ class Partial:
         note = Note(source=self.source, validator=self.validator, size=self.size, done=done)
         # one name, so that a killed process leaves one file, and not many
         fresh = self.note.with_name(f"{self.note.name}.new")
-        fresh.write_bytes(msgspec.json.encode(note))
-        fresh.replace(self.note)
+        fresh.unlink(missing_ok=True)
+        try:
+            with fresh.open("xb") as file:
+                file.write(msgspec.json.encode(note))
+            fresh.replace(self.note)
+        finally:  # also on a full disk
+            fresh.unlink(missing_ok=True)
 
     def finish(self) -> None:
         """Give the whole, verified file its name; after a power cut it has it too, or not yet."""
-        with self.part.open("ab") as file:
+        with self.open("ab") as file:
             file.truncate(self.size)  # off goes what an older, longer file left behind
         sync(self.part)
         self.part.replace(self.path)
@@ -123,9 +139,11 @@ class Partial:
 
     def _read_note(self) -> Note:
         """Believe a note only as far as the part file bears it out."""
-        with suppress(OSError, msgspec.MsgspecError):
-            note = msgspec.json.decode(self.note.read_bytes(), type=Note)
-            bounds = [0, *(b for piece in note.done for b in piece), self.part.stat().st_size]
-            if bounds == sorted(bounds):
+        with suppress(OSError, ValueError, RecursionError, msgspec.MsgspecError):
+            with open(self.note, "rb", opener=own) as file, self.open("rb") as part:
+                note = msgspec.json.decode(file.read(), type=Note)
+                bounds = [0, *(b for piece in note.done for b in piece), part.seek(0, 2)]
+            whole = note.size is None or note.size >= bounds[-2]
+            if note.done and whole and bounds == sorted(bounds):
                 return note
         return Note()

@@ -90,7 +90,7 @@ class _Crew:
     def run(self, cancelled: threading.Event, report: Callable[[int], object]) -> str:
         """Let the workers fetch, hash behind them, and leave a state to go on from."""
         try:
-            self.partial.part.touch()
+            self.partial.begin()
             self._start()
             return self._hash_behind(cancelled, report)
         finally:
@@ -101,7 +101,7 @@ class _Crew:
     def _hash_behind(self, cancelled: threading.Event, report: Callable[[int], object]) -> str:
         digest, hashed, saved = hashlib.sha256(), 0, time.monotonic()
         # unbuffered: reading ahead would take the holes after the frontier for the file
-        with self.partial.part.open("rb", buffering=0) as file:
+        with self.partial.open("rb") as file:
             while True:
                 ended = self._wait_beyond(hashed)
                 if cancelled.is_set():
@@ -144,7 +144,7 @@ class _Crew:
 
     def _work(self) -> None:
         try:
-            with self.partial.part.open("r+b") as file:
+            with self.partial.open("r+b") as file:
                 while self.pieces and not self.halt.is_set():
                     with suppress(IndexError):  # another worker was faster
                         self._fetch(self.pieces.popleft(), file)
@@ -164,8 +164,9 @@ class _Crew:
                 if self.halt.is_set():
                     return
                 file.seek(piece.position)
-                file.write(chunk)
-                file.flush()  # before it is claimed
+                left = memoryview(chunk)
+                while left:  # unbuffered: on the disk's side before it is claimed
+                    left = left[file.write(left) :]
                 self.partial.add(piece.position, piece.position + len(chunk))
         if piece.stop is None and not self.halt.is_set():
             self.partial.size = piece.stop = piece.position

@@ -29,7 +29,15 @@ from ..lock import SINGLE, Asset
 from ..net.partial import Partial
 from ..parallel import each_in_parallel
 from ..shelf import alone, known_assets, note_adoption
-from ..verify import State, check, first_use, first_use_record, record_first_use, set_aside
+from ..verify import (
+    State,
+    check,
+    first_use,
+    first_use_record,
+    record_first_use,
+    require_sound,
+    set_aside,
+)
 from .identify import HEAD, Arrival, Identity, identify
 
 # What a file system answers that has no hard links, or none from there to here
@@ -201,6 +209,8 @@ def _require_same_as_before(file: Arrival, asset: Asset, path: Path) -> None:
             f"{path} {what} with sha256 {before[:12]}…, this one has {file.sha256[:12]}…; if this "
             f"one is right, remove {path.name} and {first_use_record(path).name} there first"
         )
+    if before is None:
+        require_sound(file.path, str(file.path), "Get it again")
 
 
 def _is_whole(file: Arrival, asset: Asset, path: Path) -> bool:

@@ -1,5 +1,7 @@
 """An asset is fetched once, kept, replaced when it rots, and trusted on first use."""
 
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from mixzoo.zoo.net.fetch import Fetched, fetch_all
 from mixzoo.zoo.verify import State, check
 
 from ...emulator.server import Emulator
-from .one_file import ADDRESS, BYTES, SOURCE, get
+from .one_file import ADDRESS, BYTES, SOURCE, final, get
 
 pytestmark = pytest.mark.usefixtures("small_and_quick")
 
@@ -101,3 +103,26 @@ def test_later_download_must_equal_the_first_use(emulator: Emulator, unlocked: P
 
     with pytest.raises(IntegrityError, match=r"changed on purpose, remove .*w\.pth\.sha256"):
         get(unlocked)
+
+
+def test_damaged_zip_without_a_hash_is_never_used(
+    emulator: Emulator, write_benchmark: Callable[..., Path]
+) -> None:
+    """Its own sums name the entry; another source's is taken, else nothing, and no first use noted."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("w/data/0", BYTES)
+    damaged = bytearray(whole.getvalue())
+    damaged[5000] ^= 1
+    emulator.files |= {ADDRESS: bytes(damaged), "/mirror/w.pth": whole.getvalue()}
+    first = SOURCE.format(url=emulator.front.url)
+    one = write_benchmark(first, b"", sha256=None, size=None)
+
+    with pytest.raises(
+        IntegrityError, match=r"entry 'w/data/0' doesn't have the CRC-32.*run again"
+    ):
+        get(one)
+
+    assert list(final(one).parent.iterdir()) == []
+    both = write_benchmark(first + first.replace("/files", "/mirror"), b"", sha256=None, size=None)
+    assert get(both).read_bytes() == whole.getvalue()

@@ -320,7 +320,7 @@ REFUSALS = {
     "no repository": (404, {"X-Error-Code": "RepoNotFound"}, b"{}", "no such repository"),
     "wrong token": (401, JSON, b"{}", "the hub refuses the token in HF_TOKEN"),
     "private": (403, JSON, b"{}", "no such repository, or a private one"),
-    "web page": (200, {"Content-Type": "text/html"}, b"<html>", "got text/html: JSON is malformed"),
+    "web page": (200, {"Content-Type": "text/html"}, b"<html>", "got text/html"),
     "not a tree": (200, JSON, b'[{"name": "a"}]', "missing required field `type`"),
 }
 
