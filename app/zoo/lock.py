@@ -64,6 +64,7 @@ def command(
     or was trusted on first use, would change or go.
     """
     from ...zoo.release import locking
+    from ...zoo.release.inside import look_inside
 
     benchmark = open_catalog(manifests).benchmark(name)
     manifest, path = benchmark.manifest, locking.place_of(benchmark, out)
@@ -71,7 +72,8 @@ def command(
     known = locking.trusted(benchmark, before)
     files, problems = locking.survey(benchmark)
     assigned = locking.assignments(assign, manifest, files)
-    drafted = locking.draft(manifest, files, problems, known, assigned)
+    inside = look_inside(benchmark, files, assigned)
+    drafted = locking.draft(manifest, files, problems, known, assigned, inside)
     allow_partial = allow_partial or bool(assigned)
     if hashing and not dry_run and (allow_partial or not drafted.problems):
         drafted = locking.hash_unknown(benchmark, drafted, known)

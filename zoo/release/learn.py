@@ -16,6 +16,7 @@ from ..manifest import Row
 from ..net.progress import tell
 from ..net.sources import askable, by_hand
 from ..shelf import known_assets
+from .inside import look_inside
 from .locking import draft, survey, write_lock
 from .matching import KINDS, Problem
 
@@ -62,7 +63,8 @@ def _ask(catalog: Catalog, before: Benchmark) -> list[Problem]:
         if benchmark.lock != before.lock:  # another process has asked meanwhile
             return []
         files, problems = survey(benchmark)
-        drafted = draft(benchmark.manifest, files, problems, benchmark.lock)
+        inside = look_inside(benchmark, files)
+        drafted = draft(benchmark.manifest, files, problems, benchmark.lock, inside=inside)
         known = known_assets(benchmark)
         names = {asset.name.casefold() for asset in known}
         places = {(asset.row, asset.kind) for asset in known if asset.kind in SINGLE}

@@ -24,6 +24,7 @@ from ..manifest import GitHubSource, Manifest
 from ..net.fetch import fetch_all
 from ..net.sources import askable, offline
 from ..verify import first_use, first_use_record, set_aside
+from .inside import Inside
 from .listing import Listed, release_files, repository_files
 from .matching import Problem, match, merge
 
@@ -118,19 +119,20 @@ def draft(
     problems: Sequence[Problem] = (),
     known: Lock | None = None,
     assigned: Mapping[str, str] | None = None,
+    inside: Mapping[str, Inside] | None = None,
 ) -> Draft:
     """The lock that these files make. Pure: nothing is asked, read or written.
 
     problems: of the survey, carried along. known: the present lock, whose hashes are kept for
     files that didn't change since. assigned: file -> row, as a person says now; what one said
-    before stands in `known`.
+    before stands in `known`. inside: what was seen in some of them.
     """
     before = {asset.name: asset for asset in known.assets} if known else {}
     listed = {file.name: file for file in files}
     said = {name: a.row for name, a in before.items() if a.assigned and name in listed}
     said = {name: row for name, row in said.items() if row not in (assigned or {}).values()}
     said |= assigned or {}
-    matches, unmatched = match(list(listed), manifest, assigned=said)
+    matches, unmatched = match(listed, manifest, assigned=said, inside=inside)
     assets = []
     for found in matches:
         file = listed[found.name]
