@@ -62,7 +62,7 @@ def print_table(
 
 
 def _shortened(text: str, room: int) -> str:
-    start = (room - 1) // 2
+    start = 2 * (room - 1) // 3  # names of a release differ in their first half
     return text if len(text) <= room else f"{text[:start]}…{text[start + 1 - room :]}"
 
 

@@ -38,7 +38,7 @@ def command(out: Path) -> None:
     _step(
         "2. Get the weights: hashed while they stream, moved into place only when right.",
         f"zoo download {BENCHMARK}",
-        "zoo download resnet50.automix_inat2018  (until it is locked: where to get it by hand)",
+        "zoo download resnet50.automix_inat2018",
     )
     _step(
         "3. Are they intact? Every byte is read again and compared with the lock.",

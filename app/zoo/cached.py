@@ -8,7 +8,8 @@ import click
 from ...zoo.cache import asset_path, cache_root
 from ...zoo.catalog import Catalog, open_catalog
 from ...zoo.errors import IntegrityError, UsageError, several
-from ...zoo.lock import Asset
+from ...zoo.lock import LOGS, Asset
+from ...zoo.looks import command
 from ...zoo.net.progress import byte_bar
 from ...zoo.prune import REASONS, Reason, removable, remove, unknown_folders
 from ...zoo.shelf import files_of, known_assets
@@ -81,7 +82,8 @@ def verify(
         print_table(("Row", "File", "State", "Detail"), rows)
     elif not names:
         say(f"No locked file has been downloaded to {cache_root()} yet.")
-    bad = [f for _, f in findings if f.state in (State.DAMAGED, State.ABSENT)]
+    mend = [(a, f) for a, f in findings if a and f.state in (State.DAMAGED, State.ABSENT)]
+    bad = [finding for _, finding in mend]
     for finding in bad if aside else ():
         if finding.state is State.DAMAGED:
             click.echo(f"{finding.path.name}: now {set_aside(finding.path).name}", err=True)
@@ -89,7 +91,7 @@ def verify(
         raise IntegrityError(
             f"{len(bad)} of {len(findings)} files are damaged or not here: "
             f"{several(finding.path.name for finding in bad)}. "
-            f"Run: mixzoo zoo download {' '.join(names or ['NAME'])}"
+            f"Run: {_download(catalog, [asset for asset, _ in mend])}"
         )
     if unanswered:
         raise UsageError(
@@ -154,6 +156,16 @@ def prune(
         say(f"{len(items)} files can go, which frees {freed:,} bytes. To remove them, add --yes.")
     if others := [] if names else unknown_folders(catalog):
         say(f"Not looked at, since no manifest here knows them: {', '.join(others)}.")
+
+
+def _download(catalog: Catalog, assets: Sequence[Asset]) -> str:
+    """The command that fetches these files, whatever their kinds and benchmarks."""
+    rows = dict.fromkeys(asset.row for asset in assets)
+    kinds = {asset.kind for asset in assets}
+    named = dict.fromkeys(path for row in rows for path in catalog.row(row)[0].named)
+    options = ["--logs"] * bool(kinds & {*LOGS}) + ["--viz"] * ("visualisation" in kinds)
+    options += [word for path in named for word in ("--manifest", str(path))]
+    return command("zoo", "download", *rows, *options)
 
 
 def _unanswered(

@@ -1,0 +1,171 @@
+"""The first command works: from a row's name to its number, on a machine that never ran mixzoo.
+
+The real command line, and a server on loopback in the place of GitHub, with mini's weights.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mixzoo.zoo.catalog import package_path
+from mixzoo.zoo.errors import IntegrityError, SourceError
+
+from ...emulator.github import GitHub
+from ...emulator.server import Fault, burst
+
+ASSETS = package_path("zoo/mini/assets")
+ROW = "resnet18_w6.mixup_walk"
+STYLES = {
+    "as OpenMixup names runs": "r18_{method}_mixups_CE_none_4xb64_ep40",
+    "rows": "resnet18_w6.{method}_walk",
+    "plain": "ResNet-18-{method}",
+    "blanks as GitHub keeps them": "resnet18.{method}.walk",
+}
+SOURCES = """kind = "github"
+repository = "me/walk"
+tag = "v1"
+
+[matching.architectures]
+resnet18_w6 = ["r18", "resnet18"]
+"""
+Mixzoo = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Mini's rows as a benchmark whose files are on a release; a home that was never used."""
+    for name in ("MIXZOO_CACHE", "MIXZOO_LOCKS", "MIXZOO_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home/cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home/config"))
+    text = (package_path("manifests") / "mini.toml").read_text()
+    text = text.replace('name = "mini"\ntitle', 'name = "walk"\ntitle').replace('_mini"', '_walk"')
+    path = tmp_path / "a folder" / "walk.toml"
+    path.parent.mkdir()
+    path.write_text(text.replace('kind = "package"\npath = "zoo/mini/assets"\n', SOURCES))
+    return path
+
+
+@pytest.fixture
+def release(github: GitHub) -> Callable[[str], None]:
+    """Puts mini's files on the emulated release, under names of a style; pages of 7 files."""
+    github.most = 7
+    release = github.release("me/walk", "v1")
+
+    def fill(style: str) -> None:
+        for path in sorted(ASSETS.glob("*.pth")):
+            name = style.format(method=path.stem.split(".")[1].removesuffix("_mini"))
+            github.upload(release, f"{name}.pth", path.read_bytes())
+            log = path.with_suffix(".log.json").read_bytes()
+            github.upload(release, f"{name}.log.json", log)
+
+    return fill
+
+
+def test_three_commands_from_a_name_to_its_number(
+    mixzoo: Mixzoo,
+    manifest: Path,
+    release: Callable[[str], None],
+    github: GitHub,
+    mini_images: Path,
+) -> None:
+    """Download, verify, eval, no other; redirected to another host, over pages, after a failure."""
+    release(STYLES["as OpenMixup names runs"])
+    own = ("--manifest", manifest)
+    github.emulator.front.plan = burst(Fault(status=502), None)
+
+    downloaded = mixzoo("zoo", "download", ROW, *own)
+    verified = mixzoo("zoo", "verify", ROW, *own)
+    evaluated = mixzoo("eval", ROW, "--data", mini_images, *own)
+
+    assert downloaded[0] == verified[0] == evaluated[0] == 0, (downloaded, verified, evaluated)
+    assert "asked GitHub release me/walk@v1, which names 20 new files" in downloaded[2]
+    assert downloaded[2].count("trusted on first use") == 1
+    assert "trusted on first use" in verified[1]
+    assert "596 / 1000" in evaluated[1]
+    assert "reproduced" in evaluated[1]
+    assert "asked" not in verified[2] + evaluated[2]
+    assert sum("/releases/tags/" in one.path for one in github.emulator.front.requests) <= 2
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_names_of_any_style_lead_to_their_rows(
+    style: str, mixzoo: Mixzoo, manifest: Path, release: Callable[[str], None]
+) -> None:
+    """The whole benchmark comes by one command, each file to the row that it is of."""
+    release(style)
+
+    code, out, error = mixzoo("zoo", "download", "walk", "--json", "--manifest", manifest)
+
+    assert code == 0, error
+    for one in json.loads(out):
+        packaged = ASSETS / f"{one['id'].replace('_walk', '_mini')}.pth"
+        assert Path(one["path"]).read_bytes() == packaged.read_bytes()
+
+
+def test_eval_alone_does_the_same(
+    mixzoo: Mixzoo, manifest: Path, release: Callable[[str], None], mini_images: Path
+) -> None:
+    """It asks, fetches, evaluates and judges."""
+    release(STYLES["as OpenMixup names runs"])
+
+    code, out, error = mixzoo("eval", ROW, "--data", mini_images, "--manifest", manifest)
+
+    assert code == 0, error
+    assert "596 / 1000" in out
+    assert error.count("asked GitHub release me/walk@v1") == 1
+
+
+def printed(text: str) -> list[list[str]]:
+    """The `mixzoo` commands that a text prints, as a shell reads them."""
+    found = re.findall(
+        r"(?<![`\w])mixzoo (?:zoo|eval|logs|data) .*?(?=$|  or  |\. |; )", text, re.M
+    )
+    return [shlex.split(line)[1:] for line in found]
+
+
+def test_every_printed_command_runs(
+    mixzoo: Mixzoo,
+    manifest: Path,
+    release: Callable[[str], None],
+    github: GitHub,
+) -> None:
+    """Doubt, a changed release, damage: each message's command settles it, as it is printed."""
+    release(STYLES["as OpenMixup names runs"])
+    github.upload(github.releases[0], "resnet18-mixup.pth", b"another")
+    own = ("--manifest", manifest)
+
+    code, _, doubt = mixzoo("zoo", "download", ROW, *own)
+    assign = next(one for one in printed(doubt) if "--assign" in one and "r18_" in one[4])
+    settled = mixzoo(*assign)
+    downloaded = mixzoo("zoo", "download", ROW, *own)
+
+    assert code == SourceError.exit_code
+    assert settled[0] == 0, settled
+    assert downloaded[0] == 0, downloaded
+
+    name = assign[4].partition("=")[0]
+    github.upload(github.releases[0], name, b"PK new weights", updated="2024-01-01T00:00:00Z")
+    code, _, changed = mixzoo("zoo", "lock", "walk", "--allow-partial", *own)
+    (accept,) = printed(changed)
+    accepted = mixzoo(*accept)
+    again = mixzoo("zoo", "download", ROW, *own)
+
+    assert code == IntegrityError.exit_code
+    assert accepted[0] == again[0] == 0, (accepted, again)
+    assert "PK new weights" in Path(re.search(r"fetched, (.*) \(", again[1])[1]).read_text()
+
+    _, fetched, _ = mixzoo("zoo", "download", ROW, "--logs", *own)
+    log = Path(re.search(r"fetched, (.*\.json) \(", fetched)[1])
+    log.write_text("damaged")
+    code, _, damaged = mixzoo("zoo", "verify", ROW, *own)
+    (mend,) = printed(damaged)
+    mended = mixzoo(*mend)
+
+    assert code == IntegrityError.exit_code
+    assert mended[0] == 0, mended
+    assert mixzoo("zoo", "verify", ROW, *own)[0] == 0
