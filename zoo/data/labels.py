@@ -26,6 +26,8 @@ from .lists import read_lines, whole
 from .stores import FolderStore, ImageStore
 from .texts import read_text
 
+EXPECTED = "expected iNaturalist annotation JSON (images, annotations)"
+OFFICIAL = "Download the official file again."
 T = TypeVar("T")
 # A path that can only be one: most are, and half a million are asked in a second.
 _PLAIN = re.compile(r"(?:[\w-][\w.+ -]{0,200}/){0,9}[\w-][\w.+ -]{0,200}", re.ASCII)
@@ -98,7 +100,8 @@ def from_file(root: Path, path: Path) -> LabelledImages:
     text, unusual = read_text(path)
     as_json = path.suffix == ".json" or text.lstrip()[:1] in ("{", "[")
     if as_json:
-        pairs, more = _annotated(text, path), []
+        with wall(DataError, f"{path}: {EXPECTED}", OFFICIAL):
+            pairs, more = _annotated(text, path), []
     else:
         pairs, more = read_lines(text, path)
     roots = [f"{place.as_posix().rstrip('/')}/" for place in (root.absolute(), root.resolve())]
@@ -151,31 +154,28 @@ def from_folders(root: Path) -> LabelledImages:
 
 def _annotated(text: str, source: Path) -> list[tuple[str, int]]:
     """The file and label of each annotation of a COCO-like JSON, in its order."""
-    expected = f"{source}: expected iNaturalist annotation JSON (images, annotations)"
-    official = "Download the official file again."
-    with wall(DataError, expected, official):
-        content = json.loads(text, object_pairs_hook=_unique)
+    content = json.loads(text, object_pairs_hook=_unique)
     images = content.get("images") if isinstance(content, dict) else None
     annotations = content.get("annotations", []) if isinstance(content, dict) else None
     if not isinstance(images, list) or not isinstance(annotations, list):
-        raise DataError(f"{expected}, got other JSON. {official}")
+        raise DataError(f"{source}: {EXPECTED}, got other JSON. {OFFICIAL}")
     if not annotations:
         raise DataError(f"{source}: has no annotations, so no labels. Is it the test set's file?")
-    names = _column(images, "id", "file_name", _text, expected)
-    labels = _column(annotations, "image_id", "category_id", whole, expected)
+    names = _column(images, "id", "file_name", _text, source)
+    labels = _column(annotations, "image_id", "category_id", whole, source)
     if (
         not len(names) == len(images) == len(labels) == len(annotations)
         or names.keys() != labels.keys()
     ):
         raise DataError(
             f"{source}: expected exactly one annotation per image, got {len(annotations)} annotations of "
-            f"{len(labels)} images, and {len(images)} images of {len(names)} ids. {official}"
+            f"{len(labels)} images, and {len(images)} images of {len(names)} ids. {OFFICIAL}"
         )
     return [(names[image], label) for image, label in labels.items()]
 
 
 def _column(
-    entries: list[object], key: str, field: str, read: Callable[[object], T | None], expected: str
+    entries: list[object], key: str, field: str, read: Callable[[object], T | None], source: Path
 ) -> dict[str, T]:
     """A field of each entry by the image's id, which is equal however written: 7, 7.0 and "7"."""
     found: dict[str, T] = {}
@@ -186,8 +186,7 @@ def _column(
             image = int(image)
         if value is None or not (isinstance(image, str) or type(image) is int):
             raise DataError(
-                f"{expected}, each with {key} and {field}, got {str(entry)[:80]}. Download the "
-                "official file again."
+                f"{source}: {EXPECTED}, each with {key} and {field}, got {entry!r:.80}. {OFFICIAL}"
             )
         found[str(image)] = value
     return found
@@ -218,7 +217,7 @@ def _below(file: str, roots: Sequence[str], source: Path) -> str:
     path = PurePosixPath(path).as_posix()
     if reason := why_unsafe(path) or ("names no file" if path == "." else None):
         raise DataError(
-            f"{source}: expected image paths below the data folder {roots[0]}, but {file!r} {reason}. "
+            f"{source}: expected image paths below the data folder {roots[0]}, but {file[:200]!r} {reason}. "
             "Write paths from that folder on, or name with --data the folder that they begin at."
         )
     return path

@@ -16,7 +16,7 @@ from ..images import SUFFIXES
 
 _SEPARATORS = re.compile(r"[,;\t]")
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")  # splitlines would also part a path at rarer characters
-_COLUMN = re.compile(r"[^\W\d][^\W\d _-]*")  # its name: letters, so no path and no label
+_COLUMN = re.compile(r"[^\W\d](?:[^\W\d]|[ -])*")  # its name: letters, so no path and no label
 _WHOLE = re.compile(r"[0-9]{1,9}(\.0{1,9})?")
 _QUOTES = "\"'"
 _SHOWN = 80  # characters of a line in a message
@@ -99,15 +99,14 @@ def _parse(line: str) -> Line | None:
         line = line[1:-1].strip()  # quoted whole
     flat = _SEPARATORS.sub(" ", line)
     start, end = flat.find(" "), flat.rfind(" ")
-    before, after = line[: end + 1].rstrip(), line[start:].lstrip()
-    for file, label, first in (
-        (before[:-1].rstrip() if before.endswith((",", ";")) else before, line[end + 1 :], False),
-        (
-            after[1:].lstrip() if after.startswith((",", ";")) else after,
-            line[: max(start, 0)],
-            True,
-        ),
-    ):
+    before, after = line[: end + 1].rstrip(), line[max(start, 0) :]
+    ways = [
+        (before[:-1].rstrip() if before.endswith((",", ";")) else before, line[end + 1 :], False)
+    ]
+    if not after.lstrip().startswith((",", ";")) or after.startswith((",", ";")):
+        ways.append((after[1:].lstrip(), line[: max(start, 0)], True))
+    # else, of "3 ,a.jpg", the comma may part, or begin the name
+    for file, label, first in ways:
         plain, number = _unquoted(file), _unquoted(label)
         if not plain or number is None or whole(number) is None:
             continue

@@ -65,7 +65,7 @@ def unpacked(content: bytes, source: object, wanted: str = "") -> bytes:
     source: for messages. wanted: its name, where an archive may hold others beside it. Raises
     IntegrityError as `read_text` does, DataError where an archive doesn't hold exactly one.
     """
-    with wall(IntegrityError, source, "Download it again."):
+    with wall(IntegrityError, f"{source}: expected a whole label file", "Download it again."):
         most = min(LARGEST, max(SMALL, MOST_GROWTH * len(content)))
         if content.startswith(GZIP):
             with gzip.open(io.BytesIO(content)) as inflated:

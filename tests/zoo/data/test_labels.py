@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mixzoo.zoo.data import find_images, from_file
 from mixzoo.zoo.errors import DataError
 
@@ -146,24 +148,6 @@ def test_wrong_annotations_are_named(tmp_path: Path, text: str, message: str) ->
         find_images(tmp_path, names=["val2018.json"])
 
 
-WRONG_LISTS = {
-    "no label": ("a.jpg\n", "line 1: expected 'path,label'"),
-    "negative": ("a.jpg,1\nb.jpg,-1\n", "line 2"),
-    "empty": ("\n", "got an empty file"),
-    "twice": ("a.jpg,1\na.jpg,1\n", "stand more than once, first a.jpg"),
-}
-
-
-@pytest.mark.parametrize(("text", "message"), WRONG_LISTS.values(), ids=WRONG_LISTS)
-def test_wrong_list_lines_are_named(tmp_path: Path, text: str, message: str) -> None:
-    """A list file's first wrong line is told by its number."""
-    path = tmp_path / "list.txt"
-    path.write_text(text)
-
-    with pytest.raises(DataError, match=message):
-        find_images(tmp_path, path)
-
-
 def test_named_folders_have_no_labels(tmp_path: Path) -> None:
     """Folders with names are not numbered by sorting: the label would be an invention."""
     make_images(tmp_path, {"bird/a.jpg": 0})
@@ -191,3 +175,125 @@ def test_real_photographs_in_the_official_layout(shared: Path, tmp_path: Path) -
 
     assert len(found) == 3000
     assert found.class_counts() == Counter(dict.fromkeys(range(10), 300))
+
+
+def annotated(images: object, annotations: object) -> str:
+    return json.dumps({"images": images, "annotations": annotations})
+
+
+def of_one(key: object = 1, image_id: object = 1, file: object = "a.jpg", label: object = 3) -> str:
+    """Annotations of one image, with one field that may be odd."""
+    image, annotation = {"id": key, "file_name": file}, {"image_id": image_id, "category_id": label}
+    return annotated([image], [annotation])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(of_one("7", 7), of_one(7, "7"), of_one(7.0, 7), of_one("a-b", "a-b")),
+        *(of_one(label=3.0), of_one(label="3"), of_one(file="a\\b.jpg"), of_one(10**30, 10**30)),
+        of_one().replace('"id"', '"area": NaN, "id"'),
+    ],
+)
+def test_annotations_in_other_spellings(tmp_path: Path, text: str) -> None:
+    """Ids as text or numbers, whole numbers with a point; what isn't needed may be anything."""
+    (tmp_path / "a.json").write_text(text)
+
+    assert from_file(tmp_path, tmp_path / "a.json").labels == (3,)
+
+
+ODD_JSON = {
+    "fraction": of_one(label=3.5),
+    "fraction as text": of_one(label="3.5"),
+    "truth": of_one(label=True),
+    "nothing": of_one(label=None),
+    "negative": of_one(label=-3),
+    "infinity": of_one(label=float("inf")),
+    "no number": of_one(label=float("nan")),
+    "5,000 digits": of_one().replace("3", "9" * 5000),
+    "huge": of_one().replace("3", "1e99999"),
+    "name that is a number": of_one(file=7),
+    "no name": of_one(file=None),
+    "id that is true": of_one(True, True),
+    "id that is a list": of_one([1], [1]),
+    "key twice": of_one().replace('"category_id"', '"category_id": 5, "category_id"'),
+    "escaped key twice": of_one().replace('"category_id"', '"category\\u005fid": 5, "category_id"'),
+    "two images of an id": annotated(
+        [{"id": 1, "file_name": "a"}, {"id": "1", "file_name": "b"}],
+        [{"image_id": 1, "category_id": 1}],
+    ),
+    "image without annotation": annotated(
+        [{"id": 1, "file_name": "a"}, {"id": 2, "file_name": "b"}],
+        [{"image_id": 1, "category_id": 1}],
+    ),
+    "entries that are none": annotated([1], [2]),
+    "no lists": annotated({}, {}),
+    "deep": of_one().replace("3", "[" * 100_000),
+    "lone surrogate": of_one(file="\ud800.jpg"),
+    "control bytes": of_one(file="a\x1b[2J.jpg"),
+    "NUL": of_one(file="a\0.jpg"),
+    "drive": of_one(file="C:\\a.jpg"),
+    "deep name": of_one(file="a/" * 2000 + "b.jpg"),
+    "long name": of_one(file="a" * 5000),
+    "no file": of_one(file="."),
+}
+
+
+@pytest.mark.parametrize("text", ODD_JSON.values(), ids=ODD_JSON)
+def test_odd_annotations_are_one_line(tmp_path: Path, text: str) -> None:
+    """Nothing is rounded, guessed or left out, and nothing is a traceback."""
+    (tmp_path / "a.json").write_text(text)
+
+    with pytest.raises(DataError) as error:
+        from_file(tmp_path, tmp_path / "a.json")
+
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 800
+
+
+anything = st.recursive(
+    st.one_of(
+        st.sampled_from([1, 2, 1.0, 2.5, True, None, float("inf"), float("nan"), 10**40]),
+        st.sampled_from(["a.jpg", "../b", "1", "2.0", "\ud800", "\0", "t/3/c.jpg", ""]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["id", "file_name", "image_id", "category_id"]), inner),
+    ),
+    max_leaves=8,
+)
+records = st.lists(
+    st.fixed_dictionaries(
+        {}, optional=dict.fromkeys(("id", "file_name", "image_id", "category_id"), anything)
+    ),
+    max_size=3,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "images": st.one_of(records, anything),
+            "annotations": st.one_of(records, anything),
+        },
+    )
+)
+def test_any_json_is_annotations_or_one_line(
+    tmp_path_factory: pytest.TempPathFactory, content: dict[str, object]
+) -> None:
+    """What is read has a whole label and a path below the folder for each image, none left out."""
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps(content))
+
+    try:
+        found = from_file(path.parent, path)
+    except DataError as error:
+        found = str(error)
+
+    if isinstance(found, str):
+        assert found.isprintable()
+        return
+    assert len(found) == len(content["images"]) == len(content["annotations"])  # type: ignore[arg-type]
+    assert all(type(label) is int for label in found.labels)
