@@ -183,6 +183,7 @@ def _load(job: Job, world: World, batch_size: int) -> Subject | None:
         method=model.method,
         num_classes=model.num_classes,
         heads=tuple(model.heads),
+        remarks=model.remarks,
     )
     job.about |= {
         "weights": msgspec.to_builtins(weights),
@@ -211,10 +212,10 @@ def _load(job: Job, world: World, batch_size: int) -> Subject | None:
 def _read(
     checkpoint: CheckpointFile, device: torch.device
 ) -> tuple[Classifier | MixClassifier, int | None]:
-    """The model, and the epoch that the file says it was written after."""
+    """The model, held against its row, and the epoch that the file says it was written after."""
     content = read_checkpoint(checkpoint.path)
-    model = build(content, device=device)
-    hold_against_row(model, checkpoint.row, checkpoint.num_classes)
+    row, num_classes = checkpoint.row, checkpoint.num_classes
+    model = build(content, device=device, row=row, num_classes=num_classes)
     epoch = content.meta.get("epoch")
     return model, epoch if isinstance(epoch, int) else None
 

@@ -94,7 +94,7 @@ def row_of(
         id=name,
         weights=weights,
         verdict=verdict.word,
-        reason=verdict.why,
+        reason="; ".join((verdict.why, *weights.remarks)),
         head=verdict.head,
         heads=tuple(heads),
         reported_top1=reported,
@@ -205,7 +205,7 @@ def sampled_row_of(
         id=name,
         weights=weights,
         verdict=word,
-        reason=why,
+        reason="; ".join((why, *weights.remarks)),
         head=weights.heads[0],
         heads=tuple(heads),
         reported_top1=reported,
@@ -357,7 +357,8 @@ def warnings(report: Report) -> Iterator[str]:
         for name, change in report.protocol.overrides.items():
             yield f"Protocol changed by hand: {name} {change}."
     for row in report.rows:
-        yield from (f"{row.id}: {text}" for text in row.claims.disagreements)
+        texts = (*row.weights.remarks, *row.claims.disagreements)
+        yield from (f"{row.id}: {text}" for text in texts)
     if report.unreadable:
         first = report.unreadable[0]
         yield (

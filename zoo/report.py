@@ -26,7 +26,10 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Weights(_Part, frozen=True, kw_only=True):
-    """The file that was evaluated. method: "plain", "automix" or "samix", read off its keys."""
+    """The file that was evaluated. method: "plain", "automix" or "samix", read off its keys.
+
+    remarks: what its weights aren't, though they seem to be (half precision, an averaged copy).
+    """
 
     file: str
     sha256: Sha256
@@ -34,6 +37,7 @@ class Weights(_Part, frozen=True, kw_only=True):
     method: str
     num_classes: Positive
     heads: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class Group(_Part, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ...zoo.catalog import open_catalog
-from ...zoo.errors import IntegrityError, SourceError, UsageError
+from ...zoo.errors import CheckpointError, IntegrityError, SourceError, UsageError
 from ...zoo.files import size_of
 from ...zoo.net.progress import byte_bar
 from ...zoo.release.by_hand import Adoption, find_files, import_files
@@ -36,7 +36,8 @@ def command(
     From Baidu Cloud, from a colleague's disk; folders are looked through. A file is recognised by
     its hash against all locks, else by its name; what differs from a locked hash is refused. A file
     that no lock vouches for is trusted on first use: its hash is noted, and a later change is
-    corruption. Exits with 5 if a file is damaged, else with 2 if one isn't recognised.
+    corruption; weights are opened, and must be the network of their row. Exits with 5 if a file is
+    damaged, else with 6 if weights aren't their row's, else with 2 if one isn't recognised.
     """
     files = find_files(paths)
     if not files:
@@ -70,7 +71,7 @@ def command(
             optional=("Kind",),
         )
     bad = [adoption for adoption in adoptions if adoption.error]
-    for gravest in (IntegrityError, SourceError, UsageError):
+    for gravest in (IntegrityError, CheckpointError, SourceError, UsageError):
         for adoption in bad:
             if adoption.error is gravest:
                 raise gravest(

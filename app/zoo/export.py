@@ -21,6 +21,11 @@ from ..options import FilePath, json_option, manifest_option
     help="Folder that the files are written to.",
 )
 @click.option("--row", metavar="ROW", help="The row that a checkpoint file belongs to.")
+@click.option(
+    "--part",
+    metavar="KEYS",
+    help="Which weights of a file with several, such as state_dict_ema; keys are joined by dots.",
+)
 @click.option("--force", is_flag=True, help="Replace files that are already there.")
 @manifest_option
 @json_option
@@ -28,6 +33,7 @@ def command(
     refs: tuple[str, ...],
     folder: Path,
     row: str | None,
+    part: str | None,
     force: bool,
     manifests: tuple[Path, ...],
     as_json: bool,
@@ -36,6 +42,8 @@ def command(
 
     A REF is a row id (its weights are fetched if they aren't here) or a checkpoint file. Values
     stay as they are stored; the file's header says which file, with which sha256, they come from.
+    With --part an averaged copy, or one of several networks in a file, becomes a file of its own,
+    for all other commands.
     """
     from ...zoo.checkpoint.export import export_all
     from ...zoo.refs import resolve
@@ -44,7 +52,8 @@ def command(
         raise UsageError(f"--row {row}: expected one REF with it, got {len(refs)}.")
     catalog = open_catalog(manifests)
     written = []
-    for one in export_all([resolve(r, catalog, row_id=row) for r in refs], folder, force=force):
+    found = [resolve(ref, catalog, row_id=row) for ref in refs]
+    for one in export_all(found, folder, part=part, force=force):
         facts = {"id": one.source, "path": str(one.path), "size": one.size, "sha256": one.sha256}
         written.append(facts | {"metadata": one.metadata})
         if not as_json:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from ...zoo.errors import CheckpointError
 from ..console import print_json, say
 from ..options import json_option, manifest_option
 
@@ -16,31 +17,44 @@ SILENT = "says nothing of its training: no config, no epoch, no versions."
 @manifest_option
 @json_option
 def command(file: Path, row_id: str | None, manifests: tuple[Path, ...], as_json: bool) -> None:
-    """Show what a checkpoint FILE says of itself.
+    """Show what a checkpoint FILE says of itself, and what its weights are.
 
     That is its method, epochs, protocol, data and versions. The training config inside is read as
     text, never run. With --row, differences from that row, from how its table was trained and from
-    its protocol are named. The notes are the author's word, not proof.
+    its protocol are named. The notes are the author's word, not proof. Of the weights, the network
+    is told, and what they aren't though they seem to be: stored in half precision, an averaged
+    copy, not numbers at all.
     """
     from ...zoo.catalog import open_catalog
     from ...zoo.checkpoint.claims import claims
+    from ...zoo.checkpoint.load import examine
     from ...zoo.checkpoint.reading import read_checkpoint
 
-    meta = read_checkpoint(file).meta
-    if row_id is None:
-        found = claims(meta)
+    checkpoint = read_checkpoint(file)
+    benchmark, row = open_catalog(manifests).row(row_id) if row_id else (None, None)
+    manifest = benchmark and benchmark.manifest
+    found = claims(checkpoint.meta, manifest and manifest.protocol, row, manifest)
+    facts, weights = dict(found.facts), None
+    try:
+        model, _ = examine(checkpoint, row, manifest and manifest.dataset.num_classes)
+    except CheckpointError as error:
+        remarks = [f"The weights can't be used: {error}"]
     else:
-        benchmark, row = open_catalog(manifests).row(row_id)
-        found = claims(meta, benchmark.manifest.protocol, row, benchmark.manifest)
-    facts, disagreements = found.facts, found.disagreements
+        weights = f"a {model.architecture} with {model.num_classes} classes ({model.method})"
+        remarks = [f"{text[:1].upper()}{text[1:]}." for text in model.remarks]
     if as_json:
-        print_json({"file": str(file), "facts": facts, "disagreements": disagreements})
+        names = ("file", "facts", "disagreements", "weights", "remarks")
+        print_json(
+            dict(zip(names, (str(file), facts, found.disagreements, weights, remarks), strict=True))
+        )
         return
     say(f"{file} {'says of itself:' if facts else SILENT}")
     width = max(map(len, facts), default=0)
     for name, text in facts.items():
         say(f"  {name:{width}}  {text}")
-    for sentence in disagreements:
+    if weights:
+        say(f"Its weights are {weights}.")
+    for sentence in (*remarks, *found.disagreements):
         say(sentence, style="yellow")
-    if row_id and facts and not disagreements:
+    if row_id and facts and not (remarks or found.disagreements):
         say(f"Nothing of this differs from {row_id}.", style="green")

@@ -15,6 +15,7 @@ from torch import Tensor
 from ... import __version__
 from ..errors import CheckpointError, UsageError
 from ..files import replacing
+from ..manifest import slug
 from ..nets import Classifier, MixClassifier
 from ..refs import CheckpointFile
 from .load import load_resolved
@@ -40,33 +41,47 @@ class Exported:
     metadata: dict[str, str]
 
 
-def export_name(checkpoint: CheckpointFile) -> str:
-    """The file name of an export: the row's id where there is one, else the checkpoint's stem."""
-    return (checkpoint.row.id if checkpoint.row else checkpoint.path.stem) + SUFFIX
+def export_name(checkpoint: CheckpointFile, part: str | None = None) -> str:
+    """The file name of an export: the row's id where there is one, else the checkpoint's stem.
+
+    part: of the checkpoint, which then stands in the name too.
+    """
+    stem = checkpoint.row.id if checkpoint.row else checkpoint.path.stem
+    return stem + (f".{slug(part)}" if part else "") + SUFFIX
 
 
 def export_all(
-    checkpoints: Sequence[CheckpointFile], folder: Path, *, force: bool = False
+    checkpoints: Sequence[CheckpointFile],
+    folder: Path,
+    *,
+    part: str | None = None,
+    force: bool = False,
 ) -> Iterator[Exported]:
     """Write checkpoints into a folder, each under its `export_name`, as they are asked for.
 
     Raises UsageError, before anything is written, where two would get one name; see `export`.
     """
-    targets = [folder / export_name(checkpoint) for checkpoint in checkpoints]
+    targets = [folder / export_name(checkpoint, part) for checkpoint in checkpoints]
     if twice := next((path for path in targets if targets.count(path) > 1), None):
         raise UsageError(f"{twice}: two REFs would get this name. Export them to two folders.")
     for checkpoint, path in zip(checkpoints, targets, strict=True):
-        yield export(checkpoint, path, force=force)
+        yield export(checkpoint, path, part=part, force=force)
 
 
 def export(
-    checkpoint: CheckpointFile, path: Path, *, force: bool = False, with_reported: bool = True
+    checkpoint: CheckpointFile,
+    path: Path,
+    *,
+    part: str | None = None,
+    force: bool = False,
+    with_reported: bool = True,
 ) -> Exported:
     """Write a checkpoint's weights to `path` as safetensors; equal input gives equal bytes.
 
     Values and dtypes stay as they are stored, names become canonical (`names.canonical`), so the
-    export gives the source's logits to the bit. The file appears whole or not at all. force:
-    replace what stands at `path`. with_reported: also note the number that the row's table prints.
+    export gives the source's logits to the bit. The file appears whole or not at all. part:
+    which weights to take of a file that holds several, such as an averaged copy. force: replace
+    what stands at `path`. with_reported: also note the number that the row's table prints.
     Raises CheckpointError if the file doesn't fit its row or architecture, UsageError if `path`
     is taken.
     """
@@ -74,16 +89,20 @@ def export(
         raise UsageError(f"{path}: is the checkpoint itself. Export it to another folder.")
     if path.exists() and not force:
         raise UsageError(f"{path}: is already there. Give --force to replace it.")
-    model = load_resolved(checkpoint)  # strict: what is written is a whole classifier of this row
-    read = read_checkpoint(checkpoint.path)
+    model = load_resolved(
+        checkpoint, part=part
+    )  # strict: what is written is a whole classifier of this row
+    read = read_checkpoint(checkpoint.path, part)
     metadata = _metadata(checkpoint, model, read.meta, with_reported)
+    if part:
+        metadata["source_part"] = part
     content = _serialise(canonical(read.state_dict), metadata, checkpoint.path.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with replacing(path) as file:
-        for part in content:
-            file.write(part)
-            digest.update(part)
+        for piece in content:
+            file.write(piece)
+            digest.update(piece)
     return Exported(checkpoint.name, path, sum(map(len, content)), digest.hexdigest(), metadata)
 
 

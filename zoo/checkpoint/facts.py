@@ -59,6 +59,7 @@ def training_facts(meta: Mapping[str, Any]) -> TrainingFacts:
     is_recipe = config.get("architecture") and config.get("model") is None
     facts = _of_mixzoo(config) if is_recipe else _of_openmixup(config)
     notes = {
+        "epoch as written": pick(meta, "epoch_written", kind=str),
         "seed": pick(meta, "seed", kind=int),
         "written": pick(meta, "time", kind=str),
         "software": _software(meta),

@@ -11,13 +11,15 @@ from ..nets import Classifier, MixClassifier, ResNetConfig
 from ..nets.resnet import BLOCKS
 
 Shape = tuple[int, ...]
+COUNT = ".num_batches_tracked"  # PyTorch before 0.4.1 wrote none; evaluation doesn't ask for it
 
 
 def infer(entries: Mapping[str, Tensor]) -> Classifier | MixClassifier:
     """The classifier that these entries fill exactly, still empty: on the `meta` device.
 
     entries: by their canonical names (`names.canonical`). Raises CheckpointError, naming the key,
-    where an entry is missing, left over, or has another shape than the rest implies.
+    where an entry is missing, left over, or has another shape than the rest implies. Batch norms may
+    lack their COUNT.
     """
     shapes = {name: tuple(value.shape) for name, value in entries.items()}
     method = _method(shapes)
@@ -86,15 +88,15 @@ def _shape(shapes: Mapping[str, Shape], name: str, ndim: int) -> Shape:
 def _compare(shapes: Mapping[str, Shape], model: Classifier | MixClassifier) -> None:
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     what = f"a {model.architecture} with {model.num_classes} classes ({model.method})"
-    missing = [name for name in expected if name not in shapes]
+    missing = [n for n in expected if n not in shapes and not n.endswith(COUNT)]
     foreign = [name for name in shapes if name not in expected]
     if missing:
         raise CheckpointError(f"{what} also needs {_some(missing)}")
     if foreign:
         raise CheckpointError(f"{what} has no place for {_some(foreign)}")
-    for name, shape in expected.items():
-        if shapes[name] != shape:
-            raise CheckpointError(f"{what} needs '{name}' of shape {shape}, got {shapes[name]}")
+    for name, got in shapes.items():
+        if got != expected[name]:
+            raise CheckpointError(f"{what} needs '{name}' of shape {expected[name]}, got {got}")
 
 
 def _some(names: list[str]) -> str:

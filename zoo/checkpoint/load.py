@@ -1,19 +1,26 @@
 """From a checkpoint file to a classifier in eval mode, with nothing missing and nothing ignored."""
 
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ..catalog import open_catalog
-from ..errors import CheckpointError, UsageError
+from ..errors import CheckpointError, UsageError, several
 from ..manifest import Row
 from ..nets import Classifier, MixClassifier
 from ..nets.classifiers import MIX_BLOCKS
 from ..refs import CheckpointFile, resolve
 from ..report import Weights
-from .infer import infer
+from .infer import COUNT, infer
 from .names import canonical
+from .parts import how_to_take, is_averaged
 from .reading import Checkpoint, read_checkpoint
+
+logger = logging.getLogger(__name__)
+FLOATS = {torch.float32, torch.float64, torch.float16, torch.bfloat16}
 
 
 def load(
@@ -30,11 +37,25 @@ def load(
 
 
 def load_resolved(
-    resolved: CheckpointFile, head: str | None = None, device: torch.device | str = "cpu"
+    resolved: CheckpointFile,
+    head: str | None = None,
+    device: torch.device | str = "cpu",
+    part: str | None = None,
 ) -> Classifier | MixClassifier:
-    """The classifier of a checkpoint that was found, held against its row if it has one."""
-    model = load_file(resolved.path, head=head, device=device)
-    hold_against_row(model, resolved.row, resolved.num_classes)
+    """The classifier of a checkpoint that was found, held against its row if it has one.
+
+    part: see `read_checkpoint`. What its weights aren't, though they seem to be, is logged as a
+    warning.
+    """
+    model = build(
+        read_checkpoint(resolved.path, part),
+        head=head,
+        device=device,
+        row=resolved.row,
+        num_classes=resolved.num_classes,
+    )
+    for remark in model.remarks:
+        logger.warning("%s: %s", resolved.name, remark)
     return model
 
 
@@ -45,25 +66,109 @@ def load_file(
     return build(read_checkpoint(path), head=head, device=device)
 
 
+def require_row(path: Path, row: Row, num_classes: int | None) -> None:
+    """Refuse a file that doesn't hold the network of `row`, with sound weights.
+
+    num_classes: of the row's data set. Nothing is built. Raises CheckpointError.
+    """
+    examine(read_checkpoint(path), row, num_classes)
+
+
 def build(
-    checkpoint: Checkpoint, *, head: str | None = None, device: torch.device | str = "cpu"
+    checkpoint: Checkpoint,
+    *,
+    head: str | None = None,
+    device: torch.device | str = "cpu",
+    row: Row | None = None,
+    num_classes: int | None = None,
 ) -> Classifier | MixClassifier:
     """The checkpoint's classifier: float32, in eval mode, on `device`, with its own memory.
 
-    head: the one that `forward` uses; None is the first of `heads`. Raises CheckpointError
-    where entries don't fit the architecture that their shapes imply, UsageError for another head.
+    head: the one that `forward` uses; None is the first of `heads`. row, num_classes: what it is
+    held against, see `hold_against_row`. The model's `remarks` say what its weights aren't, though
+    they seem to be. Raises CheckpointError where entries don't fit the architecture that their
+    shapes imply, or aren't sound numbers; UsageError for another head.
     """
-    try:
-        entries = canonical(checkpoint.state_dict)
-        model = infer(entries)
-    except CheckpointError as error:
-        raise CheckpointError(f"{checkpoint.path.name}: {error}") from None
+    model, entries = examine(checkpoint, row, num_classes)
     if head is not None:
         if head not in model.heads:
             raise UsageError(f"No head '{head}'. This checkpoint has: {', '.join(model.heads)}")
         model.head_name = head
-    model.to_empty(device=device).load_state_dict(entries)
+    uncounted = {
+        name: torch.zeros((), dtype=torch.int64)
+        for name in model.state_dict()
+        if name not in entries  # a batch norm's count, which `infer` lets be absent
+    }
+    model.to_empty(device=device).load_state_dict(entries | uncounted)
     return model.eval()
+
+
+def examine(
+    checkpoint: Checkpoint, row: Row | None = None, num_classes: int | None = None
+) -> tuple[Classifier | MixClassifier, dict[str, Tensor]]:
+    """The classifier, still empty, and its entries: all that can be wrong with them is asked here.
+
+    Import, loading and evaluation ask it, so that a file is taken by all of them or by none. For
+    arguments and errors see `build`.
+    """
+    try:
+        entries = canonical(checkpoint.state_dict)
+        model = infer(entries)
+        model.remarks = tuple(_remarks(checkpoint, entries))
+    except CheckpointError as error:
+        raise CheckpointError(f"{checkpoint.path.name}: {error}") from None
+    hold_against_row(model, row, num_classes)
+    return model, entries
+
+
+def _remarks(checkpoint: Checkpoint, entries: Mapping[str, Tensor]) -> Iterator[str]:
+    """What the weights aren't, though they seem to be; raises CheckpointError for unsound ones."""
+    dtypes: dict[str, int] = {}
+    for name, value in entries.items():
+        if name.endswith(COUNT):
+            continue  # takes no part in a prediction
+        if value.dtype not in FLOATS:
+            raise CheckpointError(
+                f"'{name}' holds {_named(value.dtype)} numbers, expected floating-point weights; "
+                "have it saved as it was trained"
+            )
+        if fault := _fault(name, value):
+            raise CheckpointError(
+                f"'{name}' holds {fault}, so the network can't be used; get another copy, or an "
+                "earlier epoch"
+            )
+        if value.dtype != torch.float32:
+            dtypes[_named(value.dtype)] = dtypes.get(_named(value.dtype), 0) + 1
+    floats = sum(not name.endswith(COUNT) for name in entries)
+    for dtype, count in dtypes.items():
+        share = "its weights" if count == floats else f"{count} of {floats} of its tensors"
+        lost = "rounded to float32" if dtype == "float64" else "not the trained float32 numbers"
+        yield f"{share} are stored as {dtype}, so they are {lost}: predictions may differ"
+    if checkpoint.averaged:
+        yield (
+            f"an averaged copy of the weights ({several(checkpoint.averaged)}) stands in the file "
+            f"and was left out; to take it: {how_to_take(checkpoint.path, checkpoint.averaged[0])}"
+        )
+    part = str(checkpoint.meta.get("source_part", checkpoint.part))  # of an export
+    if is_averaged(part):
+        yield f"its weights are an averaged copy ({part}), not those of the last step"
+    means = [value for name, value in entries.items() if name.endswith("running_mean")]
+    variances = [value for name, value in entries.items() if name.endswith("running_var")]
+    if not any(map(torch.any, means)) and all(bool((value == 1).all()) for value in variances):
+        yield "the statistics of its batch norms are those of an untrained network (means 0)"
+
+
+def _fault(name: str, value: Tensor) -> str | None:
+    """What no weight or buffer may hold."""
+    if not torch.isfinite(value).all():
+        return "a NaN" if torch.isnan(value).any() else "an infinity"
+    if name.endswith("running_var") and bool((value < 0).any()):
+        return "a negative variance"
+    return None
+
+
+def _named(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def hold_against_row(

@@ -1,12 +1,13 @@
 """One spelling for the entries of a checkpoint, whichever tool or year it comes from.
 
-Spellings known: OpenMixup's present and older releases, wrapped by DataParallel or not, and
-torchvision's and timm's ResNets. Renaming never looks at values, except to prove that two names
-for one thing hold the same thing.
+Spellings known: OpenMixup's present and older releases, and torchvision's and timm's ResNets; all
+of them as they are, or inside of whatever modules wrapped the network (DataParallel, torch.compile,
+a LightningModule). Renaming never looks at values, except to prove that two names for one thing
+hold the same thing.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -15,7 +16,17 @@ from ..errors import CheckpointError
 
 # OpenMixup lists its k side twice: `backbone` is `backbone_k`, `head` is `head_one_k`.
 ALIASES = {"backbone.": "backbone_k.", "head.": "head_one_k."}
+AVERAGED = "ema_"
+"""Starts the names of an averaged copy that mmcv's EMAHook puts beside each entry."""
+
 _BARE = re.compile(r"(conv1|bn1|layer[1-4])\.")  # torchvision and timm; their head is `fc`
+# Wrappers that may stand anywhere in a name: DataParallel, torch.compile, FSDP, DeepSpeed, Lightning
+_WRAPPERS = re.compile(
+    r"(?:^|(?<=\.))(?:module|_orig_mod|_forward_module|_checkpoint_wrapped_module|"
+    r"_fsdp_wrapped_module)\."
+)
+_BACKBONE = re.compile(r"(?:^|(?<=\.))backbone(_[qk])?\.$")
+_FIRST, _STEM = "layer1.0.conv1.weight", "conv1.weight"  # of every ResNet
 
 
 def canonical(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -24,13 +35,16 @@ def canonical(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Averaged copies (`ema_*`) are dropped. Raises CheckpointError where two names become one but
     their values differ.
     """
-    bare = not any(_unwrapped(name).startswith(("backbone", "head")) for name in state_dict)
-    two_sided = any(_unwrapped(name).startswith("backbone_q.") for name in state_dict)
+    roots = roots_of(state_dict)
+    root = roots[0] if len(roots) == 1 else ""
+    names = {old: unwrapped(old).removeprefix(root) for old in state_dict}
+    bare = not any(name.startswith(("backbone", "head")) for name in names.values())
+    two_sided = any(name.startswith("backbone_q.") for name in names.values())
     entries: dict[str, Tensor] = {}
     origins: dict[str, str] = {}
     for old, value in state_dict.items():
-        name = _unwrapped(old)
-        if name.startswith("ema_"):
+        name = names[old]
+        if name.startswith(AVERAGED):
             continue
         name = _todays(name)
         if bare:
@@ -47,8 +61,25 @@ def canonical(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return entries
 
 
-def _unwrapped(name: str) -> str:
-    return name.removeprefix("module.")
+def roots_of(names: Iterable[str]) -> list[str]:
+    """What stands before the names of each ResNet classifier among `names`, wrappers left out.
+
+    For `module.model.backbone.conv1.weight` and its like that is `model.`. A network without its
+    head counts too, one without its first convolutions doesn't.
+    """
+    known = {unwrapped(name) for name in names}
+    found: dict[str, None] = {}
+    for name in known:
+        before = name.removesuffix(_FIRST)
+        if before != name and (before == "" or before.endswith(".")) and before + _STEM in known:
+            own_head = f"{before}fc.weight" in known  # torchvision's and timm's
+            found[before if own_head else _BACKBONE.sub("", before)] = None
+    return sorted(found)
+
+
+def unwrapped(name: str) -> str:
+    """A name without the modules that only wrap others, wherever and how often they stand."""
+    return _WRAPPERS.sub("", name)
 
 
 def _todays(name: str) -> str:

@@ -1,27 +1,60 @@
 """Reading checkpoint files without running anything that they contain.
 
 torch's own files (zip and the older pickle) and safetensors. Only tensors and plain values leave
-a file; what a file needs beyond that is refused by name.
+a file, only as much as the file has bytes for.
 """
 
+import functools
+import io
+import math
+import mmap
+import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import safetensors
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..errors import CheckpointError
+from ..archive import list_zip, open_zip
+from ..errors import CheckpointError, IntegrityError, UsageError
 from .config import is_plain
-from .unpickle import unpickle
+from .parts import choose
+from .unpickle import Foreign, Storage, Stored, read_pickle
 
 Format = Literal["torch-zip", "torch-legacy", "safetensors"]
-WRAPPERS = ("state_dict", "model")
+Fetch = Callable[[Storage], Tensor]
+
 ADVICE = "save the model's state_dict"
+AGAIN = "isn't a whole torch checkpoint: it is damaged or cut short; download it again"
+# What a damaged file makes a reader of pickles stumble over
+DAMAGE = (
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    OSError,
+    struct.error,
+)
 _HEAD = 512  # bytes that are enough to tell formats apart
+_MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of torch's older format
+_LOCAL_HEADER = 30  # bytes before an entry's name in a zip
+# Tensors may share memory, as both names of AutoMix's k side do, and torch packs nothing: beyond
+# SMALL bytes, weights that are larger than their file are no honest ones
+SMALL, MOST_GROWTH = 16 << 20, 8
+MOST_HEADER = 16 << 20  # bytes of a safetensors header; a ResNet-152's has 100,000
+# Whose epochs are counted from 0, told by the keys that they write
+_FROM_0 = {
+    "timm": {"arch", "version", "state_dict"},
+    "torchvision": {"model", "lr_scheduler", "args"},
+    "Lightning": {"pytorch-lightning_version"},
+}
 
 
 @dataclass(frozen=True)
@@ -33,27 +66,49 @@ class Checkpoint:
     """On the CPU; may be backed by the file, so copy what shall outlive it."""
 
     meta: dict[str, Any] = field(repr=False)
-    """What the writer noted (epoch, config text, versions), as far as it is plain values."""
+    """What the writer noted (epoch, config text, versions), as far as it is plain values. `epoch`
+    counts from 1; `epoch_written` is what stands there where the writer counts otherwise, or where
+    that isn't known."""
 
     format: Format
 
+    part: str = "."
+    """The keys that lead to the weights in the file, joined by dots; `.` is the top."""
 
-def read_checkpoint(path: Path | str) -> Checkpoint:
+    averaged: tuple[str, ...] = ()
+    """Parts of the file that hold averaged copies of the weights, which were left out."""
+
+
+def read_checkpoint(path: Path | str, part: str | None = None) -> Checkpoint:
     """Read the weights of `path`, whatever its name; the content decides the format.
 
-    Weights are looked for under `state_dict`, then `model`, then at the top; what stands beside
-    them (optimizer, averaged copies) is left out. Raises CheckpointError, in one line that says
-    what the file is instead, if it holds no weights or wants to run code.
+    part: where the weights stand, if they aren't the only ones; else they are found, and what
+    stands beside them (optimizer, averaged copies) is left out. Raises CheckpointError, in one line
+    that says what the file is instead, if it holds no weights, several networks, or wants to run
+    code; UsageError if there is no such part.
     """
     path = Path(path)
     kind = _format(path)
-    if kind == "safetensors":
-        tensors, meta = _read_safetensors(path)
-    else:
-        is_zip = kind == "torch-zip"
-        stored = unpickle(path, is_zip=is_zip, mmap=is_zip and _is_stored_plainly(path))
-        tensors, meta = _weights(path, stored)
-    return Checkpoint(path, _checked(path, tensors), meta, kind)
+    opened = {"torch-zip": _zip, "torch-legacy": _legacy, "safetensors": _safetensors}[kind]
+    try:
+        with opened(path) as (content, notes, fetch):
+            if isinstance(content, Foreign) and not content:
+                raise CheckpointError(
+                    f"expected a dict of tensors, but it asks for {content.of[:200]}; nothing of "
+                    f"it was run. {ADVICE.capitalize()}"
+                )
+            if not isinstance(content, dict):
+                kind_of = type(content).__name__
+                raise CheckpointError(f"expected a dict of tensors, got {kind_of}; {ADVICE}")
+            chosen, averaged = choose(path, content, part)
+            tensors = _tensors(chosen.tensors, path.stat().st_size, fetch)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path.name}: {error}") from None
+    except UsageError as error:
+        raise UsageError(f"{path.name}: {error}") from None
+    except DAMAGE:
+        raise CheckpointError(f"{path.name}: {AGAIN}") from None
+    return Checkpoint(path, tensors, _notes(content, notes), kind, chosen.name, tuple(averaged))
 
 
 def _format(path: Path) -> Format:
@@ -87,89 +142,157 @@ def _impostor(start: bytes) -> str | None:
     return None
 
 
-def _is_stored_plainly(path: Path) -> bool:
-    """Whether a torch zip is uncompressed, as torch writes it, and so can be mapped to memory."""
+@contextmanager
+def _zip(path: Path) -> Iterator[tuple[Any, Mapping[Any, Any], Fetch]]:
+    """The content of torch's present format, and how to get at a storage of it."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError):
-        raise CheckpointError(
-            f"{path.name}: is truncated or damaged ({path.stat().st_size} bytes, without the table "
-            "of contents that ends a zip file); download it again"
-        ) from None
-    names = {Path(entry.filename).name for entry in entries}
+        if refused := list_zip(path).refused:
+            raise CheckpointError(refused)
+        with open_zip(path) as archive:
+            entries = {entry.filename: entry for entry in archive.infolist()}
+            (pickle, *others) = _pickles_of(entries)
+            if others:
+                raise CheckpointError(f"holds {pickle} and {others[0]}; {ADVICE}")
+            folder = pickle.removesuffix("data.pkl")
+            order = f"{folder}byteorder"
+            if order in entries and archive.read(order).strip() != b"little":
+                raise CheckpointError(f"was written by a big-endian machine; {ADVICE} on another")
+            whole = _mapped(path)
+
+            @functools.cache
+            def fetch(key: str) -> Tensor:
+                entry = entries[f"{folder}data/{key}"]
+                with archive.open(entry) as data:  # says so if the entry isn't where it should be
+                    if entry.compress_type != zipfile.ZIP_STORED:
+                        return torch.frombuffer(bytearray(data.read()) or b"\0", dtype=torch.uint8)
+                at = entry.header_offset + _LOCAL_HEADER
+                lengths = bytes(whole[at - 4 : at].tolist())
+                at += sum(struct.unpack("<HH", lengths))
+                return whole[at : at + entry.file_size]
+
+            content = read_pickle(io.BytesIO(archive.read(pickle)))
+            yield content, {}, lambda storage: fetch(storage.key)
+    except IntegrityError as error:
+        raise CheckpointError(str(error).removeprefix(f"{path.name}: ")) from None
+
+
+def _pickles_of(entries: Mapping[str, Any]) -> list[str]:
+    names = {name.rpartition("/")[2] for name in entries}
     if "constants.pkl" in names:
-        raise CheckpointError(
-            f"{path.name}: is a TorchScript program, not weights; save its state_dict instead"
-        )
+        raise CheckpointError("is a TorchScript program, not weights; save its state_dict instead")
     if "data.pkl" not in names:
         raise CheckpointError(
-            f"{path.name}: is a zip archive but not a checkpoint; unpack it and name the "
-            "checkpoint inside"
+            "is a zip archive but not a checkpoint; unpack it and name the checkpoint inside"
         )
-    return all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+    return [name for name in entries if name.rpartition("/")[2] == "data.pkl"]
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+@contextmanager
+def _legacy(path: Path) -> Iterator[tuple[Any, Mapping[Any, Any], Fetch]]:
+    """The content of torch's older format: pickles, and then the storages one after the other."""
+    whole = _mapped(path)
+    storages: dict[str, torch.dtype] = {}
+    with path.open("rb") as file:
+        if read_pickle(file) != _MAGIC:
+            raise CheckpointError(f"is a pickle, but no checkpoint that torch.save wrote; {ADVICE}")
+        _protocol, system = read_pickle(file), read_pickle(file)
+        if not system.get("little_endian", True):
+            raise CheckpointError(f"was written by a big-endian machine; {ADVICE} on another")
+        content, keys = read_pickle(file, storages), read_pickle(file)
+        at = file.tell()
+    places = {}
+    for key in keys:
+        (length,) = struct.unpack("<q", bytes(whole[at : at + 8].tolist()))
+        start, at = at + 8, at + 8 + length * storages[key].itemsize
+        if not start <= at <= len(whole):
+            raise ValueError("cut short")
+        places[key] = whole[start:at]
+    yield content, {}, lambda storage: places[storage.key]
+
+
+@contextmanager
+def _safetensors(path: Path) -> Iterator[tuple[Any, Mapping[Any, Any], Fetch]]:
     try:
+        with path.open("rb") as head:
+            if int.from_bytes(head.read(8), "little") > MOST_HEADER:
+                raise ValueError(f"a header of more than {MOST_HEADER:,} bytes")
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            meta = file.metadata() or {}
-    except safetensors.SafetensorError as error:
+            notes = file.metadata() or {}
+    except (safetensors.SafetensorError, ValueError) as error:
         raise CheckpointError(
-            f"{path.name}: is not whole safetensors ({error}), {path.stat().st_size} bytes; "
-            "download it again"
+            f"is not whole safetensors ({error}), {path.stat().st_size} bytes; download it again"
         ) from None
-    return tensors, dict(meta)
+    yield tensors, notes, lambda storage: torch.empty(0)
 
 
-def _weights(path: Path, stored: Any) -> tuple[dict[Any, Any], dict[str, Any]]:
-    """Pick the weights and the notes out of what a torch file stored."""
-    content = _table(stored)
-    if content is None:
-        raise CheckpointError(
-            f"{path.name}: expected a dict of tensors, got {type(stored).__name__}; {ADVICE}"
+def _mapped(path: Path) -> Tensor:
+    """A file's bytes, read when they are used; what is written to them doesn't reach the file."""
+    with path.open("rb") as file:
+        return torch.frombuffer(
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), dtype=torch.uint8
         )
-    wrapped = (_table(content.get(wrapper)) for wrapper in WRAPPERS)
-    tensors = next((found for found in wrapped if found is not None), content)
-    if not any(isinstance(value, Tensor) for value in tensors.values()):
-        raise CheckpointError(
-            f"{path.name}: no tensors under {' or '.join(WRAPPERS)} or at the top, which has: "
-            f"{', '.join(map(repr, list(content)[:5])) or 'nothing'}; {ADVICE}"
-        )
-    # OpenMixup keeps its notes under `meta`, others at the top
-    notes = _table(content.get("meta", content)) or {}
-    return tensors, {str(name): value for name, value in notes.items() if is_plain(value)}
 
 
-def _table(value: Any) -> dict[Any, Any] | None:
-    """A dict of any kind as a plain one; a file can give others attributes that hide methods."""
-    return dict(dict.items(value)) if isinstance(value, dict) else None
-
-
-def _checked(path: Path, tensors: Mapping[Any, Any]) -> dict[str, Tensor]:
-    checked = {}
-    for name, value in tensors.items():
+def _tensors(table: Mapping[Any, Any], size: int, fetch: Fetch) -> dict[str, Tensor]:
+    """The tensors of a table. size: of the file in bytes. Raises CheckpointError for others."""
+    checked: dict[str, Tensor] = {}
+    made: dict[Stored, Tensor] = {}  # two names of one tensor stay one tensor
+    total = 0
+    for name, value in table.items():
         if not isinstance(name, str) or not name.isprintable():
-            raise CheckpointError(f"{path.name}: {name!r} is no name for a tensor; {ADVICE}")
-        if (tensor := _plain_tensor(value)) is None:
+            raise CheckpointError(f"{name!r:.200} is no name for a tensor; {ADVICE}")
+        if isinstance(value, Stored):
+            total += math.prod(value.size) * value.storage.dtype.itemsize
+            if total > max(SMALL, MOST_GROWTH * size):
+                raise CheckpointError(
+                    f"expected weights of the size of the file, got {total:,} and more bytes of "
+                    f"them in a file of {size:,}; {ADVICE}"
+                )
+            if value not in made:
+                made[value] = _tensor(name, value, fetch)
+            checked[name] = made[value]
+        elif isinstance(value, Tensor) and value.layout == torch.strided:
+            checked[name] = value
+        else:
+            what = value.of if isinstance(value, Foreign) else type(value).__name__
             raise CheckpointError(
-                f"{path.name}: '{name}' stands among the weights but is no plain tensor "
-                f"({type(value).__name__}); {ADVICE}"
+                f"'{name}' stands among the weights but is no plain tensor ({what[:200]}); {ADVICE}"
             )
-        checked[name] = tensor
     return checked
 
 
-def _plain_tensor(value: Any) -> Tensor | None:
-    """A tensor without attributes, if it is dense numbers on the CPU with memory of its own."""
-    if type(value) not in (Tensor, nn.Parameter):
-        return None
-    tensor = Tensor.detach(value)  # a file can give a tensor attributes that hide methods
-    is_plain = (
-        tensor.layout == torch.strided
-        and tensor.device.type == "cpu"
-        and not tensor.is_quantized
-        and tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
-    )
-    return tensor if is_plain else None
+def _tensor(name: str, stored: Stored, fetch: Fetch) -> Tensor:
+    storage, offset, size, stride = stored
+    step = storage.dtype.itemsize
+    content = fetch(storage)[storage.start * step : (storage.start + storage.length) * step]
+    if len(content) < storage.length * step:
+        raise ValueError("cut short")
+    count = math.prod(size)
+    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    if count > storage.length or (count and last >= storage.length):
+        raise CheckpointError(
+            f"'{name}' stands among the weights but is no plain tensor (of {count} numbers, "
+            f"{storage.length} are stored); {ADVICE}"
+        )
+    if not count:
+        return torch.empty(size, dtype=storage.dtype)
+    if content.data_ptr() % step:
+        content = content.clone()
+    numbers = content.view(storage.dtype)
+    return numbers.as_strided(size, stride, numbers.storage_offset() + offset)
+
+
+def _notes(content: Mapping[Any, Any], notes: Mapping[Any, Any]) -> dict[str, Any]:
+    """What the writer noted, plain values only, with the epoch counted from 1 or not at all."""
+    within = content.get("meta")
+    is_mmcv = isinstance(within, Mapping)  # OpenMixup and mixzoo too; others note at the top
+    found = notes or (within if is_mmcv else content)
+    plain = {str(name): value for name, value in found.items() if is_plain(value)}
+    if is_mmcv or type(plain.get("epoch")) is not int:
+        return plain
+    said = plain.pop("epoch")
+    writer = next((name for name, keys in _FROM_0.items() if keys <= content.keys()), None)
+    if writer is None:
+        return plain | {"epoch_written": f"{said}, counted from 0 or from 1"}
+    return plain | {"epoch": said + 1, "epoch_written": f"{said}, counted from 0 as {writer} does"}

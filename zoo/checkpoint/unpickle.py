@@ -1,127 +1,323 @@
-"""torch's pickles, read by torch's restricted unpickler with a short list of inert extras.
+"""Torch's pickles as plain data, read opcode by opcode: nothing is imported, nothing is called.
 
-Old mmcv and mmengine checkpoints carry training statistics and settings beside the weights. The
-classes of those are replaced by `Inert`, which takes whatever it is given and keeps nothing, so
-that no code outside torch runs while a file is read.
+Dicts, lists, tuples, text and numbers become themselves; a tensor becomes a `Stored`, which says
+where its numbers lie; an object of any other class becomes a `Foreign`, which keeps nothing but
+what is put into it under keys. So configuration, dates, paths, statistics and whole modules beside
+the weights don't hinder, and their classes needn't be installed. What asks for a function of
+Python's own library, as payloads do, is refused by name.
 """
 
 import pickletools
-import re
-import warnings
-import zipfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import IO, Any
+import sys
+from collections.abc import Callable
+from typing import IO, Any, NamedTuple
 
 import torch
 
 from ..errors import CheckpointError
 
-STAND_INS = (
-    "argparse.Namespace",
-    "builtins.getattr",  # how a pickle names a class's methods, as HistoryBuffer does
-    "mmcv.runner.log_buffer.LogBuffer",
-    "mmengine.logging.history_buffer.HistoryBuffer",
-    "numpy.core.multiarray._reconstruct",
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray._reconstruct",
-    "numpy._core.multiarray.scalar",
-    "numpy.dtype",
-    "numpy.ndarray",
-    "pathlib.Path",
-    "pathlib.PosixPath",
-    "pathlib.WindowsPath",
-    "pathlib._local.PosixPath",
-    "pathlib._local.WindowsPath",
+# A ResNet-50 of AutoMix with its optimizer has 50,000; each takes at most some 170 bytes of memory
+MOST_OPCODES = 400_000
+LITERALS = frozenset(
+    opcode.name
+    for opcode in pickletools.opcodes
+    if opcode.name.startswith(("INT", "BININT", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "UNICODE"))
+    or opcode.name.endswith(("STRING", "BYTES", "BYTES8", "UNICODE", "UNICODE8", "BYTEARRAY8"))
+    or opcode.name == "LONG"
 )
-# torch lets a file make one of any size
-BOMBS = {"builtins.bytearray", "__builtin__.bytearray"}
-PICKLES = 5  # in the older format: magic number, protocol, system, the object, keys of its storages
+CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+DTYPES = {
+    f"{name}Storage": dtype
+    for name, dtype in {
+        "Float": torch.float32,
+        "Double": torch.float64,
+        "Half": torch.float16,
+        "BFloat16": torch.bfloat16,
+        "Long": torch.int64,
+        "Int": torch.int32,
+        "Short": torch.int16,
+        "Char": torch.int8,
+        "Byte": torch.uint8,
+        "Bool": torch.bool,
+        "ComplexFloat": torch.complex64,
+        "ComplexDouble": torch.complex128,
+        "QInt8": torch.qint8,
+        "QUInt8": torch.quint8,
+        "QInt32": torch.qint32,
+        "Untyped": torch.uint8,
+    }.items()
+}
+DICTS = {"collections.OrderedDict", "collections.defaultdict", "builtins.dict", "__builtin__.dict"}
+TENSORS = {"torch.Tensor", "torch.nn.parameter.Parameter"}
+REBUILT = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"}
+PARAMETERS = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
+# What files name of Python's own library without meaning to run anything
+HARMLESS = {
+    *("_codecs.encode", "copyreg._reconstructor", "copy_reg._reconstructor", "functools.partial"),
+    *("re._compile", "types.MappingProxyType", "types.NoneType", "types.SimpleNamespace"),
+}
+HARMLESS_BUILTINS = {
+    *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "getattr", "int"),
+    *("list", "long", "object", "range", "set", "slice", "str", "tuple", "type", "unicode"),
+}
+HARMLESS_MODULES = {
+    *("argparse", "collections", "dataclasses", "datetime", "decimal", "enum", "fractions"),
+    *("ipaddress", "logging", "numbers", "pathlib", "random", "time", "typing", "uuid", "zoneinfo"),
+}
+BUILTINS = {"builtins", "__builtin__"}
 
 
-class Inert:
-    """Stands where a file asks for a harmless class that isn't needed; holds and does nothing."""
+class Name(str):
+    """A class or function that a file names, `module.name`; it is never looked up."""
 
-    def __new__(cls, *_: Any) -> "Inert":
-        """Forget the arguments."""
-        return super().__new__(cls)
-
-    def __setstate__(self, _: Any) -> None:
-        """Forget the state."""
+    __slots__ = ()
 
 
-def unpickle(path: Path, *, is_zip: bool, mmap: bool) -> Any:
-    """The object in a torch file, tensors on the CPU, with `Inert` in the place of `STAND_INS`.
+class Foreign(dict[Any, Any]):
+    """Stands for an object of the class `of`; holds what was put into it under keys."""
 
-    is_zip: whether it has torch's present format, or the older one. mmap: leave tensors in the file
-    until they are used; only for uncompressed zips. Raises CheckpointError, with the name where
-    there is one, if the file asks for anything else.
+    __slots__ = ("of",)
+
+    def __init__(self, of: str) -> None:
+        super().__init__()
+        self.of = of
+
+
+class Storage(NamedTuple):
+    """Numbers that lie together in a file: `length` of them, from number `start` of `key` on."""
+
+    key: str
+    dtype: torch.dtype
+    start: int
+    length: int
+
+
+class Stored(NamedTuple):
+    """A tensor as a file describes it: a view of a storage, counted in numbers."""
+
+    storage: Storage
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+def read_pickle(file: IO[bytes], storages: dict[str, torch.dtype] | None = None) -> Any:
+    """The object of one pickle, of any protocol; `file` is left behind its end.
+
+    storages: takes the dtypes of all storages that are named, by key. Raises CheckpointError, yet
+    without the file's name, for what is refused; ValueError, IndexError, KeyError, TypeError or
+    OverflowError if it is no whole pickle.
     """
-    newer: list[str] = []
-    extras: list[Callable | tuple[Callable, str]] = [(Inert, name) for name in STAND_INS]
-    try:
-        for opcode, name in _asked(path, is_zip):
-            if opcode == "STACK_GLOBAL":
-                newer.append(name)
-            elif name in BOMBS:
-                raise ValueError("GLOBAL builtins.bytearray was refused")
-        with torch.serialization.safe_globals(extras), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about protocols and storage classes, not for users
-            place: Any = "cpu" if is_zip else _within(path.stat().st_size)
-            return torch.load(path, map_location=place, weights_only=True, mmap=mmap)
-    except Exception as error:  # a damaged pickle makes an unpickler raise anything
-        reason = "isn't a whole torch checkpoint"
-        if refused := re.search(r"GLOBAL ([\w.]+) w", str(error)):
-            reason = f"expected only tensors, but it asks for {refused[1]}"
-        elif newer and "".join(newer).isprintable():
-            # torch only says that it can't read those
-            names = ", ".join(dict.fromkeys(newer))
-            reason = f"expected torch's pickle protocol 2, but it is newer and asks for {names}"
-        raise CheckpointError(
-            f"{path.name}: {reason}; nothing of it was run. Download it again, or have its authors "
-            "save only the state_dict"
-        ) from None
+    machine = _Machine({} if storages is None else storages)
+    for opcode, argument, _ in pickletools.genops(file):
+        machine.spend(1)
+        name = opcode.name
+        if name in LITERALS:
+            machine.stack.append(argument)
+        elif name in CONSTANTS:
+            machine.stack.append(CONSTANTS[name])
+        elif name in _TO_THE_MARK:
+            machine.gather(name, argument)
+        elif name == "STOP":
+            return machine.stack.pop()
+        else:
+            _ACTIONS[name](machine, argument)
+    raise ValueError("no end")
 
 
-def _within(size: int) -> Callable[[Any, str], Any]:
-    """A `map_location` that keeps the memory that an older file names within its `size` in bytes.
+class _Machine:
+    """What a pickle works on: a stack, the stacks below its marks, and what it remembers."""
 
-    torch leaves memory that the file names but doesn't fill as it finds it; here it is 0.
-    """
-    left = size
+    def __init__(self, storages: dict[str, torch.dtype]) -> None:
+        self.stack: list[Any] = []
+        self.below: list[list[Any]] = []
+        self.memo: dict[Any, Any] = {}
+        self.storages = storages
+        self.spent = 0
 
-    def place(storage: Any, _: str) -> Any:
-        nonlocal left
-        left -= storage.nbytes()
-        if left < 0:
-            raise ValueError("more numbers than bytes")
-        return storage.fill_(0)
+    def spend(self, opcodes: int) -> None:
+        self.spent += opcodes
+        if self.spent > MOST_OPCODES:
+            raise CheckpointError(
+                f"has more than {MOST_OPCODES:,} parts, too many to be looked through; save only "
+                "the state_dict"
+            )
 
-    return place
+    def gather(self, what: str, argument: Any) -> None:
+        """Make one thing of all that stands above the mark."""
+        items, self.stack = self.stack, self.below.pop()
+        match what:
+            case "TUPLE":
+                self.stack.append(tuple(items))
+            case "LIST":
+                self.stack.append(items)
+            case "DICT":
+                self.stack.append(_filled({}, items))
+            case "FROZENSET":
+                self.stack.append(Foreign("frozenset"))
+            case "OBJ":
+                self.stack.append(_made(items[0], tuple(items[1:])))
+            case "INST":
+                self.stack.append(_made(_name(*argument.split(" ", 1)), tuple(items)))
+            case "SETITEMS":
+                _filled(self.stack[-1], items)
+            case "APPENDS" | "ADDITEMS":
+                _extended(self.stack[-1], items)
+
+    def mark(self, _: Any) -> None:
+        self.below.append(self.stack)
+        self.stack = []
+
+    def remember(self, place: int | None) -> None:
+        self.memo[len(self.memo) if place is None else place] = self.stack[-1]
+
+    def recall(self, place: int) -> None:
+        self.stack.append(self.memo[place])
+
+    def tuple_of(self, count: int) -> None:
+        self.stack[-count:] = [tuple(self.stack[-count:])]
+
+    def set_item(self, _: Any) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        _filled(self.stack[-1], [key, value])
+
+    def append(self, _: Any) -> None:
+        _extended(self.stack[-2], [self.stack.pop()])
+
+    def name(self, words: str | None) -> None:
+        if words is None:  # on the stack
+            name, module = self.stack.pop(), self.stack.pop()
+        else:
+            module, name = words.split(" ", 1)
+        self.stack.append(_name(module, name))
+
+    def storage(self, _: Any) -> None:
+        storage = _storage(self.stack.pop())
+        if isinstance(storage, Storage):
+            self.storages[storage.key] = storage.dtype
+        self.stack.append(storage)
+
+    def call(self, *, by_name: bool = False) -> None:
+        if by_name:
+            self.stack.pop()
+        arguments = self.stack.pop()
+        if type(arguments) is not tuple:
+            raise TypeError("no arguments")
+        if arguments and type(arguments[0]) is list:
+            self.spend(len(arguments[0]))  # a dict may be made of it
+        self.stack.append(_made(self.stack.pop(), arguments))
+
+    def pop(self, _: Any) -> None:
+        if self.stack:
+            self.stack.pop()
+        else:
+            self.stack = self.below.pop()
 
 
-def _asked(path: Path, is_zip: bool) -> Iterator[tuple[str, str]]:
-    """What a file's pickles import: GLOBAL or, from protocol 4 on, STACK_GLOBAL, and the name."""
-    last, before = "", ""
-    for file in _pickles_in(path, is_zip):
-        for opcode, argument, _ in pickletools.genops(file):
-            if opcode.name == "GLOBAL":
-                yield opcode.name, str(argument).replace(" ", ".")
-            elif opcode.name == "STACK_GLOBAL":
-                yield opcode.name, f"{before}.{last}"
-            elif isinstance(argument, str):
-                last, before = argument, last
+_TO_THE_MARK = {"TUPLE", "LIST", "DICT", "FROZENSET", "OBJ", "INST"}
+_TO_THE_MARK |= {"SETITEMS", "APPENDS", "ADDITEMS"}
+_ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
+    **dict.fromkeys(("BINPUT", "LONG_BINPUT", "PUT", "MEMOIZE"), _Machine.remember),
+    **dict.fromkeys(("BINGET", "LONG_BINGET", "GET"), _Machine.recall),
+    **dict.fromkeys(("REDUCE", "NEWOBJ"), lambda machine, _: machine.call()),
+    **dict.fromkeys(("GLOBAL", "STACK_GLOBAL"), _Machine.name),
+    **dict.fromkeys(("PROTO", "FRAME"), lambda _machine, _: None),
+    "NEWOBJ_EX": lambda machine, _: machine.call(by_name=True),
+    "MARK": _Machine.mark,
+    "TUPLE1": lambda machine, _: machine.tuple_of(1),
+    "TUPLE2": lambda machine, _: machine.tuple_of(2),
+    "TUPLE3": lambda machine, _: machine.tuple_of(3),
+    "EMPTY_DICT": lambda machine, _: machine.stack.append({}),
+    "EMPTY_LIST": lambda machine, _: machine.stack.append([]),
+    "EMPTY_SET": lambda machine, _: machine.stack.append(Foreign("set")),
+    "SETITEM": _Machine.set_item,
+    "APPEND": _Machine.append,
+    "BINPERSID": _Machine.storage,
+    "BUILD": lambda machine, _: machine.stack.pop(),  # attributes, which could hide methods
+    "DUP": lambda machine, _: machine.stack.append(machine.stack[-1]),
+    "POP": _Machine.pop,
+    "POP_MARK": lambda machine, _: setattr(machine, "stack", machine.below.pop()),
+}
 
 
-def _pickles_in(path: Path, is_zip: bool) -> Iterator[IO[bytes]]:
-    """The file, open at the start of each pickle in it."""
-    if is_zip:
-        with zipfile.ZipFile(path) as archive:
-            for entry in archive.infolist():  # whichever of several torch would read
-                if entry.filename.endswith("data.pkl"):
-                    with archive.open(entry) as file:
-                        yield file
+def _extended(target: Any, items: list[Any]) -> None:
+    if type(target) is list:
+        target.extend(items)
+    elif not isinstance(target, Foreign):
+        raise TypeError(type(target).__name__)
+
+
+def _filled(target: Any, items: list[Any]) -> dict[Any, Any]:
+    """Put items under keys; only text and numbers, as nested tuples take for ever to hash."""
+    if not isinstance(target, dict):
+        raise TypeError(type(target).__name__)
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        if type(key) in (str, int):
+            target[key] = value
+    return target
+
+
+def _name(module: Any, name: Any) -> Name:
+    """Raises CheckpointError for what a file has no harmless reason to name."""
+    found = Name(f"{module}.{name}")
+    if type(module) is not str or type(name) is not str or not found.isprintable():
+        raise ValueError("no name")
+    top = module.partition(".")[0]
+    if top in BUILTINS:
+        refused = name not in HARMLESS_BUILTINS
     else:
-        with path.open("rb") as file:
-            for _ in range(PICKLES):
-                yield file
+        own = top in sys.stdlib_module_names and top not in HARMLESS_MODULES
+        refused = own and found not in HARMLESS
+    if refused:
+        raise CheckpointError(
+            f"expected only tensors, but it asks for {found[:200]}; nothing of it was run. Don't "
+            "trust it, or have its authors save only the state_dict"
+        )
+    return found
+
+
+def _made(call: Any, arguments: tuple[Any, ...]) -> Any:
+    """What a call would have made: a tensor, a dict, or the stand-in of anything else."""
+    if type(call) is not Name:
+        return Foreign("a call")
+    if call == "torch._tensor._rebuild_from_type_v2" and arguments[1] in TENSORS:
+        call, _, arguments, *_ = arguments  # a tensor with attributes
+    if call in REBUILT:
+        return _tensor(*arguments[:4])
+    if call in PARAMETERS:
+        return arguments[0]
+    if call in DICTS:
+        pairs = arguments[0] if arguments and type(arguments[0]) is list else []
+        return _filled({}, [one for key, value in pairs for one in (key, value)])  # of Python 2
+    return Foreign(call if type(call) is Name else "a call")
+
+
+def _storage(key: Any) -> Storage | Foreign:
+    match key:
+        case ("storage", Name() as kind, str() as root, _, int() as length, *rest) if length >= 0:
+            dtype = DTYPES.get(kind.rpartition(".")[2])
+            if dtype is None or not kind.startswith("torch."):
+                return Foreign(kind)
+            start = 0
+            if rest and rest[0] is not None:  # a part of another one, as PyTorch before 0.4 wrote
+                _, start, length = rest[0]
+            if not _whole(start, length):
+                raise ValueError("no storage")
+            return Storage(root, dtype, start, length)
+        case ("module", Name() as kind, *_):
+            return Foreign(kind)
+    raise ValueError("no storage")
+
+
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any) -> Stored | Foreign:
+    if type(storage) is not Storage:
+        return Foreign("torch.Tensor")
+    if type(size) is not tuple or type(stride) is not tuple or len(size) != len(stride):
+        raise TypeError("no shape")
+    if not _whole(offset, *size, *stride):
+        raise ValueError("no shape")
+    return Stored(storage, offset, size, stride)
+
+
+def _whole(*numbers: Any) -> bool:
+    return all(type(number) is int and 0 <= number < 1 << 48 for number in numbers)

@@ -1,7 +1,8 @@
 """Whole classifiers: one backbone and head, or the two backbones and four heads of AutoMix/SAMix.
 
 Both have `architecture`, `num_classes`, `method`, `heads` (names, the default first), `head_name`
-(the chosen one), `forward(x)` for its logits and `logits(x)` for those of all heads.
+(the chosen one), `forward(x)` for its logits and `logits(x)` for those of all heads; and `remarks`,
+sentences on what loaded weights aren't, though they seem to be.
 """
 
 from collections.abc import Sequence
@@ -59,6 +60,7 @@ class Classifier(nn.Module):
     method = "plain"
     heads = ("head0",)
     head_name = "head0"
+    remarks: tuple[str, ...] = ()
 
     def __init__(self, config: ResNetConfig, num_classes: int) -> None:
         super().__init__()
@@ -83,6 +85,7 @@ class MixClassifier(nn.Module):
     """
 
     heads = ("one_k", "mix_k", "one_q", "mix_q")
+    remarks: tuple[str, ...] = ()
 
     def __init__(self, config: ResNetConfig, num_classes: int, method: str) -> None:
         super().__init__()

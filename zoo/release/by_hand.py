@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..cache import asset_path, cache_root
 from ..catalog import Catalog
-from ..errors import IntegrityError, MixzooError, SourceError, UsageError
+from ..errors import CheckpointError, IntegrityError, MixzooError, SourceError, UsageError
 from ..files import (
     CHUNK,
     OnBytes,
@@ -128,11 +128,13 @@ def adopt(file: Arrival, identity: Identity, as_copies: bool = False) -> Adoptio
     """Give a recognised file its place in the cache.
 
     A damaged file in its place is set aside; a good one is never touched. Raises MixzooError where
-    the place is another file's, and where the file can't be had there or isn't what it was.
+    weights without a locked hash aren't its row's network, where the place is another file's, and
+    where the file can't be had there or isn't what it was.
     """
     asset, path = identity.asset, asset_path(identity.benchmark.name, identity.asset)
     _require_free_place(file, identity)
     _require_same_as_before(file, asset, path)
+    _require_its_row(file, identity)
     try:
         if _is_whole(file, asset, path):
             what = "already here"
@@ -181,6 +183,20 @@ def _place(file: Arrival, path: Path, as_copies: bool) -> str:
                 raise
     copy(source, path, file.sha256)
     return "copied"
+
+
+def _require_its_row(file: Arrival, identity: Identity) -> None:
+    """Weights that no hash proves are opened: they must be the network of the row they are for."""
+    asset, manifest = identity.asset, identity.benchmark.manifest
+    row = manifest.row(asset.row)
+    if asset.kind != "weights" or asset.sha256 is not None or row is None:
+        return
+    from ..checkpoint.load import require_row  # brings torch, which locked files don't need
+
+    try:
+        require_row(file.path, row, manifest.dataset.num_classes)
+    except CheckpointError as error:
+        raise CheckpointError(str(error).removeprefix(f"{file.path.name}: ")) from None
 
 
 def _require_free_place(file: Arrival, identity: Identity) -> None:

@@ -1,17 +1,21 @@
 """Reading files: every format, nothing run, and a clear line for what isn't a checkpoint."""
 
 import argparse
+import enum
 import gzip
 import io
 import os
 import pickle
+import re
 import sys
 import tarfile
 import zipfile
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
+from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +27,12 @@ from mixzoo.zoo.errors import CheckpointError
 
 WEIGHTS = {"conv1.weight": torch.arange(6.0).reshape(2, 3), "bn1.num": torch.tensor(3)}
 FORMATS = {"torch-zip": True, "torch-legacy": False}
+
+
+class Sanity(enum.Enum):
+    """A setting, as configurations have them."""
+
+    SOUND = 1
 
 
 class Payload:
@@ -162,7 +172,14 @@ def test_training_statistics_of_mmcv_do_not_hinder(
         Path("runs"),
         {1, 2},
         b"bytes",
+        bytearray(b"bytes"),
         10**600,
+        datetime(2022, 8, 22, tzinfo=UTC),
+        defaultdict(list, a=[1]),
+        SimpleNamespace(a=1),
+        Fraction(1, 3),
+        re.compile("a+"),
+        Sanity.SOUND,
     ],
     ids=lambda extra: type(extra).__name__,
 )
@@ -212,7 +229,7 @@ def test_code_in_a_file_is_refused_by_name_and_not_run(
     arguments = (argument, "w") if asked == "io.open" else (argument,)
     path = _save(_places(Payload(call, *arguments))[place], tmp_path / "a.pth", kind)
 
-    with pytest.raises(CheckpointError, match=rf"asks for {asked}; nothing of it was run"):
+    with pytest.raises(CheckpointError, match=rf"asks for {asked}; nothing of it was run. Don't"):
         read_checkpoint(path)
 
     assert not trace.exists()
@@ -231,13 +248,9 @@ def test_the_payload_of_these_tests_would_run(tmp_path: Path) -> None:
     assert (tmp_path / "trace").exists()
 
 
-@pytest.mark.parametrize(
-    ("ending", "message"), [(b".", "got Inert"), (b")R.", "nothing of it was run")]
-)
-def test_a_stand_in_cannot_be_used_to_reach_other_code(
-    ending: bytes, message: str, tmp_path: Path
-) -> None:
-    """What `getattr` gives while reading is inert, and calling that is refused."""
+@pytest.mark.parametrize("ending", [b".", b")R.", b")R)R}b."])
+def test_what_stands_for_an_object_stands_for_what_it_gives(ending: bytes, tmp_path: Path) -> None:
+    """A class's method, and whatever its call would make, is nothing: neither looked up nor run."""
     method = (
         b"\x80\x02c__builtin__\ngetattr\ncmmengine.logging.history_buffer\nHistoryBuffer\n"
         b"X\x07\x00\x00\x00__new__\x86R"
@@ -248,41 +261,30 @@ def test_a_stand_in_cannot_be_used_to_reach_other_code(
         zipfile.ZIP_STORED,
     )
 
-    with pytest.raises(CheckpointError, match=message):
+    with pytest.raises(CheckpointError, match="expected a dict of tensors"):
         read_checkpoint(hostile)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
-def test_a_bytearray_is_refused(kind: str, tmp_path: Path) -> None:
-    """torch would make one of any size, gigabytes from a few hundred bytes."""
-    path = _save({"state_dict": WEIGHTS, "x": bytearray(4)}, tmp_path / "a.pth", kind)
-
-    with pytest.raises(CheckpointError, match=r"asks for builtins.bytearray; nothing"):
-        read_checkpoint(path)
-
-
-def test_every_pickle_of_a_zip_is_looked_through(tmp_path: Path) -> None:
+def test_two_pickles_in_a_zip_are_one_too_many(tmp_path: Path) -> None:
     """Which of several torch would read is for torch to know."""
     path = _save(WEIGHTS, tmp_path / "a.pth")
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("b/data.pkl", pickle.dumps(bytearray(4), 2))
+        archive.writestr("b/data.pkl", pickle.dumps({}, 2))
 
-    with pytest.raises(CheckpointError, match=r"asks for (builtins|__builtin__).bytearray"):
+    with pytest.raises(CheckpointError, match=r"holds a/data.pkl and b/data.pkl"):
         read_checkpoint(path)
 
 
 def test_memory_that_an_older_file_does_not_fill_is_never_read(tmp_path: Path) -> None:
-    """A tensor without bytes of its own is refused, or 0 where other bytes make up for them."""
+    """A tensor without bytes of its own is refused, also where other bytes make up for them."""
     path = _save({"a": torch.ones(1000)}, tmp_path / "a.pth", "torch-legacy")
     whole = path.read_bytes()
     cut = whole[: whole.rindex(b"\x80\x02]")] + b"\x80\x02]."  # no storage is listed as delivered
-    path.write_bytes(cut)
 
-    with pytest.raises(CheckpointError, match="isn't a whole torch checkpoint"):
-        read_checkpoint(path)
-    path.write_bytes(cut + bytes(4000))
-
-    assert not _read_weights(path)["a"].any()
+    for content in (cut, cut + bytes(4000)):
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match="isn't a whole torch checkpoint"):
+            read_checkpoint(path)
 
 
 class Hiding:
@@ -305,12 +307,12 @@ def test_attributes_that_hide_methods_are_left_behind(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("protocol", [4, 5])
 def test_a_plain_pickle_is_refused_by_what_it_asks_for(protocol: int, tmp_path: Path) -> None:
-    """Newer protocols, which torch can't name the contents of, are named too."""
+    """Newer protocols too, which torch can't read."""
     trace = tmp_path / "trace"
     path = tmp_path / "a.pth"
     path.write_bytes(pickle.dumps({"w": Payload(os.mkdir, str(trace))}, protocol))
 
-    with pytest.raises(CheckpointError, match=r"protocol 2, .* asks for posix.mkdir; nothing"):
+    with pytest.raises(CheckpointError, match=r"asks for posix.mkdir; nothing"):
         read_checkpoint(path)
 
     assert not trace.exists()
@@ -343,9 +345,9 @@ def _zip(name: str) -> bytes:
         (_tar(b"weights"), "a tar archive; unpack it"),
         (_zip("log.txt"), "is a zip archive but not a checkpoint; unpack it"),
         (_zip("archive/constants.pkl"), "is a TorchScript program"),
-        (b"Not Found", "isn't a whole torch checkpoint; nothing of it was run. Download"),
-        (b"\x80\x02", "isn't a whole torch checkpoint; nothing of it was run. Download"),
-        (bytes(range(256)), "isn't a whole torch checkpoint; nothing of it was run. Download"),
+        (b"Not Found", "isn't a whole torch checkpoint: it is damaged or cut short; download"),
+        (b"\x80\x02", "isn't a whole torch checkpoint: it is damaged or cut short; download"),
+        (bytes(range(256)), "isn't a whole torch checkpoint: it is damaged or cut short; download"),
     ],
 )
 def test_a_file_that_is_no_checkpoint_is_told_for_what_it_is(
@@ -390,9 +392,9 @@ def test_a_missing_file_and_a_folder_are_told_with_their_path(tmp_path: Path) ->
     [
         (
             {"epoch": 3, "optimizer": {}},
-            "no tensors under state_dict or model or at the top, which",
+            "got no table of tensors; it holds 'epoch', 'optimizer'",
         ),
-        ({"state_dict": {}}, "no tensors under"),
+        ({"state_dict": {}}, "got no table of tensors; it holds 'state_dict'"),
         ([torch.ones(1)], "expected a dict of tensors, got list"),
         ({"w": torch.ones(1), "v": 3}, "'v' stands among the weights but is no plain tensor"),
         ({"w": torch.ones(1), "v": np.ones(1)}, "'v' stands among the weights"),

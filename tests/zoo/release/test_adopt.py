@@ -11,17 +11,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from filelock import FileLock
 from mixzoo.zoo.cache import assets_folder, cache_root, process_lock_path
 from mixzoo.zoo.catalog import Catalog, open_catalog
-from mixzoo.zoo.errors import IntegrityError, SourceError, UsageError
+from mixzoo.zoo.errors import CheckpointError, IntegrityError, SourceError, UsageError
+from mixzoo.zoo.nets import Classifier, ResNetConfig
 from mixzoo.zoo.release.by_hand import Adoption, adopt, find_files, import_files
 from mixzoo.zoo.release.identify import Arrival, identify
 from mixzoo.zoo.shelf import file, known_assets
 from mixzoo.zoo.verify import State, check
 
 ROW = "resnet18_w4.vanilla_own"
-BYTES = b"weights" * 1000
+
+
+def _weights(name: str = "resnet18_w4", classes: int = 10, damage: float = 0.0) -> bytes:
+    """A file of the network that ROW names, or of another one."""
+    model = Classifier(ResNetConfig.from_name(name), classes)
+    torch.nn.init.constant_(model.head.fc.bias, damage)
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    return file.getvalue()
+
+
+BYTES = _weights()
 RULES = '[matching.kinds]\nweights = [".pth"]\nlog = [".log.json"]'
 Write = Callable[..., Path]  # the fixture `write_benchmark`
 Give = Callable[..., Adoption]
@@ -178,6 +191,30 @@ def test_row_can_be_named(write_benchmark: Write, give: Give) -> None:
     assert (weights.what, weights.asset.kind, log.asset.kind) == ("linked", "weights", "log")
     assert set(cached()) == {f"{ROW}.pth", "20220822.log.json"}
     assert "expected a name ending in .pth" in picture.detail
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"abc", "isn't a whole torch checkpoint"),
+        (_weights(classes=7), "expects 10 classes, the checkpoint's heads have 7"),
+        (_weights(name="resnet18_w2"), "expects a resnet18_w4, the checkpoint is a resnet18_w2"),
+        (_weights(damage=float("nan")), "'head.fc.bias' holds a NaN"),
+    ],
+    ids=["a text", "other classes", "another network", "no numbers"],
+)
+@pytest.mark.parametrize("lock", [False, True])
+def test_weights_that_no_hash_proves_must_be_their_rows(
+    lock: bool, content: bytes, message: str, write_benchmark: Write, give: Give
+) -> None:
+    """Whoever names the row, a person or a name in the lock, the file is opened."""
+    named = write_benchmark("", BYTES, sha256=None, size=None) if lock else write_benchmark("")
+
+    adoption = give(open_catalog([named]), "w.pth", content, row=None if lock else ROW)
+
+    assert adoption.error is CheckpointError
+    assert message in adoption.detail
+    assert cached() == {}
 
 
 def test_second_file_for_a_row_does_not_replace_the_first(
