@@ -32,7 +32,10 @@ def log_options(command: Callable) -> Callable:
             help="Epochs of the whole run, if the log doesn't tell.",
         ),
         click.option(
-            "--join", is_flag=True, help="The FILEs are pieces of one run, as after a restart."
+            "--join",
+            is_flag=True,
+            help="The FILEs are of one run: pieces, as after a restart, or its JSON and its text "
+            "log, which are compared.",
         ),
         click.option("--row", metavar="ROW", help="The row that FILEs are held against."),
     ):
@@ -55,9 +58,11 @@ def log_options(command: Callable) -> Callable:
 def command(out: Path | None, as_json: bool, **request: Any) -> None:
     """Audit training logs against the published table.
 
-    Shows every summary beside the table's number, and whether the values can be true. Reads mmcv's
-    .log.json and text logs. A ROW's log is fetched if it isn't here; a row id or a benchmark names
-    rows. Each accuracy is tested for being a whole number of images.
+    Shows every summary beside the table's number, and whether the values can be true. Reads JSON and
+    text logs of mmcv and mmengine, DeiT's log.txt, and a CSV with a column epoch, as timm's and
+    Lightning's. Two logs of one run (NAME.log and NAME.log.json, or with --join) are compared. A
+    ROW's log is fetched if it isn't here; a row id or a benchmark names rows. Each accuracy is
+    tested for being a whole number of images.
 
     Exits with 5 if values can't come from an honest evaluation, with 7 if a log can't be read; a
     number that isn't reproduced is a finding, not an error.

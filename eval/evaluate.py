@@ -221,7 +221,9 @@ def _audits(jobs: Sequence[Job], request: Request) -> tuple[dict[str, LogAudit],
         if len(jobs) != 1:
             raise UsageError("--log belongs to one checkpoint; expected one REF with it.")
         (job,) = jobs
-        claim = claim_of(job.benchmark.manifest, job.row) if job.benchmark and job.row else Claim()
+        claim = Claim(images=len(job.images))
+        if job.benchmark and job.row:
+            claim = claim_of(job.benchmark.manifest, job.row)
         return {job.name: audit_files([request.log], claim)}, []
     audits, problems = {}, []
     for job in jobs:

@@ -191,11 +191,21 @@ def slack(metric: Metric) -> float:
     return SCATTER if metric.statistic == "median_of_last_epochs" else NEAR
 
 
-def what_log_says(audit: LogAudit, epoch: object, reported: float | None) -> Logged | None:
+def what_log_says(
+    audit: LogAudit,
+    epoch: object,
+    reported: float | None,
+    *,
+    not_comparable: str | None = None,
+) -> Logged | None:
     """What a log says of a checkpoint of its run; None if it has no accuracy of any head.
 
     epoch: that the checkpoint says it was written after; the log's last one where it says none.
+    not_comparable: see `Conditions.differ_from`; what wasn't measured as the benchmark's numbers are
+    is held against no log either, and there is None.
     """
+    if not_comparable:
+        return None
     log, claim = audit.log, audit.claim
     series = {head: log.series(f"{head}_top1") for head in log.heads}
     epochs = set().union(*series.values())
@@ -218,7 +228,7 @@ def what_log_says(audit: LogAudit, epoch: object, reported: float | None) -> Log
         },
         given_by=given_by,
         statistic=f"{claim.rule} {' or '.join(printed)}",
-        problem=audit.arithmetic.problem,
+        problem=audit.problem,
     )
 
 

@@ -72,7 +72,8 @@ def row_of(
     counts = {head: stored.heads[head].counts() for head in weights.heads}
     reported, metric = published(benchmark, row)
     other = conditions_of(stored).differ_from(benchmark) if benchmark else None
-    logged = what_log_says(audit, stored.about.get("epoch"), reported) if audit else None
+    epoch = stored.about.get("epoch")
+    logged = what_log_says(audit, epoch, reported, not_comparable=other) if audit else None
     verdict = judge(counts, reported, metric, not_comparable=other, logged=logged)
     groups = _groupings(stored, training_images or {})
     heads = [
@@ -253,7 +254,7 @@ def _head(
 
 
 def _logged(logged: Logged | None, head: str, counts: Counts) -> LoggedHead | None:
-    if logged is None or head not in logged.top1:
+    if logged is None or logged.problem or head not in logged.top1:
         return None
     gap, _ = logged.off_by(head, counts)
     return LoggedHead(epoch=logged.epoch, top1=logged.top1[head], gap_images=round(gap, 2))

@@ -2,9 +2,10 @@
 
 The reference's logs round to 5 decimals (JSON) or 4 (text), and the genuine ones need half a unit
 of the last decimal and no more. Other writers multiply in single precision, which moves a value by
-up to 2**-23 of itself, so that much more is allowed: no honest log is ever flagged. With N = 24,426
-multiples are 0.0041 points apart and one random value near 65% still passes with a chance of 0.6%
-(3% in a text log). Who forges in whole images passes always.
+up to 2**-23 of itself, so that much more is allowed. Lines are pasted from text logs, too: a value
+is held to the decimals that it has, and four suffice. So no honest log is ever flagged. With N =
+24,426 multiples are 0.0041 points apart and one random value near 65% still passes with a chance of
+0.6% (3% if it has four decimals). Who forges in whole images passes always.
 
 A validation that several processes share out evenly repeats images until every process has as many.
 The reference collects the predictions and drops the repeated ones, so its logs show N itself; a
@@ -15,18 +16,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from math import gcd
+from typing import Any
 
 import numpy as np
 
+from .lines import DECIMALS
 from .reading import TrainingLog
 
 Percents = np.ndarray | np.floating
+Decimals = int | np.ndarray
 
 SINGLE_PRECISION = 2.0**-23  # relative: two roundings to float32
 SEARCHED = 100_000  # numbers of images that are tried, at least
-MOST_SEARCHED = 1_000_000
+MOST_SEARCHED = 1_000_000  # validation sets are smaller
+TELLING = 0.8  # with which a random value may pass for a number of images that is tried
+GRID = 1000  # numbers of images that stand for all of them
+SAMPLE = 100  # values that the number of images which gives most of them is looked for by
 MOSTLY = 0.8  # share of values that must fit for the others to be called edited
 NEARLY = 0.9  # of the values that the best number of images gives
+DOUBT = 0.1  # so much likelier than by edits need values not be by another number of images
 BY_CHANCE = 0.01  # numbers of images expected to fit by accident, below which a fit is a finding
 
 WHOLE = "whole numbers of images"
@@ -58,9 +67,10 @@ class CountTest:
     `images` (None: too few values to say which); IMPOSSIBLE: no number of images gives them;
     SILENT: rounded too coarsely, or too few to test. expected: the images that there should be, if
     known. images: how many the values come from.
-    tested: number of values. decimals: to which they are rounded. misfits: values that `images`
-    (or else `expected`) can't give. contradictions: epochs whose top-5 is below the top-1.
-    chance: with which a random value would pass.
+    tested: number of values. decimals: to which they are rounded. coarser: those of them that are
+    whole only to the fewer decimals which they have. misfits: values that `images` (or else
+    `expected`) can't give. contradictions: epochs whose top-5 is below the top-1. chance: with which
+    a random value would pass. searched: the largest number of images that was tried.
     """
 
     word: str
@@ -68,9 +78,11 @@ class CountTest:
     images: int | None
     tested: int
     decimals: int
+    coarser: tuple[Reading, ...]
     misfits: tuple[Reading, ...]
     contradictions: tuple[Reading, ...]
     chance: float
+    searched: int
 
     @property
     def is_possible(self) -> bool:
@@ -96,37 +108,43 @@ def audit_arithmetic(log: TrainingLog, expected: int | None) -> CountTest:
         for name, value in v.accuracies.items()
     ]
     values = np.array([float(reading.value) for reading in readings])
-    written = max(max(0, -int(r.value.normalize().as_tuple().exponent)) for r in readings)
-    test = _Test(values, max(written, log.decimals), expected)
+    written = np.array([max(0, -int(r.value.normalize().as_tuple().exponent)) for r in readings])
+    most, least = int(written.max()), min(log.decimals, DECIMALS["text"])
+    test, decimals = _Test(values, np.maximum(written, least), expected), max(most, log.decimals)
     word, images = test.finding()
-    if word != WHOLE and written < log.decimals:  # all values may have been rounded once more
-        coarse = _Test(values, written, expected)
+    if word != WHOLE and most < least:  # all values may have been rounded once more
+        coarse = _Test(values, np.full(len(values), most), expected)
         if (coarsely := coarse.finding())[0] in (WHOLE, SILENT):
-            test, (word, images) = coarse, coarsely
-    about, decimals = images or expected, test.decimals
-    bad = ~fits(values, about, decimals) if about else np.zeros(len(values), dtype=bool)
+            test, decimals, (word, images) = coarse, most, coarsely
+    about = images or expected
+    whole = fits(values, about, test.decimals) if about else np.ones(len(values), dtype=bool)
+    coarser = whole & ~fits(values, about, decimals) if about else ~whole
+    if coarser.any() and most < decimals:
+        decimals, coarser = max(most, least), np.zeros_like(coarser)
     return CountTest(
         word=word,
         expected=expected,
         images=images,
         tested=len(readings),
         decimals=decimals,
-        misfits=tuple(readings[place] for place in np.flatnonzero(bad)),
+        coarser=tuple(readings[place] for place in np.flatnonzero(coarser)),
+        misfits=tuple(readings[place] for place in np.flatnonzero(~whole)),
         contradictions=tuple(_contradictions(readings)),
         chance=float(np.mean(chance(values, about, decimals))) if about else 1.0,
+        searched=test.limit,
     )
 
 
-def tolerance(values: Percents, decimals: int) -> Percents:
+def tolerance(values: Percents, decimals: Decimals) -> Percents:
     """How far an honest value may lie from 100 k / N, in points.
 
-    values: float64, percent, any shape. decimals: to which they are rounded. Returns the same
-    shape.
+    values: float64, percent, any shape. decimals: to which they are rounded, of all or of each.
+    Returns the same shape.
     """
     return 0.5 * 10.0**-decimals + SINGLE_PRECISION * values + 1e-12
 
 
-def fits(values: Percents, images: int | np.ndarray, decimals: int) -> np.ndarray:
+def fits(values: Percents, images: int | np.ndarray, decimals: Decimals) -> np.ndarray:
     """Which values are 100 k / images for a whole k between 0 and images.
 
     values: float64, percent. images: a number, or an array that broadcasts with values.
@@ -137,7 +155,7 @@ def fits(values: Percents, images: int | np.ndarray, decimals: int) -> np.ndarra
     return near & (correct >= 0) & (correct <= images)
 
 
-def chance(values: Percents, images: int | np.ndarray, decimals: int) -> np.ndarray:
+def chance(values: Percents, images: int | np.ndarray, decimals: Decimals) -> np.ndarray:
     """With which a value, put down at random near each of these, would pass `fits`."""
     return np.minimum(1.0, 2 * tolerance(values, decimals) * images / 100)
 
@@ -150,66 +168,105 @@ def padding(images: int, padded: int) -> tuple[int, ...]:
 
 
 class _Test:
-    """The test of values, rounded to `decimals`, that `expected` images should have given."""
+    """The test of values, each rounded to its `decimals`, that `expected` images should have given.
 
-    def __init__(self, values: np.ndarray, decimals: int, expected: int | None) -> None:
+    limit: the largest number of images that is tried, beyond which nearly any value passes.
+    """
+
+    def __init__(self, values: np.ndarray, decimals: np.ndarray, expected: int | None) -> None:
         self.values, self.decimals, self.expected = values, decimals, expected
-        self.distinct = np.unique(values)
-        self.limit = max(SEARCHED, min(2 * (expected or 0), MOST_SEARCHED))
+        self.distinct, places = np.unique(values, return_index=True)
+        self.digits = decimals[places]
+        self.slack = float(np.mean(tolerance(self.distinct, self.digits)))
+        limit = max(SEARCHED, min(TELLING * 50 / self.slack, MOST_SEARCHED))
+        self.limit = int(max(limit, min(2 * (expected or 0), MOST_SEARCHED)))
 
     def finding(self) -> tuple[str, int | None]:
         """The best explanation in a word, and the number of images if it has one.
 
         All values come from `expected` images, or nearly all of them do; else another number.
         """
-        if self.expected is None:
-            return self._other()
-        if np.median(chance(self.values, self.expected, self.decimals)) >= 1:
-            return SILENT, None
-        if fits(self.values, self.expected, self.decimals).all():
-            return WHOLE, self.expected
-        if self._speaks(self.expected, np.array([self.expected])):
-            return EDITED, self.expected
-        return self._other()
-
-    def _other(self) -> tuple[str, int | None]:
-        """What another number of images explains."""
-        tried = np.arange(1, self.limit + 1)
-        if len(self._fitting):
-            all_right, unsure = (OTHER_IMAGES,) * 2 if self.expected else (WHOLE, SILENT)
-            smallest = int(self._fitting[0])
-            return (all_right, smallest) if self._speaks(smallest, tried) else (unsure, None)
-        favourite = self._favourite(tried)
-        return (EDITED, favourite) if self._speaks(favourite, tried) else (IMPOSSIBLE, None)
+        if (expected := self.expected) is not None:
+            if np.median(chance(self.values, expected, self.decimals)) >= 1:
+                return SILENT, None
+            if fits(self.values, expected, self.decimals).all():
+                return WHOLE, expected
+            if self._is_edited(expected, 1):
+                return EDITED, expected
+        smallest = self._smallest
+        favourite = self._favourite(smallest or self.limit)
+        edited = favourite if favourite != smallest else None
+        if edited and self._is_edited(edited, max(edited, SEARCHED)):
+            return EDITED, edited
+        if smallest is None:
+            return IMPOSSIBLE, None
+        whole, unsure = (OTHER_IMAGES,) * 2 if expected else (WHOLE, SILENT)
+        return (
+            (whole, smallest) if self._speaks(smallest, max(smallest, SEARCHED)) else (unsure, None)
+        )
 
     @cached_property
-    def _fitting(self) -> np.ndarray:
-        """All numbers of images up to the limit that give every value, ascending: a sieve."""
-        alive = np.arange(1, self.limit + 1)
-        for value in self.distinct:
-            alive = alive[fits(value, alive, self.decimals)]
-        return alive
+    def _smallest(self) -> int | None:
+        """The smallest number of images up to the limit that gives every value: a sieve."""
+        for first, last in ((1, SEARCHED), (SEARCHED + 1, self.limit)):
+            alive = np.arange(first, last + 1)
+            for value, decimals in zip(self.distinct, self.digits, strict=True):
+                alive = alive[fits(value, alive, decimals)]
+            if len(alive):
+                return int(alive[0])
+        return None
 
-    def _favourite(self, images: np.ndarray) -> int:
-        """The smallest number that gives nearly as many of the values as any does.
+    def _favourite(self, most: int) -> int | None:
+        """The smallest number, up to `most`, that gives nearly as many values as any does.
 
-        Its multiples give them too, and by accident some of the others.
+        Its multiples give them too, and by accident some of the others. None if none gives many.
         """
-        sample = self.distinct[:: 1 + len(self.distinct) // 200]
-        given = np.zeros(len(images))
-        for value in sample:
-            given += fits(value, images, self.decimals)
-        return int(images[given >= NEARLY * given.max()][0])
+        sample = slice(None, None, -(-len(self.distinct) // SAMPLE))
+        values, digits = self.distinct[sample], self.digits[sample]
+        alive, missed = np.arange(1, most + 1), np.zeros(most, dtype=int)
+        for value, decimals in zip(values, digits, strict=True):
+            missed += ~fits(value, alive, decimals)
+            near = missed <= 2 * (1 - MOSTLY) * len(values)
+            alive, missed = alive[near], missed[near]
+        given = len(values) - missed
+        return int(alive[given >= NEARLY * given.max()][0]) if len(alive) else None
 
-    def _speaks(self, images: int, tried: np.ndarray) -> bool:
-        """Whether `images` gives so many values as hardly one of those tried would by accident."""
+    def _is_edited(self, images: int, tried: int) -> bool:
+        """Whether `images` gives nearly all values, and no other number explains all of them better.
+
+        Where all are whole numbers of m images, m and `images` have some values in common; a few
+        edited values are by accident whole numbers of some multiple.
+        """
+        if not self._speaks(images, tried):
+            return False
+        if (other := self._smallest) is None:
+            return True
         from scipy.stats import binom
 
-        fitting, total = int(fits(self.distinct, images, self.decimals).sum()), len(self.distinct)
+        total = len(self.distinct)
+        misfits = total - int(fits(self.distinct, images, self.digits).sum())
+        common = min(1.0, gcd(other, images) / other + self._accident(images))
+        multiples = max(1.0, other / images)
+        by_edits = multiples * self._accident(other) ** misfits
+        return float(binom.pmf(total - misfits, total, common)) < DOUBT * by_edits
+
+    def _speaks(self, images: int, tried: int) -> bool:
+        """Whether `images` gives so many values as hardly one number tried would by accident.
+
+        tried: all numbers up to this one; 1 for `images` alone.
+        """
+        from scipy.stats import binom
+
+        fitting, total = int(fits(self.distinct, images, self.digits).sum()), len(self.distinct)
         if fitting < MOSTLY * total:
             return False
-        accident = chance(np.median(self.distinct), tried, self.decimals)
-        return float(binom.sf(fitting - 1, total, accident).sum()) < BY_CHANCE
+        numbers = np.linspace(1, tried, GRID) if tried > 1 else np.array([images])
+        accidents = binom.sf(fitting - 1, total, self._accident(numbers))
+        return tried * float(accidents.mean()) < BY_CHANCE
+
+    def _accident(self, images: Any) -> Any:
+        """With which a random value among these would pass; of a number, or of each in an array."""
+        return np.minimum(1.0, 2 * self.slack * images / 100)
 
 
 def _contradictions(readings: Sequence[Reading]) -> list[Reading]:

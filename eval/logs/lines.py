@@ -1,8 +1,11 @@
-"""What one line of a training log says, in mmcv's two formats: `.log.json` and text.
+"""What one line of a training log says, in the formats of mmcv, mmengine, DeiT, timm and Lightning.
 
-Golden data: tests/golden/runs. JSON lines are `{"mode": "val", "epoch": 8, "iter": 6, "lr": ...,
-"head0_top1": 17.0}`, rounded to 5 decimals; text lines are `<time> - openmixup - INFO - Epoch(val)
-[8][6]<tab>head0_top1: 17.0000, ...`, 4 decimals. Numbers are kept as they are written.
+Golden data: tests/golden/runs. mmcv's JSON lines are `{"mode": "val", "epoch": 8, "iter": 6, "lr":
+..., "head0_top1": 17.0}`, rounded to 5 decimals; its text lines `<time> - openmixup - INFO -
+Epoch(val) [8][6]<tab>head0_top1: 17.0000, ...`, 4 decimals; mmengine's `Epoch(val) [8][6/6]
+accuracy/top1: 17.0000  ...`. The JSON lines of mmengine's scalars.json (`{"accuracy/top1": 17.0,
+"step": 8}`), of DeiT's log.txt (`{"train_loss": ..., "test_acc1": 17.0, "epoch": 7}`) and the lines
+of a CSV have no mode: their names tell. Numbers are kept as they are written.
 """
 
 import json
@@ -12,22 +15,36 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-Format = Literal["json", "text"]
-DECIMALS: Mapping[Format, int] = {"json": 5, "text": 4}  # to which its writer rounds accuracies
+Format = Literal["json", "text", "csv"]
+DECIMALS: Mapping[Format, int] = {"json": 5, "text": 4, "csv": 5}  # accuracies have so many or more
 MOST_EPOCHS = 99_999  # a damaged number must not become a range of a billion epochs
+MOST_NAMED = 200  # accuracies in a line
+MOST_DIGITS = 40  # of an accuracy; doubles have 17
+UNNAMED_HEAD = "head0"  # an accuracy of no head is the only one of a plain classifier
 
-_ACCURACY = re.compile(r"(?:acc_)?(?P<head>\w+)_(?P<top>top\d+)", re.ASCII)
-STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - \S+ - [A-Z]+ - (.*)", re.ASCII)
-_VALIDATION = re.compile(r"Epoch\(val\) \[(\d{1,5})\]\[(\d{1,9})\]\s+(.*)", re.ASCII)
-_TRAINING = re.compile(r"Epoch \[(\d{1,5})\]\[(\d{1,9})/(\d{1,9})\]\s+(.*)", re.ASCII)
+_WORD = re.compile(r"[A-Za-z0-9]+")
+_WHICH = re.compile(r"(?:^|(?<=_))(?:top|acc|accuracy|prec)_?(\d{1,3})(?:_|$)", re.IGNORECASE)
+_PLAIN = {"acc", "accuracy", "val", "valid", "validation", "eval", "test"}
+STAMP = re.compile(
+    r"\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d(?:,\d{3})? - \S+ - [A-Z]+ - (.*)", re.ASCII
+)
+_PLACE = re.compile(
+    r"Epoch(?:\((?P<mode>train|val)\))? *\[ *(?P<epoch>\d{1,5})\]"
+    r"\[ *(?P<at>\d{1,9})(?:/(?P<of>\d{1,9}))?\]\s+(?P<said>.*)",
+    re.ASCII,
+)
+_BETWEEN = re.compile(r", |\s{2,}")
+_CLOCK = re.compile(r"[\d:]+", re.ASCII)  # what follows the comma of `1 day, 0:00:59`
 
 
 @dataclass(frozen=True)
 class Validation:
     """One validation. accuracies: `<head>_top<k>` (`head0_top1`, `one_q_top5`) -> percent.
 
-    epoch: counted from 1. batches: validation batches per rank. line: of the file, counted from 1.
-    piece: which of the log's pieces (between restarts) it stands in, from 0.
+    epoch: counted from 1, as `counter` tells it ("epoch" or "step" of a line without a mode). batches:
+    validation batches per rank, 0 where it isn't told. line: of the file, counted from 1. piece:
+    which of the log's pieces (between restarts) it stands in, from 0. others: names of what else
+    the line holds.
     """
 
     epoch: int
@@ -37,13 +54,16 @@ class Validation:
     lr: Decimal | None = None
     file: str = ""
     piece: int = 0
+    counter: str = ""
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Iteration:
     """Means over the iterations up to `iteration`. iterations: of the whole epoch, if it says so.
 
-    loss: may be NaN.
+    loss: may be NaN. counter: "epoch" for a line without a mode, whose iterations count on from one
+    epoch to the next.
     """
 
     epoch: int
@@ -54,6 +74,7 @@ class Iteration:
     iterations: int | None = None
     file: str = ""
     piece: int = 0
+    counter: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,35 +94,78 @@ class MalformedLineError(ValueError):
 def parse_line(text: str, format_: Format, number: int) -> Line | None:
     """Read a line, `number` in its file; None for what says nothing of accuracy or schedule.
 
-    Raises MalformedLineError.
+    A line of a CSV is read as the JSON that it stands for. Raises MalformedLineError.
     """
-    content = _from_json(text) if format_ == "json" else _from_text(text)
+    content = _from_text(text) if format_ == "text" else _from_json(text)
     if content is None:
         return None
-    mode = content.get("mode")
+    mode, counter = content.get("mode"), ""
     if mode is None:
-        config = content.get("config")
-        return Header(config if isinstance(config, str) else "")
+        counter = next((name for name in ("epoch", "step") if name in content), "")
+        if not counter:
+            config = content.get("config")
+            return Header(config if isinstance(config, str) else "")
+        mode = "val" if content.keys().isdisjoint(("loss", "iter")) else "train"
     if mode not in ("train", "val"):
         raise MalformedLineError(f"has the mode {str(mode)[:20]!r}, expected 'train' or 'val'")
-    epoch, iteration = _whole(content, "epoch", MOST_EPOCHS), _whole(content, "iter", 10**9)
     lr, total = _rate(content.get("lr")), content.get("iterations")
     if mode == "val":
-        return Validation(epoch, iteration, _accuracies(content), number, lr)
+        accuracies = _accuracies(content)
+        others = tuple(name for name in content if name not in _ABOUT and not accuracy_of(name))
+        epoch = _whole(content, counter or "epoch", MOST_EPOCHS)
+        batches = 0 if counter else _whole(content, "iter", 10**9)
+        return Validation(
+            epoch, batches, accuracies, number, lr, counter=counter, others=others[:MOST_NAMED]
+        )
     iterations = total if type(total) is int else None
-    return Iteration(epoch, iteration, number, lr, _loss(content.get("loss")), iterations)
+    epoch, iteration = _whole(content, "epoch", MOST_EPOCHS), _whole(content, "iter", 10**9)
+    loss = _loss(content.get("loss"))
+    return Iteration(epoch, iteration, number, lr, loss, iterations, counter=counter)
+
+
+def accuracy_of(name: str) -> str | None:
+    """The one name, `<head>_top<k>`, of an accuracy, whatever a log calls it; None for other values.
+
+    `acc_one_k_top1` is `one_k_top1`; without a head `accuracy_top-1`, `accuracy/top1`, `top1_acc`,
+    `eval_top1`, `test_acc1` and `val_acc` are `head0_top1`.
+    """
+    words = _WORD.findall(name) if len(name) <= 100 else []
+    spelt = "_".join(words)
+    found = _WHICH.findall(spelt)
+    head = [word for word in _WHICH.sub("", spelt).split("_") if word.lower() not in _PLAIN]
+    if not {"train", "loss"}.isdisjoint(map(str.lower, words)) or len(found) > 1:
+        return None
+    if not found:  # val_acc is the top-1; every other name without a k is something else
+        is_plain = not head or head == [""]
+        found = ["1"] * (is_plain and any(word.lower().startswith("acc") for word in words))
+    if not found:
+        return None
+    return f"{'_'.join(filter(None, head)) or UNNAMED_HEAD}_top{int(found[0])}"
+
+
+_ABOUT = frozenset({"mode", "epoch", "iter", "step", "lr", "time", "data_time", "memory", "eta"})
 
 
 def _from_json(text: str) -> dict[str, Any] | None:
     if not text.strip():
         return None
     try:
-        content = json.loads(text, parse_float=_decimal, parse_constant=_decimal)
+        content = json.loads(
+            text, parse_float=_decimal, parse_constant=_decimal, object_pairs_hook=_once
+        )
     except (ValueError, RecursionError):
         raise MalformedLineError("isn't JSON") from None
     if not isinstance(content, dict):
         raise MalformedLineError("isn't a JSON object")
     return content
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of one that names a value twice nobody knows which one counts."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise MalformedLineError("names a value twice")
+    return found
 
 
 def _from_text(text: str) -> dict[str, Any] | None:
@@ -111,42 +175,58 @@ def _from_text(text: str) -> dict[str, Any] | None:
     """
     stamped = STAMP.match(text)
     said = stamped[1] if stamped else text
-    if said.startswith("Environment info:"):
+    if said.startswith(("Environment info:", "System environment:")):
         return {}
-    if found := _VALIDATION.match(said):
-        place = {"mode": "val", "epoch": int(found[1]), "iter": int(found[2])}
-        return _items(found[3], strict=True) | place
-    if found := _TRAINING.match(said):
-        place = {"mode": "train", "epoch": int(found[1]), "iter": int(found[2])}
-        return _items(found[4]) | place | {"iterations": int(found[3])}
-    if said.startswith(("Epoch [", "Epoch(val)")):
+    if said.startswith(("Iter [", "Iter(val)", "Iter(train)")):
+        raise MalformedLineError("counts iterations, not epochs")
+    if not said.startswith(("Epoch [", "Epoch(val)", "Epoch(train)")):
+        return None
+    if not (found := _PLACE.match(said)):
         raise MalformedLineError("is no whole line of an epoch")
-    return None
+    place = {"epoch": int(found["epoch"]), "iter": int(found["at"])}
+    if found["mode"] == "val":
+        if found["of"] not in (None, found["at"]):
+            return None  # mmengine's validation on its way
+        return _items(found["said"], strict=True) | place | {"mode": "val"}
+    if found["of"] is None:
+        raise MalformedLineError("is no whole line of an epoch")
+    return _items(found["said"]) | place | {"mode": "train", "iterations": int(found["of"])}
 
 
 def _items(text: str, *, strict: bool = False) -> dict[str, Any]:
-    """The numbers of `name: value, name: value`.
+    """The numbers of `name: value, name: value`; of what else stands there, the name alone.
 
-    strict: nothing else may stand there; else times, which may hold a comma, are passed over.
+    strict: each item is whole, and every accuracy a number.
     """
     found: dict[str, Any] = {}
-    for item in text.split(", "):
-        name, _, value = item.partition(": ")
+    for item in _BETWEEN.split(text.strip()):
+        name, colon, value = item.partition(": ")
         try:
-            found[name] = Decimal(value.strip())
+            number: Decimal | None = Decimal(value.strip())
         except InvalidOperation:
-            if strict:
-                raise MalformedLineError(f"breaks off or is damaged at {item[:30]!r}") from None
+            number = None
+        is_damaged = number is None and (accuracy_of(name) if colon else not _CLOCK.fullmatch(item))
+        if strict and (is_damaged or name in found):
+            raise MalformedLineError(f"breaks off or is damaged at {item[:30]!r}")
+        if colon:
+            found[name] = number
     return found
 
 
 def _accuracies(content: Mapping[str, Any]) -> dict[str, Decimal]:
     found: dict[str, Decimal] = {}
     for name, value in content.items():
-        if key := _ACCURACY.fullmatch(name):
+        if key := accuracy_of(name):
             if type(value) not in (int, Decimal):
                 raise MalformedLineError(f"has no number as {name!r}")
-            found[f"{key['head']}_{key['top']}"] = Decimal(value)
+            number = Decimal(value)
+            if number.is_finite() and len(number.as_tuple().digits) > MOST_DIGITS:
+                raise MalformedLineError(f"has more than {MOST_DIGITS} digits as {name!r}")
+            if key in found and found[key] != number:
+                raise MalformedLineError(f"has several values that may be {key}: {name!r} and more")
+            found[key] = number
+    if len(found) > MOST_NAMED:
+        raise MalformedLineError(f"has {len(found)} accuracies, expected {MOST_NAMED} at most")
     return found
 
 

@@ -12,8 +12,10 @@ from decimal import Decimal
 from itertools import pairwise
 from statistics import median
 
+from ...zoo.errors import NAMED, several
 from .lines import DECIMALS, Iteration, Validation
-from .reading import TrainingLog, spans
+from .reading import COSINE, TrainingLog, spans
+from .summaries import Claim
 
 RECIPE_LR = 0.1
 RECIPE_BATCH = 256  # training images per iteration, all processes together
@@ -47,18 +49,16 @@ def find_horizon(log: TrainingLog, epochs: int | None) -> Horizon:
     return Horizon(seen, "the last one logged")
 
 
-def schedule_remarks(
-    log: TrainingLog, horizon: Horizon, train_images: int | None, images: int | None = None
-) -> list[str]:
+def schedule_remarks(log: TrainingLog, horizon: Horizon, claim: Claim) -> list[str]:
     """What doesn't fit one complete run.
 
-    train_images, images: of the training and the validation set, None if not known.
+    claim: its training images, if known, tell the iterations; its row, if any, has the recipe.
     """
     return [
         *_epoch_remarks(log, horizon),
-        *_rate_remarks(log, horizon),
-        *_iteration_remarks(log, train_images),
-        *_jump_remarks(log, images),
+        *_rate_remarks(log, horizon, claim),
+        *_iteration_remarks(log, claim.train_images),
+        *_jump_remarks(log, claim),
     ]
 
 
@@ -71,9 +71,12 @@ def _epoch_remarks(log: TrainingLog, horizon: Horizon) -> Iterator[str]:
     validated = {v.epoch for v in log.validations}
     first, last = min(validated), max(validated)
     missing = set(range(first, last)) - validated
-    if first > 1:
+    steps = {b - a for a, b in pairwise(sorted(validated))}
+    if len(steps) == 1 and missing:
+        yield f"validated every {max(steps)} epochs, from epoch {first}"
+    elif first > 1:
         yield f"begins with the validation of epoch {first}"
-    if missing:
+    if missing and len(steps) > 1:
         yield f"no validation of {spans(missing)}"
     if last < horizon.epochs:
         yield f"ends with epoch {last} of {horizon.epochs}"
@@ -83,12 +86,18 @@ def _epoch_remarks(log: TrainingLog, horizon: Horizon) -> Iterator[str]:
     if len(batches) > 1:
         parts = (
             f"{count} in {spans(v.epoch for v in log.validations if v.batches == count)}"
-            for count in batches
+            for count in list(batches)[: NAMED + 1]
         )
-        yield f"the number of validation batches changes: {'; '.join(parts)}"
-    trained = {t.epoch for t in log.training}
-    if trained and (unseen := validated - trained):
+        yield f"the number of validation batches changes: {several(parts, '; ')}"
+    trained = {0, *(t.epoch for t in log.training)}  # 0: before the training
+    if log.training and (unseen := validated - trained):
         yield f"validated without any training line: {spans(unseen)}"
+
+
+def _follows_recipe(log: TrainingLog, claim: Claim) -> bool:
+    """Whether the learning rate should be the recipe's: as the config says, or else the row."""
+    schedule = log.settings.schedule
+    return claim.row is not None if schedule is None else schedule == COSINE
 
 
 def _rates(log: TrainingLog) -> dict[int, Decimal]:
@@ -103,14 +112,18 @@ def _off_cosine(log: TrainingLog, total: int) -> Iterator[int]:
     lr = log.settings.lr or float(rates.get(1, RECIPE_LR))
     for epoch, rate in rates.items():
         # A text log writes its rates with four digits, whatever their size.
-        exponent = -DECIMALS["json"] if log.format == "json" else int(rate.as_tuple().exponent)
+        exponent = int(rate.as_tuple().exponent) if log.format == "text" else -DECIMALS["json"]
         expected = cosine(epoch, total, lr, log.settings.min_lr or 0.0)
         if epoch <= total and abs(float(rate) - expected) > 0.5 * 10.0**exponent + 1e-12:
             yield epoch
 
 
-def _rate_remarks(log: TrainingLog, horizon: Horizon) -> Iterator[str]:
+def _rate_remarks(log: TrainingLog, horizon: Horizon, claim: Claim) -> Iterator[str]:
     rates = _rates(log)
+    if not _follows_recipe(log, claim):
+        if log.settings.schedule and rates:
+            yield f"learning rates aren't compared: the config has {log.settings.schedule}"
+        return
     if off := sorted(_off_cosine(log, horizon.epochs)):
         yield (
             f"learning rate off the recipe's cosine over {horizon.epochs} epochs in "
@@ -142,7 +155,7 @@ def _iteration_remarks(log: TrainingLog, train_images: int | None) -> Iterator[s
 
 def _iterations_per_epoch(log: TrainingLog) -> tuple[int, int]:
     """What the train lines allow: said outright in a text log, else between two of its steps."""
-    told = {t.iterations for t in log.training if t.iterations is not None}
+    told = {t.iterations for t in log.training if t.iterations}
     if told:
         return min(told), max(told)
     iterations = sorted({t.iteration for t in log.training})
@@ -150,16 +163,22 @@ def _iterations_per_epoch(log: TrainingLog) -> tuple[int, int]:
     return iterations[-1], iterations[-1] + max(1, step) - 1
 
 
-def _jump_remarks(log: TrainingLog, images: int | None) -> Iterator[str]:
+def _jump_remarks(log: TrainingLog, claim: Claim) -> Iterator[str]:
+    rates: dict[int, Decimal] = {} if _follows_recipe(log, claim) else _rates(log)
     for head in log.heads:
-        series = {e: float(v) for e, v in log.series(f"{head}_top1").items()}
+        series = log.floats(f"{head}_top1")
         late = [e for e in series if e > 0.75 * max(series)]
-        steps = {b: series[b] - series[a] for a, b in pairwise(late) if b == a + 1}
+        steps = {
+            b: series[b] - series[a]
+            for a, b in pairwise(late)
+            # where a schedule of steps cuts the rate, a network jumps
+            if b == a + 1 and 2 * rates.get(b, 0) >= rates.get(a, 0)
+        }
         if len(steps) < 4:
             continue
         usual = median(map(abs, steps.values()))
         epoch = max(steps, key=lambda e: abs(steps[e]))
-        if abs(steps[epoch]) > max(JUMP, JUMP_RATIO * usual, _noise(series[epoch], images)):
+        if abs(steps[epoch]) > max(JUMP, JUMP_RATIO * usual, _noise(series[epoch], claim.images)):
             yield (
                 f"{head}: top-1 jumps by {steps[epoch]:+.2f} points at epoch {epoch} (usually "
                 f"{usual:.2f} there): another file, validation set or learning rate?"

@@ -20,7 +20,7 @@ from .audit import LogAudit, audit_files, claim_of
 from .summaries import RULES, Claim
 
 FORMAT = 2
-SUFFIXES = frozenset({".json", ".log", ".txt"})
+SUFFIXES = frozenset({".json", ".log", ".txt", ".csv"})
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Request:
     """What is to be audited.
 
     refs: log files and row ids; a benchmark names all its rows. row: the one that files are held
-    against, else they are recognised by their hash. join: the files are pieces of one run.
+    against, else they are recognised by their hash. join: the files are of one run, pieces or its
+    two logs; `NAME.log` and `NAME.log.json` are so without it.
     everything, benchmark: every row whose log is here, instead of refs. images, last: instead of
     the row's. epochs: of the whole run, if not to be found out. manifests: further ones.
     """
@@ -89,29 +90,41 @@ def audit_all(request: Request) -> Audits:
 
 
 def audit_of_row(benchmark: Benchmark, row: Row) -> LogAudit | None:
-    """The audit of a row's log, made once as long as its file stays as it is.
+    """The audit of a row's log, made once as long as its files stay as they are.
 
-    None if its bytes would have to be fetched from a network, or there is none. Raises
-    IntegrityError if the file isn't the locked one, DataError if it can't be read.
+    A row's two logs are compared where both are here. None if the bytes of the one with more
+    decimals would have to be fetched from a network, or there is none. Raises IntegrityError if a
+    file isn't the locked one, DataError if it can't be read.
     """
     found = shelf.log(benchmark, row)
     if found.asset is None or not found.local:
         return None
-    path = found.path if found.path and found.path.is_file() else fetch(benchmark, found.asset)
-    facts = path.stat()
-    claim = claim_of(benchmark.manifest, row)
-    return _audited(path, found.asset, claim, (facts.st_mtime_ns, facts.st_size))
+    paths, assets = [], _logs_here(benchmark, row)
+    for asset in assets:
+        path = shelf.of_asset(benchmark, asset).path
+        paths.append(path if path and path.is_file() else fetch(benchmark, asset))
+    states = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
+    return _audited(tuple(paths), assets, claim_of(benchmark.manifest, row), states)
+
+
+def _logs_here(benchmark: Benchmark, row: Row) -> tuple[Asset, ...]:
+    """A row's logs that are here, the one with more decimals first."""
+    known = [shelf.file(benchmark, row, kind) for kind in shelf.LOGS]
+    return tuple(one.asset for one in known if one.asset and one.local)
 
 
 @lru_cache(maxsize=64)
-def _audited(path: Path, asset: Asset, claim: Claim, _state: tuple[int, int]) -> LogAudit:
-    finding = check(path, asset)
-    if finding.state is shelf.State.DAMAGED:
-        raise IntegrityError(
-            f"{path.name}: expected the locked file, got another ({finding.detail}). "
-            f"Fetch it again: {command('zoo', 'download', asset.row, '--logs')}"
-        )
-    return audit_files([path], claim, name=asset.row)
+def _audited(
+    paths: Sequence[Path], assets: Sequence[Asset], claim: Claim, _states: tuple[object, ...]
+) -> LogAudit:
+    for path, asset in zip(paths, assets, strict=True):
+        finding = check(path, asset)
+        if finding.state is shelf.State.DAMAGED:
+            raise IntegrityError(
+                f"{path.name}: expected the locked file, got another ({finding.detail}). "
+                f"Fetch it again: {command('zoo', 'download', asset.row, '--logs')}"
+            )
+    return audit_files(paths, claim, name=assets[0].row)
 
 
 _Job = Callable[[], tuple[Sequence[Path], Claim, str]]  # files, what they are held against, name
@@ -140,16 +153,24 @@ def _asked(request: Request, catalog: Catalog) -> tuple[list[_Job], tuple[str, .
             f"no log of {len(missing)} rows is here. Fetch them: mixzoo zoo download NAME --logs; or "
             "adopt what a person fetched: mixzoo zoo import FILE..."
         )
-    runs = [paths] * bool(paths) if request.join else [[path] for path in paths]
-    jobs: list[_Job] = [partial(_run, run, catalog, request.row) for run in runs]
+    runs: dict[object, list[Path]] = {}
+    for path in paths:
+        runs.setdefault(None if request.join else _stem(path), []).append(path)
+    jobs: list[_Job] = [partial(_run, run, catalog, request.row) for run in runs.values()]
     return jobs + [partial(_log, row.id, catalog) for _, row in here], missing
+
+
+def _stem(path: Path) -> str:
+    """What the two logs that mmcv writes of a run have in common."""
+    return str(path).removesuffix(".json") if path.name.endswith(".log.json") else str(path)
 
 
 def _run(paths: Sequence[Path], catalog: Catalog, row_id: str | None) -> tuple[Any, Claim, str]:
     """The files of one run, held against the row of this id, or one of their hashes."""
     for path in paths:
         if not path.is_file():
-            problem = "is a folder; name its files" if path.is_dir() else "does not exist"
+            problem = "is no regular file" if path.exists() else "does not exist"
+            problem = "is a folder; name its files" if path.is_dir() else problem
             raise UsageError(f"{path}: expected a log file, but it {problem}.")
     known = (found for path in paths for found in catalog.recognise(files.sha256_of(path)))
     ids = [row_id] if row_id else [one.row for _, one in known if one.kind in shelf.LOGS]
@@ -159,6 +180,11 @@ def _run(paths: Sequence[Path], catalog: Catalog, row_id: str | None) -> tuple[A
 
 
 def _log(row_id: str, catalog: Catalog) -> tuple[Any, Claim, str]:
-    """A row's released log. Raises what `files_of_row` raises if none is known."""
+    """A row's released log, and its other one if it is here, too.
+
+    Raises what `files_of_row` raises if none is known.
+    """
     benchmark, row, (log, *_) = files_of_row(catalog, row_id, shelf.LOGS)
-    return [fetch(benchmark, log)], claim_of(benchmark.manifest, row), row.id
+    assets = dict.fromkeys((log, *_logs_here(benchmark, row)))
+    paths = [fetch(benchmark, asset) for asset in assets]
+    return paths, claim_of(benchmark.manifest, row), row.id

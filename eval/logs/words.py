@@ -7,7 +7,6 @@ from .arithmetic import (
     EDITED,
     IMPOSSIBLE,
     OTHER_IMAGES,
-    SEARCHED,
     WHOLE,
     CountTest,
     padding,
@@ -26,6 +25,12 @@ def explain(audit: LogAudit) -> Iterator[str]:
     if audit.arithmetic.contradictions:
         impossible = several(audit.arithmetic.contradictions, "; ")
         yield f"top-5 below top-1: {impossible}. No evaluation gives that"
+    if twin := audit.log.twin:
+        names = " and ".join(one.files[0].name for one in (audit.log, twin))
+        found = "; ".join(audit.differences)
+        yield f"{names}, two logs of one run, " + (
+            f"disagree: {found}" if found else "say the same"
+        )
     yield from audit.remarks
 
 
@@ -60,6 +65,11 @@ def _arithmetic(found: CountTest) -> str:
     rounded = f"to {found.decimals} decimals"
     passes = f"a random value would pass with a chance of {100 * found.chance:.2g}%"
     misfits = several(found.misfits, "; ")
+    if found.coarser:
+        rounded += (
+            f", {len(found.coarser)} of them to the fewer that they have ({several(found.coarser, '; ')}"
+            "), as if from a text log"
+        )
     if found.word == WHOLE:
         return f"all {found.tested} accuracies are whole numbers of {_images(found)}, {rounded}; {passes}"
     if found.word == EDITED:
@@ -78,7 +88,7 @@ def _arithmetic(found: CountTest) -> str:
     if found.word == IMPOSSIBLE:
         expected = f"{found.expected:,} images, nor of " if found.expected else ""
         return (
-            f"not whole numbers of {expected}any up to {SEARCHED:,}, {rounded}: averaged over "
+            f"not whole numbers of {expected}any up to {found.searched:,}, {rounded}: averaged over "
             "batches, edited or invented" + (f": {misfits}" if misfits else "")
         )
     return f"the k/N test says nothing: too few values, or too coarse ({rounded})"

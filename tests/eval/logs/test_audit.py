@@ -198,7 +198,7 @@ def test_words_of_an_impossible_log(golden: Path) -> None:
 
     arithmetic = list(explain(audit_files([path], claim_on("resnet50.cutmix_inat2018"))))[2]
 
-    assert "not whole numbers of 24,426 images, nor of any up to 100,000" in arithmetic
+    assert "not whole numbers of 24,426 images, nor of any up to 1,000,000" in arithmetic
     assert "averaged over batches, edited or invented" in arithmetic
 
 

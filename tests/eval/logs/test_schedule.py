@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mixzoo.eval.logs import Claim
 from mixzoo.eval.logs.reading import TrainingLog, read_log
 from mixzoo.eval.logs.schedule import cosine, find_horizon, schedule_remarks
 from mixzoo.zoo.catalog import package_path
@@ -24,7 +25,8 @@ def remarks_on(
     val_images: int | None = 24_426,
 ) -> list[str]:
     """What the schedule's checks say of a log."""
-    return schedule_remarks(log, find_horizon(log, epochs), images, val_images)
+    claim = Claim(row="a.b_c", train_images=images, images=val_images)
+    return schedule_remarks(log, find_horizon(log, epochs), claim)
 
 
 def test_cosine_is_the_recorded_one(golden: Path) -> None:
