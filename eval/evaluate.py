@@ -212,7 +212,7 @@ def _rows(jobs: Sequence[Job], found: Found, audits: Mapping[str, LogAudit]) -> 
 
 
 def _audits(jobs: Sequence[Job], request: Request) -> tuple[dict[str, LogAudit], list[str]]:
-    """Audits of the training logs that are at hand, by job, and which logs can't be read.
+    """Audits of the training logs that are at hand, by job, and which logs are of no use.
 
     The log is the one named with the request, else the row's own. Raises what reading a named one
     raises.
@@ -224,7 +224,8 @@ def _audits(jobs: Sequence[Job], request: Request) -> tuple[dict[str, LogAudit],
         claim = Claim(images=len(job.images))
         if job.benchmark and job.row:
             claim = claim_of(job.benchmark.manifest, job.row)
-        return {job.name: audit_files([request.log], claim)}, []
+        audit = audit_files([request.log], claim)
+        return {job.name: audit}, [f"{request.log.name} {audit.problem}."] * bool(audit.problem)
     audits, problems = {}, []
     for job in jobs:
         if job.benchmark and job.row:

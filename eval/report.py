@@ -368,7 +368,7 @@ def warnings(report: Report) -> Iterator[str]:
         )
     yield from report.run.get("images", ())
     for problem in report.run.get("log_problems", ()):
-        yield f"A training log can't be read, so it decides nothing: {problem}"
+        yield f"A training log decides nothing: {problem}"
     for problem in report.run.get("not_kept", ()):
         yield f"Predictions could not be kept: {problem}."
     for failure in report.failures:

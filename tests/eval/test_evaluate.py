@@ -265,17 +265,27 @@ def test_samples_that_make_no_sense(evaluate: Evaluate, options: Any, message: s
     assert message in err
 
 
-def test_a_log_stands_beside_the_number(evaluate: Evaluate, golden: Path) -> None:
+def test_a_log_stands_beside_the_number(evaluate: Evaluate, tmp_path: Path) -> None:
     """--log: the epoch's logged accuracy and how many images lie between."""
-    log = next((golden / "runs/tiny_cutmix_ep8").glob("*.log.json"))
+    log = tmp_path / "r.log.json"
+    top1 = {"head0_top1": round(100 * 7 / IMAGES, 5), "head0_top5": round(100 * 60 / IMAGES, 5)}
+    log.write_text(json.dumps({"mode": "val", "epoch": 8, "iter": 6} | top1) + "\n")
 
     _, report, _ = evaluate("--log", log, "--fresh")
 
     row = report["rows"][0]["heads"][0]
     assert row["logged"]["epoch"] == 8
-    assert row["logged"]["gap_images"] == pytest.approx(
-        row["correct"] - row["logged"]["top1"] * IMAGES / 100, abs=0.01
-    )
+    assert row["logged"]["gap_images"] == pytest.approx(row["correct"] - 7, abs=0.01)
+
+
+def test_a_log_of_other_images_is_not_compared(evaluate: Evaluate, golden: Path) -> None:
+    """A log of 300 images says nothing of an evaluation of 130."""
+    log = next((golden / "runs/tiny_cutmix_ep8").glob("*.log.json"))
+
+    _, report, err = evaluate("--log", log, "--fresh")
+
+    assert "logged" not in report["rows"][0]["heads"][0]
+    assert report["run"]["log_problems"] == [f"{log.name} is of another number of images."]
 
 
 def test_a_log_that_cannot_be_read_is_said_before_anything_is_predicted(
