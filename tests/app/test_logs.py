@@ -107,7 +107,7 @@ def test_all_names_rows_without_a_log(run: Run) -> None:
     ("arguments", "said"),
     [
         (("--benchmark", "inat2018"), ["no log of 20 rows is here", "zoo download NAME --logs"]),
-        (("resnet50.automix_inat2018",), ["no log of it is locked", "mixzoo logs FILE --row res"]),
+        (("resnet50.automix_inat2018",), ["no lock names its log", "zoo import FILE --row res"]),
     ],
 )
 def test_logs_that_are_not_here(run: Run, arguments: tuple[str, ...], said: list[str]) -> None:

@@ -282,7 +282,7 @@ def test_a_log_of_other_images_is_not_compared(evaluate: Evaluate, golden: Path)
     """A log of 300 images says nothing of an evaluation of 130."""
     log = next((golden / "runs/tiny_cutmix_ep8").glob("*.log.json"))
 
-    _, report, err = evaluate("--log", log, "--fresh")
+    _, report, _ = evaluate("--log", log, "--fresh")
 
     assert "logged" not in report["rows"][0]["heads"][0]
     assert report["run"]["log_problems"] == [f"{log.name} is of another number of images."]
