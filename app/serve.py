@@ -1,15 +1,14 @@
 """`mixzoo app`: the demo, in a browser."""
 
 import sys
-import time
 import webbrowser
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..zoo.parallel import MOMENT
 from .console import say
+from .demo.ending import until_asked
 from .demo.settings import Settings
 from .options import manifest_option
 
@@ -27,6 +26,13 @@ from .options import manifest_option
     type=click.IntRange(0, 65535),
     envvar="GRADIO_SERVER_PORT",
     help="Port to listen on (0: any free one), also GRADIO_SERVER_PORT.  [default: the first free one from 7860]",
+)
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A further name of the page, such as a reverse proxy's; may be repeated.",
 )
 @click.option("--ref", metavar="ROW", help="The checkpoint that is chosen at first.")
 @click.option(
@@ -48,16 +54,16 @@ def command(*, no_browser: bool, **chosen: Any) -> None:
     It works on `mini` at once, and on any row that was downloaded. The page asks nothing of other
     machines, and may be shown to strangers: uploads are limited and deleted after an hour.
     """
-    from .demo.serve import running
+    with until_asked() as ending:
+        from .demo.serve import running
 
-    settings = Settings(**chosen)
-    with running(settings) as url:
-        say(url)
-        if settings.is_public:
-            say("Other machines can reach it.")
-        say("Ctrl-C ends it.", style="dim")
-        sys.stdout.flush()
-        if not no_browser:
-            webbrowser.open(url)
-        while True:
-            time.sleep(MOMENT)  # for good, a signal might go unheard: see zoo.parallel
+        settings = Settings(**chosen)
+        with running(settings, ending) as url:
+            say(url)
+            if settings.is_public:
+                say("Other machines can reach it.")
+            say("Ctrl-C ends it.", style="dim")
+            sys.stdout.flush()
+            if not no_browser:
+                webbrowser.open(url)
+            ending.wait()

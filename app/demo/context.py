@@ -12,9 +12,11 @@ from ...zoo.errors import UsageError
 from ...zoo.manifest import Protocol
 from ...zoo.nets import Classifier, MixClassifier
 from ...zoo.refs import resolve
+from .downloads import Downloads
 from .pictures import Picture, keep_pictures
 from .settings import Settings
 from .state import PageState
+from .store import Store
 
 Model = Classifier | MixClassifier
 EMBEDDED = "mini"
@@ -77,7 +79,8 @@ class Models:
 
 @dataclass(frozen=True)
 class Context:
-    """The benchmarks, the caches that visitors share, the page's URL state, the owner's settings.
+    """The benchmarks, the caches that visitors share, the page's URL state, the owner's settings,
+    and where files of visitors go.
 
     read_picture: an uploaded file and a protocol -> its crop, see `pictures.keep_pictures`.
     """
@@ -87,12 +90,16 @@ class Context:
     read_picture: Callable[[str, Protocol], Picture]
     state: PageState
     settings: Settings
+    store: Store
+    downloads: Downloads
 
     @classmethod
-    def of(cls, catalog: Catalog, settings: Settings) -> "Context":
+    def of(
+        cls, catalog: Catalog, settings: Settings, store: Store, downloads: Downloads
+    ) -> "Context":
         """A context with nothing in its caches yet."""
-        models = Models(catalog, settings.max_models)
-        return cls(catalog, models, keep_pictures(settings), PageState(), settings)
+        models, read = Models(catalog, settings.max_models), keep_pictures(settings)
+        return cls(catalog, models, read, PageState(), settings, store, downloads)
 
     @property
     def first_benchmark(self) -> str:

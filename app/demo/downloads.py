@@ -1,11 +1,11 @@
 """The one download that visitors of the demo can have running at a time."""
 
-import atexit
+import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...zoo.cache import asset_path
@@ -23,7 +23,11 @@ class Download:
     """
 
     def __init__(
-        self, benchmark: Benchmark, assets: Sequence[Asset], manifests: Sequence[Path]
+        self,
+        benchmark: Benchmark,
+        assets: Sequence[Asset],
+        manifests: Sequence[Path],
+        environment: Mapping[str, str],
     ) -> None:
         """Begin. assets: of one row; the training log is fetched too if one of them is a log."""
         self.row_id = assets[0].row
@@ -34,6 +38,7 @@ class Download:
         extra = [text for path in manifests for text in ("--manifest", str(path))]
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "mixzoo", "zoo", "download", self.row_id, *logs, *extra],
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -84,11 +89,14 @@ class Downloads:
     """Starts downloads, one at a time for all visitors together."""
 
     def __init__(self, manifests: Sequence[Path]) -> None:
-        """manifests: benchmarks beside the package's own, as the demo was started with."""
+        """manifests: benchmarks beside the package's own, as the demo was started with.
+
+        The environment of today is what downloads run in: the demo changes its own afterwards.
+        """
         self._manifests = manifests
+        self._environment = dict(os.environ)
         self._lock = threading.Lock()
         self.last: Download | None = None
-        atexit.register(self.stop)
 
     def begin(self, benchmark: Benchmark, assets: Sequence[Asset]) -> Download:
         """Start one, or join the one that is running for the same row.
@@ -102,7 +110,7 @@ class Downloads:
                 raise UsageError(
                     f"{self.last.row_id} is being downloaded; expected one at a time. Wait for its end."
                 )
-            self.last = Download(benchmark, assets, self._manifests)
+            self.last = Download(benchmark, assets, self._manifests, self._environment)
             return self.last
 
     def stop(self) -> None:

@@ -5,19 +5,29 @@ hosts, edits the app, converts videos. None of that is let through, so the serve
 any other machine on a visitor's behalf.
 """
 
+import asyncio
 import json
+import logging
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ...zoo.errors import UsageError
+from .hosts import Hosts
 from .settings import Settings
+from .store import Store
+from .toasts import UNEXPECTED
+from .uploads import Parts, UploadError
+
+log = logging.getLogger(__name__)
 
 API = "/gradio_api"
 UPLOAD = f"{API}/upload"
@@ -29,8 +39,10 @@ READ = re.compile(
 )
 WRITE = re.compile(rf"{API}/(upload|queue/join|cancel|reset)/?|{API}/(run|api|call)/.+")
 ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//|data:", re.IGNORECASE)
-UPLOADS_AT_ONCE = 8  # files of one request
-SIZED_FOR = 5.0  # seconds that a measured size of the folder is believed
+PATIENCE, SLOWEST = 30.0, 16 << 10  # seconds that a body may take, and bytes per second beside
+A_HEAD = 8 << 10  # bytes of a part beside its file
+ODD = "Expected a request as the page makes it; see `Use via API`."
+TOO_LARGE = "The request is too large. Upload files first."
 
 # The browser is told to load nothing from elsewhere either. Gradio's page runs inline scripts and
 # compiles the JavaScript of events.
@@ -49,13 +61,13 @@ HEADERS = {
 
 
 class Gate:
-    """ASGI middleware. folder: where Gradio keeps uploads and results."""
+    """ASGI middleware. store: where uploads and results go. hosts: the page's names."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, folder: Path) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, store: Store, hosts: Hosts) -> None:
         self._app = app
         self._settings = settings
-        self._folder = folder
-        self._sized = (0.0, 0)  # when the folder was measured, and its bytes
+        self._store = store
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request in one line, as JSON as Gradio's own answers are, or pass it on."""
@@ -65,60 +77,97 @@ class Gate:
         if scope["type"] != "http":  # the page uses no web sockets
             await send({"type": "websocket.close", "code": 1008})
             return
+        answer = _Answer(send)
         try:
-            received = await self._admit(scope, receive)
+            await self._admit(scope, receive, answer)
         except _Refused as refused:
-            answer = JSONResponse({"detail": refused.line}, refused.status, HEADERS)
-            await answer(scope, receive, send)
-            return
-        await self._app(scope, received, _with_headers(send))
+            if not answer.begun:
+                said = JSONResponse({"detail": refused.line}, refused.status)
+                await said(scope, receive, answer)
+        except Exception as error:  # Gradio trips over odd requests, and ends streams by raising
+            log.warning("%s %r: %r", scope["method"], scope["path"], error)
+            log.debug("the request failed", exc_info=True)
+            if answer.begun:
+                with suppress(RuntimeError):  # it was to be longer
+                    await send({"type": "http.response.body", "body": b""})
+            elif isinstance(error, OSError):
+                await JSONResponse({"detail": UNEXPECTED}, 500)(scope, receive, answer)
+            else:
+                await JSONResponse({"detail": ODD}, 400)(scope, receive, answer)
 
-    async def _admit(self, scope: Scope, receive: Receive) -> Receive:
-        """The request's body within its limits. Raises _Refused."""
-        path, method = scope["path"], scope["method"]
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, its body within its limits. Raises _Refused."""
+        path, method, headers = scope["path"], scope["method"], Headers(scope=scope)
+        if line := self._hosts.refusal(headers, writes=method not in ("GET", "HEAD")):
+            raise _Refused(403, line)
         if method in ("GET", "HEAD") and READ.fullmatch(path):
             if ADDRESS.match(unquote(path.partition("file=")[2])):
                 raise _Refused(403, "Files of other machines are not fetched.")
-            return receive
-        if method == "POST" and WRITE.fullmatch(path):
+            await self._app(scope, receive, send)
+        elif method == "POST" and WRITE.fullmatch(path):
             if path.rstrip("/") == UPLOAD:
-                return self._upload(scope, receive)
-            return await self._small(receive)
-        if method == "OPTIONS":
-            return receive
-        raise _Refused(404, "There is nothing here.")
+                await self._upload(scope, receive, send)
+            else:
+                await self._app(scope, await self._small(headers, receive), send)
+        else:
+            raise _Refused(404, "There is nothing here.")
 
-    def _upload(self, scope: Scope, receive: Receive) -> Receive:
-        """An upload, cut off at its limit while it arrives; Gradio counts each file's bytes."""
-        limit = UPLOADS_AT_ONCE * self._settings.max_upload
-        declared = int(Headers(scope=scope).get("content-length") or 0)
-        if self._stored() + declared > self._settings.max_stored:
-            raise _Refused(507, "The server's room for uploads is full. Try again later.")
-        if declared > limit:
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass an upload on, with room kept for it, each part judged while it arrives."""
+        limits, headers = self._settings, Headers(scope=scope)
+        declared = _declared(headers)
+        if declared is None:
+            raise _Refused(411, "Expected the upload's Content-Length, and got none.")
+        if declared > limits.max_files * (limits.max_upload + A_HEAD):
             raise _Refused(413, "Too much at once. Send fewer or smaller files.")
-        arrived = 0
+        arriving, more = _arriving(receive, declared, declared), True
+        refused: _Refused | None = None
 
-        async def counted() -> Message:
-            nonlocal arrived
-            message = await receive()
-            arrived += len(message.get("body", b""))
-            if arrived > limit:  # a request that declared less, or nothing: as if it hung up
-                return {"type": "http.disconnect"}
-            return message
+        async def judged() -> Message:
+            nonlocal refused, more
+            if not more:
+                return await receive()
+            try:
+                message = await arriving()
+                parts.feed(message["body"])
+                more = message["more_body"]
+                return message
+            except UploadError as bad:
+                refused = _Refused(413 if bad.too_large else 400, str(bad))
+            except _Refused as late:
+                refused = late
+            # an error that Gradio knows makes it remove what had arrived
+            raise MultiPartException(refused.line) from None
 
-        return counted
+        async def unless_refused(message: Message) -> None:
+            if refused is None:
+                await send(message)
 
-    async def _small(self, receive: Receive) -> Receive:
+        try:
+            parts = Parts(headers.get("content-type", ""), limits)
+            with (
+                self._store.promise(declared, limits.max_files),
+                suppress(MultiPartException),
+            ):
+                await self._app(scope, judged, unless_refused)
+        except UploadError as bad:
+            raise _Refused(400, str(bad)) from None
+        except UsageError as full:
+            raise _Refused(507, str(full)) from None
+        if refused is not None:
+            raise refused
+
+    async def _small(self, headers: Headers, receive: Receive) -> Receive:
         """A request's JSON, held against the limit and searched for addresses to fetch."""
-        body, more = bytearray(), True
+        most = self._settings.max_body
+        declared = _declared(headers) or 0
+        if declared > most:
+            raise _Refused(413, TOO_LARGE)
+        arriving, body, more = _arriving(receive, most, declared), bytearray(), True
         while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                break
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > self._settings.max_body:
-                raise _Refused(413, "The request is too large. Upload files first.")
+            message = await arriving()
+            body += message["body"]
+            more = message["more_body"]
         if any(ADDRESS.match(path) for path in _file_paths(bytes(body))):
             raise _Refused(400, "Expected an uploaded file, got an address. Upload the file first.")
         whole: Message = {"type": "http.request", "body": bytes(body), "more_body": False}
@@ -133,13 +182,21 @@ class Gate:
 
         return replayed
 
-    def _stored(self) -> int:
-        """Bytes in the folder, measured now and then."""
-        measured, size = self._sized
-        if time.monotonic() - measured > SIZED_FOR:
-            size = sum(_size(file) for file in self._folder.rglob("*"))
-            self._sized = (time.monotonic(), size)
-        return size
+
+class _Answer:
+    """Sends an answer with the page's headers, and knows whether it has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+        await self._send(message)
 
 
 class _Refused(Exception):  # noqa: N818 - says what happened, and never leaves this module
@@ -148,15 +205,32 @@ class _Refused(Exception):  # noqa: N818 - says what happened, and never leaves 
         self.status, self.line = status, line
 
 
-def _with_headers(send: Send) -> Send:
-    async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
-                headers[name] = value
-        await send(message)
+def _declared(headers: Headers) -> int | None:
+    """The length that a request declares; None if it declares none."""
+    text = headers.get("content-length", "")
+    return int(text[:20]) if text.isascii() and text.isdecimal() else None
 
-    return sent
+
+def _arriving(receive: Receive, most: int, declared: int) -> Receive:
+    """The parts of a body as they come. They raise _Refused beyond `most` bytes, for one that
+    comes too slowly, and for one that breaks off."""
+    arrived, until = 0, time.monotonic() + PATIENCE + declared / SLOWEST
+
+    async def part() -> Message:
+        nonlocal arrived
+        try:
+            message = await asyncio.wait_for(receive(), max(0.0, until - time.monotonic()))
+        except TimeoutError:
+            raise _Refused(408, "The request came too slowly. Try again.") from None
+        if message["type"] == "http.disconnect":
+            raise _Refused(400, "The request broke off.")
+        body, more = message.get("body", b""), message.get("more_body", False)
+        arrived += len(body)
+        if arrived > most:
+            raise _Refused(413, TOO_LARGE)
+        return {"type": "http.request", "body": body, "more_body": more}
+
+    return part
 
 
 def _file_paths(body: bytes) -> Iterator[str]:
@@ -175,10 +249,3 @@ def _file_paths(body: bytes) -> Iterator[str]:
                 yield one["path"].strip()
             if str(one.get("url") or "").strip().lower().startswith("data:"):
                 yield one["url"].strip()
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size if file.is_file() else 0
-    except OSError:  # deleted meanwhile
-        return 0

@@ -9,6 +9,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from ...eval.pixels import Pixels
 from ...train.mixing import LEARNT_METHODS
 from ...train.mixing.mixed import draw_lam
 from ...viz.grid import Row, draw_grid
@@ -99,7 +100,7 @@ class MixEvents:
         seed: int,
         ref: str,
         theme: str,
-    ) -> Image.Image:
+    ) -> str:
         """Draw a grid: each pair of pictures by every method, or by one method at five lams.
 
         image_a, image_b: the first pair. more: further pictures, taken in pairs; one that is left
@@ -119,19 +120,24 @@ class MixEvents:
         figure = draw_grid(
             _rows(kind, mix, pictures), DARK if theme == "dark" else LIGHT, title=title
         )
-        return Image.open(BytesIO(figure_bytes(figure, "png", dpi=DPI)))
+        return self._context.store.keep(figure_bytes(figure, "png", dpi=DPI), "image.png")
 
     def _mixed(self, *wish: Any) -> tuple[Any, ...]:
         mix = self._recipe(*wish)
         pair, guesses = look(mix, class_names(self._context.catalog.row(mix.ref)[0]))
         return (
-            pair.image,
-            heat_over(pair.image, pair.mask),
+            self._kept(pair.image),
+            self._kept(heat_over(pair.image, pair.mask)),
             {"A": pair.share, "B": 1 - pair.share},
             *guesses,
             command_line(mix),
             python_lines(mix),
         )
+
+    def _kept(self, image: Pixels) -> str:
+        file = BytesIO()
+        Image.fromarray(image).save(file, "PNG")
+        return self._context.store.keep(file.getvalue(), "image.png")
 
     def _recipe(
         self, a: str | None, b: str | None, method: str, lam: float, seed: int, ref: str

@@ -4,7 +4,6 @@ import os
 import socket
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,12 +11,16 @@ from typing import TYPE_CHECKING
 
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import MixzooError, UsageError
+from .downloads import Downloads
+from .ending import Ending
 from .settings import Settings
+from .store import Store
 
 if TYPE_CHECKING:
     import gradio as gr
 
     from .context import Context
+    from .hosts import Hosts
 
 ENVIRONMENT = {
     "GRADIO_ANALYTICS_ENABLED": "False",
@@ -25,14 +28,15 @@ ENVIRONMENT = {
     # Gradio keeps statistics of events and summarises all of them after each: nobody reads them
     "GRADIO_ANALYTICS_MAX_EVENTS": "1",
     "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000",
+    # what is local never goes through a proxy, and the demo itself asks nothing of other machines
+    "NO_PROXY": "*",
+    "no_proxy": "*",
 }
 FIRST_PORT, PORTS = 7860, 100
-COMPUTING = ("AnyIO worker", "warm-up")  # threads, by the beginnings of their names
-LONGEST_COMPUTATION = 10.0  # seconds
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[str]:
+def running(settings: Settings, ending: Ending) -> Iterator[str]:
     """Serve the page in a thread; yields its address, with a slash at the end.
 
     Uploads and results live in a folder of their own, which is removed at the end. Raises
@@ -40,30 +44,28 @@ def running(settings: Settings) -> Iterator[str]:
     `open_catalog`.
     """
     port = _free_port(settings)
+    downloads = Downloads(settings.manifests)
     with (
         tempfile.TemporaryDirectory(prefix="mixzoo-app-", ignore_cleanup_errors=True) as folder,
         _environment(Path(folder)),
     ):
         from .context import Context
+        from .hosts import Hosts
         from .page import build
 
-        context = Context.of(open_catalog(settings.manifests), settings)
+        store = Store(Path(os.environ["GRADIO_TEMP_DIR"]), settings)
+        context = Context.of(open_catalog(settings.manifests), settings, store, downloads)
+        hosts = Hosts(settings)
         page = build(context)
         try:
-            url = _launch(page, settings, port, Path(folder))
+            url = _launch(page, settings, port, store, hosts)
             threading.Thread(target=_warm_up, args=(context,), name="warm-up", daemon=True).start()
-            yield url
+            with store.looked_after():
+                yield url
         finally:
+            downloads.stop()
             page.close(verbose=False)
-            _let_finish()
-
-
-def _let_finish() -> None:
-    """Wait for what is still computed: a thread in torch aborts a process that ends meanwhile."""
-    deadline = time.monotonic() + LONGEST_COMPUTATION
-    for thread in threading.enumerate():
-        if thread.name.startswith(COMPUTING):
-            thread.join(max(0.0, deadline - time.monotonic()))
+            ending.let_finish()
 
 
 def _warm_up(context: "Context") -> None:
@@ -76,7 +78,7 @@ def _warm_up(context: "Context") -> None:
     prepare(jpegs=False)  # the drawn examples are PNGs
 
 
-def _launch(page: "gr.Blocks", settings: Settings, port: int, folder: Path) -> str:
+def _launch(page: "gr.Blocks", settings: Settings, port: int, store: Store, hosts: "Hosts") -> str:
     from starlette.middleware import Middleware
 
     from .gate import Gate
@@ -102,7 +104,7 @@ def _launch(page: "gr.Blocks", settings: Settings, port: int, folder: Path) -> s
         theme=theme(),
         css=css(),
         head=head(),
-        app_kwargs={"middleware": [Middleware(Gate, settings=settings, folder=folder)]},
+        app_kwargs={"middleware": [Middleware(Gate, settings=settings, store=store, hosts=hosts)]},
     )
     return url
 

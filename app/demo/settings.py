@@ -28,8 +28,14 @@ class Settings:
     allow_downloads: bool | None = None
     """Whether visitors may start downloads of listed rows. None: where only this machine can."""
 
+    allow_hosts: tuple[str, ...] = ()
+    """Names of the page beside its own: those that a reverse proxy gives it."""
+
     max_upload: int = 20 * MIB
     """Bytes of one uploaded file."""
+
+    max_files: int = 8
+    """Files of one upload."""
 
     max_pixels: int = 50_000_000
     """Of an uploaded picture: enough for a phone's 48 megapixels, 150 MB when decoded."""

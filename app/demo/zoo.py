@@ -18,7 +18,7 @@ from ...zoo.release.learn import files_of_row
 from ...zoo.shelf import OnShelf, State
 from ...zoo.verify import Finding, bytes_of, check_all
 from .context import Context
-from .downloads import Download, Downloads
+from .downloads import Download
 from .html import number, render
 from .state import one_of
 from .toasts import shown_to_visitors, tell
@@ -34,7 +34,7 @@ NOT_ALLOWED = (
 def build(context: Context) -> None:
     """Lay out the tab."""
     catalog, allowed = context.catalog, context.settings.visitors_may_download
-    downloads = Downloads(context.settings.manifests)
+    downloads = context.downloads
 
     @shown_to_visitors
     def zoo(benchmark: str) -> tuple[str, str, dict[str, Any]]:

@@ -35,6 +35,11 @@ SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
 )
+# As on a machine behind a proxy, here one that nobody reaches: what is local needs none.
+PROXIES = dict.fromkeys(("HTTP_PROXY", "https_proxy", "HTTPS_PROXY"), "http://127.0.0.1:9") | {
+    "ALL_PROXY": "socks5://127.0.0.1:9",
+    "NO_PROXY": "example.org",
+}
 
 
 def evaluated(
@@ -216,7 +221,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         (folder / "stderr").open("w") as log,
         subprocess.Popen(
             [sys.executable, "-c", program, *options, *folders],
-            env=inherited | own | {"TMPDIR": str(folder / "temporary")},
+            env=inherited | own | PROXIES | {"TMPDIR": str(folder / "temporary")},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

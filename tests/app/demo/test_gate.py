@@ -7,10 +7,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from mixzoo.app.demo import gate
 from mixzoo.app.demo.gate import Gate
-from mixzoo.app.demo.settings import Settings
+from mixzoo.app.demo.hosts import Hosts
+from mixzoo.app.demo.settings import MIB, Settings
+from mixzoo.app.demo.store import Store
 
-LIMITS = Settings(max_upload=1000, max_body=500, max_stored=20_000)
+LIMITS = Settings(max_upload=1000, max_body=500, max_stored=MIB)
+HANG_UP, STALL = b"(hangs up)", b"(stalls)"  # instead of a chunk
+UPLOAD = "/gradio_api/upload"
+
+
+def gate_before(app, folder: Path, limits: Settings = LIMITS) -> Gate:
+    """A gate with a store and names of its own."""
+    return Gate(app, limits, Store(folder, limits), Hosts(limits))
+
+
+def form(*files: bytes, name: str = "files") -> bytes:
+    """The body of an upload."""
+    head = f'--B\r\nContent-Disposition: form-data; name="{name}"; filename="a.png"\r\n\r\n'
+    return b"".join(head.encode() + file + b"\r\n" for file in files) + b"--B--\r\n"
+
+
+def upload(folder: Path, *chunks: bytes, length: int | None = None) -> "Answer":
+    """One upload that declares its length, or another one."""
+    declared = str(sum(map(len, chunks)) if length is None else length)
+    kind = "multipart/form-data; boundary=B"
+    return ask(folder, "POST", UPLOAD, [*chunks], content_length=declared, content_type=kind)
 
 
 @dataclass
@@ -34,9 +57,6 @@ def ask(
         body, more = b"", True
         while more:
             message = await receive()
-            if message["type"] == "http.disconnect":
-                body = b"hung up"
-                break
             body, more = body + message["body"], message["more_body"]
         answer.seen = body
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -45,7 +65,12 @@ def ask(
     async def receive():
         nonlocal left
         left -= 1
-        return {"type": "http.request", "body": next(waiting), "more_body": left > 0}
+        body = next(waiting)
+        if body == HANG_UP:
+            return {"type": "http.disconnect"}
+        if body == STALL:
+            await asyncio.sleep(60)
+        return {"type": "http.request", "body": body, "more_body": left > 0}
 
     async def send(message) -> None:
         if message["type"] == "http.response.start":
@@ -58,7 +83,7 @@ def ask(
         "path": path,
         "headers": [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()],
     }
-    asyncio.run(Gate(app, LIMITS, folder)(scope, receive, send))
+    asyncio.run(gate_before(app, folder)(scope, receive, send))
     return answer
 
 
@@ -75,7 +100,6 @@ def ask(
         ("GET", "/gradio_api/call/mix/123"),
         ("POST", "/gradio_api/queue/join"),
         ("POST", "/gradio_api/call/mix"),
-        ("POST", "/gradio_api/upload"),
     ],
 )
 def test_what_the_page_needs_goes_through(tmp_path: Path, method: str, path: str) -> None:
@@ -146,26 +170,95 @@ def test_large_request_is_refused(tmp_path: Path) -> None:
     assert ask(tmp_path, "POST", "/gradio_api/call/mix", [b"x" * 400, b"x" * 100]).status == 200
 
 
-def test_large_upload_is_refused_by_its_declared_length(tmp_path: Path) -> None:
-    """Eight files of the largest size go through at once, more don't."""
-    assert ask(tmp_path, "POST", "/gradio_api/upload", content_length="8001").status == 413
-    assert ask(tmp_path, "POST", "/gradio_api/upload", content_length="8000").status == 200
+def test_upload_goes_through(tmp_path: Path) -> None:
+    """As many files of the largest size as are taken at once, byte for byte."""
+    body = form(*[bytes(1000)] * LIMITS.max_files)
+
+    assert upload(tmp_path, body[:700], body[700:]).seen == body
 
 
-def test_upload_that_lies_about_its_length_is_cut_off(tmp_path: Path) -> None:
-    """One that says nothing of its length, or too little, ends as if the visitor had hung up."""
-    answer = ask(tmp_path, "POST", "/gradio_api/upload", [b"x" * 5000, b"x" * 5000])
+@pytest.mark.parametrize(
+    ("chunks", "length", "status"),
+    [
+        ([b""], 100_000, 413),  # more than so many files of the largest size
+        ([form(*[b"x"] * 9)], None, 413),
+        ([form(bytes(1001))], None, 413),
+        ([form(b"x" * 900)], 500, 413),  # declares too little
+        ([form(b"x")[:40], HANG_UP], 500, 400),
+        ([form(b"x", name="other")], None, 400),
+        ([b"no form at all"], None, 400),
+        ([form(b"x")[:40], STALL], 500, 408),
+    ],
+    ids=["declared", "files", "file", "lies", "hangs up", "field", "no form", "stalls"],
+)
+def test_upload_beyond_a_limit_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunks: list[bytes], length, status: int
+) -> None:
+    """In words, as JSON; Gradio gets an error that makes it remove what has arrived."""
+    monkeypatch.setattr(gate, "PATIENCE", 0.05)
+    answer = upload(tmp_path, *chunks, length=length)
 
-    assert answer.seen == b"hung up"
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.seen is None
 
 
-def test_full_folder_takes_no_more_uploads(tmp_path: Path) -> None:
-    """What all visitors may store together is bounded."""
-    (tmp_path / "files").mkdir()
-    (tmp_path / "files" / "a").write_bytes(bytes(19_500))
+def test_upload_without_a_length_is_refused(tmp_path: Path) -> None:
+    """No room can be kept for what isn't announced."""
+    assert ask(tmp_path, "POST", UPLOAD, [form(b"x")]).status == 411
 
-    assert ask(tmp_path, "POST", "/gradio_api/upload", content_length="400").status == 200
-    assert ask(tmp_path, "POST", "/gradio_api/upload", content_length="600").status == 507
+
+def test_uploads_in_flight_count(tmp_path: Path) -> None:
+    """Of 24 uploads of 152 MiB at once, so many begin as 2 GiB have room for; then others may."""
+    limits = Settings(max_upload=2**30)
+    statuses: list[int] = []
+    done = asyncio.Event()
+
+    async def app(scope, receive, send) -> None:
+        statuses.append(200)
+        await done.wait()
+
+    async def visit(one: Gate) -> None:
+        async def send(message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        said = {"content-length": str(152 * MIB), "content-type": "multipart/form-data; boundary=B"}
+        headers = [(name.encode(), value.encode()) for name, value in said.items()]
+        scope = {"type": "http", "method": "POST", "path": UPLOAD, "headers": headers}
+        await one(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]
+
+    async def crowd() -> None:
+        one = gate_before(app, tmp_path, limits)
+        visitors = [asyncio.create_task(visit(one)) for _ in range(24)]
+        await asyncio.sleep(0)
+        while len(statuses) < 24:
+            await asyncio.sleep(0.01)
+        done.set()
+        await asyncio.gather(*visitors)
+
+    asyncio.run(crowd())
+    assert sorted(statuses) == [200] * 13 + [507] * 11
+
+
+def test_trip_over_an_odd_request_is_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What Gradio doesn't expect becomes a refusal; the log gets a line, what is printed is harmless."""
+
+    async def app(scope, receive, send) -> None:
+        raise KeyError("\x1b[31m")
+
+    sent = []
+
+    async def send(message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    asyncio.run(gate_before(app, tmp_path)(scope, send, send))  # type: ignore[arg-type]
+
+    assert sent[0]["status"] == 400
+    assert caplog.messages == ["GET '/': KeyError('\\x1b[31m')"]
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere"])
@@ -189,5 +282,5 @@ def test_web_sockets_are_closed(tmp_path: Path) -> None:
     async def never(*_) -> None:
         raise AssertionError
 
-    asyncio.run(Gate(never, LIMITS, tmp_path)({"type": "websocket", "path": "/"}, never, send))
+    asyncio.run(gate_before(never, tmp_path)({"type": "websocket", "path": "/"}, never, send))
     assert sent == [{"type": "websocket.close", "code": 1008}]

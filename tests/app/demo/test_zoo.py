@@ -11,7 +11,9 @@ import pytest
 from markupsafe import escape
 from mixzoo.app.demo import zoo
 from mixzoo.app.demo.context import Context
+from mixzoo.app.demo.downloads import Downloads
 from mixzoo.app.demo.settings import Settings
+from mixzoo.app.demo.store import Store
 from mixzoo.zoo.catalog import Benchmark, open_catalog
 from mixzoo.zoo.errors import SourceError, UsageError
 from mixzoo.zoo.lock import Asset
@@ -149,7 +151,12 @@ def build(tmp_path: Path) -> Callable[..., gr.Blocks]:
 
     def build_(**settings: Any) -> gr.Blocks:
         chosen = Settings(manifests=(manifest,), **settings)
-        context = Context.of(open_catalog([manifest]), chosen)
+        context = Context.of(
+            open_catalog([manifest]),
+            chosen,
+            Store(tmp_path / "files", chosen),
+            Downloads([manifest]),
+        )
         with gr.Blocks(analytics_enabled=False) as page:
             zoo.build(context)
         return page
