@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..zoo.looks import look, printable
+from ..zoo.looks import look, printable, printable_lines
 
 PIPE_WIDTH = 100_000  # columns where stdout isn't a terminal: nothing is broken in a file
 SHORTEST = 12  # columns that a cell is cut to at least
@@ -86,5 +86,4 @@ def say(text: str = "", *, style: str | None = None) -> None:
 
     They are never broken, since people copy commands and paths from them.
     """
-    lines = "\n".join(map(printable, text.split("\n")))
-    console().print(Text(lines), style=style, soft_wrap=True)
+    console().print(Text(printable_lines(text)), style=style, soft_wrap=True)

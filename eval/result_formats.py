@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from ..zoo.errors import MixzooError
-from ..zoo.looks import printable
+from ..zoo.looks import csv_cell, printable
 from ..zoo.publish.repository import model_index
 from ..zoo.report import Head, Pixels, Report, Row, Weights
 
@@ -41,7 +41,8 @@ def to_csv(report: Report) -> str:
     writer.writeheader()
     lines = [(row, head) for row in report.rows for head in row.heads]
     for row, head in sorted(lines, key=lambda line: -line[1].top1):
-        writer.writerow(_csv_line(row, head, report.protocol))
+        line = _csv_line(row, head, report.protocol)
+        writer.writerow({name: csv_cell(value) for name, value in line.items()})
     return out.getvalue()
 
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from .canvas import with_glyphs
 from .themes import LIGHT, Theme
 
 WIDTH, NARROW = 9.6, 4.8  # inches of a figure, and of one for a column or a phone
@@ -63,14 +64,16 @@ def small(theme: Theme = LIGHT) -> dict[str, Any]:
 
 def title(figure: Figure, text: str, theme: Theme) -> None:
     """What the whole figure shows, above its left end; broken into lines where it is narrow."""
-    text = fill(text, int(TITLE_LETTERS * figure.get_figwidth()))
+    text = fill(with_glyphs(text), int(TITLE_LETTERS * figure.get_figwidth()))
     found = figure.suptitle(text, x=0.01, ha="left", fontsize=TEXT + 2, color=theme.ink)
     found.set_parse_math(False)
 
 
 def heading(axes: Axes, text: str, theme: Theme) -> None:
     """A panel's title, above its left end; `$` and `_` in names stand for themselves."""
-    found = axes.set_title(text, loc="left", fontsize=TEXT, color=theme.ink, fontweight="bold")
+    found = axes.set_title(
+        with_glyphs(text), loc="left", fontsize=TEXT, color=theme.ink, fontweight="bold"
+    )
     found.set_parse_math(False)
 
 
@@ -88,3 +91,4 @@ def legend(figure: Figure, handles: Sequence[Line2D], theme: Theme, *, columns: 
     )
     for text in found.get_texts():
         text.set_parse_math(False)
+        text.set_text("\n".join(map(with_glyphs, text.get_text().split("\n"))))

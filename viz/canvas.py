@@ -90,7 +90,7 @@ class Canvas:
             self.axes.text(
                 x,
                 y + number * line_height(size),
-                _printable(line),
+                with_glyphs(line),
                 fontsize=size,
                 color=self.theme.muted if muted else self.theme.ink,
                 horizontalalignment=align,
@@ -119,7 +119,8 @@ def line_height(size: float) -> float:
 def text_width(text: str, size: float) -> float:
     """Inches that a line of text is wide."""
     return (
-        text_to_path.get_text_width_height_descent(_printable(text), _font(size), False)[0] / POINTS
+        text_to_path.get_text_width_height_descent(with_glyphs(text), _font(size), False)[0]
+        / POINTS
     )
 
 
@@ -162,7 +163,7 @@ def _font(size: float) -> FontProperties:
     return FontProperties(size=size)
 
 
-def _printable(text: str) -> str:
+def with_glyphs(text: str) -> str:
     """Text with a question mark for each character that the font can't show."""
     font = get_font(findfont(_font(10)))
     return "".join(

@@ -15,6 +15,7 @@ from ..eval.judge import NEAR
 from ..zoo import looks
 from ..zoo.report import Bin, Group, Row
 from .axes import TEXT, small, style
+from .canvas import with_glyphs
 from .themes import LIGHT, Theme
 
 T = TypeVar("T")
@@ -139,7 +140,9 @@ def _lanes(labels: Sequence[str], widths: Sequence[float] = (1,)) -> tuple[Figur
     for lane, label in _from_top(labels):
         for one in axes:
             one.axhline(lane, color=LIGHT.rule, linewidth=0.6, zorder=0)
-        axes[0].text(0.004, lane + 0.25, label, transform=where, clip_on=False, **words)
+        axes[0].text(
+            0.004, lane + 0.25, with_glyphs(label), transform=where, clip_on=False, **words
+        )
     return figure, list(axes)
 
 

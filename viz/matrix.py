@@ -22,6 +22,7 @@ from ..eval.compare import (
 from ..zoo.errors import UsageError
 from ..zoo.looks import signed
 from .axes import TEXT, new_figure
+from .canvas import with_glyphs
 from .themes import LIGHT, Theme
 
 CELL = (1.12, 0.56)  # inches
@@ -125,7 +126,9 @@ def _frame(axes: Axes, names: Sequence[str], theme: Theme) -> None:
     """Rows named and numbered, columns numbered, a line around each cell."""
     count = len(names)
     axes.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5), facecolor="none")
-    axes.set_yticks(range(count), [f"{name}  {nth}" for nth, name in enumerate(names, 1)])
+    axes.set_yticks(
+        range(count), [f"{with_glyphs(name)}  {nth}" for nth, name in enumerate(names, 1)]
+    )
     axes.set_xticks(range(count), [str(nth) for nth in range(1, count + 1)])
     axes.tick_params(
         length=0, labelsize=TEXT, labelcolor=theme.ink, labeltop=True, labelbottom=False

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..zoo.looks import look, plain, signed
+from ..zoo.looks import look, plain, printable_lines, signed
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -19,7 +19,7 @@ def environment(*folders: Path, markdown: bool = False) -> Environment:
     made = Environment(
         loader=FileSystemLoader([*folders, TEMPLATES]),
         autoescape=not markdown,
-        finalize=plain if markdown else None,
+        finalize=plain if markdown else _text,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -28,3 +28,10 @@ def environment(*folders: Path, markdown: bool = False) -> Environment:
     made.globals["look"] = look
     made.filters["signed"] = signed
     return made
+
+
+def _text(value: object) -> object:
+    """A text without control characters; Jinja escapes it then, if it isn't markup already."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return printable_lines(value)
+    return value

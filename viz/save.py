@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from ..zoo.errors import UsageError
 from ..zoo.files import write
+from ..zoo.looks import printable
 from .themes import LIGHT
 
 DOTS_PER_INCH = 160
@@ -71,7 +72,7 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     text = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", text)
     for role, colour in LIGHT.roles().items():
         text = text.replace(colour, f"var(--{role})")
-    label = html.escape(description, quote=True)
+    label = html.escape(printable(description), quote=True)
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).strip()
 
 

@@ -6,10 +6,13 @@ What a word means is said by whoever decides it: `eval.judge.RULES`, `eval.logs.
 """
 
 import os
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+FORMULA_SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and full-width
 
 Tone = Literal["good", "near", "odd", "bad", "neutral"]
 
@@ -110,18 +113,35 @@ class Markdown(str):
 
 
 def plain(text: object) -> object:
-    """Text from elsewhere as one line of Markdown: no control characters, no HTML.
+    """Text from elsewhere as one line of Markdown: no control characters, HTML, links or code.
 
     What isn't text is returned as it is.
     """
     if not isinstance(text, str) or isinstance(text, Markdown):
         return text
-    return printable(text).replace("&", "&amp;").replace("<", "&lt;")
+    escaped = printable(text).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`\[\]])", r"\\\1", escaped)
+
+
+def csv_cell(value: object) -> object:
+    """A value of a CSV file that no spreadsheet takes for a formula, as OWASP advises.
+
+    Text that begins with a sign of a formula gets `'` before it; numbers stay numbers.
+    """
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.lstrip().startswith(FORMULA_SIGNS) else text
 
 
 def printable(text: str) -> str:
     """Text without what could steer a terminal or end its line."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def printable_lines(text: str) -> str:
+    """Lines without what could steer a terminal; their ends stay."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def command(*words: object) -> str:

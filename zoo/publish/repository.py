@@ -12,7 +12,7 @@ import msgspec
 
 from ..catalog import Benchmark, package_path
 from ..lock import Asset, Lock
-from ..looks import printable, signed
+from ..looks import plain, signed
 from ..manifest import HuggingFaceSource, Manifest, Matching, Metric, slug
 from ..report import Head, Report
 from ..report import Row as Measured
@@ -253,4 +253,4 @@ def _in_words(facts: Any) -> str:
 
 def _plain(value: Any) -> str:
     """A value as text that can't end the cell, the code span or the line that it stands in."""
-    return re.sub(r"[|`]", "", printable(str(value)))
+    return str(plain(re.sub(r"[|`]", "", str(value))))

@@ -3,21 +3,26 @@
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import category
 
 import msgspec
 import pytest
 import torch
 import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 from mixzoo.zoo.catalog import Benchmark, open_catalog, package_path
 from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.manifest import Metric
 from mixzoo.zoo.publish.build import Publication, build
-from mixzoo.zoo.publish.repository import Repository
+from mixzoo.zoo.publish.repository import Repository, model_card
 from mixzoo.zoo.report import Head, Images, Pixels, Report, Weights
 from mixzoo.zoo.report import Row as Measured
 from mixzoo.zoo.verify import State, check
@@ -369,3 +374,40 @@ def test_names_cannot_break_the_card(tiny: Callable, tmp_path: Path) -> None:
     built = publish(tmp_path, path, row=MIXUP)
 
     assert "`oddname.pth`" in built.read()
+
+
+ODD = [
+    "<script>",
+    "](http://x)",
+    "![",
+    "[a]: http://x",
+    "`",
+    "|",
+    "\\",
+    "\n",
+    "\x1b[2J",
+    "&lt;b>",
+    "-->",
+]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.sampled_from(ODD) | st.text(max_size=3), max_size=6).map("".join))
+def test_manifest_cannot_write_the_card(built: Built, text: str) -> None:
+    """Whatever a manifest says stands in the card as text: no HTML, no image, no other link."""
+    benchmark = built.repository.benchmark
+    dataset = msgspec.structs.replace(benchmark.manifest.dataset, name=text, terms=text, paper=text)
+    facts = {"title": text, "paper": f"arXiv:{text}", "homepage": text, "dataset": dataset}
+    manifest = msgspec.structs.replace(benchmark.manifest, **facts)
+    hostile = replace(built.repository, benchmark=replace(benchmark, manifest=manifest))
+
+    card = model_card(hostile)
+
+    _, front, body = card.split("---\n", 2)
+    assert all(c == "\n" or category(c) != "Cc" for c in card)
+    assert isinstance(yaml.safe_load(front), dict)
+    tokens = MarkdownIt("commonmark").enable("table").parse(body)
+    inner = [child for token in tokens for child in (token, *(token.children or []))]
+    assert not {token.type for token in inner} & {"html_inline", "html_block", "image"}
+    links = [str(token.attrs["href"]) for token in inner if token.type == "link_open"]
+    assert all(link.startswith("https://arxiv.org/abs/") for link in links)
