@@ -9,25 +9,20 @@ its final name at the end.
 
 import re
 import stat
-import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
-from .errors import IntegrityError, SourceError, UsageError
+from .errors import IntegrityError, SourceError, UsageError, wall
 from .files import CHUNK, becoming, ignore, require_space
 
 if TYPE_CHECKING:
     from .data.tars import StrictTar
 
 GZIP = b"\x1f\x8b"
-
-DAMAGE = (EOFError, LZMAError, UnicodeDecodeError, zipfile.BadZipFile, zlib.error)
 # What a zip may become. An asset of a GitHub release is under 2 GiB, and pictures hardly shrink, so
 # an honest archive of visualisations stays far below all three.
 MOST_ENTRIES = 100_000
@@ -205,16 +200,18 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
         file = path.open("rb")
     except OSError as error:
         raise UsageError(f"{path}: expected a zip: {error.strerror}.") from None
-    try:
-        with file, zipfile.ZipFile(file) as archive:
-            yield archive
-    except NotImplementedError as error:  # a compression that zipfile can't undo
-        raise IntegrityError(f"{path.name}: cannot be read here: {error}.") from None
-    except DAMAGE as error:
-        why = str(error).rstrip(".") or type(error).__name__
-        raise IntegrityError(
-            f"{path.name}: expected a whole zip, but: {why}. Download it again."
-        ) from None
+    with _whole(path, "zip"), file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                yield archive
+        except NotImplementedError as error:  # a compression that zipfile can't undo
+            raise IntegrityError(f"{path.name}: cannot be read here: {error}.") from None
+
+
+def _whole(path: Path, what: str) -> AbstractContextManager[None]:
+    """The wall of an archive's reader. OSError passes: a full disk is no damage."""
+    expected = f"{path.name}: expected a whole {what}, but"
+    return wall(IntegrityError, expected, "Download it again.", passing=(OSError,))
 
 
 @contextmanager
@@ -229,21 +226,16 @@ def open_tar(path: Path) -> "Iterator[StrictTar]":
         file = path.open("rb")
     except OSError as error:
         raise UsageError(f"{path}: expected a tar: {error.strerror}.") from None
-    with file:
+    with _whole(path, "tar"), file:
         packed = file.read(2) == GZIP
         file.seek(0)
-        try:
-            if packed:
-                chunks = iter(lambda: file.read(CHUNK), b"")
-                with HashedReader(chunks, ignore) as reader, open_tar_gz(reader, path.name) as tar:
-                    yield tar
-            else:
-                with StrictTar(fileobj=file) as tar:
-                    yield tar
-        except (EOFError, tarfile.TarError) as error:
-            raise IntegrityError(
-                f"{path.name}: expected a whole tar, but: {error}. Download it again."
-            ) from None
+        if packed:
+            chunks = iter(lambda: file.read(CHUNK), b"")
+            with HashedReader(chunks, ignore) as reader, open_tar_gz(reader, path.name) as tar:
+                yield tar
+        else:
+            with StrictTar(fileobj=file) as tar:
+                yield tar
 
 
 def is_tar(path: Path) -> bool:
@@ -257,13 +249,17 @@ def is_tar(path: Path) -> bool:
 
 
 def _content(path: Path, archive: zipfile.ZipFile) -> Content:
-    entries = judged([_entry(info) for info in archive.infolist()])
+    entries = [_entry(info) for info in archive.infolist()]
+    if len(entries) <= MOST_ENTRIES:
+        entries = judged(entries)
     return Content(entries, why_refused(entries, path.stat().st_size))
 
 
 def _entry(info: zipfile.ZipInfo) -> Entry:
     kind = stat.S_IFMT(info.external_attr >> 16)  # Unix writes the mode here
     unsafe = "is encrypted" if info.flag_bits & 1 else None
+    if info.header_offset < 0:
+        unsafe = "begins before the zip does"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         unsafe = "is a link" if kind == stat.S_IFLNK else "is a device or a pipe"
     # orig_filename: zipfile ends a name at its first NUL, which would hide what follows

@@ -24,15 +24,20 @@ class MixzooError(Exception):
 
 
 @contextmanager
-def wall(kind: type[MixzooError], where: object, to_do: str = "Correct it.") -> Iterator[None]:
+def wall(
+    kind: type[MixzooError],
+    where: object,
+    to_do: str = "Correct it.",
+    passing: tuple[type[Exception], ...] = (),
+) -> Iterator[None]:
     """The outer wall of a parser: what it didn't expect of its input becomes one line of `kind`.
 
     where: the input's name, which begins the line. to_do: its end. Errors that mixzoo raises on
-    purpose pass as they are, and so do MemoryError and whatever is no Exception.
+    purpose pass as they are, and so do MemoryError, whatever is no Exception, and `passing`.
     """
     try:
         yield
-    except (MixzooError, MemoryError):
+    except (MixzooError, MemoryError, *passing):
         raise
     except RecursionError:
         raise kind(f"{where}: nested too deep to be read. {to_do}") from None

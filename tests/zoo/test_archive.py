@@ -266,6 +266,39 @@ def test_list_tells_unsafe_entries_without_writing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [archive]
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_any_damage_is_one_line_and_leaves_nothing(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Bytes changed or cut anywhere: the archive is unpacked, or refused by an error of the package."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    archive = zip_of(folder / "v.zip", [*FILES.items(), ("large.txt", b"ab" * 70_000)])
+    content = bytearray(archive.read_bytes())
+    # What stands at the end, the list of entries, says what all else is.
+    places = st.one_of(st.integers(0, len(content) - 1), st.integers(1, 300).map(lambda n: -n))
+    for place in data.draw(st.lists(places, max_size=4)):
+        content[place] = data.draw(st.sampled_from([0, 1, 0x7F, 0x80, 0xFF, 9, 14, 97]))
+    archive.write_bytes(content[: data.draw(st.sampled_from([len(content), len(content) - 1, 99]))])
+
+    line = ""
+    for use in (lambda: unpack(archive, folder / "out"), lambda: list_zip(archive)):
+        try:
+            use()
+        except (IntegrityError, SourceError) as error:
+            line = str(error)
+
+    assert "\n" not in line
+    assert (folder / "out").exists() or list(folder.iterdir()) == [archive]
+
+
+def test_path_that_is_too_deep_or_too_long_is_refused(tmp_path: Path) -> None:
+    """What makes and removes folders may step from each to the next, a thousand times."""
+    for name, message in (("d/" * 300 + "x", "folders deep"), ("d/" * 2000 + "x", "1000 bytes")):
+        require_refused(zip_of(tmp_path / "v.zip", [(name, b"x")]), message)
+
+
 NAMES = st.lists(
     st.sampled_from(["..", ".", "", "a", "b", "C:", "\\", "\0", "é", "a" * 300]), max_size=5
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
+from ..archive import GZIP
 from ..errors import DataError, IntegrityError, SourceError
 from ..images import is_picture
 from ..net.sources import Location, sibling
@@ -13,7 +14,7 @@ from ..net.stream import open_stream
 from .labels import LabelledImages, from_file
 from .marks import Origin
 from .request import Request, SplitName
-from .texts import GZIP, LARGEST, unpacked
+from .texts import LARGEST, unpacked
 
 
 @dataclass(frozen=True)

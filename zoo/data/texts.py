@@ -11,14 +11,13 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import IO, TypeVar
 
-from ..archive import MOST_GROWTH, SMALL
+from ..archive import GZIP, MOST_GROWTH, SMALL
 from ..errors import DataError, IntegrityError, several, wall
 from ..images import is_hidden
 from .tars import StrictTar
 
 LARGEST = 1 << 30  # bytes of a label file, unpacked; inat2018's largest has a tenth of them
 PACKED = (".tar.gz", ".gz", ".zip")  # endings under which label files are looked for too
-GZIP = b"\x1f\x8b"
 _KINDS = (".json", ".txt", ".csv", ".tsv")  # endings of a label file among others in an archive
 _T = TypeVar("_T")
 _MARKS = (  # of byte order; UTF-32's begins as UTF-16's does

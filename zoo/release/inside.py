@@ -16,13 +16,12 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 from zipfile import ZIP_STORED, ZipFile
 
-from ..archive import DAMAGE, list_zip
+from ..archive import list_zip
 from ..catalog import Benchmark
-from ..errors import MixzooError
+from ..errors import MixzooError, SourceError, wall
 from ..files import OnBytes
 from ..lock import Asset
 from ..manifest import Manifest, Row, slug
-from ..net.http import ChangedError, TransientError
 from ..net.progress import tell
 from ..net.sources import Location, Opener, locations, offline, opener
 from ..parallel import each_in_parallel
@@ -96,9 +95,9 @@ def look(location: Location, size: int | None = None) -> Inside | None:
     if not size:
         return None
     try:
-        with _stand_in(location, size) as path, _ONE_AT_A_TIME:
+        with wall(SourceError, location), _stand_in(location, size) as path, _ONE_AT_A_TIME:
             return look_at(path)
-    except (MixzooError, TransientError, ChangedError, OSError, *DAMAGE):
+    except MixzooError:
         return None  # another way, or a person, has to tell
 
 

@@ -1,6 +1,8 @@
 """Damaged, wrong and hostile archives: one clear line, nothing outside the folder, no mark."""
 
+import errno
 import gzip
+import json
 import re
 import tarfile
 from collections.abc import Callable
@@ -10,7 +12,9 @@ from typing import Any
 
 import pytest
 from mixzoo.zoo.data.prepare import prepare
-from mixzoo.zoo.errors import IntegrityError, MixzooError, SourceError
+from mixzoo.zoo.data.tars import StrictTar
+from mixzoo.zoo.data.texts import unpacked
+from mixzoo.zoo.errors import DataError, IntegrityError, MixzooError, SourceError
 
 from ...emulator.server import Emulator, Fault, Request, always, burst
 from .conftest import NewEntry, Publish, Tree
@@ -215,6 +219,149 @@ def test_links_through_which_a_member_would_leave(
 
     assert not (root / "train_val2018/Aves").is_symlink()
     assert not tree(tmp_path / "outside")
+
+
+OUTSIDE = {
+    "annotations": "val2018.json",
+    "hook": ".git/hooks/post-checkout",
+    "hidden image": "train_val2018/.git/a.jpg",
+    "other tree": "train_val2017/Aves/0/a.jpg",
+    "tree alone": "train_val2018",
+    "program": "train_val2018/Aves/0/a.sh",
+    "absolute": "/etc/a.jpg",
+    "parent": "train_val2018/../../a.jpg",
+    "backslashes": "train_val2018\\..\\..\\a.jpg",
+    "drive": "C:/train_val2018/a.jpg",
+    "control bytes": "train_val2018/\x1b[2J/a.jpg",
+}
+
+
+@pytest.mark.parametrize("form", ["files", "tar"])
+@pytest.mark.parametrize("name", OUTSIDE.values(), ids=OUTSIDE)
+def test_annotations_that_name_files_elsewhere(
+    publish: Publish, new_entry: NewEntry, refused: Refused, name: str, form: str
+) -> None:
+    """Only images of the tree are ever written, though the archive holds what is asked for."""
+    published = publish(lambda entries: [*entries, new_entry(name, b"evil")], stated=False)
+    packed = published.folder / "val2018.json.tar.gz"
+    content = json.loads(unpacked(packed.read_bytes(), packed))
+    content["images"][0]["file_name"] = name
+    packed.write_bytes(gzip.compress(json.dumps(content).encode()))
+
+    message = refused(published, DataError, form=form)
+
+    assert "Nothing was changed" in message or "expected image paths below" in message
+
+
+def test_names_that_differ_by_case_alone(publish: Publish, refused: Refused) -> None:
+    """On some disks one of two images would replace the other."""
+    published = publish(stated=False)
+    packed = published.folder / "val2018.json.tar.gz"
+    content = json.loads(unpacked(packed.read_bytes(), packed))
+    twin = content["images"][0]["file_name"].replace("train_val2018/", "train_val2018/x/").upper()
+    content["images"][1]["file_name"] = twin.replace("TRAIN_VAL", "train_val")
+    content["images"][0]["file_name"] = twin.lower()
+    content["annotations"][1]["category_id"] = content["annotations"][0]["category_id"]
+    packed.write_bytes(gzip.compress(json.dumps(content).encode()))
+
+    assert "would be one file on some disks" in refused(published, DataError)
+
+
+@pytest.mark.parametrize("where", ["train_val2018", "train_val2018/Aves", "train_val2018/Aves/0"])
+def test_folder_that_is_a_link_out_of_the_root(
+    publish: Publish, tmp_path: Path, root: Path, tree: Tree, where: str
+) -> None:
+    """Nothing is written through it, and the line says what to do."""
+    (tmp_path / "outside").mkdir()
+    (root / where).parent.mkdir(parents=True, exist_ok=True)
+    (root / where).symlink_to(tmp_path / "outside")
+
+    with pytest.raises(DataError, match=r"leads out of .*, to .*outside.*Remove the link"):
+        prepare(publish().request(root))
+
+    assert not list((tmp_path / "outside").iterdir())
+
+
+def test_links_in_the_place_of_files(
+    publish: Publish, tmp_path: Path, root: Path, tree: Tree
+) -> None:
+    """An image, the annotations, and what isn't whole yet take a link's place, not its target's."""
+    published = publish()
+    name, data = next(iter(published.images["val"].items()))
+    outside = tmp_path / "outside"
+    outside.write_bytes(data)
+    (root / ".preparing").mkdir(parents=True)
+    for link in (name, "val2018.json", ".preparing/image.part", "prepared-val2018.json"):
+        (root / link).parent.mkdir(parents=True, exist_ok=True)
+        (root / link).symlink_to(outside)
+
+    prepare(published.request(root))
+
+    assert outside.read_bytes() == data
+    assert not [path for path in root.rglob("*") if path.is_symlink()]
+    assert {it: found for it, found in tree(root).items() if it in published.images["val"]} == (
+        published.images["val"]
+    )
+
+
+def test_work_folder_that_is_a_link(publish: Publish, tmp_path: Path, root: Path) -> None:
+    """It is a folder of this run's own, or none."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/kept").touch()
+    root.mkdir()
+    (root / ".preparing").symlink_to(tmp_path / "outside")
+
+    prepare(publish().request(root))
+
+    assert [path.name for path in (tmp_path / "outside").iterdir()] == ["kept"]
+
+
+def test_full_disk_leaves_nothing_half_written(
+    publish: Publish, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images that are whole stay; what the disk had no room for is gone, and the rest follows."""
+    published, write, left = publish(), Path.write_bytes, iter(range(8))
+
+    def full(path: Path, data: bytes) -> int:
+        if next(left, None) is None:
+            write(path, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return write(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        message = refused(published, DataError)
+
+    assert "No space left on device" in message
+    assert not (tmp_path / "deep/down/root/.preparing").exists()
+    (done,) = prepare(published.request(tmp_path / "deep/down/root"))
+    assert done.images["kept"] > 0
+
+
+@pytest.mark.parametrize("form", ["files", "tar"])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_stopped_at_an_image(
+    publish: Publish, root: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch, form: str, stop: Any
+) -> None:
+    """Ctrl-C and SIGTERM leave whole images alone, and the same command goes on."""
+    published, taken = publish(), iter(range(7))
+    body = StrictTar.body
+
+    def stopped(tar: StrictTar, member: tarfile.TarInfo) -> bytes:
+        if next(taken, None) is None:
+            raise stop
+        return body(tar, member)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StrictTar, "body", stopped)
+        with pytest.raises(stop):
+            prepare(published.request(root, form=form))
+
+    here = {name: data for name, data in tree(root).items() if not name.startswith(".preparing.")}
+    assert all(published.images["val"].get(name) == data for name, data in here.items())
+    assert not (root / ".preparing").exists()
+    (done,) = prepare(published.request(root, form=form))
+    assert sum(done.images.values()) == 24
 
 
 def test_member_that_stands_twice(publish: Publish, refused: Refused) -> None:

@@ -141,6 +141,15 @@ INDEX_FAULTS: dict[str, Callable[[Path], object]] = {
     "of another tar": lambda path: np.savez(
         path, names=np.zeros(1, np.uint8), offsets=[0], sizes=[9], tar_size=1
     ),
+    "of negative places": lambda path: np.savez(
+        path, **dict(np.load(path)) | {"offsets": np.full(24, -5), "sizes": np.full(24, -5)}
+    ),
+    "of huge arrays": lambda path: path.write_bytes(
+        path.read_bytes().replace(b"'shape': (24,)", b"'shape': (9<<60,)"[:14])
+    ),
+    "of a deep header": lambda path: path.write_bytes(
+        path.read_bytes().replace(b"{'descr'", b"{[[[[[[[")
+    ),
     "without sizes": lambda path: np.savez(
         path,
         names=np.zeros(1, np.uint8),

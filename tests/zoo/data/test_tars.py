@@ -140,9 +140,31 @@ def damaged_second() -> bytes:
     return bytes(content)
 
 
+def pax(name: str, **facts: str) -> bytes:
+    """A file whose pax header says more of it."""
+    info = member(name)
+    info.pax_headers = facts
+    return pack([(info, b"")], tarfile.PAX_FORMAT)
+
+
+def announced(kind: bytes, times: int) -> bytes:
+    """So many headers in a row, each for the next."""
+    body = (
+        b"a".ljust(512, b"\0")
+        if kind == tarfile.GNUTYPE_LONGNAME
+        else b"7 a=bc\n".ljust(512, b"\0")
+    )
+    size = 1 if kind == tarfile.GNUTYPE_LONGNAME else 7
+    return (header(member("x", kind, size)) + body) * times + header(member("a")) + bytes(1024)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (pax("a", size="9" * 30), "claims 999,999"),
+        (pax("a", size="-7"), "negative size"),
+        (announced(tarfile.XHDTYPE, 30_000), "more headers than any honest one"),
+        (announced(tarfile.GNUTYPE_LONGNAME, 30_000), "more headers than any honest one"),
         (header(member(size=-512)) + bytes(1024), "negative size"),
         (header(member("s", tarfile.GNUTYPE_SPARSE)) + bytes(1024), "sparse"),
         (sparse(), "sparse"),
@@ -159,3 +181,28 @@ def test_what_no_tar_of_images_has(content: bytes, message: str) -> None:
     """It is refused before memory or time is spent on it, and no damage passes for the end."""
     with pytest.raises(tarfile.TarError, match=message):
         walked(content)
+
+
+ODD = st.sampled_from(["", "-1", "9" * 5000, "1e9", "nan", "inf", "1,2", "\0", "../..", "a" * 5000])
+FIELDS = st.sampled_from(
+    ["size", "path", "linkpath", "mtime", "uid", "hdrcharset", "charset", "comment"]
+    + [f"GNU.sparse.{it}" for it in ("major", "minor", "map", "size", "realsize", "name", "offset")]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(FIELDS, ODD, max_size=4), st.sampled_from([*KINDS, *LINKS]), st.data())
+def test_odd_headers_are_read_or_refused(
+    facts: dict[str, str], kind: bytes, data: st.DataObject
+) -> None:
+    """Whatever pax headers claim, of whatever member, whole or cut: TarError is all that is raised."""
+    info = member("d/" * data.draw(st.sampled_from([0, 3, 2000])) + "a", kind)
+    info.pax_headers, info.linkname = facts, data.draw(st.sampled_from(["", "../../etc/passwd"]))
+    content = pack([(info, b""), (member("b"), b"")], tarfile.PAX_FORMAT)
+
+    try:
+        found = walked(content[: data.draw(st.sampled_from([len(content), 700, 1700]))])
+    except tarfile.TarError:
+        return
+
+    assert all(0 <= size < 1 << 50 for _, _, size, _ in found)
