@@ -1,9 +1,13 @@
 """A lock file says what was seen, in the same bytes each time, and nothing that contradicts it."""
 
 import json
+import sys
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mixzoo.zoo.catalog import open_catalog, package_path
 from mixzoo.zoo.errors import ManifestError
 from mixzoo.zoo.lock import Asset, Lock, parse_lock, render_lock
@@ -87,3 +91,79 @@ def test_lock_of_another_benchmark_is_refused() -> None:
     """A lock says which benchmark it is of."""
     with pytest.raises(ManifestError, match="expected 'inat2018', got 'inat2017'"):
         parse(benchmark="inat2017")
+
+
+WHOLE = json.dumps({"format": 1, "benchmark": "inat2018", "assets": [GOOD | {"size": 5}]})
+FACTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+NUMBER = st.integers() | st.just(10**4_500) | st.floats()
+FIELDS = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(msgspec.structs.asdict(Asset(**GOOD)), FACTS | NUMBER)
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(FIELDS, FACTS)
+def test_any_facts_make_a_lock_or_one_error(fields: dict[str, Any], more: Any) -> None:
+    """Anything in the place of a field is understood or refused, by the name of the file."""
+    for assets in ([GOOD | fields], [GOOD, fields], more):
+        said = refusal(dumps({"format": 1, "benchmark": "inat2018", "assets": assets}))
+        assert said == "" or (said.startswith("x.lock.json: ") and "\n" not in said)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=30), st.integers(0, len(WHOLE)), st.sampled_from([1, 50, 30_000]))
+def test_any_text_makes_a_lock_or_one_error(piece: str, place: int, times: int) -> None:
+    """Anything typed anywhere into the file gives no other exception."""
+    said = refusal(WHOLE[:place] + piece * times + WHOLE[place:])
+
+    assert said == "" or said.startswith("x.lock.json: ")
+
+
+def refusal(text: str) -> str:
+    """Why a lock is refused, empty if it isn't; any other exception is a fault."""
+    try:
+        parse_lock(text, "x.lock.json", INAT)
+    except ManifestError as error:
+        return str(error)
+    return ""
+
+
+def dumps(content: Any) -> str:
+    """JSON with numbers of any length."""
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        return json.dumps(content)
+    finally:
+        sys.set_int_max_str_digits(limit)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        '{"format": 1, "format": 1, "benchmark": "inat2018", "assets": []}',
+        WHOLE.replace('"size": 5', '"size": -1'),
+        WHOLE.replace('"size": 5', '"size": ' + "9" * 5_000),
+        WHOLE.replace('"size": 5', '"size": 5, "size": 6'),
+        WHOLE.replace('"size": 5', '"size": Infinity'),
+    ],
+    ids=[
+        "deep array",
+        "deep object",
+        "a fact twice",
+        "negative",
+        "long",
+        "a size twice",
+        "infinite",
+    ],
+)
+def test_what_no_lock_says_is_one_line(text: str) -> None:
+    """Of two facts of one name none is silently taken, and no number but a size is a size."""
+    with pytest.raises(ManifestError, match=r"^x\.lock\.json: [^\n]{1,250}$"):
+        parse_lock(text, "x.lock.json", INAT)

@@ -1,17 +1,22 @@
 """Manifests are tested like code: every entry is walked, every wrong field named, and all written back."""
 
 import tomllib
+from collections.abc import Callable
+from copy import deepcopy
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mixzoo.zoo.errors import ManifestError
 from mixzoo.zoo.manifest import (
     Manifest,
     Row,
+    laid_over,
+    manifest_of,
     manifest_text,
     parse_manifest,
     read_manifest,
@@ -248,3 +253,87 @@ def test_tagged_rows_have_their_tag_in_their_id() -> None:
     assert tagged.id_in("other") == "resnet18.mixup_seed1_other"
     with pytest.raises(ManifestError, match=r"architecture\.method_tag_benchmark"):
         parse_manifest(with_row(MINI_TEXT, wrong), "text")
+
+
+HUGE = {
+    "deep array": "a = " + "[" * 20_000,
+    "deep table": "a = " + "{a = " * 20_000,
+    "long number": "a = " + "9" * 5_000,
+    "long hexadecimal": "format = 0x" + "f" * 5_000,
+    "long dotted key": ".".join("a" * 60_000) + " = 1",
+    "long quoted key": " . ".join('"a"' for _ in range(60_000)) + " = 1",
+    "long header": "[" + ".".join("a" * 60_000) + "]",
+    "long inline key": "a = {" + ".".join("a" * 3_000) + " = 1}",
+}
+
+
+@pytest.mark.parametrize("text", HUGE.values(), ids=HUGE)
+def test_bomb_is_one_line(text: str) -> None:
+    """What would take the memory or the stack of the reader is refused before it does."""
+    with pytest.raises(ManifestError, match=r"^x\.toml: [^\n]{1,250}$"):
+        parse_manifest(text, "x.toml")
+
+
+WRONG_PATHS = ["/etc", "../../etc", "zoo/../../x", "C:/x", "zoo\\..\\..\\x", ""]
+
+
+@pytest.mark.parametrize("path", WRONG_PATHS)
+def test_package_source_stays_in_the_package(path: str) -> None:
+    """A manifest can't have the package's own kind of source copy a folder of the machine."""
+    facts = tomllib.loads(MINI_TEXT) | {"sources": [{"kind": "package", "path": path}]}
+
+    with pytest.raises(ManifestError, match="expected a path inside the package"):
+        manifest_of(facts, "x.toml")
+
+
+FACTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def refusal(work: Callable[[], object]) -> str:
+    """Why a manifest is refused, empty if it isn't; any other exception is a fault."""
+    try:
+        work()
+    except ManifestError as error:
+        return str(error)
+    return ""
+
+
+def changed(facts: Any, data: st.DataObject) -> Any:
+    """A copy with anything in the place of something."""
+    whole = place = deepcopy(facts)
+    while True:
+        keys = list(place) if isinstance(place, dict) else range(len(place))
+        key = data.draw(st.sampled_from(keys))
+        inner = place[key]
+        if not isinstance(inner, dict | list) or not inner or data.draw(st.booleans()):
+            place[key] = data.draw(FACTS)
+            return whole
+        place = inner
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_facts_make_a_manifest_or_one_error(data: st.DataObject) -> None:
+    """Anything anywhere in a manifest, or laid over it, is understood or refused by its file's name."""
+    facts = tomllib.loads(data.draw(st.sampled_from([TEXT, MINI_TEXT])))
+    above = changed(facts, data)
+    facts = data.draw(st.sampled_from([above, laid_over(facts, above)]))
+
+    said = refusal(lambda: manifest_of(facts, "x.toml"))
+
+    assert said == "" or (said.startswith("x.toml: ") and len(said) < 500)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=40), st.integers(0, len(MINI_TEXT)), st.sampled_from([1, 50, 3_000]))
+def test_any_text_makes_a_manifest_or_one_error(piece: str, place: int, times: int) -> None:
+    """Anything typed anywhere into the file gives no other exception."""
+    text = MINI_TEXT[:place] + piece * times + MINI_TEXT[place:]
+
+    said = refusal(lambda: parse_manifest(text, "x.toml"))
+
+    assert said == "" or said.startswith("x.toml: ")
