@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..zoo.looks import look, printable, printable_lines
+from ..zoo.looks import look, printable, printable_lines, shortened
 
 PIPE_WIDTH = 100_000  # columns where stdout isn't a terminal: nothing is broken in a file
 SHORTEST = 12  # columns that a cell is cut to at least
@@ -45,7 +45,7 @@ def print_table(
         place = columns.index(cut)
         widest = [max(map(len, cells)) + 2 for cells in zip(columns, *rows, strict=True)]
         room = max(SHORTEST, out.width - sum(widest) + widest[place] - 2)
-        rows = [[*row[:place], _shortened(row[place], room), *row[place + 1 :]] for row in rows]
+        rows = [[*row[:place], shortened(row[place], room), *row[place + 1 :]] for row in rows]
     left_out = _left_out(columns, rows, optional, out.width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
@@ -59,11 +59,6 @@ def print_table(
     out.print(table)
     if left_out:
         say(f"Left out at this width: {', '.join(left_out)}.", style="dim")
-
-
-def _shortened(text: str, room: int) -> str:
-    start = 2 * (room - 1) // 3  # names of a release differ in their first half
-    return text if len(text) <= room else f"{text[:start]}…{text[start + 1 - room :]}"
 
 
 def _left_out(

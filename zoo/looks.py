@@ -134,6 +134,12 @@ def csv_cell(value: object) -> object:
     return f"'{text}" if text.lstrip().startswith(FORMULA_SIGNS) else text
 
 
+def shortened(text: str, room: int) -> str:
+    """Text in at most `room` columns: what is longer loses its middle."""
+    start = (room - 1) // 2
+    return text if len(text) <= room else f"{text[:start]}…{text[start + 1 - room :]}"
+
+
 def printable(text: str) -> str:
     """Text without what could steer a terminal or end its line."""
     return "".join(c if c.isprintable() else " " for c in text)

@@ -5,7 +5,10 @@ place once its hash is right. A file under its final name is always whole. Two p
 one file take turns; the second finds it done.
 """
 
+import math
 import threading
+import time
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -33,10 +36,12 @@ from ..verify import (
 from .partial import Partial
 from .progress import Progress
 from .sources import Location, askable, locations, offline
-from .transfer import transfer
+from .stream import NEWS, LaterError, Patience, clock
+from .transfer import CRAWL, transfer
 
 JOBS = 2  # files at once
 CONNECTIONS = 4  # ranges of one file at once
+SHORT_WAIT = 5.0  # seconds that a source may ask to wait while another can be asked
 Done = Literal["already here", "fetched", "fetched again"]  # again: a damaged file was set aside
 
 
@@ -108,6 +113,8 @@ class _Fetcher:
 
     def __init__(self, connections: int, progress: Progress, cancelled: threading.Event) -> None:
         self._connections, self._progress, self._cancelled = connections, progress, cancelled
+        self._patience = Patience(tell=progress.tell)
+        self._impatience = Patience(SHORT_WAIT, CRAWL, progress.tell)
 
     def try_to_fetch(self, benchmark: Benchmark, asset: Asset) -> Fetched:
         """Fetch, with an error as a result."""
@@ -140,10 +147,13 @@ class _Fetcher:
         return "already here"
 
     def _fill(self, benchmark: Benchmark, asset: Asset, path: Path) -> None:
-        failures: list[SourceError | IntegrityError] = []
-        partial = Partial(path)
+        failures: dict[Location, SourceError | IntegrityError] = {}
+        partial, places = Partial(path), deque(locations(benchmark, asset))
         forbidden = offline()
-        for location in locations(benchmark, asset):
+        # with others to ask, nobody is waited for; who asked for it is asked again after all others
+        patience = self._patience if len(places) < 2 else self._impatience
+        while places:
+            location = places.popleft()
             try:
                 if isinstance(location.address, Path) and not in_package(location.address, "zoo"):
                     self._progress.tell(f"{asset.name}: copied from {location.address.resolve()}")
@@ -152,36 +162,54 @@ class _Fetcher:
                         f"{asset.name}: isn't here, and {forbidden} forbids to fetch it from "
                         f"{location}. Unset it, or: mixzoo zoo import FILE"
                     )
-                return self._complete(location, benchmark, asset, partial)
+                if isinstance(before := failures.get(location), LaterError):
+                    patience = self._patience
+                    self._sit_out(location, before.ready)
+                return self._complete(location, benchmark, asset, partial, patience)
             except (SourceError, IntegrityError) as error:
-                failures.append(error)
+                ready = error.ready if isinstance(error, LaterError) else math.inf
+                if location not in failures and ready - time.monotonic() <= self._patience.longest:
+                    places.append(location)
+                failures[location] = error
                 if self._cancelled.is_set():
                     break
+                if places:
+                    self._progress.tell(f"{error} Going on with {places[0]}.")
         if not failures:
             raise SourceError(
                 f"{asset.name}: the manifest of {benchmark.name} names no source for it."
             )
         listed = askable(benchmark.manifest)
-        if listed and any("got HTTP 404" in str(error) for error in failures):
+        *_, last = failures.values()
+        said = " ".join(map(str, failures.values()))
+        if listed and "got HTTP 404" in said:
             again = benchmark.command("zoo", "lock", benchmark.name)
-            failures[-1].args = (
-                f"{failures[-1]} If the release has renamed it, lock its names again: {again}",
-            )
-        if len(failures) == 1:
-            raise failures[0]
-        raise type(failures[-1])(
-            f"{asset.name}: no source delivered it. " + " ".join(map(str, failures))
-        )
+            said += f" If the release has renamed it, lock its names again: {again}"
+        if len(failures) > 1:
+            said = f"{asset.name}: no source delivered it. {said}"
+        raise (IntegrityError if isinstance(last, IntegrityError) else SourceError)(said)
+
+    def _sit_out(self, location: Location, ready: float) -> None:
+        """Wait until a source wants to be asked again; an end is noticed at its next answer."""
+        wait = max(0.0, ready - time.monotonic())
+        if wait > NEWS:
+            self._progress.tell(f"{location}: waiting until {clock(wait)}, as it asked.")
+        self._cancelled.wait(wait)
 
     def _complete(
-        self, location: Location, benchmark: Benchmark, asset: Asset, partial: Partial
+        self,
+        location: Location,
+        benchmark: Benchmark,
+        asset: Asset,
+        partial: Partial,
+        patience: Patience,
     ) -> None:
         """Complete and verify the part file from one location, and move it into place."""
-        sha256 = self._transfer(location, asset, partial)
+        sha256 = self._transfer(location, asset, partial, patience)
         wrong = _wrong(benchmark, asset, location, sha256, partial)
         if wrong and partial.mixed:
             partial.reset()  # what came in two runs or from two sources: once more from this alone
-            sha256 = self._transfer(location, asset, partial)
+            sha256 = self._transfer(location, asset, partial, patience)
             wrong = _wrong(benchmark, asset, location, sha256, partial)
         if wrong:
             partial.reset()
@@ -190,9 +218,11 @@ class _Fetcher:
             record_first_use(partial.path, sha256)
         partial.finish()
 
-    def _transfer(self, location: Location, asset: Asset, partial: Partial) -> str:
-        report = self._progress.meter()
-        return transfer(asset, location, partial, self._connections, self._cancelled, report)
+    def _transfer(
+        self, location: Location, asset: Asset, partial: Partial, patience: Patience
+    ) -> str:
+        report, cancelled = self._progress.meter(), self._cancelled
+        return transfer(asset, location, partial, self._connections, cancelled, report, patience)
 
     @contextmanager
     def _alone(self, benchmark: Benchmark, asset: Asset) -> Iterator[None]:

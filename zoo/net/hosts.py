@@ -70,13 +70,14 @@ def shown(url: str) -> str:
 
     Also of what is no URL: then all before the last `@` goes.
     """
-    scheme, mark, rest = url.partition("//") if "//" in url else ("", "", url)
+    begin = re.match("([A-Za-z][A-Za-z0-9+.-]*:)?//", url)
+    scheme, rest = url[: begin.end()] if begin else "", url[begin.end() :] if begin else url
     host = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" not in host and _HOST.fullmatch(host):
         rest = re.split(r"[?#]", rest, maxsplit=1)[0]
         if ":" not in host:  # else it may be a name, and a password with a slash in it
-            return scheme + mark + rest
-    return scheme + mark + re.split(r"[?#]", rest.rpartition("@")[2], maxsplit=1)[0]
+            return scheme + rest
+    return scheme + re.split(r"[?#]", rest.rpartition("@")[2], maxsplit=1)[0]
 
 
 def without_secrets(text: str) -> str:

@@ -24,7 +24,6 @@ TIMEOUT = (10.0, 30.0)  # seconds to connect, and of silence that count as a sta
 LARGEST_ANSWER = 16 << 20  # bytes that an API may answer; GitHub's page of 100 files has 0.2 MB
 LONGEST_ANSWER = 60.0  # seconds that it may take
 REDIRECTS = 6  # GitHub needs one, the hub two
-LONGEST_WAIT = 120.0  # seconds that a server may ask us to wait
 LAST_YEAR = 2**33  # seconds since 1970: a date after 2242 is no date, nor a wait that leads there
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 REFUSED_SIGNATURE = frozenset({400, 401, 403, 404, 410})  # from the host redirected to
@@ -236,13 +235,7 @@ def _check_status(response: "requests.Response", url: str, start: int) -> None:
         raise ChangedError(f"{said} for bytes from {start} on")
     limited = headers.get("x-ratelimit-remaining") == "0" or "retry-after" in headers
     if code in BUSY or (code == 403 and limited):
-        wait = asked_wait(headers)
-        if wait is not None and wait > LONGEST_WAIT:
-            raise SourceError(
-                f"{shown(url)}: {said}, and to come back in {wait / 60:.0f} minutes. Run the same "
-                "command then, or use another source."
-            )
-        raise TransientError(said, wait)
+        raise TransientError(said, asked_wait(headers))
     if response.url != url and code in REFUSED_SIGNATURE:
         # the signature ran out
         raise TransientError(f"{said} from {urlsplit(response.url).hostname}")

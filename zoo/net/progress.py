@@ -1,12 +1,18 @@
 """The progress bar of bytes that are fetched, read or hashed, and lines beside it."""
 
+import io
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from ..looks import printable
+from ..looks import printable, shortened
+
+EVERY = 30.0  # seconds between two lines where no bar can be seen
+NUMBERS = 52  # columns of a bar's numbers, with a little of the bar
+SHORTEST = 12  # columns of a name
 
 
 def tell(line: str) -> None:
@@ -17,21 +23,39 @@ def tell(line: str) -> None:
         tqdm.write(printable(line), file=sys.stderr)
 
 
-def byte_bar(name: str, size: int | None, here: int = 0, *, quiet: bool = False) -> Any:
-    """A tqdm bar on stderr with speed and time left; none where that is no terminal, or `quiet`.
+class _Lines(io.TextIOBase):
+    """Where a bar is written that nobody could watch: each state as a line of its own."""
 
-    size: in bytes, None if unknown. here: bytes that have been dealt with before.
+    def write(self, text: str) -> int:
+        if line := text.strip():
+            tell(line)
+        return len(text)
+
+
+def byte_bar(name: str, size: int | None, here: int = 0, *, quiet: bool = False) -> Any:
+    """A tqdm bar on stderr with speed and time left, or none if `quiet`.
+
+    Where stderr is no terminal it is a line every half minute. A long name loses its middle, so that
+    the numbers have room. size: in bytes, None if unknown. here: bytes that were dealt with before.
     """
     from tqdm import tqdm
 
+    numbers = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "initial": here}
+    if quiet or sys.stderr.isatty():
+        room = shutil.get_terminal_size().columns - NUMBERS
+        name = shortened(name, max(SHORTEST, room))
+        return tqdm(total=size, desc=name, disable=quiet, dynamic_ncols=True, **numbers)
+    form = "{desc}: {n_fmt} of {total_fmt}, {percentage:.0f} %, {rate_fmt}, {remaining} left"
     return tqdm(
         total=size,
-        initial=here,
         desc=name,
-        unit="B",
-        unit_scale=True,
-        unit_divisor=1024,
-        disable=True if quiet else None,
+        file=_Lines(),
+        bar_format=form if size else "{desc}: {n_fmt}, {rate_fmt}",
+        delay=EVERY,
+        mininterval=EVERY,
+        miniters=0,  # also while nothing comes
+        leave=False,
+        **numbers,
     )
 
 

@@ -14,10 +14,33 @@ from itertools import chain
 
 from ..errors import SourceError
 from .http import Answer, ChangedError, TransientError
+from .progress import tell
 from .sources import Location, Opener, offline, opener
 
 TRIES = 5  # in a row without one new byte
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # seconds between tries, doubling
+NEWS = 1.0  # seconds of waiting from which on a person is told of it
+
+
+class LaterError(SourceError):
+    """A source that is better asked again later. ready: when, in seconds of time.monotonic()."""
+
+    def __init__(self, message: str, wait: float) -> None:
+        super().__init__(message)
+        self.ready = time.monotonic() + wait
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one source is waited for.
+
+    longest: seconds that it may ask to wait. slowest: bytes a second below which it is left; 0: it
+    never is. tell: says in a line what is waited for.
+    """
+
+    longest: float = 120.0
+    slowest: float = 0.0
+    tell: Callable[[str], object] = tell
 
 
 @dataclass
@@ -34,12 +57,14 @@ def patiently(
     ask: Callable[[], AbstractContextManager[Answer]],
     wait: Callable[[float], object],
     advice: str,
+    patience: Patience,
 ) -> Generator[bytes, None, None]:
     """The bytes of a piece, whose position follows what has been taken.
 
     ask: opens an answer that begins at the piece's position. wait: sleeps so many seconds; if it
     returns something true, that is the end. advice: what a person can do, for the error's line.
-    Raises SourceError after TRIES answers in a row without one new byte, and what `ask` raises.
+    Raises SourceError after TRIES answers in a row without one new byte, LaterError where the
+    source asks for more patience, and what `ask` raises.
     """
     failures = 0
     while True:
@@ -59,7 +84,18 @@ def patiently(
                 raise SourceError(
                     f"{location}: {error}; gave up after {TRIES} tries. {advice}"
                 ) from None
-            if wait(pause(failures, error.wait)):
+            if (asked := error.wait or 0.0) > patience.longest:
+                when = f"{asked / 60:.0f} minutes" if asked > 100 else f"{asked:.0f} s"
+                raise LaterError(
+                    f"{location}: {error}, and to come back in {when}. Run the same command then, "
+                    "or use another source.",
+                    asked,
+                ) from None
+            seconds = pause(failures, error.wait)
+            if failures > 1 or seconds >= NEWS:
+                count = f"try {failures + 1} of {TRIES} at {clock(seconds)}"
+                patience.tell(f"{location}: {error}; waiting, {count}.")
+            if wait(seconds):
                 return
 
 
@@ -70,6 +106,11 @@ def pause(failures: int, asked: float | None) -> float:
     """
     backoff = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
     return (backoff if asked is None else asked) + random.uniform(0, backoff / 2)
+
+
+def clock(seconds: float) -> str:
+    """The time of day in so many seconds, as this machine's clock shows it."""
+    return time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
 
 
 @contextmanager
@@ -86,7 +127,7 @@ def open_stream(location: Location) -> Iterator[tuple[int | None, Iterator[bytes
     with opener(location, 1) as open_at:
         whole = _Whole(location, open_at)
         advice = "Check the network and run again, or fetch it with a download manager and name it."
-        chunks = patiently(location, whole.piece, whole.ask, time.sleep, advice)
+        chunks = patiently(location, whole.piece, whole.ask, time.sleep, advice, Patience())
         first = next(chunks, b"")  # so that size and a refusal are known here
         yield whole.piece.stop, chain([first], chunks)
 

@@ -18,13 +18,15 @@ from ..lock import Asset
 from .http import Answer, ChangedError
 from .partial import Partial
 from .sources import Location, Opener, opener
-from .stream import Piece, patiently
+from .stream import LaterError, Patience, Piece, patiently
 
 BLOCK = 1 << 20  # bytes hashed at once
 PIECE = 8 << 20  # bytes; a smaller range isn't worth a request of its own
 ROUNDS = 4  # pieces per connection, so that a slow one doesn't decide the end
 RESTARTS = 3  # from zero, where a server can't go on with what is here
 SAVE_EVERY = 2.0  # seconds of download that a crash may cost
+WINDOW = 30.0  # seconds over which a source's speed is looked at
+CRAWL = 4096.0  # bytes a second below which a person is told
 
 
 def transfer(
@@ -34,12 +36,14 @@ def transfer(
     connections: int,
     cancelled: threading.Event,
     report: Callable[[int], object],
+    patience: Patience,
 ) -> str:
     """Complete a part file from one location and return the sha256 of all its bytes.
 
     connections: how many ranges at once, if the source can. cancelled: set by another thread that
     wants an end. report: told how many bytes are here, in the calling thread.
-    Raises SourceError if the source can't deliver or it was cancelled (what has arrived stays),
+    patience: with the source. Raises SourceError if it can't deliver or it was cancelled (what has
+    arrived stays), LaterError if it asks to wait longer, or is slower, than patience has it,
     IntegrityError if it offers another size than the locked one, and OSError of the disk.
     """
     reason = ""
@@ -47,7 +51,7 @@ def transfer(
         partial.adopt(str(location), asset.size, hash_known=asset.sha256 is not None)
         with opener(location, connections) as open_at:
             # Whoever had to start over isn't offered to be asked for ranges again.
-            crew = _Crew(asset, location, partial, open_at, 1 if attempt else connections)
+            crew = _Crew(asset, location, partial, open_at, 1 if attempt else connections, patience)
             try:
                 return crew.run(cancelled, report)
             except ChangedError as why:
@@ -75,8 +79,15 @@ class _Crew:
     """The workers of one attempt, and the hash that follows them."""
 
     def __init__(
-        self, asset: Asset, location: Location, partial: Partial, open_at: Opener, connections: int
+        self,
+        asset: Asset,
+        location: Location,
+        partial: Partial,
+        open_at: Opener,
+        connections: int,
+        patience: Patience,
     ) -> None:
+        self.patience, self.slow = patience, False
         self.asset, self.location, self.partial = asset, location, partial
         self.open_at, self.connections = open_at, connections
         self.pieces = deque(Piece(*gap) for gap in partial.missing()[:1])
@@ -100,6 +111,7 @@ class _Crew:
 
     def _hash_behind(self, cancelled: threading.Event, report: Callable[[int], object]) -> str:
         digest, hashed, saved = hashlib.sha256(), 0, time.monotonic()
+        seen, since = self.partial.received, saved
         # unbuffered: reading ahead would take the holes after the frontier for the file
         with self.partial.open("rb") as file:
             while True:
@@ -116,9 +128,22 @@ class _Crew:
                 report(self.partial.received)
                 if ended and hashed == self.partial.frontier:
                     return digest.hexdigest()
-                if time.monotonic() - saved > SAVE_EVERY:
+                now = time.monotonic()
+                if now - saved > SAVE_EVERY:
                     self.partial.save()
-                    saved = time.monotonic()
+                    saved = now
+                if now - since > WINDOW and not ended:
+                    self._judge_speed((self.partial.received - seen) / (now - since))
+                    seen, since = self.partial.received, now
+
+    def _judge_speed(self, speed: float) -> None:
+        """Leave a source that is too slow for our patience; tell once of one that crawls."""
+        said = f"{self.location}: crawls, {speed:,.0f} bytes a second"
+        if speed < self.patience.slowest:
+            raise LaterError(f"{said}. Try again later, or another source.", 0.0)
+        if 0 < speed < CRAWL and not self.slow:  # of a silent one, the tries are told
+            self.patience.tell(f"{said}; whatever has arrived is kept if you stop it.")
+        self.slow = speed < CRAWL
 
     def _wait_beyond(self, position: int) -> bool:
         """Wait a little for bytes after `position`; True if no more will come than are here."""
@@ -158,7 +183,9 @@ class _Crew:
 
     def _fetch(self, piece: Piece, file: BinaryIO) -> None:
         advice = "Check the network; the same command goes on where this one stopped."
-        read = patiently(self.location, piece, lambda: self._ask(piece), self.halt.wait, advice)
+        read = patiently(
+            self.location, piece, lambda: self._ask(piece), self.halt.wait, advice, self.patience
+        )
         with closing(read) as chunks:
             for chunk in chunks:
                 if self.halt.is_set():
