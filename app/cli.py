@@ -12,7 +12,7 @@ from .. import __version__
 from ..zoo.errors import MixzooError, UnsettledError
 from ..zoo.looks import printable
 from . import data, logs, quickstart, serve, viz
-from .eval import evaluate
+from .eval import evaluate, evidence
 from .train import train
 from .zoo import group as zoo
 
@@ -32,6 +32,7 @@ app.add_command(quickstart.command)
 app.add_command(zoo.commands, "zoo")
 app.add_command(data.commands, "data")
 app.add_command(evaluate.command)
+app.add_command(evidence.command)
 app.add_command(logs.command)
 app.add_command(train.command)
 app.add_command(viz.commands, "viz")

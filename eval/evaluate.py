@@ -17,6 +17,7 @@ from ..zoo.errors import DataError, MixzooError, UsageError
 from ..zoo.manifest import Protocol
 from ..zoo.refs import CheckpointFile
 from ..zoo.report import Failure, Report, Row, Unreadable
+from . import evidence
 from .crops import BATCH_SIZE, CropCache, Work
 from .jobs import Job, device_name, load_models, predict, recall, resolve_all
 from .logs import Claim, LogAudit, audit_files, claim_of
@@ -40,7 +41,8 @@ class Request:
     read; they count as wrong. fresh: don't use predictions that were kept. crops: folder that
     decoded crops are kept in. models_at_once: checkpoints in memory together; None for all. log:
     the training log of a single checkpoint; rows' own logs are used where they are here. sample,
-    until, seed: evaluate so many images, or until the interval is so many points wide.
+    until, seed: evaluate so many images, or until the interval is so many points wide. evidence:
+    folder in which the evidence of each verdict is written (see `eval.evidence`).
     """
 
     refs: Sequence[str] = ()
@@ -63,6 +65,7 @@ class Request:
     sample: int | None = None
     until: float | None = None
     seed: int = 0
+    evidence: Path | None = None
     manifests: Sequence[Path] = ()
 
 
@@ -107,14 +110,16 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
     sound = [job for job in jobs if not job.error]
     if not sound:
         raise next(iter(failures.values()))
+    training: dict[int, int] = {}
     if sampling and seen:
         rows = [
             sampled_row_of(job.stored, job.name, job.benchmark, job.row, seen, sampling.width)
             for job in sound
         ]
     else:
-        rows = world.leader_first(lambda: _rows(sound, found, audits))
-    return report_of(
+        training = world.leader_first(lambda: _training_images(found.images, found.benchmark))
+        rows = world.leader_first(lambda: _rows(sound, found, audits, training))
+    report = report_of(
         rows,
         sound[0].stored,
         found.benchmark,
@@ -130,6 +135,9 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
         allow_missing=request.allow_missing,
         sample=describe(sampling, seen, sound[0]) if sampling and seen else None,
     )
+    if folder := request.evidence:
+        world.leader_first(lambda: _write_evidence(folder, report, sound, audits, training))
+    return report
 
 
 def prepare(request: Request, world: World) -> Found:
@@ -192,8 +200,12 @@ def _sample(
         return evaluate_sample(able, models, work, world, sampling, _advance(bar, world.size))
 
 
-def _rows(jobs: Sequence[Job], found: Found, audits: Mapping[str, LogAudit]) -> list[Row]:
-    training = _training_images(found.images, found.benchmark)
+def _rows(
+    jobs: Sequence[Job],
+    found: Found,
+    audits: Mapping[str, LogAudit],
+    training: Mapping[int, int],
+) -> list[Row]:
     rows = []
     for job in jobs:
         manifest = job.benchmark.manifest if job.benchmark else None
@@ -209,6 +221,26 @@ def _rows(jobs: Sequence[Job], found: Found, audits: Mapping[str, LogAudit]) -> 
         )
         rows.append(row)
     return rows
+
+
+def _write_evidence(
+    folder: Path,
+    report: Report,
+    jobs: Sequence[Job],
+    audits: Mapping[str, LogAudit],
+    training: Mapping[int, int],
+) -> None:
+    for job, row in zip(jobs, report.rows, strict=True):
+        audit = audits.get(job.name)
+        evidence.write(
+            folder,
+            report,
+            row,
+            job.stored,
+            judged_as=job.row.id if job.row else None,
+            logs=audit.log.files if audit else (),
+            training_images=training,
+        )
 
 
 def _audits(jobs: Sequence[Job], request: Request) -> tuple[dict[str, LogAudit], list[str]]:
@@ -245,6 +277,10 @@ def _work(found: Found, request: Request, world: World) -> Work:
 def _sampling(request: Request, images: int) -> Sampling | None:
     if request.sample is None and request.until is None:
         return None
+    if request.evidence:
+        raise UsageError(
+            "--evidence holds the predictions of all images; leave --sample or --until."
+        )
     if request.sample is not None and request.until is not None:
         raise UsageError("Both --sample and --until were given; expected one of them.")
     if request.sample is not None and request.sample > images:

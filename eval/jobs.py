@@ -189,7 +189,7 @@ def _load(job: Job, world: World, batch_size: int) -> Subject | None:
         "weights": msgspec.to_builtins(weights),
         "epoch": epoch,
         "device": device_name(world.device),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # its own class is no plain data
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     precision = job.key.precision

@@ -17,10 +17,12 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
     It says how far the accuracy on another sample of as many images could lie. It says nothing
     about recomputing the number on the same images, where only arithmetic can differ.
     """
-    from scipy.stats import binomtest
+    from scipy.stats import norm
 
-    interval = binomtest(correct, total).proportion_ci(confidence, method="wilson")
-    return 100 * float(interval.low), 100 * float(interval.high)
+    z = float(norm.isf((1 - confidence) / 2))
+    middle = correct + z * z / 2
+    spread = z * math.sqrt(correct * (total - correct) / total + z * z / 4)
+    return 100 * (middle - spread) / (total + z * z), 100 * (middle + spread) / (total + z * z)
 
 
 def mcnemar(only_a: int, only_b: int) -> float:

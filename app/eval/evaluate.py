@@ -7,6 +7,7 @@ import click
 
 from ...zoo.errors import DataError, MixzooError, UsageError
 from ...zoo.files import write
+from ...zoo.looks import command as command_line
 from ..console import print_table, say
 from ..groups import CommandWithVerbs
 from ..options import FilePath, evaluation_options, json_option, manifest_option
@@ -22,7 +23,7 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     "eval",
     cls=CommandWithVerbs,
     package=__package__,
-    verbs={"compare": "compare", "sweep": "sweep"},
+    verbs={"check": "check", "compare": "compare", "sweep": "sweep"},
 )
 @click.argument("refs", nargs=-1, metavar="REF...")
 @evaluation_options
@@ -85,6 +86,12 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     metavar="FILE.json",
     help="Write the report; FILE.md, .html, .csv and .yaml are written beside it.",
 )
+@click.option(
+    "--evidence",
+    type=FilePath,
+    metavar="DIR",
+    help="Write all predictions, from which anybody can check the verdict: mixzoo eval check DIR.",
+)
 @manifest_option
 @json_option
 def command(all_rows: bool, out: Path | None, device: str, as_json: bool, **options: Any) -> None:
@@ -116,6 +123,10 @@ def command(all_rows: bool, out: Path | None, device: str, as_json: bool, **opti
         _write_all(report, out)
         if not as_json:
             say(f"Report: {out}, and beside it {', '.join(FORMS)}")
+    if (folder := options["evidence"]) and not as_json:
+        say(
+            f"Evidence: {folder}. Check it, here or elsewhere: {command_line('eval', 'check', folder)}"
+        )
     _raise_problems(report)
 
 

@@ -249,6 +249,6 @@ def supercategory(file: str, label: int | None = None) -> str:
     file: POSIX path like `train_val2018/<supercategory>/<category_id>/<name>.jpg`. label: the
     category that the folder must be of, if it matters.
     """
-    *above, folder = PurePosixPath(file).parent.parts or ("",)
+    *_, above, folder, _ = "", "", *file.split("/")
     number = category(folder)
-    return above[-1] if above and number is not None and label in (None, number) else ""
+    return above if number is not None and label in (None, number) else ""

@@ -1,0 +1,84 @@
+"""`mixzoo eval check`: derive verdicts again from evidence, without images, weights or torch."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...zoo.catalog import open_catalog
+from ...zoo.errors import IntegrityError
+from ..console import print_json, print_table, say
+from ..options import FilePath, json_option, manifest_option
+
+if TYPE_CHECKING:
+    from ...eval.evidence import Checked
+
+COLUMNS = ("Row", "Head", "Correct", "Recomputed", "Published", "Verdict", "Evidence")
+
+
+@click.command("check")
+@click.argument("folders", nargs=-1, required=True, type=FilePath, metavar="FOLDER...")
+@click.option("--pairs", is_flag=True, help="Compare every two rows by a paired test, too.")
+@manifest_option
+@json_option
+def command(
+    folders: tuple[Path, ...], pairs: bool, manifests: tuple[Path, ...], as_json: bool
+) -> None:
+    """Derive verdicts again from what mixzoo eval --evidence wrote.
+
+    Counts, intervals, breakdowns and the verdict are computed from the predictions and the list
+    alone, and held against the report; the published number is that of the tables here. Exits with
+    5 if the evidence says anything else.
+    """
+    from ...eval import compare, evidence
+
+    catalog = open_catalog(manifests)
+    checked = [evidence.check(folder, catalog) for folder in evidence.find(folders)]
+    compared = compare.compare_rows([_named(one) for one in checked]) if pairs else ()
+    if as_json:
+        found: dict[str, Any] = {"evidence": [_facts(one) for one in checked]}
+        print_json(found | (compare.to_dict(compared) if pairs else {}))
+    else:
+        print_table(COLUMNS, [_cells(one) for one in checked], right=COLUMNS[2:5])
+        for one in checked:
+            say(f"{one.row.id}: {one.row.reason}. Digest of the evidence: {one.digest}")
+        for pair in compared:
+            say(pair.sentence)
+    problems = [f"{one.folder}: {problem}" for one in checked for problem in one.problems]
+    for problem in problems if not as_json else ():
+        say(problem, style="yellow")
+    if problems:
+        raise IntegrityError(
+            f"The evidence doesn't give what it says: {len(problems)} differences, first {problems[0]}"
+        )
+
+
+def _named(one: "Checked") -> Any:
+    from ...eval.compare import NamedPredictions
+
+    return NamedPredictions(
+        one.row.id, one.stored.heads[one.row.head], one.stored.key["list_sha256"]
+    )
+
+
+def _facts(one: "Checked") -> dict[str, Any]:
+    return {
+        "folder": str(one.folder),
+        "row": one.row.id,
+        "verdict": one.row.verdict,
+        "digest": one.digest,
+        "problems": list(one.problems),
+    }
+
+
+def _cells(one: "Checked") -> list[str]:
+    row, head = one.row, one.row.judged
+    return [
+        row.id,
+        head.head,
+        f"{head.correct} / {head.total}",
+        f"{head.top1:.{row.decimals + 1}f}",
+        "-" if row.reported_top1 is None else f"{row.reported_top1:.{row.decimals}f}",
+        row.verdict,
+        f"{len(one.problems)} problems" if one.problems else "intact",
+    ]

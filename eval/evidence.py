@@ -1,0 +1,318 @@
+"""Evidence of a verdict: a folder from which anybody can derive it again (docs/evidence.md).
+
+It holds the prediction of every image, the labelled list, the training log and the report. To check
+it takes no images, no weights, no torch, and nobody's word: all that the report says of right
+answers is computed from the predictions, and the verdict from the table that the checker has.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from safetensors.numpy import load, save
+
+from ..zoo import files, shelf
+from ..zoo.catalog import Benchmark, Catalog
+from ..zoo.data import FolderStore, LabelledImages
+from ..zoo.errors import IntegrityError, wall
+from ..zoo.manifest import Count, Sha256
+from ..zoo.manifest import Row as TableRow
+from ..zoo.report import Report, Row, parse_report
+from .logs import Claim, LogAudit, audit_files, claim_of
+from .predictions import Predictions
+from .report import report_of, row_of
+from .store import Stored
+
+INDEX, REPORT, IMAGES = "evidence.json", "report.json", "images.json"
+COLUMNS = ("top", "margin", "margin5", "confidence", "state")  # the labels stand in the list
+MAX_BYTES = 256 << 20  # of one file
+
+
+class Index(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What `evidence.json` holds: of what the predictions are, and the hash of every other file.
+
+    judged_as: id of the table's row, None for a checkpoint that was held against nothing. key,
+    about: of the predictions, as they are kept. logs: names of the training log's files.
+    training_images: of each class, where the data set tells.
+    """
+
+    format: Literal[1] = 1
+    row: str
+    judged_as: str | None = None
+    key: dict[str, Any]
+    about: dict[str, Any]
+    heads: tuple[str, ...]
+    logs: tuple[str, ...] = ()
+    training_images: dict[int, Count] = {}
+    files: dict[str, Sha256]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a folder of evidence gives: the row derived from it, and where the folder differs.
+
+    digest: sha256 of the folder's `evidence.json`, which stands for all of it. problems: one
+    sentence each; none means that everything said follows from the predictions.
+    """
+
+    folder: Path
+    digest: str
+    report: Report
+    stored: Stored
+    problems: tuple[str, ...]
+
+    @property
+    def row(self) -> Row:
+        """The row with its verdict, as derived."""
+        return self.report.rows[0]
+
+
+def write(
+    root: Path,
+    report: Report,
+    row: Row,
+    stored: Stored,
+    *,
+    judged_as: str | None,
+    logs: tuple[Path, ...] = (),
+    training_images: Mapping[int, int] | None = None,
+) -> Path:
+    """Write the evidence of one row of a report, in a folder of its own below `root`.
+
+    row: made by `report.row_of` from `stored`, these logs and training images. Returns the folder,
+    which is named after the row. Raises OSError where it can't be written.
+    """
+    folder = root / (
+        row.id if row.id == judged_as else f"{Path(row.id).stem}-{row.weights.sha256[:8]}"
+    )
+    labels = next(iter(stored.heads.values())).labels.tolist()
+    contents = {
+        REPORT: msgspec.structs.replace(report, rows=(row,)).to_json().encode(),
+        IMAGES: msgspec.json.encode({"files": stored.files, "labels": labels}),
+    }
+    contents |= {_file_of(head): _packed(known) for head, known in stored.heads.items()}
+    copies = {f"log-{n}{''.join(path.suffixes[-2:])}": path for n, path in enumerate(logs)}
+    contents |= {name: path.read_bytes() for name, path in copies.items()}
+    index = Index(
+        row=row.id,
+        judged_as=judged_as,
+        key=stored.key,
+        about=stored.about,
+        heads=tuple(stored.heads),
+        logs=tuple(copies),
+        training_images=dict(training_images or {}),
+        files={name: hashlib.sha256(data).hexdigest() for name, data in contents.items()},
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / INDEX).unlink(missing_ok=True)  # without it a folder half-written is no evidence
+    for name, data in contents.items():
+        files.write(folder / name, data)
+    files.write(folder / INDEX, msgspec.json.format(msgspec.json.encode(index), indent=1))
+    return folder
+
+
+def find(paths: tuple[Path, ...]) -> list[Path]:
+    """The folders of evidence among these, and directly below them, in order.
+
+    Raises IntegrityError for a path that is or holds none.
+    """
+    found = []
+    for path in paths:
+        folder = path.parent if path.name == INDEX else path
+        here = (
+            [folder]
+            if (folder / INDEX).is_file()
+            else sorted(p.parent for p in folder.glob(f"*/{INDEX}"))
+        )
+        if not here:
+            raise IntegrityError(
+                f"{path}: expected a folder that `mixzoo eval --evidence` wrote, with {INDEX} in it "
+                "or in the folders below."
+            )
+        found += here
+    return found
+
+
+def check(folder: Path, catalog: Catalog) -> Checked:
+    """Derive a row from its evidence, and say where the folder says anything else.
+
+    catalog: whose tables are asked for the published number and the images. Raises IntegrityError
+    for what can't be read as evidence, UsageError for a benchmark that isn't known.
+    """
+    with wall(IntegrityError, folder, "It isn't evidence as it was written; get it again."):
+        index, content = _opened(folder)
+        images = msgspec.json.decode(content[IMAGES], type=_Images)
+        report = parse_report(msgspec.json.decode(content[REPORT]), str(folder / REPORT))
+        stored = Stored(
+            key=index.key,
+            heads={head: _unpacked(content[_file_of(head)], images.labels) for head in index.heads},
+            files=images.files,
+            sizes=np.zeros(len(images.files), np.int64),
+            about=index.about,
+        )
+        benchmark, table_row = None, None
+        if index.judged_as:
+            benchmark, table_row = catalog.row(index.judged_as)
+        derived = _derived(folder, index, report, stored, benchmark, table_row)
+        problems = [
+            *_changed(index, content),
+            *_other_list(folder, images, index),
+            *_other_weights(report.rows[0], index, benchmark, table_row),
+            *_miscounted(content, stored),
+            *_differences(_comparable(report, benchmark), _comparable(derived, benchmark)),
+        ]
+    digest = hashlib.sha256(content[INDEX]).hexdigest()
+    return Checked(folder, digest, derived, stored, tuple(problems))
+
+
+class _Images(msgspec.Struct):
+    files: tuple[str, ...]
+    labels: tuple[int, ...]
+
+
+def _opened(folder: Path) -> tuple[Index, dict[str, bytes]]:
+    """A folder's index, and the bytes of all files that it names."""
+    content = {INDEX: _bytes(folder / INDEX)}
+    index = msgspec.json.decode(content[INDEX], type=Index)
+    for name in index.files:
+        if name != Path(name).name or "\\" in name:
+            raise IntegrityError(
+                f"{folder / INDEX}: expected names of files in this folder, got {name!r}."
+            )
+        content[name] = _bytes(folder / name)
+    return index, content
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise IntegrityError(f"{path}: expected at most {MAX_BYTES} bytes, got {size}.")
+        return path.read_bytes()
+    except OSError as error:
+        raise IntegrityError(f"{path}: can't be read: {error.strerror}.") from None
+
+
+def _file_of(head: str) -> str:
+    return f"{head}.safetensors"
+
+
+def _packed(known: Predictions) -> bytes:
+    columns = {name: np.ascontiguousarray(getattr(known, name)) for name in COLUMNS}
+    return save(columns | {"correct": known.correct})
+
+
+def _unpacked(content: bytes, labels: tuple[int, ...]) -> Predictions:
+    columns = load(content)
+    known = Predictions(
+        labels=np.array(labels, np.int64), **{name: columns[name] for name in COLUMNS}
+    )
+    shapes = {name: (len(labels), 5) if name == "top" else (len(labels),) for name in COLUMNS}
+    for name, shape in shapes.items():
+        if columns[name].shape != shape:
+            raise IntegrityError(
+                f"column {name}: expected the shape {shape}, got {columns[name].shape}."
+            )
+    return known
+
+
+def _derived(
+    folder: Path,
+    index: Index,
+    report: Report,
+    stored: Stored,
+    benchmark: Benchmark | None,
+    row: TableRow | None,
+) -> Report:
+    """The report that the predictions give; what they can't tell is taken from the one there."""
+    [said] = report.rows
+    audit: LogAudit | None = None
+    if index.logs:
+        claim = claim_of(benchmark.manifest, row) if benchmark and row else Claim()
+        audit = audit_files([folder / name for name in index.logs], claim)
+    judged = row_of(
+        stored,
+        index.row,
+        benchmark,
+        row,
+        audit=audit,
+        claims=said.claims,
+        training_images=index.training_images,
+    )
+    derived = report_of(
+        [judged],
+        stored,
+        benchmark,
+        labels=report.data.labels,
+        run=report.run,
+        created=report.created,
+    )
+    told = ("versions", "failures", "unreadable", "allow_missing")
+    return msgspec.structs.replace(derived, **{name: getattr(report, name) for name in told})
+
+
+def _changed(index: Index, content: Mapping[str, bytes]) -> Iterator[str]:
+    for name, expected in index.files.items():
+        got = hashlib.sha256(content[name]).hexdigest()
+        if got != expected:
+            yield f"{name}: expected the bytes with sha256 {expected}, got {got}."
+
+
+def _other_list(folder: Path, images: _Images, index: Index) -> Iterator[str]:
+    got = LabelledImages(FolderStore(folder), images.files, images.labels, IMAGES).sha256()
+    if got != index.key["list_sha256"]:
+        yield (
+            f"{IMAGES}: the predictions are of the list with sha256 {index.key['list_sha256']}, the "
+            f"list here has {got}."
+        )
+
+
+def _other_weights(
+    said: Row, index: Index, benchmark: Benchmark | None, row: TableRow | None
+) -> Iterator[str]:
+    hashes = {said.weights.sha256, index.key["weights_sha256"]}
+    if benchmark and row and index.row == row.id and (locked := shelf.file(benchmark, row).sha256):
+        hashes.add(locked)
+    if len(hashes) > 1:
+        yield f"The weights are named by different hashes: {', '.join(sorted(hashes))}."
+
+
+def _miscounted(content: Mapping[str, bytes], stored: Stored) -> Iterator[str]:
+    for head, known in stored.heads.items():
+        wrong = np.flatnonzero(load(content[_file_of(head)])["correct"] != known.correct)
+        if len(wrong):
+            yield (
+                f"{head}: {len(wrong)} images are marked otherwise than their first class and label "
+                f"say, first {stored.files[wrong[0]]}."
+            )
+
+
+def _comparable(report: Report, benchmark: Benchmark | None) -> dict[str, Any]:
+    """A report's plain data without what depends on more than evidence holds."""
+    plain = msgspec.to_builtins(report)
+    if benchmark is None:  # whose pixels weren't overridden then
+        plain["protocol"].pop("overrides", None)
+    return plain
+
+
+def _differences(said: Any, derived: Any, where: str = REPORT) -> Iterator[str]:
+    """Sentences on where two plain values differ; numbers by more than rounding."""
+    if isinstance(said, dict) and isinstance(derived, dict):
+        for name in said | derived:
+            yield from _differences(said.get(name), derived.get(name), f"{where}, {name}")
+    elif (
+        isinstance(said, list | tuple)
+        and isinstance(derived, list | tuple)
+        and len(said) == len(derived)
+    ):
+        for number, pair in enumerate(zip(said, derived, strict=True), start=1):
+            yield from _differences(*pair, f"{where} {number}")
+    elif isinstance(said, float) and isinstance(derived, float):
+        if not math.isclose(said, derived, rel_tol=1e-9, abs_tol=1e-9):
+            yield f"{where}: says {said}, the predictions give {derived}."
+    elif said != derived:
+        yield f"{where}: says {said!r}, the predictions give {derived!r}."

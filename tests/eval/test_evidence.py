@@ -1,0 +1,254 @@
+"""Evidence gives the verdict again from predictions alone, and no edit of it goes unseen."""
+
+import hashlib
+import json
+import random
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mixzoo.eval import evidence
+from mixzoo.eval.evaluate import Request, evaluate_refs
+from mixzoo.eval.world import join
+from mixzoo.zoo.catalog import Catalog, open_catalog
+from mixzoo.zoo.errors import MixzooError
+from safetensors.numpy import load, save
+
+ROWS = ("resnet18_w6.vanilla_mini", "resnet18_w6.samix_mini")
+Edit = Callable[[Path, random.Random], object]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, mini_images: Path) -> Path:
+    """Evidence of two rows of mini, as an evaluation writes it."""
+    root = tmp_path_factory.mktemp("evidence")
+    with pytest.MonkeyPatch.context() as patch, join("cpu") as world:
+        patch.setenv("MIXZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        evaluate_refs(Request(refs=ROWS, data=mini_images, evidence=root), world, quiet=True)
+    return root
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return open_catalog()
+
+
+@pytest.fixture
+def folder(root: Path, tmp_path: Path) -> Path:
+    """A copy of SAMix's evidence that may be changed."""
+    return shutil.copytree(root / ROWS[1], tmp_path / "copy")
+
+
+def test_intact_evidence_gives_the_verdict_without_torch(root: Path) -> None:
+    """Both rows through the command line, which imports no torch on the way."""
+    code = (
+        "import sys; from mixzoo.app.cli import main\n"
+        "try: main()\n"
+        "finally: assert 'torch' not in sys.modules, 'torch'"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, "eval", "check", root, "--pairs"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall("reproduced +intact", done.stdout)) == 2
+    assert "samix_mini is worse than resnet18_w6.vanilla_mini" in done.stdout
+
+
+def test_the_strangers_script_comes_to_the_same_numbers(root: Path, tmp_path: Path) -> None:
+    """The one in docs/evidence.md, with numpy and safetensors alone."""
+    page = Path(__file__).parents[2] / "docs/evidence.md"
+    [script] = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "check.py").write_text(script)
+
+    done = subprocess.run(
+        [sys.executable, tmp_path / "check.py", root / ROWS[1]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "one_k: 668 of 1000 right" in done.stdout
+    assert len(script.splitlines()) <= 50
+
+
+def of_json(name: str, change: Callable[[Any, random.Random], object]) -> Edit:
+    def edit(folder: Path, rng: random.Random) -> None:
+        content = json.loads((folder / name).read_text())
+        change(content, rng)
+        (folder / name).write_text(json.dumps(content))
+
+    return edit
+
+
+def of_column(name: str, change: Callable[[Any, random.Random], object]) -> Edit:
+    def edit(folder: Path, rng: random.Random) -> None:
+        path = rng.choice(sorted(folder.glob("*.safetensors")))
+        columns = {key: value.copy() for key, value in load(path.read_bytes()).items()}
+        change(columns[name], rng)
+        path.write_bytes(save(columns))
+
+    return edit
+
+
+def a_head(report: Any, rng: random.Random) -> Any:
+    return rng.choice(report["rows"][0]["heads"])
+
+
+def one_more(head: Any, _: random.Random) -> None:
+    """A count and what is divided from it, so that the report agrees with itself."""
+    head["correct"] += 1
+    head["top1"] = 100 * head["correct"] / head["total"]
+
+
+def fits_nothing(top: Any, rng: random.Random) -> None:
+    top[rng.randrange(len(top))] = [37, 38, 39, 36, 35] if rng.random() < 0.5 else -1
+
+
+def moved(labels: list[int], rng: random.Random) -> None:
+    at = rng.randrange(len(labels))
+    labels[at] = (labels[at] + rng.randrange(1, 40)) % 40
+
+
+def falsified(report: Any, rng: random.Random) -> None:
+    name = rng.choice(["verdict", "reason", "matches_log", "head"])
+    row = report["rows"][0]
+    row[name] = "mix_k" if name == "head" else f"{row.get(name)}, really"
+
+
+EDITS: dict[str, Edit] = {
+    "a count": of_json("report.json", lambda r, rng: one_more(a_head(r, rng), rng)),
+    "the verdict": of_json("report.json", falsified),
+    "the published number": of_json("report.json", lambda r, _: r["rows"][0].update(reported_top1=66.7)),
+    "an interval": of_json("report.json", lambda r, rng: a_head(r, rng).update(interval95=[66, 67])),
+    "a group": of_json(
+        "report.json",
+        lambda r, rng: one_more(rng.choice(a_head(r, rng)["breakdown"]["supercategory"]), rng),
+    ),
+    "pixels": of_json("report.json", lambda r, _: r["protocol"].update(resize=147)),
+    "the weights": of_json("report.json", lambda r, _: r["rows"][0]["weights"].update(sha256="0" * 64)),
+    "a label": of_json("images.json", lambda i, rng: moved(i["labels"], rng)),
+    "an image": of_json("images.json", lambda i, rng: i["files"].pop(rng.randrange(1000))),
+    "a mark": of_column("correct", lambda c, rng: np.logical_not.at(c, rng.randrange(len(c)))),
+    "the log": lambda folder, _: (folder / "log-0.log.json").write_bytes(
+        (folder / "log-0.log.json").read_bytes().replace(b"66.8", b"66.9")
+    ),
+    "other weights": of_json("evidence.json", lambda e, _: e["key"].update(weights_sha256="1" * 64)),
+}  # fmt: skip
+
+
+def problems(folder: Path, catalog: Catalog) -> list[str]:
+    try:
+        return list(evidence.check(folder, catalog).problems)
+    except MixzooError as error:
+        return [str(error)]
+
+
+def with_fitting_hashes(folder: Path) -> None:
+    index = json.loads((folder / "evidence.json").read_text())
+    for name in index["files"]:
+        index["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "evidence.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("what", EDITS)
+@pytest.mark.parametrize("fitted", [False, True])
+def test_an_edit_is_found(folder: Path, catalog: Catalog, what: str, fitted: bool) -> None:
+    """Also where the hashes were made to fit: the numbers don't follow any more."""
+    for seed in range(2):
+        EDITS[what](folder, random.Random(seed))
+        if fitted:
+            with_fitting_hashes(folder)
+
+        assert problems(folder, catalog), f"seed {seed}"
+
+
+@pytest.mark.parametrize("name", ["top", "margin", "margin5", "confidence", "state"])
+def test_an_edited_prediction_is_found(folder: Path, catalog: Catalog, name: str) -> None:
+    """One cell of one image, whether it changes a count or not."""
+
+    def change(column: Any, rng: random.Random) -> None:
+        cell = column.reshape(-1)
+        cell[rng.randrange(len(cell))] += 1
+
+    for seed in range(2):
+        of_column(name, change)(folder, random.Random(seed))
+
+        assert problems(folder, catalog)
+
+
+def test_a_prediction_with_fitting_hashes_is_found_by_the_counts(
+    folder: Path, catalog: Catalog
+) -> None:
+    """Another first class for images that were right."""
+    for path in folder.glob("*.safetensors"):
+        columns = load(path.read_bytes())
+        top = columns["top"].copy()
+        top[np.flatnonzero(columns["correct"])[0], 0] = -1
+        path.write_bytes(save(columns | {"top": top}))
+    with_fitting_hashes(folder)
+
+    found = problems(folder, catalog)
+
+    assert any("correct: says" in problem for problem in found)
+    assert any("marked otherwise" in problem for problem in found)
+
+
+def test_every_flipped_byte_is_found(folder: Path, catalog: Catalog) -> None:
+    """In any file, at any place; what can't be read is one line, too. The index has its digest."""
+    rng = random.Random(0)
+    digest = evidence.check(folder, catalog).digest
+    for path in sorted(folder.iterdir()):
+        whole = path.read_bytes()
+        for _ in range(4):
+            damaged = bytearray(whole)
+            damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(4)
+            path.write_bytes(damaged)
+            try:
+                checked = evidence.check(folder, catalog)
+            except MixzooError:
+                continue
+            assert checked.problems or checked.digest != digest, path.name
+        path.write_bytes(whole)
+
+    assert problems(folder, catalog) == []
+
+
+@pytest.mark.parametrize("name", ["../report.json", "/etc/passwd", "a/../b"])
+def test_names_stay_in_the_folder(folder: Path, catalog: Catalog, name: str) -> None:
+    """Evidence comes from strangers."""
+    of_json("evidence.json", lambda e, _: e["files"].update({name: "0" * 64}))(
+        folder, random.Random()
+    )
+
+    [problem] = problems(folder, catalog)
+
+    assert "names of files in this folder" in problem
+
+
+def test_kept_predictions_give_evidence_later(
+    mixzoo: Callable[..., tuple[int, str, str]], mini_images: Path, tmp_path: Path
+) -> None:
+    """`mixzoo evidence ROW`, without images; of what was never evaluated it says how."""
+    before, _, told = mixzoo("evidence", ROWS[0], "--out", tmp_path / "e")
+    mixzoo("eval", ROWS[0], "--data", mini_images)
+
+    code, out, err = mixzoo("evidence", ROWS[0], "--out", tmp_path / "e")
+    checked, table, _ = mixzoo("eval", "check", tmp_path / "e")
+
+    assert before == 2
+    assert "mixzoo eval" in told
+    assert (code, checked) == (0, 0), err
+    assert "intact" in table
+    assert str(tmp_path / "e") in out
