@@ -1,7 +1,8 @@
 """Says what in the cache can go and how much that frees, and removes it.
 
 Never offered by itself: intact files that a lock or a person vouches for, and folders of benchmarks
-that no manifest here knows (their manifest may only not be named this time). Both go by name.
+that no manifest here knows (their manifest may only not be named this time). Both go by name. What a
+locked file was at its first use stays noted in any case.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -14,7 +15,7 @@ from .cache import asset_path, assets_folder, cache_root
 from .catalog import Benchmark, Catalog
 from .errors import MixzooError
 from .lock import Asset
-from .shelf import alone, files_below, known_assets, notes_of, survey
+from .shelf import alone, files_below, first_uses, known_assets, notes_of, survey
 from .verify import read_checks
 
 Reason = Literal["partial", "damaged", "superseded", "foreign", "orphaned note", "named"]
@@ -109,12 +110,16 @@ def _successor(benchmark: Benchmark, name: str) -> Asset | None:
 
 
 def _named(catalog: Catalog, name: str) -> list[Removable]:
-    if name in catalog.benchmarks or name in unknown_folders(catalog):
+    if name in unknown_folders(catalog):
         return [_item(path, name, "named") for path in files_below(assets_folder(name))]
-    benchmark, row = catalog.row(name)
-    files = [asset_path(benchmark.name, asset) for asset in known_assets(benchmark, row)]
-    here = [path for file in files for path in (file, *notes_of(file)) if path.is_file()]
-    return [_item(path, benchmark.name, "named") for path in here]
+    if name in catalog.benchmarks:
+        benchmark, here = catalog.benchmarks[name], files_below(assets_folder(name))
+    else:
+        benchmark, row = catalog.row(name)
+        files = [asset_path(benchmark.name, asset) for asset in known_assets(benchmark, row)]
+        here = [path for file in files for path in (file, *notes_of(file)) if path.is_file()]
+    kept = first_uses(benchmark)
+    return [_item(path, benchmark.name, "named") for path in here if path not in kept]
 
 
 def _item(path: Path, benchmark: str, reason: Reason, detail: str = "") -> Removable:

@@ -130,11 +130,17 @@ def alone(benchmark: str, name: str) -> Iterator[None]:
 def survey(benchmark: Benchmark) -> dict[Path, Role]:
     """What each file in a benchmark's folder is for, sorted by path; links are not followed."""
     folder = assets_folder(benchmark.name)
-    names = {asset.name for asset in known_assets(benchmark)}
-    return {
-        path: "asset" if path.parent == folder and path.name in names else _role(path)
-        for path in files_below(folder)
-    }
+    roles: dict[Path, Role] = dict.fromkeys(first_uses(benchmark), "note")
+    roles |= {folder / asset.name: "asset" for asset in known_assets(benchmark)}
+    return {path: roles.get(path) or _role(path) for path in files_below(folder)}
+
+
+def first_uses(benchmark: Benchmark) -> set[Path]:
+    """Where the first use of locked files is noted. The notes stay when the files go.
+
+    So a later download is still held against what was trusted once.
+    """
+    return {first_use_record(asset_path(benchmark.name, asset)) for asset in benchmark.assets}
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -121,7 +121,8 @@ def prune(
 
     partial: downloads that didn't end. damaged: set aside because their bytes were wrong.
     superseded: what an earlier lock knew, or a locked file has replaced. foreign: what no lock
-    knows. orphaned note: what was remembered of a file that is gone. Intact files go only by NAME (a row or a benchmark).
+    knows. orphaned note: what was remembered of a file that is gone. Intact files go only by NAME
+    (a row or a benchmark). What a locked file was at its first use stays noted.
     """
     if names and only:
         raise UsageError("--only chooses among left-over files; expected it without NAME.")

@@ -127,7 +127,7 @@ def test_verify_fails_on_changed_bytes(
     assert code == 5
     assert "damaged" in out
     assert "expected sha256" in out
-    assert "mixzoo zoo download own" in err
+    assert "mixzoo zoo download resnet18_w4.vanilla_own --manifest" in err
 
 
 def test_verify_fails_on_named_weights_that_are_missing(

@@ -10,8 +10,9 @@ from filelock import FileLock
 from mixzoo.zoo.cache import assets_folder, cache_root
 from mixzoo.zoo.catalog import Catalog, open_catalog
 from mixzoo.zoo.errors import MixzooError, UsageError
+from mixzoo.zoo.lock import Asset
 from mixzoo.zoo.prune import removable, remove, unknown_folders
-from mixzoo.zoo.release.by_hand import import_files
+from mixzoo.zoo.shelf import note_adoption
 from mixzoo.zoo.verify import record_first_use
 
 ROW = "resnet18_w4.vanilla_own"
@@ -106,12 +107,15 @@ def test_what_an_earlier_lock_knew_is_superseded(catalog: Catalog) -> None:
 
 
 def test_adopted_file_goes_only_when_the_locked_one_is_here(
-    write_benchmark: Write, tmp_path: Path
+    write_benchmark: Write,
 ) -> None:
     """Until then it is the only copy, and the row's."""
-    brought = tmp_path / "mine.pth"
+    brought = assets_folder("own") / "mine.pth"
+    brought.parent.mkdir(parents=True)
     brought.write_bytes(b"mine")
-    import_files([brought], open_catalog([write_benchmark("")]), row=ROW)
+    record_first_use(brought, "0" * 64)
+    asset = Asset(row=ROW, kind="weights", name=brought.name)
+    note_adoption(open_catalog([write_benchmark("")]).benchmark("own"), asset)
     locked = open_catalog([write_benchmark("", b"locked")])
 
     before = removable(locked)
@@ -120,6 +124,20 @@ def test_adopted_file_goes_only_when_the_locked_one_is_here(
 
     assert before == []
     assert after == {"mine.pth", "mine.pth.sha256", "mine.pth.adopted.json"}
+
+
+def test_first_use_of_a_locked_file_stays_noted(write_benchmark: Write) -> None:
+    """When its file goes, by its row's or its benchmark's name; a later download must equal it."""
+    catalog = open_catalog([write_benchmark("", b"w", sha256=None)])
+    path = assets_folder("own") / "w.pth"
+    path.parent.mkdir(parents=True)
+
+    for name in (ROW, "own"):
+        path.write_bytes(b"w")
+        record_first_use(path, "0" * 64)
+        remove(removable(catalog, [name]), catalog)
+        assert [one.name for one in path.parent.iterdir()] == ["w.pth.sha256"]
+        assert removable(catalog) == []
 
 
 def test_whole_benchmark_or_row_goes_by_name(catalog: Catalog) -> None:

@@ -1,14 +1,15 @@
 """What is known of a row's file without reading it."""
 
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from mixzoo.zoo import shelf
 from mixzoo.zoo.cache import asset_path, assets_folder
 from mixzoo.zoo.catalog import Benchmark, open_catalog
+from mixzoo.zoo.files import sha256_of
 from mixzoo.zoo.net.fetch import fetch
 from mixzoo.zoo.net.partial import Partial
 from mixzoo.zoo.release.by_hand import import_files
@@ -109,21 +110,22 @@ def test_release_that_is_not_locked() -> None:
     assert (found.state, found.asset, found.path) == (State.UNKNOWN, None, None)
 
 
-def test_imported_files_are_the_rows(write_benchmark: Callable[..., Path], tmp_path: Path) -> None:
+def test_imported_files_are_the_rows(
+    write_benchmark: Callable[..., Path], tmp_path: Path, tiny: Callable[..., dict]
+) -> None:
     """With the hash of their first use; of two logs the one with more decimals."""
     catalog = open_catalog([write_benchmark("")])
     benchmark, row = catalog.row("resnet18_w4.vanilla_own")
-    files = {"mine.pth": b"mine", "run.log": b"text"}
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    import_files([tmp_path / name for name in files], catalog, row=row.id)
+    (tmp_path / "run.log").write_bytes(b"text")
+    torch.save(tiny(num_classes=10), mine := tmp_path / "mine.pth")
+    import_files([mine, tmp_path / "run.log"], catalog, row=row.id)
 
     weights, text = shelf.file(benchmark, row), shelf.log(benchmark, row)
     (tmp_path / "run.log.json").write_bytes(b"{}")
     import_files([tmp_path / "run.log.json"], catalog, row=row.id)
     log = shelf.log(benchmark, row)
 
-    assert weights.sha256 == hashlib.sha256(b"mine").hexdigest()
+    assert weights.sha256 == sha256_of(mine)
     assert (weights.state, weights.local) == (State.HERE, True)
     assert [one.asset and one.asset.kind for one in (text, log)] == ["text_log", "log"]
 
