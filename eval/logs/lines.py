@@ -25,8 +25,8 @@ UNNAMED_HEAD = "head0"  # an accuracy of no head is the only one of a plain clas
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _WHICH = re.compile(r"(?:^|(?<=_))(?:top|acc|accuracy|prec)_?(\d{1,3})(?:_|$)", re.IGNORECASE)
 _PLAIN = {"acc", "accuracy", "val", "valid", "validation", "eval", "test"}
-STAMP = re.compile(
-    r"\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d(?:,\d{3})? - \S+ - [A-Z]+ - (.*)", re.ASCII
+STAMP = re.compile(  # SLURM's rank or a progress bar may stand before it
+    r"(?<!\d)\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d(?:,\d{3})? - \S+ - [A-Z]+ - (.*)", re.ASCII
 )
 _PLACE = re.compile(
     r"Epoch(?:\((?P<mode>train|val)\))? *\[ *(?P<epoch>\d{1,5})\]"
@@ -34,6 +34,7 @@ _PLACE = re.compile(
     re.ASCII,
 )
 _BETWEEN = re.compile(r", |\s{2,}")
+_COLOUR = re.compile(r"\x1b\[[\d;]*m", re.ASCII)
 _CLOCK = re.compile(r"[\d:]+", re.ASCII)  # what follows the comma of `1 day, 0:00:59`
 
 
@@ -62,8 +63,8 @@ class Validation:
 class Iteration:
     """Means over the iterations up to `iteration`. iterations: of the whole epoch, if it says so.
 
-    loss: may be NaN. counter: "epoch" for a line without a mode, whose iterations count on from one
-    epoch to the next.
+    loss: may be NaN. counter: "epoch" or "step" for a line without a mode, whose iterations count on
+    from one epoch to the next; with "step" the epoch isn't told, and 0.
     """
 
     epoch: int
@@ -118,7 +119,8 @@ def parse_line(text: str, format_: Format, number: int) -> Line | None:
             epoch, batches, accuracies, number, lr, counter=counter, others=others[:MOST_NAMED]
         )
     iterations = total if type(total) is int else None
-    epoch, iteration = _whole(content, "epoch", MOST_EPOCHS), _whole(content, "iter", 10**9)
+    epoch = 0 if counter == "step" else _whole(content, "epoch", MOST_EPOCHS)
+    iteration = _whole(content, "iter", 10**9)
     loss = _loss(content.get("loss"))
     return Iteration(epoch, iteration, number, lr, loss, iterations, counter=counter)
 
@@ -153,6 +155,8 @@ def _from_json(text: str) -> dict[str, Any] | None:
         content = json.loads(
             text, parse_float=_decimal, parse_constant=_decimal, object_pairs_hook=_once
         )
+    except MalformedLineError:
+        raise
     except (ValueError, RecursionError):
         raise MalformedLineError("isn't JSON") from None
     if not isinstance(content, dict):
@@ -173,7 +177,8 @@ def _from_text(text: str) -> dict[str, Any] | None:
 
     iterations: of the epoch, which only text logs tell.
     """
-    stamped = STAMP.match(text)
+    text = _COLOUR.sub("", text)
+    stamped = STAMP.search(text)
     said = stamped[1] if stamped else text
     if said.startswith(("Environment info:", "System environment:")):
         return {}
@@ -215,6 +220,7 @@ def _items(text: str, *, strict: bool = False) -> dict[str, Any]:
 
 def _accuracies(content: Mapping[str, Any]) -> dict[str, Decimal]:
     found: dict[str, Decimal] = {}
+    names: dict[str, str] = {}
     for name, value in content.items():
         if key := accuracy_of(name):
             if type(value) not in (int, Decimal):
@@ -222,9 +228,9 @@ def _accuracies(content: Mapping[str, Any]) -> dict[str, Decimal]:
             number = Decimal(value)
             if number.is_finite() and len(number.as_tuple().digits) > MOST_DIGITS:
                 raise MalformedLineError(f"has more than {MOST_DIGITS} digits as {name!r}")
-            if key in found and found[key] != number:
-                raise MalformedLineError(f"has several values that may be {key}: {name!r} and more")
-            found[key] = number
+            if found.setdefault(key, number) is not number and found[key] != number:
+                raise MalformedLineError(f"says two things of {key}: {names[key]!r} and {name!r}")
+            names[key] = name
     if len(found) > MOST_NAMED:
         raise MalformedLineError(f"has {len(found)} accuracies, expected {MOST_NAMED} at most")
     return found

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +37,7 @@ MAX_BYTES = 256 << 20
 LONGEST_LINE = 1 << 22  # characters; a header with its config has some 10,000
 MOST_ACCURACIES = 500  # names of accuracies in a log
 MOST_CONFIG_LINES = 20_000
+FIRST_LINES = 1000  # that may come before a log begins
 MOST_SPANS = 8  # that a sentence names
 Count = Annotated[int, msgspec.Meta(gt=0, lt=10**9)]
 Rate = Annotated[float, msgspec.Meta(ge=0, lt=10**9)]
@@ -207,7 +209,8 @@ class _Reader:
                     raise MalformedLineError(f"is longer than {LONGEST_LINE:,} characters")
                 if self.format == "csv":
                     cells = _cells(line)
-                    columns = cells if not columns or "epoch" in cells else columns
+                    is_header = not {"epoch", "step"}.isdisjoint(cells)
+                    columns = cells if is_header or not columns else columns
                     line = _as_json(columns, cells, is_last=is_last)
                 found = parse_line(line, self.format, number)
                 if is_last and self.format == "text" and _is_shortened(found):
@@ -221,7 +224,7 @@ class _Reader:
             if found is not None:
                 self._take(found, path, begins=headless)
                 headless = False
-            if self.format == "text" and (stamped := STAMP.match(line)):
+            if self.format == "text" and (stamped := STAMP.search(line)):
                 self.config = "\n".join(config) if config else self.config
                 config = [] if stamped[1].startswith("Config:") else None
             elif config is not None and len(config) < MOST_CONFIG_LINES:
@@ -233,6 +236,8 @@ class _Reader:
     def log(self) -> TrainingLog:
         """The run, once all its files are in."""
         self._expect_accuracies()
+        # lines without a mode may be of training alone
+        self.validations = [v for v in self.validations if v.accuracies or not v.counter]
         self._count_from_one()
         latest = {v.epoch: v for v in self.validations}
         replaced = tuple(v for v in self.validations if latest[v.epoch] is not v)
@@ -241,6 +246,9 @@ class _Reader:
             values = "with the same values" if same else "the later values are used"
             epochs = spans(v.epoch for v in replaced)
             self.remarks.append(f"validated more than once: {epochs}; {values}")
+        if older := [v.epoch for v in latest.values() if v.epoch > self.validations[-1].epoch]:
+            last = self.validations[-1].epoch
+            self.remarks.append(f"its last line is of epoch {last}; {spans(older)} stand before it")
         kept = tuple(latest[epoch] for epoch in sorted(latest))
         # Heads come and go when lines are cut out, or files of two runs are joined.
         for name in dict.fromkeys(name for v in kept for name in v.accuracies):
@@ -271,7 +279,9 @@ class _Reader:
             return
         others = dict.fromkeys(printable(one)[:40] for v in self.validations for one in v.others)
         said = f" ({self.remarks[0]})" if self.remarks else ""
-        found = f"no such line{said}. Is it another file, or a run that never validated?"
+        found = f"no such line{said}."
+        if not said:
+            found += " Is it another file, or a run that never validated?"
         if self.validations:
             found = f"none in {len(self.validations)} validation lines{said}; they hold "
             found += f"{several(others) or 'nothing else'}."
@@ -305,11 +315,11 @@ class _Reader:
             self.validations.append(replace(line, file=path.name, piece=self.pieces - 1))
 
     def _expect_epoch_and_percentages(self, line: Validation, path: Path) -> None:
-        before = self.training[-1] if self.training else None
-        if line.counter == "step" and before and before.epoch != line.epoch:
+        epoch = self.training[-1].epoch if self.training else line.epoch
+        if line.counter == "step" and (self.format == "csv" or epoch != line.epoch):
             raise DataError(
-                f"{path}: line {line.line}: validated at step {line.epoch} in epoch {before.epoch}, "
-                "expected the epoch as its step. Runs that validate by iterations aren't read."
+                f"{path}: line {line.line}: expected validations counted by epoch, got step "
+                f"{line.epoch}. Runs that are validated by iterations aren't read."
             )
         for name, value in line.accuracies.items():
             if not (value.is_finite() and 0 <= value <= 100):
@@ -352,18 +362,23 @@ def _lines_of(path: Path) -> Iterator[str]:
 
 
 def _format_of(path: Path) -> Format:
-    """By its first line that isn't empty."""
-    lines = (line.strip("\ufeff \r\n\t") for line in _lines_of(path))
-    begin = next(filter(None, lines), "")
-    if begin.startswith("{"):
-        return "json"
-    return "csv" if "epoch" in _cells(begin) else "text"
+    """By the first line that tells it; launchers write before the log begins."""
+    for line in islice(_lines_of(path), FIRST_LINES):
+        begin = line.strip("\ufeff \r\n\t")
+        if begin.startswith("{"):
+            return "json"
+        if STAMP.search(begin):
+            return "text"
+        if len(cells := _cells(begin)) > 1 and not {"epoch", "step"}.isdisjoint(cells):
+            return "csv"
+    return "text"
 
 
 def _cells(line: str) -> list[str]:
-    """The cells of a CSV's line; none of a line that is no row."""
+    """The cells of a CSV's line, `Epoch` in small letters; none of a line that is no row."""
     try:
-        return [cell.strip() for cell in next(csv.reader([line]), [])]
+        cells = [cell.strip() for cell in next(csv.reader([line]), [])]
+        return [cell.lower() if cell.lower() in ("epoch", "step") else cell for cell in cells]
     except csv.Error:
         return []
 

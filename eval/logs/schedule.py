@@ -181,7 +181,7 @@ def _jump_remarks(log: TrainingLog, claim: Claim) -> Iterator[str]:
         if abs(steps[epoch]) > max(JUMP, JUMP_RATIO * usual, _noise(series[epoch], claim.images)):
             yield (
                 f"{head}: top-1 jumps by {steps[epoch]:+.2f} points at epoch {epoch} (usually "
-                f"{usual:.2f} there): another file, validation set or learning rate?"
+                f"{usual:.2f} there), as by another file, validation set or learning rate"
             )
 
 

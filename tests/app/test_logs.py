@@ -85,6 +85,24 @@ def test_joined_files_are_one_run(run: Run, genuine: Path) -> None:
     assert content["logs"][0]["pieces"] == 2
 
 
+def test_the_two_logs_of_a_run_are_compared(run: Run, golden: Path, tmp_path: Path) -> None:
+    """NAME.log beside NAME.log.json; others with --join."""
+    folder = golden / "runs" / "tiny_automix_ep8"
+    as_json, as_text = next(folder.glob("*.log.json")), next(folder.glob("train_*.log"))
+    edited = tmp_path / "run.log"
+    before, name, after = as_text.read_text().rpartition("acc_one_k_top1: ")
+    edited.write_text(f"{before}{name}99.6667{after[7:]}")
+    (tmp_path / "run.log.json").write_bytes(as_json.read_bytes())
+
+    joined = run(as_json, as_text, "--join").stdout
+    beside = run(edited, tmp_path / "run.log.json")
+
+    assert "two logs of one run, say the same" in joined
+    assert "disagree: one_k_top1 of epoch 8: " in beside.stdout
+    assert " and 99.6667" in beside.stdout
+    assert beside.exit_code == 0
+
+
 @pytest.mark.parametrize("arguments", [("--benchmark", "mini"), ("--all", "--benchmark", "mini")])
 def test_whole_table(run: Run, arguments: tuple[str, ...]) -> None:
     """One command for all rows of a benchmark."""

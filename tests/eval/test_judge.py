@@ -10,7 +10,7 @@ import pytest
 from mixzoo.eval.judge import RULES, Conditions, Logged, Verdict, judge, what_log_says
 from mixzoo.eval.logs import audit_files, claim_of
 from mixzoo.eval.predictions import Counts
-from mixzoo.zoo.catalog import Benchmark, open_catalog
+from mixzoo.zoo.catalog import Benchmark, open_catalog, package_path
 from mixzoo.zoo.manifest import Metric, Row, read_manifest
 
 N = 24426
@@ -277,6 +277,17 @@ def test_a_forged_log_turns_no_number_green(shared: Path, manifest: str, log: st
     verdict = judge(counts, row.reported_top1, benchmark.metric, logged=logged)
 
     assert verdict.word == "not reproduced"
+
+
+def test_two_images_are_held_against_no_log(mini: Benchmark) -> None:
+    """One of two right is no 59.6% of 1,000, though that is less than an image away."""
+    row = mini.manifest.rows[1]
+    log = package_path("zoo/mini/assets") / f"{row.id}.log.json"
+    audit = audit_files([log], claim_of(mini.manifest, row))
+    other = conditions(mini, images=2).differ_from(mini)
+
+    assert what_log_says(audit, 40, row.reported_top1)
+    assert what_log_says(audit, 40, row.reported_top1, not_comparable=other) is None
 
 
 def typed_in(folder: Path, values: list[float]) -> tuple[Path, Metric, Row]:

@@ -233,3 +233,69 @@ def test_data_is_plain_json(write_log: Write, golden: Path) -> None:
     ]
     assert set(content["verdicts"]) == {"not reproduced", "suspicious arithmetic"}
     assert len(content["logs"][1]["arithmetic"]["misfits"]) == 88
+
+
+def test_two_logs_of_one_run_agree(golden: Path) -> None:
+    """The reference's own JSON and text log: only the digits differ."""
+    folder = golden / "runs" / "tiny_automix_ep8"
+
+    audit = audit_files(
+        [next(folder.glob("train_*.log")), next(folder.glob("*.log.json"))], Claim()
+    )
+
+    assert (audit.log.format, audit.differences, audit.problem) == ("json", (), None)
+    assert "two logs of one run, say the same" in " ".join(explain(audit))
+
+
+def test_two_logs_of_one_run_disagree(write_log: Write) -> None:
+    """Epochs, heads and both values are named, and epochs that one lacks; neither vouches."""
+    honest = write_log("run.log.json", heads=("mix_k", "one_k"))
+    change = {(98, "one_k_top1"): 50.0}
+    other = write_log("run.log", heads=("mix_k", "one_k"), change=change, epochs=range(1, 100))
+
+    audit = audit_files([other, honest], Claim())
+
+    value = audit.log.series("one_k_top1")[98]
+    assert audit.differences[0] == f"one_k_top1 of epoch 98: {value} and 50.0000"
+    assert "one_k_top1 of epoch 100: only in run.log.json" in audit.differences
+    assert audit.problem == "disagrees with the run's other log (see mixzoo logs)"
+    assert "run.log.json and run.log, two logs of one run, disagree: one_k_top1 of" in " ".join(
+        explain(audit)
+    )
+
+
+@pytest.mark.parametrize("share", [100, 1])
+def test_a_run_below_one_percent_is_told_from_fractions(tmp_path: Path, share: int) -> None:
+    """Where the number of images is known, the arithmetic tells them apart."""
+    path = tmp_path / "r.log.json"
+    lines = [
+        {"mode": "val", "epoch": e, "iter": 1, "head0_top1": round(share * (2 * e + 1) / 24426, 5)}
+        for e in range(1, 90)
+    ]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+    audit = audit_files([path], Claim(images=24426))
+
+    assert audit.arithmetic.word == "whole numbers of images"
+    assert audit.log.floats("head0_top1")[89] == pytest.approx(100 * 179 / 24426, abs=0.001)
+    assert any("taken for fractions" in remark for remark in audit.remarks) == (share == 1)
+
+
+def test_a_log_s_own_schedule_is_no_fault(tmp_path: Path) -> None:
+    """Warm-up, cuts of the rate and the jumps that come with them, in a log of nobody's recipe."""
+    config = "lr_config = dict(policy='step', step=[35], warmup='linear')\nepochs = 40\n"
+    lines: list[dict[str, Any]] = [{"env_info": "x", "config": config}]
+    for epoch in range(1, 41):
+        lr, top1 = (0.1, 50 + epoch / 10) if epoch < 36 else (0.01, 60 + epoch / 10)
+        lines.append({"mode": "train", "epoch": epoch, "iter": 9, "lr": lr * min(1, epoch / 5)})
+        lines.append({"mode": "val", "epoch": epoch, "iter": 1, "lr": lr, "head0_top1": top1})
+    path = tmp_path / "r.log.json"
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+    audit = audit_files([path], claim_on("resnet50.cutmix_inat2018"))
+
+    assert [remark for remark in audit.remarks if "iterations" not in remark] == [
+        "learning rates aren't compared: the config has step(step=(35,), warmup=linear)".replace(
+            "(35,)", "(35)"
+        )
+    ]

@@ -13,6 +13,7 @@ from mixzoo.eval.logs.lines import (
     Iteration,
     MalformedLineError,
     Validation,
+    accuracy_of,
     parse_line,
 )
 
@@ -74,6 +75,10 @@ def test_line_without_mode_is_a_header() -> None:
             '{"mode": "val", "epoch": 8, "iter": 6, "lr": 1e99999999999999999999}',
             "Infinity as 'lr'",
         ),
+        ('{"mode": "val", "epoch": 8, "iter": 6, "top1": 1, "top1": 2}', "names a value twice"),
+        ('{"epoch": 8, "eval_top1": 1, "test_top1": 2}', "'eval_top1' and 'test_top1'"),
+        ('{"epoch": 8, "top1": 0.%s}' % ("1" * 50), "more than 40 digits"),
+        ("Iter(val) [4000]\taccuracy_top-1: 59.1", "counts iterations"),
         ("Epoch(val) [8][6", "no whole line"),
         ("Epoch [1][5/", "no whole line"),
         ("Epoch(val) [8][6]\thead0_top1: 63.18, head0_t", "breaks off"),
@@ -81,7 +86,7 @@ def test_line_without_mode_is_a_header() -> None:
 )
 def test_damaged_line_is_named(text: str, complaint: str) -> None:
     """Whatever stands in a line, the reader says what is wrong with it."""
-    is_text = text.startswith("Epoch")
+    is_text = text.startswith(("Epoch", "Iter"))
     with pytest.raises(MalformedLineError, match=complaint):
         parse_line(STAMP * is_text + text, "text" if is_text else "json", 1)
 
@@ -112,3 +117,66 @@ def test_a_loss_may_be_no_number(said: str, loss: float | None) -> None:
 
     assert isinstance(line, Iteration)
     assert line.loss == pytest.approx(loss, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("names", "accuracy"),
+    [
+        ("head0_top1 acc_head0_top1 accuracy_top-1 accuracy/top1 top1_acc eval_top1", "head0_top1"),
+        ("eval_prec1 test_acc1 val_acc val/acc1 Acc@1 val_accuracy top1", "head0_top1"),
+        ("accuracy_top-5 accuracy/top5 top5_acc test_acc5", "head0_top5"),
+        ("one_k_top1 acc_one_k_top1", "one_k_top1"),
+        ("test_acc1_ema", "ema_top1"),
+        ("real/accuracy/top1", "real_top1"),
+        ("train_acc1 loss acc1_loss precision mAP single-label/f1-score time top step", None),
+        ("acc_1_top5 stop1 top2022 mean_accuracy \x1b lr x" + "x" * 100 + "_top1", None),
+    ],
+)
+def test_names_of_accuracies(names: str, accuracy: str | None) -> None:
+    """Each project has its own; training, losses and other measures are no accuracy."""
+    assert {accuracy_of(name) for name in names.split(" ")} == {accuracy}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            '{"accuracy/top1": 17.0, "step": 8}',
+            Validation(8, 0, {"head0_top1": Decimal("17.0")}, 1),
+        ),
+        (
+            '{"train_loss": 2.0, "test_acc1": 17.0, "epoch": 7}',
+            Validation(7, 0, {"head0_top1": Decimal("17.0")}, 1),
+        ),
+        ('{"lr": 0.1, "loss": 2.0, "epoch": 2, "iter": 30, "step": 30}', Iteration(2, 30, 1)),
+        ('{"loss": 2.0, "iter": 30, "step": 30}', Iteration(0, 30, 1)),
+    ],
+)
+def test_lines_without_a_mode(text: str, line: Validation | Iteration) -> None:
+    """mmengine's and DeiT's: what a line holds tells what it is."""
+    found = parse_line(text, "json", 1)
+
+    assert isinstance(found, type(line))
+    assert found.epoch == line.epoch
+    assert getattr(found, "accuracies", None) == getattr(line, "accuracies", None)
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["0: ", "[>>>>] 300/300, 60 task/s, elapsed: 5s, ETA:     0s", " 10%|#   | 3/30\r 100%|###|\r"],
+)
+def test_what_stands_before_a_line(before: str) -> None:
+    """SLURM's rank and progress bars, and colours within."""
+    said = STAMP.replace("INFO", "\x1b[97mINFO\x1b[0m") + "Epoch(val) [8][6]\thead0_top1: 17.0000"
+
+    line = parse_line(before + said, "text", 1)
+
+    assert isinstance(line, Validation)
+    assert line.accuracies == {"head0_top1": Decimal("17.0000")}
+
+
+def test_validation_on_its_way() -> None:
+    """mmengine tells of it every few batches, without any accuracy."""
+    said = "Epoch(val)   [1][ 10/196]    eta: 0:00:09  time: 0.1000  memory: 300"
+
+    assert parse_line(STAMP + said, "text", 1) is None

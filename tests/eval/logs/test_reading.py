@@ -227,10 +227,99 @@ def test_missing_file(tmp_path: Path) -> None:
         read_log([tmp_path / "run.log.json"])
 
 
+@pytest.mark.parametrize(
+    ("content", "remark"),
+    [
+        ("epoch,train_loss,eval_top1,lr\n0,2.0,50.0,0.1\n1,2.0,51.0,0.1\n", "epochs from 0"),
+        ("epoch,step,train_loss,val_acc\n0,9,2.0,\n0,9,,0.5\n1,18,2.0,\n1,18,,0.51\n", "from 0"),
+        ('{"test_acc1": 50, "epoch": 1}\n{"test_acc1": 51, "epoch": 2}\n', ""),
+    ],
+)
+def test_epochs_are_counted_from_one(tmp_path: Path, content: str, remark: str) -> None:
+    """timm and Lightning count from 0, and Lightning writes training and validation apart."""
+    path = tmp_path / "summary.csv"
+    path.write_text(content)
+
+    log = read_log([path])
+
+    assert [v.epoch for v in log.validations] == [1, 2]
+    assert remark in " ".join(log.remarks)
+
+
+def test_iterations_that_count_on(tmp_path: Path) -> None:
+    """mmengine's scalars.json: 1,709 iterations an epoch, the 3,418th ends the second one."""
+    path = tmp_path / "scalars.json"
+    path.write_text(
+        "".join(
+            f'{{"loss": 2.0, "epoch": {epoch}, "iter": {1709 * epoch}, "step": {1709 * epoch}}}\n'
+            f'{{"accuracy/top1": 50.0, "step": {epoch}}}\n'
+            for epoch in (1, 2, 3)
+        )
+    )
+
+    log = read_log([path])
+
+    assert [(t.epoch, t.iteration) for t in log.training] == [(1, 1709), (2, 1709), (3, 1709)]
+    assert log.remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ('{"mode": "val", "epoch": 1, "iter": 1, "mAP": 1}\n', "validation lines; they hold mAP"),
+        ('{"loss": 2, "iter": 9, "step": 9}\n{"accuracy/top1": 50, "step": 9}\n', "got step 9"),
+        ("Step,run - val_acc\n1,0.5\n", "got step 1"),
+        ("2022-01-01 00:00:00,000 - a - INFO - Iter(val) [9]\ttop1: 5\n", "counts iterations"),
+        ("epoch,eval_top1,test_top1\n0,5,6\n", "'eval_top1' and 'test_top1'"),
+        ('{"mode": "val", "epoch": 1, "iter": 1, "x": "' + "x" * (1 << 22) + '"}\n', "longer than"),
+    ],
+)
+def test_what_is_not_read_is_named(tmp_path: Path, content: str, complaint: str) -> None:
+    """Validations there are, but none of a top-1 by epoch; the line says what there is."""
+    path = tmp_path / "run.log"
+    path.write_text(content)
+
+    with pytest.raises(DataError, match=complaint):
+        read_log([path])
+
+
+def test_a_log_of_two_runs_says_where_it_ends(tmp_path: Path) -> None:
+    """A second run under way: the last epochs are the first one's."""
+    path = tmp_path / "run.log.json"
+    path.write_text(
+        as_json(run_lines(epochs=range(1, 9))) + as_json(run_lines(epochs=[1, 2], seed=1))
+    )
+
+    assert "its last line is of epoch 2; epochs 3 to 8 stand before it" in read_log([path]).remarks
+
+
+SCHEDULES: dict[str, str | None] = {
+    "lr = 0.1": None,
+    "lr_config = dict(policy='CosineAnnealing', min_lr=0, warmup=None, warmup_iters=9)": COSINE,
+    "param_scheduler = dict(type='CosineAnnealingLR', T_max=9, by_epoch=True)": COSINE,
+    "lr_config = dict(policy='CosineAnnealing', by_epoch=False)": "CosineAnnealing(by_epoch=False)",
+    "lr_config = dict(policy='CosineAnnealing', min_lr_ratio=0.01)": "CosineAnnealing(min_lr_ratio=",
+    "lr_config = dict(policy='CosineAnnealing', warmup='linear')": "CosineAnnealing(warmup=linear)",
+    "lr_config = dict(policy='step', step=[3, 6])": "step(step=(3, 6))",
+    "lr_config = dict(policy='poly', power=0.9)": "poly(power=0.9)",
+    "param_scheduler = dict(type='CosineAnnealingLR', T_max=5, begin=4)": "CosineAnnealingLR(T_max=5",
+    "param_scheduler = [dict(type='LinearLR'), dict(type='CosineAnnealingLR')]": "(LinearLR(), Cosine",
+}
+
+
+@pytest.mark.parametrize(("config", "said"), SCHEDULES.items())
+def test_schedule_of_a_config(config: str, said: str | None) -> None:
+    """Only a cosine by epoch over all epochs is the recipe's."""
+    schedule = read_settings(f"{config}\nrunner = dict(max_epochs=9)\n").schedule
+
+    assert schedule == said if said in (None, COSINE) else str(schedule).startswith(said)
+
+
 def test_spans() -> None:
     """Numbers are told as a person would."""
     assert spans([3]) == "epoch 3"
     assert spans([70, 61, 62, 63]) == "epochs 61 to 63, 70"
+    assert spans(range(0, 40, 2)) == "epochs 0, 2, 4, 6, 8, 10, 12, 14 and 12 more"
 
 
 @pytest.mark.parametrize("pattern", ["*.log.json", "train_*.log"])

@@ -166,8 +166,8 @@ def test_a_jump_is_a_point_and_eight_usual_steps(
     found = remarks_on(read_log([path]), val_images=None)
 
     assert found == [
-        f"head0: top-1 jumps by +{jump} points at epoch 40 (usually {usual:.2f} there): another "
-        "file, validation set or learning rate?"
+        f"head0: top-1 jumps by +{jump} points at epoch 40 (usually {usual:.2f} there), as by "
+        "another file, validation set or learning rate"
     ] * int(is_odd)
 
 
@@ -178,3 +178,21 @@ def test_a_jump_within_chance_is_none(write_log: Write) -> None:
 
     assert "head0: top-1 jumps by" in remarks_on(log)[0]
     assert remarks_on(log, val_images=300) == []
+
+
+@pytest.mark.parametrize(
+    ("epochs", "remark"),
+    [
+        (range(10, 101, 10), ["validated every 10 epochs, from epoch 10"]),
+        (range(101), []),  # one before the training
+    ],
+)
+def test_when_a_run_was_validated(tmp_path: Path, epochs: range, remark: list[str]) -> None:
+    """Every ten epochs, or before the first one: how it was asked for, and no fault."""
+    path = tmp_path / "run.log.json"
+    lines = [
+        x for x in run_lines(epochs=range(101)) if x.get("mode") != "val" or x["epoch"] in epochs
+    ]
+    path.write_text(as_json([x for x in lines if (x.get("mode"), x.get("epoch")) != ("train", 0)]))
+
+    assert remarks_on(read_log([path])) == remark
