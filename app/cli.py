@@ -1,15 +1,18 @@
 """The `mixzoo` command: it parses, calls the library, prints, and turns errors into exit codes."""
 
+import io
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from .. import __version__
 from ..zoo.errors import MixzooError, UnsettledError
+from ..zoo.launcher import speaks
 from ..zoo.looks import printable
 from . import data, logs, quickstart, serve, viz
 from .eval import evaluate, evidence
@@ -17,9 +20,31 @@ from .train import train
 from .zoo import group as zoo
 
 DEBUG = "MIXZOO_DEBUG"
+LOCAL_RANK = ("--local-rank", "--local_rank")
+EXIT_CODES = {
+    0: "Done.",
+    1: "Another failure, such as a file that can't be written.",
+    2: "Arguments that don't fit, or name something that isn't there.",
+    3: "A manifest or lock file that says something wrong.",
+    4: "A file can't be fetched: no source, no network.",
+    5: "Bytes that must not be used: damaged, changed or unsafe.",
+    6: "Something that isn't a checkpoint, or not the one it should be.",
+    7: "Images or labels that are missing or wrong.",
+    8: "Another process of the job was lost.",
+    9: "A training diverged.",
+    75: "A training was asked to stop, by SIGINT, SIGTERM, SIGHUP or SIGUSR1; the same command goes on.",
+    129: "The terminal was closed (SIGHUP).",
+    130: "Interrupted (Ctrl-C, SIGINT).",
+    141: "The reader of what was printed went away, as in `| head`.",
+    143: "Terminated (SIGTERM).",
+}
+"""What the command's exit codes mean; the README repeats it."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nExit codes:\n" + "\n".join(f"  {n:<4} {text}" for n, text in EXIT_CODES.items()),
+)
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help=f"Show an error's whole traceback (also {DEBUG}=1).")
 def app(debug: bool) -> None:
@@ -41,33 +66,55 @@ app.add_command(serve.command)
 
 def main() -> None:
     """Run the command line. An error is one line on stderr and a non-zero exit code."""
-    before = signal.signal(signal.SIGTERM, _terminated)
+    _open_streams()
+    ends = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in ends}
+    for number in ends:
+        if before[number] is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _end)
     try:
-        code = _run(sys.argv[1:])
+        code = _run()
+    finally:
+        for number in ends:
+            signal.signal(number, before[number])
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command, and write out what is printed; nothing is left to do for the interpreter."""
+    try:
+        code = _settled(sys.argv[1:])
+        sys.stdout.flush()
+    except click.exceptions.Exit as ended:  # after --help
+        code = ended.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = error.exit_code
     except click.ClickException as error:
-        code = _fail(error.format_message(), error.exit_code)
+        code = _fail(_in_words(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        code = _fail("interrupted; nothing was left half-written.", 130)
-    except BrokenPipeError:
-        sys.stdout = None  # the reader went away; nothing more to say, also not at exit
+        code = _signalled(signal.SIGINT)
+    except _Signalled as signalled:
+        code = _signalled(signalled.number)
+    except BrokenPipeError:  # the reader went away; nothing more to say
         code = 141
     except (MixzooError, OSError) as error:
         if os.environ.get(DEBUG):
             raise
-        code = _fail(str(error), getattr(error, "exit_code", 1))
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    sys.exit(code if isinstance(code, int) else 0)
+        code = _fail(str(error), getattr(error, "exit_code", 1), not getattr(error, "told", False))
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # what can't be written goes nowhere, instead of failing again at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return code if isinstance(code, int) else 0
 
 
-def _run(words: Sequence[str]) -> Any:
+def _settled(words: Sequence[str]) -> Any:
     """Run a command; where it doesn't know which file is meant, ask at the terminal and go on."""
     while True:
         try:
-            return app(list(words), prog_name="mixzoo", standalone_mode=False)
+            return run(words)
         except UnsettledError as error:
             if not (error.answers and sys.stdin.isatty() and sys.stderr.isatty()):
                 raise
@@ -79,16 +126,64 @@ def _run(words: Sequence[str]) -> Any:
             answer = click.prompt("Its number", type=range_, err=True)
             if answer == 0:
                 raise
-            app(list(error.answers.values())[answer - 1], prog_name="mixzoo", standalone_mode=False)
+            run(list(error.answers.values())[answer - 1])
 
 
-def _terminated(*_: object) -> None:
-    """Leave as after an interruption: what is open is saved or removed on the way out."""
-    raise SystemExit(128 + signal.SIGTERM)
+def run(words: Sequence[str]) -> Any:
+    """Run a command of `mixzoo`, and raise what it raises.
+
+    Unlike `app()`, which has a newline and exit codes of its own for Ctrl-C and for a reader that
+    went away.
+    """
+    with app.make_context("mixzoo", list(words)) as context:
+        return app.invoke(context)
 
 
-def _fail(message: str, code: int) -> int:
-    """Print one error line, on the leading process alone: all ranks raise the same error."""
-    if os.environ.get("RANK", "0") == "0":
-        sys.stderr.write(f"error: {printable(message)}\n")
+def _open_streams() -> None:
+    """Let a closed stdin, stdout or stderr (`>&-`) be /dev/null.
+
+    Else the next file that is opened takes its number, and gets whatever is printed. Names that
+    aren't UTF-8 are printed with their bytes escaped.
+    """
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(handle, True)
+    os.close(handle)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+class _Signalled(SystemExit):
+    """Raised by a signal, as KeyboardInterrupt is: what is open is saved or removed on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
+
+
+def _end(number: int, _: object) -> None:
+    raise _Signalled(number)
+
+
+def _signalled(number: int) -> int:
+    code = 128 + number
+    return _fail(f"{EXIT_CODES[code]} Nothing was left half-written.", code, speaks())
+
+
+def _in_words(error: click.ClickException) -> str:
+    if isinstance(error, click.NoSuchOption) and error.option_name in LOCAL_RANK:
+        return (
+            f"{error.option_name}: is what torch.distributed.launch adds, which is no longer for "
+            "use. Start with torchrun --nproc_per_node N -m mixzoo ..."
+        )
+    return error.format_message()
+
+
+def _fail(message: str, code: int, speaks: bool = True) -> int:
+    """Print one error line. speaks: False where another process of the job prints the same."""
+    if speaks:
+        with suppress(OSError):  # a terminal that was closed
+            sys.stderr.write(f"error: {printable(message)}\n")
     return code

@@ -16,9 +16,16 @@ PIPE_WIDTH = 100_000  # columns where stdout isn't a terminal: nothing is broken
 SHORTEST = 12  # columns that a cell is cut to at least
 
 
+class _Pipe(Console):
+    """A console that leaves it to the command's end what a reader means who went away."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704
+
+
 def console() -> Console:
     """A console on today's stdout."""
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    return _Pipe(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
 
 
 def print_json(content: Any) -> None:

@@ -60,13 +60,13 @@ def command(out: Path) -> None:
 
 def _step(title: str, line: str, real: str) -> None:
     """Tell a step, and run its command as it stands there."""
-    from .cli import app
+    from .cli import run
 
     say()
     say(title, style="bold")
     say(f"   $ mixzoo {line}", style="cyan")
     say(f"   inat2018: mixzoo {real}", style="dim")
-    app.main(shlex.split(line), prog_name="mixzoo", standalone_mode=False)
+    run(shlex.split(line))
 
 
 def _require_reproduced(out: Path) -> None:

@@ -7,28 +7,32 @@ compute.
 """
 
 import ctypes
+import logging
 import math
 import os
 import re
+import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch.distributed.rendezvous import rendezvous
 
-from ..zoo.errors import LostRankError, MixzooError, UsageError
+from ..zoo.errors import LostRankError, MixzooError, UsageError, several
+from ..zoo.launcher import Place, launched
+from ..zoo.parallel import MOMENT
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 CPU = torch.device("cpu")
 PATIENCE = timedelta(hours=12)  # the leader may have to fetch many weights first
-PORTS = range(20000, 40000)  # one is picked by SLURM's job id, so that jobs on one node don't meet
+SOON = 3.0  # seconds after which a process that waits says so
 BEAT = 2.0  # seconds
 SILENCE = 60.0
 _DONE = 1 << 40  # what a finished process adds to its number: it may be silent from now on
@@ -105,33 +109,30 @@ def join(device: str = "auto") -> Iterator[World]:
 
     From here on this process is one that computes: see `keep_freed_memory`.
     device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N". Raises UsageError for a
-    device that isn't there, or an environment that contradicts itself.
+    device that isn't there, or an environment that contradicts itself; LostRankError if not all
+    come.
     """
     keep_freed_memory()
-    place, meeting = launched(os.environ)
-    world = replace(place, device=_device(device, place.local_rank))
+    place = launched(os.environ)
+    chosen = _device(device, place.local_rank)
+    world = World(place.rank, place.size, place.local_size, chosen, place.local_rank)
     if world.size == 1:
         yield world
         return
-    os.environ.update(meeting)
-    store, _, _ = next(
-        rendezvous("env://", rank=world.rank, world_size=world.size, timeout=PATIENCE)
-    )
-    if world.size == world.local_size:
-        # With a port of its own, torchrun keeps one store over restarts, full of the dead's
-        # addresses. (Agents of several nodes count restarts differently, but get a new store for
-        # each.)
-        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        store = dist.PrefixStore(f"attempt/{attempt}", store)  # pyright: ignore[reportPrivateImportUsage]
-    dist.init_process_group(
-        "gloo", store=store, rank=world.rank, world_size=world.size, timeout=PATIENCE
-    )
+    store = _met(place)
     try:
         with _watched(store, world):
+            dist.init_process_group(
+                "gloo", store=store, rank=world.rank, world_size=world.size, timeout=PATIENCE
+            )
             yield world
             world.gather(None)  # nobody leaves, and takes the store along, before all are done
+    except MixzooError as error:
+        error.told = not world.leads and not isinstance(error, LostRankError)
+        raise
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 def _device(name: str, local_rank: int) -> torch.device:
@@ -139,78 +140,108 @@ def _device(name: str, local_rank: int) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"--device: expected auto, cpu, cuda or cuda:N, got {name!r}.") from None
-    if device.type == "cuda":
-        if not torch.cuda.is_available():
-            raise UsageError(f"--device {name}: this machine has no CUDA device. Use --device cpu.")
-        device = torch.device("cuda", local_rank if device.index is None else device.index)
-        if device.index >= torch.cuda.device_count():
+        if device == torch.device("cuda"):
+            device = torch.device("cuda", local_rank)
+        if device.type == "cuda" and device.index >= torch.cuda.device_count():
+            count = torch.cuda.device_count()
+            has = f"cuda:0 to cuda:{count - 1}" if count else "no CUDA device"
             raise UsageError(
-                f"--device {name}: expected cuda:0 to cuda:{torch.cuda.device_count() - 1}, got "
-                f"{device}. Start at most one process per GPU."
+                f"--device {name}: this machine has {has}, expected {device}. Use --device cpu, or "
+                "start at most one process per GPU."
             )
+        torch.ones(1, device=device).item()
+    except (RuntimeError, AssertionError, ImportError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(
+            f"--device {name}: expected auto, cpu, cuda, cuda:N or another that torch can use "
+            f"here ({said[:150]}). Use --device cpu."
+        ) from None
+    if device.type == "cuda":
         torch.cuda.set_device(device)
     return device
 
 
-def launched(environment: Mapping[str, str]) -> tuple[World, dict[str, str]]:
-    """This process by the launcher's variables, and those that torch needs and nobody set.
+def _met(place: Place) -> Any:
+    """The store (torch's) that rank 0 or torchrun holds, once all ranks of this job are there.
 
-    torchrun sets WORLD_SIZE and RANK. srun sets SLURM_STEP_NUM_TASKS for the tasks of this step;
-    a batch script itself has none and is alone, whatever its job reserved. The device stays CPU.
-    Raises UsageError naming a variable that is missing or no number.
+    Waiting is done in short steps, so that a signal ends it. Raises LostRankError if some don't
+    come within MIXZOO_MEETING_SECONDS, UsageError for an address that can't be.
     """
+    patience = _patience()
+    says, ends = time.monotonic() + SOON, time.monotonic() + patience
+    at = f"{place.host}:{place.port}"
+    agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun holds the store
 
-    def number(name: str, default: str | None = None) -> int:
-        text = environment.get(name, default)
-        if text is None or not text.strip().isdecimal():
-            raise UsageError(
-                f"{name}: expected a number from the launcher, got {text!r}. Start with "
-                "torchrun --nproc_per_node N -m mixzoo.eval ..., or srun mixzoo eval ..."
+    def wait(missing: str) -> None:
+        nonlocal says
+        waits = f"Rank {place.rank} of {place.size} waits at {at} for {missing}"
+        if time.monotonic() > ends:
+            raise LostRankError(
+                f"{waits}, in vain for {patience:g} seconds (MIXZOO_MEETING_SECONDS). "
+                f"{place.advice}"
             )
-        return int(text)
+        if time.monotonic() > says:
+            logger.warning("%s, up to %g seconds. %s", waits, patience, place.advice)
+            says = math.inf
+        time.sleep(MOMENT)
 
-    if "WORLD_SIZE" in environment:
-        size = number("WORLD_SIZE")
-        local_size, local_rank = number("LOCAL_WORLD_SIZE", str(size)), number("LOCAL_RANK", "0")
-        return World(number("RANK"), size, local_size, local_rank=local_rank), {}
-    size = number("SLURM_STEP_NUM_TASKS", "1")
-    if size == 1:
-        return World(), {}
-    meeting = {}
-    if "MASTER_ADDR" not in environment:
-        nodes = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST", "")
-        meeting["MASTER_ADDR"] = first_node(nodes)
-    if "MASTER_PORT" not in environment:
-        job = number("SLURM_JOB_ID", "0") + number("SLURM_STEP_ID", "0")
-        meeting["MASTER_PORT"] = str(PORTS[job % len(PORTS)])
-    per_node = environment.get("SLURM_STEP_TASKS_PER_NODE") or str(size)
-    local_size = _tasks_on(per_node, number("SLURM_NODEID", "0"))
-    local_rank = number("SLURM_LOCALID", "0")
-    return World(number("SLURM_PROCID"), size, local_size, local_rank=local_rank), meeting
-
-
-def first_node(nodes: str) -> str:
-    """The first host of SLURM's list, like `node-[007-009,12],login`: "node-007".
-
-    Raises UsageError if there is none.
-    """
-    match = re.match(r"([^\[,\s]+)(?:\[(\w+)[^\]]*\]([^,\s\[]*))?", nodes.strip())
-    if not match:
-        raise UsageError(
-            f"SLURM_STEP_NODELIST: expected the names of this step's nodes, got {nodes!r}. "
-            "Set MASTER_ADDR to the first node's name."
+    hosts = place.rank == 0 and not agent
+    while not hosts and (silence := _silence(place)):
+        wait(f"{'torchrun' if agent else 'rank 0'} ({silence})")
+    try:
+        store: Any = dist.TCPStore(  # pyright: ignore[reportPrivateImportUsage]
+            "localhost" if hosts else place.host,
+            place.port,
+            is_master=hosts,
+            wait_for_workers=False,
+            multi_tenant=True,
+            timeout=timedelta(seconds=10),
         )
-    return "".join(part or "" for part in match.groups())
+    except RuntimeError as error:
+        said = str(error).splitlines()[0]
+        raise UsageError(
+            f"MASTER_ADDR, MASTER_PORT: the processes of this job can't meet at {at} ({said}). "
+            f"{place.advice}"
+        ) from None
+    store.set_timeout(PATIENCE)
+    if place.size == place.local_size:
+        # With a port of its own, torchrun keeps one store over restarts, full of the dead's
+        # addresses. (Agents of several nodes count restarts differently, but get a new store for
+        # each.)
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store = dist.PrefixStore(f"attempt/{attempt}", store)  # pyright: ignore[reportPrivateImportUsage]
+    try:
+        store.set(f"here/{place.rank}", "")
+        while absent := [r for r in range(place.size) if not store.check([f"here/{r}"])]:
+            wait(f"rank {several(absent)}")
+    except RuntimeError as error:
+        raise LostRankError(
+            f"Rank {place.rank} of {place.size} met the others at {at}, but what they met at is "
+            f"gone ({str(error).splitlines()[0]}). Run the same command again."
+        ) from None
+    return store
 
 
-def _tasks_on(per_node: str, node: int) -> int:
-    """SLURM's `4(x2),3` means 4, 4, 3 tasks on the nodes 0, 1, 2."""
-    counts: list[int] = []
-    for tasks, repeated in re.findall(r"(\d+)(?:\(x(\d+)\))?", per_node):
-        counts += [int(tasks)] * int(repeated or 1)
-    return counts[min(node, len(counts) - 1)] if counts else 1
+def _silence(place: Place) -> str:
+    """Why nothing answers where the processes meet, "" if something does.
+
+    torch would tell in many lines. A name may be known later: a cluster may start machines in turn.
+    """
+    try:
+        socket.create_connection((place.host, place.port), timeout=SOON).close()
+    except (OSError, UnicodeError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return ""
+
+
+def _patience() -> float:
+    text = os.environ.get("MIXZOO_MEETING_SECONDS", "300")
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise UsageError(
+            f"MIXZOO_MEETING_SECONDS: expected a whole number of seconds that the processes of a "
+            f"job wait for each other at first, such as 300, got {text[:40]!r}."
+        )
+    return float(text)
 
 
 @contextmanager
@@ -230,7 +261,7 @@ def _watched(store: Any, world: World) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join()
+        thread.join(BEAT)  # it may wait for a store whose machine has stopped
 
 
 def _listen(store: Any, world: World, stop: threading.Event) -> None:

@@ -22,9 +22,8 @@ from ..zoo.files import write
 from .run import Run
 
 # SLURM's --signal=USR1@120 warns before the time is up.
-SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)
-)
+NAMES = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP")
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 INSISTING = 2.0
 """Seconds after which another SIGINT is a person's: torchrun passes on what a terminal sent to
 its processes already."""
@@ -64,7 +63,8 @@ def interruption(hint: bool = False) -> Iterator[Interruption]:
     if threading.current_thread() is not threading.main_thread():
         yield noted
         return
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    heard = [n for n in SIGNALS if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heard}  # nohup ignores SIGHUP
     try:
         yield noted
     finally:

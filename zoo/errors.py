@@ -21,6 +21,8 @@ class MixzooError(Exception):
     """Base of all errors that mixzoo raises on purpose."""
 
     exit_code = 1
+    told = False
+    """Whether another process of the same job says it."""
 
 
 @contextmanager

@@ -1,13 +1,17 @@
 """The command line parses, calls, prints; every error is one line and a non-zero exit code."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 import pytest
 from mixzoo.app import cli
+from mixzoo.zoo import errors
 
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
 
@@ -169,7 +173,7 @@ ERRORS = {
         2,
         "is drawn by the package",
     ),
-    "no GPU": (("eval", "x.pth", "--device", "tpu9"), 2, "--device: expected auto, cpu, cuda"),
+    "no GPU": (("eval", "x.pth", "--device", "tpu9"), 2, "--device tpu9: expected auto, cpu, cuda"),
 }
 
 
@@ -192,6 +196,78 @@ def test_error_is_one_line_and_an_exit_code(
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert message in err
+
+
+def test_exit_codes_are_documented() -> None:
+    """Every error's, in the table that --help shows and the README repeats."""
+    kinds = [errors.MixzooError, *errors.MixzooError.__subclasses__()]
+
+    assert {kind.exit_code for kind in kinds} < cli.EXIT_CODES.keys()
+    for code, meaning in cli.EXIT_CODES.items():
+        assert f"| {code} | {meaning} |" in README
+
+
+@pytest.mark.parametrize("spelling", ["--local-rank=0", "--local_rank=0"])
+@pytest.mark.parametrize("words", [["eval", "x.pth"], ["train", "x"], []])
+def test_what_the_old_launcher_adds_is_named(mixzoo: Run, spelling: str, words: list[str]) -> None:
+    """torch.distributed.launch, and what to start with instead."""
+    code, _, err = mixzoo(*words[:1], spelling, *words[1:])
+
+    assert (code, err.count("\n")) == (2, 1)
+    assert "torch.distributed.launch" in err
+    assert "torchrun --nproc_per_node N -m mixzoo" in err
+
+
+COMMAND = (sys.executable, "-m", "mixzoo")
+PRINTS = [["zoo", "list"], ["zoo", "list", "--json"], ["--help"]]
+FULL = "error: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize("words", PRINTS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("streams", "expected", "said"),
+    [(">&-", 0, ""), ("2>&-", 0, ""), (">&- 2>&- <&-", 0, ""), (">/dev/full", 1, FULL)],
+)
+def test_streams_may_be_closed(words: list[str], streams: str, expected: int, said: str) -> None:
+    """By who starts the command: nothing is said of it; what can't be written is one line."""
+    shell = ["sh", "-c", f'"$@" {streams}', "sh", *COMMAND, *words]
+
+    ended = subprocess.run(shell, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (ended.returncode, ended.stderr) == (expected, said)
+
+
+@pytest.mark.parametrize("words", PRINTS, ids=" ".join)
+def test_a_reader_may_go_away(words: list[str]) -> None:
+    """As `| head` does: without a word, and with the code that a shell gives for it."""
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    ended = subprocess.run(
+        [*COMMAND, *words], stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False
+    )
+    os.close(writer)
+
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
+def test_closed_streams_give_no_file_their_numbers(
+    tmp_path: Path,
+) -> None:
+    """What is printed must not land in the next file that is opened."""
+    program = (
+        "import sys, mixzoo.app.cli as cli\n"
+        "cli._open_streams()\n"
+        f"file = open({str(tmp_path / 'file')!r}, 'w')\n"
+        "print('printed', flush=True)\n"
+        "sys.exit(file.fileno())"
+    )
+    shell = ["sh", "-c", '"$@" >&- 2>&- <&-', "sh", sys.executable, "-c", program]
+
+    ended = subprocess.run(shell, timeout=60, check=False)
+
+    assert ended.returncode > 2
+    assert (tmp_path / "file").read_text() == ""
 
 
 def test_debug_shows_the_traceback(mixzoo: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,83 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from mixzoo.eval.world import World, first_node, keep_freed_memory, launched
-from mixzoo.zoo.errors import UsageError
-
-SLURM = {
-    "SLURM_STEP_NUM_TASKS": "6",
-    "SLURM_PROCID": "4",
-    "SLURM_LOCALID": "0",
-    "SLURM_NODEID": "1",
-    "SLURM_STEP_TASKS_PER_NODE": "4,2",
-    "SLURM_STEP_NODELIST": "gpu-[07-08]",
-    "SLURM_JOB_ID": "123456",
-}
-TORCHRUN = {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
-BATCH_SCRIPT = {"SLURM_NTASKS": "8", "SLURM_PROCID": "0", "SLURM_JOB_ID": "1"}
-
-
-@pytest.mark.parametrize(
-    ("environment", "world"),
-    [
-        ({}, World()),
-        (TORCHRUN, World(rank=3, size=4, local_size=2, local_rank=1)),
-        (
-            BATCH_SCRIPT,
-            World(),
-        ),  # sbatch tells the script of the job's tasks, but it is one process
-        (SLURM, World(rank=4, size=6, local_size=2, local_rank=0)),
-        (SLURM | {"SLURM_STEP_TASKS_PER_NODE": "2(x3)"}, World(rank=4, size=6, local_size=2)),
-    ],
-)
-def test_the_launcher_tells_the_place(environment: dict[str, str], world: World) -> None:
-    """torchrun's and srun's variables are taken as they are; whom nobody launched is alone."""
-    assert launched(environment)[0] == world
-
-
-def test_all_tasks_of_a_step_meet_at_one_address() -> None:
-    """The step's first node; a port that depends on the job, not on the task, and is free to use."""
-    met = [launched(SLURM | {"SLURM_PROCID": str(i)})[1] for i in range(6)]
-
-    assert met == [met[0]] * 6
-    assert met[0]["MASTER_ADDR"] == "gpu-07"
-    assert 20000 <= int(met[0]["MASTER_PORT"]) < 40000
-
-
-def test_srun_keeps_an_address_that_was_given() -> None:
-    """MASTER_ADDR and MASTER_PORT of the user win."""
-    assert launched(SLURM | {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29500"})[1] == {}
-
-
-@pytest.mark.parametrize(
-    ("nodes", "first"),
-    [
-        ("node7", "node7"),
-        ("node[3-5,9],login1", "node3"),
-        ("a-[012-015]", "a-012"),
-        ("rack1-node2.cluster,rack1-node3.cluster", "rack1-node2.cluster"),
-        ("n[1-2]-ib", "n1-ib"),
-    ],
-)
-def test_first_node_of_a_list(nodes: str, first: str) -> None:
-    """SLURM's compressed host lists, with their zeros and what follows the brackets."""
-    assert first_node(nodes) == first
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        {"WORLD_SIZE": "two", "RANK": "0"},
-        {"WORLD_SIZE": "2"},
-        SLURM | {"SLURM_PROCID": ""},
-        SLURM | {"SLURM_STEP_NODELIST": ""},
-    ],
-)
-def test_a_broken_environment_is_named(broken: dict[str, str]) -> None:
-    """The variable, what it holds, and how to start instead."""
-    with pytest.raises(UsageError, match=r"(WORLD_SIZE|RANK|SLURM_\w+): expected"):
-        launched(broken)
-
+from mixzoo.eval.world import keep_freed_memory
 
 PROGRAM = """
 import os, sys, time
@@ -187,6 +111,45 @@ def test_a_lost_rank_ends_the_others(
     assert ranks[1 - lost].returncode == 8
     assert "Run the same command again" in err
     assert "Traceback" not in err
+
+
+LONELY = """
+import mixzoo.app.cli as cli, mixzoo.eval.world as w
+w.SOON = 0.1
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("rank", "how", "code"), [(0, signal.SIGTERM, 143), (1, signal.SIGINT, 130), (0, None, 8)]
+)
+def test_who_waits_alone_says_so_and_hears_signals(
+    rank: int, how: signal.Signals | None, code: int
+) -> None:
+    """As with variables that a launcher left behind: for whom, where, how to run alone; without a
+    signal it gives up after MIXZOO_MEETING_SECONDS."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        at = f"127.0.0.1:{probe.getsockname()[1]}"
+    left = {"WORLD_SIZE": "2", "RANK": str(rank), "MASTER_ADDR": "127.0.0.1"}
+    left |= {"MASTER_PORT": at[10:], "MIXZOO_MEETING_SECONDS": "60" if how else "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", LONELY, "eval", "x.pth", "--device", "cpu"],
+        env=os.environ | left,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+
+    said = process.stderr.readline()
+    if how:
+        process.send_signal(how)
+    _, err = process.communicate(timeout=30)
+
+    assert f"Rank {rank} of 2 waits at {at} for rank {1 - rank}" in said
+    assert "To run alone: env -u WORLD_SIZE mixzoo" in said
+    assert process.returncode == code
+    assert err.count("\n") <= 1
 
 
 FAULTS = """

@@ -1,13 +1,13 @@
 """The progress bar of bytes that are fetched, read or hashed, and lines beside it."""
 
 import io
-import os
 import shutil
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
+from ..launcher import speaks
 from ..looks import printable, shortened
 
 EVERY = 30.0  # seconds between two lines where no bar can be seen
@@ -19,7 +19,7 @@ def tell(line: str) -> None:
     """A printable line on stderr, which breaks no bar; of a job only the leading process speaks."""
     from tqdm import tqdm
 
-    if os.environ.get("RANK", "0") == "0":
+    if speaks():
         tqdm.write(printable(line), file=sys.stderr)
 
 
