@@ -185,7 +185,11 @@ def _show(found: "Findings") -> None:
         say(f"problem: {line}")
     for line in found.notes:
         say(f"note: {line}")
-    state = f"{len(found.problems)} problems" if found.problems else "all as expected"
+    state = (
+        f"{len(found.problems)} problem{'s' * (len(found.problems) > 1)}"
+        if found.problems
+        else "all as expected"
+    )
     how = "every image decoded" if found.deep else "the ends of every file read"
     say(f"{found.split}: {found.images:,} images named by {found.origin}, {how}: {state}.")
 

@@ -44,13 +44,14 @@ def evaluation_options(command: Callable) -> Callable:
             "list_file",
             type=FilePath,
             metavar="FILE",
-            help="Images and labels as `path,label` lines, instead of annotations.",
+            help="Images and labels as `path,label` lines (or tabs, semicolons, blanks) instead of "
+            "annotations.",
         ),
         click.option(
             "--annotations",
             type=FilePath,
             metavar="FILE",
-            help="Annotation JSON, where it isn't found in the folder with the images.",
+            help="Annotation JSON, packed or not, where it isn't found in the folder with the images.",
         ),
         data_option,
     ):

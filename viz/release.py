@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from ..eval.pixels import decode
 from ..zoo.archive import Entry, list_zip, open_zip, parts
 from ..zoo.errors import IntegrityError, UsageError
-from ..zoo.images import SUFFIXES
+from ..zoo.images import is_picture
 from .canvas import Pixels
 from .grid import Column, Row, Tile, draw_grid
 from .themes import LIGHT, Theme
@@ -28,7 +28,7 @@ def list_pictures(path: Path) -> list[Entry]:
     content = list_zip(path)
     if content.refused:
         raise IntegrityError(f"{path.name}: {content.refused}. Nothing was read.")
-    found = [e for e in content.entries if not e.is_folder and _is_picture(parts(e.name))]
+    found = [e for e in content.entries if not e.is_folder and is_picture(parts(e.name))]
     if not found:
         raise UsageError(
             f"{path}: expected a zip with pictures, got {len(content.entries)} entries without any."
@@ -89,11 +89,6 @@ def draw_sheet(
     lines = [tiles[start : start + width] for start in range(0, len(tiles), width)]
     rows = [Row(tuple(Column((tile,)) for tile in line)) for line in lines]
     return draw_grid(rows, theme, title=title, tile=SIDES[len(pictures) <= FEW])
-
-
-def _is_picture(path: PurePosixPath) -> bool:
-    """Whether a name is a picture's; macOS puts shadows of all files into zips."""
-    return path.suffix.lower() in SUFFIXES and "__MACOSX" not in path.parts
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -16,7 +16,7 @@ from ...train.mixing import LEARNT_METHODS, PICTURED
 from ...viz.mix import MixedPair, mix_pair
 from ...zoo.cache import data_path
 from ...zoo.catalog import Benchmark
-from ...zoo.errors import DataError
+from ...zoo.errors import MixzooError
 from ...zoo.manifest import Protocol
 from ..viz import inputs
 from .context import Model
@@ -89,7 +89,7 @@ def class_names(benchmark: Benchmark) -> tuple[str, ...]:
 def _read_names(path: Path, changed: int) -> tuple[str, ...]:
     try:
         return tuple(inputs.class_names(None, path) or ()) if changed else ()
-    except DataError:
+    except MixzooError:
         return ()  # names are an ornament: an odd file takes nothing else away
 
 

@@ -20,10 +20,16 @@ from ..options import FilePath, data_option, device_option, manifest_option
 @click.argument("row")
 @data_option
 @click.option(
-    "--train-list", type=FilePath, metavar="FILE", help="Training labels, if not found in DIR."
+    "--train-list",
+    type=FilePath,
+    metavar="FILE",
+    help="Training labels (annotations or a list), if not found in DIR.",
 )
 @click.option(
-    "--val-list", type=FilePath, metavar="FILE", help="Validation labels, if not found in DIR."
+    "--val-list",
+    type=FilePath,
+    metavar="FILE",
+    help="Validation labels (annotations or a list), if not found in DIR.",
 )
 @click.option(
     "--out", type=FilePath, metavar="DIR", help="Folder for this run alone.  [default: runs/ROW]"

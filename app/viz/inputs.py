@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import msgspec
 import numpy as np
@@ -17,8 +17,10 @@ from ...train.mixing import check_pictured
 from ...viz.mix import Model, Pairs
 from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.checkpoint.load import load_resolved
-from ...zoo.errors import DataError, UsageError
-from ...zoo.images import SUFFIXES
+from ...zoo.data.lists import whole
+from ...zoo.data.texts import read_text
+from ...zoo.errors import DataError, UsageError, wall
+from ...zoo.images import is_picture
 from ...zoo.manifest import Protocol
 from ...zoo.mini import example, species
 from ...zoo.nets import MixClassifier
@@ -27,6 +29,7 @@ from ...zoo.refs import CheckpointFile, resolve
 PAIRS_OF_MINI = ((18, 8), (36, 22), (4, 27))  # species that are drawn where no images are given
 DRAWN = Protocol(resize=146, crop=128)  # as the embedded benchmark evaluates the drawn species
 PLAIN = Protocol(resize=256, crop=224)  # where no row says another
+MOST_CLASSES = 1_000_000
 MOST_PAIRS = 40  # in one picture: higher ones can't be rendered
 
 
@@ -138,20 +141,21 @@ def class_names(benchmark: Benchmark | None, file: Path | None) -> list[str] | N
     """Names of the classes by index, from a file or from the embedded benchmark; None if unknown.
 
     file: JSON that is, or has as `categories`, a list of objects with id and name. Raises DataError
-    if it isn't.
+    if it isn't, IntegrityError for a damaged archive of it.
     """
     if file is None:
         drawn = benchmark is not None and benchmark.manifest.dataset.drawn_by_package
         return [one.name for one in species()] if drawn else None
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+    expected = f"{file}: expected JSON categories, each with a whole id and a name"
+    text, _ = read_text(file)
+    with wall(DataError, expected):
+        content = json.loads(text)
         entries = content["categories"] if isinstance(content, dict) else content
-        named = {int(entry["id"]): str(entry["name"]) for entry in entries}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{file}: expected JSON categories with id and name, got {type(error).__name__}: "
-            f"{error}."
-        ) from None
+        ids = [number for entry in entries if (number := whole(entry["id"])) is not None]
+        names = [str(entry["name"]) for entry in entries]
+    if len(ids) != len(names) or max(ids, default=0) > MOST_CLASSES:
+        raise DataError(f"{expected}, ids from 0 to {MOST_CLASSES:,}. Correct it.")
+    named = dict(zip(ids, names, strict=True))
     return [named.get(index, f"class {index}") for index in range(max(named, default=-1) + 1)]
 
 
@@ -162,7 +166,7 @@ def _files(images: Sequence[Path]) -> list[Path]:
         if not path.is_dir():
             files.append(path)
             continue
-        inside = sorted(one for one in path.iterdir() if one.suffix.lower() in SUFFIXES)
+        inside = sorted(one for one in path.iterdir() if is_picture(PurePath(one.name)))
         if not inside:
             raise UsageError(f"--images {path}: expected a folder with pictures, found none there.")
         files += inside

@@ -1,8 +1,10 @@
 """Finds the labelled images of a split in a folder or a tar, asking rather than guessing."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from unicodedata import normalize
 
 from ..errors import DataError
 from .labels import LabelledImages, from_file, from_folders
@@ -119,16 +121,31 @@ def _require_files(images: LabelledImages) -> None:
     missing = [file for file in images.files if not images.store.has(file)]
     if not missing:
         return
-    tree, here = missing[0].partition("/")[0], images.root
+    here = images.root
     hint = "Unpack the archive so that this path exists, or see: mixzoo data prepare --help"
-    if len(missing) == len(images) and isinstance(images.store, FolderStore) and here.is_dir():
-        trees = sorted(path.name for path in here.iterdir() if path.is_dir() and path.name != tree)
-        if trees and not (here / tree).exists():
-            hint = (
-                f"The paths begin with {tree}/, here there is {trees[0]}/: is it the list of another "
-                "year or data set?"
-            )
+    if len(missing) == len(images) and isinstance(images.store, FolderStore):
+        hint = _other_place(here, missing[0]) or hint
     raise DataError(
         f"{here}: {len(missing)} of {len(images)} images named by {images.origin} are missing, first "
         f"{missing[0]}. {hint}"
     )
+
+
+def _other_place(here: Path, file: str) -> str | None:
+    """Where a list's first file lies instead, if none lies where the list says."""
+    trees = sorted(path for path in here.iterdir() if path.is_dir())
+    for folder in (here.resolve().parent, *trees):
+        if (folder / file).is_file():
+            return f"It lies in {folder}: name that folder with --data."
+    for form in ("NFC", "NFD"):
+        if (here / normalize(form, file)).is_file():
+            return f"It is there with its accents written in another way ({form}). Write them so in the list."
+    if any((here / column).is_file() for column in re.split("[,;\t]", file)):
+        return "The list has more columns than two. Keep the path and the label alone."
+    tree = file.partition("/")[0]
+    if trees and not (here / tree).exists():
+        return (
+            f"The paths begin with {tree}/, here there is {trees[0].name}/: is it the list of another "
+            "year or data set?"
+        )
+    return None

@@ -138,8 +138,8 @@ def _is_header(line: str, where: str) -> bool:
         return False
     if len(names) > 2:
         raise DataError(
-            f"{where}: expected two columns, paths and labels, got {len(names)} ({line[:_SHOWN]}). "
-            "Keep these two alone."
+            f"{where}: expected two columns, a path and a label, got {len(names)} ({line[:_SHOWN]}). "
+            "Keep the path and the label alone."
         )
     return True
 

@@ -20,6 +20,17 @@ from .stores import index_path, write_index
 Fate = Literal["written", "kept", "replaced"]  # kept: it was here, the same to the byte
 
 
+def make_within(root: Path, folder: Path) -> None:
+    """Make a folder below `root`. Raises DataError if a link leads it out of there, OSError."""
+    real = folder.resolve()
+    if not real.is_relative_to(root.resolve()):
+        raise DataError(
+            f"{folder}: leads out of {root}, to {real}. Remove the link, or name with --root the folder "
+            "that holds the images."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 class FileSink:
     """Each image a file below `root`, whole or not at all. counts: what became of how many.
 
@@ -39,12 +50,7 @@ class FileSink:
         """
         path = self._root / name
         if path.parent not in self._folders:
-            if not (real := path.parent.resolve()).is_relative_to(self._root.resolve()):
-                raise DataError(
-                    f"{path.parent}: leads out of {self._root}, to {real}. Remove the link, or name with "
-                    "--root the folder that holds the images."
-                )
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_within(self._root, path.parent)
             self._folders.add(path.parent)
         try:
             here = path.lstat()

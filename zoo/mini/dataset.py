@@ -9,6 +9,7 @@ from typing import Any, Literal
 from PIL import Image
 from tqdm import tqdm
 
+from ..data.sinks import make_within
 from ..errors import DataError
 from ..files import becoming
 from .pen import Pen, Pose, Rng
@@ -42,20 +43,21 @@ def draw(root: Path, split: Splits, *, quiet: bool = False) -> Path:
 
     Every file appears whole or not at all, the annotations last, and pictures that are there
     are kept: call it again after an interruption. quiet: no progress bar (there is none either
-    where stderr isn't a terminal). Returns `root`. Raises DataError if `root` can't be written to.
+    where stderr isn't a terminal). Returns `root`. Raises DataError if `root` can't be written to,
+    or a link leads out of it.
     """
     disable = True if quiet else None
     try:
         for one, part, index in tqdm(_individuals(split), "drawing", unit="img", disable=disable):
             path = root / _file_name(one, part, index)
             if not path.exists():
-                _write(path, _jpeg(one, part, index))
+                _write(root, path, _jpeg(one, part, index))
         tables = {"categories.json": [one.category() for one in species()]}
         tables |= {f"{part}2018.json": _annotations(part) for part in _SPLITS[split]}
         for name, content in tables.items():
             path, text = root / name, _json(content)
             if not path.exists() or path.read_bytes() != text:
-                _write(path, text)
+                _write(root, path, text)
     except OSError as error:
         raise DataError(
             f"{root}: the drawn pictures can't be written there ({error.strerror}). Free some "
@@ -161,8 +163,8 @@ def _json(content: Any) -> bytes:
     return json.dumps(content).encode()
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(root: Path, path: Path, content: bytes) -> None:
     """Write a file atomically; whoever draws at the same time replaces it by an equal one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_within(root, path.parent)
     with becoming(path) as part:
         part.write_bytes(content)

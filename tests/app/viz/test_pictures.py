@@ -271,6 +271,7 @@ def bomb() -> bytes:
         (("sweep", "--method", "samix"), "expected a checkpoint of samix"),
         (("cam", "resnet18_w6.vanilla_mini", "--lam", "0.1,0.2"), "--lam 0.1,0.2: expected one number"),
         (("cam", "resnet18_w6.vanilla_mini", "--names", "notes.txt"), "notes.txt: expected JSON categories"),
+        (("cam", "resnet18_w6.vanilla_mini", "--names", "huge.json"), "ids from 0 to 1,000,000"),
         (("release", "no.zip"), "no.zip: expected a zip"),
         (("release", "notes.txt"), "notes.txt: expected a whole zip"),
         (("release", "resnet50.automix_inat2018"), "no visualisation is locked or imported"),
@@ -286,6 +287,7 @@ def test_wrong_arguments_are_one_line(
     """Nothing is drawn, and the line says why."""
     (photos / "bomb.png").write_bytes(bomb())
     (photos / "eps.jpg").write_bytes(EPS)
+    (photos / "huge.json").write_text('[{"id": 999999999, "name": "a"}]')
     with zipfile.ZipFile(photos / "eps_as_png.zip", "w") as zipped:
         zipped.writestr("a.png", EPS)
     for name, count in {"empty": 0, "many": 82}.items():

@@ -3,6 +3,7 @@
 import json
 import tarfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,27 @@ def test_missing_images_are_counted_and_named(tmp_path: Path) -> None:
         DataError, match=r"1 of 3 images named by val2018\.json are missing, first .*c\.jpg"
     ):
         find_images(tmp_path)
+
+
+ELSEWHERE: dict[str, tuple[Callable[[str], str], str]] = {
+    "below": (lambda file: file.partition("/")[2], "lies in .*/train_val2018: name that folder"),
+    "above": (lambda file: f"root/{file}", "lies in .*: name that folder with --data"),
+    "number before": (lambda file: f"0,{file}", "more columns than two"),
+    "other year": (lambda file: file.replace("2018", "2017"), "is it the list of another year"),
+}
+
+
+@pytest.mark.parametrize(("written", "hint"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_where_images_lie_instead_is_told(
+    tmp_path: Path, written: Callable[[str], str], hint: str
+) -> None:
+    """A list that names no file that is here: the line tells the likeliest way on."""
+    make_images(tmp_path / "root")
+    text = "".join(f"{written(file)},{label}\n" for file, label in FILES.items())
+    (tmp_path / "list.txt").write_text(text)
+
+    with pytest.raises(DataError, match=rf"3 of 3 images .* are missing.*{hint}"):
+        find_images(tmp_path / "root", tmp_path / "list.txt")
 
 
 WRONG_JSON = {
