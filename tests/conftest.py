@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import io
 import ipaddress
 import json
 import os
@@ -179,6 +180,24 @@ def write_benchmark(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def small_weights() -> Callable[..., bytes]:
+    """Makes checkpoints of the row that `write_benchmark` writes, small and as torch writes them."""
+
+    def small_weights(seed: int = 0, num_classes: int = 10, **meta: Any) -> bytes:
+        import torch
+        from mixzoo.zoo.nets import Classifier, ResNetConfig
+
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model = Classifier(ResNetConfig.from_name("resnet18_w4"), num_classes)
+        file = io.BytesIO()
+        torch.save({"state_dict": model.state_dict(), "meta": meta}, file)
+        return file.getvalue()
+
+    return small_weights
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """`mixzoo zoo import`: takes files that were downloaded by hand into the cache."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,10 @@ def command(
 ) -> None:
     """Take files that you downloaded by hand into the cache.
 
-    From Baidu Cloud, from a colleague's disk; folders are looked through. A file is recognised by
-    its hash against all locks, else by its name; what differs from a locked hash is refused. A file
-    that no lock vouches for is trusted on first use: its hash is noted, and a later change is
+    From Baidu Cloud, from a colleague's disk; folders are looked through, and archives (zip, tar,
+    tar.gz) of weights or logs opened. A file is recognised by its hash against all locks, else by
+    its name, its folders and what it holds; what differs from a locked hash is refused. A file that
+    no lock vouches for is trusted on first use: its hash is noted, and a later change is
     corruption; weights are opened, and must be the network of their row. Exits with 5 if a file is
     damaged, else with 6 if weights aren't their row's, else with 2 if one isn't recognised.
     """
@@ -60,13 +63,13 @@ def command(
             ("File", "Result", "Row", "Kind", "Detail"),
             [
                 (
-                    Path(one["file"]).name,
+                    name,
                     one["result"],
                     one["id"] or "-",
                     one["kind"] or "-",
                     one["detail"] + (UNLOCKED if one["path"] and not one["locked"] else ""),
                 )
-                for one in facts
+                for name, one in zip(_names(adoptions), facts, strict=True)
             ],
             optional=("Kind",),
         )
@@ -78,6 +81,13 @@ def command(
                     f"{len(bad)} of {len(adoptions)} files were refused. "
                     f"{adoption.file.name}: {adoption.detail}."
                 )
+
+
+def _names(adoptions: Sequence[Adoption]) -> list[str]:
+    """File names, with their folder where two have the same."""
+    names = Counter(adoption.file.name for adoption in adoptions)
+    folders = {one.file: f"{one.file.parent.name}/{one.file.name}" for one in adoptions}
+    return [folders[one.file] if names[one.file.name] > 1 else one.file.name for one in adoptions]
 
 
 def _facts(adoption: Adoption) -> dict[str, Any]:

@@ -7,10 +7,16 @@ a network, and for colleagues with a disk. `identify` says what a file is; here 
 import errno
 import hashlib
 import os
+import shutil
+import time
+import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath, PurePosixPath
+from tempfile import TemporaryDirectory
 
+from ..archive import is_tar, list_archive, unpack
 from ..cache import asset_path, cache_root
 from ..catalog import Catalog
 from ..errors import CheckpointError, IntegrityError, MixzooError, SourceError, UsageError
@@ -39,9 +45,14 @@ from ..verify import (
     set_aside,
 )
 from .identify import HEAD, Arrival, Identity, identify
+from .inside import PICTURES, is_checkpoint
+from .matching import ENDINGS
 
 # What a file system answers that has no hard links, or none from there to here
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
+
+UNPACKED = ".import-"  # begins the names of folders that archives are unpacked to
+DAY = 86_400  # seconds
 
 CHANGED = "it changed while it was read; run again when it is whole"
 
@@ -94,11 +105,12 @@ def import_files(
     as_copies: bool = False,
     on_bytes: OnBytes = ignore,
 ) -> list[Adoption]:
-    """Recognise files and have them in the cache; one adoption per file, in order.
+    """Recognise files and have them in the cache; an adoption for each, in order.
 
     benchmark, row: what a person says that all of them belong to. as_copies: also where a hard link
-    would do, which shares the bytes with the file that was brought. One bad file doesn't stop the
-    others. on_bytes: told how many more bytes have been read to recognise them.
+    would do, which shares the bytes with the file that was brought. An archive of weights or logs
+    is opened, and its parts are taken. One bad file doesn't stop the others. on_bytes: told how
+    many more bytes have been read to recognise them.
     Raises UsageError if benchmark or row name nothing.
     """
     owner, said = catalog.row(row) if row else (None, None)
@@ -111,17 +123,72 @@ def import_files(
             f"--row {row} is no row of {benchmark}; give one of --benchmark and --row."
         )
     looks = each_in_parallel(_look, files, [size_of(path) for path in files], on_bytes)
-    adoptions = []
-    for path, file in zip(files, looks, strict=True):
-        try:
-            if isinstance(file, OSError):
-                raise SourceError(f"cannot be read: {file.strerror}")
-            adoption = adopt(file, identify(file, catalog, among, said), as_copies)
-        except MixzooError as error:
-            sha256 = file.sha256 if isinstance(file, Arrival) else None
-            adoption = Adoption(path, "refused", str(error), sha256, error=type(error))
-        adoptions.append(adoption)
-    return adoptions
+    with ExitStack() as stack:
+        arrivals: list[Arrival | Adoption] = []
+        for path, one in zip(files, looks, strict=True):
+            try:
+                arrivals += _opened(path, one, catalog, stack)
+            except MixzooError as error:
+                sha256 = one.sha256 if isinstance(one, Arrival) else None
+                arrivals.append(Adoption(path, "refused", str(error), sha256, error=type(error)))
+        whole = [one for one in arrivals if isinstance(one, Arrival)]
+        found = iter(identify(whole, catalog, among, said))
+        return [
+            one if isinstance(one, Adoption) else _adopted(one, next(found), as_copies)
+            for one in arrivals
+        ]
+
+
+def _opened(
+    path: Path, file: Arrival | OSError, catalog: Catalog, stack: ExitStack
+) -> list[Arrival]:
+    """A file, or the released files in it if it is an archive of some.
+
+    stack: has them away at its end. Raises SourceError, IntegrityError or UsageError.
+    """
+    if isinstance(file, OSError):
+        raise SourceError(f"cannot be read: {file.strerror}")
+    packed = is_tar(path) or (file.start.startswith(b"PK") and zipfile.is_zipfile(path))
+    if not packed or any(catalog.recognise(file.sha256)):
+        return [file]
+    content = list_archive(path)
+    names = [entry.name for entry in content.entries if not entry.is_folder]
+    if content.refused and not is_checkpoint(names):
+        raise IntegrityError(content.refused)
+    wanted = {name for name in names if _is_released(name)}
+    weights = any(ENDINGS[end] == "weights" for end in ENDINGS for n in wanted if n.endswith(end))
+    pictures = any(name.casefold().endswith(PICTURES) for name in names)
+    if is_checkpoint(names) or not wanted or (pictures and not weights):
+        return [file]
+    cache_root().mkdir(parents=True, exist_ok=True)
+    for old in cache_root().glob(f"{UNPACKED}*"):  # of a process that was killed
+        if time.time() - old.stat().st_mtime > DAY:
+            shutil.rmtree(old, ignore_errors=True)
+    folder = stack.enter_context(TemporaryDirectory(prefix=UNPACKED, dir=cache_root()))
+    there = unpack(path, Path(folder) / "parts", wanted.__contains__)
+    looks = each_in_parallel(_look, there, [size_of(one) for one in there])
+    return [
+        replace(one, archive=path, inner=at.relative_to(Path(folder) / "parts").as_posix())
+        for at, one in zip(there, looks, strict=True)
+        if isinstance(one, Arrival)
+    ]
+
+
+def _is_released(name: str) -> bool:
+    """Whether an archive's entry may be a released file by its ending, and isn't hidden."""
+    hidden = _is_hidden(PurePosixPath(name)) or name.startswith("__MACOSX")
+    return not hidden and name.casefold().endswith(tuple(ENDINGS))
+
+
+def _adopted(file: Arrival, found: Identity | MixzooError, as_copies: bool) -> Adoption:
+    """What becomes of a file, whatever it was found to be."""
+    try:
+        if isinstance(found, MixzooError):
+            raise found
+        adoption = adopt(file, found, as_copies and file.archive is None)
+    except MixzooError as error:
+        adoption = Adoption(file.path, "refused", str(error), file.sha256, error=type(error))
+    return replace(adoption, file=file.archive / file.inner) if file.archive else adoption
 
 
 def adopt(file: Arrival, identity: Identity, as_copies: bool = False) -> Adoption:
@@ -254,5 +321,5 @@ def _look(path: Path, on_bytes: OnBytes) -> Arrival | OSError:
     return Arrival(path, stat.st_size, stat.st_mtime_ns, sha256, start)
 
 
-def _is_hidden(path: Path) -> bool:
+def _is_hidden(path: PurePath) -> bool:
     return any(part.startswith(".") for part in path.parts)

@@ -1,20 +1,35 @@
-"""Says which released file a file from anywhere is: by its hash, else by its name.
+"""Says which released files some files from anywhere are: by hash, else by name and content.
 
-Pure decisions: nothing is moved or written. A hash is proof. A name is only a claim, so it never
-overrules a locked hash, and where it could mean several things a person has to say which.
+Nothing is moved or written. A hash is proof. A name and the folders above it are only a claim, so
+they never overrule a locked hash; a file that no hash vouches for is opened and held against its
+row, also where a person says which it is. Where it could be several, a person has to say which.
 """
 
 import re
 import zipfile
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..cache import asset_path
 from ..catalog import Benchmark, Catalog
-from ..errors import IntegrityError, UsageError
-from ..lock import ASSET_NAME, Asset, Kind
+from ..errors import CheckpointError, IntegrityError, MixzooError, UsageError, several
+from ..lock import ASSET_NAME, SINGLE, Asset, Kind
 from ..manifest import Row
-from .matching import Match, Problem, recognise
+from ..shelf import known_assets
+from ..verify import first_use
+from .inside import Inside, look_at
+from .matching import (
+    ENDINGS,
+    Match,
+    Problem,
+    ending_of,
+    match,
+    names_data,
+    recognise,
+    without_copy_number,
+)
 
 # What tools write while a download runs: browsers, Baidu's client, aria2, IDM, curl-like tools.
 UNFINISHED = (
@@ -27,33 +42,44 @@ UNFINISHED = (
     ".!ut",
     ".tmp",
 )
-ENDINGS: dict[str, Kind] = {
-    ".pth": "weights",
-    ".pt": "weights",
-    ".ckpt": "weights",
-    ".safetensors": "weights",
-    ".log.json": "log",
-    ".log": "text_log",
-    ".zip": "visualisation",
+# Archives that mixzoo can't open, by their first bytes
+FOREIGN = {
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"\xfd7zXZ\x00": "packed by xz",
+    b"BZh": "packed by bzip2",
+    b"\x28\xb5\x2f\xfd": "packed by zstd",
 }
-_COPY_NUMBER = re.compile(r" ?\(\d+\)(?=\.)")  # `w (1).pth`: the second download of a browser
+AS_SAID = "as you say"
 HEAD = 512  # bytes that tell a web page from a file
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A file that somebody has. mtime_ns: when it last changed. start: its first bytes."""
+    """A file that somebody has.
+
+    mtime_ns: when it last changed. start: its first bytes. archive: the one that it came out of, to
+    which `path` then isn't a lasting one; inner: its name in there, with folders.
+    """
 
     path: Path
     size: int
     mtime_ns: int
     sha256: str
     start: bytes
+    archive: Path | None = None
+    inner: str = ""
+
+    @property
+    def words(self) -> str:
+        """Its name and those of the folders that it came from, the archive as one of them."""
+        path = self.path if self.archive is None else self.archive.absolute() / self.inner
+        return path.absolute().as_posix()
 
     @property
     def name(self) -> str:
         """Its name without the number that a browser adds to a second download."""
-        return _COPY_NUMBER.sub("", self.path.name)
+        return without_copy_number(self.path.name)
 
 
 @dataclass(frozen=True)
@@ -67,27 +93,44 @@ class Identity:
 
 
 def identify(
-    file: Arrival, catalog: Catalog, among: Sequence[Benchmark], row: Row | None = None
-) -> Identity:
-    """What a file is. among: the benchmarks that a person says it is of, or all of them; row: the
-    row that a person says it is of, whose benchmark is the only one of `among`.
+    files: Sequence[Arrival], catalog: Catalog, among: Sequence[Benchmark], row: Row | None = None
+) -> list[Identity | MixzooError]:
+    """What files are that came together, each as an identity, or as the error that refuses it.
 
-    Raises UsageError if it isn't recognised, IntegrityError if it isn't whole.
+    among: the benchmarks that a person says they are of, or all of them; row: the row that a person
+    says they are of, whose benchmark is the only one of `among`. A UsageError means that a file
+    isn't recognised, IntegrityError that it isn't whole, CheckpointError that it holds another
+    network than its row's.
     """
-    names = {benchmark.name for benchmark in among}
-    by_hash = list(catalog.recognise(file.sha256))
-    for benchmark, asset in by_hash:
-        if benchmark.name in names and (row is None or asset.row == row.id):
-            return Identity(benchmark, asset, "by its hash")
-    if by_hash:
-        said = row.id if row else ", ".join(names)
-        raise UsageError(f"its hash says that it is {by_hash[0][1].row}, not {said}")
-    _require_whole(file)
-    return _as_said(file, among[0], row) if row else _by_name(file, among)
+    found: dict[int, Identity | MixzooError] = {}
+    unknown: dict[int, Arrival] = {}
+    inside: dict[str, Inside] = {}  # by hash
+    for number, file in enumerate(files):
+        try:
+            if known := _by_hash(file, catalog, among, row):
+                found[number] = known
+                continue
+            require_whole(file)
+            kinds = {end[1] for b in among if (end := ending_of(file.name, b.manifest))}
+            if not kinds:
+                raise UsageError(
+                    f"no lock knows its hash; expected a name ending in {', '.join(ENDINGS)}"
+                )
+            if kinds & {"weights", "visualisation"} and file.sha256 not in inside:
+                inside[file.sha256] = look_at(file.path)
+            if row:
+                found[number] = _as_said(file, among[0], row, inside.get(file.sha256))
+            else:
+                unknown[number] = file
+        except MixzooError as error:
+            found[number] = error
+    told = _by_names(list(unknown.values()), among, inside)
+    found |= {number: told[file.words] for number, file in unknown.items()}
+    return [found[number] for number in range(len(files))]
 
 
-def _require_whole(file: Arrival) -> None:
-    """Refuse what can't be any released file at all."""
+def require_whole(file: Arrival) -> None:
+    """Refuse what can't be any released file at all. Raises UsageError or IntegrityError."""
     if file.path.name.casefold().endswith(UNFINISHED):
         raise UsageError("it is an unfinished download; let it end first")
     if not file.size:
@@ -96,38 +139,110 @@ def _require_whole(file: Arrival) -> None:
         raise IntegrityError(
             "it is a web page: the server sent it in place of the file; download it again"
         )
+    for start, what in FOREIGN.items():
+        if file.start.startswith(start):
+            raise UsageError(f"it is {what}, which mixzoo doesn't open; unpack it first")
+    # no hash tells that an unlocked file is whole, but a zip (or torch file) has its list last
+    if file.start.startswith(b"PK\x03\x04") and not zipfile.is_zipfile(file.path):
+        raise IntegrityError("it is cut short: its end is missing; download it again")
 
 
-def _by_name(file: Arrival, among: Sequence[Benchmark]) -> Identity:
-    """A file as what its name says: exactly a locked name, else a row by the matching rules."""
+def _by_hash(
+    file: Arrival, catalog: Catalog, among: Sequence[Benchmark], row: Row | None
+) -> Identity | None:
+    names = {benchmark.name for benchmark in among}
+    known = list(catalog.recognise(file.sha256))
+    for benchmark, asset in known:
+        if benchmark.name in names and (row is None or asset.row == row.id):
+            return Identity(benchmark, asset, "by its hash")
+    if known:
+        said = row.id if row else ", ".join(sorted(names))
+        raise UsageError(f"its hash says that it is {known[0][1].row}, not {said}")
+    return None
+
+
+def _as_said(file: Arrival, benchmark: Benchmark, row: Row, inside: Inside | None) -> Identity:
+    """A file of which a person says the row; its ending says the kind, its content may object."""
+    ending = ending_of(file.name, benchmark.manifest)
+    assert ending is not None  # it was asked for before
+    how = AS_SAID
+    if inside and ending[1] == "weights":
+        if inside.method not in (None, row.method):
+            how += f", though its config says {inside.method}"
+    elif inside and not inside.pictures:
+        raise UsageError(inside.fault or "it is a checkpoint, no archive of pictures")
+    return _as_row(file, benchmark, row.id, ending[1], how)
+
+
+def _by_names(
+    files: Sequence[Arrival], among: Sequence[Benchmark], inside: Mapping[str, Inside]
+) -> dict[str, Identity | MixzooError]:
+    """Files as what a lock calls them, else as what name, folders and content say, all together.
+
+    Returns them by their words. Copies of one file count as one.
+    """
+    first = {file.sha256: file for file in reversed(files)}
+    words = {file.words: file for file in first.values()}
+    matches: defaultdict[str, list[tuple[Benchmark, Match]]] = defaultdict(list)
+    problems: defaultdict[str, list[Problem]] = defaultdict(list)
+    for benchmark in among:
+        seen = {name: inside[file.sha256] for name, file in words.items() if file.sha256 in inside}
+        matched, unclear = match(words, benchmark.manifest, inside=seen)
+        for one in matched:
+            matches[one.name].append((benchmark, one))
+        for problem in unclear:
+            for name in {problem.subject, *problem.candidates} & words.keys():
+                problems[name].append(problem)
+    told: dict[str, Identity | MixzooError] = {}
+    for file in files:
+        name = first[file.sha256].words
+        try:
+            told[file.words] = _settled(
+                file, among, matches[name], problems[name], inside.get(file.sha256)
+            )
+        except MixzooError as error:
+            told[file.words] = error
+    return told
+
+
+def _settled(
+    file: Arrival,
+    among: Sequence[Benchmark],
+    matches: Sequence[tuple[Benchmark, Match]],
+    problems: Sequence[Problem],
+    inside: Inside | None,
+) -> Identity:
+    """A file as the only one that it can be."""
     locked = [(b, asset) for b in among for asset in b.assets if asset.name == file.name]
     if len(locked) == 1:
-        return _as_locked(file, *locked[0], "by its name")
-    words = re.split(r"[^a-z0-9]+", file.name.casefold())
-    named = [b for b in among if b.name in words] or among
-    found = [] if locked else [(b, recognise(file.name, b.manifest)) for b in named]
-    matches = [(b, match) for b, match in found if isinstance(match, Match)]
-    if len(matches) == 1:
-        benchmark, match = matches[0]
-        return _as_row(file, benchmark, match.row, match.kind, "by the matching rules")
+        benchmark, asset = locked[0]
+        return _as_locked(file, benchmark, asset, "by its name")
+    named = [found for found in matches if names_data(file.words, found[0].manifest)]
+    matches = named or matches
+    if len(matches) == 1 and not locked:
+        benchmark, one = matches[0]
+        return _as_row(file, benchmark, one.row, one.kind, "by name and content")
     if locked or matches:
         fitting = ", ".join(benchmark.name for benchmark, _ in locked or matches)
         raise UsageError(f"its name fits {fitting}; say which: --benchmark NAME")
-    problems = [problem.reason for _, problem in found if isinstance(problem, Problem)]
-    why = problems[0] if len(problems) == 1 else "its name says no row of any benchmark"
-    raise UsageError(f"no lock knows its hash, and {why}; if you know its row: --row ROW")
-
-
-def _as_said(file: Arrival, benchmark: Benchmark, row: Row) -> Identity:
-    """A file of which a person says the row; its ending says the kind."""
-    rules: dict[str, Kind] = {
-        end: kind for kind, ends in benchmark.manifest.matching.kinds.items() for end in ends
-    }
-    known = ENDINGS | rules
-    fitting = [end for end in known if file.name.casefold().endswith(end.casefold())]
-    if not fitting:
-        raise UsageError(f"expected a name ending in {', '.join(known)}")
-    return _as_row(file, benchmark, row.id, known[max(fitting, key=len)], "as you say")
+    asked = [one for one in problems if one.rows or one.candidates]
+    if not asked and inside and inside.fault:
+        raise CheckpointError(inside.fault)
+    # a benchmark whose network or data the name doesn't even name has the least to say
+    near = asked or sorted(problems, key=lambda one: one.reason.startswith("it names"))
+    reason = near[0].reason
+    if not asked and len(among) > 1:
+        reason = f"it fits no row of any benchmark: {reason}"
+    rows = dict.fromkeys(
+        row for one in asked for row in (one.rows if not one.candidates else (one.subject,))
+    )
+    could = f"; it could be {several(rows, ' or ')}" if rows else ""
+    unpacking = f"{among[0].command('zoo', 'unpack', file.archive)}, then " if file.archive else ""
+    path = Path(file.archive.stem, file.inner) if file.archive else file.path
+    bring = among[0].command("zoo", "import", path, "--row", next(iter(rows), "ROW"))
+    raise UsageError(
+        f"no lock knows its hash, and {reason}{could}. If you know its row: {unpacking}{bring}"
+    )
 
 
 def _as_row(file: Arrival, benchmark: Benchmark, row: str, kind: Kind, how: str) -> Identity:
@@ -138,11 +253,19 @@ def _as_row(file: Arrival, benchmark: Benchmark, row: str, kind: Kind, how: str)
         raise IntegrityError(f"it has the hash of none of {row}'s locked files ({names})")
     if locked:
         return _as_locked(file, benchmark, locked[0], how)
-    ending = "".join(file.path.suffixes[-2:] if kind == "log" else file.path.suffixes[-1:])
-    name = file.name if re.match(ASSET_NAME, file.name) else f"{row}{ending}"
-    if any(asset.name.casefold() == name.casefold() for asset in benchmark.assets):
-        raise UsageError(f"{name} is the name of another file in the lock; rename it first")
-    _require_end(file)
+    for asset in known_assets(benchmark):  # it has come before, under whatever name
+        path = asset_path(benchmark.name, asset)
+        if (asset.row, asset.kind) == (row, kind) and first_use(path) == file.sha256:
+            return Identity(benchmark, asset, how, locked=False)
+    asset_names = {a.name.casefold(): (a.row, a.kind) for a in known_assets(benchmark)}
+    name = file.name
+    by_name = recognise(name, benchmark.manifest)
+    telling = how.startswith(AS_SAID) or (isinstance(by_name, Match) and by_name.row == row)
+    taken = asset_names.get(name.casefold(), (row, kind)) != (row, kind)
+    if taken or not telling or not re.match(ASSET_NAME, name):
+        ending = ending_of(name, benchmark.manifest)
+        number = "" if kind in SINGLE else f"-{file.sha256[:8]}"  # a row may have several
+        name = f"{row}{number}{ending[0] if ending else file.path.suffix}"
     asset = Asset(row=row, kind=kind, name=name, size=file.size)
     return Identity(benchmark, asset, how, locked=False)
 
@@ -154,14 +277,7 @@ def _as_locked(file: Arrival, benchmark: Benchmark, asset: Asset, how: str) -> I
     elif asset.sha256 is not None:  # equal hashes have been found before
         differs = f"expected sha256 {asset.sha256[:12]}…, got {file.sha256[:12]}…"
     else:
-        _require_end(file)
         return Identity(benchmark, asset, how)
     raise IntegrityError(
         f"it should be {asset.name} of {asset.row}, but {differs}; download it again"
     )
-
-
-def _require_end(file: Arrival) -> None:
-    """No hash tells that an unlocked file is whole, but a zip (or torch file) has its list last."""
-    if file.start.startswith(b"PK\x03\x04") and not zipfile.is_zipfile(file.path):
-        raise IntegrityError("it is cut short: its end is missing; download it again")

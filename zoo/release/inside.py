@@ -7,7 +7,6 @@ the whole one does but has zeros for weights. Nothing that a file contains is ru
 
 import io
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 from zipfile import ZIP_STORED, ZipFile
 
-from ..archive import list_zip
+from ..archive import list_archive
 from ..catalog import Benchmark
-from ..errors import MixzooError, SourceError, wall
+from ..errors import CheckpointError, MixzooError, SourceError, wall
 from ..files import OnBytes
-from ..lock import Asset
+from ..lock import Asset, Kind
 from ..manifest import Manifest, Row, slug
 from ..net.progress import tell
 from ..net.sources import Location, Opener, locations, offline, opener
@@ -30,59 +29,74 @@ from .matching import in_doubt
 
 if TYPE_CHECKING:
     from ..checkpoint.facts import TrainingFacts
+    from ..nets import Classifier, MixClassifier
 
 BLOCK = 1 << 16  # bytes asked for at once
 MOST = 1 << 23  # bytes fetched of one file: lists and small entries are far shorter
 SMALL = 1 << 21  # bytes of an entry that is no tensor: pickles and notes
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".svg", ".pdf")
-_ONE_AT_A_TIME = threading.Lock()  # torch's list of what a pickle may hold is one for all threads
-LEARNT = ("automix", "samix")  # the methods that leave traces in weights
 
 
 @dataclass(frozen=True)
 class Inside:
     """What a file holds.
 
-    fault: why it is neither a classifier's weights nor an archive of pictures. architecture,
-    num_classes, method: of a classifier by its shapes; the method is `plain` for all that leave no
-    trace. facts: what its notes say of its training.
+    network: the classifier whose weights it has, without their numbers; facts: what its notes say
+    of its training. pictures: whether it is an archive of some. fault: why it is neither.
     """
 
-    fault: str = ""
-    architecture: str | None = None
-    num_classes: int | None = None
-    method: str | None = None
+    network: "Classifier | MixClassifier | None" = None
     facts: "TrainingFacts | None" = None
+    pictures: bool = False
+    fault: str = ""
 
-    def may_be(self, row: Row) -> bool:
-        """Whether it could be this row's weights, by network and method."""
-        method = row.method if row.method in LEARNT else "plain"
-        said = self.facts.method if self.facts else None
-        return (self.architecture, self.method) == (row.architecture, method) and (
-            said is None or slug(said) == row.method
-        )
+    @property
+    def method(self) -> str | None:
+        """What its config says that it was trained by, as rows name it."""
+        return slug(self.facts.method) if self.facts and self.facts.method else None
 
-    def misfit(self, manifest: Manifest) -> str:
-        """Why it can't be any of a benchmark's files, "" if it may be."""
-        if self.fault or self.architecture is None:
-            return self.fault
-        classes, facts, training = manifest.dataset.num_classes, self.facts, manifest.training
-        if self.num_classes != classes:
-            return f"it has {self.num_classes} classes, {manifest.name} has {classes}"
-        if not any(self.may_be(row) for row in manifest.rows):
-            return f"it is {self.in_words()}, which is no row of {manifest.name}"
-        if facts and training and facts.epochs not in (None, training.epochs):
-            return f"its config says {facts.epochs} epochs, {manifest.name} is trained for " + str(
-                training.epochs
-            )
-        if facts and facts.epoch and facts.epochs and facts.epoch + 1 < facts.epochs:
-            return f"it was written after epoch {facts.epoch} of {facts.epochs}"
+    def unlike(self, row: Row, manifest: Manifest) -> str:
+        """Why they can't be this row's weights, by what they are alone; "" if they may be."""
+        from ..checkpoint.load import hold_against_row
+
+        if self.network is None:
+            return self.fault or "it is an archive of pictures, no checkpoint"
+        try:
+            hold_against_row(self.network, row, manifest.dataset.num_classes)
+        except CheckpointError as error:
+            return str(error)
         return ""
 
+    def may_be(self, row: Row, manifest: Manifest) -> bool:
+        """Whether they could be this row's weights, also by what their config says."""
+        return self.method in (None, row.method) and not self.unlike(row, manifest)
+
+    def misfit(self, kind: Kind, manifest: Manifest) -> str:
+        """Why it can't be any of a benchmark's files of this kind, "" if it may be."""
+        if kind == "visualisation":
+            return "" if self.pictures else self.fault or "it is a checkpoint, no archive"
+        if self.network is None:
+            return self.unlike(manifest.rows[0], manifest)
+        classes, facts, training = manifest.dataset.num_classes, self.facts, manifest.training
+        if self.network.num_classes != classes:
+            return f"it has {self.network.num_classes} classes, {manifest.name} has {classes}"
+        if not any(self.may_be(row, manifest) for row in manifest.rows):
+            return f"it is {self.in_words()}, which is no row of {manifest.name}"
+        why = ""
+        if facts and training and facts.epochs not in (None, training.epochs):
+            planned = f"its config plans {facts.epochs} epochs"
+            why = f"{planned}, {manifest.name} is trained for {training.epochs}"
+        elif facts and facts.epoch and facts.epochs and facts.epoch + 1 < facts.epochs:
+            why = f"it was written after epoch {facts.epoch} of {facts.epochs}"
+        return why
+
     def in_words(self) -> str:
-        """`a resnet50, cutmix`."""
-        method = self.facts.method if self.facts and self.facts.method else self.method
-        return f"a {self.architecture}, {method}"
+        """`a resnet50 with 8142 classes, cutmix`."""
+        if self.network is None:
+            return "pictures" if self.pictures else "nothing of use"
+        net = self.network
+        said = self.method or (net.method if net.method != "plain" else "of no method that shows")
+        return f"a {net.architecture} with {net.num_classes} classes, {said}"
 
 
 def look(location: Location, size: int | None = None) -> Inside | None:
@@ -95,7 +109,7 @@ def look(location: Location, size: int | None = None) -> Inside | None:
     if not size:
         return None
     try:
-        with wall(SourceError, location), _stand_in(location, size) as path, _ONE_AT_A_TIME:
+        with wall(SourceError, location), _stand_in(location, size) as path:
             return look_at(path)
     except MixzooError:
         return None  # another way, or a person, has to tell
@@ -124,14 +138,17 @@ def look_inside(
     return {name: one for name, one in zip(names, seen, strict=True) if one}
 
 
-def look_at(path: Path) -> Inside | None:
-    """What a file that is here holds: a zip of pictures, else weights."""
+def look_at(path: Path) -> Inside:
+    """What a file that is here holds: pictures, or else weights."""
     try:
-        names = [entry.name for entry in list_zip(path).entries if not entry.is_folder]
+        names = [entry.name for entry in list_archive(path).entries if not entry.is_folder]
     except MixzooError:
         names = []
-    if names and not any(PurePosixPath(name).name == "data.pkl" for name in names):
-        return Inside(fault=not_pictures(names))
+    if names and not is_checkpoint(names):
+        if any(name.casefold().endswith(PICTURES) for name in names):
+            return Inside(pictures=True)
+        some = ", ".join(PurePosixPath(name).name for name in islice(names, 3))
+        return Inside(fault=f"it is an archive without pictures or weights ({some})")
     from ..checkpoint.facts import training_facts
     from ..checkpoint.infer import infer
     from ..checkpoint.names import canonical
@@ -139,19 +156,15 @@ def look_at(path: Path) -> Inside | None:
 
     try:
         checkpoint = read_checkpoint(path)
-        model = infer(canonical(checkpoint.state_dict))
+        network = infer(canonical(checkpoint.state_dict))
     except MixzooError as error:
         return Inside(fault=str(error))
-    facts = training_facts(checkpoint.meta)
-    return Inside("", model.architecture, model.num_classes, model.method, facts)
+    return Inside(network, training_facts(checkpoint.meta))
 
 
-def not_pictures(names: list[str]) -> str:
-    """Why an archive of files with these names is none of pictures, "" if it is one."""
-    if any(name.casefold().endswith(PICTURES) for name in names):
-        return ""
-    some = ", ".join(PurePosixPath(name).name for name in islice(names, 3))
-    return f"it is an archive without pictures ({some}); unpack it, then: mixzoo zoo import"
+def is_checkpoint(names: Sequence[str]) -> bool:
+    """Whether an archive of files with these names is one that torch wrote."""
+    return any(PurePosixPath(name).name in ("data.pkl", "constants.pkl") for name in names)
 
 
 @contextmanager

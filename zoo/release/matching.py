@@ -36,6 +36,7 @@ ENDINGS: dict[str, Kind] = {
     ".log.txt": "text_log",
     ".zip": "visualisation",
 }
+FOLDERS = 3  # above a file that may speak of it
 _COPY_NUMBER = re.compile(r" ?\(\d+\)(?=\.)")  # `w (1).pth`: the second download of a browser
 
 
@@ -180,6 +181,12 @@ def ending_of(name: str, manifest: Manifest) -> tuple[str, Kind] | None:
     return max(fitting, key=lambda one: len(one[0]), default=None)
 
 
+def names_data(name: str, manifest: Manifest) -> bool:
+    """Whether a file's name, or the folders in it, name the benchmark or its data set."""
+    ending = ending_of(name, manifest)
+    return _said(name[: -len(ending[0])] if ending else name, Reader(manifest)).data
+
+
 def without_copy_number(name: str) -> str:
     """A name without the number that a browser adds to a second download."""
     return _COPY_NUMBER.sub("", name)
@@ -226,7 +233,7 @@ def _said(path: str, reader: Reader) -> Said:
     """What a name says, and where it says nothing of a role, the nearest folder that does."""
     name, *folders = reversed(PurePosixPath(path).parts or ("",))
     said = reader.read(name)
-    for number, folder in enumerate(folders):
+    for number, folder in enumerate(folders[:FOLDERS]):
         more = reader.read(folder)
         disputed = set()
         for role, here, there in (
@@ -269,7 +276,7 @@ def _judged(
     ]
     doubts += [f"nothing here explains {word!r}" for word in sorted(said.unknown - familiar)]
     if inside and kind == "weights":
-        held = [row for row in manifest.rows if inside.may_be(row)]
+        held = [row for row in manifest.rows if inside.may_be(row, manifest)]
         both = [row for row in held if row in rows]
         if both:
             rows, doubts = both, []
@@ -303,7 +310,7 @@ def _refused(said: Said, kind: Kind, manifest: Manifest, inside: "Inside | None"
             f"it is a zip of {min(others)}, no visualisation; unpack it, then give its files to "
             "mixzoo zoo import"
         )
-    return inside.misfit(manifest) if inside else ""
+    return inside.misfit(kind, manifest) if inside else ""
 
 
 def _fits(row: Row, said: Said) -> bool:

@@ -87,11 +87,13 @@ def test_verify_quick_then_full_finds_silent_damage(mixzoo: Run, write_benchmark
     assert path.with_name("w.pth.damaged").read_bytes() == BYTES[:-1] + b"x"
 
 
-def test_import_then_verify(mixzoo: Run, write_benchmark: Write, tmp_path: Path) -> None:
+def test_import_then_verify(
+    mixzoo: Run, write_benchmark: Write, small_weights: Callable[..., bytes], tmp_path: Path
+) -> None:
     """A row without a lock: imported by hand, it is verified by the hash of its first use."""
     manifest = write_benchmark("")
     brought = tmp_path / "from_baidu.pth"
-    brought.write_bytes(BYTES)
+    brought.write_bytes(small_weights())
 
     said = mixzoo("zoo", "import", brought, "--row", ROW, "--copy", "--manifest", manifest)
     _, first, _ = mixzoo("zoo", "verify", ROW, "--manifest", manifest, "--json")

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from mixzoo.zoo.catalog import Catalog, open_catalog
 from mixzoo.zoo.errors import CheckpointError, IntegrityError, SourceError, UsageError
 from mixzoo.zoo.nets import Classifier, ResNetConfig
 from mixzoo.zoo.release.by_hand import Adoption, adopt, find_files, import_files
-from mixzoo.zoo.release.identify import Arrival, identify
+from mixzoo.zoo.release.identify import Arrival, Identity, identify
 from mixzoo.zoo.shelf import file, known_assets
 from mixzoo.zoo.verify import State, check
 
@@ -144,33 +145,35 @@ def test_what_browsers_leave_behind_is_never_adopted(
     assert cached() == {}
 
 
-def test_unlocked_asset_is_trusted_on_first_use(write_benchmark: Write, give: Give) -> None:
+def test_unlocked_asset_is_trusted_on_first_use(
+    write_benchmark: Write, give: Give, small_weights: Callable[..., bytes]
+) -> None:
     """By its locked name; its hash is noted, and other bytes are refused from then on."""
     catalog = open_catalog([write_benchmark("", BYTES, sha256=None, size=None)])
 
-    first = give(catalog, "w.pth")
-    again = give(catalog, "w (2).pth")
-    other = give(catalog, "w (3).pth", b"other")
+    first = give(catalog, "w.pth", small_weights())
+    again = give(catalog, "w (2).pth", small_weights())
+    other = give(catalog, "w (3).pth", small_weights(seed=1))
 
     (asset,) = known_assets(catalog.benchmark("own"))
     assert (first.what, first.detail, again.what) == ("linked", "by its name", "already here")
     assert other.error is IntegrityError
     assert "was first used with sha256" in other.detail
     assert check(assets_folder("own") / "w.pth", asset).state is State.FIRST_USE
-    assert cached() == {"w.pth": BYTES}
+    assert cached() == {"w.pth": small_weights()}
 
 
 def test_row_without_lock_is_adopted_by_the_rules_and_found_again(
-    write_benchmark: Write, give: Give
+    write_benchmark: Write, give: Give, small_weights: Callable[..., bytes]
 ) -> None:
     """Its own name, a note of row and kind, the hash of first use: enough to load it later."""
     catalog = open_catalog([write_benchmark(RULES)])
     benchmark, row = catalog.row(ROW)
 
-    adoption = give(catalog, "resnet18_w4_vanilla_4xb64.pth", benchmark="own")
+    adoption = give(catalog, "resnet18_w4_vanilla_4xb64.pth", small_weights(), benchmark="own")
 
     asset = file(benchmark, row).asset
-    assert adoption.detail == "by the matching rules"
+    assert adoption.detail == "by name and content"
     assert asset is not None
     assert (asset.name, asset.row, asset.kind) == ("resnet18_w4_vanilla_4xb64.pth", ROW, "weights")
     path = assets_folder("own") / asset.name
@@ -180,11 +183,13 @@ def test_row_without_lock_is_adopted_by_the_rules_and_found_again(
     assert file(benchmark, row).asset is None
 
 
-def test_row_can_be_named(write_benchmark: Write, give: Give) -> None:
+def test_row_can_be_named(
+    write_benchmark: Write, give: Give, small_weights: Callable[..., bytes]
+) -> None:
     """A name that says nothing is no obstacle if a person knows; a name that can't be kept is replaced."""
     catalog = open_catalog([write_benchmark("")])
 
-    weights = give(catalog, "模型.pth", row=ROW)
+    weights = give(catalog, "模型.pth", small_weights(), row=ROW)
     log = give(catalog, "20220822.log.json", b"{}", row=ROW)
     picture = give(catalog, "x.png", b"?", row=ROW)
 
@@ -218,27 +223,193 @@ def test_weights_that_no_hash_proves_must_be_their_rows(
 
 
 def test_second_file_for_a_row_does_not_replace_the_first(
-    write_benchmark: Write, give: Give
+    write_benchmark: Write, give: Give, small_weights: Callable[..., bytes]
 ) -> None:
     """One row has one weights file; the way to change it is told."""
     catalog = open_catalog([write_benchmark("")])
-    give(catalog, "a.pth", row=ROW)
+    give(catalog, "a.pth", small_weights(), row=ROW)
 
-    second = give(catalog, "b.pth", b"other", row=ROW)
+    second = give(catalog, "b.pth", small_weights(seed=1), row=ROW)
 
     assert second.error is UsageError
     assert "remove it first" in second.detail
-    assert cached() == {"a.pth": BYTES}
+    assert cached() == {"a.pth": small_weights()}
 
 
-def test_name_that_fits_two_benchmarks_needs_a_word(write_benchmark: Write, give: Give) -> None:
+TWO_ROWS = """
+[[rows]]
+id = "resnet18_w4.cutmix_own"
+architecture = "resnet18_w4"
+method = "cutmix"
+reported_top1 = 11.0
+[[rows]]
+id = "resnet18_w4.mixup_own"
+architecture = "resnet18_w4"
+method = "mixup"
+reported_top1 = 12.0
+"""
+CONFIG = "model = dict(type='MixUpClassification', alpha=1, mix_mode='{}')"
+CUTMIX, MIXUP = "resnet18_w4.cutmix_own", "resnet18_w4.mixup_own"
+
+
+@pytest.fixture
+def three_rows(write_benchmark: Write) -> Catalog:
+    """A benchmark without a lock, of vanilla, CutMix and Mixup."""
+    path = write_benchmark(RULES)
+    path.write_text(path.read_text() + TWO_ROWS)
+    return open_catalog([path])
+
+
+def rows_of(adoptions: list[Adoption]) -> dict[str, str]:
+    """What is in the cache, and whose it is."""
+    return {one.path.name: one.asset.row for one in adoptions if one.path and one.asset}
+
+
+def test_everything_of_a_share_at_once(
+    three_rows: Catalog, there: Path, small_weights: Callable[..., bytes]
+) -> None:
+    """Files of one name in folders named after the runs, copies, blanks, other endings, a readme.
+
+    All that is clear is taken under a name of its own, the same again is said to be here.
+    """
+    files = {
+        "r18_w4_inat/mix_modecutmix/epoch_100.pth": small_weights(1),
+        "r18_w4_inat/mix_modecutmix/20220822_101010.log.json": b'{"mode": "cutmix"}',
+        "r18_w4_inat/mix_modemixup/epoch_100.pth": small_weights(2),
+        "r18_w4_inat/mix_modemixup/20220822_101010.log.json": b'{"mode": "mixup"}',
+        "ResNet18_w4 vanilla (final) (1).pth.tar": small_weights(3),
+        "说明.txt": b"?",
+    }
+    for name, content in files.items():
+        bring(there / name, content)
+
+    first = import_files(find_files([there]), three_rows, benchmark="own")
+    second = import_files(find_files([there]), three_rows, benchmark="own")
+
+    vanilla = f"{ROW}.pth.tar"
+    assert rows_of(first) == {
+        f"{CUTMIX}.pth": CUTMIX,
+        f"{CUTMIX}.log.json": CUTMIX,
+        f"{MIXUP}.pth": MIXUP,
+        f"{MIXUP}.log.json": MIXUP,
+        vanilla: ROW,
+    }
+    assert cached()[f"{MIXUP}.pth"] == small_weights(2)
+    assert [one.what for one in first].count("linked") == 5
+    assert [one.what for one in second].count("already here") == 5
+    assert [one.file.name for one in second if one.error] == ["说明.txt"]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_parts_of_an_archive_are_taken(
+    three_rows: Catalog, there: Path, small_weights: Callable[..., bytes], kind: str
+) -> None:
+    """Of weights and logs, by its folders' names; nothing else of it, and nothing is left over."""
+    parts = {
+        "all/cutmix/epoch_100.pth": small_weights(1),
+        "all/cutmix/run.log.json": b"{}",
+        "all/cutmix/.hidden.pth": b"?",
+        "__MACOSX/all/cutmix/._epoch_100.pth": b"?",
+        "all/notes.docx": b"?",
+    }
+    path = archive_of(there / f"resnet18_w4.{kind}", parts)
+
+    adoptions = import_files([path], three_rows, as_copies=True)
+
+    assert rows_of(adoptions) == {f"{CUTMIX}.pth": CUTMIX, f"{CUTMIX}.log.json": CUTMIX}
+    assert sorted(one.file for one in adoptions) == [
+        path / "all/cutmix/epoch_100.pth",
+        path / "all/cutmix/run.log.json",
+    ]
+    assert cached()[f"{CUTMIX}.pth"] == small_weights(1)
+    assert [one.name for one in cache_root().iterdir() if one.name.startswith(".import")] == []
+
+
+def archive_of(path: Path, parts: dict[str, bytes]) -> Path:
+    folder = path.parent.parent / "to_pack"
+    for name, content in parts.items():
+        bring(folder / name, content)
+    kind = "gztar" if path.name.endswith("gz") else path.suffix[1:]
+    return Path(shutil.make_archive(str(path).removesuffix(f".{kind}"), kind, folder)).rename(path)
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [(b"Rar!\x1a\x07\x01\x00", "RAR"), (b"7z\xbc\xaf\x27\x1c", "7z"), (b"BZh9", "bzip2")],
+)
+def test_archive_that_cannot_be_opened_is_named(
+    three_rows: Catalog, give: Give, start: bytes, said: str
+) -> None:
+    """With what to do."""
+    adoption = give(three_rows, "r18_w4_cutmix.zip", start + b"?" * 600)
+
+    assert adoption.error is UsageError
+    assert said in adoption.detail
+    assert "unpack it first" in adoption.detail
+
+
+def test_archive_that_is_a_trap_is_refused_whole(three_rows: Catalog, there: Path) -> None:
+    """A link, a way out, a bomb: nothing of it is taken."""
+    there.joinpath("bomb").mkdir()
+    bomb = archive_of(there / "bomb.zip", {"cutmix/a.pth": b"", "mixup/a.pth": bytes(200 << 20)})
+    out = there / "out.zip"
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("../cutmix/a.pth", b"")
+
+    adoptions = import_files([bomb, out], three_rows)
+
+    assert [one.error for one in adoptions] == [IntegrityError] * 2
+    assert "to grow at most" in adoptions[0].detail
+    assert "leads out of the folder" in adoptions[1].detail
+    assert cached() == {}
+
+
+def test_content_says_the_row_where_no_name_does(
+    three_rows: Catalog, give: Give, small_weights: Callable[..., bytes]
+) -> None:
+    """By the config in it; without one the rows are told that it could be, and how to say it."""
+    told = give(three_rows, "model_a.pth", small_weights(1, config=CONFIG.format("mixup")))
+    silent = give(three_rows, "model_b.pth", small_weights(2), benchmark="own")
+    odd = give(
+        three_rows, "cutmix_resnet18_w4.pth", small_weights(3, config=CONFIG.format("mixup"))
+    )
+
+    assert told.asset is not None
+    assert told.asset.row == MIXUP
+    assert f"it could be {ROW} or {CUTMIX} or {MIXUP}" in silent.detail
+    assert f"--row {ROW}" in silent.detail
+    assert "its name says one thing, its content another" in odd.detail
+
+
+@pytest.mark.parametrize("said", [{"row": ROW}, {}], ids=["row said", "by name"])
+def test_what_is_not_the_rows_network_is_never_taken(
+    three_rows: Catalog, give: Give, small_weights: Callable[..., bytes], said: dict[str, str]
+) -> None:
+    """Three bytes of text, a network of other classes, an optimizer's state: also if a person says so."""
+    torch = pytest.importorskip("torch")
+    optimizer = io.BytesIO()
+    torch.save({"state": {0: {"momentum_buffer": torch.zeros(3)}}}, optimizer)
+    name = "resnet18_w4_vanilla.pth"
+
+    text = give(three_rows, name, b"abc", **said)
+    other = give(three_rows, name, small_weights(num_classes=9), **said)
+    state = give(three_rows, name, optimizer.getvalue(), **said)
+
+    assert [one.what for one in (text, other, state)] == ["refused"] * 3
+    assert "9" in other.detail
+    assert cached() == {}
+
+
+def test_name_that_fits_two_benchmarks_needs_a_word(
+    write_benchmark: Write, give: Give, small_weights: Callable[..., bytes]
+) -> None:
     """Two benchmarks have files of the same name; a name that says the benchmark needs no word."""
     manifests = [write_benchmark(RULES), write_benchmark(RULES, benchmark="other")]
     catalog = open_catalog(manifests)
 
-    unsure = give(catalog, "resnet18_w4_vanilla.pth")
-    told = give(catalog, "resnet18_w4_vanilla.pth", benchmark="other")
-    clear = give(catalog, "resnet18_w4_vanilla_own.pth")
+    unsure = give(catalog, "resnet18_w4_vanilla.pth", small_weights())
+    told = give(catalog, "resnet18_w4_vanilla.pth", small_weights(), benchmark="other")
+    clear = give(catalog, "resnet18_w4_vanilla_own.pth", small_weights())
 
     assert "own, other; say which: --benchmark NAME" in unsure.detail
     assert told.asset.row == "resnet18_w4.vanilla_other"
@@ -342,7 +513,8 @@ def test_file_that_changes_between_hash_and_adoption_is_refused(
     stat = path.stat()
     sha256 = hashlib.sha256(BYTES).hexdigest()
     arrival = Arrival(path, stat.st_size, stat.st_mtime_ns, sha256, BYTES[:512])
-    identity = identify(arrival, locked, [locked.benchmark("own")])
+    (identity,) = identify([arrival], locked, [locked.benchmark("own")])
+    assert isinstance(identity, Identity)
     bring(path, BYTES[:-1] + b"x")
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + (0 if keeps_time else 1_000_000)))
 
