@@ -110,7 +110,7 @@ def identify(
             if known := _by_hash(file, catalog, among, row):
                 found[number] = known
                 continue
-            require_whole(file)
+            _require_whole(file)
             kinds = {end[1] for b in among if (end := ending_of(file.name, b.manifest))}
             if not kinds:
                 raise UsageError(
@@ -129,7 +129,7 @@ def identify(
     return [found[number] for number in range(len(files))]
 
 
-def require_whole(file: Arrival) -> None:
+def _require_whole(file: Arrival) -> None:
     """Refuse what can't be any released file at all. Raises UsageError or IntegrityError."""
     if file.path.name.casefold().endswith(UNFINISHED):
         raise UsageError("it is an unfinished download; let it end first")
@@ -142,7 +142,10 @@ def require_whole(file: Arrival) -> None:
     for start, what in FOREIGN.items():
         if file.start.startswith(start):
             raise UsageError(f"it is {what}, which mixzoo doesn't open; unpack it first")
-    # no hash tells that an unlocked file is whole, but a zip (or torch file) has its list last
+
+
+def _require_end(file: Arrival) -> None:
+    """No hash tells that an unlocked file is whole, but a zip (or torch file) has its list last."""
     if file.start.startswith(b"PK\x03\x04") and not zipfile.is_zipfile(file.path):
         raise IntegrityError("it is cut short: its end is missing; download it again")
 
@@ -217,6 +220,7 @@ def _settled(
     if len(locked) == 1:
         benchmark, asset = locked[0]
         return _as_locked(file, benchmark, asset, "by its name")
+    _require_end(file)
     named = [found for found in matches if names_data(file.words, found[0].manifest)]
     matches = named or matches
     if len(matches) == 1 and not locked:
@@ -253,6 +257,7 @@ def _as_row(file: Arrival, benchmark: Benchmark, row: str, kind: Kind, how: str)
         raise IntegrityError(f"it has the hash of none of {row}'s locked files ({names})")
     if locked:
         return _as_locked(file, benchmark, locked[0], how)
+    _require_end(file)
     for asset in known_assets(benchmark):  # it has come before, under whatever name
         path = asset_path(benchmark.name, asset)
         if (asset.row, asset.kind) == (row, kind) and first_use(path) == file.sha256:
@@ -277,6 +282,7 @@ def _as_locked(file: Arrival, benchmark: Benchmark, asset: Asset, how: str) -> I
     elif asset.sha256 is not None:  # equal hashes have been found before
         differs = f"expected sha256 {asset.sha256[:12]}…, got {file.sha256[:12]}…"
     else:
+        _require_end(file)
         return Identity(benchmark, asset, how)
     raise IntegrityError(
         f"it should be {asset.name} of {asset.row}, but {differs}; download it again"
