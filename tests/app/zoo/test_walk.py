@@ -4,8 +4,11 @@ The real command line, and a server on loopback in the place of GitHub, with min
 """
 
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -169,3 +172,34 @@ def test_every_printed_command_runs(
     assert code == IntegrityError.exit_code
     assert mended[0] == 0, mended
     assert mixzoo("zoo", "verify", ROW, *own)[0] == 0
+
+
+def test_terminal_is_asked_which_file_is_the_row(
+    manifest: Path, release: Callable[[str], None], github: GitHub
+) -> None:
+    """At a terminal the command asks, keeps the answer, and goes on; the next one asks nothing."""
+    release(STYLES["as OpenMixup names runs"])
+    github.upload(github.releases[0], "resnet18-mixup.pth", b"another")
+    command = [sys.executable, "-m", "mixzoo", "zoo", "download", ROW, "--manifest", str(manifest)]
+
+    def run(typed: bytes) -> tuple[int, str]:
+        ours, theirs = os.openpty()
+        os.write(ours, typed)
+        done = subprocess.run(
+            command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, check=False
+        )
+        os.close(theirs)
+        said = os.read(ours, 1 << 16).decode()
+        os.close(ours)
+        return done.returncode, said
+
+    first, second = run(b"1\n"), run(b"0\n")
+
+    assert first[0] == second[0] == 0, (first, second)
+    assert f"Which file is the weights of {ROW}?" in first[1]
+    assert "1  r18_mixup_mixups_CE_none_4xb64_ep40.pth" in first[1]
+    assert "Which file" not in second[1]
+    lock = json.loads(manifest.with_name("walk.lock.json").read_text())
+    assert [a["name"] for a in lock["assets"] if a.get("assigned")] == [
+        "r18_mixup_mixups_CE_none_4xb64_ep40.pth"
+    ]
