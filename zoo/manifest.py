@@ -282,7 +282,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def text_of(path: Path, what: str) -> str:
     """The text of a manifest's or lock's file. Raises ManifestError if there is none to be read."""
-    with wall(ManifestError, f"{path}: expected {what}, but", "Correct it, or leave it out."):
+    with wall(ManifestError, f"{path}: expected {what}, but", "Correct it, or remove it."):
         if not path.is_file():
             raise ValueError("there is no such file")
         with path.open("rb") as file:

@@ -85,6 +85,7 @@ def show(row: str, manifests: tuple[Path, ...], as_json: bool) -> None:
         "sources": manifest["sources"],
         "assets": msgspec.to_builtins(shelf.known_assets(benchmark, found)),
         "manifest": str(benchmark.path),
+        "with yours over it": [str(path) for path in benchmark.over],
     }
     if as_json:
         print_json(facts)
@@ -117,7 +118,7 @@ def _print_fact(name: str, value: Any, indent: int = 0) -> None:
     elif isinstance(value, list) and isinstance(value[0], dict):
         say(f"{label}:")
         for entry in value:
-            said = [str(fact) for fact in entry.values() if fact not in (None, "")]
+            said = [str(fact) for fact in entry.values() if fact not in (None, "", False)]
             say("  " * (indent + 1) + ", ".join(said))
     else:
         say(f"{label}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
