@@ -358,8 +358,8 @@ def warnings(report: Report) -> Iterator[str]:
         for name, change in report.protocol.overrides.items():
             yield f"Protocol changed by hand: {name} {change}."
     for row in report.rows:
-        texts = (*row.weights.remarks, *row.claims.disagreements)
-        yield from (f"{row.id}: {text}" for text in texts)
+        yield from (f"{row.id}: {text}." for text in row.weights.remarks)
+        yield from (f"{row.id}: {text}" for text in row.claims.disagreements)
     if report.unreadable:
         first = report.unreadable[0]
         yield (

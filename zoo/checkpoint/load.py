@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..catalog import open_catalog
 from ..errors import CheckpointError, UsageError, several
+from ..looks import printable
 from ..manifest import Row
 from ..nets import Classifier, MixClassifier
 from ..nets.classifiers import MIX_BLOCKS
@@ -55,7 +56,7 @@ def load_resolved(
         num_classes=resolved.num_classes,
     )
     for remark in model.remarks:
-        logger.warning("%s: %s", resolved.name, remark)
+        logger.warning("%s", printable(f"{resolved.name}: {remark}."))
     return model
 
 

@@ -68,16 +68,13 @@ def choose(path: Path, content: Any, wanted: str | None = None) -> tuple[Part, l
     several networks could be meant; UsageError if there is no part of that name.
     """
     tables = dict(_tables(content))
-    parts = [
-        part
-        for name, table in tables.items()
-        for part in _networks(name, table, alone=wanted is not None)
-    ]
+    parts = _all_networks(tables, alone=False)
     if wanted is not None:
-        parts += [Part(name, "", table) for name, table in tables.items()]
+        whole = [Part(name, "", table) for name, table in tables.items()]
+        parts = [*_all_networks(tables, alone=True), *parts, *whole]
         found = next((part for part in parts if part.name == wanted), None)
         if found is None:
-            names = ", ".join(sorted({part.name for part in parts})) or "none"
+            names = ", ".join(dict.fromkeys(part.name for part in parts)) or "none"
             raise UsageError(f"--part {wanted}: expected a part of the file: {names[:500]}.")
         return found, []
     averaged = [part for part in parts if is_averaged(part.name)]
@@ -89,7 +86,7 @@ def choose(path: Path, content: Any, wanted: str | None = None) -> tuple[Part, l
     if len(different) > 1:
         names = [f"'{part.name}'" for part in different]
         raise CheckpointError(
-            f"holds {len(names)} networks, {several(names)}, and nothing says which one is meant. "
+            f"holds {len(names)} networks, {several(names, ' and ')}, and nothing says which one is meant. "
             f"Take one out: {how_to_take(path, different[-1].name)}"
         )
     if different:
@@ -127,6 +124,10 @@ def _is_tensor(value: Any) -> bool:
     """Whether a value is a tensor of any kind, also of one that can't be read."""
     strange = isinstance(value, Foreign) and value.of.startswith(("torch._utils.", "torch.Tensor"))
     return strange or isinstance(value, Stored | Tensor)
+
+
+def _all_networks(tables: Mapping[str, dict[Any, Any]], *, alone: bool) -> list[Part]:
+    return [part for name in tables for part in _networks(name, tables[name], alone=alone)]
 
 
 def _networks(name: str, table: Mapping[Any, Any], *, alone: bool) -> Iterator[Part]:

@@ -164,11 +164,10 @@ def _zip(path: Path) -> Iterator[tuple[Any, Mapping[Any, Any], Fetch]]:
                 entry = entries[f"{folder}data/{key}"]
                 with archive.open(entry) as data:  # says so if the entry isn't where it should be
                     if entry.compress_type != zipfile.ZIP_STORED:
-                        return torch.frombuffer(bytearray(data.read()) or b"\0", dtype=torch.uint8)
+                        return _bytes(bytearray(data.read()), 0, entry.file_size)
                 at = entry.header_offset + _LOCAL_HEADER
-                lengths = bytes(whole[at - 4 : at].tolist())
-                at += sum(struct.unpack("<HH", lengths))
-                return whole[at : at + entry.file_size]
+                at += sum(struct.unpack("<HH", whole[at - 4 : at]))
+                return _bytes(whole, at, entry.file_size)
 
             content = read_pickle(io.BytesIO(archive.read(pickle)))
             yield content, {}, lambda storage: fetch(storage.key)
@@ -202,11 +201,9 @@ def _legacy(path: Path) -> Iterator[tuple[Any, Mapping[Any, Any], Fetch]]:
         at = file.tell()
     places = {}
     for key in keys:
-        (length,) = struct.unpack("<q", bytes(whole[at : at + 8].tolist()))
-        start, at = at + 8, at + 8 + length * storages[key].itemsize
-        if not start <= at <= len(whole):
-            raise ValueError("cut short")
-        places[key] = whole[start:at]
+        (length,) = struct.unpack("<q", whole[at : at + 8])
+        places[key] = _bytes(whole, at + 8, length * storages[key].itemsize)
+        at += 8 + len(places[key])
     yield content, {}, lambda storage: places[storage.key]
 
 
@@ -226,12 +223,19 @@ def _safetensors(path: Path) -> Iterator[tuple[Any, Mapping[Any, Any], Fetch]]:
     yield tensors, notes, lambda storage: torch.empty(0)
 
 
-def _mapped(path: Path) -> Tensor:
+def _mapped(path: Path) -> mmap.mmap:
     """A file's bytes, read when they are used; what is written to them doesn't reach the file."""
     with path.open("rb") as file:
-        return torch.frombuffer(
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), dtype=torch.uint8
-        )
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+
+
+def _bytes(whole: bytearray | mmap.mmap, at: int, count: int) -> Tensor:
+    """Some bytes as a tensor of their own storage. Raises ValueError where they end before."""
+    if not 0 <= at <= at + count <= len(whole):
+        raise ValueError("cut short")
+    if count == 0:
+        return torch.empty(0, dtype=torch.uint8)
+    return torch.frombuffer(whole, dtype=torch.uint8, count=count, offset=at)
 
 
 def _tensors(table: Mapping[Any, Any], size: int, fetch: Fetch) -> dict[str, Tensor]:

@@ -9,6 +9,8 @@ Python's own library, as payloads do, is refused by name.
 
 import pickletools
 import sys
+import warnings
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable
 from typing import IO, Any, NamedTuple
 
@@ -47,24 +49,23 @@ DTYPES = {
         "Untyped": torch.uint8,
     }.items()
 }
-DICTS = {"collections.OrderedDict", "collections.defaultdict", "builtins.dict", "__builtin__.dict"}
+DICTS = {"collections.OrderedDict", "collections.defaultdict", "builtins.dict"}
 TENSORS = {"torch.Tensor", "torch.nn.parameter.Parameter"}
 REBUILT = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"}
 PARAMETERS = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
 # What files name of Python's own library without meaning to run anything
 HARMLESS = {
-    *("_codecs.encode", "copyreg._reconstructor", "copy_reg._reconstructor", "functools.partial"),
+    *("_codecs.encode", "copyreg._reconstructor", "functools.partial"),
     *("re._compile", "types.MappingProxyType", "types.NoneType", "types.SimpleNamespace"),
 }
 HARMLESS_BUILTINS = {
     *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "getattr", "int"),
-    *("list", "long", "object", "range", "set", "slice", "str", "tuple", "type", "unicode"),
+    *("list", "object", "range", "set", "slice", "str", "tuple", "type"),
 }
 HARMLESS_MODULES = {
     *("argparse", "collections", "dataclasses", "datetime", "decimal", "enum", "fractions"),
     *("ipaddress", "logging", "numbers", "pathlib", "random", "time", "typing", "uuid", "zoneinfo"),
 }
-BUILTINS = {"builtins", "__builtin__"}
 
 
 class Name(str):
@@ -109,20 +110,22 @@ def read_pickle(file: IO[bytes], storages: dict[str, torch.dtype] | None = None)
     OverflowError if it is no whole pickle.
     """
     machine = _Machine({} if storages is None else storages)
-    for opcode, argument, _ in pickletools.genops(file):
-        machine.spend(1)
-        name = opcode.name
-        if name in LITERALS:
-            machine.stack.append(argument)
-        elif name in CONSTANTS:
-            machine.stack.append(CONSTANTS[name])
-        elif name in _TO_THE_MARK:
-            machine.gather(name, argument)
-        elif name == "STOP":
-            return machine.stack.pop()
-        else:
-            _ACTIONS[name](machine, argument)
-    raise ValueError("no end")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a text's strange escapes
+        for opcode, argument, _ in pickletools.genops(file):
+            machine.spend(1)
+            name = opcode.name
+            if name in LITERALS:
+                machine.stack.append(argument)
+            elif name in CONSTANTS:
+                machine.stack.append(CONSTANTS[name])
+            elif name in _TO_THE_MARK:
+                machine.gather(name, argument)
+            elif name == "STOP":
+                return machine.stack.pop()
+            else:
+                _ACTIONS[name](machine, argument)
+        raise ValueError("no end")
 
 
 class _Machine:
@@ -259,11 +262,15 @@ def _filled(target: Any, items: list[Any]) -> dict[Any, Any]:
 
 def _name(module: Any, name: Any) -> Name:
     """Raises CheckpointError for what a file has no harmless reason to name."""
+    if type(module) is not str or type(name) is not str:
+        raise TypeError("no name")
+    # pickles of protocols 0 to 2 have the names of Python 2
+    module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
     found = Name(f"{module}.{name}")
-    if type(module) is not str or type(name) is not str or not found.isprintable():
+    if not found.isprintable():
         raise ValueError("no name")
     top = module.partition(".")[0]
-    if top in BUILTINS:
+    if top == "builtins":
         refused = name not in HARMLESS_BUILTINS
     else:
         own = top in sys.stdlib_module_names and top not in HARMLESS_MODULES
