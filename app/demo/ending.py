@@ -18,7 +18,7 @@ WORKING = (
     "ThreadPoolExecutor",
     "warm-up",
 )  # threads, by the beginnings of their names
-PATIENCE = 8.0  # seconds that what is being computed gets to come to its end
+PATIENCE = 6.0  # seconds that what is being computed gets to come to its end
 
 
 class Ending:

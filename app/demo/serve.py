@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -33,6 +35,7 @@ ENVIRONMENT = {
     "no_proxy": "*",
 }
 FIRST_PORT, PORTS = 7860, 100
+REMOVAL = 3.0  # seconds
 
 
 @contextmanager
@@ -45,10 +48,7 @@ def running(settings: Settings, ending: Ending) -> Iterator[str]:
     """
     port = _free_port(settings)
     downloads = Downloads(settings.manifests)
-    with (
-        tempfile.TemporaryDirectory(prefix="mixzoo-app-", ignore_cleanup_errors=True) as folder,
-        _environment(Path(folder)),
-    ):
+    with _removed_at_the_end() as folder, _environment(folder):
         from .context import Context
         from .hosts import Hosts
         from .page import build
@@ -66,6 +66,19 @@ def running(settings: Settings, ending: Ending) -> Iterator[str]:
             downloads.stop()
             page.close(verbose=False)
             ending.let_finish()
+
+
+@contextmanager
+def _removed_at_the_end() -> Iterator[Path]:
+    """A folder for visitors' files. A slow disk may take longer to remove them than the end may."""
+    folder = Path(tempfile.mkdtemp(prefix="mixzoo-app-"))
+    try:
+        yield folder
+    finally:
+        program = "import shutil, sys; shutil.rmtree(sys.argv[1], ignore_errors=True)"
+        remove = [sys.executable, "-I", "-S", "-c", program, str(folder)]
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.Popen(remove, start_new_session=True).wait(REMOVAL)
 
 
 def _warm_up(context: "Context") -> None:

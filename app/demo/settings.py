@@ -46,8 +46,8 @@ class Settings:
     max_body: int = MIB
     """Bytes of a request that isn't an upload."""
 
-    max_stored: int = 2048 * MIB
-    """Bytes that all visitors' uploads and results may take on the disk at a time."""
+    max_stored: int = 4096 * MIB
+    """Bytes that all visitors' uploads and results may take on the disk at a time, half of it each."""
 
     keep_files: int = 3600
     """Seconds after which an upload or a result is deleted."""

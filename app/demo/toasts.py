@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 import gradio as gr
 
 from ...zoo.errors import MixzooError
+from ...zoo.looks import printable
 
 log = logging.getLogger(__name__)
 Event = TypeVar("Event", bound=Callable[..., Any])
@@ -56,7 +57,7 @@ def tell(text: str) -> None:
 
 def _harmless(text: str) -> str:
     """A text that a toast, which shows HTML, shows as it is; programs read it, so quotes stay."""
-    return html.escape(without_folders(text), quote=False)
+    return html.escape(printable(without_folders(text)), quote=False)
 
 
 def without_folders(text: str) -> str:

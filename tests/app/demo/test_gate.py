@@ -13,7 +13,7 @@ from mixzoo.app.demo.hosts import Hosts
 from mixzoo.app.demo.settings import MIB, Settings
 from mixzoo.app.demo.store import Store
 
-LIMITS = Settings(max_upload=1000, max_body=500, max_stored=MIB)
+LIMITS = Settings(max_upload=1000, max_body=500, max_stored=2 * MIB)
 HANG_UP, STALL = b"(hangs up)", b"(stalls)"  # instead of a chunk
 UPLOAD = "/gradio_api/upload"
 

@@ -38,6 +38,18 @@ def text_of(page: str) -> str:
     return re.sub("<[^>]+>", "|", re.sub("<svg.*?</svg>", "", page, flags=re.DOTALL))
 
 
+def test_names_of_a_strangers_log_are_texts(genuine: Path, tmp_path: Path) -> None:
+    """No tag and no control byte of a file's name or content reaches the page."""
+    odd = tmp_path / "<blink>\x1b[31m.log.json"
+    odd.write_text(genuine.read_text().replace("mix_q", "<blink>\\u001b[31mq"))
+
+    page = logs.page(logs.audit_upload(odd, Claim()))
+
+    assert "&lt;blink&gt;" in page
+    assert "<blink>" not in page
+    assert all(char.isprintable() or char == "\n" for char in page)
+
+
 def test_page_says_what_the_command_says(audit: LogAudit) -> None:
     """Each head's number by every rule, the audit's sentences, the verdict with its rule."""
     page = logs.page(audit)

@@ -12,19 +12,36 @@ from mixzoo.app.demo.settings import MIB, Settings
 from mixzoo.app.demo.store import A_FILE, Store
 from mixzoo.zoo.errors import UsageError
 
-LIMITS = Settings(max_stored=MIB, keep_files=100)
+LIMITS = Settings(max_stored=2 * MIB, keep_files=100)
 
 
 def test_small_files_count_as_files(tmp_path: Path) -> None:
     """Whoever stores little in many files is bounded by their number."""
     kept = Store(tmp_path, LIMITS)
-    most = MIB // A_FILE - 1  # each promised its bytes beside
+    for number in range(MIB // A_FILE):
+        with kept.promise(0):
+            (tmp_path / f"{number}").write_bytes(b"12345678")
 
-    for number in range(most):
-        kept.keep(number.to_bytes(4), "a.png")
+    kept.measure()
 
-    with pytest.raises(UsageError, match="full"):
-        kept.keep(b"one more", "a.png")
+    with pytest.raises(UsageError, match="full"), kept.promise(0):
+        pass
+
+
+def test_results_make_way_for_new_ones(tmp_path: Path) -> None:
+    """A mix is never refused; who looks at one again and again keeps it."""
+    kept = Store(tmp_path, LIMITS)
+    liked = kept.keep(b"liked", "a.png")
+
+    for number in range(100):
+        newest = kept.keep(number.to_bytes(4), "a.png")
+        kept.keep(b"liked", "a.png")
+
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == MIB // A_FILE
+    assert {Path(liked), Path(newest)} <= {*files}
+    with kept.promise(MIB - A_FILE):  # they take no upload's room
+        pass
 
 
 def test_measurement_replaces_promises(tmp_path: Path) -> None:

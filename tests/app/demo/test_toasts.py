@@ -18,12 +18,14 @@ def failing(error: Exception):
 
 def test_own_error_becomes_its_line() -> None:
     """The line is shown, its HTML harmless, its quotes as they are, without this machine's folders."""
-    error = DataError("/home/me/cache/w<b>.pth: the lock's 3 bytes, got 2. See https://a.org/b/c")
+    error = DataError(
+        "/home/me/cache/w<b>\x1b.pth: the lock's 3 bytes, got 2. See https://a.org/b/c"
+    )
 
     with pytest.raises(gr.Error) as shown:
         failing(error)()
     assert shown.value.message == (
-        "w&lt;b&gt;.pth: the lock's 3 bytes, got 2. See https://a.org/b/c"
+        "w&lt;b&gt; .pth: the lock's 3 bytes, got 2. See https://a.org/b/c"
     )
     assert not shown.value.print_exception
 
