@@ -169,7 +169,8 @@ def _end(number: int, _: object) -> None:
 
 def _signalled(number: int) -> int:
     code = 128 + number
-    return _fail(f"{EXIT_CODES[code]} Nothing was left half-written.", code, speaks())
+    kept = "Nothing was left half-written, what has arrived is kept, and the same command goes on."
+    return _fail(f"{EXIT_CODES[code]} {kept}", code, speaks())
 
 
 def _in_words(error: click.ClickException) -> str:

@@ -8,17 +8,21 @@ A file that can't be read stops no other benchmark: its error comes when its ben
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from .cache import LOCKS_ENVIRONMENT, locks_root
 from .errors import ManifestError, UsageError, several
 from .lock import Asset, Kind, Lock, lock_path, read_lock
 from .looks import command
-from .manifest import Manifest, Row, laid_over, manifest_of, parse_facts, text_of
+from .manifest import HttpSource, Manifest, Row, laid_over, manifest_of, parse_facts, text_of
+from .net.hosts import shown
 from .net.progress import tell
 
 PACKAGE = "mixzoo"
@@ -98,6 +102,24 @@ class Catalog:
         old = self.benchmark(name)
         self.benchmarks[name] = new = replace(old, lock=_lock_of(old.path, old.manifest))
         return new
+
+    def mirrored(self, addresses: Sequence[str]) -> "Catalog":
+        """The same, where files are looked for at these web addresses first, in this order.
+
+        Raises UsageError for what is no web address.
+        """
+        if wrong := [shown(one) for one in addresses if not re.match(r"https?://[^/?#]", one)]:
+            raise UsageError(
+                f"--mirror {wrong[0]}: expected the address of a folder, https://... or http://...; "
+                "the names of files are appended to it."
+            )
+        mirrors = [HttpSource(url=one) for one in addresses]
+        changed = {
+            name: replace(one, manifest=structs.replace(one.manifest, sources=sources))
+            for name, one in self.benchmarks.items()
+            for sources in [[*mirrors, *one.manifest.sources]]
+        }
+        return replace(self, benchmarks=changed)
 
     def recognise(self, sha256: str) -> Iterator[tuple[Benchmark, Asset]]:
         """The locked assets that have this hash, and their benchmarks."""

@@ -41,6 +41,13 @@ from ..options import json_option, manifest_option
     show_default=True,
     help="How many ranges of one file to fetch at once, where the server can.",
 )
+@click.option(
+    "--mirror",
+    "mirrors",
+    multiple=True,
+    metavar="URL",
+    help="Look here first: the web address of a folder with the files. Repeatable.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be fetched, and from where.")
 @manifest_option
 @json_option
@@ -50,6 +57,7 @@ def command(
     viz: bool,
     jobs: int,
     connections: int,
+    mirrors: tuple[str, ...],
     dry_run: bool,
     manifests: tuple[Path, ...],
     as_json: bool,
@@ -57,12 +65,14 @@ def command(
     """Download released weights, resumed and verified.
 
     A NAME is a row id or a benchmark. Names of files that no lock knows yet are asked of the
-    release. All is hashed while it streams, and moved into place only when right. Interrupt it at any time: the same command goes on. One bad file doesn't stop the
-    others. Tokens are read from GITHUB_TOKEN or GH_TOKEN, and HF_TOKEN; MIXZOO_OFFLINE=1 forbids
-    the network.
+    release. All is hashed while it streams, and moved into place only when right. Interrupt it at
+    any time: the same command goes on. One bad file doesn't stop the others. A source that wants to
+    be waited for, or crawls, is left for the next. Tokens are read from GITHUB_TOKEN or GH_TOKEN,
+    and HF_TOKEN; MIXZOO_OFFLINE=1 forbids the network.
     """
     kinds = [("weights",), *[LOGS] * logs, *[("visualisation",)] * viz]
-    rows = (catalog := open_catalog(manifests)).select(names)
+    catalog = open_catalog(manifests).mirrored(mirrors)
+    rows = catalog.select(names)
     if dry_run:
         _show_plan(rows, [kind for group in kinds for kind in group], as_json=as_json)
         return

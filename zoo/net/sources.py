@@ -110,7 +110,8 @@ def _locate(source: Source, benchmark: Benchmark, asset: Asset) -> Location | No
         case FileSource():
             return Location(benchmark.path.parent / Path(source.path).expanduser() / asset.name)
         case HttpSource():
-            return Location(f"{source.url.rstrip('/')}/{quote(asset.name)}")
+            folder, mark, query = source.url.partition("?")
+            return Location(f"{folder.rstrip('/')}/{quote(asset.name)}{mark}{query}")
         case GitHubSource():
             base = f"{github_server()}/{source.repository}/releases/download"
             return Location(f"{base}/{quote(source.tag)}/{quote(asset.name)}")

@@ -97,3 +97,27 @@ def test_offline_is_one_clear_line(
     assert code == SourceError.exit_code
     assert "HF_HUB_OFFLINE forbids" in error
     assert len(server.requests) == before
+
+
+def test_mirror_is_looked_at_first(mixzoo: Mixzoo, own: Path, server: Any) -> None:
+    """Before the manifest's sources, which are still asked for what it hasn't."""
+    server.answers["/mirror/w.pth?key=1"] = server.answers.pop("/w.pth")
+    mirror = f"{server.url}/mirror/?key=1"
+
+    code, _, err = mixzoo("zoo", "download", "own", "--manifest", own, "--logs", "--mirror", mirror)
+
+    assert code == 0
+    asked = {"/mirror/w.pth?key=1", "/mirror/w.log.json?key=1", "/w.log.json"}
+    assert set(server.requests) == asked
+    assert f"Going on with {server.url}/w.log.json." in err
+    assert "key=1" not in err
+
+
+@pytest.mark.parametrize("url", ["mirror.example", "ftp://me:secret@a/b", "https://", "/data"])
+def test_mirror_that_is_no_web_address_is_one_line(mixzoo: Mixzoo, own: Path, url: str) -> None:
+    """What it must be is said, and no password."""
+    code, _, err = mixzoo("zoo", "download", "own", "--manifest", own, "--mirror", url)
+
+    assert (code, err.count("\n")) == (2, 1)
+    assert "expected the address of a folder" in err
+    assert "secret" not in err

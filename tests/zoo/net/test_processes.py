@@ -123,6 +123,34 @@ def test_interrupt_is_quick_and_leaves_what_the_next_goes_on_from(
     assert ranges(emulator)[before].startswith("bytes=")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize(("sent", "said"), [(signal.SIGINT, "Interrupted"),
+                                            (signal.SIGTERM, "Terminated")])  # fmt: skip
+def test_signal_to_the_command_is_one_line_and_keeps_what_arrived(
+    emulator: Emulator, manifest: Path, sent: signal.Signals, said: str
+) -> None:
+    """With the documented exit code; the same command goes on."""
+    emulator.store.plan = always(Fault(stall=100_000))
+    command = [sys.executable, "-m", "mixzoo", "zoo", "download", "own", "--manifest", manifest]
+    part = final(manifest).with_name(".w.pth.part")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+        for _ in range(3000):
+            if part.exists() and part.stat().st_size >= 100_000:
+                break
+            time.sleep(0.01)
+        time.sleep(0.1)
+        child.send_signal(sent)
+        _, err = child.communicate(timeout=20)
+
+    assert child.returncode == 128 + sent
+    assert err.startswith(f"error: {said}")
+    assert err.endswith("what has arrived is kept, and the same command goes on.\n")
+    assert err.count("\n") == 1
+    emulator.store.plan = lambda _: None
+    assert get(manifest).read_bytes() == BYTES
+    assert ranges(emulator)[-1] == "bytes=100000-"
+
+
 def test_several_files_come_in_the_order_asked_for(
     emulator: Emulator, write_benchmark: Callable[..., Path]
 ) -> None:
