@@ -135,7 +135,7 @@ def verify(
     from ..zoo.data.findings import Request, examine
 
     catalog = open_catalog(manifests)
-    dataset = catalog.benchmark(benchmark).manifest.dataset
+    dataset = (of := catalog.benchmark(benchmark)).manifest.dataset
     request = Request(dataset, root, SPLITS[split])
     others = [it.manifest.dataset for it in catalog.benchmarks.values() if it.name != benchmark]
     with tqdm(desc="verifying", unit="img", disable=None) as bar:
@@ -148,9 +148,10 @@ def verify(
     else:
         for findings in found:
             _show(findings)
+    mend = of.command("data", "prepare", benchmark, "--root", root)
     problems = [f"{it.split}: {problem}" for it in found for problem in it.problems]
     if problems:
-        raise DataError(f"{root}: {'; '.join(problems)}. To mend it: mixzoo data prepare.")
+        raise DataError(f"{root}: {'; '.join(problems)}. To mend it: {mend}")
 
 
 def _tell(prepared: "Prepared", place: Path) -> None:

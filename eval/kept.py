@@ -6,6 +6,7 @@ from typing import Any
 from ..zoo import shelf
 from ..zoo.catalog import Catalog
 from ..zoo.errors import UsageError
+from ..zoo.looks import command
 from ..zoo.report import Report, Row
 from .compare import NamedPredictions
 from .protocol import pixels
@@ -30,7 +31,7 @@ def rows_of_refs(
     for ref, found in known.items():
         if not found:
             raise UsageError(
-                f"{ref}: no evaluation of it is stored. Run: mixzoo eval {ref} --data DIR"
+                f"{ref}: no evaluation of it is stored. Run: {command('eval', ref, '--data', 'DIR')}"
             )
     chosen = _under_one_setting(known)
     fast = [ref for ref, stored in chosen.items() if _is_fast(stored)]
@@ -60,7 +61,7 @@ def behind(report: Report, row: Row) -> Stored:
             return stored
     raise UsageError(
         f"{row.id}: the predictions behind its report aren't kept here (MIXZOO_CACHE). Evaluate it "
-        f"again: mixzoo eval {row.id} --data DIR --out REPORT.json"
+        f"again: {command('eval', row.id, '--data', 'DIR')}"
     )
 
 

@@ -12,6 +12,7 @@ from ..zoo.checkpoint.load import hold_against_row, load_file
 from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.errors import CheckpointError, IntegrityError, UsageError
 from ..zoo.lock import Kind
+from ..zoo.looks import command
 from ..zoo.manifest import Manifest, Row, slug
 from ..zoo.publish.candidates import checkpoint_in, log_of, named_row
 from ..zoo.publish.own_rows import AddedRow, add_row, manifest_for
@@ -144,7 +145,7 @@ def _number(result: Result, manifest: Manifest, row: Row) -> Summary:
     if audit.arithmetic.problem:
         raise IntegrityError(
             f"{result.log}: expected accuracies on {manifest.dataset.val.images} images, got "
-            f"{audit.arithmetic.word}. See: mixzoo logs {result.log}"
+            f"{audit.arithmetic.word}. See: {command('logs', result.log)}"
         )
     if summary := audit.table_value:
         return summary

@@ -10,6 +10,7 @@ from ..eval.pixels import decode
 from ..zoo.archive import Entry, list_zip, open_zip, parts
 from ..zoo.errors import IntegrityError, UsageError
 from ..zoo.images import is_picture
+from ..zoo.looks import command
 from .canvas import Pixels
 from .grid import Column, Row, Tile, draw_grid
 from .themes import LIGHT, Theme
@@ -48,7 +49,7 @@ def read_pictures(path: Path, wanted: Sequence[Entry]) -> Iterator[Pixels]:
             if one.size > LARGEST:
                 raise IntegrityError(
                     f"{path.name}: expected pictures of at most {LARGEST:,} bytes, "
-                    f"{one.name!r} has {one.size:,}. Unpack it with: mixzoo zoo unpack"
+                    f"{one.name!r} has {one.size:,}. Unpack it: {command('zoo', 'unpack', path)}"
                 )
             with archive.open(infos[one.name]) as file:
                 content = file.read(one.size + 1)

@@ -24,6 +24,7 @@ from ...viz.curves import curves_plot, curves_words
 from ...zoo import shelf
 from ...zoo.catalog import Catalog
 from ...zoo.errors import DataError, SourceError, UsageError
+from ...zoo.looks import command
 from ..logs import lines
 from .context import Context
 from .html import as_cell, render, svg
@@ -160,7 +161,7 @@ def audit_upload(path: Path, claim: Claim) -> LogAudit:
     if size > MAX_BYTES:
         raise DataError(
             f"{path.name}: expected a log of at most {MAX_BYTES >> 20} MiB, got "
-            f"{size / 2**20:.1f} MiB. On your own machine: mixzoo logs {path.name}"
+            f"{size / 2**20:.1f} MiB. On your own machine: {command('logs', path.name)}"
         )
     try:
         log = read_log([path], path.name)
@@ -170,7 +171,7 @@ def audit_upload(path: Path, claim: Claim) -> LogAudit:
     if count > MAX_ACCURACIES:
         raise DataError(
             f"{path.name}: expected at most {MAX_ACCURACIES:,} accuracies, got {count:,}. On your "
-            f"own machine: mixzoo logs {path.name}"
+            f"own machine: {command('logs', path.name)}"
         )
     return audit_log(log, claim)
 

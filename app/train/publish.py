@@ -1,10 +1,10 @@
 """`mixzoo train publish`: a finished run as a row of a manifest of one's own."""
 
-import shlex
 from pathlib import Path
 
 import click
 
+from ...zoo import looks
 from ..console import print_json, say
 from ..options import FilePath, json_option
 
@@ -62,5 +62,4 @@ def command(
     say(f"{added.row.id}: {added.row.reported_top1} ({rule})", style="green")
     for path in (added.manifest, *added.files):
         say(f"  {path}")
-    named = shlex.quote(str(manifest))
-    say(f"mixzoo eval {added.row.id} --manifest {named}")
+    say(looks.command("eval", added.row.id, "--manifest", manifest))

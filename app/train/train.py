@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ...zoo import looks
 from ..console import say
 from ..groups import CommandWithVerbs
 from ..options import FilePath, data_option, device_option, manifest_option
@@ -107,4 +108,4 @@ def command(
         path = train_row(run, How(world, **how), train_list, val_list)
     if world.leads:
         epochs = "1 epoch" if run.recipe.epochs == 1 else f"{run.recipe.epochs} epochs"
-        say(f"{path}: {epochs}. Recompute its number: mixzoo eval {path}")
+        say(f"{path}: {epochs}. Recompute its number: {looks.command('eval', path)}")

@@ -150,8 +150,8 @@ def _asked(request: Request, catalog: Catalog) -> tuple[list[_Job], tuple[str, .
     missing = tuple(row.id for benchmark, row in rows if (benchmark, row) not in here)
     if rows and not here:
         raise SourceError(
-            f"no log of {len(missing)} rows is here. Fetch them: mixzoo zoo download NAME --logs; or "
-            "adopt what a person fetched: mixzoo zoo import FILE..."
+            f"no log of {len(missing)} rows is here. Fetch them: "
+            f"{rows[0][0].command('zoo', 'download', rows[0][0].name, '--logs')}"
         )
     runs: dict[object, list[Path]] = {}
     for path in paths:

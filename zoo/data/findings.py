@@ -142,8 +142,8 @@ def _find(request: Request, name: SplitName) -> LabelledImages:
     path = label_file(request.root, names, name)
     if path is None:
         raise DataError(
-            f"{request.root}: expected {names[0]} or the like, found none. Prepare it first: mixzoo data "
-            f"prepare BENCHMARK --root {request.root} --split {name}"
+            f"{request.root}: expected {names[0]} or the like, found none. Prepare it first, "
+            "with mixzoo data prepare."
         )
     return find_images(request.root, path, allow_missing=True)
 

@@ -160,7 +160,8 @@ class _Fetcher:
                 if forbidden and location.is_remote:
                     raise SourceError(
                         f"{asset.name}: isn't here, and {forbidden} forbids to fetch it from "
-                        f"{location}. Unset it, or: mixzoo zoo import FILE"
+                        f"{location}. Unset it, or: "
+                        f"{benchmark.command('zoo', 'import', 'FILE', '--row', asset.row)}"
                     )
                 if isinstance(before := failures.get(location), LaterError):
                     patience = self._patience
