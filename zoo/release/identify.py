@@ -182,29 +182,38 @@ def _by_names(
 ) -> dict[str, Identity | MixzooError]:
     """Files as what a lock calls them, else as what name, folders and content say, all together.
 
-    Returns them by their words. Copies of one file count as one.
+    Returns them by their words.
     """
-    first = {file.sha256: file for file in reversed(files)}
-    words = {file.words: file for file in first.values()}
+    words = {file.words: file for file in files}
+    seen = {name: inside[file.sha256] for name, file in words.items() if file.sha256 in inside}
     matches: defaultdict[str, list[tuple[Benchmark, Match]]] = defaultdict(list)
     problems: defaultdict[str, list[Problem]] = defaultdict(list)
     for benchmark in among:
-        seen = {name: inside[file.sha256] for name, file in words.items() if file.sha256 in inside}
         matched, unclear = match(words, benchmark.manifest, inside=seen)
-        for one in matched:
-            matches[one.name].append((benchmark, one))
         for problem in unclear:
+            same = len({words[name].sha256 for name in problem.candidates}) == 1
+            if same and problem.what == "ambiguous":  # copies of one file
+                for name in problem.candidates:
+                    if ending := ending_of(name, benchmark.manifest):
+                        matched.append(Match(name, problem.subject, ending[1]))
             for name in {problem.subject, *problem.candidates} & words.keys():
                 problems[name].append(problem)
+        rows: defaultdict[str, set[str]] = defaultdict(set)
+        for one in matched:
+            rows[words[one.name].sha256].add(one.row)
+        for one in matched:
+            if len(rows[words[one.name].sha256]) == 1:
+                matches[one.name].append((benchmark, one))
+            else:
+                several_rows = tuple(sorted(rows[words[one.name].sha256]))
+                why = "the same bytes lie under the names of several rows"
+                problems[one.name].append(Problem(one.name, "ambiguous", why, several_rows))
     told: dict[str, Identity | MixzooError] = {}
-    for file in files:
-        name = first[file.sha256].words
+    for name, file in words.items():
         try:
-            told[file.words] = _settled(
-                file, among, matches[name], problems[name], inside.get(file.sha256)
-            )
+            told[name] = _settled(file, among, matches[name], problems[name], seen.get(name))
         except MixzooError as error:
-            told[file.words] = error
+            told[name] = error
     return told
 
 
@@ -227,11 +236,15 @@ def _settled(
         benchmark, one = matches[0]
         return _as_row(file, benchmark, one.row, one.kind, "by name and content")
     if locked or matches:
-        fitting = ", ".join(benchmark.name for benchmark, _ in locked or matches)
-        raise UsageError(f"its name fits {fitting}; say which: --benchmark NAME")
+        fitting = [benchmark for benchmark, _ in locked or matches]
+        bring = ("zoo", "import", file.archive or file.path, "--benchmark")
+        ways = several((one.command(*bring, one.name) for one in fitting), "  or  ")
+        names = ", ".join(one.name for one in fitting)
+        raise UsageError(f"its name fits {names}. Say which: {ways}")
     asked = [one for one in problems if one.rows or one.candidates]
-    if not asked and inside and inside.fault:
-        raise CheckpointError(inside.fault)
+    if inside and not asked and not any(_may_hold(inside, benchmark) for benchmark in among):
+        what = inside.fault or f"it fits no row: it is {inside.in_words()}"
+        raise CheckpointError(f"no lock knows its hash, and {what}")
     # a benchmark whose network or data the name doesn't even name has the least to say
     near = asked or sorted(problems, key=lambda one: one.reason.startswith("it names"))
     reason = near[0].reason
@@ -247,6 +260,12 @@ def _settled(
     raise UsageError(
         f"no lock knows its hash, and {reason}{could}. If you know its row: {unpacking}{bring}"
     )
+
+
+def _may_hold(inside: Inside, benchmark: Benchmark) -> bool:
+    """Whether a file could be any of a benchmark's, whatever it is called."""
+    rows = benchmark.manifest.rows
+    return inside.pictures or not all(inside.unlike(row, benchmark.manifest) for row in rows)
 
 
 def _as_row(file: Arrival, benchmark: Benchmark, row: str, kind: Kind, how: str) -> Identity:

@@ -236,12 +236,12 @@ def _said(path: str, reader: Reader) -> Said:
     for number, folder in enumerate(folders[:FOLDERS]):
         more = reader.read(folder)
         disputed = set()
-        for role, here, there in (
-            ("architecture", said.architectures, more.architectures),
-            ("method", said.methods, more.methods),
+        for here, there in (
+            (said.architectures, more.architectures),
+            (said.methods, more.methods),
         ):
             if number == 0 and here and there and here.isdisjoint(there):
-                disputed.add(f"{role} {', '.join(sorted(there))} of its folder")
+                disputed.add(", ".join(sorted(there)))
         # a foreign word of a folder is no reason to refuse what lies in it, but one to ask
         disputed |= {word for role, word in more.foreign.items() if not said.says(role)}
         said = replace(
@@ -249,7 +249,7 @@ def _said(path: str, reader: Reader) -> Said:
             architectures=said.architectures or more.architectures,
             methods=said.methods or more.methods,
             data=said.data or more.data,
-            unknown=said.unknown | disputed,
+            disputed=said.disputed | disputed,
             mixing=said.mixing or more.mixing,
         )
     return said
@@ -274,6 +274,7 @@ def _judged(
         for role, named in (("architecture", said.architectures), ("method", said.methods))
         if len(named) > 1
     ]
+    doubts += [f"a folder above it says {word}" for word in sorted(said.disputed)]
     doubts += [f"nothing here explains {word!r}" for word in sorted(said.unknown - familiar)]
     if inside and kind == "weights":
         held = [row for row in manifest.rows if inside.may_be(row, manifest)]
@@ -285,7 +286,9 @@ def _judged(
             rows = held
     elif kind == "visualisation" and not inside and "pictures" not in said.kinds:
         doubts.append("its name doesn't say that it holds pictures")
-    if not doubts and len(rows) > 1:
+    if not doubts and len(rows) > 1 and inside:
+        doubts.append(f"it is {inside.in_words()}")
+    elif not doubts and len(rows) > 1:
         role = "method" if said.architectures else "architecture"
         doubts.append(f"it names no {role} of {manifest.name}")
     why = "; ".join(doubts)

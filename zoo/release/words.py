@@ -86,7 +86,8 @@ class Said:
 
     architectures, methods: the manifest's that it names. data: whether it names the manifest's own
     data set. foreign: by role what it names that the benchmark hasn't, in words. unknown: words
-    without a meaning here, and such as only weaken it (a part of a network). kinds: of the files in
+    without a meaning here, and such as only weaken it (a part of a network). disputed: what folders
+    say against it. kinds: of the files in
     an archive. mixing: whether it speaks of mixing without a method.
     """
 
@@ -95,6 +96,7 @@ class Said:
     data: bool = False
     foreign: dict[str, str] = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()
+    disputed: frozenset[str] = frozenset()
     kinds: frozenset[str] = frozenset()
     mixing: bool = False
 

@@ -400,6 +400,23 @@ def test_what_is_not_the_rows_network_is_never_taken(
     assert cached() == {}
 
 
+def test_same_bytes_under_two_rows_are_asked_about(
+    three_rows: Catalog, there: Path, small_weights: Callable[..., bytes]
+) -> None:
+    """One of both names is wrong; a copy under the same row's name is only a copy."""
+    for name in ("r18_w4_cutmix.pth", "r18_w4_mixup.pth"):
+        bring(there / "two" / name, small_weights(1))
+    for name in ("resnet18_w4_vanilla.pth", "b/resnet18_w4_vanilla (1).pth"):
+        bring(there / "copies" / name, small_weights(2))
+
+    two = import_files(find_files([there / "two"]), three_rows, benchmark="own")
+    copies = import_files(find_files([there / "copies"]), three_rows, benchmark="own")
+
+    assert [one.error for one in two] == [UsageError] * 2
+    assert all("under the names of several rows" in one.detail for one in two)
+    assert [one.what for one in copies] == ["linked", "already here"]
+
+
 def test_name_that_fits_two_benchmarks_needs_a_word(
     write_benchmark: Write, give: Give, small_weights: Callable[..., bytes]
 ) -> None:
@@ -411,7 +428,8 @@ def test_name_that_fits_two_benchmarks_needs_a_word(
     told = give(catalog, "resnet18_w4_vanilla.pth", small_weights(), benchmark="other")
     clear = give(catalog, "resnet18_w4_vanilla_own.pth", small_weights())
 
-    assert "own, other; say which: --benchmark NAME" in unsure.detail
+    assert "its name fits own, other. Say which: mixzoo zoo import" in unsure.detail
+    assert "--benchmark other" in unsure.detail
     assert told.asset.row == "resnet18_w4.vanilla_other"
     assert clear.asset.row == ROW
 

@@ -156,8 +156,8 @@ REPORTED = {
     "r50_puzzlemixup_ep100.pth": ("ambiguous", "several methods: mixup, puzzlemix"),
     "r50_cutmix_birdsong.pth": ("left over", "nothing here explains 'birdsong'"),
     "r50_automix_mixblock.pth": ("left over", "nothing here explains 'mixblock'"),
-    "cutmix/r50_mixup.pth": ("left over", "method cutmix of its folder"),
-    "imagenet/r50_mixup.pth": ("left over", "nothing here explains 'imagenet'"),
+    "cutmix/r50_mixup.pth": ("left over", "a folder above it says cutmix"),
+    "imagenet/r50_mixup.pth": ("left over", "a folder above it says imagenet"),
     "r50_cutmix_epoch_99.pth": ("left over", "nothing here explains 'epoch_99'"),
     "r50_cutmix.zip": ("left over", "doesn't say that it holds pictures"),
     "cutmix_ep100.pth": ("left over", "names no architecture"),
@@ -244,6 +244,13 @@ def test_release_of_mixed_styles_and_traps_never_gives_a_wrong_row(chance: rando
     for problem in problems:
         if problem.subject in truth:
             assert truth[problem.subject] in problem.rows
+
+
+def test_folder_of_other_data_is_never_taken_for_the_authors_own_word() -> None:
+    """However many files lie in it."""
+    names = [f"imagenet/r50_{method}.pth" for method in METHODS]
+
+    assert match(names, INAT)[0] == []
 
 
 def test_what_a_person_says_settles_it() -> None:
