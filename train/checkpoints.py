@@ -11,20 +11,22 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import torch
 from torch import Tensor, nn
 
 from .. import __version__
 from ..zoo.checkpoint.names import ALIASES
-from ..zoo.errors import CheckpointError
+from ..zoo.errors import CheckpointError, wall
 from ..zoo.files import replacing
 from ..zoo.nets import MixClassifier
 from .recipe import Recipe
 
 logger = logging.getLogger(__name__)
 LAST, PREVIOUS, BEST = "last.pth", "previous.pth", "best.pth"
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 PARTS = ("meta", "state_dict", "optimizer", "run")
 """What a checkpoint has from which a run goes on."""
 
@@ -118,19 +120,54 @@ def latest(folder: Path) -> dict[str, Any] | None:
 
 def _read(path: Path) -> dict[str, Any]:
     """Check every byte of a checkpoint, then load it without running code."""
-    try:
+    with wall(CheckpointError, f"{path}: not a whole checkpoint", "It isn't used."):
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()  # torch compares no checksums
-        if broken:
-            raise CheckpointError(f"{path}: its part {broken} is damaged.")
+            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
+        if broken or packed:  # packed, it might be as large as it likes in memory
+            what = f"its part {broken} is damaged" if broken else "expected one that isn't packed"
+            raise ValueError(what)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except CheckpointError:
-        raise
-    except Exception as error:  # zipfile and torch raise whatever they stumble over
-        raise CheckpointError(f"{path}: not a whole checkpoint ({type(error).__name__}).") from None
-    missing = [part for part in PARTS if not isinstance(content, dict) or part not in content]
-    if missing:
-        raise CheckpointError(
-            f"{path}: expected a checkpoint of a run, got one without {', '.join(missing)}."
-        )
+        missing = [part for part in PARTS if not isinstance(dict(content).get(part), dict)]
+        if missing:
+            raise ValueError(f"expected one of a run, got one without {', '.join(missing)}")
     return content
+
+
+class LogState(msgspec.Struct):
+    """How far the log was: bytes on the disk, and sums over steps that have no line yet."""
+
+    bytes: Count
+    sums: dict[str, float]
+    count: Count
+
+
+class BestEpoch(msgspec.Struct):
+    """Images that the best validation had right, and after which epoch (from 1) it was."""
+
+    correct: Count = 0
+    epoch: Count = 0
+
+
+class Stands(msgspec.Struct):
+    """Where a run stands, beside its tensors. validated: epochs. scaler: of `GradScaler`."""
+
+    log: LogState
+    best: BestEpoch
+    validated: Count
+    scaler: dict[str, float]
+
+
+def require_same_kind(now: Mapping[str, Tensor], saved: Mapping[str, Any], what: str) -> None:
+    """Raise ValueError for what isn't a tensor of the shape and dtype of the present one, or has
+    values that are no numbers. now, saved: by name; names that are in one alone don't matter."""
+    for name in now.keys() & saved.keys():
+        value, of = saved[name], now[name]
+        if not isinstance(value, Tensor) or value.shape != of.shape or value.dtype != of.dtype:
+            got = getattr(value, "dtype", type(value).__name__), tuple(getattr(value, "shape", ()))
+            raise ValueError(
+                f"{what} {name}: expected {of.dtype} of shape {tuple(of.shape)}, got {got[0]} of "
+                f"{got[1]}"
+            )
+        if not value.isfinite().all():
+            raise ValueError(f"{what} {name}: expected finite numbers, got others")

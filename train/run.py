@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from ..eval.crops import BATCH_SIZE, Work
@@ -15,9 +17,19 @@ from ..eval.evaluator import evaluate
 from ..eval.predictions import Counts
 from ..eval.world import ALONE, World
 from ..zoo.checkpoint.names import canonical
-from ..zoo.errors import CheckpointError, UsageError
+from ..zoo.errors import CheckpointError, UsageError, wall
 from ..zoo.nets import ResNetConfig
-from .checkpoints import BEST, keep_last, latest, meta_of, openmixup_state, write
+from .checkpoints import (
+    BEST,
+    Count,
+    Stands,
+    keep_last,
+    latest,
+    meta_of,
+    openmixup_state,
+    require_same_kind,
+    write,
+)
 from .data import Data
 from .log import JsonLog, environment
 from .network import fresh_network, optimizer_of, parallel, share_buffers
@@ -208,24 +220,49 @@ class Run:
         return log
 
     def _restore(self, content: dict[str, Any]) -> None:
-        try:
-            config, self.iteration = content["meta"]["config"], content["meta"]["iter"]
-            self.best, self.validated = content["run"]["best"], content["run"]["validated"]
-            self.model.load_state_dict(canonical(content["state_dict"]))
-            self.optimizer.load_state_dict(content["optimizer"])
+        """Go on where a checkpoint was written; nothing of it is believed unseen.
+
+        Raises UsageError for one of another recipe, CheckpointError for one that can't be this
+        run's.
+        """
+        with wall(
+            CheckpointError,
+            f"{self.out}: its checkpoint isn't one of this run",
+            "Go on with the recipe and the mixzoo that wrote it, or train in another folder.",
+        ):
+            if content["meta"]["config"] != self.recipe.text():
+                raise UsageError(
+                    f"--out {self.out}: its checkpoints are of another recipe. Give the recipe that "
+                    "they were made with, or another folder."
+                )
+            stands = msgspec.convert(content["run"], Stands)
+            self.iteration = msgspec.convert(content["meta"]["iter"], Count)
+            self.validated, self.best = stands.validated, content["run"]["best"]
+            epoch, rest = divmod(self.iteration, self.iterations)
+            if self.iteration > self.total or self.validated not in {epoch, epoch - (rest == 0)}:
+                raise ValueError(
+                    f"{self.validated} validations don't belong to step {self.iteration} of "
+                    f"{self.total}"
+                )
+            weights = canonical(content["state_dict"])
+            require_same_kind(self.model.state_dict(), weights, "weights")
+            self.model.load_state_dict(weights)
+            self._restore_optimizer(content["optimizer"])
             self.scaler.load_state_dict(content["run"]["scaler"])
-        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            said = " ".join(str(error).split())[:200]
-            raise CheckpointError(
-                f"{self.out}: its checkpoint isn't one of this run ({type(error).__name__}: "
-                f"{said}). Go on with the recipe and the mixzoo that wrote it, or train in another "
-                "folder."
-            ) from None
-        if config != self.recipe.text():
-            raise UsageError(
-                f"--out {self.out}: its checkpoints are of another recipe. Give the recipe that "
-                "they were made with, or another folder."
-            )
+
+    def _restore_optimizer(self, state: dict[str, Any]) -> None:
+        options = [dict(group) for group in self.optimizer.param_groups]
+        parameters: list[Tensor] = [p for group in options for p in group["params"]]
+        for number, kept in state["state"].items():
+            own = {n: parameters[number] for n, value in kept.items() if value is not None}
+            require_same_kind(own, kept, "optimizer's")
+        self.optimizer.load_state_dict(state)
+        for own, group in zip(options, self.optimizer.param_groups, strict=True):
+            for name in own.keys() & group.keys() - {"params", "lr"}:  # rates are the epoch's
+                if group[name] != own[name]:
+                    raise ValueError(
+                        f"the optimizer's {name}: expected {own[name]}, got {group[name]}"
+                    )
 
 
 def _to_go_on_from(out: Path, world: World) -> dict[str, Any] | None:

@@ -170,7 +170,7 @@ def test_weights_alone_are_no_checkpoint_of_a_run(tmp_path: Path) -> None:
     """Somebody's `last.pth` with a state dict is refused by what it lacks."""
     write(tmp_path / LAST, {"meta": {}, "state_dict": {}})
 
-    with pytest.raises(CheckpointError, match=r"expected a checkpoint of a run, got one without"):
+    with pytest.raises(CheckpointError, match=r"expected one of a run, got one without"):
         latest(tmp_path)
 
 
