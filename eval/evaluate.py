@@ -12,7 +12,7 @@ from ..zoo.cache import data_path
 from ..zoo.catalog import Benchmark, Catalog, open_catalog
 from ..zoo.checkpoint.claims import claims
 from ..zoo.checkpoint.reading import read_checkpoint
-from ..zoo.data import LabelledImages, find_images, from_file, label_file
+from ..zoo.data import LabelledImages, find_images, from_file, named_file
 from ..zoo.errors import DataError, MixzooError, UsageError
 from ..zoo.manifest import Protocol
 from ..zoo.refs import CheckpointFile
@@ -332,7 +332,7 @@ def _training_images(images: LabelledImages, benchmark: Benchmark | None) -> dic
     train = benchmark.manifest.dataset.train if benchmark else None
     folder = images.root if images.root.is_dir() else images.root.parent
     try:
-        path = label_file(folder, train.annotations, "train") if train else None
+        path = named_file(folder, train.annotations) if train else None
         return dict(from_file(folder, path).class_counts()) if path else {}
     except MixzooError:
         return {}  # a detail of the report isn't worth the evaluation

@@ -1,7 +1,7 @@
 """The labelled images of a benchmark: where they lie, what they are called, how they get there."""
 
 from .diagnose import diagnose_labels, diagnose_list
-from .find import find_images, label_file
+from .find import find_images, named_file
 from .labels import LabelledImages, from_file, from_folders
 from .stores import FolderStore, ImageStore, TarStore
 
@@ -15,5 +15,5 @@ __all__ = [
     "find_images",
     "from_file",
     "from_folders",
-    "label_file",
+    "named_file",
 ]

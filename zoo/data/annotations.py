@@ -1,6 +1,6 @@
 """Gets the annotation file of a split first, so that the archive's pass knows what to keep."""
 
-import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -8,13 +8,15 @@ from unicodedata import normalize
 
 from ..archive import GZIP
 from ..errors import DataError, IntegrityError, SourceError
+from ..files import ignore
 from ..images import is_picture
 from ..net.sources import Location, sibling
 from ..net.stream import open_stream
 from .labels import LabelledImages, from_file
 from .marks import Origin
 from .request import Request, SplitName
-from .texts import LARGEST, unpacked
+from .tars import HashedReader
+from .texts import read, unpacked
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,11 @@ def get_annotations(
     """
     dataset, name, expected = request.dataset, request.json_name(split), request.split(split).images
     place = _place(request, name, archive)
-    packed = _read(place)
-    origin = Origin(
-        source=str(place),
-        size=len(packed),
-        md5=hashlib.md5(packed, usedforsecurity=False).hexdigest(),
-        expected_md5=request.md5_of(f"{name}.tar.gz") if packed.startswith(GZIP) else None,
-    )
+    with open_stream(place) as (_, chunks), HashedReader(chunks, ignore) as reader:
+        packed = read(io.BufferedReader(reader), place)
+        md5 = reader.md5()
+    stated = request.md5_of(f"{name}.tar.gz") if packed.startswith(GZIP) else None
+    origin = Origin(source=str(place), size=len(packed), md5=md5, expected_md5=stated)
     require_md5(origin)
     content = unpacked(packed, place, name)
     path = work / name
@@ -94,35 +94,20 @@ def _place(request: Request, name: str, archive: Location) -> Location:
     )
 
 
-def _read(place: Location) -> bytes:
-    content = bytearray()
-    with open_stream(place) as (_, chunks):
-        for chunk in chunks:
-            content += chunk
-            if len(content) > LARGEST:
-                raise IntegrityError(
-                    f"{place}: expected annotations of at most {LARGEST:,} bytes, got more. Is it the "
-                    "archive of the images?"
-                )
-    return bytes(content)
-
-
 def _require_tree(files: Sequence[str], tree: str, place: Location) -> None:
     """Raise DataError for a file that isn't an image of the tree: it would be written where it says.
 
     Also for two names that are one where neither case nor the way to write an accent counts.
     """
-    for file in files:
-        if not file.startswith(f"{tree}/") or not is_picture(PurePosixPath(file)):
-            raise DataError(
-                f"{place}: expected images in {tree}/, named as images are, got {file!r}. Nothing was "
-                "changed; use the published annotations."
-            )
     seen: dict[str, str] = {}
     for file in files:
         other = seen.setdefault(normalize("NFC", file).casefold(), file)
-        if other != file:
+        problem = ""
+        if not file.startswith(f"{tree}/") or not is_picture(PurePosixPath(file)):
+            problem = f"expected images in {tree}/, named as images are, got {file!r}"
+        elif other != file:
+            problem = f"{other!r} and {file!r} would be one file on some disks"
+        if problem:
             raise DataError(
-                f"{place}: {other!r} and {file!r} would be one file on some disks. Nothing was changed; "
-                "use the published annotations."
+                f"{place}: {problem}. Nothing was changed; use the published annotations."
             )

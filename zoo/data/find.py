@@ -54,15 +54,19 @@ def find_images(
     return images
 
 
+def named_file(data: Path, names: Iterable[str]) -> Path | None:
+    """The first of some label files that lies in a folder, packed or not; None if none does."""
+    paths = (data / f"{name}{ending}" for name in names for ending in ("", *PACKED))
+    return next((path for path in paths if path.is_file()), None)
+
+
 def label_file(data: Path, names: Iterable[str], split: SplitName) -> Path | None:
     """A split's label file in a folder, None if there is none. names: looked for first.
 
     Raises DataError where several fit and none is in `names`.
     """
-    for name in names:
-        for ending in ("", *PACKED):
-            if (path := data / f"{name}{ending}").is_file():
-                return path
+    if path := named_file(data, names):
+        return path
     annotations = (f"{split}*.json", f"annotations/{split}*.json")
     for patterns in (
         annotations,

@@ -8,12 +8,12 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -28,7 +28,6 @@ from .texts import read_text
 
 EXPECTED = "expected iNaturalist annotation JSON (images, annotations)"
 OFFICIAL = "Download the official file again."
-T = TypeVar("T")
 # A path that can only be one: most are, and half a million are asked in a second.
 _PLAIN = re.compile(r"(?:[\w-][\w.+ -]{0,200}/){0,9}[\w-][\w.+ -]{0,200}", re.ASCII)
 
@@ -152,44 +151,48 @@ def from_folders(root: Path) -> LabelledImages:
     return LabelledImages(store, tuple(files), tuple(labels), "category_id folders", tuple(notes))
 
 
+class _Image(msgspec.Struct):
+    id: int | float | str
+    file_name: str
+
+
+class _Annotation(msgspec.Struct):
+    image_id: int | float | str
+    category_id: int | float | str
+
+
+class _Coco(msgspec.Struct):
+    images: list[_Image]
+    annotations: list[_Annotation] = []
+
+
 def _annotated(text: str, source: Path) -> list[tuple[str, int]]:
     """The file and label of each annotation of a COCO-like JSON, in its order."""
-    content = json.loads(text, object_pairs_hook=_unique)
-    images = content.get("images") if isinstance(content, dict) else None
-    annotations = content.get("annotations", []) if isinstance(content, dict) else None
-    if not isinstance(images, list) or not isinstance(annotations, list):
-        raise DataError(f"{source}: {EXPECTED}, got other JSON. {OFFICIAL}")
-    if not annotations:
+    # json, since it takes NaN where nobody looks; msgspec would take the last of a key's two values
+    coco = msgspec.convert(json.loads(text, object_pairs_hook=_unique), _Coco)
+    if not coco.annotations:
         raise DataError(f"{source}: has no annotations, so no labels. Is it the test set's file?")
-    names = _column(images, "id", "file_name", _text, source)
-    labels = _column(annotations, "image_id", "category_id", whole, source)
-    if (
-        not len(names) == len(images) == len(labels) == len(annotations)
-        or names.keys() != labels.keys()
-    ):
+    names = {_key(image.id): image.file_name for image in coco.images}
+    labels: dict[str, int] = {}
+    for one in coco.annotations:
+        if (label := whole(one.category_id)) is None:
+            raise DataError(
+                f"{source}: {EXPECTED} with whole numbers as category_id, got {one.category_id!r:.80} of "
+                f"image {one.image_id!r:.80}. {OFFICIAL}"
+            )
+        labels[_key(one.image_id)] = label
+    images, count = len(coco.images), len(coco.annotations)
+    if not len(names) == images == len(labels) == count or names.keys() != labels.keys():
         raise DataError(
-            f"{source}: expected exactly one annotation per image, got {len(annotations)} annotations of "
-            f"{len(labels)} images, and {len(images)} images of {len(names)} ids. {OFFICIAL}"
+            f"{source}: expected exactly one annotation per image, got {count} annotations of "
+            f"{len(labels)} images, and {images} images of {len(names)} ids. {OFFICIAL}"
         )
     return [(names[image], label) for image, label in labels.items()]
 
 
-def _column(
-    entries: list[object], key: str, field: str, read: Callable[[object], T | None], source: Path
-) -> dict[str, T]:
-    """A field of each entry by the image's id, which is equal however written: 7, 7.0 and "7"."""
-    found: dict[str, T] = {}
-    for entry in entries:
-        known: dict[str, object] = entry if isinstance(entry, dict) else {}
-        image, value = known.get(key), read(known.get(field))
-        if isinstance(image, float) and image.is_integer():
-            image = int(image)
-        if value is None or not (isinstance(image, str) or type(image) is int):
-            raise DataError(
-                f"{source}: {EXPECTED}, each with {key} and {field}, got {entry!r:.80}. {OFFICIAL}"
-            )
-        found[str(image)] = value
-    return found
+def _key(image: float | str) -> str:
+    """An image's id, equal however written: 7, 7.0 and "7"."""
+    return str(int(image) if isinstance(image, float) and image.is_integer() else image)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -198,10 +201,6 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise ValueError(f"an object has {twice[:80]!r} twice")
     return found
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _hash_lines(lines: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ import gzip
 import io
 import zipfile
 from pathlib import Path, PurePosixPath
-from typing import IO, TypeVar
+from typing import IO
 
 from ..archive import GZIP, MOST_GROWTH, SMALL
 from ..errors import DataError, IntegrityError, several, wall
@@ -19,7 +19,6 @@ from .tars import StrictTar
 LARGEST = 1 << 30  # bytes of a label file, unpacked; inat2018's largest has a tenth of them
 PACKED = (".tar.gz", ".gz", ".zip")  # endings under which label files are looked for too
 _KINDS = (".json", ".txt", ".csv", ".tsv")  # endings of a label file among others in an archive
-_T = TypeVar("_T")
 _MARKS = (  # of byte order; UTF-32's begins as UTF-16's does
     (codecs.BOM_UTF8, "utf-8-sig", "a byte-order mark"),
     (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),
@@ -37,7 +36,7 @@ def read_text(path: Path) -> tuple[str, list[str]]:
     """
     try:
         with path.open("rb") as file:
-            content = _read(file, LARGEST, path)
+            content = read(file, path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
     content = unpacked(content, path)
@@ -64,40 +63,28 @@ def unpacked(content: bytes, source: object, wanted: str = "") -> bytes:
     source: for messages. wanted: its name, where an archive may hold others beside it. Raises
     IntegrityError as `read_text` does, DataError where an archive doesn't hold exactly one.
     """
+
+    def fits(name: str) -> bool:
+        path = PurePosixPath(name)
+        kind = path.name == wanted if wanted else path.suffix.lower() in _KINDS
+        return kind and not is_hidden(path)
+
     with wall(IntegrityError, f"{source}: expected a whole label file", "Download it again."):
         most = min(LARGEST, max(SMALL, MOST_GROWTH * len(content)))
         if content.startswith(GZIP):
             with gzip.open(io.BytesIO(content)) as inflated:
-                content = _read(inflated, most, source)
+                content = read(inflated, source, most)
         if content[257:262] == b"ustar":
             with StrictTar(fileobj=io.BytesIO(content)) as tar:
-                members = (it for it in tar if it.isreg() and _is_label_file(it.name, wanted))
-                return _only({it.name: tar.body(it) for it in members}, source, wanted)
-        if content.startswith(b"PK\x03\x04"):
+                found = {it.name: tar.body(it) for it in tar if it.isreg() and fits(it.name)}
+        elif content.startswith(b"PK\x03\x04"):
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                names = [it for it in archive.namelist() if _is_label_file(it, wanted)]
-                with archive.open(_only({it: it for it in names}, source, wanted)) as entry:
-                    return _read(entry, most, source)
-        return content
-
-
-def _read(file: IO[bytes] | gzip.GzipFile, most: int, source: object) -> bytes:
-    content = file.read(most + 1)
-    if len(content) > most:
-        raise IntegrityError(
-            f"{source}: expected a label file of at most {most:,} bytes, got more. Is it the archive of "
-            "the images?"
-        )
-    return content
-
-
-def _is_label_file(name: str, wanted: str) -> bool:
-    path = PurePosixPath(name)
-    kinds = path.name == wanted if wanted else path.suffix.lower() in _KINDS
-    return kinds and not is_hidden(path)
-
-
-def _only(found: dict[str, _T], source: object, wanted: str) -> _T:
+                found = dict.fromkeys(filter(fits, archive.namelist()), b"")
+                if len(found) == 1:
+                    with archive.open(next(iter(found))) as entry:
+                        found = dict.fromkeys(found, read(entry, source, most))
+        else:
+            return content
     if len(found) != 1:
         got = f"several ({several(found)})" if found else "none"
         raise DataError(
@@ -105,3 +92,14 @@ def _only(found: dict[str, _T], source: object, wanted: str) -> _T:
             "it, and name the file."
         )
     return next(iter(found.values()))
+
+
+def read(file: IO[bytes] | gzip.GzipFile, source: object, most: int = LARGEST) -> bytes:
+    """A label file's bytes. Raises IntegrityError if they are more than `most`."""
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise IntegrityError(
+            f"{source}: expected a label file of at most {most:,} bytes, got more. Is it the archive of "
+            "the images?"
+        )
+    return content
