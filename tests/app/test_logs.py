@@ -124,7 +124,10 @@ def test_all_names_rows_without_a_log(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--benchmark", "inat2018"), ["no log of 20 rows is here", "zoo download inat2018 --logs"]),
+        (
+            ("--benchmark", "inat2018"),
+            ["no log of 20 rows is here", "zoo download inat2018 --logs"],
+        ),
         (("resnet50.automix_inat2018",), ["no lock names its log", "zoo import FILE --row res"]),
     ],
 )
