@@ -26,6 +26,17 @@ ROW = "resnet18_w6.mixup_mini"
 PLAIN = re.compile(r"\x1b\[[0-9;]*m")
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache for all cases: what one has predicted, the others needn't."""
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture(autouse=True)
+def _shared_cache(_own_cache: None, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIXZOO_CACHE", str(kept))
+
+
 @pytest.fixture(scope="session")
 def field(shared: Path) -> Path:
     """The folder of field cases."""
