@@ -92,7 +92,7 @@ def build(context: Context) -> None:
     with gr.Accordion("A log of your own", open=False, elem_id="logs-own"), gr.Row():
         with gr.Column(min_width=280):
             file = gr.File(
-                label=f"mmcv's .log.json or text log, at most {MAX_BYTES >> 20} MiB",
+                label=f"Training log (JSON, text or CSV), at most {MAX_BYTES >> 20} MiB",
                 file_types=sorted(SUFFIXES),
                 type="filepath",
                 height=130,

@@ -92,7 +92,7 @@ def curves(
     """Draw training curves from logs.
 
     Validation top-1 by epoch, the last epochs from near, training loss and learning rate.
-    Reads mmcv's .log.json and text logs, resumed ones too; a ROW's log is fetched if it isn't here,
+    Reads what mixzoo logs reads, resumed logs too; a ROW's log is fetched if it isn't here,
     a benchmark names all its rows. Shaded are the last epochs that the table sums up, a bar is
     their median, a dotted line the published number. --out ends in .png, .svg, .pdf or .jpg.
     """

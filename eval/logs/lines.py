@@ -34,11 +34,12 @@ _PLACE = re.compile(
     re.ASCII,
 )
 _BETWEEN = re.compile(r", |\s{2,}")
+_RATE_OR_LOSS = re.compile(r"(?:^|, |\s{2})(lr|loss): ([^,\s]+)", re.ASCII)
 _COLOUR = re.compile(r"\x1b\[[\d;]*m", re.ASCII)
 _CLOCK = re.compile(r"[\d:]+", re.ASCII)  # what follows the comma of `1 day, 0:00:59`
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Validation:
     """One validation. accuracies: `<head>_top<k>` (`head0_top1`, `one_q_top5`) -> percent.
 
@@ -59,7 +60,7 @@ class Validation:
     others: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Iteration:
     """Means over the iterations up to `iteration`. iterations: of the whole epoch, if it says so.
 
@@ -177,7 +178,7 @@ def _from_text(text: str) -> dict[str, Any] | None:
 
     iterations: of the epoch, which only text logs tell.
     """
-    text = _COLOUR.sub("", text)
+    text = _COLOUR.sub("", text) if "\x1b" in text else text
     stamped = STAMP.search(text)
     said = stamped[1] if stamped else text
     if said.startswith(("Environment info:", "System environment:")):
@@ -192,26 +193,24 @@ def _from_text(text: str) -> dict[str, Any] | None:
     if found["mode"] == "val":
         if found["of"] not in (None, found["at"]):
             return None  # mmengine's validation on its way
-        return _items(found["said"], strict=True) | place | {"mode": "val"}
+        return _items(found["said"]) | place | {"mode": "val"}
     if found["of"] is None:
         raise MalformedLineError("is no whole line of an epoch")
-    return _items(found["said"]) | place | {"mode": "train", "iterations": int(found["of"])}
+    said = {name: _decimal_or_none(value) for name, value in _RATE_OR_LOSS.findall(found["said"])}
+    return said | place | {"mode": "train", "iterations": int(found["of"])}
 
 
-def _items(text: str, *, strict: bool = False) -> dict[str, Any]:
+def _items(text: str) -> dict[str, Any]:
     """The numbers of `name: value, name: value`; of what else stands there, the name alone.
 
-    strict: each item is whole, and every accuracy a number.
+    Raises MalformedLineError where an item isn't whole, or an accuracy no number.
     """
     found: dict[str, Any] = {}
     for item in _BETWEEN.split(text.strip()):
         name, colon, value = item.partition(": ")
-        try:
-            number: Decimal | None = Decimal(value.strip())
-        except InvalidOperation:
-            number = None
+        number = _decimal_or_none(value)
         is_damaged = number is None and (accuracy_of(name) if colon else not _CLOCK.fullmatch(item))
-        if strict and (is_damaged or name in found):
+        if is_damaged or name in found:
             raise MalformedLineError(f"breaks off or is damaged at {item[:30]!r}")
         if colon:
             found[name] = number
@@ -257,6 +256,13 @@ def _loss(value: Any) -> float | None:
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _decimal_or_none(text: str) -> Decimal | None:
+    try:
+        return Decimal(text.strip())
+    except InvalidOperation:
         return None
 
 

@@ -6,7 +6,7 @@ and changed for good reasons too, so nothing here is a verdict.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -39,11 +39,9 @@ def find_horizon(log: TrainingLog, epochs: int | None) -> Horizon:
     if log.settings.epochs is not None:
         return Horizon(log.settings.epochs, "from the config in the log")
     seen = max(v.epoch for v in log.validations)
-    fitting = [
-        total
-        for total in range(seen, LONGEST + 1)
-        if not list(_off_cosine(log, total)) and len(_rates(log)) > 1
-    ]
+    rates = _rates(log)
+    tried = range(seen, LONGEST + 1) if len(rates) > 1 else ()
+    fitting = [total for total in tried if not any(_off_cosine(log, rates, total))]
     if len(fitting) == 1:
         return Horizon(fitting[0], "from the learning rates")
     return Horizon(seen, "the last one logged")
@@ -106,9 +104,8 @@ def _rates(log: TrainingLog) -> dict[int, Decimal]:
     return {line.epoch: line.lr for line in lines if line.lr is not None and line.epoch > 0}
 
 
-def _off_cosine(log: TrainingLog, total: int) -> Iterator[int]:
+def _off_cosine(log: TrainingLog, rates: Mapping[int, Decimal], total: int) -> Iterator[int]:
     """Epochs whose learning rate isn't that of a cosine over `total` epochs."""
-    rates = _rates(log)
     lr = log.settings.lr or float(rates.get(1, RECIPE_LR))
     for epoch, rate in rates.items():
         # A text log writes its rates with four digits, whatever their size.
@@ -124,7 +121,7 @@ def _rate_remarks(log: TrainingLog, horizon: Horizon, claim: Claim) -> Iterator[
         if log.settings.schedule and rates:
             yield f"learning rates aren't compared: the config has {log.settings.schedule}"
         return
-    if off := sorted(_off_cosine(log, horizon.epochs)):
+    if off := sorted(_off_cosine(log, rates, horizon.epochs)):
         yield (
             f"learning rate off the recipe's cosine over {horizon.epochs} epochs in "
             f"{len(off)} of {len(rates)} epochs, first in epoch {off[0]}: {rates[off[0]]}"
