@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import hypothesis
 import pytest
 from mixzoo.app import cli
 from mixzoo.zoo.files import alone
@@ -22,6 +23,9 @@ from mixzoo.zoo.mini import draw
 from .emulator.github import GitHub
 from .emulator.hub_upload import TOKEN, Hub, running_hub
 from .emulator.server import Emulator, Reply, Request, emulate
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # machines differ, and are shared
+hypothesis.settings.load_profile("untimed")
 
 GOLDEN = Path(__file__).parent / "golden"
 # Photographs of the reference recordings and real data sets. They aren't ours to publish.

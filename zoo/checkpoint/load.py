@@ -17,7 +17,7 @@ from ..refs import CheckpointFile, resolve
 from ..report import Weights
 from .infer import COUNT, infer
 from .names import canonical
-from .parts import how_to_take, is_averaged
+from .parts import TOP, how_to_take, is_averaged
 from .reading import Checkpoint, read_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -150,9 +150,17 @@ def _remarks(checkpoint: Checkpoint, entries: Mapping[str, Tensor]) -> Iterator[
             f"an averaged copy of the weights ({several(checkpoint.averaged)}) stands in the file "
             f"and was left out; to take it: {how_to_take(checkpoint.path, checkpoint.averaged[0])}"
         )
+    if checkpoint.unnamed:
+        yield (
+            f"an averaged copy of the weights ({several(checkpoint.unnamed)}) stands in the file "
+            "and was left out: it has no names, so only the code that wrote it can take it"
+        )
+    if checkpoint.beside:
+        yield f"what stands beside the network in the file was left out: {several(checkpoint.beside)}"
     part = str(checkpoint.meta.get("source_part", checkpoint.part))  # of an export
-    if is_averaged(part):
-        yield f"its weights are an averaged copy ({part}), not those of the last step"
+    if checkpoint.is_averaged or is_averaged(part):
+        named = "" if part == TOP else f" ({part})"
+        yield f"its weights are an averaged copy{named}, not those of the last step"
     means = [value for name, value in entries.items() if name.endswith("running_mean")]
     variances = [value for name, value in entries.items() if name.endswith("running_var")]
     if not any(map(torch.any, means)) and all(bool((value == 1).all()) for value in variances):

@@ -25,16 +25,23 @@ TOP = "."
 # Keys that tools give to averages: state_dict_ema, model_ema, ema, swa_model, averaged_model, shadow
 _AVERAGED = re.compile(r"(?:^|[._])(?:ema|swa|avg|averaged?|shadow)(?:[._]|$)", re.IGNORECASE)
 _STATISTICS = "bn1.running_mean"  # of every whole ResNet; an optimizer's tables lack them
+_COUNTED = "n_averaged"
 _USUAL = ("state_dict", "model", TOP)  # where weights stand that are no ResNet's
 
 
 @dataclass(frozen=True)
 class Part:
-    """A network's tensors. name: the keys that lead to them, joined by dots. root: of the names."""
+    """A network's tensors. name: the keys that lead to them, joined by dots. root: of the names.
+
+    is_averaged: whether they are an average over several states of training. beside: names of what
+    stands in the table outside of the root, and so isn't the network's.
+    """
 
     name: str
     root: str
     tensors: dict[Any, Any]
+    is_averaged: bool = False
+    beside: tuple[str, ...] = ()
 
     def holds_the_same(self, other: "Part") -> bool:
         """Whether both are the very same tensors, in two places of the file."""
@@ -63,22 +70,21 @@ def how_to_take(path: Path, part: str) -> str:
 def choose(path: Path, content: Any, wanted: str | None = None) -> tuple[Part, list[str]]:
     """The part that holds the weights, and the names of averaged copies beside it.
 
-    path, content: a file, and what it stored. wanted: the name of the part to take, without what stands beside
-    it. Raises CheckpointError, without the file's name, where there is no table of tensors or
-    several networks could be meant; UsageError if there is no part of that name.
+    path, content: a file, and what it stored. wanted: the name of the part to take. Raises
+    CheckpointError, without the file's name, where there is no table of tensors or several networks
+    could be meant; UsageError if there is no part of that name.
     """
     tables = dict(_tables(content))
-    parts = _all_networks(tables, alone=False)
+    parts = [part for name in tables for part in _networks(name, tables[name])]
     if wanted is not None:
-        whole = [Part(name, "", table) for name, table in tables.items()]
-        parts = [*_all_networks(tables, alone=True), *parts, *whole]
+        parts += [Part(name, "", table, is_averaged(name)) for name, table in tables.items()]
         found = next((part for part in parts if part.name == wanted), None)
         if found is None:
             names = ", ".join(dict.fromkeys(part.name for part in parts)) or "none"
             raise UsageError(f"--part {wanted}: expected a part of the file: {names[:500]}.")
         return found, []
-    averaged = [part for part in parts if is_averaged(part.name)]
-    plain = [part for part in parts if part not in averaged] or averaged
+    averaged = [part for part in parts if part.is_averaged]
+    plain = [part for part in parts if not part.is_averaged] or averaged
     whole = [one for one in plain if any(_STATISTICS in str(name) for name in one.tensors)] or plain
     different = [
         part for i, part in enumerate(whole) if not any(map(part.holds_the_same, whole[:i]))
@@ -86,15 +92,15 @@ def choose(path: Path, content: Any, wanted: str | None = None) -> tuple[Part, l
     if len(different) > 1:
         names = [f"'{part.name}'" for part in different]
         raise CheckpointError(
-            f"holds {len(names)} networks, {several(names, ' and ')}, and nothing says which one is meant. "
-            f"Take one out: {how_to_take(path, different[-1].name)}"
+            f"holds {len(names)} networks, {several(names, ' and ')}, and nothing says which one "
+            f"is meant. Take one out: {how_to_take(path, different[-1].name)}"
         )
     if different:
         (chosen,) = different
         return chosen, [part.name for part in averaged if not part.holds_the_same(chosen)]
     name = next((name for name in (*_USUAL, *tables) if name in tables), None)
     if name is None:
-        held = several((repr(key)[:60] for key in content), ", ") or "nothing"
+        held = several(repr(key)[:60] for key in content) or "nothing"
         raise CheckpointError(
             f"expected the weights of a network, got no table of tensors; it holds {held}. Save "
             "the model's state_dict"
@@ -102,16 +108,34 @@ def choose(path: Path, content: Any, wanted: str | None = None) -> tuple[Part, l
     return Part(name, "", tables[name]), []
 
 
+def unnamed_averages(content: Any) -> list[str]:
+    """Lists of tensors that are averages by their keys, as torch_ema writes them."""
+    return [
+        _joined(*path, key)
+        for path, table in _all_tables(content)
+        for key, value in table.items()
+        if isinstance(key, str)
+        and isinstance(value, list | tuple)
+        and any(map(_is_tensor, value))
+        and is_averaged(_joined(*path, key))
+    ]
+
+
 def _tables(content: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
-    """All tables that hold tensors, by the keys that lead to them; each table once."""
+    for path, table in _all_tables(content):
+        if any(map(_is_tensor, table.values())):
+            yield _joined(*path), dict(table)
+
+
+def _all_tables(content: Any) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
+    """All tables in a file with the keys that lead to them; each table once."""
     seen: set[int] = set()
     waiting: list[tuple[tuple[str, ...], Any]] = [((), content)]
     for path, table in waiting:  # grows
         if id(table) in seen:
             continue
         seen.add(id(table))
-        if any(map(_is_tensor, table.values())):
-            yield ".".join(path) or TOP, dict(table)
+        yield path, table
         if len(path) < DEEPEST:
             waiting += [
                 ((*path, key), value)
@@ -126,43 +150,27 @@ def _is_tensor(value: Any) -> bool:
     return strange or isinstance(value, Stored | Tensor)
 
 
-def _all_networks(tables: Mapping[str, dict[Any, Any]], *, alone: bool) -> list[Part]:
-    return [part for name in tables for part in _networks(name, tables[name], alone=alone)]
-
-
-def _networks(name: str, table: Mapping[Any, Any], *, alone: bool) -> Iterator[Part]:
-    """The networks in a table, and beside each one its averaged copy.
-
-    alone: without what belongs to none of them. Else it stays with each, to be refused: what
-    isn't understood isn't left out.
-    """
+def _networks(name: str, table: Mapping[Any, Any]) -> Iterator[Part]:
+    """The networks in a table, and after each one its averaged copy."""
     names = {key: unwrapped(str(key)) for key in table}
     roots = roots_of(names.values())
+    owners = {key: _owner(names[key], roots) for key in table}
+    beside = tuple(str(key) for key in table if owners[key] is None)
     for root in roots:
-        owners = {key: _owner(names[key], roots) for key in table}
-        own = {
-            key: value
-            for key, value in table.items()
-            if owners[key] == root or (owners[key] is None and not alone)
+        own = {key: names[key].removeprefix(root) for key in table if owners[key] == root}
+        values = {inside: table[key] for key, inside in own.items()}
+        path = _joined(name, root.rstrip(".") if len(roots) > 1 else "")
+        # AveragedModel of torch.optim.swa_utils counts what it has averaged
+        average = _COUNTED in values or is_averaged(path)
+        tensors = {key: table[key] for key, inside in own.items() if inside != _COUNTED}
+        yield Part(path, root, tensors, average, beside)
+        copies = {
+            key: values.get(AVERAGED + own[key].replace(".", "_"), table[key])
+            for key in tensors
+            if not own[key].startswith(AVERAGED)
         }
-        inside = alone or len(roots) > 1
-        path = _joined(name, root.rstrip(".") if inside else "")
-        yield Part(path, root, own)
-        by_name = {names[key].removeprefix(root): value for key, value in own.items()}
-        averages = {
-            key: by_name.get(AVERAGED + names[key].removeprefix(root).replace(".", "_"))
-            for key in own
-        }
-        if any(map(_is_tensor, averages.values())):
-            yield Part(
-                _joined(path, AVERAGED),
-                root,
-                {
-                    key: value if averages[key] is None else averages[key]
-                    for key, value in own.items()
-                    if not names[key].removeprefix(root).startswith(AVERAGED)
-                },
-            )
+        if len(copies) < len(tensors):
+            yield Part(_joined(path, AVERAGED), root, copies, True, beside)
 
 
 def _owner(name: str, roots: Sequence[str]) -> str | None:

@@ -10,6 +10,7 @@ import math
 import mmap
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,9 +22,9 @@ import torch
 from torch import Tensor
 
 from ..archive import list_zip, open_zip
-from ..errors import CheckpointError, IntegrityError, UsageError
+from ..errors import CheckpointError, IntegrityError, MixzooError, UsageError
 from .config import is_plain
-from .parts import choose
+from .parts import choose, unnamed_averages
 from .unpickle import Foreign, Storage, Stored, read_pickle
 
 Format = Literal["torch-zip", "torch-legacy", "safetensors"]
@@ -31,17 +32,6 @@ Fetch = Callable[[Storage], Tensor]
 
 ADVICE = "save the model's state_dict"
 AGAIN = "isn't a whole torch checkpoint: it is damaged or cut short; download it again"
-# What a damaged file makes a reader of pickles stumble over
-DAMAGE = (
-    ValueError,
-    TypeError,
-    IndexError,
-    KeyError,
-    AttributeError,
-    OverflowError,
-    OSError,
-    struct.error,
-)
 _HEAD = 512  # bytes that are enough to tell formats apart
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of torch's older format
 _LOCAL_HEADER = 30  # bytes before an entry's name in a zip
@@ -75,8 +65,17 @@ class Checkpoint:
     part: str = "."
     """The keys that lead to the weights in the file, joined by dots; `.` is the top."""
 
+    is_averaged: bool = False
+    """Whether the weights are an average over several states of training."""
+
     averaged: tuple[str, ...] = ()
     """Parts of the file that hold averaged copies of the weights, which were left out."""
+
+    unnamed: tuple[str, ...] = ()
+    """Averaged copies that have no names, which were left out."""
+
+    beside: tuple[str, ...] = ()
+    """What stands beside the network in its table, under other prefixes, and was left out."""
 
 
 def read_checkpoint(path: Path | str, part: str | None = None) -> Checkpoint:
@@ -91,7 +90,7 @@ def read_checkpoint(path: Path | str, part: str | None = None) -> Checkpoint:
     kind = _format(path)
     opened = {"torch-zip": _zip, "torch-legacy": _legacy, "safetensors": _safetensors}[kind]
     try:
-        with opened(path) as (content, notes, fetch):
+        with _whole(), opened(path) as (content, notes, fetch):
             if isinstance(content, Foreign) and not content:
                 raise CheckpointError(
                     f"expected a dict of tensors, but it asks for {content.of[:200]}; nothing of "
@@ -102,13 +101,31 @@ def read_checkpoint(path: Path | str, part: str | None = None) -> Checkpoint:
                 raise CheckpointError(f"expected a dict of tensors, got {kind_of}; {ADVICE}")
             chosen, averaged = choose(path, content, part)
             tensors = _tensors(chosen.tensors, path.stat().st_size, fetch)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path.name}: {error}") from None
-    except UsageError as error:
-        raise UsageError(f"{path.name}: {error}") from None
-    except DAMAGE:
-        raise CheckpointError(f"{path.name}: {AGAIN}") from None
-    return Checkpoint(path, tensors, _notes(content, notes), kind, chosen.name, tuple(averaged))
+            unnamed = unnamed_averages(content) if part is None else []
+    except (CheckpointError, UsageError) as error:
+        raise type(error)(f"{path.name}: {error}") from None
+    return Checkpoint(
+        path,
+        tensors,
+        _notes(content, notes),
+        kind,
+        part=chosen.name,
+        is_averaged=chosen.is_averaged,
+        averaged=tuple(averaged),
+        unnamed=tuple(unnamed),
+        beside=chosen.beside,
+    )
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Whatever a damaged file makes its readers stumble over becomes one line."""
+    try:
+        yield
+    except (MixzooError, MemoryError, zipfile.BadZipFile, zlib.error):
+        raise
+    except Exception:  # of a pickle nothing is to be expected
+        raise CheckpointError(AGAIN) from None
 
 
 def _format(path: Path) -> Format:
@@ -148,7 +165,7 @@ def _zip(path: Path) -> Iterator[tuple[Any, Mapping[Any, Any], Fetch]]:
     try:
         if refused := list_zip(path).refused:
             raise CheckpointError(refused)
-        with open_zip(path) as archive:
+        with open_zip(path) as archive, _whole():
             entries = {entry.filename: entry for entry in archive.infolist()}
             (pickle, *others) = _pickles_of(entries)
             if others:

@@ -33,8 +33,8 @@ from safetensors.torch import save
 
 MINI = package_path("zoo") / "mini" / "assets"
 Entries = dict[str, torch.Tensor]
-# Files are written over in one folder, and the first one waits for the imports
-QUIETLY: Any = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+# Files are written over in one folder
+QUIETLY: Any = {"suppress_health_check": [HealthCheck.function_scoped_fixture]}
 
 
 class Phase(enum.Enum):
@@ -202,17 +202,31 @@ def test_the_four_headed_networks_are_found_under_a_prefix_too(tmp_path: Path) -
     assert same(model, expected)
 
 
-def test_what_stands_beside_a_network_is_left_out_only_on_request(tmp_path: Path) -> None:
-    """A loss with weights in a LightningModule may be part of the function, or not."""
-    names = spelt(PLAIN, bare=True, prefix="model.") | {"criterion.weight": torch.ones(40)}
+def test_what_stands_beside_a_network_is_left_out_and_said(tmp_path: Path) -> None:
+    """A LightningModule has its loss and its metrics beside the network."""
+    names = spelt(PLAIN, bare=True, prefix="model.") | {"loss.weight": torch.ones(40)}
     path = saved({"state_dict": names, "pytorch-lightning_version": "2.2"}, tmp_path)
 
-    with pytest.raises(CheckpointError, match=r"has no place for 1 entry: criterion.weight"):
-        load_file(path)
+    model = load_file(path)
 
-    assert same(build(read_checkpoint(path, "state_dict.model")), PLAIN)
-    with pytest.raises(UsageError, match=r"--part x: .* part of the file: state_dict.model, "):
+    assert same(model, PLAIN)
+    assert model.remarks == (
+        "what stands beside the network in the file was left out: loss.weight",
+    )
+    with pytest.raises(UsageError, match="--part x: expected a part of the file: state_dict"):
         read_checkpoint(path, "x")
+
+
+def test_an_averaged_model_says_what_it_is(tmp_path: Path) -> None:
+    """torch.optim.swa_utils writes a count beside the weights, torch_ema a list without names."""
+    averaged = spelt(PLAIN, bare=True, prefix="module.") | {"n_averaged": torch.tensor(5)}
+    listed = {"model": PLAIN, "ema": {"shadow_params": list(PLAIN.values()), "decay": 0.9}}
+
+    (said,) = load_file(saved(averaged, tmp_path)).remarks
+    (left_out,) = load_file(saved(listed, tmp_path)).remarks
+
+    assert said == "its weights are an averaged copy, not those of the last step"
+    assert left_out.startswith("an averaged copy of the weights (ema.shadow_params) stands in")
 
 
 def test_two_names_for_the_same_tensors_are_no_choice(tmp_path: Path) -> None:
