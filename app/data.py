@@ -130,17 +130,17 @@ def verify(
     Their counts per class and supercategory, each file, and the label order. Finds missing, empty,
     cut and foreign files and names wrong lists and label orders. Exit code 7 if anything is wrong.
     """
-    from tqdm import tqdm
-
     from ..zoo.data.findings import Request, examine
+    from ..zoo.net.progress import count_bar
 
     catalog = open_catalog(manifests)
     dataset = (of := catalog.benchmark(benchmark)).manifest.dataset
     request = Request(dataset, root, SPLITS[split])
     others = [it.manifest.dataset for it in catalog.benchmarks.values() if it.name != benchmark]
-    with tqdm(desc="verifying", unit="img", disable=None) as bar:
+    total = sum(request.split(name).images or 0 for name in request.splits) or None
+    with count_bar("verifying", total, " img") as passed:
         found = [
-            examine(request, name, deep=deep, others=others, on_images=bar.update)
+            examine(request, name, deep=deep, others=others, on_images=passed.update)
             for name in request.splits
         ]
     if as_json:

@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ..zoo.cache import data_path
 from ..zoo.catalog import Benchmark, Catalog, open_catalog
 from ..zoo.checkpoint.claims import claims
@@ -15,6 +13,7 @@ from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.data import LabelledImages, find_images, from_file, named_file
 from ..zoo.errors import DataError, MixzooError, UsageError
 from ..zoo.manifest import Protocol
+from ..zoo.net.progress import count_bar
 from ..zoo.refs import CheckpointFile
 from ..zoo.report import Failure, Report, Row, Unreadable
 from . import evidence
@@ -361,12 +360,11 @@ def _notes(images: LabelledImages) -> dict[str, Any]:
     return {"images": list(images.notes)} if images.notes else {}
 
 
-def _bar(jobs: Sequence[Job], images: int, world: World, *, quiet: bool) -> "tqdm[Any]":
+def _bar(jobs: Sequence[Job], images: int, world: World, *, quiet: bool) -> Any:
     name = jobs[0].name if len(jobs) == 1 else f"{len(jobs)} checkpoints"
-    disable = True if quiet or not world.leads else None  # None: off where stderr isn't a terminal
-    return tqdm(total=images, desc=name, unit="img", disable=disable)
+    return count_bar(name, images, " img", quiet=quiet or not world.leads)
 
 
-def _advance(bar: "tqdm[Any]", world_size: int) -> Callable[[int], object]:
+def _advance(bar: Any, world_size: int) -> Callable[[int], object]:
     """Progress of all ranks, as seen from the leader: they walk in step."""
     return lambda images: bar.update(min(images * world_size, bar.total - bar.n))

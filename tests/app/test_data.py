@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import runpy
 import tarfile
 from collections.abc import Callable
@@ -184,3 +185,29 @@ def test_wrong_label_order_is_named(prepare: Run, verify: Run, tmp_path: Path) -
 
     assert code == 7
     assert "string-sorted folders" in err
+
+
+def test_who_watches_a_file_sees_lines(
+    prepare: Run, verify: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where stderr is no terminal: what is done, of how much, how fast, and the time left."""
+    prepare()
+    monkeypatch.setattr("mixzoo.zoo.net.progress.EVERY", 0)
+
+    _, _, err = verify()
+
+    assert re.search(r"verifying: \d+ of 24, \d+ %, .* img/s, .* left", err)
+
+
+def test_what_is_unusual_is_a_note(prepare: Run, verify: Run, tmp_path: Path) -> None:
+    """Of a label file's spelling, and of what isn't counted; nothing of it is a problem."""
+    prepare()
+    path = tmp_path / "root/val2018.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    (tmp_path / "root/train_val2018/._x.jpg").touch()
+
+    code, out, _ = verify()
+
+    assert code == 0
+    assert "note: val2018.json was read with a byte-order mark." in out
+    assert "note: 1 hidden files in train_val2018/ don't count, first ._x.jpg" in out

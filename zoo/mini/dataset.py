@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
-from tqdm import tqdm
 
 from ..data.sinks import make_within
 from ..errors import DataError
 from ..files import becoming
+from ..net.progress import count_bar
 from .pen import Pen, Pose, Rng
 from .scenery import backdrop, develop, foreground
 from .species import VERSION, Species, Split, generator, portraits, species
@@ -42,13 +42,14 @@ def draw(root: Path, split: Splits, *, quiet: bool = False) -> Path:
     """Draw a split below `root`: train_val2018/, its annotation JSON, categories.json.
 
     Every file appears whole or not at all, the annotations last, and pictures that are there
-    are kept: call it again after an interruption. quiet: no progress bar (there is none either
-    where stderr isn't a terminal). Returns `root`. Raises DataError if `root` can't be written to,
+    are kept: call it again after an interruption. quiet: no progress bar. Returns `root`. Raises DataError if `root` can't be written to,
     or a link leads out of it.
     """
-    disable = True if quiet else None
+    individuals = _individuals(split)
     try:
-        for one, part, index in tqdm(_individuals(split), "drawing", unit="img", disable=disable):
+        for one, part, index in count_bar(
+            "drawing", len(individuals), " img", quiet=quiet, iterable=individuals
+        ):
             path = root / _file_name(one, part, index)
             if not path.exists():
                 _write(root, path, _jpeg(one, part, index))

@@ -1,4 +1,4 @@
-"""The progress bar of bytes that are fetched, read or hashed, and lines beside it."""
+"""Progress bars, of bytes and of what else takes long, and lines beside them."""
 
 import io
 import shutil
@@ -32,31 +32,37 @@ class _Lines(io.TextIOBase):
         return len(text)
 
 
-def byte_bar(name: str, size: int | None, here: int = 0, *, quiet: bool = False) -> Any:
+def count_bar(
+    name: str, total: int | None, unit: str, *, quiet: bool = False, **numbers: Any
+) -> Any:
     """A tqdm bar on stderr with speed and time left, or none if `quiet`.
 
     Where stderr is no terminal it is a line every half minute. A long name loses its middle, so that
-    the numbers have room. size: in bytes, None if unknown. here: bytes that were dealt with before.
+    the numbers have room. total: None if unknown. numbers: more of tqdm's options.
     """
     from tqdm import tqdm
 
-    numbers = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "initial": here}
+    numbers = {"total": total, "unit": unit} | numbers
     if quiet or sys.stderr.isatty():
         room = shutil.get_terminal_size().columns - NUMBERS
         name = shortened(name, max(SHORTEST, room))
-        return tqdm(total=size, desc=name, disable=quiet, dynamic_ncols=True, **numbers)
+        return tqdm(desc=name, disable=quiet, dynamic_ncols=True, **numbers)
     form = "{desc}: {n_fmt} of {total_fmt}, {percentage:.0f} %, {rate_fmt}, {remaining} left"
     return tqdm(
-        total=size,
         desc=name,
         file=_Lines(),
-        bar_format=form if size else "{desc}: {n_fmt}, {rate_fmt}",
+        bar_format=form if total else "{desc}: {n_fmt}, {rate_fmt}",
         delay=EVERY,
         mininterval=EVERY,
         miniters=0,  # also while nothing comes
         leave=False,
         **numbers,
     )
+
+
+def byte_bar(name: str, size: int | None, here: int = 0, *, quiet: bool = False) -> Any:
+    """A bar of bytes. size: None if unknown. here: bytes that were dealt with before."""
+    return count_bar(name, size, "B", quiet=quiet, unit_scale=True, unit_divisor=1024, initial=here)
 
 
 class Progress:
