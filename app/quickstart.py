@@ -29,8 +29,9 @@ def command(out: Path) -> None:
     Without a network, each step explained.
     """
     images = shlex.quote(str(data_path(BENCHMARK)))
+    evidence = shlex.quote(str(out.parent / "evidence"))
     say(
-        "mixzoo in five steps, on `mini`: small networks trained by this package on 40 species that "
+        "mixzoo in six steps, on `mini`: small networks trained by this package on 40 species that "
         "it draws. Under each step: the command, and the same for the published iNaturalist-2018 "
         "weights."
     )
@@ -52,8 +53,14 @@ def command(out: Path) -> None:
     )
     _step(
         "5. Recompute the numbers and judge them.",
-        f"eval --all --benchmark {BENCHMARK} --data {images} --out {shlex.quote(str(out))}",
-        "eval resnet50.automix_inat2018 --data DIR --out report.json",
+        f"eval --all --benchmark {BENCHMARK} --data {images} --out {shlex.quote(str(out))} "
+        f"--evidence {evidence}",
+        "eval resnet50.automix_inat2018 --data DIR --out report.json --evidence DIR",
+    )
+    _step(
+        "6. Derive the verdicts again from that evidence alone, as anybody can who has the folder.",
+        f"eval check {evidence}",
+        "eval check DIR",
     )
     _require_reproduced(out)
 

@@ -13,7 +13,8 @@ from ..options import FilePath, json_option, manifest_option
 if TYPE_CHECKING:
     from ...eval.evidence import Checked
 
-COLUMNS = ("Row", "Head", "Correct", "Recomputed", "Published", "Verdict", "Evidence")
+SHOWN = 16  # digits of a digest in the table; --json and a folder by itself show all
+COLUMNS = ("Row", "Head", "Correct", "Recomputed", "Published", "Verdict", "Evidence", "Digest")
 
 
 @click.command("check")
@@ -39,9 +40,14 @@ def command(
         found: dict[str, Any] = {"evidence": [_facts(one) for one in checked]}
         print_json(found | (compare.to_dict(compared) if pairs else {}))
     else:
-        print_table(COLUMNS, [_cells(one) for one in checked], right=COLUMNS[2:5])
-        for one in checked:
-            say(f"{one.row.id}: {one.row.reason}. Digest of the evidence: {one.digest}")
+        print_table(
+            COLUMNS,
+            [_cells(one) for one in checked],
+            right=COLUMNS[2:5],
+            optional=("Correct", "Digest"),
+        )
+        for one in checked if len(checked) == 1 else ():
+            say(f"{one.row.verdict}: {one.row.reason}. The digest of this evidence: {one.digest}")
         for pair in compared:
             say(pair.sentence)
     problems = [f"{one.folder}: {problem}" for one in checked for problem in one.problems]
@@ -81,4 +87,5 @@ def _cells(one: "Checked") -> list[str]:
         "-" if row.reported_top1 is None else f"{row.reported_top1:.{row.decimals}f}",
         row.verdict,
         f"{len(one.problems)} problems" if one.problems else "intact",
+        one.digest[:SHOWN],
     ]

@@ -43,9 +43,11 @@ def test_quickstart_recomputes_the_logged_numbers(mixzoo: Run, tmp_path: Path) -
         found = rows[row.id]
         assert found.default.top1 == row.reported_top1
         assert (found.verdict, found.matches_log) == ("reproduced", "matches its log")
-    for command in ("zoo list", "zoo download", "zoo verify", "data prepare", "eval"):
+    steps = ("zoo list", "zoo download", "zoo verify", "data prepare", "eval --all", "eval check")
+    for command in steps:
         assert f"$ mixzoo {command}" in printed
         assert "inat2018: " in printed
+    assert printed.count(" intact ") == len(rows)
     assert "All 10 recomputed numbers are the published ones to the image" in printed
 
 
