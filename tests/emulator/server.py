@@ -54,7 +54,7 @@ class Fault:
     body: instead of the file's (ranges are taken from it). headers: added or replaced.
     cut: the connection is reset after so many bytes of the body. end: it is closed in order.
     stall: after so many bytes nothing more comes, unless until, where it goes on when that is set.
-    ignore_range: 200 and everything.
+    ignore_range: 200 and everything. raw: these bytes and nothing else, then the connection is closed.
     """
 
     status: int | None = None
@@ -65,6 +65,7 @@ class Fault:
     stall: int | None = None
     until: threading.Event | None = None
     ignore_range: bool = False
+    raw: bytes | None = None
 
 
 Plan = Callable[[Request], Fault | None]
@@ -160,7 +161,10 @@ class _Handler(BaseHTTPRequestHandler):
         site = self.emulator.front if self.host == "front" else self.emulator.store
         site.requests.append(request)
         fault = site.plan(request) or Fault()
-        if fault.status is not None:
+        if fault.raw is not None:
+            self.close_connection = True
+            self.wfile.write(fault.raw)
+        elif fault.status is not None:
             self._reply(Reply(fault.status, fault.headers, fault.body or b""))
         else:
             self._answer(request, fault)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import MixzooError, SourceError
+from ..looks import printable
 from .hosts import shown, token_for, without_secrets
 
 if TYPE_CHECKING:
@@ -188,6 +189,8 @@ def new_session(connections: int = 1, *, retries: int = 0) -> "requests.Session"
         respect_retry_after_header=False,
     )
     session = requests.Session()
+    # `follow` does that; the library looks even if it isn't to, and lets a connection go on odd bytes
+    session.get_redirect_target = lambda resp: None
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=connections, max_retries=retry))
     return session
@@ -230,7 +233,7 @@ def _check_status(response: "requests.Response", url: str, start: int) -> None:
         if headers.get("content-type", "").startswith("text/html"):
             raise SourceError(f"{shown(url)}: expected the file, got a web page (HTML).")
         return _require_plain(response, url)
-    said = f"got HTTP {code} {response.reason}"
+    said = f"got {status_of(response)}"
     if code == 416 and start:
         raise ChangedError(f"{said} for bytes from {start} on")
     limited = headers.get("x-ratelimit-remaining") == "0" or "retry-after" in headers
@@ -240,6 +243,11 @@ def _check_status(response: "requests.Response", url: str, start: int) -> None:
         # the signature ran out
         raise TransientError(f"{said} from {urlsplit(response.url).hostname}")
     raise SourceError(f"{shown(url)}: expected the file, {said}.")
+
+
+def status_of(response: "requests.Response") -> str:
+    """An answer's status as it is told, `HTTP 404 Not Found`, whatever its server wrote."""
+    return f"HTTP {response.status_code} {printable(response.reason or '')[:60]}".rstrip()
 
 
 def _require_plain(response: "requests.Response", url: str) -> None:

@@ -19,7 +19,7 @@ from ..errors import SourceError, UsageError, wall
 from ..lock import Time
 from ..manifest import Count, GitHubSource, HuggingFaceSource
 from ..net.hosts import github_api, github_token, hub_endpoint, hub_token, shown
-from ..net.http import asked_wait, new_session, read_whole, server_time
+from ..net.http import asked_wait, new_session, read_whole, server_time, status_of
 
 if TYPE_CHECKING:
     import requests
@@ -181,7 +181,7 @@ def _refusal(answer: "requests.Response") -> str:
         variable = token[0] if token else variable
     else:
         service, variable, token = "the hub", "HF_TOKEN", hub_token()
-    got = f"{shown(answer.url)}: got HTTP {answer.status_code} {answer.reason}"
+    got = f"{shown(answer.url)}: got {status_of(answer)}"
     if answer.status_code == 401 and token:
         return (
             f"{got}: {service} refuses the token in {variable}. Renew it or unset it; what is "
