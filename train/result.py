@@ -8,7 +8,7 @@ import msgspec
 from ..eval.logs import Summary, audit_files, claim_of
 from ..zoo.catalog import Benchmark, Catalog, open_catalog
 from ..zoo.checkpoint.facts import TrainingFacts, training_facts
-from ..zoo.checkpoint.load import hold_against_row, load_file
+from ..zoo.checkpoint.load import require_row
 from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.errors import CheckpointError, IntegrityError, UsageError
 from ..zoo.lock import Kind
@@ -80,8 +80,7 @@ def publish(
     catalog = open_catalog([*named, *([target] if target.is_file() else [])])
     manifest = manifest_for(target, _base(result, catalog, target, benchmark), catalog)
     row = _row(result, manifest, row_id, catalog)
-    model = load_file(result.weights)  # what is published is a whole classifier
-    hold_against_row(model, row, manifest.dataset.num_classes)
+    require_row(result.weights, row, manifest.dataset.num_classes)  # a whole classifier
     summary = _number(result, manifest, row)
     row = msgspec.structs.replace(row, reported_top1=round(summary.value, manifest.metric.decimals))
     files: dict[Kind, Path] = {"weights": result.weights, "log": result.log}

@@ -18,8 +18,7 @@ from ..files import replacing
 from ..manifest import slug
 from ..nets import Classifier, MixClassifier
 from ..refs import CheckpointFile
-from .load import load_resolved
-from .names import canonical
+from .load import examine, tell
 from .reading import read_checkpoint
 
 SUFFIX = ".safetensors"
@@ -89,14 +88,14 @@ def export(
         raise UsageError(f"{path}: is the checkpoint itself. Export it to another folder.")
     if path.exists() and not force:
         raise UsageError(f"{path}: is already there. Give --force to replace it.")
-    model = load_resolved(
-        checkpoint, part=part
-    )  # strict: what is written is a whole classifier of this row
     read = read_checkpoint(checkpoint.path, part)
+    # strict: what is written is a whole classifier of this row
+    model, entries = examine(read, checkpoint.row, checkpoint.num_classes)
+    tell(checkpoint.name, model.remarks)
     metadata = _metadata(checkpoint, model, read.meta, with_reported)
     if part:
         metadata["source_part"] = part
-    content = _serialise(canonical(read.state_dict), metadata, checkpoint.path.name)
+    content = _serialise(entries, metadata, checkpoint.path.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with replacing(path) as file:

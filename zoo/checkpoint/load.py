@@ -1,7 +1,7 @@
 """From a checkpoint file to a classifier in eval mode, with nothing missing and nothing ignored."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -38,26 +38,23 @@ def load(
 
 
 def load_resolved(
-    resolved: CheckpointFile,
-    head: str | None = None,
-    device: torch.device | str = "cpu",
-    part: str | None = None,
+    resolved: CheckpointFile, head: str | None = None, device: torch.device | str = "cpu"
 ) -> Classifier | MixClassifier:
     """The classifier of a checkpoint that was found, held against its row if it has one.
 
-    part: see `read_checkpoint`. What its weights aren't, though they seem to be, is logged as a
-    warning.
+    What its weights aren't, though they seem to be, is logged as a warning.
     """
-    model = build(
-        read_checkpoint(resolved.path, part),
-        head=head,
-        device=device,
-        row=resolved.row,
-        num_classes=resolved.num_classes,
-    )
-    for remark in model.remarks:
-        logger.warning("%s", printable(f"{resolved.name}: {remark}."))
+    checkpoint = read_checkpoint(resolved.path)
+    row, num_classes = resolved.row, resolved.num_classes
+    model = build(checkpoint, head=head, device=device, row=row, num_classes=num_classes)
+    tell(resolved.name, model.remarks)
     return model
+
+
+def tell(name: str, remarks: Iterable[str]) -> None:
+    """Log what the weights of a checkpoint aren't, a line each."""
+    for remark in remarks:
+        logger.warning("%s", printable(f"{name}: {remark}."))
 
 
 def load_file(

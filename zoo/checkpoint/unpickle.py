@@ -11,7 +11,6 @@ import pickletools
 import sys
 import warnings
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from collections.abc import Callable
 from typing import IO, Any, NamedTuple
 
 import torch
@@ -19,7 +18,7 @@ import torch
 from ..errors import CheckpointError
 
 # A ResNet-50 of AutoMix with its optimizer has 50,000; each takes at most some 170 bytes of memory
-MOST_OPCODES = 400_000
+MOST_OPCODES = 300_000
 LITERALS = frozenset(
     opcode.name
     for opcode in pickletools.opcodes
@@ -27,7 +26,11 @@ LITERALS = frozenset(
     or opcode.name.endswith(("STRING", "BYTES", "BYTES8", "UNICODE", "UNICODE8", "BYTEARRAY8"))
     or opcode.name == "LONG"
 )
-CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+TO_THE_MARK = {"TUPLE", "LIST", "DICT", "FROZENSET", "OBJ", "INST"}
+TO_THE_MARK |= {"SETITEMS", "APPENDS", "ADDITEMS"}
+TAKES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "SETITEM": 2, "APPEND": 1, "BUILD": 1, "DUP": 1}
+TAKES |= {"STACK_GLOBAL": 2, "BINPERSID": 1, "REDUCE": 2, "NEWOBJ": 2, "NEWOBJ_EX": 3}
 DTYPES = {
     f"{name}Storage": dtype
     for name, dtype in {
@@ -106,26 +109,11 @@ def read_pickle(file: IO[bytes], storages: dict[str, torch.dtype] | None = None)
     """The object of one pickle, of any protocol; `file` is left behind its end.
 
     storages: takes the dtypes of all storages that are named, by key. Raises CheckpointError, yet
-    without the file's name, for what is refused; ValueError, IndexError, KeyError, TypeError or
-    OverflowError if it is no whole pickle.
+    without the file's name, for what is refused; any other exception if it is no whole pickle.
     """
-    machine = _Machine({} if storages is None else storages)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a text's strange escapes
-        for opcode, argument, _ in pickletools.genops(file):
-            machine.spend(1)
-            name = opcode.name
-            if name in LITERALS:
-                machine.stack.append(argument)
-            elif name in CONSTANTS:
-                machine.stack.append(CONSTANTS[name])
-            elif name in _TO_THE_MARK:
-                machine.gather(name, argument)
-            elif name == "STOP":
-                return machine.stack.pop()
-            else:
-                _ACTIONS[name](machine, argument)
-        raise ValueError("no end")
+        return _Machine({} if storages is None else storages).run(file)
 
 
 class _Machine:
@@ -138,6 +126,32 @@ class _Machine:
         self.storages = storages
         self.spent = 0
 
+    def run(self, file: IO[bytes]) -> Any:
+        for opcode, argument, _ in pickletools.genops(file):
+            self.spend(1)
+            match opcode.name:
+                case literal if literal in LITERALS:
+                    self.stack.append(argument)
+                case "BINPUT" | "LONG_BINPUT" | "PUT" | "MEMOIZE":
+                    place = len(self.memo) if argument is None else argument
+                    self.memo[place] = self.stack[-1]
+                case "BINGET" | "LONG_BINGET" | "GET":
+                    self.stack.append(self.memo[argument])
+                case "MARK":
+                    self.below.append(self.stack)
+                    self.stack = []
+                case "POP" if self.stack:
+                    self.stack.pop()
+                case "POP" | "POP_MARK":
+                    self.stack = self.below.pop()
+                case "STOP":
+                    return self.stack.pop()
+                case "PROTO" | "FRAME":
+                    pass
+                case what:
+                    self.work(what, self.take(what), argument)
+        raise ValueError("no end")
+
     def spend(self, opcodes: int) -> None:
         self.spent += opcodes
         if self.spent > MOST_OPCODES:
@@ -146,108 +160,68 @@ class _Machine:
                 "the state_dict"
             )
 
-    def gather(self, what: str, argument: Any) -> None:
-        """Make one thing of all that stands above the mark."""
-        items, self.stack = self.stack, self.below.pop()
+    def take(self, what: str) -> list[Any]:
+        """What an opcode works on, off the stack: all above the mark, or so many items."""
+        if what in TO_THE_MARK:
+            items, self.stack = self.stack, self.below.pop()
+            return items
+        at = len(self.stack) - TAKES.get(what, 0)
+        items = self.stack[at:]
+        del self.stack[at:]
+        return items
+
+    def work(self, what: str, items: list[Any], argument: Any) -> None:
         match what:
-            case "TUPLE":
-                self.stack.append(tuple(items))
-            case "LIST":
-                self.stack.append(items)
-            case "DICT":
-                self.stack.append(_filled({}, items))
-            case "FROZENSET":
-                self.stack.append(Foreign("frozenset"))
-            case "OBJ":
-                self.stack.append(_made(items[0], tuple(items[1:])))
-            case "INST":
-                self.stack.append(_made(_name(*argument.split(" ", 1)), tuple(items)))
-            case "SETITEMS":
+            case "SETITEM" | "SETITEMS":
                 _filled(self.stack[-1], items)
-            case "APPENDS" | "ADDITEMS":
-                _extended(self.stack[-1], items)
-
-    def mark(self, _: Any) -> None:
-        self.below.append(self.stack)
-        self.stack = []
-
-    def remember(self, place: int | None) -> None:
-        self.memo[len(self.memo) if place is None else place] = self.stack[-1]
-
-    def recall(self, place: int) -> None:
-        self.stack.append(self.memo[place])
-
-    def tuple_of(self, count: int) -> None:
-        self.stack[-count:] = [tuple(self.stack[-count:])]
-
-    def set_item(self, _: Any) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        _filled(self.stack[-1], [key, value])
-
-    def append(self, _: Any) -> None:
-        _extended(self.stack[-2], [self.stack.pop()])
-
-    def name(self, words: str | None) -> None:
-        if words is None:  # on the stack
-            name, module = self.stack.pop(), self.stack.pop()
-        else:
-            module, name = words.split(" ", 1)
-        self.stack.append(_name(module, name))
-
-    def storage(self, _: Any) -> None:
-        storage = _storage(self.stack.pop())
-        if isinstance(storage, Storage):
-            self.storages[storage.key] = storage.dtype
-        self.stack.append(storage)
-
-    def call(self, *, by_name: bool = False) -> None:
-        if by_name:
-            self.stack.pop()
-        arguments = self.stack.pop()
-        if type(arguments) is not tuple:
-            raise TypeError("no arguments")
-        if arguments and type(arguments[0]) is list:
-            self.spend(len(arguments[0]))  # a dict may be made of it
-        self.stack.append(_made(self.stack.pop(), arguments))
-
-    def pop(self, _: Any) -> None:
-        if self.stack:
-            self.stack.pop()
-        else:
-            self.stack = self.below.pop()
+            case "APPEND" | "APPENDS" | "ADDITEMS":
+                target = self.stack[-1]
+                if not isinstance(target, list | Foreign):
+                    raise TypeError(type(target).__name__)
+                if isinstance(target, list):
+                    target += items
+            case "BUILD":
+                pass  # attributes, which could hide methods
+            case "DUP":
+                self.stack += items * 2
+            case _:
+                made = _made_by(what, items, argument)
+                if isinstance(made, Storage):
+                    self.storages[made.key] = made.dtype
+                elif isinstance(made, dict):
+                    self.spend(len(made))
+                self.stack.append(made)
 
 
-_TO_THE_MARK = {"TUPLE", "LIST", "DICT", "FROZENSET", "OBJ", "INST"}
-_TO_THE_MARK |= {"SETITEMS", "APPENDS", "ADDITEMS"}
-_ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
-    **dict.fromkeys(("BINPUT", "LONG_BINPUT", "PUT", "MEMOIZE"), _Machine.remember),
-    **dict.fromkeys(("BINGET", "LONG_BINGET", "GET"), _Machine.recall),
-    **dict.fromkeys(("REDUCE", "NEWOBJ"), lambda machine, _: machine.call()),
-    **dict.fromkeys(("GLOBAL", "STACK_GLOBAL"), _Machine.name),
-    **dict.fromkeys(("PROTO", "FRAME"), lambda _machine, _: None),
-    "NEWOBJ_EX": lambda machine, _: machine.call(by_name=True),
-    "MARK": _Machine.mark,
-    "TUPLE1": lambda machine, _: machine.tuple_of(1),
-    "TUPLE2": lambda machine, _: machine.tuple_of(2),
-    "TUPLE3": lambda machine, _: machine.tuple_of(3),
-    "EMPTY_DICT": lambda machine, _: machine.stack.append({}),
-    "EMPTY_LIST": lambda machine, _: machine.stack.append([]),
-    "EMPTY_SET": lambda machine, _: machine.stack.append(Foreign("set")),
-    "SETITEM": _Machine.set_item,
-    "APPEND": _Machine.append,
-    "BINPERSID": _Machine.storage,
-    "BUILD": lambda machine, _: machine.stack.pop(),  # attributes, which could hide methods
-    "DUP": lambda machine, _: machine.stack.append(machine.stack[-1]),
-    "POP": _Machine.pop,
-    "POP_MARK": lambda machine, _: setattr(machine, "stack", machine.below.pop()),
-}
-
-
-def _extended(target: Any, items: list[Any]) -> None:
-    if type(target) is list:
-        target.extend(items)
-    elif not isinstance(target, Foreign):
-        raise TypeError(type(target).__name__)
+def _made_by(what: str, items: list[Any], argument: Any) -> Any:
+    """What an opcode makes of items."""
+    made: Any = items
+    match what:
+        case "NONE" | "NEWTRUE" | "NEWFALSE":
+            made = CONSTANTS[what]
+        case "EMPTY_TUPLE" | "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
+            made = tuple(items)
+        case "EMPTY_DICT" | "DICT":
+            made = _filled({}, items)
+        case "EMPTY_SET" | "FROZENSET":
+            made = Foreign("set")
+        case "GLOBAL":
+            made = _name(*argument.split(" ", 1))
+        case "STACK_GLOBAL":
+            made = _name(*items)
+        case "BINPERSID":
+            made = _storage(*items)
+        case "REDUCE" | "NEWOBJ" | "NEWOBJ_EX":
+            made = _made(*items[:2])
+        case "OBJ":
+            made = _made(items[0], tuple(items[1:]))
+        case "INST":
+            made = _made(_name(*argument.split(" ", 1)), tuple(items))
+        case "EMPTY_LIST" | "LIST":
+            pass
+        case _:
+            raise ValueError(what)
+    return made
 
 
 def _filled(target: Any, items: list[Any]) -> dict[Any, Any]:
@@ -283,8 +257,10 @@ def _name(module: Any, name: Any) -> Name:
     return found
 
 
-def _made(call: Any, arguments: tuple[Any, ...]) -> Any:
+def _made(call: Any, arguments: Any) -> Any:
     """What a call would have made: a tensor, a dict, or the stand-in of anything else."""
+    if type(arguments) is not tuple:
+        raise TypeError("no arguments")
     if type(call) is not Name:
         return Foreign("a call")
     if call == "torch._tensor._rebuild_from_type_v2" and arguments[1] in TENSORS:
@@ -296,7 +272,7 @@ def _made(call: Any, arguments: tuple[Any, ...]) -> Any:
     if call in DICTS:
         pairs = arguments[0] if arguments and type(arguments[0]) is list else []
         return _filled({}, [one for key, value in pairs for one in (key, value)])  # of Python 2
-    return Foreign(call if type(call) is Name else "a call")
+    return Foreign(call)
 
 
 def _storage(key: Any) -> Storage | Foreign:
