@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from ..eval.pixels import Pixels
 from ..zoo.errors import UsageError
 from ..zoo.files import write
 from ..zoo.looks import printable
@@ -41,6 +42,17 @@ def figure_bytes(figure: Figure, kind: str = "png", *, dpi: int = DOTS_PER_INCH)
     with rc_context(_VECTOR_TEXT):
         figure.savefig(buffer, format=kind, dpi=dpi, facecolor=ground, metadata=_UNDATED.get(kind))
     return buffer.getvalue()
+
+
+def pixels_figure(pixels: Pixels, dpi: int) -> Figure:
+    """A picture alone: saved as PNG with this dpi, the file holds exactly its pixels.
+
+    pixels: (H, W, 3) uint8.
+    """
+    height, width = ((side + 0.01) / dpi for side in pixels.shape[:2])  # matplotlib rounds down
+    figure = Figure(figsize=(width, height), dpi=dpi)
+    figure.figimage(pixels)
+    return figure
 
 
 def save_figure(figure: Figure, path: Path, *, dpi: int = DOTS_PER_INCH) -> None:

@@ -1,7 +1,6 @@
 """What the Mix tab shows of two pictures, computed; nothing here knows of a page."""
 
 import importlib.util
-import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +16,7 @@ from ...viz.mix import MixedPair, mix_pair
 from ...zoo.cache import data_path
 from ...zoo.catalog import Benchmark
 from ...zoo.errors import MixzooError
+from ...zoo.looks import command
 from ...zoo.manifest import Protocol
 from ..viz import inputs
 from .context import Model
@@ -94,10 +94,17 @@ def _read_names(path: Path, changed: int) -> tuple[str, ...]:
 
 
 def command_line(mix: Mix) -> str:
-    """The `mixzoo viz mix` command; the pictures are files beside it under the names shown."""
-    words = ["mixzoo", "viz", "mix", mix.ref, "--images", *_files(mix)]
-    words += ["--methods", mix.method, "--lams", f"{mix.lam:g}", "--seed", f"{mix.seed}"]
-    return shlex.join([*words, "--out", "mix.png"])
+    """A command that saves the page's mixed picture, pixel for pixel, as `mix.png`.
+
+    A visitor's own pictures are files beside it under the names shown.
+    """
+    images = [
+        Path(file).stem if one.drawn else file
+        for one, file in zip((mix.a, mix.b), _files(mix), strict=True)
+    ]
+    how = ["--methods", mix.method, "--lams", _number(mix.lam), "--seed", mix.seed]
+    mix_alone = ["--layout", "mix", "--out", "mix.png"]
+    return command("viz", "mix", mix.ref, "--images", *images, *how, *mix_alone)
 
 
 def python_lines(mix: Mix) -> str:
@@ -121,11 +128,16 @@ def python_lines(mix: Mix) -> str:
             f"a = centre_crop(np.asarray({_opened(mix.a, file_a)}), protocol)",
             f"b = centre_crop(np.asarray({_opened(mix.b, file_b)}), protocol)",
             f'model = mixzoo.load("{mix.ref}")',
-            f'[mixed] = mix_pair(a, b, "{mix.method}", [{mix.lam:g}], seed={mix.seed}, '
+            f'[mixed] = mix_pair(a, b, "{mix.method}", [{_number(mix.lam)}], seed={mix.seed}, '
             "model=model, protocol=protocol)",
             'Image.fromarray(mixed.image).save("mixed.png")',
         ]
     )
+
+
+def _number(lam: float) -> str:
+    """A lam in the fewest digits that are the same number."""
+    return repr(lam).removesuffix(".0")
 
 
 def _files(mix: Mix) -> tuple[str, str]:

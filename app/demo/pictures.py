@@ -16,28 +16,11 @@ from ...zoo.errors import DataError
 from ...zoo.files import replacing
 from ...zoo.images import FORMATS, open_image
 from ...zoo.manifest import Protocol
-from ...zoo.mini import example
+from ...zoo.mini import NAMED, example
 from ...zoo.mini.species import VERSION
 from .settings import Settings
 
 MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
-
-# Bundled drawings, one of each kind that the benchmark draws.
-# name: (species, number of its validation picture)
-DRAWN = {
-    "fox": (21, 0),
-    "butterfly": (4, 0),
-    "bird": (18, 0),
-    "mushroom": (30, 0),
-    "frog": (15, 0),
-    "daisy": (36, 1),
-    "owl": (20, 0),
-    "fish": (11, 0),
-    "ladybird": (6, 1),
-    "tulip": (39, 0),
-    "lizard": (26, 0),
-    "snail": (28, 0),
-}
 
 
 @dataclass(frozen=True)
@@ -56,15 +39,15 @@ class Picture:
 def drawings() -> dict[str, Path]:
     """The bundled drawings' PNG files by name, written below the cache where they aren't there yet.
 
-    Each holds exactly the pixels of `mixzoo.zoo.mini.example` for its entry in DRAWN.
+    Each holds exactly the pixels of `mixzoo.zoo.mini.example` for its entry in NAMED.
     """
     folder = _drawings_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {name: folder / f"{name}.png" for name in DRAWN}
+    paths = {name: folder / f"{name}.png" for name in NAMED}
     for name, path in paths.items():
         if not path.exists():
             with replacing(path) as file:
-                example(*DRAWN[name]).save(file, "PNG")
+                example(*NAMED[name]).save(file, "PNG")
     return paths
 
 
@@ -138,9 +121,9 @@ def _too_large(name: str, size: str, settings: Settings) -> DataError:
 def _drawn_as(path: Path) -> tuple[int, int] | None:
     """Species and number of the drawing that a file is a copy of; None for any other file."""
     original = _drawings_folder() / path.name
-    if path.stem not in DRAWN or not original.is_file():
+    if path.stem not in NAMED or not original.is_file():
         return None
-    return DRAWN[path.stem] if filecmp.cmp(path, original, shallow=False) else None
+    return NAMED[path.stem] if filecmp.cmp(path, original, shallow=False) else None
 
 
 def _drawings_folder() -> Path:

@@ -22,7 +22,7 @@ from ...zoo.data.texts import read_text
 from ...zoo.errors import DataError, UsageError, wall
 from ...zoo.images import is_picture
 from ...zoo.manifest import Protocol
-from ...zoo.mini import example, species
+from ...zoo.mini import NAMED, example, species
 from ...zoo.nets import MixClassifier
 from ...zoo.refs import CheckpointFile, resolve
 
@@ -37,7 +37,7 @@ MOST_PAIRS = 40  # in one picture: higher ones can't be rendered
 class Given:
     """A checkpoint, if `ref` names one, and the pictures that are mixed.
 
-    images: files and folders; empty for drawn species. size: of the crop, None is the protocol's.
+    images: files, folders, and names of drawings (`zoo.mini.NAMED`); empty for drawn species. size: of the crop, None is the protocol's.
     """
 
     ref: str | None
@@ -177,6 +177,8 @@ def _read(file: Path) -> Pixels:
     try:
         content = file.read_bytes()
     except OSError as error:
+        if str(file) in NAMED and isinstance(error, FileNotFoundError):
+            return np.asarray(example(*NAMED[str(file)]))
         hint = "" if file.suffix else " A REF stands before --images."
         raise DataError(f"{file}: expected an image, got {error.strerror}.{hint}") from None
     return decode(content, str(file), upright=True)

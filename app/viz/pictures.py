@@ -49,11 +49,11 @@ DOTS_PER_INCH = 200
 )
 @click.option(
     "--layout",
-    type=click.Choice(["grid", "maps", "reference"]),
+    type=click.Choice(["grid", "maps", "reference", "mix"]),
     default="grid",
     show_default=True,
     help="What is drawn. grid: mixes above their masks. maps: also the value map and the attention "
-    "of REF's MixBlock. reference: three rows A, B, mixed, as in the releases' pictures.",
+    "of REF's MixBlock. reference: three rows A, B, mixed, as in the releases' pictures. mix: one mixed picture alone, pixel by pixel.",
 )
 @click.option(
     "--beside",
@@ -86,6 +86,7 @@ def mix(
     from ...viz.maps import map_rows
     from ...viz.mix import mix_rows, reference_figure
     from ...viz.release import read_released
+    from ...viz.save import pixels_figure
     from .inputs import MOST_PAIRS
 
     weights = fractions(lams, "--lams")
@@ -95,14 +96,18 @@ def mix(
         raise UsageError("--beside: expected --layout reference, which is drawn like the releases.")
     several = len(weights) > 1
     names = [given.with_block.method] if layout == "maps" else _methods(methods, given, several)
-    if layout == "reference" and (several or len(names) > 1):
+    if layout in ("reference", "mix") and (several or len(names) > 1):
         raise UsageError(
-            f"--layout reference: expected one method and one lam, got {', '.join(names)} "
+            f"--layout {layout}: expected one method and one lam, got {', '.join(names)} "
             f"and {counted(len(weights), 'lam')}. Name one with --methods."
         )
-    pairs = given.pairs(MOST_PAIRS // (len(names) if several else 1))
+    most = MOST_PAIRS // (len(names) if several else 1)
+    pairs = given.pairs(1 if layout == "mix" else most)
     told = ", ".join(f"{one:g}" for one in weights)
     words = f"{counted(len(pairs.pictures), 'pair')}, lam {told}, {', '.join(names)}"
+    if layout == "mix":
+        [[mixed]] = pairs.mixed(names[0], weights, seed=seed, model=given.model)
+        return pixels_figure(mixed.image, DOTS_PER_INCH), words
     if layout == "reference":
         swept = pairs.mixed(names[0], weights, seed=seed, model=given.model)
         mixes = [mixed for (mixed,) in swept]

@@ -18,6 +18,22 @@ from .species import VERSION, Species, Split, generator, portraits, species
 
 QUALITY = 85
 Splits = Literal["train", "val", "all"]
+# Drawings with names of their own, one of each kind that the benchmark draws.
+# name: (species, number of its validation picture), see `example`
+NAMED = {
+    "fox": (21, 0),
+    "butterfly": (4, 0),
+    "bird": (18, 0),
+    "mushroom": (30, 0),
+    "frog": (15, 0),
+    "daisy": (36, 1),
+    "owl": (20, 0),
+    "fish": (11, 0),
+    "ladybird": (6, 1),
+    "tulip": (39, 0),
+    "lizard": (26, 0),
+    "snail": (28, 0),
+}
 _SPLITS: dict[Splits, tuple[Split, ...]] = {
     "train": ("train",),
     "val": ("val",),

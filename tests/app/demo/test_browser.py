@@ -92,6 +92,21 @@ def test_page_is_ready_with_a_mix(open_page: Callable[..., Page]) -> None:
     expect(page).to_have_title("mixzoo")
 
 
+def test_full_screen_shows_the_whole_picture(open_page: Callable[..., Page]) -> None:
+    """However wide the screen, no row of the mix is cut off."""
+    page = open_page(size={"width": 1440, "height": 900})
+    expect(mixed(page)).to_be_visible()
+
+    page.locator("#mix-mixed").get_by_label("Fullscreen").click()
+
+    expect(page.locator("#mix-mixed.fullscreen")).to_be_visible()
+    box = mixed(page).bounding_box()
+    assert box is not None
+    assert box["height"] > 800
+    assert box["y"] + box["height"] <= 900
+    assert mixed(page).evaluate("(e) => getComputedStyle(e).objectFit") == "contain"
+
+
 def test_lam_changes_the_picture(open_page: Callable[..., Page]) -> None:
     """Dragging lam gives another picture, and its label weight says so."""
     page = open_page("?method=mixup")
@@ -124,7 +139,7 @@ def test_every_choice_is_shown(open_page: Callable[..., Page]) -> None:
     before = mixed(page).get_attribute("src") or ""
     page.locator("#mix-examples button:has(img)").nth(4).click()
     expect(mixed(page)).not_to_have_attribute("src", before)
-    expect(page.locator("#mix-cli")).to_contain_text("frog.png butterfly.png")
+    expect(page.locator("#mix-cli")).to_contain_text("frog butterfly")
     expect(page).to_have_url(re.compile("a=frog"))
     seen = page.locator("#mix-top-mixed").inner_text()
     choose(page, "#mix-ref", "resnet18_w6.mixup_mini")
@@ -155,7 +170,7 @@ def test_last_choice_wins(open_page: Callable[..., Page]) -> None:
         expect(command).to_contain_text(f"--methods {method} --lams {lam:g} ")
         ref = page.locator("#mix-ref input").input_value()
         expect(command).to_contain_text(f"{ref} --images")
-        images = "fox.png butterfly.png" if turn % 2 else "butterfly.png fox.png"
+        images = "fox butterfly" if turn % 2 else "butterfly fox"
         expect(command).to_contain_text(images)
         expect(page.locator("#mix-weights")).to_contain_text("Label: A")
     assert page.locator(".toast-body").count() == 0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from mixzoo.app import viz
 from mixzoo.app.demo.mixing import Mix, command_line, python_lines
 from mixzoo.app.demo.pictures import Picture, drawings, read_picture
@@ -15,7 +16,7 @@ from mixzoo.zoo.manifest import Protocol
 from PIL import Image
 
 PROTOCOL = Protocol(resize=146, crop=128)
-REF = "resnet18_w6.mixup_mini"
+REF, LEARNT = "resnet18_w6.mixup_mini", "resnet18_w6.automix_mini"
 
 
 def recipe(a: Picture, b: Picture, method: str = "cutmix", **changed: object) -> Mix:
@@ -28,7 +29,10 @@ def photo(folder: Path, name: str, orientation: int = 1) -> Picture:
     noise = np.random.default_rng(len(name)).integers(0, 256, (150, 200, 3), dtype=np.uint8)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    Image.fromarray(noise).save(folder / name, exif=exif)
+    image = Image.fromarray(noise)
+    if name.startswith("see-through"):
+        image.putalpha(90)
+    image.save(folder / name, exif=exif)
     return read_picture(folder / name, PROTOCOL, Settings())
 
 
@@ -55,18 +59,28 @@ def test_python_lines_name_what_differs_from_the_default(tmp_path: Path) -> None
     assert "Protocol(resize=40, crop=32, interpolation='bilinear', std=(0.2, 0.2, 0.2))" in lines
 
 
-def test_command_is_one_that_exists(tmp_path: Path) -> None:
-    """The command line's options are those of `mixzoo viz mix`, names quoted for a shell."""
-    shown = recipe(photo(tmp_path, "my cat.png"), photo(tmp_path, "b;rm.png"))
-    mixzoo, group, name, *arguments = shlex.split(command_line(shown))
+@pytest.mark.parametrize(
+    ("method", "ref"), [("mixup", REF), ("puzzlemix", REF), ("automix", LEARNT)]
+)
+@pytest.mark.parametrize("own", [False, True], ids=["drawings", "own"])
+def test_command_makes_the_same_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, ref: str, own: bool
+) -> None:
+    """What is copied into a terminal runs as it stands and saves exactly the page's picture."""
+    drawn = [read_picture(drawings()[name], PROTOCOL, Settings()) for name in ("fox", "owl")]
+    names = "my cat;rm.jpg", "see-through.png"
+    a, b = [photo(tmp_path, name, orientation=6) for name in names] if own else drawn
+    shown = recipe(a, b, method, ref=ref, lam=0.123456789)
+    [page] = mix_pair(
+        a.crop, b.crop, method, [0.123456789], seed=3, model=load(ref), protocol=PROTOCOL
+    )
+    monkeypatch.chdir(tmp_path)
+    mixzoo, group, *arguments = shlex.split(command_line(shown))
 
-    command = viz.commands.get_command(None, name)  # type: ignore[arg-type]
-    assert (mixzoo, group) == ("mixzoo", "viz")
-    assert command is not None
-    context = command.make_context(name, arguments)
-    assert context.params["ref"] == REF
-    assert [str(path) for path in context.params["images"]] == ["my cat.png", "b;rm.png"]
-    assert (context.params["methods"], context.params["seed"]) == ("cutmix", 3)
+    ran = CliRunner().invoke(viz.commands, arguments, catch_exceptions=False)
+
+    assert (mixzoo, group, ran.exit_code) == ("mixzoo", "viz", 0)
+    assert np.array_equal(np.asarray(Image.open("mix.png").convert("RGB")), page.image)
 
 
 def test_equal_names_are_told_apart(tmp_path: Path) -> None:

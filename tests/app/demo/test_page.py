@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,13 @@ import numpy as np
 import pytest
 import requests
 import torch
-from mixzoo.app.demo.pictures import DRAWN
 from mixzoo.eval.pixels import centre_crop
 from mixzoo.eval.protocol import normalise
 from mixzoo.train.mixing import mix_by_name
 from mixzoo.viz.mix import heat_over, to_pixels
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.load import load, load_file
-from mixzoo.zoo.mini import example, species
+from mixzoo.zoo.mini import NAMED, example, species
 from PIL import Image
 
 from . import hostile
@@ -74,7 +74,7 @@ def file(path: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def pair(served: Served) -> list[dict[str, Any]]:
     """Fox and owl, uploaded."""
-    return [upload(served, png(example(*DRAWN[name])), f"{name}.png") for name in ("fox", "owl")]
+    return [upload(served, png(example(*NAMED[name])), f"{name}.png") for name in ("fox", "owl")]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_numbers_are_the_librarys(served: Served, pair, method: str, ref: str) -
 
     own = served.folder / "cache" / "assets" / "own" / "automix.pth"
     model = load(ref) if ref == REF else load_file(own)
-    crops = [centre_crop(np.asarray(example(*DRAWN[one])), PROTOCOL) for one in ("fox", "owl")]
+    crops = [centre_crop(np.asarray(example(*NAMED[one])), PROTOCOL) for one in ("fox", "owl")]
     x = normalise(torch.from_numpy(np.stack(crops)), PROTOCOL)
     rng = np.random.default_rng([5, *method.encode()])
     mixed = mix_by_name(method, x, torch.tensor([1, 0]), [0.3], rng, model)[0]
@@ -106,12 +106,27 @@ def test_numbers_are_the_librarys(served: Served, pair, method: str, ref: str) -
         assert [one["confidence"] for one in told["confidences"]] == pytest.approx(ps, abs=1e-4)
 
 
+def test_many_may_open_one_link(served: Served, pair) -> None:
+    """Visitors who ask for the same mix at once all get the whole picture, while others ask again."""
+
+    def visit(_: int) -> bytes:
+        image, *_rest = call(served, "mix", *pair, "mixup", 0.25, 0, REF)
+        answer = requests.get(f"{served.api}file={image['path']}", timeout=30)
+        answer.raise_for_status()
+        assert len(answer.content) == int(answer.headers["content-length"])
+        return answer.content
+
+    with ThreadPoolExecutor(8) as visitors:
+        pictures = set(visitors.map(visit, range(40)))
+    assert len(pictures) == 1
+
+
 @pytest.mark.parametrize(("lam", "shown"), [(1, "fox"), (0, "owl")])
 def test_ends_of_lam_show_the_sources(served: Served, pair, lam: float, shown: str) -> None:
     """With MixUp lam 1 is A and lam 0 is B, to the pixel."""
     image = call(served, "mix", *pair, "mixup", lam, 0, REF)[0]
 
-    crop = centre_crop(np.asarray(example(*DRAWN[shown])), PROTOCOL)
+    crop = centre_crop(np.asarray(example(*NAMED[shown])), PROTOCOL)
     assert np.array_equal(pixels(served, image), crop)
 
 

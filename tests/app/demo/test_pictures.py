@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mixzoo.app.demo.pictures import DRAWN, drawings, keep_pictures, read_picture
+from mixzoo.app.demo.pictures import NAMED, drawings, keep_pictures, read_picture
 from mixzoo.app.demo.settings import Settings
 from mixzoo.eval.pixels import centre_crop, decode_crop
 from mixzoo.zoo.errors import DataError
@@ -204,7 +204,7 @@ def test_drawings_hold_the_drawn_pixels() -> None:
 
     assert np.array_equal(np.asarray(Image.open(drawn["fox"])), np.asarray(example(21, 0)))
     assert read_picture(drawn["fox"], PROTOCOL, SETTINGS).drawn == (21, 0)
-    assert list(drawn) == list(DRAWN)
+    assert list(drawn) == list(NAMED)
 
 
 def test_foreign_file_with_a_drawings_name_is_not_one(written) -> None:
