@@ -24,6 +24,7 @@ UNNAMED_HEAD = "head0"  # an accuracy of no head is the only one of a plain clas
 
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _WHICH = re.compile(r"(?:^|(?<=_))(?:top|acc|accuracy|prec)_?(\d{1,3})(?:_|$)", re.IGNORECASE)
+_NO_ACCURACY = {"train", "loss", "err", "error"}
 _PLAIN = {"acc", "accuracy", "val", "valid", "validation", "eval", "test"}
 STAMP = re.compile(  # SLURM's rank or a progress bar may stand before it
     r"(?<!\d)\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d(?:,\d{3})? - \S+ - [A-Z]+ - (.*)", re.ASCII
@@ -136,7 +137,7 @@ def accuracy_of(name: str) -> str | None:
     spelt = "_".join(words)
     found = _WHICH.findall(spelt)
     head = [word for word in _WHICH.sub("", spelt).split("_") if word.lower() not in _PLAIN]
-    if not {"train", "loss"}.isdisjoint(map(str.lower, words)) or len(found) > 1:
+    if not _NO_ACCURACY.isdisjoint(map(str.lower, words)) or len(found) > 1:
         return None
     if not found:  # val_acc is the top-1; every other name without a k is something else
         is_plain = not head or head == [""]

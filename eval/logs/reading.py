@@ -7,6 +7,7 @@ later one counts: it is the one that the later epochs grew from.
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -18,7 +19,7 @@ import msgspec
 
 from ...zoo.checkpoint.config import TrainingConfig, in_text
 from ...zoo.checkpoint.config import parse as parse_config
-from ...zoo.errors import DataError, several, wall
+from ...zoo.errors import NAMED, DataError, several, wall
 from ...zoo.looks import printable
 from .lines import (
     DECIMALS,
@@ -114,17 +115,17 @@ def read_log(paths: Sequence[Path], name: str | None = None) -> TrainingLog:
     times = [_FILE_TIME.findall(path.name) for path in paths]
     if all(times):
         paths = [path for _, path in sorted(zip(times, paths, strict=True), key=lambda t: t[0][-1])]
+    name = name or str(paths[0])
     readers: dict[Format, _Reader] = {}
-    for path in paths:
-        with wall(DataError, path, "Is it a training log?"):
+    with wall(DataError, name, "Is it a training log?"):
+        for path in paths:
             format_ = _format_of(path)
-            reader = readers.setdefault(format_, _Reader(name or str(path), format_))
-            reader.file(path, _lines_of(path))
-    ordered = sorted(readers, key=DECIMALS.__getitem__, reverse=True)
-    logs = [readers[one].log() for one in ordered]
-    if len(logs) > 2:
+            readers.setdefault(format_, _Reader(name, format_)).file(path)
+        ordered = sorted(readers, key=DECIMALS.__getitem__, reverse=True)
+        log, *twins = [readers[one].log() for one in ordered]
+    if len(twins) > 1:
         raise DataError(f"{name}: expected logs in two formats at most, got {', '.join(ordered)}.")
-    return replace(logs[0], name=name or logs[0].name, twin=logs[1] if len(logs) > 1 else None)
+    return replace(log, twin=twins[0] if twins else None)
 
 
 def read_settings(text: str) -> Settings:
@@ -196,11 +197,11 @@ class _Reader:
     config: str = ""
     remarks: list[str] = field(default_factory=list)
 
-    def file(self, path: Path, lines: Iterable[str]) -> None:
+    def file(self, path: Path) -> None:
         """Take in a file."""
         self.files.append(path)
-        headless, bad, columns, config = True, [], [], None
-        for number, whole in enumerate(lines, 1):
+        headless, bad, columns, config = True, Counter[str](), [], None
+        for number, whole in enumerate(_lines_of(path), 1):
             line = whole.strip("\ufeff\r\n")
             is_last = not whole.endswith("\n")  # no newline after it: the writer was killed
             try:
@@ -219,7 +220,7 @@ class _Reader:
                 if is_last:
                     self.remarks.append(f"{path.name}: the last line, {number}, is cut off")
                 else:
-                    bad.append(f"line {number} {error}")
+                    bad[f"line {number} {error}" if len(bad) < NAMED else ""] += 1
                 found = self._second_of(line, number, path)
             if found is not None:
                 self._take(found, path, begins=headless)
@@ -231,7 +232,7 @@ class _Reader:
                 config.append(line)
         self.config = "\n".join(config) if config else self.config
         if bad:
-            self.remarks.append(f"{path.name}: {several(bad, '; ')}; passed over")
+            self.remarks.append(f"{path.name}: {several(bad.elements(), '; ')}; passed over")
 
     def log(self) -> TrainingLog:
         """The run, once all its files are in."""
@@ -248,7 +249,9 @@ class _Reader:
             self.remarks.append(f"validated more than once: {epochs}; {values}")
         if older := [v.epoch for v in latest.values() if v.epoch > self.validations[-1].epoch]:
             last = self.validations[-1].epoch
-            self.remarks.append(f"its last line is of epoch {last}; {spans(older)} stand before it")
+            self.remarks.append(
+                f"its last validation is of epoch {last}; {spans(older)} stand before it"
+            )
         kept = tuple(latest[epoch] for epoch in sorted(latest))
         # Heads come and go when lines are cut out, or files of two runs are joined.
         for name in dict.fromkeys(name for v in kept for name in v.accuracies):

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from mixzoo.app import logs
+from mixzoo.eval.logs.sources import audit_of_row
+from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import DataError, IntegrityError, MixzooError, SourceError, UsageError
+from mixzoo.zoo.release.by_hand import import_files
 
 SYNTHETIC = Path("runs") / "synthetic_logs"
 Run = Callable[..., Result]
@@ -101,6 +104,26 @@ def test_the_two_logs_of_a_run_are_compared(run: Run, golden: Path, tmp_path: Pa
     assert "disagree: one_k_top1 of epoch 8: " in beside.stdout
     assert " and 99.6667" in beside.stdout
     assert beside.exit_code == 0
+
+
+def test_the_two_logs_of_a_row_are_compared(
+    run: Run, golden: Path, write_benchmark: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Where both are in the cache, by the command and wherever else a row's log is asked."""
+    manifest = write_benchmark("")
+    catalog, row = open_catalog([manifest]), "resnet18_w4.vanilla_own"
+    folder = golden / "runs" / "tiny_cutmix_ep8"
+    as_text = next(folder.glob("train_*.log")).read_text()
+    (tmp_path / "run.log").write_text(as_text.replace("Epoch(val) [8]", "Epoch(val) [9]"))
+    (tmp_path / "run.log.json").write_bytes(next(folder.glob("*.log.json")).read_bytes())
+    import_files([tmp_path / "run.log", tmp_path / "run.log.json"], catalog, row=row)
+
+    said = run(row, "--manifest", manifest).stdout
+    audit = audit_of_row(*catalog.row(row))
+
+    assert "head0_top1 of epoch 8: only in run.log.json" in said
+    assert audit
+    assert "head0_top1 of epoch 8: only in run.log.json" in audit.differences
 
 
 @pytest.mark.parametrize("arguments", [("--benchmark", "mini"), ("--all", "--benchmark", "mini")])

@@ -128,7 +128,10 @@ def test_a_loss_may_be_no_number(said: str, loss: float | None) -> None:
         ("one_k_top1 acc_one_k_top1", "one_k_top1"),
         ("test_acc1_ema", "ema_top1"),
         ("real/accuracy/top1", "real_top1"),
-        ("train_acc1 loss acc1_loss precision mAP single-label/f1-score time top step", None),
+        (
+            "train_acc1 loss acc1_loss top1_err precision mAP single-label/f1-score time top step",
+            None,
+        ),
         ("acc_1_top5 stop1 top2022 mean_accuracy \x1b lr x" + "x" * 100 + "_top1", None),
     ],
 )

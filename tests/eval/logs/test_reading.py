@@ -290,7 +290,10 @@ def test_a_log_of_two_runs_says_where_it_ends(tmp_path: Path) -> None:
         as_json(run_lines(epochs=range(1, 9))) + as_json(run_lines(epochs=[1, 2], seed=1))
     )
 
-    assert "its last line is of epoch 2; epochs 3 to 8 stand before it" in read_log([path]).remarks
+    assert (
+        "its last validation is of epoch 2; epochs 3 to 8 stand before it"
+        in read_log([path]).remarks
+    )
 
 
 SCHEDULES: dict[str, str | None] = {
