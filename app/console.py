@@ -30,7 +30,9 @@ def console() -> Console:
 
 def print_json(content: Any) -> None:
     """Print plain data as indented JSON."""
-    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    shown = (c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    sys.stdout.write("".join(shown) + "\n")
 
 
 def print_table(

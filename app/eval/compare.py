@@ -6,6 +6,7 @@ import click
 
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
+from ...zoo.net.progress import tell
 from ..console import print_json, print_table, say
 from ..options import json_option, manifest_option
 
@@ -61,4 +62,4 @@ def command(
             say(line)
     for name in fast if not as_json else ():
         text = f"{name}: evaluated with --precision fast, so a few predictions may not be fp32's."
-        click.echo(text, err=True)
+        tell(text)

@@ -8,6 +8,7 @@ import click
 
 from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.errors import MixzooError, UsageError
+from ...zoo.net.progress import tell
 from ..logs import log_options
 from ..options import FilePath, manifest_option
 from .options import CommandWithLists, counted, draws, narrow_option
@@ -71,7 +72,7 @@ def _logs_here(benchmark: Benchmark) -> "Iterator[LogAudit]":
             if audit := audit_of_row(benchmark, row):
                 yield audit
         except MixzooError as error:
-            click.echo(f"left out: {error}", err=True)
+            tell(f"left out: {error}")
 
 
 @click.command("curves")
@@ -179,7 +180,7 @@ def compare(
     pairs = compare_rows(rows)
     for name in fast:
         text = f"{name}: evaluated with --precision fast, so a few predictions may not be fp32's."
-        click.echo(text, err=True)
+        tell(text)
     told = sum(pair.word in (BETTER, WORSE) for pair in pairs)
     words = f"{len(rows)} rows, {told} of {len(pairs)} pairs told apart"
     return comparison_plot(pairs, theme=theme), words

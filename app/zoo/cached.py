@@ -10,7 +10,7 @@ from ...zoo.catalog import Catalog, open_catalog
 from ...zoo.errors import IntegrityError, UsageError, several
 from ...zoo.lock import LOGS, Asset
 from ...zoo.looks import command
-from ...zoo.net.progress import byte_bar
+from ...zoo.net.progress import byte_bar, tell
 from ...zoo.prune import REASONS, Reason, removable, remove, unknown_folders
 from ...zoo.shelf import files_of, known_assets
 from ...zoo.verify import Finding, State, bytes_of, check_all, set_aside
@@ -86,7 +86,7 @@ def verify(
     bad = [finding for _, finding in mend]
     for finding in bad if aside else ():
         if finding.state is State.DAMAGED:
-            click.echo(f"{finding.path.name}: now {set_aside(finding.path).name}", err=True)
+            tell(f"{finding.path.name}: now {set_aside(finding.path).name}")
     if bad:
         raise IntegrityError(
             f"{len(bad)} of {len(findings)} files are damaged or not here: "

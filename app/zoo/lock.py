@@ -16,9 +16,10 @@ from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option
 
 if TYPE_CHECKING:
-    from ...zoo.release.locking import Draft
+    from ...zoo.release.locking import Change, Draft
 
 SHOWN = 12  # hex digits of a hash
+MOST_CHOICES = 3  # commands printed for one file or row that isn't clear
 
 
 @click.command("lock")
@@ -77,7 +78,9 @@ def command(
     allow_partial = allow_partial or bool(assigned)
     if hashing and not dry_run and (allow_partial or not drafted.problems):
         drafted = locking.hash_unknown(benchmark, drafted, known)
-    refusal = locking.refusal(benchmark, drafted, allow_partial=allow_partial, accept=accept)
+    refusal = locking.refusal(
+        benchmark, drafted, allow_partial=allow_partial, accept=accept, said=assign
+    )
     writing = refusal is None and not dry_run
     if writing:
         locking.write_lock(path, drafted.lock, manifest)
@@ -108,7 +111,7 @@ def _show(benchmark: Benchmark, drafted: "Draft") -> None:
     if changes := [change for change in drafted.changes if change.what != "added"]:
         print_table(
             ("File", "Change", "Facts"),
-            [(change.name, change.what, _change(change.facts)) for change in changes],
+            [(change.name, change.what, _facts(change)) for change in changes],
         )
     if drafted.problems:
         print_table(
@@ -118,6 +121,8 @@ def _show(benchmark: Benchmark, drafted: "Draft") -> None:
     for problem in drafted.problems:
         pairs = [f"{problem.subject}={row}" for row in problem.rows]
         pairs += [f"{file}={problem.subject}" for file in problem.candidates]
+        if len(pairs) > MOST_CHOICES:
+            pairs = [f"{problem.subject}=ROW"] if problem.rows else [f"FILE={problem.subject}"]
         choices = (benchmark.command("zoo", "lock", benchmark.name, "--assign", p) for p in pairs)
         if pairs:
             say(f"If you know it: {several(choices, '  or  ')}")
@@ -139,11 +144,13 @@ def _others(assets: Sequence[Asset]) -> str:
     return ", ".join(k if n == 1 else f"{n} {k}s" for k, n in counts.items())
 
 
-def _change(facts: dict[str, tuple[object, object]]) -> str:
-    """`size 5, sha256 3fa9… -> 91c2…`: old values only where there were some."""
+def _facts(change: "Change") -> str:
+    """`size 5, sha256 3fa9… -> 91c2…`: old values only where there are new ones."""
     said = []
-    for name, (old, new) in facts.items():
-        texts = ["none" if v is None else str(v) for v in ((new,) if old is None else (old, new))]
-        short = [f"{text[:SHOWN]}…" if len(text) == 64 else text for text in texts]
-        said.append(f"{name.replace('_', ' ')} {' -> '.join(short)}")
+    for name, values in change.facts.items():
+        known = [str(value) for value in values if value not in (None, False)]
+        short = [f"{text[:SHOWN]}…" if len(text) == 64 else text for text in known]
+        if short and (change.what != "removed" or name in ("row", "sha256")):
+            gone = [*short, "none"] if change.what == "changed" and values[1] is None else short
+            said.append(f"{name.replace('_', ' ')} {' -> '.join(gone)}")
     return ", ".join(said)

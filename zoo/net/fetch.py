@@ -268,7 +268,7 @@ def _wrong(
         elif first_use(path) == asset.sha256:
             advice += f"; if the file changed on purpose, remove {first_use_record(path)} first"
     return IntegrityError(
-        f"{asset.name} from {location}: {wrong}. The partial file was removed; {advice}."
+        f"{asset.name} from {location}: {wrong}. The partial file was removed; {advice}"
     )
 
 

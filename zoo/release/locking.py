@@ -225,19 +225,27 @@ def hash_unknown(benchmark: Benchmark, drafted: Draft, known: Lock | None = None
 
 
 def refusal(
-    benchmark: Benchmark, drafted: Draft, *, allow_partial: bool, accept: bool
+    benchmark: Benchmark,
+    drafted: Draft,
+    *,
+    allow_partial: bool,
+    accept: bool,
+    said: Sequence[str] = (),
 ) -> IntegrityError | ManifestError | None:
     """What keeps a draft from being written, None if nothing does.
 
-    allow_partial: problems don't. accept: changed and vanished hashes don't.
+    allow_partial: problems don't. accept: changed and vanished hashes don't. said: `FILE=ROW` as a
+    person says it, which the command that goes on repeats.
     """
     name = benchmark.name
+    words = ["zoo", "lock", name, *(word for one in said for word in ("--assign", one))]
+    words += ["--allow-partial"] * bool(drafted.problems)
     touched = [change.name for change in drafted.changes if change.touches_hash]
     if touched and not accept:
         return IntegrityError(
             f"{name}: expected every locked hash to stay, got {len(touched)} that change or go "
             f"({several(touched)}); nothing was written. If the release changed on purpose: "
-            f"{benchmark.command('zoo', 'lock', name, '--accept')}"
+            f"{benchmark.command(*words, '--accept')}"
         )
     if drafted.problems and not allow_partial:
         subjects = [problem.subject for problem in drafted.problems]
@@ -245,7 +253,7 @@ def refusal(
             f"{name}: expected a complete and unambiguous release, got {len(subjects)} problems "
             f"({several(subjects)}); nothing was written. Say which file is which row with --assign "
             "FILE=ROW, teach [matching] in a manifest of your own, or lock what is clear: "
-            f"{benchmark.command('zoo', 'lock', name, '--allow-partial')}"
+            f"{benchmark.command(*words, *['--accept'] * accept)}"
         )
     return None
 

@@ -203,3 +203,58 @@ def test_terminal_is_asked_which_file_is_the_row(
     assert [a["name"] for a in lock["assets"] if a.get("assigned")] == [
         "r18_mixup_mixups_CE_none_4xb64_ep40.pth"
     ]
+
+
+@pytest.mark.parametrize("failure", ["rate limit", "no such release", "bad token", "a login page"])
+def test_failure_is_one_line_and_the_same_command_goes_on(
+    failure: str,
+    mixzoo: Mixzoo,
+    manifest: Path,
+    release: Callable[[str], None],
+    github: GitHub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It says what is wrong and the way by hand; nothing is left that would stand in the way."""
+    release(STYLES["as OpenMixup names runs"])
+    known, github.reset = github.releases, 4102444800
+    if failure == "rate limit":
+        github.remaining = 1
+    elif failure == "no such release":
+        github.releases = []
+    elif failure == "bad token":
+        monkeypatch.setenv("GITHUB_TOKEN", "ghp_expired")
+    else:
+        github.answers = [(200, {"Content-Type": "text/html"}, b"<html>log in</html>")]
+
+    refused = mixzoo("zoo", "download", ROW, "--manifest", manifest)
+    github.remaining, github.releases = None, known
+    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+    again = mixzoo("zoo", "download", ROW, "--manifest", manifest)
+
+    assert refused[0] == SourceError.exit_code
+    assert refused[2].count("\n") == 1
+    assert "ghp_expired" not in refused[2]
+    assert "mixzoo zoo import FILE --row" in refused[2]
+    assert again[0] == 0, again
+
+
+def test_renamed_asset_says_how_to_go_on(
+    mixzoo: Mixzoo, manifest: Path, release: Callable[[str], None], github: GitHub
+) -> None:
+    """A name that is gone is no bare 404, and the printed command finds the new one."""
+    release(STYLES["as OpenMixup names runs"])
+    mixzoo("zoo", "lock", "walk", "--manifest", manifest)
+    kept = github.releases[0].assets
+    old = "r18_mixup_mixups_CE_none_4xb64_ep40.pth"
+    github.releases[0].assets = [one for one in kept if "_mixup_" not in one["name"]]
+    content = github.emulator.files.pop(f"/me/walk/releases/download/v1/{old}")
+    github.upload(github.releases[0], "r18_mixup_renamed.pth", content)
+
+    code, _, error = mixzoo("zoo", "download", ROW, "--manifest", manifest)
+    (lock,) = printed(error)
+    locked = mixzoo(*lock, "--allow-partial")
+    again = mixzoo("zoo", "download", ROW, "--manifest", manifest)
+
+    assert code == SourceError.exit_code
+    assert locked[0] == again[0] == 0, (locked, again)
+    assert "r18_mixup_renamed.pth" in again[1]
