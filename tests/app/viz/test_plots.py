@@ -295,7 +295,7 @@ assert "torch" not in sys.modules
         ("table inat2018 --reports REPORT", "one on mini"),
         ("curves none.log", "it does not exist"),
         ("curves resnet18_w6.mixip_mini", "Did you mean"),
-        ("curves resnet50.fmix_inat2018", "no log of it is locked"),
+        ("curves resnet50.fmix_inat2018", "no lock names its log"),
         (f"curves {MIXUP} --join", "--join go with files"),
         ("curves LOG --head x", "No log has the head x"),
         ("groups LOG", "cannot be read"),
