@@ -274,7 +274,7 @@ def bomb() -> bytes:
         (("cam", "resnet18_w6.vanilla_mini", "--names", "huge.json"), "ids from 0 to 1,000,000"),
         (("release", "no.zip"), "no.zip: expected a zip"),
         (("release", "notes.txt"), "notes.txt: expected a whole zip"),
-        (("release", "resnet50.automix_inat2018"), "no visualisation is locked or imported"),
+        (("release", "resnet50.automix_inat2018"), "no lock names its visualisation"),
     ],
 )  # fmt: skip
 def test_wrong_arguments_are_one_line(
