@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test format bench mini
+.PHONY: help demo check test format bench signals mini
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ format: $(VENV)/.installed-dev  ## Sort imports, format, and write the report's 
 
 bench: $(VENV)/.installed-dev  ## Run the benchmarks; results go to benchmarks/results/
 	for script in $(filter-out benchmarks/machine.py benchmarks/openmixup_step.py, $(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
+
+signals: $(VENV)/.installed-dev  ## Stop every command at 30 random moments, and go on (an hour)
+	OMP_NUM_THREADS=1 MIXZOO_SIGNAL_MOMENTS=30 $(BIN)/python -m pytest -rP tests/end_to_end/test_signals.py
 
 mini: $(VENV)/.installed  ## Train the ten rows of the embedded benchmark again, into runs/ (hours)
 	for method in $(METHODS); do $(BIN)/mixzoo train resnet18_w6.$${method}_mini --threads 1 || exit 1; done

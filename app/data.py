@@ -1,5 +1,6 @@
 """`mixzoo data`: the images that a benchmark is measured on."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import click
 from ..zoo.catalog import open_catalog
 from ..zoo.errors import DataError, UsageError
 from .console import print_json, print_table, say
-from .options import FilePath, json_option, manifest_option
+from .options import FilePath, OutputFolder, json_option, manifest_option
 
 if TYPE_CHECKING:
     from ..zoo.data.findings import Findings, GroupImages
@@ -23,9 +24,14 @@ SPLITS: "dict[Splits, tuple[SplitName, ...]]" = {
     "all": ("train", "val"),
 }
 
-root_option = click.option(
-    "--root", type=FilePath, required=True, metavar="DIR", help="Folder for the images."
-)
+
+def root_option(kind: click.Path) -> Callable:
+    """Where the images are, or will be. kind: of path."""
+    return click.option(
+        "--root", type=kind, required=True, metavar="DIR", help="Folder for the images."
+    )
+
+
 split_option = click.option(
     "--split",
     type=click.Choice(list(SPLITS)),
@@ -42,7 +48,7 @@ def commands() -> None:
 
 @commands.command("prepare")
 @click.argument("benchmark")
-@root_option
+@root_option(OutputFolder)
 @click.option(
     "--archive",
     metavar="FILE|URL",
@@ -112,7 +118,7 @@ def prepare(
 
 @commands.command("verify")
 @click.argument("benchmark")
-@root_option
+@root_option(FilePath)
 @split_option
 @click.option("--deep", is_flag=True, help="Decode every image.")
 @json_option

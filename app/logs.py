@@ -10,7 +10,7 @@ import click
 from ..zoo import files
 from ..zoo.errors import IntegrityError, UsageError
 from .console import print_json, print_table, say
-from .options import FilePath, json_option, manifest_option
+from .options import OutputFile, json_option, manifest_option
 
 if TYPE_CHECKING:
     from ..eval.logs import LogAudit
@@ -53,7 +53,7 @@ def log_options(command: Callable) -> Callable:
 @click.option(
     "--images", type=click.IntRange(1), help="Number of validation images, if not the row's."
 )
-@click.option("--out", type=FilePath, metavar="FILE.json", help="Write the audit as JSON, too.")
+@click.option("--out", type=OutputFile, metavar="FILE.json", help="Write the audit as JSON, too.")
 @json_option
 def command(out: Path | None, as_json: bool, **request: Any) -> None:
     """Audit training logs against the published table.

@@ -1,11 +1,34 @@
 """Arguments and options that several commands share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
+from ..zoo.files import require_writable
+from ..zoo.launcher import speaks
+
 FilePath = click.Path(path_type=Path)
+
+
+class _Output(click.Path):
+    """A path to be written to, tried before the command's work begins."""
+
+    def __init__(self, *, folder: bool) -> None:
+        super().__init__(path_type=Path)
+        self.folder = folder
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. Raises UsageError where this process, if it is the one that writes, can't."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if speaks():
+            require_writable(path, folder=self.folder)
+        return path
+
+
+OutputFile, OutputFolder = _Output(folder=False), _Output(folder=True)
 
 manifest_option = click.option(
     "--manifest",

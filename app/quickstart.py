@@ -8,7 +8,7 @@ import click
 from ..zoo.cache import data_path
 from ..zoo.errors import IntegrityError
 from .console import say
-from .options import FilePath
+from .options import OutputFile
 
 BENCHMARK = "mini"
 OUT = Path("mixzoo-quickstart") / "report.json"
@@ -17,7 +17,7 @@ OUT = Path("mixzoo-quickstart") / "report.json"
 @click.command("quickstart")
 @click.option(
     "--out",
-    type=FilePath,
+    type=OutputFile,
     default=OUT,
     show_default=True,
     metavar="FILE.json",

@@ -10,13 +10,14 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import SourceError
+from .errors import SourceError, UsageError
 
 CHUNK = 1 << 20  # bytes read at a time: large enough that threads seldom meet
 ASK_AGAIN = 0.5  # seconds between two tries for a lock
@@ -80,6 +81,25 @@ def own(path: str, flags: int) -> int:
         os.close(handle)
         raise OSError(errno.EPERM, "is no file of this user alone", path)
     return handle
+
+
+def require_writable(path: Path, *, folder: bool = False) -> None:
+    """Raise UsageError where no file, or no folder, can be made at `path`; nothing is left there.
+
+    For whoever is to write when long work is done. Missing folders above it can be made, too.
+    """
+    try:
+        at = path if folder else path.parent
+        while not at.exists():
+            at = at.parent
+        tempfile.TemporaryFile(dir=at).close()
+        if not folder and path.exists() and not path.is_file():
+            raise IsADirectoryError(0, "it is no file")
+    except OSError as error:
+        what = "folder" if folder else "file"
+        raise UsageError(
+            f"{path}: no {what} can be written here: {error.strerror}. Name another {what}."
+        ) from None
 
 
 def clear(folder: Path) -> None:

@@ -10,7 +10,14 @@ from ...zoo.files import write
 from ...zoo.looks import command as command_line
 from ..console import print_table, say
 from ..groups import CommandWithVerbs
-from ..options import FilePath, evaluation_options, json_option, manifest_option
+from ..options import (
+    FilePath,
+    OutputFile,
+    OutputFolder,
+    evaluation_options,
+    json_option,
+    manifest_option,
+)
 
 if TYPE_CHECKING:
     from ...zoo.report import Report
@@ -54,7 +61,9 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     type=click.IntRange(1),
     help="Checkpoints that are in memory together.  [default: all]",
 )
-@click.option("--crops", type=FilePath, metavar="DIR", help="Keep decoded crops in this folder.")
+@click.option(
+    "--crops", type=OutputFolder, metavar="DIR", help="Keep decoded crops in this folder."
+)
 @click.option(
     "--allow-missing",
     is_flag=True,
@@ -82,13 +91,13 @@ FORMS = (".md", ".html", ".csv", ".yaml")
 @click.option("--fresh", is_flag=True, help="Predict again what an earlier run predicted.")
 @click.option(
     "--out",
-    type=FilePath,
+    type=OutputFile,
     metavar="FILE.json",
     help="Write the report; FILE.md, .html, .csv and .yaml are written beside it.",
 )
 @click.option(
     "--evidence",
-    type=FilePath,
+    type=OutputFolder,
     metavar="DIR",
     help="Write all predictions, from which anybody can check the verdict: mixzoo eval check DIR.",
 )

@@ -8,13 +8,13 @@ from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ...zoo.looks import command as command_line
 from ..console import say
-from ..options import FilePath, manifest_option
+from ..options import OutputFolder, manifest_option
 
 
 @click.command("evidence")
 @click.argument("rows", nargs=-1, required=True, metavar="ROW...")
 @click.option(
-    "--out", type=FilePath, required=True, metavar="DIR", help="The folder to write them into."
+    "--out", type=OutputFolder, required=True, metavar="DIR", help="The folder to write them into."
 )
 @manifest_option
 def command(rows: tuple[str, ...], out: Path, manifests: tuple[Path, ...]) -> None:

@@ -6,14 +6,14 @@ import click
 
 from ...zoo import looks
 from ..console import print_json, say
-from ..options import FilePath, json_option
+from ..options import FilePath, OutputFile, json_option
 
 
 @click.command("publish")
 @click.argument("run", type=FilePath, metavar="RUN")
 @click.option(
     "--manifest",
-    type=FilePath,
+    type=OutputFile,
     required=True,
     metavar="FILE.toml",
     help="Manifest to write into, made if it isn't there.",

@@ -6,14 +6,14 @@ from pathlib import Path
 import click
 
 from ..console import print_json, print_table, say
-from ..options import FilePath, json_option, manifest_option
+from ..options import FilePath, OutputFolder, json_option, manifest_option
 
 
 @click.command("sweep")
 @click.argument("rows", nargs=-1, required=True, metavar="ROW...")
 @click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images of all runs.")
 @click.option(
-    "--out", type=FilePath, required=True, metavar="DIR", help="Folder for scripts and runs."
+    "--out", type=OutputFolder, required=True, metavar="DIR", help="Folder for scripts and runs."
 )
 @click.option(
     "--set",

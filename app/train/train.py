@@ -9,7 +9,7 @@ import click
 from ...zoo import looks
 from ..console import say
 from ..groups import CommandWithVerbs
-from ..options import FilePath, data_option, device_option, manifest_option
+from ..options import FilePath, OutputFolder, data_option, device_option, manifest_option
 
 
 @click.command(
@@ -33,7 +33,10 @@ from ..options import FilePath, data_option, device_option, manifest_option
     help="Validation labels (annotations or a list), if not found in DIR.",
 )
 @click.option(
-    "--out", type=FilePath, metavar="DIR", help="Folder for this run alone.  [default: runs/ROW]"
+    "--out",
+    type=OutputFolder,
+    metavar="DIR",
+    help="Folder for this run alone.  [default: runs/ROW]",
 )
 @click.option(
     "--set",
@@ -66,7 +69,10 @@ from ..options import FilePath, data_option, device_option, manifest_option
     help="Stop after this step, as if interrupted; the same command goes on.",
 )
 @click.option(
-    "--tensorboard", type=FilePath, metavar="DIR", help="Write the log's curves for TensorBoard."
+    "--tensorboard",
+    type=OutputFolder,
+    metavar="DIR",
+    help="Write the log's curves for TensorBoard.",
 )
 @manifest_option
 def command(

@@ -9,7 +9,7 @@ import click
 
 from ...zoo.errors import UsageError
 from ..console import say
-from ..options import FilePath, manifest_option
+from ..options import FilePath, OutputFile, manifest_option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +33,7 @@ def out_option(default: str) -> Callable:
     """`--out` of a command that draws. default: the file's name."""
     return click.option(
         "--out",
-        type=FilePath,
+        type=OutputFile,
         default=Path(default),
         show_default=True,
         metavar="FILE",

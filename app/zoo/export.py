@@ -7,7 +7,7 @@ import click
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ..console import print_json, say
-from ..options import FilePath, json_option, manifest_option
+from ..options import OutputFolder, json_option, manifest_option
 
 
 @click.command("export")
@@ -15,7 +15,7 @@ from ..options import FilePath, json_option, manifest_option
 @click.option(
     "--to",
     "folder",
-    type=FilePath,
+    type=OutputFolder,
     required=True,
     metavar="DIR",
     help="Folder that the files are written to.",

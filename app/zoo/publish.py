@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..console import print_json, print_table, say
-from ..options import FilePath, json_option, manifest_option
+from ..options import FilePath, OutputFolder, json_option, manifest_option
 
 if TYPE_CHECKING:
     from ...zoo.publish.repository import Model
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     help="Also enter the number at this benchmark of the hub (.eval_results).",
 )
 @click.option(
-    "--folder", type=FilePath, metavar="DIR", help="Folder to build in.  [default: ./NAME]"
+    "--folder", type=OutputFolder, metavar="DIR", help="Folder to build in.  [default: ./NAME]"
 )
 @click.option("--force", is_flag=True, help="Replace files in the folder that differ.")
 @click.option("--private", is_flag=True, help="Create the repository private.")

@@ -12,6 +12,7 @@ import click
 import pytest
 from mixzoo.app import cli
 from mixzoo.zoo import errors
+from mixzoo.zoo.files import require_writable
 
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
 
@@ -216,6 +217,54 @@ def test_what_the_old_launcher_adds_is_named(mixzoo: Run, spelling: str, words: 
     assert (code, err.count("\n")) == (2, 1)
     assert "torch.distributed.launch" in err
     assert "torchrun --nproc_per_node N -m mixzoo" in err
+
+
+OUTPUTS = {
+    "eval": (("eval", "x.pth", "--out"), "r.json"),
+    "eval --evidence": (("eval", "x.pth", "--evidence"), ""),
+    "eval --crops": (("eval", "x.pth", "--crops"), ""),
+    "evidence": (("evidence", "x.pth", "--out"), ""),
+    "logs": (("logs", "x.json", "--out"), "r.json"),
+    "quickstart": (("quickstart", "--out"), "r.json"),
+    "train": (("train", "resnet18_w6.mixup_mini", "--out"), ""),
+    "train --tensorboard": (("train", "resnet18_w6.mixup_mini", "--tensorboard"), ""),
+    "train sweep": (("train", "sweep", "resnet18_w6.mixup_mini", "--out"), ""),
+    "train publish": (("train", "publish", "x", "--manifest"), "m.toml"),
+    "viz": (("viz", "mix", "--out"), "m.png"),
+    "zoo export": (("zoo", "export", "x.pth", "--to"), ""),
+    "data prepare": (("data", "prepare", "mini", "--root"), ""),
+}
+
+
+@pytest.mark.parametrize(("words", "name"), OUTPUTS.values(), ids=OUTPUTS)
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/x/y"])
+def test_where_nothing_can_be_written_is_found_before_the_work(
+    words: tuple[str, ...], name: str, place: str, mixzoo: Run, tmp_path: Path
+) -> None:
+    """A file in the way, or a folder that nobody can write; in one line, and nothing is left."""
+    (tmp_path / "file").write_text("before")
+
+    code, out, err = mixzoo(*words, tmp_path / place / name)
+
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "can be written here" in err
+    assert (tmp_path / "file").read_text() == "before"
+    assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208
+
+
+def test_outputs_that_can_be_written_are_left_alone(tmp_path: Path) -> None:
+    """A file that is there, folders that aren't there yet; a folder is no file."""
+    (tmp_path / "r.json").write_text("before")
+
+    for path in (tmp_path / "r.json", tmp_path / "a/b/r.json"):
+        require_writable(path)
+    for path in (tmp_path, tmp_path / "a/b"):
+        require_writable(path, folder=True)
+    with pytest.raises(errors.UsageError, match="no file can be written here: it is no file"):
+        require_writable(tmp_path)
+
+    assert os.listdir(tmp_path) == ["r.json"]  # noqa: PTH208
+    assert (tmp_path / "r.json").read_text() == "before"
 
 
 COMMAND = (sys.executable, "-m", "mixzoo")
