@@ -272,6 +272,13 @@ def _require_free_place(file: Arrival, identity: Identity) -> None:
     for asset in () if identity.locked else known_assets(identity.benchmark):
         same_row = (asset.row, asset.kind) == (new.row, new.kind)
         same_name = asset.name.casefold() == new.name.casefold()
+        before = asset_path(identity.benchmark.name, asset)
+        if (
+            new.kind == asset.kind == "weights"
+            and not same_row
+            and first_use(before) == file.sha256
+        ):
+            raise UsageError(f"it is here as {asset.kind} of {asset.row}; remove {before} first")
         if same_name != same_row and (same_name or new.kind in SINGLE):
             there = asset_path(identity.benchmark.name, asset)
             raise UsageError(

@@ -415,6 +415,8 @@ def test_same_bytes_under_two_rows_are_asked_about(
     assert [one.error for one in two] == [UsageError] * 2
     assert all("under the names of several rows" in one.detail for one in two)
     assert [one.what for one in copies] == ["linked", "already here"]
+    again = import_files([there / "copies/resnet18_w4_vanilla.pth"], three_rows, row=MIXUP)
+    assert f"it is here as weights of {ROW}" in again[0].detail
 
 
 def test_name_that_fits_two_benchmarks_needs_a_word(

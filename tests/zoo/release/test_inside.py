@@ -1,6 +1,7 @@
 """What a file holds is seen without its weights, from a server by a few ranges."""
 
 import io
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from mixzoo.zoo.release.inside import BLOCK, look, look_inside
 from mixzoo.zoo.release.listing import Listed
 from mixzoo.zoo.release.matching import match
 
+from ...emulator.github import GitHub
 from ...emulator.server import Emulator, Fault, always
 
 Entries = dict[str, torch.Tensor]
@@ -136,3 +138,37 @@ def test_doubtful_names_of_a_release_are_settled_by_content(
     assert [(one.subject, one.reason) for one in problems] == [
         ("model_c.pth", "it has 11 classes, own has 10")
     ]
+
+
+def test_lock_of_a_release_is_settled_by_what_its_files_hold(
+    mixzoo: Callable[..., tuple[int, str, str]],
+    github: GitHub,
+    write_benchmark: Callable[..., Path],
+    weights: Callable[..., bytes],
+) -> None:
+    """One command: weights without a word, pictures, and logs that only look like them."""
+    release = github.release("me/own", "v1")
+    for name, content in {
+        "resnet18_w4_vanilla.pth": weights(),
+        "model_b.pth": weights(config=CONFIG, epoch=100),
+        "resnet18_w4_cutmix.zip": zipped("1.png"),
+        "resnet18_w4_vanilla.zip": zipped("a.log.json"),
+    }.items():
+        github.upload(release, name, content)
+    text = write_benchmark('[[sources]]\nkind = "github"\nrepository = "me/own"\ntag = "v1"')
+    second = 'id = "resnet18_w4.cutmix_own"\narchitecture = "resnet18_w4"\nmethod = "cutmix"'
+    text.write_text(f"{text.read_text()}[[rows]]\n{second}\n")
+
+    code, out, err = mixzoo(
+        *("zoo", "lock", "own", "--manifest", text, "--allow-partial", "--json")
+    )
+
+    facts = json.loads(out)
+    assert code == 0
+    assert {asset["name"]: (asset["row"], asset["kind"]) for asset in facts["assets"]} == {
+        "resnet18_w4_vanilla.pth": ("resnet18_w4.vanilla_own", "weights"),
+        "model_b.pth": ("resnet18_w4.cutmix_own", "weights"),
+        "resnet18_w4_cutmix.zip": ("resnet18_w4.cutmix_own", "visualisation"),
+    }
+    assert [one["subject"] for one in facts["problems"]] == ["resnet18_w4_vanilla.zip"]
+    assert "looking into 3 files" in err

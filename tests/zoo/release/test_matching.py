@@ -392,6 +392,14 @@ def test_generated_name_finds_its_row_or_is_reported(
         assert found == Match(name, row_id, ENDINGS[ending])
 
 
+@given(st.lists(st.text(max_size=30).map(lambda text: f"{text}.pth"), max_size=5))
+def test_any_names_at_all_are_read_without_an_error(names: list[str]) -> None:
+    """Each of them is matched or told of, whatever it is made of."""
+    matches, problems = match(names, INAT)
+
+    assert {*names} <= {one.name for one in matches} | {one.subject for one in problems}
+
+
 @given(
     st.text(alphabet="abcdefilmnoprsuxzR05178_-. /", max_size=40), st.sampled_from(sorted(ENDINGS))
 )
