@@ -179,10 +179,10 @@ Source = GitHubSource | HuggingFaceSource | BaiduSource | HttpSource | FileSourc
 
 
 class Matching(Facts, frozen=True, kw_only=True):
-    """How the names of a release's assets tell their row and kind.
+    """What the names of a release's assets have that isn't known everywhere (zoo/release/words.py).
 
-    Each list holds the tokens (between `_`, `-` and `.`) that stand for a row's architecture or
-    method; `kinds` holds the name endings, the longest match wins.
+    Each list holds words that stand for a row's architecture or method, in any case, cut anywhere;
+    `kinds` holds the name endings, the longest match wins.
     """
 
     architectures: dict[Name, list[str]] = {}

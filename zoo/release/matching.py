@@ -37,6 +37,7 @@ ENDINGS: dict[str, Kind] = {
     ".zip": "visualisation",
 }
 FOLDERS = 3  # above a file that may speak of it
+FEW = 5  # files; a strange word that no more have is no author's habit
 _COPY_NUMBER = re.compile(r" ?\(\d+\)(?=\.)")  # `w (1).pth`: the second download of a browser
 
 
@@ -214,8 +215,8 @@ def _readings(
             known = [end for ends in manifest.matching.kinds.values() for end in ends]
             reason = f"it ends in none of [{', '.join(known or ENDINGS)}]"
             problems.append(Problem(name, "left over", reason))
-    counted = Counter(word for one in readings.values() for word in one.said.unknown)
-    familiar = {word for word, count in counted.items() if 1 < count > len(readings) / 2}
+    counted = Counter(_shape(word) for one in readings.values() for word in one.said.unknown)
+    familiar = {shape for shape, count in counted.items() if FEW < count > len(readings) / 2}
     for name, one in readings.items():
         if name not in assigned:
             readings[name] = _judged(one, manifest, familiar, inside.get(name))
@@ -227,6 +228,11 @@ def _readings(
             what = "ambiguous" if named > 1 and not one.refused else "left over"
             problems.append(Problem(name, what, one.refused or one.why, one.rows))
     return readings, problems
+
+
+def _shape(word: str) -> str:
+    """A word with `#` for its numbers, as an author's dates and counters have them."""
+    return re.sub(r"\d+", "#", word)
 
 
 def _said(path: str, reader: Reader) -> Said:
@@ -260,7 +266,7 @@ def _judged(
 ) -> _Reading:
     """A reading with the rows that it could be.
 
-    familiar: unknown words that most of the release's names have.
+    familiar: shapes of unknown words that most of the release's names have.
     """
     said, kind = one.said, one.kind
     if refused := _refused(said, kind, manifest, inside):
@@ -275,7 +281,11 @@ def _judged(
         if len(named) > 1
     ]
     doubts += [f"a folder above it says {word}" for word in sorted(said.disputed)]
-    doubts += [f"nothing here explains {word!r}" for word in sorted(said.unknown - familiar)]
+    doubts += [
+        f"nothing here explains {word!r}"
+        for word in sorted(said.unknown)
+        if _shape(word) not in familiar
+    ]
     if inside and kind == "weights":
         held = [row for row in manifest.rows if inside.may_be(row, manifest)]
         both = [row for row in held if row in rows]

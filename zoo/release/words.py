@@ -21,6 +21,10 @@ SYNONYMS = {
     "saliencymix": ("saliency",),
     "puzzlemix": ("puzzle",),
     "resizemix": ("resize",),
+    # configs of the learnt methods name their MixBlock instead: nearest up-sampling with lam
+    # concatenated, or bilinear up-sampling with a value branch
+    "automix": ("near_lam_cat",),
+    "samix": ("bili_val",),
 }
 UNKNOWN = 10  # pieces that a word without meaning counts as
 END = r"(?![a-z0-9])"
@@ -69,11 +73,14 @@ _LOGS = _word(r"logs?|json")
 _MIXING = _word(r"mix|mixups?_?(?:bench(?:mark)?s?|classification)|mixups|mixed|mixing")
 _PLAIN = _word(
     r"\d+|[0-9a-f]{8}|(?=[a-f]*\d)[0-9a-f]{6,64}|\d*x?bs?\d+|batch_?(?:size_?)?\d+|\d+x\d+|"
-    r"m?lr\d*(?:e_?\d+)?|[1-9]e_\d+|wd\d*|[al]\d+|(?:alpha|α)_?\d*|dp\d+|mb|bb|lam|cat|mul|near(?:est)?|val|"
+    r"m?lr\d*(?:e_?\d+)?|[1-9]e_\d+|wd\d*(?:e_?\d+)?|[al]\d+|(?:alpha|α)_?\d*|dp\d+|mb|bb|lam|cat|mul|near(?:est)?|val|"
     r"bili(?:near)?|ce|none|sz_?\d*|\d+px|resize_?\d+|crop_?\d+|fp16|fp32|amp|v\d+|seed_?\d*|rsb|"
     r"final|last|latest|best|released?|official|pre_?trained|scratch|train(?:ed|ing)?|results?|"
     r"cls|classif(?:ication|ier)|bench(?:mark)?s?|open_?mix_?up|westlake(?:_ai)?|github|baidu|sgd|"
     r"cos(?:ine)?|step|gpus?|\d+gpus?|acc\d*|top_?1|iter_?\d+|work_?dirs?|configs?|sup(?:ervised)?|"
+    r"(?:layer|scale|mask|beta|prob|momentum|lw|gamma|rep|run|exp|trial|rev|fold|rank|p|m)_?\d+|"
+    r"\d{8}t\d{4,6}|(?:\d{1,2}_?)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)_?\d+|"
+    r"\d+(?:top1|acc|cls|class(?:es)?)|(?:n?c|class(?:es)?)_?\d+|paper|table_?\d*|published?|zoo|"
     r"input|for|on|of|with|and|by|the|from|net|network|method|data(?:set)?|run|exp|text|epochs?"
 )
 _MODE = re.compile(r"mix_?mode|mode")

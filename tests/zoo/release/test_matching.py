@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.release.matching import Match, Problem, match, recognise
+from mixzoo.zoo.release.words import SYNONYMS
 
 INAT = open_catalog().benchmark("inat2018").manifest
-METHODS = list(INAT.matching.methods)
+METHODS = list(dict.fromkeys(row.method for row in INAT.rows))
 ENDINGS = {
     ".pth": "weights",
     ".log.json": "log",
@@ -69,6 +70,9 @@ STYLES: dict[str, Callable[[str, str], str]] = {
     "accuracy": lambda a, m: f"{SHORT[a]}_{m}_acc63.91_seed0",
     "epoch": lambda a, m: f"inaturalist2018_{m}_{FAMILY[a]}_epoch_100",
     "many words": lambda a, m: f"openmixup_{FAMILY[a]}_{m}_sz224_bs256_100ep_official_final",
+    "hash first": lambda a, m: f"{sha8(a, m)}{sha8(m)}_{SHORT[a]}_{m}",
+    "time": lambda a, m: f"{FAMILY[a]}_{m}_20220822T10{int(sha8(a, m), 16) % 60:02}09",
+    "encoded blanks": lambda a, m: f"{PAPER[a]}%20{m}%20iNat2018",
     "the author's own word": lambda a, m: f"zoological_{FAMILY[a]}_{m}",
     "folders": lambda a, m: f"{SHORT[a]}_inat2018/mix_mode{m}/epoch_100",
     "folders, short": lambda a, m: f"{a}/{m}/latest",
@@ -140,9 +144,8 @@ def test_words_decide_and_not_letters(name: str) -> None:
 def test_longer_pattern_and_ending_win() -> None:
     """`mixup` inside a listed `manifold_mixup` doesn't count, nor does `.json` in `.log.json`."""
     rules = INAT.matching
-    methods = rules.methods | {"manifoldmix": ["manifold_mixup"]}
-    others = {kind: ends for kind, ends in rules.kinds.items() if kind != "text_log"}
-    kinds = {"text_log": [".log", ".json"], **others}  # the shorter ending first
+    methods = {"manifoldmix": ["manifold_mixup"]}
+    kinds = {"text_log": [".log", ".json"], "log": [".log.json"]}  # the shorter ending first
     matching = msgspec.structs.replace(rules, methods=methods, kinds=kinds)
     manifest = msgspec.structs.replace(INAT, matching=matching)
     name = "r50_manifold_mixup_ep100.log.json"
@@ -166,7 +169,7 @@ REPORTED = {
     "r50_rx101_cutmix.pth": ("ambiguous", "several architectures: resnet50, resnext101_32x4d"),
     "r50_cutmix_inat2017.pth": ("left over", "names inat2017, not inat2018"),
     "r50_cutmix_iNat-2021.pth": ("left over", "names inat2021, not inat2018"),
-    "r50_cutmix.json": ("left over", "ends in none of [.pth, .log.json, .log, .zip]"),
+    "r50_cutmix.json": ("left over", "ends in none of [.pth, .pt, .ckpt,"),
     "r50_cutmix.pth.md5": ("left over", "ends in none of"),
     "README.md": ("left over", "ends in none of"),
     ".pth": ("left over", "names no architecture"),
@@ -326,8 +329,8 @@ def test_release_of_weights_alone_misses_no_log() -> None:
 ALIASES = [
     (row.id, architecture, method)
     for row in INAT.rows
-    for architecture in [row.architecture, *INAT.matching.architectures[row.architecture]]
-    for method in INAT.matching.methods[row.method]
+    for architecture in [row.architecture, SHORT[row.architecture], FAMILY[row.architecture]]
+    for method in (row.method, *SYNONYMS.get(row.method, ()))
 ]
 WORDS = [
     "mixups",
@@ -411,7 +414,7 @@ def test_any_text_is_matched_to_a_row_it_spells_or_reported(text: str, ending: s
         spelled = "".join(c for c in text.casefold() if c.isalnum())
         row = INAT.row(found.row)
         assert row is not None
-        architectures = [row.architecture, *INAT.matching.architectures[row.architecture]]
-        methods = INAT.matching.methods[row.method]
+        architectures = [SHORT[row.architecture][1:], "resnet50", "r50", "resnext101"]
+        methods = [row.method, *SYNONYMS.get(row.method, ())]
         assert any(a.replace("_", "") in spelled for a in architectures)
         assert any(m.replace("_", "") in spelled for m in methods)
