@@ -61,6 +61,10 @@ def becoming(path: Path) -> Iterator[Path]:
     try:
         yield part
         part.replace(path)
+    except OSError as error:  # a full disk names no file, and nobody knows the part's name
+        if error.filename in (None, str(part)):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         if part.is_dir():
             shutil.rmtree(part, ignore_errors=True)

@@ -6,11 +6,13 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from mixzoo.zoo.files import alone, becoming, clear, replacing, sha256_of, write
 
+ROW = "resnet18_w6.vanilla_mini"
 CAUSES = {
     "Ctrl-C": KeyboardInterrupt(),
     "a full disk": OSError(errno.ENOSPC, "No space left on device"),
@@ -161,3 +163,37 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
+
+
+WRITERS = {
+    f"exported/{ROW}": ("zoo", "export", ROW, "--to", "exported"),
+    "mix.png": ("viz", "mix", "--size", "64", "--methods", "mixup", "--out", "mix.png"),
+    "table.svg": ("viz", "table", "mini", "--out", "table.svg"),
+    f"{ROW}.pth": ("zoo", "download", ROW),
+    "data": ("data", "prepare", "mini", "--root", "data"),
+}
+
+
+@pytest.mark.parametrize(("file", "command"), WRITERS.items(), ids=WRITERS)
+def test_full_disk_is_one_line_and_leaves_no_part(
+    mixzoo: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    file: str, command: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Every command that writes names the file; nothing of an unfinished one stays."""
+    if "download" not in command:
+        mixzoo("zoo", "download", ROW)
+    else:
+        monkeypatch.setenv("MIXZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        code, _, err = mixzoo(*command)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert code in (1, 4, 7)
+    assert err.splitlines()[-1].startswith("error: ")
+    assert file in err
+    assert "File too large" in err
+    assert [path.name for path in tmp_path.rglob(".*") if ".part" in path.name] == []
