@@ -101,8 +101,9 @@ def _run() -> int:
     except (MixzooError, OSError) as error:
         if os.environ.get(DEBUG):
             raise
-        named = isinstance(error, OSError) and error.filename
-        said = f"{error.filename}: {error.strerror}." if named else str(error)
+        said = str(error)
+        if isinstance(error, OSError) and error.filename:
+            said = f"{error.filename}: {error.strerror}."
         code = _fail(said, getattr(error, "exit_code", 1), not getattr(error, "told", False))
     for stream in (sys.stdout, sys.stderr):
         try:
