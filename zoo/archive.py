@@ -108,7 +108,7 @@ def unpack(path: Path, to: Path, wanted: Callable[[str], bool] = lambda name: Tr
     needed = sum(entry.size for entry in content.entries if wanted(entry.name))
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        require_space(to.parent, needed, "name another folder with --to")
+        require_space(to.parent, needed, "unpack it where there is more")
         with becoming(to) as folder:
             folder.mkdir()
             with _bodies(path) as bodies:

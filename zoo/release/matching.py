@@ -94,15 +94,18 @@ def merge(listings: Iterable[Sequence[Listed]]) -> tuple[list[Listed], list[Prob
 
 @dataclass(frozen=True)
 class _Reading:
-    """What is known of one file. rows: those that it could be; of the only one it is, if `sure`.
+    """What is known of one file.
 
-    told: by a person. refused: why it can't be any. why: what keeps it from being sure. said: by its name and folders.
+    rows: those that it could be; of the only one it is, if `sure`. told: by a person. silent:
+    whether nothing is strange about it but that it says no method. refused: why it can't be any.
+    why: what keeps it from being sure. said: by its name and folders.
     """
 
     kind: Kind
     rows: tuple[str, ...] = ()
     sure: bool = False
     told: bool = False
+    silent: bool = False
     refused: str = ""
     why: str = ""
     said: Said = field(default_factory=Said)
@@ -281,11 +284,9 @@ def _judged(
         if len(named) > 1
     ]
     doubts += [f"a folder above it says {word}" for word in sorted(said.disputed)]
-    doubts += [
-        f"nothing here explains {word!r}"
-        for word in sorted(said.unknown)
-        if _shape(word) not in familiar
-    ]
+    strange = sorted(word for word in said.unknown if _shape(word) not in familiar)
+    doubts += [f"nothing here explains {word!r}" for word in strange]
+    silent = not (doubts or said.methods or said.mixing) and len(said.architectures) == 1
     if inside and kind == "weights":
         held = [row for row in manifest.rows if inside.may_be(row, manifest)]
         both = [row for row in held if row in rows]
@@ -293,7 +294,7 @@ def _judged(
             rows, doubts = both, []
         else:
             doubts.insert(0, f"its name says one thing, its content another ({inside.in_words()})")
-            rows = held
+            rows, silent = held, False
     elif kind == "visualisation" and not inside and "pictures" not in said.kinds:
         doubts.append("its name doesn't say that it holds pictures")
     if not doubts and len(rows) > 1 and inside:
@@ -301,8 +302,8 @@ def _judged(
     elif not doubts and len(rows) > 1:
         role = "method" if said.architectures else "architecture"
         doubts.append(f"it names no {role} of {manifest.name}")
-    why = "; ".join(doubts)
-    return replace(one, rows=tuple(row.id for row in rows), sure=not doubts, why=why)
+    ids = tuple(row.id for row in rows)
+    return replace(one, rows=ids, sure=not doubts, silent=silent, why="; ".join(doubts))
 
 
 def _refused(said: Said, kind: Kind, manifest: Manifest, inside: "Inside | None") -> str:
@@ -347,13 +348,14 @@ def _beside_weights(readings: Mapping[str, _Reading], manifest: Manifest) -> dic
                 weights[stem].append(one)
     told: dict[str, _Reading] = {}
     for name, one in readings.items():
-        near = next((weights[stem] for stem in stems(name) if weights[stem]), [])
-        if one.kind not in LOGS or one.refused or len(near) != 1:
+        stem = next((stem for stem in stems(name) if weights[stem]), "")
+        if one.kind not in LOGS or one.refused or len(weights[stem]) != 1:
             continue
-        if near[0].refused:
+        (near,) = weights[stem]
+        if near.refused and not (one.sure and stem.endswith("/")):
             told[name] = replace(one, sure=False, why="its weights are refused")
-        elif near[0].sure and not one.sure and near[0].rows[0] in one.rows:
-            told[name] = replace(one, rows=near[0].rows, sure=True)
+        elif near.sure and not one.sure and near.rows[0] in one.rows:
+            told[name] = replace(one, rows=near.rows, sure=True)
     return told
 
 
@@ -367,10 +369,7 @@ def _by_elimination(readings: Mapping[str, _Reading], manifest: Manifest) -> dic
         left = [
             name
             for name, one in readings.items()
-            if (one.kind, one.why) == (kind, f"it names no method of {manifest.name}")
-            and one.said.architectures == {row.architecture}
-            and row.id in one.rows
-            and not one.said.mixing
+            if one.silent and one.kind == kind and row.id in one.rows and not one.sure
         ]
         if len(left) == 1 and all(len(places.get((other, kind), ())) == 1 for other in others):
             told[left[0]] = replace(readings[left[0]], rows=(row.id,), sure=True)

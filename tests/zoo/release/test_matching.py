@@ -7,9 +7,12 @@ from itertools import product
 
 import msgspec
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.nets import Classifier, ResNetConfig
+from mixzoo.zoo.release.inside import Inside
 from mixzoo.zoo.release.matching import Match, Problem, match, recognise
 from mixzoo.zoo.release.words import SYNONYMS
 
@@ -278,6 +281,26 @@ def test_word_is_missing_for_vanilla_only_where_all_else_is_there() -> None:
     assert len(match([*clear, "r50_inat2018.pth", "r50.pth"], INAT)[0]) == len(clear)
     assert len(match([*clear[1:], "r50_inat2018.pth"], INAT)[0]) == len(clear) - 1
     assert len(match([*clear, "r50_mixups.pth"], INAT)[0]) == len(clear)
+
+
+def test_content_that_says_no_method_leaves_vanilla_to_what_is_left() -> None:
+    """Plain weights without a config are no objection; a strange word stays one."""
+    clear = [f"r50_{m}.pth" for m in METHODS if m != "vanilla"]
+    with torch.device("meta"):
+        plain = Inside(Classifier(ResNetConfig.from_name("resnet50"), 8142))
+
+    found = match([*clear, "r50_inat2018.pth"], INAT, inside={"r50_inat2018.pth": plain})[0]
+    strange = match([*clear, "r50_birdsong.pth"], INAT, inside={"r50_birdsong.pth": plain})[0]
+
+    assert found[0] == Match("r50_inat2018.pth", "resnet50.vanilla_inat2018", "weights")
+    assert len(strange) == len(clear)
+
+
+def test_refused_weights_of_a_folder_leave_other_runs_logs_alone() -> None:
+    """Only a log of the very same name is theirs."""
+    names = ["d/r50_cutmix_imagenet.pth", "d/r50_cutmix.log.json", "d/r50_mixup.log.json"]
+
+    assert [found.name for found in match(names, INAT)[0]] == sorted(names[1:], reverse=True)
 
 
 def test_row_that_has_no_number_is_no_row() -> None:
