@@ -46,7 +46,7 @@ device_option = click.option(
     "--device",
     default="auto",
     show_default=True,
-    help="Where to compute: auto, cpu, cuda or cuda:N.",
+    help="Where to compute: auto, cpu, cuda, cuda:N, or another that torch knows, as mps.",
 )
 
 

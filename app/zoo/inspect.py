@@ -17,7 +17,7 @@ SILENT = "says nothing of its training: no config, no epoch, no versions."
 @manifest_option
 @json_option
 def command(file: Path, row_id: str | None, manifests: tuple[Path, ...], as_json: bool) -> None:
-    """Show what a checkpoint FILE says of itself, and what its weights are.
+    """Show what a checkpoint FILE says of itself and holds.
 
     That is its method, epochs, protocol, data and versions. The training config inside is read as
     text, never run. With --row, differences from that row, from how its table was trained and from
