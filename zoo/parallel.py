@@ -2,44 +2,40 @@
 
 Python handles a signal in its main thread, between two steps. A signal that comes in the moment
 before that thread blocks, or that the system gives to another thread, is handled only when the
-block ends; so no wait here goes on for long without a step.
+block ends; so no wait here goes on for long without a step. And what the handler raises may leave a
+lock of Python's own (of a Condition, a Semaphore, an executor's `submit`) held for good, if it comes
+between taking it and using it: so main and workers share a SimpleQueue, whose lock isn't Python's.
 """
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .files import OnBytes, ignore
 
 T = TypeVar("T")
 R = TypeVar("R")
 MOMENT = 0.2  # seconds
+PATIENCE = 10.0  # seconds for a thread to see that it shall end; if it doesn't, it ends with us
 
 
 def result_of(future: "Future[T]") -> T:
     """What a future gives; raises what it raises."""
-    while not wait([future], timeout=MOMENT).done:
-        pass
-    return future.result()
-
-
-def as_completed(futures: "Iterable[Future[T]]") -> "Iterator[Future[T]]":
-    """Futures in the order in which they end."""
     ended: SimpleQueue[Future[T]] = SimpleQueue()
-    pending = 0
-    for future in futures:
-        future.add_done_callback(ended.put)
-        pending += 1
-    while pending:
+    future.add_done_callback(ended.put)
+    return taken(ended).result()
+
+
+def taken(queue: "SimpleQueue[T]") -> T:
+    """The next thing of a queue, whenever it comes."""
+    while True:
         try:
-            future = ended.get(timeout=MOMENT)
+            return queue.get(timeout=MOMENT)
         except Empty:
             continue
-        pending -= 1
-        yield future
 
 
 def each_in_parallel(
@@ -54,25 +50,42 @@ def each_in_parallel(
     begun first. on_bytes: never called by two threads at once. Ctrl-C and errors stop all at their
     next chunk. Returns the results in the order of the items.
     """
-    stop, lock = threading.Event(), threading.Lock()
+    stopped, lock = False, threading.Lock()
+    todo = iter(sorted(range(len(items)), key=lambda i: -sizes[i]))
+    ended: SimpleQueue[tuple[int, Any, BaseException | None]] = SimpleQueue()
 
     def report(count: int) -> None:
-        if stop.is_set():
+        if stopped:
             raise CancelledError
         with lock:
             on_bytes(count)
 
-    order = sorted(range(len(items)), key=lambda i: -sizes[i])
-    with ThreadPoolExecutor(processors()) as pool:
-        tasks = {i: pool.submit(work, items[i], report) for i in order}
-        try:
-            for task in as_completed(tasks.values()):
-                task.result()
-        except BaseException:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [tasks[i].result() for i in range(len(items))]
+    def crew() -> None:
+        nonlocal stopped
+        for i in todo:
+            if stopped:
+                return
+            try:
+                ended.put((i, work(items[i], report), None))
+            except BaseException as error:  # main's to raise
+                ended.put((i, None, error))
+                stopped = True
+
+    threads = [threading.Thread(target=crew, daemon=True) for _ in range(processors())]
+    results: dict[int, R] = {}
+    try:
+        for thread in threads:
+            thread.start()
+        while len(results) < len(items):
+            i, results[i], error = taken(ended)
+            if error:
+                raise error
+    finally:
+        stopped = True
+        for thread in threads:
+            if thread.ident:
+                thread.join(PATIENCE)
+    return [results[i] for i in range(len(items))]
 
 
 def processors() -> int:

@@ -4,11 +4,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from mixzoo.zoo.parallel import as_completed, result_of
+from mixzoo.zoo.parallel import each_in_parallel, result_of
 
 
 class SignalError(Exception):
@@ -27,14 +26,7 @@ def handler() -> Iterator[None]:
     signal.signal(signal.SIGUSR1, before)
 
 
-WAITS: dict[str, Callable[[Future[Any]], object]] = {
-    "one": result_of,
-    "several": lambda future: list(as_completed([future])),
-}
-
-
-@pytest.mark.parametrize("name", WAITS)
-def test_a_signal_in_another_thread_ends_the_wait(name: str, handler: None) -> None:
+def test_a_signal_in_another_thread_ends_the_wait(handler: None) -> None:
     """Long before what is waited for."""
     released = threading.Event()
 
@@ -47,7 +39,7 @@ def test_a_signal_in_another_thread_ends_the_wait(name: str, handler: None) -> N
         future = pool.submit(work)
         try:
             with pytest.raises(SignalError):
-                WAITS[name](future)
+                result_of(future)
             ended = future.done()
         finally:
             released.set()
@@ -55,19 +47,36 @@ def test_a_signal_in_another_thread_ends_the_wait(name: str, handler: None) -> N
     assert not ended
 
 
+def test_a_signal_at_any_step_ends_the_work(handler: None) -> None:
+    """Also where it comes while something is locked: no thread waits for ever, none goes on."""
+    main, running = threading.main_thread().ident or 0, threading.active_count()
+
+    for delay in range(60):
+        left = iter(range(delay))
+
+        def work(item: int, on_bytes: Callable[[int], object]) -> int:
+            if next(left, None) is None:  # noqa: B023
+                signal.pthread_kill(main, signal.SIGUSR1)
+            on_bytes(1)
+            return item
+
+        with pytest.raises(SignalError):
+            each_in_parallel(work, range(5000), [0] * 5000)
+
+    assert threading.active_count() == running
+
+
 def test_results_and_errors_come_through() -> None:
-    """In the order of their ends."""
-    first = threading.Event()
+    """Results in the order of the items; an error as it was raised, and the rest isn't begun."""
+    begun: list[int] = []
 
-    def fails() -> None:
-        first.wait(30)
-        raise ValueError("of the work")
+    def work(item: int, _: object) -> int:
+        begun.append(item)
+        if item == 7:
+            raise ValueError("of the work")
+        return -item
 
-    with ThreadPoolExecutor(2) as pool:
-        futures = [pool.submit(fails), pool.submit(lambda: 7)]
-        ended = as_completed(futures)
-        assert result_of(next(ended)) == 7
-        first.set()
-
-        with pytest.raises(ValueError, match="of the work"):
-            result_of(next(ended))
+    assert each_in_parallel(work, [3, 1, 2], [1, 2, 3]) == [-3, -1, -2]
+    with pytest.raises(ValueError, match="of the work"):
+        each_in_parallel(work, range(5000), range(5000, 0, -1))
+    assert len(begun) < 5000

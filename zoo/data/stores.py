@@ -55,8 +55,11 @@ class FolderStore:
     root: Path
 
     def has(self, file: str) -> bool:
-        """Whether the file exists."""
-        return (self.root / file).is_file()
+        """Whether the file exists. Raises DataError where a folder doesn't let anybody look."""
+        try:
+            return (self.root / file).is_file()
+        except OSError as error:
+            raise self._unreadable(file, error) from None
 
     def size(self, file: str) -> int:
         """Bytes of the file. Raises DataError naming it if there is none."""

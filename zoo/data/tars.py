@@ -12,14 +12,15 @@ must seek, so it can't read a download that streams by.)
 import hashlib
 import io
 import tarfile
-from collections import deque
+import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Self, TypeVar
 
 from ..errors import IntegrityError
 from ..files import CHUNK, OnBytes
+from ..parallel import taken
 
 LARGEST = 1 << 50  # bytes of a member; more can't be counted on all ways of reading
 LONGEST_NAME = 1 << 20  # bytes that a header of names may be long; honest ones are far shorter
@@ -103,9 +104,17 @@ class HashedReader(io.RawIOBase):
         self.received = 0
         self._chunks, self._on_bytes = chunks, on_bytes
         self._digest = hashlib.md5(usedforsecurity=False)
-        self._pool = ThreadPoolExecutor(1)
-        self._behind: deque[Future[None]] = deque()
+        self._todo: SimpleQueue[bytes | None] = SimpleQueue()
+        self._done: SimpleQueue[None] = SimpleQueue()
+        self._behind = 0
         self._rest = memoryview(b"")
+        self._thread = threading.Thread(target=self._hash, daemon=True)
+        self._thread.start()
+
+    def _hash(self) -> None:
+        for chunk in iter(self._todo.get, None):
+            self._digest.update(chunk)
+            self._done.put(None)
 
     def readable(self) -> bool:
         """Always."""
@@ -125,9 +134,9 @@ class HashedReader(io.RawIOBase):
     def peek(self, count: int = 1) -> memoryview:
         """What comes next, without taking it: `count` bytes or more, fewer only at the end."""
         while len(self._rest) < count and (chunk := next(self._chunks, b"")):
-            self._behind.append(self._pool.submit(self._digest.update, chunk))
-            if len(self._behind) > CHUNKS_BEHIND:
-                self._behind.popleft().result()
+            self._todo.put(chunk)
+            self._behind += 1
+            self._catch_up(CHUNKS_BEHIND)
             self.received += len(chunk)
             self._on_bytes(len(chunk))
             self._rest = memoryview(bytes(self._rest) + chunk if self._rest else chunk)
@@ -137,12 +146,17 @@ class HashedReader(io.RawIOBase):
         """Hex md5 of all bytes of the source; what hasn't been read yet is read now."""
         while self.peek():
             self._rest = memoryview(b"")
-        self._pool.shutdown()
+        self._catch_up(0)
         return self._digest.hexdigest()
+
+    def _catch_up(self, most: int) -> None:
+        while self._behind > most:
+            taken(self._done)
+            self._behind -= 1
 
     def close(self) -> None:
         """Let the thread go."""
-        self._pool.shutdown(cancel_futures=True)
+        self._todo.put(None)
         super().close()
 
 
