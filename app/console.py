@@ -40,14 +40,16 @@ def print_table(
     rows: Sequence[Sequence[str]],
     *,
     right: Sequence[str] = (),
+    whole: Sequence[str] = (),
     optional: Sequence[str] = (),
     cut: str | None = None,
 ) -> None:
     """Print aligned columns, known words coloured.
 
-    right: columns aligned right, never broken. optional: columns that are left out, in this
-    order, while the table is wider than the terminal. cut: a column whose cells lose their middle
-    to fit into it. What is still too wide is broken into lines.
+    right: columns aligned right, never broken. whole: others that aren't, where they have room.
+    optional: columns that are left out, in this order, while the table is wider than the terminal.
+    cut: a column whose cells lose their middle to fit into it. What is still too wide is broken
+    into lines.
     """
     out = console()
     if cut is not None:
@@ -57,11 +59,17 @@ def print_table(
         rows = [[*row[:place], shortened(row[place], room), *row[place + 1 :]] for row in rows]
     left_out = _left_out(columns, rows, optional, out.width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    fixed = {name for name in (*whole, cut) if name and name not in left_out}
+    sizes = dict(zip(columns, zip(*rows, strict=True), strict=True)) if rows else {}
+    needed = sum(max(map(len, sizes.get(name, ("",)))) + 2 for name in fixed)
+    if needed + SHORTEST * (len(columns) - len(left_out) - len(fixed)) > out.width:
+        fixed = set()
     for column in columns:
         if column not in left_out:
             numeric = column in right
             justify = "right" if numeric else "left"
-            table.add_column(column, justify=justify, no_wrap=numeric, overflow="fold")
+            no_wrap = numeric or column in fixed
+            table.add_column(column, justify=justify, no_wrap=no_wrap, overflow="fold")
     for row in rows:
         cells = [cell for name, cell in zip(columns, row, strict=True) if name not in left_out]
         table.add_row(*(Text(printable(cell), style=look(cell).style) for cell in cells))

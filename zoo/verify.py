@@ -265,7 +265,7 @@ def _judge(path: Path, asset: Asset, size: int, sha256: str, remark: str = "") -
         detail = f"expected sha256 {expected[:12]}…, got {sha256[:12]}…"
         return Finding(path, State.DAMAGED, sha256, detail)
     if asset.sha256 is None:
-        trust = f"trusted on first use, {sha256[:12]}…"
+        trust = f"sha256 {sha256[:12]}…"
         return Finding(path, State.FIRST_USE, sha256, "; ".join(filter(None, (trust, remark))))
     return Finding(path, State.VERIFIED, sha256, remark)
 

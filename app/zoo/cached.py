@@ -79,7 +79,7 @@ def verify(
             (asset.row if asset else "-", f.path.name, f.state.value, f.detail)
             for asset, f in findings
         ]
-        print_table(("Row", "File", "State", "Detail"), rows)
+        print_table(("Row", "File", "State", "Detail"), rows, whole=("Row", "State"), cut="File")
     elif not names:
         say(f"No locked file has been downloaded to {cache_root()} yet.")
     mend = [(a, f) for a, f in findings if a and f.state in (State.DAMAGED, State.ABSENT)]
@@ -147,7 +147,8 @@ def prune(
             ("File", "Benchmark", "Reason", "Frees (bytes)", "Detail"),
             [(i.path.name, i.benchmark, i.reason, f"{i.frees:,}", i.detail) for i in items],
             right=("Frees (bytes)",),
-            optional=("Detail",),
+            optional=("Detail", "Benchmark"),
+            cut="File",
         )
     if not items:
         say(f"Nothing in {cache_root()} needs to go.")
