@@ -64,12 +64,13 @@ def load_file(
     return build(read_checkpoint(path), head=head, device=device)
 
 
-def require_row(path: Path, row: Row, num_classes: int | None) -> None:
+def require_row(path: Path, row: Row, num_classes: int | None) -> tuple[str, ...]:
     """Refuse a file that doesn't hold the network of `row`, with sound weights.
 
-    num_classes: of the row's data set. Nothing is built. Raises CheckpointError.
+    num_classes: of the row's data set. Nothing is built. Returns what the weights aren't, though
+    they seem to be. Raises CheckpointError.
     """
-    examine(read_checkpoint(path), row, num_classes)
+    return examine(read_checkpoint(path), row, num_classes)[0].remarks
 
 
 def build(

@@ -100,7 +100,8 @@ def choose(path: Path, content: Any, wanted: str | None = None) -> tuple[Part, l
         return chosen, [part.name for part in averaged if not part.holds_the_same(chosen)]
     name = next((name for name in (*_USUAL, *tables) if name in tables), None)
     if name is None:
-        held = several(repr(key)[:60] for key in content) or "nothing"
+        classes = {key: f" (a {v.of})" for key, v in content.items() if isinstance(v, Foreign)}
+        held = several(f"{key!r:.60}{classes.get(key, '')}" for key in content) or "nothing"
         raise CheckpointError(
             f"expected the weights of a network, got no table of tensors; it holds {held}. Save "
             "the model's state_dict"

@@ -7,6 +7,7 @@ the weights don't hinder, and their classes needn't be installed. What asks for 
 Python's own library, as payloads do, is refused by name.
 """
 
+import builtins
 import pickletools
 import sys
 import warnings
@@ -60,10 +61,6 @@ PARAMETERS = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_paramete
 HARMLESS = {
     *("_codecs.encode", "copyreg._reconstructor", "functools.partial"),
     *("re._compile", "types.MappingProxyType", "types.NoneType", "types.SimpleNamespace"),
-}
-HARMLESS_BUILTINS = {
-    *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "getattr", "int"),
-    *("list", "object", "range", "set", "slice", "str", "tuple", "type"),
 }
 HARMLESS_MODULES = {
     *("argparse", "collections", "dataclasses", "datetime", "decimal", "enum", "fractions"),
@@ -244,8 +241,8 @@ def _name(module: Any, name: Any) -> Name:
     if not found.isprintable():
         raise ValueError("no name")
     top = module.partition(".")[0]
-    if top == "builtins":
-        refused = name not in HARMLESS_BUILTINS
+    if top == "builtins":  # its classes make values, its functions run code
+        refused = name != "getattr" and not isinstance(vars(builtins).get(name), type)
     else:
         own = top in sys.stdlib_module_names and top not in HARMLESS_MODULES
         refused = own and found not in HARMLESS
@@ -275,7 +272,7 @@ def _made(call: Any, arguments: Any) -> Any:
     return Foreign(call)
 
 
-def _storage(key: Any) -> Storage | Foreign:
+def _storage(key: Any) -> Storage | Foreign | Name:
     match key:
         case ("storage", Name() as kind, str() as root, _, int() as length, *rest) if length >= 0:
             dtype = DTYPES.get(kind.rpartition(".")[2])
@@ -287,8 +284,8 @@ def _storage(key: Any) -> Storage | Foreign:
             if not _whole(start, length):
                 raise ValueError("no storage")
             return Storage(root, dtype, start, length)
-        case ("module", Name() as kind, *_):
-            return Foreign(kind)
+        case ("module", Name() as kind, *_):  # beside it stands its source, for the curious
+            return kind
     raise ValueError("no storage")
 
 

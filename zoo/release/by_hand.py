@@ -61,8 +61,9 @@ CHANGED = "it changed while it was read; run again when it is whole"
 class Adoption:
     """What became of one file, adopted or not.
 
-    what: "linked", "copied", "already here" or "refused". detail: how it was recognised, or why it
-    was refused. asset, path: what and where it is in the cache. error: the kind of a refusal.
+    what: "linked", "copied", "already here" or "refused". detail: how it was recognised, and what
+    weights aren't though they seem to be; or why it was refused. asset, path: what and where it is
+    in the cache. error: the kind of a refusal.
     """
 
     file: Path
@@ -199,9 +200,9 @@ def adopt(file: Arrival, identity: Identity, as_copies: bool = False) -> Adoptio
     where the file can't be had there or isn't what it was.
     """
     asset, path = identity.asset, asset_path(identity.benchmark.name, identity.asset)
+    remarks = _require_its_row(file, identity)
     _require_free_place(file, identity)
     _require_same_as_before(file, asset, path)
-    _require_its_row(file, identity)
     try:
         if _is_whole(file, asset, path):
             what = "already here"
@@ -216,7 +217,8 @@ def adopt(file: Arrival, identity: Identity, as_copies: bool = False) -> Adoptio
                 Partial(path).reset()  # what a download had of it isn't needed any more
     except OSError as error:
         raise SourceError(f"{path} cannot be written: {error.strerror}") from None
-    return Adoption(file.path, what, identity.how, file.sha256, asset, path)
+    detail = "; ".join((identity.how, *remarks))
+    return Adoption(file.path, what, detail, file.sha256, asset, path)
 
 
 def copy(source: Path, path: Path, sha256: str) -> None:
@@ -252,16 +254,19 @@ def _place(file: Arrival, path: Path, as_copies: bool) -> str:
     return "copied"
 
 
-def _require_its_row(file: Arrival, identity: Identity) -> None:
-    """Weights that no hash proves are opened: they must be the network of the row they are for."""
+def _require_its_row(file: Arrival, identity: Identity) -> tuple[str, ...]:
+    """Weights that no hash proves are opened: they must be the network of the row they are for.
+
+    Returns what they aren't, though they seem to be.
+    """
     asset, manifest = identity.asset, identity.benchmark.manifest
     row = manifest.row(asset.row)
     if asset.kind != "weights" or asset.sha256 is not None or row is None:
-        return
+        return ()
     from ..checkpoint.load import require_row  # brings torch, which locked files don't need
 
     try:
-        require_row(file.path, row, manifest.dataset.num_classes)
+        return require_row(file.path, row, manifest.dataset.num_classes)
     except CheckpointError as error:
         raise CheckpointError(str(error).removeprefix(f"{file.path.name}: ")) from None
 
