@@ -21,7 +21,7 @@ from ...zoo.errors import DataError, MixzooError, UsageError
 from ...zoo.manifest import Protocol
 from ...zoo.nets import MixClassifier
 from .context import Context
-from .mixing import Mix, class_names, command_line, look, methods_here, python_lines
+from .mixing import Mix, class_names, command_line, look, methods_here, python_lines, why_label
 from .pictures import Picture
 from .toasts import shown_to_visitors, tell, warn
 
@@ -50,7 +50,7 @@ class MixEvents:
         image_a, image_b: uploaded pictures. method: what mixes them; automix and samix take a
         checkpoint of theirs. lam: the wanted weight of A, 0 to 1. seed: of what the method draws.
         ref: a checkpoint that is on the server. Returns the mixed picture, its mask as heat over
-        the picture (yellow A, blue B), the label weights of A and B, the first five classes with
+        the picture (yellow A, blue B), the label weights of A and B and why they are what they are, the first five classes with
         probabilities for A, the mix and B, and the command and Python lines that make the same
         picture.
         """
@@ -128,7 +128,7 @@ class MixEvents:
         return (
             self._kept(pair.image),
             self._kept(heat_over(pair.image, pair.mask)),
-            {"A": pair.share, "B": 1 - pair.share},
+            {"A": pair.share, "B": 1 - pair.share, "why": why_label(pair)},
             *guesses,
             command_line(mix),
             python_lines(mix),

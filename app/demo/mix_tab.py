@@ -26,7 +26,7 @@ SHARES = """${typeof value?.A !== "number" ? "" : `
 <div class="mix-shares" role="img" aria-label="Label of the mix: ${value.A} A, ${value.B} B">
   <span style="flex-grow: ${value.A}">Label: A ${value.A.toFixed(2)}</span>
   <span style="flex-grow: ${value.B}">B ${value.B.toFixed(2)}</span>
-</div>`}"""
+</div><p class="mix-why">${value.why}</p>`}"""
 
 
 class _WithoutStub(ComponentMeta):
@@ -155,7 +155,13 @@ def _numbers(context: Context) -> tuple[Any, ...]:
     with gr.Row():
         with gr.Column(scale=3, min_width=300), gr.Group():
             lam = gr.Slider(
-                0, 1, LAM, step=0.01, label="lam: the part of A", elem_id="mix-lam", buttons=[]
+                0,
+                1,
+                LAM,
+                step=0.01,
+                label="lam: the wanted weight of A",
+                elem_id="mix-lam",
+                buttons=[],
             )
             method = gr.Radio(
                 _methods(context),

@@ -23,6 +23,14 @@ from .context import Model
 from .pictures import Picture
 
 TOP = 5  # classes that are told
+VISIBLE = 0.005  # a difference that two digits show
+CLIPPED = "B's box reaches over the edge"
+UNLIKE_LAM = {  # why a label isn't what was wanted
+    "cutmix": CLIPPED,
+    "saliencymix": CLIPPED,
+    "resizemix": CLIPPED,
+    "puzzlemix": "blocks are taken by what they show",
+}
 Guesses = dict[str, float]
 """The first classes of a classifier, the likeliest first: name -> probability in [0, 1]."""
 
@@ -57,6 +65,20 @@ def look(mix: Mix, names: Sequence[str]) -> tuple[MixedPair, list[Guesses]]:
         for ids, values in zip(classes.tolist(), probabilities.tolist(), strict=True)
     ]
     return pair, guesses
+
+
+def why_label(pair: MixedPair) -> str:
+    """A sentence on lam, the part of A in the picture, and its part in the label."""
+    area, lam = float(pair.mask.mean()), f"lam {pair.lam:.2f}"
+    follows = f"A keeps {area:.2f} of the picture, and the label follows the picture."
+    if abs(pair.share - pair.lam) >= VISIBLE:
+        return f"{lam} was wanted, but {UNLIKE_LAM[pair.method]}: {follows}"
+    if abs(area - pair.share) >= VISIBLE:
+        return (
+            f"The label stays at {lam}, though A has {area:.2f} of the picture: {pair.method} has "
+            "learnt which pixels carry it."
+        )
+    return f"{lam}: A has as much of the picture as of the label."
 
 
 def methods_here(learnt: Collection[str]) -> list[str]:

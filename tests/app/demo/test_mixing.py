@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from mixzoo.app import viz
-from mixzoo.app.demo.mixing import Mix, command_line, python_lines
+from mixzoo.app.demo.mixing import Mix, command_line, python_lines, why_label
 from mixzoo.app.demo.pictures import Picture, drawings, read_picture
 from mixzoo.app.demo.settings import Settings
+from mixzoo.train.mixing import LEARNT_METHODS, PICTURED
 from mixzoo.viz.mix import mix_pair
 from mixzoo.zoo.checkpoint.load import load
 from mixzoo.zoo.manifest import Protocol
@@ -57,6 +58,23 @@ def test_python_lines_name_what_differs_from_the_default(tmp_path: Path) -> None
 
     lines = python_lines(recipe(a, a, protocol=own))
     assert "Protocol(resize=40, crop=32, interpolation='bilinear', std=(0.2, 0.2, 0.2))" in lines
+
+
+@pytest.mark.parametrize("method", PICTURED)
+def test_label_is_explained(tmp_path: Path, method: str) -> None:
+    """Where the label isn't lam, or the picture isn't the label, the sentence says so and why."""
+    model = load(f"resnet18_w6.{method}_mini" if method in LEARNT_METHODS else REF)
+    a, b = photo(tmp_path, "a.png"), photo(tmp_path, "longer.png")
+    for lam in (0.0, 0.3, 1.0):
+        [pair] = mix_pair(a.crop, b.crop, method, [lam], model=model, protocol=PROTOCOL)
+
+        said = why_label(pair)
+
+        area, share = float(pair.mask.mean()), pair.share
+        assert f"lam {lam:.2f}" in said
+        assert ("was wanted, but" in said) is (abs(share - lam) >= 0.005)
+        differs = max(abs(share - lam), abs(area - share)) >= 0.005
+        assert (f"{area:.2f} of the picture" in said) is differs
 
 
 @pytest.mark.parametrize(

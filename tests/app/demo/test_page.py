@@ -94,6 +94,7 @@ def test_numbers_are_the_librarys(served: Served, pair, method: str, ref: str) -
     shown = to_pixels(mixed.images[:1], PROTOCOL)[0]
     assert np.array_equal(pixels(served, image), shown)
     assert np.array_equal(pixels(served, mask), heat_over(shown, mixed.mask[0, 0].numpy()))
+    assert weights.pop("why").count("lam 0.30") == 1
     assert weights == pytest.approx({"A": float(mixed.lam[0]), "B": 1 - float(mixed.lam[0])})
     names = [one.name if ref == REF else f"class {one.id}" for one in species()]
     seen = normalise(torch.from_numpy(np.stack([crops[0], shown])), PROTOCOL)
