@@ -157,7 +157,8 @@ def _opened(
     if content.refused and not is_checkpoint(names):
         raise IntegrityError(content.refused)
     wanted = {name for name in names if _is_released(name)}
-    weights = any(ENDINGS[end] == "weights" for end in ENDINGS for n in wanted if n.endswith(end))
+    ends = tuple(end for end, kind in ENDINGS.items() if kind == "weights")
+    weights = any(name.casefold().endswith(ends) for name in wanted)
     pictures = any(name.casefold().endswith(PICTURES) for name in names)
     if is_checkpoint(names) or not wanted or (pictures and not weights):
         return [file]

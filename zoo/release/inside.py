@@ -155,8 +155,9 @@ def look_at(path: Path) -> Inside:
     from ..checkpoint.reading import read_checkpoint
 
     try:
-        checkpoint = read_checkpoint(path)
-        network = infer(canonical(checkpoint.state_dict))
+        with wall(CheckpointError, path.name, "Get another copy."):
+            checkpoint = read_checkpoint(path)
+            network = infer(canonical(checkpoint.state_dict))
     except MixzooError as error:
         return Inside(fault=str(error))
     return Inside(network, training_facts(checkpoint.meta))

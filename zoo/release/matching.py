@@ -30,6 +30,7 @@ ENDINGS: dict[str, Kind] = {
     ".ckpt": "weights",
     ".safetensors": "weights",
     ".pth.tar": "weights",
+    ".bin": "weights",
     ".log.json": "log",
     "_log.json": "log",
     ".log": "text_log",
