@@ -19,6 +19,7 @@ from tqdm import tqdm
 from ..zoo.errors import UsageError
 from ..zoo.looks import REPRODUCED, signed
 from ..zoo.manifest import Metric, Protocol
+from ..zoo.net.progress import tell
 from .crops import Work
 from .evaluate import Request, prepare
 from .jobs import load_models, predict, recall
@@ -296,6 +297,8 @@ def sweep(request: Request, world: World, *, quiet: bool = False) -> Sweep:
     number.
     """
     found = prepare(request, world)
+    for note in found.images.notes:
+        tell(note)
     checkpoint, row = found.checkpoints[0], found.checkpoints[0].row
     if len(found.checkpoints) + len(found.failures) > 1:
         raise UsageError("A sweep explains one number; expected one REF. Sweep each by itself.")

@@ -133,13 +133,17 @@ def groups(
     from ...eval.kept import behind
     from ...viz.groups import grouped, groups_plot
     from ...zoo.data import from_file
+    from ...zoo.net.progress import tell
     from ...zoo.report import read_report
 
     counts = None
     if train:
         if not train.is_file():
             raise UsageError(f"--train {train}: expected training annotations, found no such file.")
-        counts = from_file(train.parent, train).class_counts()
+        images = from_file(train.parent, train)
+        counts = images.class_counts()
+        for note in images.notes:
+            tell(note)
     checkpoints = grouped([read_report(path) for path in reports], counts, behind)
     figure = groups_plot(checkpoints, theme=theme, narrow=narrow)
     return figure, counted(len(checkpoints), "checkpoint")

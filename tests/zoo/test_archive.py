@@ -266,7 +266,7 @@ def test_list_tells_unsafe_entries_without_writing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [archive]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_any_damage_is_one_line_and_leaves_nothing(
@@ -304,7 +304,7 @@ NAMES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(NAMES.map("/".join), NAMES.map("\\".join), st.text(max_size=20)))
 def test_a_safe_name_stays_below_the_folder(name: str) -> None:
     """Whatever a name looks like: unsafe, or a path that stays where it belongs, on any system."""
@@ -319,7 +319,7 @@ def test_a_safe_name_stays_below_the_folder(name: str) -> None:
         ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(st.sampled_from(["a", "b", "a/b", "a/b/c", "a\\b", "./a"]), st.booleans()))
 )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from unicodedata import normalize
 
+from ..archive import GZIP
 from ..errors import DataError
 from .labels import LabelledImages, from_file, from_folders
 from .marks import SplitName, read_mark
@@ -37,6 +38,12 @@ def find_images(
     if not folder.is_dir():
         raise DataError(f"--data {data}: expected a folder with the images, found none there.")
     if tar:
+        with tar.open("rb") as file:
+            if file.read(2) == GZIP:
+                raise DataError(
+                    f"--data {tar}: is packed, so no image of it can be read by itself. Prepare it first: "
+                    f"mixzoo data prepare BENCHMARK --root DIR --archive {tar}"
+                )
         names = [f"{tar.stem}.json", *names]
     path = labels or label_file(folder, names, split)
     if path:

@@ -91,6 +91,12 @@ def test_tar_without_labels_is_a_question(both: Any, tmp_path: Path) -> None:
     assert len(find_images(tar, root / "val2018.json")) == 24
 
 
+def test_packed_archive_is_no_folder_of_images(publish: Publish) -> None:
+    """The published archive has to be prepared first: the line says how."""
+    with pytest.raises(DataError, match=r"is packed.*mixzoo data prepare BENCHMARK .* --archive"):
+        find_images(publish().archive)
+
+
 def test_copy_through_pickle(both: Any) -> None:
     """A pickle carries the path alone, also of a store that is open."""
     _, root, images = both

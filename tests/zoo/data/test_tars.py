@@ -59,7 +59,7 @@ def by_tarfile(content: bytes) -> list[tuple[str, int, int, bytes]]:
         return [(it.name, it.offset_data, it.size, it.type) for it in tar]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(entries=st.lists(members(), max_size=6), kind=st.sampled_from(FORMATS))
 def test_finds_what_tarfile_finds(entries: list[Any], kind: int) -> None:
     """Names of any length and alphabet, empty files, folders, links: all as `tarfile` has them."""
@@ -68,7 +68,7 @@ def test_finds_what_tarfile_finds(entries: list[Any], kind: int) -> None:
     assert walked(content) == by_tarfile(content)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(entries=st.lists(members(), min_size=1, max_size=5), wanted=st.sets(st.integers(0, 4)))
 def test_bodies_are_the_members_own(entries: list[Any], wanted: set[int]) -> None:
     """Whichever bodies are read and whichever are passed over, each is its member's."""
@@ -81,7 +81,7 @@ def test_bodies_are_the_members_own(entries: list[Any], wanted: set[int]) -> Non
     assert found == {n: entries[n][1] for n in wanted}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cut=st.integers(0, 1 << 16), kind=st.sampled_from(FORMATS))
 def test_a_cut_is_never_an_end(cut: int, kind: int) -> None:
     """Up to the mark of the end every missing byte is an error, not a shorter list."""
@@ -94,7 +94,7 @@ def test_a_cut_is_never_an_end(cut: int, kind: int) -> None:
         walked(content[: cut % end])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_damage_is_refused_or_stays_within_the_tar(data: st.DataObject) -> None:
     """Flipped bytes lead to TarError, or to members that lie one behind the other in the tar."""
@@ -190,7 +190,7 @@ FIELDS = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(FIELDS, ODD, max_size=4), st.sampled_from([*KINDS, *LINKS]), st.data())
 def test_odd_headers_are_read_or_refused(
     facts: dict[str, str], kind: bytes, data: st.DataObject

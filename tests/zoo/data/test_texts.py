@@ -130,7 +130,7 @@ def flipped(content: bytes) -> st.SearchStrategy[bytes]:
     return st.builds(change, changes, cut)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from([*PACKED.values()]).flatmap(flipped))
 def test_damage_is_one_line(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     """Of any packed form: the images, or an error of the package; no exception of another kind."""
@@ -142,7 +142,7 @@ def test_damage_is_one_line(tmp_path_factory: pytest.TempPathFactory, content: b
     assert "\n" not in line
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from([b"\x1f\x8b\x08\0", b"PK\x03\x04", b"PK\x05\x06"]), st.binary(max_size=400))
 def test_bytes_behind_a_magic_number_are_one_line(start: bytes, rest: bytes) -> None:
     """What only begins as an archive does."""
