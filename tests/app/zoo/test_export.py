@@ -5,6 +5,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+from mixzoo.zoo.catalog import package_path
 from mixzoo.zoo.checkpoint.load import load_file
 
 ROWS = ("resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini")
@@ -46,3 +48,22 @@ def test_what_would_be_lost_is_refused(mixzoo: Callable, tmp_path: Path) -> None
     assert not (tmp_path / "out").exists()
     assert "--row" in several[2]
     assert "Give --force" in again[2]
+
+
+def test_an_averaged_copy_becomes_a_file_of_its_own(mixzoo: Callable, tmp_path: Path) -> None:
+    """By the command that is printed where it was left out; what it is stays known."""
+    entries = load_file(package_path("zoo") / "mini" / "assets" / f"{ROWS[1]}.pth").state_dict()
+    averaged = {name: value * 2 for name, value in entries.items()}
+    torch.save({"model": entries, "ema": {"model": averaged}}, tmp_path / "w.pth")
+
+    code, _, _ = mixzoo(
+        "zoo", "export", tmp_path / "w.pth", "--part", "ema.model", "--to", tmp_path
+    )
+    none, _, error = mixzoo("zoo", "export", tmp_path / "w.pth", "--part", "x", "--to", tmp_path)
+
+    model = load_file(tmp_path / "w.ema_model.safetensors")
+    assert code == 0
+    assert torch.equal(model.head.fc.weight, averaged["head.fc.weight"])
+    assert "an averaged copy (ema.model)" in model.remarks[0]
+    assert none == 2
+    assert "--part x: expected a part of the file: model, ema.model." in error

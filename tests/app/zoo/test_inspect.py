@@ -57,3 +57,21 @@ def test_no_checkpoint_is_an_error(
 
     assert code == exit_code
     assert words in error
+
+
+def test_what_weights_are_and_are_not_is_said(mixzoo: Run, tmp_path: Path) -> None:
+    """The network, half precision, an averaged copy; and why a file can't be used."""
+    entries = torch.load(MIXUP, weights_only=True)["state_dict"]
+    half = {n: v.half() if v.is_floating_point() else v for n, v in entries.items()}
+    entries["head.fc.bias"][0] = torch.nan
+    torch.save({"net": half, "model_ema": half | {"x": torch.ones(1)}}, tmp_path / "half.pth")
+    torch.save(entries, tmp_path / "nan.pth")
+
+    _, out, _ = mixzoo("zoo", "inspect", tmp_path / "half.pth")
+    broken = json.loads(mixzoo("zoo", "inspect", tmp_path / "nan.pth", "--json")[1])
+
+    assert "Its weights are a resnet18_w6 with 40 classes (plain)." in out
+    assert "Its weights are stored as float16, so they are not the trained" in out
+    assert f"mixzoo zoo export {tmp_path / 'half.pth'} --part model_ema --to DIR" in out
+    assert broken["weights"] is None
+    assert "'head.fc.bias' holds a NaN" in broken["remarks"][0]
