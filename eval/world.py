@@ -10,7 +10,6 @@ import ctypes
 import logging
 import math
 import os
-import re
 import socket
 import sys
 import threading
@@ -167,8 +166,7 @@ def _met(place: Place) -> Any:
     Waiting is done in short steps, so that a signal ends it. Raises LostRankError if some don't
     come within MIXZOO_MEETING_SECONDS, UsageError for an address that can't be.
     """
-    patience = _patience()
-    says, ends = time.monotonic() + SOON, time.monotonic() + patience
+    says, ends = time.monotonic() + SOON, time.monotonic() + place.patience
     at = f"{place.host}:{place.port}"
     agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun holds the store
 
@@ -177,11 +175,11 @@ def _met(place: Place) -> Any:
         waits = f"Rank {place.rank} of {place.size} waits at {at} for {missing}"
         if time.monotonic() > ends:
             raise LostRankError(
-                f"{waits}, in vain for {patience:g} seconds (MIXZOO_MEETING_SECONDS). "
+                f"{waits}, in vain for {place.patience} seconds (MIXZOO_MEETING_SECONDS). "
                 f"{place.advice}"
             )
         if time.monotonic() > says:
-            logger.warning("%s, up to %g seconds. %s", waits, patience, place.advice)
+            logger.warning("%s, up to %d seconds. %s", waits, place.patience, place.advice)
             says = math.inf
         time.sleep(MOMENT)
 
@@ -232,16 +230,6 @@ def _silence(place: Place) -> str:
     except (OSError, UnicodeError) as error:
         return getattr(error, "strerror", None) or str(error)
     return ""
-
-
-def _patience() -> float:
-    text = os.environ.get("MIXZOO_MEETING_SECONDS", "300")
-    if not re.fullmatch(r"[0-9]{1,6}", text):
-        raise UsageError(
-            f"MIXZOO_MEETING_SECONDS: expected a whole number of seconds that the processes of a "
-            f"job wait for each other at first, such as 300, got {text[:40]!r}."
-        )
-    return float(text)
 
 
 @contextmanager

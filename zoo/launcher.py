@@ -14,7 +14,8 @@ PORTS = range(20000, 40000)  # one is picked by SLURM's job id, so that jobs on 
 class Place:
     """This process among `size`, of which `local_size` are on this machine; alone if none started.
 
-    host, port: where rank 0 waits for the others. variable: by which this job is known to be one.
+    host, port: where rank 0 waits for the others. patience: seconds for which all wait for each
+    other at first. variable: by which this job is known to be one.
     """
 
     rank: int = 0
@@ -23,6 +24,7 @@ class Place:
     local_rank: int = 0
     host: str = ""
     port: int = 0
+    patience: int = 300
     variable: str = ""
 
     @property
@@ -53,8 +55,8 @@ def launched(environment: Mapping[str, str]) -> Place:
             return int(text)
         got = f"got {text[:40]!r}" if text is not None else "but it isn't set"
         raise UsageError(
-            f"{name}: expected a number from {low} to {high - 1} from a launcher, as {variable} is "
-            f"set, {got}. {Place(variable=variable).advice}"
+            f"{name}: expected a number from {low} to {high - 1}, as {variable} is set, {got}. "
+            f"{Place(variable=variable).advice}"
         )
 
     size = number(variable, "1", low=1)
@@ -78,7 +80,8 @@ def launched(environment: Mapping[str, str]) -> Place:
             f"MASTER_ADDR: expected the address at which rank 0 of {size} processes waits, as "
             f"{variable} is set, but it isn't set. {Place(variable=variable).advice}"
         )
-    return Place(rank, size, local_size, local_rank, host, port, variable)
+    patience = number("MIXZOO_MEETING_SECONDS", "300", low=1)
+    return Place(rank, size, local_size, local_rank, host, port, patience, variable)
 
 
 def speaks() -> bool:
