@@ -35,7 +35,6 @@ from .toasts import shown_to_visitors
 NUMBERS = (*HEADINGS.values(), "Published", "Images")
 MOST_BESIDE = 5
 MAX_BYTES = 8 << 20  # the logs of 100 epochs that are released take less than one million
-MAX_ACCURACIES = 4000  # the k/N test takes a second for so many, and a minute for 60,000
 NONE_HERE = (
     "No row's log is on this machine. Upload one, or fetch them: mixzoo zoo download NAME --logs"
 )
@@ -167,12 +166,6 @@ def audit_upload(path: Path, claim: Claim) -> LogAudit:
         log = read_log([path], path.name)
     except DataError as error:
         raise DataError(str(error).replace(str(path), path.name)) from None
-    count = sum(len(v.accuracies) for v in (*log.validations, *log.replaced))
-    if count > MAX_ACCURACIES:
-        raise DataError(
-            f"{path.name}: expected at most {MAX_ACCURACIES:,} accuracies, got {count:,}. On your "
-            f"own machine: {command('logs', path.name)}"
-        )
     return audit_log(log, claim)
 
 

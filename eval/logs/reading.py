@@ -278,9 +278,10 @@ class _Reader:
                 f"{self.name}: expected at most {MOST_ACCURACIES} accuracies, got {len(names):,} "
                 "names of them. Is it a training log?"
             )
-        if names:
+        if any(name.endswith("_top1") for name in names):
             return
-        others = dict.fromkeys(printable(one)[:40] for v in self.validations for one in v.others)
+        held = (one for v in self.validations for one in (*v.accuracies, *v.others))
+        others = dict.fromkeys(printable(one)[:40] for one in held)
         said = f" ({self.remarks[0]})" if self.remarks else ""
         found = f"no such line{said}."
         if not said:
@@ -289,7 +290,7 @@ class _Reader:
             found = f"none in {len(self.validations)} validation lines{said}; they hold "
             found += f"{several(others) or 'nothing else'}."
         raise DataError(
-            f"{self.name}: expected a training log with validation accuracies by epoch "
+            f"{self.name}: expected a training log with top-1 accuracies by epoch "
             f"(head0_top1, accuracy_top-1, accuracy/top1, top1_acc or the like), found {found}"
         )
 

@@ -164,7 +164,8 @@ def _jump_remarks(log: TrainingLog, claim: Claim) -> Iterator[str]:
     rates: dict[int, Decimal] = {} if _follows_recipe(log, claim) else _rates(log)
     for head in log.heads:
         series = log.floats(f"{head}_top1")
-        late = [e for e in series if e > 0.75 * max(series)]
+        last = max(series)
+        late = [e for e in series if e > 0.75 * last]
         steps = {
             b: series[b] - series[a]
             for a, b in pairwise(late)

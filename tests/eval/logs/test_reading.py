@@ -267,6 +267,7 @@ def test_iterations_that_count_on(tmp_path: Path) -> None:
     ("content", "complaint"),
     [
         ('{"mode": "val", "epoch": 1, "iter": 1, "mAP": 1}\n', "validation lines; they hold mAP"),
+        ('{"mode": "val", "epoch": 1, "iter": 1, "top5_acc": 1}\n', "they hold head0_top5"),
         ('{"loss": 2, "iter": 9, "step": 9}\n{"accuracy/top1": 50, "step": 9}\n', "got step 9"),
         ("Step,run - val_acc\n1,0.5\n", "got step 1"),
         ("2022-01-01 00:00:00,000 - a - INFO - Iter(val) [9]\ttop1: 5\n", "counts iterations"),
