@@ -266,7 +266,7 @@ def test_list_tells_unsafe_entries_without_writing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [archive]
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(st.data())
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_any_damage_is_one_line_and_leaves_nothing(

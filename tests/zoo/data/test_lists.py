@@ -208,7 +208,7 @@ def spelling(draw: st.DrawFn) -> Callable[[list[tuple[str, int]], str], bytes]:
     return write
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(listed=pairs, write=spelling())
 def test_no_spelling_makes_another_list(
     tmp_path_factory: pytest.TempPathFactory, listed: list[tuple[str, int]], write: Callable
@@ -222,7 +222,7 @@ def test_no_spelling_makes_another_list(
         assert sorted(found) == sorted((PurePosixPath(path).as_posix(), n) for path, n in listed)
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(
     st.one_of(
         st.binary(max_size=300),

@@ -190,7 +190,7 @@ FIELDS = st.sampled_from(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(st.dictionaries(FIELDS, ODD, max_size=4), st.sampled_from([*KINDS, *LINKS]), st.data())
 def test_odd_headers_are_read_or_refused(
     facts: dict[str, str], kind: bytes, data: st.DataObject

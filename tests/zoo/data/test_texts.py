@@ -130,7 +130,7 @@ def flipped(content: bytes) -> st.SearchStrategy[bytes]:
     return st.builds(change, changes, cut)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.sampled_from([*PACKED.values()]).flatmap(flipped))
 def test_damage_is_one_line(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     """Of any packed form: the images, or an error of the package; no exception of another kind."""
