@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 16  # bytes asked for at once
 MOST = 1 << 23  # bytes fetched of one file: lists and small entries are far shorter
+MOST_FILES = 100  # of a release: a table has some twenty rows
 SMALL = 1 << 21  # bytes of an entry that is no tensor: pickles and notes
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".svg", ".pdf")
 
@@ -123,7 +124,7 @@ def look_inside(
     assigned: rows that a person gave to files, by name.
     """
     listed = {file.name: file for file in files}
-    names = in_doubt(listed, benchmark.manifest, assigned)
+    names = in_doubt(listed, benchmark.manifest, assigned)[:MOST_FILES]
     if not names or offline():
         return {}
     tell(f"{benchmark.name}: looking into {len(names)} files whose names leave a doubt.")

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import torch
 from filelock import FileLock
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from mixzoo.zoo.cache import assets_folder, cache_root, process_lock_path
 from mixzoo.zoo.catalog import Catalog, open_catalog
 from mixzoo.zoo.errors import CheckpointError, IntegrityError, SourceError, UsageError
@@ -352,7 +354,7 @@ def test_archive_that_cannot_be_opened_is_named(
 def test_archive_that_is_a_trap_is_refused_whole(three_rows: Catalog, there: Path) -> None:
     """A link, a way out, a bomb: nothing of it is taken."""
     there.joinpath("bomb").mkdir()
-    bomb = archive_of(there / "bomb.zip", {"cutmix/a.pth": b"", "mixup/a.pth": bytes(200 << 20)})
+    bomb = archive_of(there / "bomb.zip", {"cutmix/a.pth": b"", "mixup/a.pth": bytes(8 << 20)})
     out = there / "out.zip"
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("../cutmix/a.pth", b"")
@@ -418,6 +420,37 @@ def test_same_bytes_under_two_rows_are_asked_about(
     assert [one.what for one in copies] == ["linked", "already here"]
     again = import_files([there / "copies/resnet18_w4_vanilla.pth"], three_rows, row=MIXUP)
     assert f"it is here as weights of {ROW}" in again[0].detail
+
+
+STARTS = [
+    b"PK\x03\x04",
+    b"\x1f\x8b\x08",
+    b"\x80\x02",
+    b"\x08\0\0\0\0\0\0\0{",
+    b"Rar!\x1a\x07",
+    b"",
+    b"{",
+]
+ENDS = [".pth", ".zip", ".tar.gz", ".safetensors", ".log.json", ".pth.tar", ".txt", ""]
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), max_size=12),
+    end=st.sampled_from(ENDS),
+    start=st.sampled_from(STARTS),
+    rest=st.binary(max_size=700),
+)
+def test_whatever_is_brought_is_taken_or_refused_in_one_line(
+    three_rows: Catalog, there: Path, name: str, end: str, start: bytes, rest: bytes
+) -> None:
+    """Bytes of any kind under any name: never another error, and never taken for weights."""
+    path = there / f"f{name}{end}"
+    path.write_bytes(start + rest)
+
+    for adoption in import_files([path], three_rows, row=ROW):
+        assert adoption.error or adoption.asset is None or adoption.asset.kind == "log"
+        assert "\n" not in adoption.detail
 
 
 def test_name_that_fits_two_benchmarks_needs_a_word(
