@@ -88,6 +88,13 @@ def test_downloadable_rows(own: Benchmark, weights: Asset) -> None:
     assert (before, zoo.downloadable(own)) == ([ROW], [])
 
 
+def test_rows_that_no_lock_names_can_be_downloaded() -> None:
+    """A download asks the release for their names."""
+    benchmark = open_catalog().benchmark("inat2018")
+
+    assert zoo.downloadable(benchmark) == [row.id for row in benchmark.manifest.rows]
+
+
 def test_verifying_ends_in_findings(own: Benchmark, weights: Asset) -> None:
     """With all bytes counted."""
     fetch(own, weights, quiet=True)
