@@ -9,8 +9,9 @@ between taking it and using it: so main and workers share a SimpleQueue, whose l
 
 import os
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import closing
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -22,13 +23,6 @@ MOMENT = 0.2  # seconds
 PATIENCE = 10.0  # seconds for a thread to see that it shall end; if it doesn't, it ends with us
 
 
-def result_of(future: "Future[T]") -> T:
-    """What a future gives; raises what it raises."""
-    ended: SimpleQueue[Future[T]] = SimpleQueue()
-    future.add_done_callback(ended.put)
-    return taken(ended).result()
-
-
 def taken(queue: "SimpleQueue[T]") -> T:
     """The next thing of a queue, whenever it comes."""
     while True:
@@ -36,6 +30,43 @@ def taken(queue: "SimpleQueue[T]") -> T:
             return queue.get(timeout=MOMENT)
         except Empty:
             continue
+
+
+def as_they_end(
+    work: Callable[[T], R], items: Sequence[T], threads: int, stopped: threading.Event
+) -> Generator[tuple[int, R], None, None]:
+    """Call `work` with each item in so many threads; yields place and result as each one ends.
+
+    stopped: set at the end of the generator, whichever that is; a long work looks at it. Raises the
+    first error.
+    """
+    todo = iter(list(enumerate(items)))
+    ended: SimpleQueue[tuple[int, Any, BaseException | None]] = SimpleQueue()
+
+    def crew() -> None:
+        for place, item in todo:
+            if stopped.is_set():
+                return
+            try:
+                ended.put((place, work(item), None))
+            except BaseException as error:  # main's to raise
+                ended.put((place, None, error))
+                stopped.set()
+
+    crews = [threading.Thread(target=crew, daemon=True) for _ in range(threads)]
+    try:
+        for one in crews:
+            one.start()
+        for _ in items:
+            place, result, error = taken(ended)
+            if error:
+                raise error
+            yield place, result
+    finally:
+        stopped.set()
+        for one in crews:
+            if one.ident:
+                one.join(PATIENCE)
 
 
 def each_in_parallel(
@@ -50,41 +81,18 @@ def each_in_parallel(
     begun first. on_bytes: never called by two threads at once. Ctrl-C and errors stop all at their
     next chunk. Returns the results in the order of the items.
     """
-    stopped, lock = False, threading.Lock()
-    todo = iter(sorted(range(len(items)), key=lambda i: -sizes[i]))
-    ended: SimpleQueue[tuple[int, Any, BaseException | None]] = SimpleQueue()
+    stopped, lock = threading.Event(), threading.Lock()
+    order = sorted(range(len(items)), key=lambda i: -sizes[i])
 
     def report(count: int) -> None:
-        if stopped:
+        if stopped.is_set():
             raise CancelledError
         with lock:
             on_bytes(count)
 
-    def crew() -> None:
-        nonlocal stopped
-        for i in todo:
-            if stopped:
-                return
-            try:
-                ended.put((i, work(items[i], report), None))
-            except BaseException as error:  # main's to raise
-                ended.put((i, None, error))
-                stopped = True
-
-    threads = [threading.Thread(target=crew, daemon=True) for _ in range(processors())]
-    results: dict[int, R] = {}
-    try:
-        for thread in threads:
-            thread.start()
-        while len(results) < len(items):
-            i, results[i], error = taken(ended)
-            if error:
-                raise error
-    finally:
-        stopped = True
-        for thread in threads:
-            if thread.ident:
-                thread.join(PATIENCE)
+    works = as_they_end(lambda i: work(items[i], report), order, processors(), stopped)
+    with closing(works) as ended:
+        results = {order[place]: result for place, result in ended}
     return [results[i] for i in range(len(items))]
 
 

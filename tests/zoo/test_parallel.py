@@ -4,10 +4,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 import pytest
-from mixzoo.zoo.parallel import each_in_parallel, result_of
+from mixzoo.zoo.parallel import each_in_parallel, taken
 
 
 class SignalError(Exception):
@@ -35,16 +35,18 @@ def test_a_signal_in_another_thread_ends_the_wait(handler: None) -> None:
         signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
         return released.wait(30)
 
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(work)
-        try:
-            with pytest.raises(SignalError):
-                result_of(future)
-            ended = future.done()
-        finally:
-            released.set()
+    ended: SimpleQueue[bool] = SimpleQueue()
+    thread = threading.Thread(target=lambda: ended.put(work()))
+    thread.start()
+    try:
+        with pytest.raises(SignalError):
+            taken(ended)
+        waits = thread.is_alive()
+    finally:
+        released.set()
+        thread.join()
 
-    assert not ended
+    assert waits
 
 
 def test_a_signal_at_any_step_ends_the_work(handler: None) -> None:

@@ -10,7 +10,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from ..catalog import Benchmark, in_package
 from ..errors import IntegrityError, MixzooError, SourceError
 from ..files import alone, require_space
 from ..lock import Asset
-from ..parallel import result_of
+from ..parallel import as_they_end
 from ..verify import (
     State,
     check,
@@ -90,14 +89,13 @@ def fetch_all(
     name = wanted[0][1].name if len(wanted) == 1 else f"{len(wanted)} files"
     with closing(Progress(name, total, quiet=quiet)) as progress:
         fetcher = _Fetcher(connections, progress, cancelled)
-        pool = ThreadPoolExecutor(jobs)
-        try:
-            futures = [pool.submit(fetcher.try_to_fetch, *entry) for entry in wanted]
-            for future in futures:
-                yield result_of(future)
-        finally:
-            cancelled.set()
-            pool.shutdown(cancel_futures=True)
+        found: dict[int, Fetched] = {}
+        works = as_they_end(lambda one: fetcher.try_to_fetch(*one), wanted, jobs, cancelled)
+        with closing(works) as ended:
+            for place in range(len(wanted)):
+                while place not in found:
+                    number, found[number] = next(ended)
+                yield found.pop(place)
 
 
 def _require_space_for(wanted: Sequence[tuple[Benchmark, Asset]]) -> None:
