@@ -17,7 +17,7 @@ from mixzoo.zoo.errors import DataError
 
 Run = Mapping[int, Sequence[float]]  # epoch -> top-1 and top-5, percent
 FUZZ = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
