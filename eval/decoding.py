@@ -157,6 +157,8 @@ def explained() -> Iterator[None]:
         if "DataLoader timed out" in str(error):
             what = f"The decoding processes made nothing for {PATIENCE:.0f} seconds: does the disk "
             what += "with the images answer?"
+        elif "Too many open files" in str(error) or "ancdata" in str(error):
+            what = "The decoding processes need more open files than are allowed here (ulimit -n)."
         elif "DataLoader worker" in str(error) or not isinstance(error, RuntimeError):
             what = "A decoding process was killed, likely for memory."
         else:

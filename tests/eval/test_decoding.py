@@ -12,7 +12,7 @@ from typing import Any
 import mixzoo.eval.decoding as module
 import pytest
 import torch
-from mixzoo.eval.decoding import HandedOver, decoded
+from mixzoo.eval.decoding import HandedOver, decoded, explained
 from mixzoo.zoo.errors import UsageError
 from torch.utils.data import Dataset
 
@@ -146,3 +146,12 @@ def test_what_cannot_be_handed_over_is_noticed(capfd: pytest.CaptureFixture[str]
     err = capfd.readouterr().err
     assert "error: a decoding process can't hand over what it made: TypeError" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "said", ["Too many open files. Communication", "received 0 items of ancdata"]
+)
+def test_too_few_open_files_are_explained(said: str) -> None:
+    """torch's and Python's words for it are neither's own error type."""
+    with pytest.raises(UsageError, match="ulimit -n"), explained():
+        raise RuntimeError(said)
