@@ -55,13 +55,13 @@ def command(*, no_browser: bool, **chosen: Any) -> None:
     machines, and may be shown to strangers: uploads are limited and deleted after an hour.
     """
     with until_asked() as ending:
-        from .demo.serve import running
+        from .demo.serve import elsewhere, running
 
         settings = Settings(**chosen)
         with running(settings, ending) as url:
             say(url)
             if settings.is_public:
-                say("Other machines can reach it.")
+                say(f"Other machines can reach it{elsewhere(settings, url)}.")
             say("Ctrl-C ends it.", style="dim")
             sys.stdout.flush()
             if not no_browser:

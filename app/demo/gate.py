@@ -44,6 +44,11 @@ A_HEAD = 8 << 10  # bytes of a part beside its file
 ODD = "Expected a request as the page makes it; see `Use via API`."
 TOO_LARGE = "The request is too large. Upload files first."
 
+FOREIGN_PREVIEW = re.compile(rb'<meta\s+(?:property|name)="(?:og|twitter):[^>]*>\s*')
+PREVIEW = b"""<meta property="og:type" content="website"><meta property="og:title" content="mixzoo">
+<meta property="og:description" content="Mix two pictures as published models do, and see what they make of it.">
+</head>"""
+
 # The browser is told to load nothing from elsewhere either. Gradio's page runs inline scripts and
 # compiles the JavaScript of events.
 POLICY = (
@@ -103,7 +108,8 @@ class Gate:
         if method in ("GET", "HEAD") and READ.fullmatch(path):
             if ADDRESS.match(unquote(path.partition("file=")[2])):
                 raise _Refused(403, "Files of other machines are not fetched.")
-            await self._app(scope, receive, send)
+            own = _with_own_preview(send) if (method, path) == ("GET", "/") else send
+            await self._app(scope, receive, own)
         elif method == "POST" and WRITE.fullmatch(path):
             if path.rstrip("/") == UPLOAD:
                 await self._upload(scope, receive, send)
@@ -197,6 +203,25 @@ class _Answer:
             for name, value in HEADERS.items():
                 headers[name] = value
         await self._send(message)
+
+
+def _with_own_preview(send: Send) -> Send:
+    """Sends the page with what other programs show of a link to it: Gradio tells of itself."""
+    body, start = bytearray(), {}
+
+    async def sent(message: Message) -> None:
+        nonlocal start
+        if message["type"] == "http.response.start":
+            start = message
+            return
+        body.extend(message.get("body", b""))
+        if not message.get("more_body", False):
+            page = FOREIGN_PREVIEW.sub(b"", bytes(body)).replace(b"</head>", PREVIEW, 1)
+            MutableHeaders(scope=start)["content-length"] = str(len(page))
+            await send(start)
+            await send({"type": "http.response.body", "body": page})
+
+    return sent
 
 
 class _Refused(Exception):  # noqa: N818 - says what happened, and never leaves this module

@@ -68,6 +68,19 @@ def running(settings: Settings, ending: Ending) -> Iterator[str]:
             ending.let_finish()
 
 
+def elsewhere(settings: Settings, url: str) -> str:
+    """Where other machines reach a page that is served at all addresses of this one: ` at ...`.
+
+    Empty if its url says so already, or this machine is in no network.
+    """
+    if settings.host.strip("[]") not in ("0.0.0.0", "::"):
+        return ""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one, suppress(OSError):
+        one.connect(("192.0.2.1", 9))  # sends nothing: it asks which of our addresses would
+        return f" at http://{one.getsockname()[0]}:{url.rstrip('/').rpartition(':')[2]}/"
+    return ""
+
+
 @contextmanager
 def _removed_at_the_end() -> Iterator[Path]:
     """A folder for visitors' files. A slow disk may take longer to remove them than the end may."""
@@ -116,6 +129,7 @@ def _launch(page: "gr.Blocks", settings: Settings, port: int, store: Store, host
         state_session_capacity=settings.max_sessions,
         theme=theme(),
         css=css(),
+        favicon_path=Path(__file__).with_name("icon.svg"),
         head=head(),
         app_kwargs={"middleware": [Middleware(Gate, settings=settings, store=store, hosts=hosts)]},
     )

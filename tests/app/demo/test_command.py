@@ -1,10 +1,12 @@
 """`mixzoo app`: its options, and what it refuses before it serves anything."""
 
+import re
 import socket
 from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner, Result
+from mixzoo.app.demo.serve import elsewhere
 from mixzoo.app.demo.settings import Settings
 from mixzoo.app.serve import command
 from mixzoo.zoo.errors import UsageError
@@ -66,6 +68,17 @@ def test_row_that_cannot_be_shown_is_named(app, ref: str, told: str) -> None:
 
     assert isinstance(result.exception, UsageError)
     assert told in str(result.exception)
+
+
+def test_all_addresses_are_told_by_one_that_others_reach() -> None:
+    """`localhost`, which Gradio tells, is the visitor's own machine."""
+    url = "http://localhost:7860/"
+
+    told = elsewhere(Settings(host="0.0.0.0"), url)
+
+    assert told == "" or re.fullmatch(r" at http://[0-9.]+:7860/", told)  # "" without a network
+    assert "127.0.0.1" not in told
+    assert elsewhere(Settings(host="demo.example.org"), "http://demo.example.org:7860/") == ""
 
 
 @pytest.mark.parametrize(

@@ -269,6 +269,19 @@ def test_page_names_no_other_host_to_load_from(served: Served) -> None:
     assert "fonts.googleapis.com" not in theme
 
 
+def test_link_is_shown_as_the_pages_own(served: Served) -> None:
+    """What a chat shows of a link, and a browser's tab, is mixzoo's and not Gradio's."""
+    page = requests.get(served.url, timeout=30).text
+    told = dict(re.findall(r'<meta property="og:(\w+)" content="([^"]*)">', page))
+    icon = requests.get(f"{served.url}favicon.ico", timeout=30)
+
+    assert told["title"] == "mixzoo"
+    assert told["description"].startswith("Mix two pictures")
+    assert not re.search(r'"twitter:|og:image|"{url}"', page.partition("</head>")[0])
+    assert icon.headers["content-type"] == "image/svg+xml"
+    assert b"#fee838" in icon.content
+
+
 def test_errors_hide_the_servers_folders(served: Served, pair) -> None:
     """What a visitor is told names no folder of this machine."""
     with pytest.raises(ValueError, match=r"a\.png") as told:
