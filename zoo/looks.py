@@ -5,7 +5,6 @@ Also the owner of commands that people copy, and of text from elsewhere that is 
 What a word means is said by whoever decides it: `eval.judge.RULES`, `eval.logs.RULES`.
 """
 
-import os
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -159,9 +158,13 @@ def _quoted(word: object) -> str:
     text = str(word)
     if text.isprintable():
         return shlex.quote(text)
-    bash = (c if c.isprintable() and c not in "\\'" else os.fsencode(c) for c in text)
-    escaped = (c if isinstance(c, str) else "".join(f"\\x{byte:02x}" for byte in c) for c in bash)
-    return f"$'{''.join(escaped)}'"  # of bash and zsh: line ends and ESC stay on the line
+    escaped = ""
+    for c in text:
+        plain_here = c.isprintable() and c not in "\\'"
+        # a name that is no UTF-8 has halves of surrogates for its bytes; others are in no name
+        errors = "surrogateescape" if "\udc80" <= c <= "\udcff" else "replace"
+        escaped += c if plain_here else "".join(f"\\x{b:02x}" for b in c.encode(errors=errors))
+    return f"$'{escaped}'"  # of bash and zsh: line ends and ESC stay on the line
 
 
 def _cell(text: str) -> str:

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mixzoo.zoo.looks import command, printable
 
-TEXT = st.text(st.characters(exclude_characters="\0"), max_size=12)
+BROKEN = [chr(0xDC00 + byte) for byte in (0x80, 0xFF)]  # bytes of names that are no UTF-8
+CHARACTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+TEXT = st.text(CHARACTERS | st.sampled_from(BROKEN), max_size=12)
 
 
 @settings(max_examples=30, deadline=None)
@@ -27,3 +29,8 @@ def test_printed_command_gives_a_shell_the_very_words(words: list[str]) -> None:
 def test_plain_words_are_not_quoted(word: str) -> None:
     """What needs no quotes has none."""
     assert command("zoo", word) == f"mixzoo zoo {word}"
+
+
+def test_half_of_a_surrogate_stops_nothing() -> None:
+    """It is in no file's name, and is printed as a question mark."""
+    assert command("zoo", "\ud800") == r"mixzoo zoo $'\x3f'"

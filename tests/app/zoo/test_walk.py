@@ -186,7 +186,7 @@ def test_terminal_is_asked_which_file_is_the_row(
         ours, theirs = os.openpty()
         os.write(ours, typed)
         done = subprocess.run(
-            command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, check=False
+            command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, check=False, timeout=60
         )
         os.close(theirs)
         said = os.read(ours, 1 << 16).decode()
