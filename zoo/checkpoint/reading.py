@@ -208,14 +208,15 @@ def _legacy(path: Path) -> Iterator[tuple[Any, Mapping[Any, Any], Fetch]]:
     """The content of torch's older format: pickles, and then the storages one after the other."""
     whole = _mapped(path)
     storages: dict[str, torch.dtype] = {}
-    with path.open("rb") as file:
-        if read_pickle(file) != _MAGIC:
-            raise CheckpointError(f"is a pickle, but no checkpoint that torch.save wrote; {ADVICE}")
-        _protocol, system = read_pickle(file), read_pickle(file)
-        if not system.get("little_endian", True):
-            raise CheckpointError(f"was written by a big-endian machine; {ADVICE} on another")
-        content, keys = read_pickle(file, storages), read_pickle(file)
-        at = file.tell()
+    # the map is read: a file makes room for whatever length a text in it claims to have
+    file: Any = whole
+    if read_pickle(file) != _MAGIC:
+        raise CheckpointError(f"is a pickle, but no checkpoint that torch.save wrote; {ADVICE}")
+    _protocol, system = read_pickle(file), read_pickle(file)
+    if not system.get("little_endian", True):
+        raise CheckpointError(f"was written by a big-endian machine; {ADVICE} on another")
+    content, keys = read_pickle(file, storages), read_pickle(file)
+    at = file.tell()
     places = {}
     for key in keys:
         (length,) = struct.unpack("<q", whole[at : at + 8])

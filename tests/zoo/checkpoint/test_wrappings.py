@@ -443,6 +443,9 @@ def _bombs(folder: Path) -> dict[str, Path]:
     copies = b"".join(
         (b"\x80\x02](", b"]K\x01aK\x01a" * 1000, b"eq\x00ccollections\nOrderedDict\nq\x01")
     )
+    claimed = b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40) + b"text"
+    (folder / "i.pth").write_bytes(claimed)
+    (folder / "many").mkdir()
     shared = torch.zeros(1 << 20)
     listed = OrderedDict((f"layer{i}.weight", shared.view(1 << 10, 1 << 10)) for i in range(900))
     return {
@@ -455,7 +458,8 @@ def _bombs(folder: Path) -> dict[str, Path]:
         "a text, packed": _zip(
             folder / "g.pth", b"\x80\x02X\x00\x00\x00\x04" + bytes(64 << 20) + b".", packing=8
         ),
-        "one storage for all": saved(listed, folder),
+        "a length without a text": folder / "i.pth",
+        "one storage for all": saved(listed, folder / "many"),
     }
 
 
