@@ -113,47 +113,34 @@ def _wall(url: str) -> Iterator[None]:
     import requests
     import urllib3
 
-    wrong = (
-        requests.exceptions.InvalidURL,
-        requests.exceptions.InvalidSchema,
-        requests.exceptions.InvalidHeader,
-        requests.exceptions.MissingSchema,
-        urllib3.exceptions.LocationValueError,
-        urllib3.exceptions.InvalidHeader,
-    )
     try:
         yield
     except (MixzooError, TransientError, ChangedError, MemoryError):
         raise
-    except wrong as error:
-        if "SOCKS" in str(error):
-            raise SourceError(
-                f"{shown(url)}: goes by{_proxy_of(url)}, which takes a package that isn't "
-                "installed: pip install 'requests[socks]'. Or unset the proxy."
-            ) from None
-        raise SourceError(
-            f"{shown(url)}: {reason_of(error)}. Correct the manifest or the environment, or use "
-            "another source."
-        ) from None
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+    except Exception as error:
+        said = reason_of(error)
+        hint = "Check the address, the proxy and the certificates, or use another source."
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             hint = "Behind a proxy, name its certificates in REQUESTS_CA_BUNDLE."
-            raise SourceError(f"{shown(url)}: {reason_of(error)}. {hint}") from None
-        by = f" by{_proxy_of(url)}" if isinstance(error, requests.exceptions.ProxyError) else ""
-        raise TransientError(reason_of(error) + by) from None
-    except Exception as error:  # missing certificates, an address or header that cannot be sent
-        raise SourceError(
-            f"{shown(url)}: {reason_of(error)}. Check the address, or use another source."
-        ) from None
+        elif "SOCKS" in str(error):
+            said = f"goes by {_proxy_of(url)}, which takes a package that isn't installed"
+            hint = "Install it: pip install 'requests[socks]'. Or unset the proxy."
+        elif isinstance(
+            error, requests.RequestException | urllib3.exceptions.HTTPError
+        ) and not isinstance(error, ValueError):  # a ValueError: what can't be sent at all
+            dead = isinstance(error, requests.exceptions.ProxyError)
+            by = f" by {_proxy_of(url)}" if dead else ""
+            raise TransientError(said + by) from None
+        raise SourceError(f"{shown(url)}: {said}. {hint}") from None
 
 
 def _proxy_of(url: str) -> str:
-    """The proxy that the environment names for a URL, in words that follow "by"."""
+    """The proxy that the environment names for a URL, in words."""
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy = select_proxy(url, get_environ_proxies(url)) or "?"
     names = (name for name, value in os.environ.items() if value == proxy)
-    return f" the proxy {shown(proxy)} ({next(names, 'of the system')})"
+    return f"the proxy {shown(proxy)} ({next(names, 'of the system')})"
 
 
 def next_hop(url: str, target: str) -> str:
