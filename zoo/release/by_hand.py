@@ -32,6 +32,7 @@ from ..files import (
     size_of,
 )
 from ..lock import SINGLE, Asset
+from ..looks import printable
 from ..net.partial import Partial
 from ..parallel import each_in_parallel
 from ..shelf import alone, known_assets, note_adoption
@@ -131,7 +132,9 @@ def import_files(
                 arrivals += _opened(path, one, catalog, stack)
             except MixzooError as error:
                 sha256 = one.sha256 if isinstance(one, Arrival) else None
-                arrivals.append(Adoption(path, "refused", str(error), sha256, error=type(error)))
+                arrivals.append(
+                    Adoption(path, "refused", printable(str(error)), sha256, error=type(error))
+                )
         whole = [one for one in arrivals if isinstance(one, Arrival)]
         found = iter(identify(whole, catalog, among, said))
         return [
@@ -189,7 +192,9 @@ def _adopted(file: Arrival, found: Identity | MixzooError, as_copies: bool) -> A
             raise found
         adoption = adopt(file, found, as_copies and file.archive is None)
     except MixzooError as error:
-        adoption = Adoption(file.path, "refused", str(error), file.sha256, error=type(error))
+        adoption = Adoption(
+            file.path, "refused", printable(str(error)), file.sha256, error=type(error)
+        )
     return replace(adoption, file=file.archive / file.inner) if file.archive else adoption
 
 
