@@ -65,11 +65,10 @@ def _arithmetic(found: CountTest) -> str:
     rounded = f"to {found.decimals} decimals"
     passes = f"a random value would pass with a chance of {100 * found.chance:.2g}%"
     misfits = several(found.misfits, "; ")
-    if found.coarser:
-        rounded += (
-            f", {len(found.coarser)} of them to the fewer that they have ({several(found.coarser, '; ')}"
-            "), as if from a text log"
-        )
+    if coarser := found.coarser:
+        most = max(-int(reading.value.as_tuple().exponent) for reading in coarser)
+        rounded += f", {len(coarser)} of them only to {most} ({several(coarser, '; ')}), "
+        rounded += "as if from a text log"
     if found.word == WHOLE:
         return f"all {found.tested} accuracies are whole numbers of {_images(found)}, {rounded}; {passes}"
     if found.word == EDITED:
