@@ -27,9 +27,11 @@ LITERALS = frozenset(
     or opcode.name.endswith(("STRING", "BYTES", "BYTES8", "UNICODE", "UNICODE8", "BYTEARRAY8"))
     or opcode.name == "LONG"
 )
+LONGEST = 1000  # letters of a name
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 TO_THE_MARK = {"TUPLE", "LIST", "DICT", "FROZENSET", "OBJ", "INST"}
 TO_THE_MARK |= {"SETITEMS", "APPENDS", "ADDITEMS"}
+CALLS = {"REDUCE", "NEWOBJ", "NEWOBJ_EX", "OBJ", "INST"}
 TAKES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "SETITEM": 2, "APPEND": 1, "BUILD": 1, "DUP": 1}
 TAKES |= {"STACK_GLOBAL": 2, "BINPERSID": 1, "REDUCE": 2, "NEWOBJ": 2, "NEWOBJ_EX": 3}
 DTYPES = {
@@ -182,11 +184,14 @@ class _Machine:
             case "DUP":
                 self.stack += items * 2
             case _:
+                if what in CALLS:  # of arguments that the memo may give again and again
+                    given = [one for one in items[:2] if type(one) is tuple]
+                    self.spend(sum(map(len, given)))
+                    lists = (one for one in (*items, *sum(given, ())) if type(one) is list)
+                    self.spend(sum(map(len, lists)))
                 made = _made_by(what, items, argument)
                 if isinstance(made, Storage):
                     self.storages[made.key] = made.dtype
-                elif isinstance(made, dict):
-                    self.spend(len(made))
                 self.stack.append(made)
 
 
@@ -233,7 +238,7 @@ def _filled(target: Any, items: list[Any]) -> dict[Any, Any]:
 
 def _name(module: Any, name: Any) -> Name:
     """Raises CheckpointError for what a file has no harmless reason to name."""
-    if type(module) is not str or type(name) is not str:
+    if type(module) is not str or type(name) is not str or len(module) + len(name) > LONGEST:
         raise TypeError("no name")
     # pickles of protocols 0 to 2 have the names of Python 2
     module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
@@ -273,6 +278,8 @@ def _made(call: Any, arguments: Any) -> Any:
 
 
 def _storage(key: Any) -> Storage | Foreign | Name:
+    if type(key) is not tuple or len(key) > 6:
+        raise TypeError("no storage")
     match key:
         case ("storage", Name() as kind, str() as root, _, int() as length, *rest) if length >= 0:
             dtype = DTYPES.get(kind.rpartition(".")[2])
@@ -292,7 +299,7 @@ def _storage(key: Any) -> Storage | Foreign | Name:
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any) -> Stored | Foreign:
     if type(storage) is not Storage:
         return Foreign("torch.Tensor")
-    if type(size) is not tuple or type(stride) is not tuple or len(size) != len(stride):
+    if type(size) is not tuple or type(stride) is not tuple or not len(size) == len(stride) < 65:
         raise TypeError("no shape")
     if not _whole(offset, *size, *stride):
         raise ValueError("no shape")

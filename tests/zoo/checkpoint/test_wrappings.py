@@ -446,6 +446,7 @@ def _bombs(folder: Path) -> dict[str, Path]:
     claimed = b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40) + b"text"
     (folder / "i.pth").write_bytes(claimed)
     (folder / "many").mkdir()
+    names = b"\x80\x04X\xff\xff\x0f\x00" + b"a" * 0xFFFFF + b"\x94" + b"h\x00h\x00\x93" * 90_000
     shared = torch.zeros(1 << 20)
     listed = OrderedDict((f"layer{i}.weight", shared.view(1 << 10, 1 << 10)) for i in range(900))
     return {
@@ -459,6 +460,7 @@ def _bombs(folder: Path) -> dict[str, Path]:
             folder / "g.pth", b"\x80\x02X\x00\x00\x00\x04" + bytes(64 << 20) + b".", packing=8
         ),
         "a length without a text": folder / "i.pth",
+        "names of a million letters": _zip(folder / "j.pth", names + b"."),
         "one storage for all": saved(listed, folder / "many"),
     }
 
