@@ -79,11 +79,11 @@ def decoded(
     Raises UsageError for a process that was killed, and for one that makes nothing for PATIENCE.
     """
     iterator = _started(dataset, items, workers, ahead, pin)
-    try:
-        with explained():
+    with explained():
+        try:
             yield from iterator
-    finally:
-        _end(iterator)
+        finally:
+            _end(iterator)
 
 
 def _started(
@@ -121,12 +121,15 @@ def _end(iterator: Iterator[Any]) -> None:
     workers = list(getattr(iterator, "_workers", ()))
     kill = threading.Timer(GRACE, lambda: [worker.kill() for worker in workers])
     kill.daemon = True
-    kill.start()
     try:
-        with suppress(RuntimeError):  # torch's word that one of them was killed
+        kill.start()
+    finally:  # torch may tell any time, once for each, that one of them was killed
+        with suppress(RuntimeError):
             shut_down()
-    finally:
         kill.cancel()
+        for worker in workers:
+            worker.kill()
+            worker.join(GRACE)
 
 
 def _begin(_: int) -> None:

@@ -35,6 +35,8 @@ SOON = 3.0  # seconds after which a process that waits says so
 BEAT = 2.0  # seconds
 SILENCE = 60.0
 _DONE = 1 << 40  # what a finished process adds to its number: it may be silent from now on
+_STOPPED = 1 << 41  # what one adds that was stopped, as by a signal: the others can't finish
+GRACE = 8.0  # seconds in which they may notice by themselves, and save what is done
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 
 
@@ -239,32 +241,39 @@ def _watched(store: Any, world: World) -> Iterator[None]:
     Launchers stop a job whose process failed, but not all do, and none sees a machine that lost its
     power. Every process counts up a number in the store (torch's) that brought them together; who
     sees one stand still for `SILENCE` says whose it is and leaves. A process that leaves the body,
-    also by an exception, is done and isn't missed.
+    also by an error, is done and isn't missed; one that a signal stopped takes the others along.
     """
     store = store.clone()  # a connection of its own: waiting on the other must not stop the beats
-    stop = threading.Event()
-    thread = threading.Thread(target=_listen, args=(store, world, stop), daemon=True, name="watch")
+    stop, mark = threading.Event(), [_DONE]
+    arguments = (store, world, stop, mark)
+    thread = threading.Thread(target=_listen, args=arguments, daemon=True, name="watch")
     thread.start()
     try:
         yield
+    except BaseException as error:
+        if not isinstance(error, MixzooError):  # which all ranks raise, or learn of
+            mark[0] = _STOPPED
+        raise
     finally:
         stop.set()
         thread.join(BEAT)  # it may wait for a store whose machine has stopped
 
 
-def _listen(store: Any, world: World, stop: threading.Event) -> None:
+def _listen(store: Any, world: World, stop: threading.Event, mark: Sequence[int]) -> None:
     others = [rank for rank in range(world.size) if rank != world.rank]
     seen = dict.fromkeys(others, (0, time.monotonic()))
     try:
         while not stop.wait(BEAT):
             store.add(f"beat/{world.rank}", 1)
             for other, (count, since) in seen.items():
-                now = store.add(f"beat/{other}", 0)
+                now, silent = store.add(f"beat/{other}", 0), time.monotonic() - since
                 if now != count:
                     seen[other] = (now, time.monotonic())
-                elif count < _DONE and time.monotonic() - since > SILENCE:
+                elif count >= _STOPPED and silent > GRACE:
+                    _leave(world, f"rank {other} was stopped")
+                elif count < _DONE and silent > SILENCE:
                     _leave(world, f"rank {other} was not heard of for {SILENCE:.0f} seconds")
-        store.add(f"beat/{world.rank}", _DONE)
+        store.add(f"beat/{world.rank}", mark[0])
     except RuntimeError:  # torch's errors of the store: the process that holds it is gone
         if not stop.wait(BEAT):  # at the end of a job the store may go first
             _leave(world, "the process that the others met at (rank 0, torchrun's agent) is gone")

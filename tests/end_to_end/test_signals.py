@@ -85,7 +85,7 @@ def commands(mini_images: Path, colours: Path, manifest: Path) -> dict[str, Comm
     evaluate = ["eval", WEIGHTS, "--row", "resnet18_w6.mixup_mini", "--data", mini_images, "--json"]
     evaluate += ["--device", "cpu", "--precision", "fp32"]
     places = ["--manifest", manifest, "--data", colours, "--device", "cpu", "--threads", 1]
-    tiny = {"epochs": 3, "batch_size": 8, "micro_batch": 4, "log_every": 1}
+    tiny = {"epochs": 3 if MOMENTS == 1 else 30, "batch_size": 8, "micro_batch": 4, "log_every": 1}
     train = ["train", "resnet18_w4.mixup_colours", *places, "--out", "OUT", "--checkpoint-every", 3]
     train += [word for key, value in tiny.items() for word in ("--set", f"{key}={value}")]
     row = ["--row", "resnet18_w6.mixup_mini"]

@@ -17,7 +17,7 @@ from mixzoo.eval.world import keep_freed_memory
 PROGRAM = """
 import os, sys, time
 import mixzoo.eval.world as w
-w.BEAT, w.SILENCE = 0.2, 2.0
+w.BEAT, w.SILENCE, w.GRACE = 0.2, 2.0, 1.0
 from mixzoo.zoo.errors import MixzooError
 try:
     with w.join("cpu") as world:
@@ -93,6 +93,7 @@ def test_ranks_meet_and_part(start: Start, slurm: bool) -> None:
         ("listen", signal.SIGSTOP, 1),
         ("compute", signal.SIGKILL, 1),
         ("compute", signal.SIGKILL, 0),
+        ("compute", signal.SIGINT, 1),
     ],
 )
 def test_a_lost_rank_ends_the_others(
