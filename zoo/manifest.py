@@ -170,7 +170,10 @@ class FileSource(Facts, frozen=True, kw_only=True, tag="file", tag_field="kind")
 
 
 class PackageSource(Facts, frozen=True, kw_only=True, tag="package", tag_field="kind"):
-    """A folder that the installed package carries; no path and no link leads out of the package."""
+    """A folder that the installed package carries; no path leads out of the package.
+
+    A link in the package is as good as a file: whoever installed it put it there, as uv can.
+    """
 
     path: str
 

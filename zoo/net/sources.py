@@ -105,8 +105,7 @@ def opener(location: Location, connections: int) -> Iterator[Opener]:
 def _locate(source: Source, benchmark: Benchmark, asset: Asset) -> Location | None:
     match source:
         case PackageSource():
-            place = package_path(source.path) / asset.name
-            return Location(place) if place.resolve().is_relative_to(_package()) else None
+            return Location(package_path(source.path) / asset.name)
         case FileSource():
             return Location(benchmark.path.parent / Path(source.path).expanduser() / asset.name)
         case HttpSource():
@@ -123,10 +122,6 @@ def _locate(source: Source, benchmark: Benchmark, asset: Asset) -> Location | No
             return Location("/".join([base, *folders, quote(asset.name)]))
         case BaiduSource():  # asks for a person
             return None
-
-
-def _package() -> Path:
-    return package_path("").resolve()
 
 
 @contextmanager
