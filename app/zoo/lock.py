@@ -117,6 +117,7 @@ def _show(benchmark: Benchmark, drafted: "Draft") -> None:
         print_table(
             ("Problem", "What", "Reason"),
             [(problem.what, problem.subject, problem.reason) for problem in drafted.problems],
+            whole=("What",),
         )
     for problem in drafted.problems:
         pairs = [f"{problem.subject}={row}" for row in problem.rows]

@@ -160,7 +160,8 @@ def look_at(path: Path) -> Inside:
             checkpoint = read_checkpoint(path)
             network = infer(canonical(checkpoint.state_dict))
     except MixzooError as error:
-        return Inside(fault=str(error))
+        # who asks names the file, which from a server is but a stand-in here
+        return Inside(fault=str(error).removeprefix(f"{path.name}: "))
     return Inside(network, training_facts(checkpoint.meta))
 
 

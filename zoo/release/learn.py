@@ -18,7 +18,7 @@ from ..net.sources import askable, by_hand
 from ..shelf import known_assets
 from .inside import look_inside
 from .locking import draft, survey, write_lock
-from .matching import KINDS, Problem
+from .matching import KINDS, Problem, ending_of
 
 
 def files_of_row(
@@ -120,7 +120,9 @@ def _unsettled(
         one for problem in problems if problem.subject == row.id for one in problem.candidates
     ]
     choices = {
-        one: ("zoo", "lock", name, "--assign", f"{one}={row.id}") for one in dict.fromkeys(may_be)
+        one: ("zoo", "lock", name, "--assign", f"{one}={row.id}")
+        for one in dict.fromkeys(may_be)
+        if (ending := ending_of(one, benchmark.manifest)) and ending[1] == kind
     }
     if kind != "weights" or not choices:
         review = benchmark.command("zoo", "lock", name, "--dry-run")

@@ -97,6 +97,18 @@ def test_archive_is_told_by_what_it_lists(emulator: Emulator, content: str) -> N
     assert inside.pictures == (not fault)
 
 
+def test_fault_is_told_without_the_name_of_a_stand_in(emulator: Emulator) -> None:
+    """What can't be a network's weights is refused in words that are true of the released file."""
+    file = io.BytesIO()
+    torch.save({"state_dict": {"conv1.weight": torch.zeros(()).expand(64, 3, 7, 7)}}, file)
+    emulator.files["/w.pth"] = file.getvalue()
+
+    inside = look(Location(f"{emulator.front.url}/w.pth"), len(file.getvalue()))
+
+    assert inside is not None
+    assert inside.fault.startswith("'conv1.weight' stands among the weights")
+
+
 @pytest.mark.parametrize("faulty", ["not there", "other size", "no ranges", "no zip", "cut"])
 def test_what_cannot_be_seen_is_left_to_a_person(
     weights: Callable[..., bytes], emulator: Emulator, faulty: str

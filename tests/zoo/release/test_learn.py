@@ -122,6 +122,17 @@ def test_doubt_is_a_question_with_its_commands(github: GitHub, locks: Path) -> N
     assert f"--assign r50_mixup.pth={ROW}" in commands[0]
 
 
+def test_question_for_weights_offers_no_log(github: GitHub, locks: Path) -> None:
+    """A log of the same strange name can't be the answer."""
+    for ending in (".pth", ".log.json"):
+        github.upload(github.releases[0], f"r50_birdsong{ending}", b"other")
+
+    with pytest.raises(UnsettledError) as caught:
+        files_of_row(open_catalog(), "resnet50.fmix_inat2018")
+
+    assert list(caught.value.answers) == ["r50_birdsong.pth"]
+
+
 def test_another_process_that_has_asked_is_believed(github: GitHub, locks: Path) -> None:
     """A catalog that was opened before reads the lock again before it asks."""
     early = open_catalog()
