@@ -12,7 +12,7 @@ from ...zoo.errors import CheckpointError, IntegrityError, SourceError, UsageErr
 from ...zoo.files import size_of
 from ...zoo.net.progress import byte_bar
 from ...zoo.release.by_hand import Adoption, find_files, import_files
-from ..console import print_json, print_table
+from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option
 
 UNLOCKED = "; no locked hash, trusted on first use"
@@ -56,6 +56,7 @@ def command(
             on_bytes=bar.update,
         )
     facts = [_facts(adoption) for adoption in adoptions]
+    bad = [adoption for adoption in adoptions if adoption.error]
     if as_json:
         print_json(facts)
     else:
@@ -67,13 +68,18 @@ def command(
                     one["result"],
                     one["id"] or "-",
                     one["kind"] or "-",
-                    one["detail"] + (UNLOCKED if one["path"] and not one["locked"] else ""),
+                    "see below"
+                    if one["result"] == "refused"
+                    else one["detail"] + (UNLOCKED if one["path"] and not one["locked"] else ""),
                 )
                 for name, one in zip(_names(adoptions), facts, strict=True)
             ],
+            whole=("Row",),
             optional=("Kind",),
         )
-    bad = [adoption for adoption in adoptions if adoption.error]
+        for name, one in zip(_names(adoptions), adoptions, strict=True):
+            if one.error and len(bad) > 1:  # on lines of its own, which break no command
+                say(f"{name}: {one.detail}")
     for gravest in (IntegrityError, CheckpointError, SourceError, UsageError):
         for adoption in bad:
             if adoption.error is gravest:

@@ -184,6 +184,9 @@ class _Fetcher:
         if listed and "got HTTP 404" in said:
             again = benchmark.command("zoo", "lock", benchmark.name)
             said += f" If the release has renamed it, lock its names again: {again}"
+        elif listed and "got an offer of" in said:
+            again = benchmark.command("zoo", "lock", benchmark.name, "--accept")
+            said += f" If the release changed on purpose: {again}"
         if len(failures) > 1:
             said = f"{asset.name}: no source delivered it. {said}"
         raise (IntegrityError if isinstance(last, IntegrityError) else SourceError)(said)

@@ -258,3 +258,22 @@ def test_renamed_asset_says_how_to_go_on(
     assert code == SourceError.exit_code
     assert locked[0] == again[0] == 0, (locked, again)
     assert "r18_mixup_renamed.pth" in again[1]
+
+
+def test_other_size_than_listed_says_how_to_go_on(
+    mixzoo: Mixzoo, manifest: Path, release: Callable[[str], None], github: GitHub
+) -> None:
+    """A release that changed after it was asked is refused, and the printed command asks it again."""
+    release(STYLES["as OpenMixup names runs"])
+    name = "r18_mixup_mixups_CE_none_4xb64_ep40.pth"
+    content = (ASSETS / "resnet18_w6.mixup_mini.pth").read_bytes()
+    github.upload(github.releases[0], name, content, size=12345)
+
+    code, _, error = mixzoo("zoo", "download", ROW, "--manifest", manifest)
+    github.upload(github.releases[0], name, content)
+    (lock,) = printed(error)
+    locked = mixzoo(*lock)
+    again = mixzoo("zoo", "download", ROW, "--manifest", manifest)
+
+    assert code == IntegrityError.exit_code
+    assert locked[0] == again[0] == 0, (locked, again)
