@@ -178,7 +178,8 @@ class _Test:
         self.distinct, places = np.unique(values, return_index=True)
         self.digits = decimals[places]
         self.slack = float(np.mean(tolerance(self.distinct, self.digits)))
-        limit = max(SEARCHED, min(TELLING * 50 / self.slack, MOST_SEARCHED))
+        usual = float(np.median(tolerance(self.distinct, self.digits)))  # but for zeros at the end
+        limit = max(SEARCHED, min(TELLING * 50 / usual, MOST_SEARCHED))
         self.limit = int(max(limit, min(2 * (expected or 0), MOST_SEARCHED)))
 
     def finding(self) -> tuple[str, int | None]:
@@ -243,9 +244,11 @@ class _Test:
             return True
         from scipy.stats import binom
 
-        total = len(self.distinct)
+        total, shared = len(self.distinct), gcd(other, images)
+        if other * min(1.0, shared / images + self._accident(other)) ** total < BY_CHANCE:
+            return False  # values in even steps: no accident makes all of them those of `other`
         misfits = total - int(fits(self.distinct, images, self.digits).sum())
-        common = min(1.0, gcd(other, images) / other + self._accident(images))
+        common = min(1.0, shared / other + self._accident(images))
         multiples = max(1.0, other / images)
         by_edits = multiples * self._accident(other) ** misfits
         return float(binom.pmf(total - misfits, total, common)) < DOUBT * by_edits

@@ -168,6 +168,31 @@ def test_an_honest_log_is_not_accused(
     assert set(logged) <= set(run)
 
 
+@pytest.mark.parametrize("images", [153_017, 265_213, 500_123])
+@pytest.mark.parametrize("writer", ["openmixup", "fractions", "deit"])
+def test_even_steps_are_no_edits(tmp_path: Path, writer: str, images: int) -> None:
+    """Accuracies near 5%, 10%, ... are nearly those of fewer images as well, all but one."""
+    write, names = WRITERS[writer]
+    run = {n: [100 * (images * n // 20) / images] * 2 for n in range(1, 11)}
+
+    audit = audited(tmp_path / "run.log", write(run, names), None)
+
+    assert audit.arithmetic.is_possible, list(explain(audit))
+
+
+def test_rounded_fractions_of_very_many_images(tmp_path: Path) -> None:
+    """A zero at a fraction's end isn't written; so few values don't narrow what is searched."""
+    images = 500_123
+    run = {n: [round(v / 100, 6) for v in values] for n, values in drawn(images, 30, 7).items()}
+    lines = _json(
+        {"mode": "val", "epoch": n, "iter": 9, "top1_acc": v} for n, (v, _) in run.items()
+    )
+
+    audit = audited(tmp_path / "run.log.json", lines, None)
+
+    assert audit.arithmetic.is_possible, list(explain(audit))
+
+
 @FUZZ
 @given(images=st.integers(100, 200_000), pasted=st.integers(1, 19), seed=st.integers(0, 9999))
 def test_lines_pasted_from_a_text_log(tmp_path: Path, images: int, pasted: int, seed: int) -> None:
