@@ -62,6 +62,7 @@ _DATA = re.compile(
     r"clothing_?1m|eurosat|resisc_?45|lvis|cityscapes|food|mini"
 )
 _EPOCHS = re.compile(r"e(?:p(?:ochs?)?)?_?(\d{1,4})(?!\d)|(\d{2,4})_?e(?:p(?:ochs?)?)?" + END)
+_SIZE = _word(r"(?:sz|crop|size|input)_?(\d{2,4})(?:px)?|(\d{2,4})px")
 _OTHER_PART = _word(r"optim(?:i[sz]er)?s?|opt|schedulers?|ema|swa|onnx|int8|quanti[sz]ed|pruned")
 _PART = _word(r"mix_?blocks?|backbone|heads?|encoder|extract(?:ed)?|features?")
 _PICTURES = _word(
@@ -74,7 +75,7 @@ _MIXING = _word(r"mix|mixups?_?(?:bench(?:mark)?s?|classification)|mixups|mixed|
 _PLAIN = _word(
     r"\d+|[0-9a-f]{8}|(?=[a-f]*\d)[0-9a-f]{6,64}|\d*x?bs?\d+|batch_?(?:size_?)?\d+|\d+x\d+|"
     r"m?lr\d*(?:e_?\d+)?|[1-9]e_\d+|wd\d*(?:e_?\d+)?|[al]\d+|(?:alpha|α)_?\d*|dp\d+|mb|bb|lam|cat|mul|near(?:est)?|val|"
-    r"bili(?:near)?|ce|none|sz_?\d*|\d+px|resize_?\d+|crop_?\d+|fp16|fp32|amp|v\d+|seed_?\d*|rsb|"
+    r"bili(?:near)?|ce|none|sz|resize_?\d+|fp16|fp32|amp|v\d+|seed_?\d*|"
     r"final|last|latest|best|released?|official|pre_?trained|scratch|train(?:ed|ing)?|results?|"
     r"cls|classif(?:ication|ier)|bench(?:mark)?s?|open_?mix_?up|westlake(?:_ai)?|github|baidu|sgd|"
     r"cos(?:ine)?|step|gpus?|\d+gpus?|acc\d*|top_?1|iter_?\d+|work_?dirs?|configs?|sup(?:ervised)?|"
@@ -133,6 +134,7 @@ class Reader:
             (_PLACES, True, lambda m: self._data(f"places{m['number'] or ''}")),
             (_DATA, True, lambda m: self._data(m[0])),
             (_EPOCHS, True, self._epochs),
+            (_SIZE, False, self._size),
             (_NETWORK, False, lambda m: ("foreign architecture", m[0])),
             (_OTHER_PART, False, lambda m: ("foreign part", m[0])),
             (_PART, False, lambda m: ("unknown", m[0])),
@@ -231,6 +233,12 @@ class Reader:
         # the last one where epochs are counted from 0, the last but one where from 1
         unsure = said == training.epochs - 1
         return ("unknown", found[0]) if unsure else ("foreign run", f"epoch {said}")
+
+    def _size(self, found: re.Match[str]) -> tuple[str, str]:
+        protocol, said = self._manifest.protocol, int(found[1] or found[2])
+        if said in (protocol.crop, protocol.resize):
+            return "plain", ""
+        return "foreign run", f"images of {said} pixels"
 
 
 def _names(

@@ -164,6 +164,7 @@ REPORTED = {
     "r50_automix_mixblock.pth": ("left over", "nothing here explains 'mixblock'"),
     "cutmix/r50_mixup.pth": ("left over", "a folder above it says cutmix"),
     "imagenet/r50_mixup.pth": ("left over", "a folder above it says imagenet"),
+    "r50_rsb-a3_cutmix.pth": ("left over", "nothing here explains 'rsb'"),
     "r50_cutmix_epoch_99.pth": ("left over", "nothing here explains 'epoch_99'"),
     "r50_cutmix.zip": ("left over", "doesn't say that it holds pictures"),
     "cutmix_ep100.pth": ("left over", "names no architecture"),
@@ -202,6 +203,7 @@ DATA = [
     *("tiny", "tiny_imagenet", "tinyin200", "cars", "stl10", "food101", "flowers102"),
 ]
 ENDS = ["ep300", "300e", "epoch_90", "optimizer", "ema", "int8", "alignmix", "AttentiveMix"]
+ENDS += ["sz160", "448px", "crop_448"]
 TRAPS = [
     *(f"{network}_cutmix_inat2018" for network in NETWORKS),
     *(f"{data}_r50_cutmix" for data in DATA),
@@ -385,7 +387,6 @@ WORDS = [
     "sz",
     "224",
     "v1",
-    "rsb",
 ]
 FILLERS = st.lists(st.sampled_from(WORDS), max_size=5)
 JOINTS = st.sampled_from(["_", "-", "."])
