@@ -126,9 +126,11 @@ def _unsettled(
     }
     if kind != "weights" or not choices:
         review = benchmark.command("zoo", "lock", name, "--dry-run")
+        assign = benchmark.command("zoo", "lock", name, "--assign", f"FILE={row.id}")
+        bring = benchmark.command("zoo", "import", "FILE", "--row", row.id)
         return SourceError(
-            f"{row.id}: no file of the release says that it is its {_word(kind)}. All its files, "
-            f"and how to say whose they are: {review}"
+            f"{row.id}: no file of the release says that it is its {_word(kind)}. What is unclear: "
+            f"{review}  If you know the file: {assign}  If you have it: {bring}"
         )
     said = several((benchmark.command(*words) for words in choices.values()), "  or  ")
     error = UnsettledError(f"{row.id}: which file of the release is its weights? Say it: {said}")

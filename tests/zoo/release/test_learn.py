@@ -99,12 +99,14 @@ def test_imported_file_stays_its_rows(github: GitHub, locks: Path) -> None:
 
 
 def test_row_without_a_file_is_asked_for_once(github: GitHub, locks: Path) -> None:
-    """One process asks once, however many rows the release doesn't have."""
+    """One process asks once, however many rows the release doesn't have; both ways on are told."""
     catalog = open_catalog()
 
     for row in ("resnet50.fmix_inat2018", "resnet50.samix_inat2018"):
-        with pytest.raises(SourceError, match="mixzoo zoo lock inat2018 --dry-run"):
+        with pytest.raises(SourceError, match="mixzoo zoo lock inat2018 --dry-run") as caught:
             files_of_row(catalog, row)
+        assert f"mixzoo zoo lock inat2018 --assign FILE={row}" in str(caught.value)
+        assert f"mixzoo zoo import FILE --row {row}" in str(caught.value)
 
     assert asked(github) == 1
 
