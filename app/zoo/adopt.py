@@ -85,7 +85,7 @@ def command(
             if adoption.error is gravest:
                 raise gravest(
                     f"{len(bad)} of {len(adoptions)} files were refused. "
-                    f"{adoption.file.name}: {adoption.detail}."
+                    f"{adoption.file.name}: {adoption.detail}"
                 )
 
 
