@@ -68,15 +68,15 @@ def main() -> None:
     """Run the command line. An error is one line on stderr and a non-zero exit code."""
     _open_streams()
     ends = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in ends}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ends)}
     for number in ends:
         if before[number] is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _end)
     try:
         code = _run()
     finally:
-        for number in ends:
-            signal.signal(number, before[number])
+        for number, handler in before.items():
+            signal.signal(number, handler)
     sys.exit(code)
 
 
@@ -171,6 +171,8 @@ def _end(number: int, _: object) -> None:
 
 
 def _signalled(number: int) -> int:
+    for other in (signal.SIGINT, signal.SIGTERM, number):  # a second one finds the end on its way
+        signal.signal(other, signal.SIG_IGN)
     code = 128 + number
     kept = "Nothing was left half-written, what has arrived is kept, and the same command goes on."
     return _fail(f"{EXIT_CODES[code]} {kept}", code, speaks())

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -317,6 +319,29 @@ def test_closed_streams_give_no_file_their_numbers(
 
     assert ended.returncode > 2
     assert (tmp_path / "file").read_text() == ""
+
+
+@pytest.mark.parametrize(("first", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize("second", ["SIGINT", "SIGTERM"])
+def test_a_second_signal_finds_the_end_on_its_way(
+    monkeypatch: pytest.MonkeyPatch, first: str, code: int, second: str
+) -> None:
+    """An impatient second Ctrl-C comes while the line of the first is written."""
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    fail = cli._fail
+
+    def interrupted(*words: Any) -> int:
+        signal.raise_signal(getattr(signal, second))
+        return fail(*words)
+
+    monkeypatch.setattr(cli, "run", lambda _: signal.raise_signal(getattr(signal, first)))
+    monkeypatch.setattr(cli, "_fail", interrupted)
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert ended.value.code == code
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
 def test_debug_shows_the_traceback(mixzoo: Run, monkeypatch: pytest.MonkeyPatch) -> None:
