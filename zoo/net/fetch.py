@@ -266,8 +266,8 @@ def _wrong(
         if askable(benchmark.manifest):
             again = benchmark.command("zoo", "lock", benchmark.name, "--accept")
             advice += f"; if the release changed on purpose: {again}"
-        elif first_use(path) == asset.sha256:
-            advice += f"; if the file changed on purpose, remove {first_use_record(path)} first"
+        if first_use(path) == asset.sha256:  # a lock can't tell a file of the same size and date
+            advice += f"; if this file alone did, remove {first_use_record(path)}"
     return IntegrityError(
         f"{asset.name} from {location}: {wrong}. The partial file was removed; {advice}"
     )
