@@ -267,7 +267,7 @@ def _wrong(
             again = benchmark.command("zoo", "lock", benchmark.name, "--accept")
             advice += f"; if the release changed on purpose: {again}"
         if first_use(path) == asset.sha256:  # a lock can't tell a file of the same size and date
-            advice += f"; if this file alone did, remove {first_use_record(path)}"
+            advice += f"; if this file changed on purpose, remove {first_use_record(path)}"
     return IntegrityError(
         f"{asset.name} from {location}: {wrong}. The partial file was removed; {advice}"
     )

@@ -101,7 +101,7 @@ def test_later_download_must_equal_the_first_use(emulator: Emulator, unlocked: P
     get(unlocked).unlink()
     emulator.files[ADDRESS] = BYTES[:-1] + b"x"
 
-    with pytest.raises(IntegrityError, match=r"changed on purpose, remove .*w\.pth\.sha256"):
+    with pytest.raises(IntegrityError, match=r"file changed on purpose, remove .*w\.pth\.sha256"):
         get(unlocked)
 
 
