@@ -4,8 +4,10 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 import click
@@ -20,6 +22,8 @@ from .train import train
 from .zoo import group as zoo
 
 DEBUG = "MIXZOO_DEBUG"
+IMPORT = "<frozen importlib._bootstrap>"  # whose code runs while a module is imported
+SOON = 0.05  # seconds
 LOCAL_RANK = ("--local-rank", "--local_rank")
 EXIT_CODES = {
     0: "Done.",
@@ -69,8 +73,8 @@ def main() -> None:
     _open_streams()
     ends = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ends)}
-    for number in ends:
-        if before[number] is not signal.SIG_IGN:  # as nohup has it
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _end)
     try:
         code = _run()
@@ -166,8 +170,21 @@ class _Signalled(SystemExit):
         self.number = number
 
 
-def _end(number: int, _: object) -> None:
-    raise _Signalled(number)
+def _end(number: int, frame: FrameType | None) -> None:
+    """Leave by an exception, but not amid an import: it would come out as another error of the
+    module, or abort in the middle of torch's C++."""
+    if any(one.f_code.co_filename == IMPORT for one in _outwards(frame)):
+        again = threading.Timer(SOON, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+        return
+    raise KeyboardInterrupt if number == signal.SIGINT else _Signalled(number)
+
+
+def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame:
+        yield frame
+        frame = frame.f_back
 
 
 def _signalled(number: int) -> int:

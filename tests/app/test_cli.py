@@ -351,3 +351,27 @@ def test_debug_shows_the_traceback(mixzoo: Run, monkeypatch: pytest.MonkeyPatch)
 
     with pytest.raises(Exception, match="No row 'nothing'"):
         cli.main()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_waits_for_the_end_of_an_import(tmp_path: Path, number: int, code: int) -> None:
+    """Amid one it came out as an error of numpy or torch, or aborted in torch's C++."""
+    (tmp_path / "slow.py").write_text(
+        "import time\nprint('importing', flush=True)\ntime.sleep(0.5)\nprint('imported', flush=True)"
+    )
+    script = (
+        "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "from mixzoo.app import cli\n"
+        "cli.run = lambda words: (__import__('slow'), time.sleep(30))\n"
+        "cli.main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"importing\n"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=25)
+
+    assert (process.returncode, out) == (code, b"imported\n"), err
+    assert err.count(b"\n") == 1
