@@ -184,7 +184,8 @@ def test_a_signal_at_a_random_moment(
     if -number not in codes:  # else Python was still importing the command
         assert not any("Traceback" in err or "Exception ignored" in err for err in errs), told
     assert not orphans, told
-    assert not list(temporary.iterdir()), told
+    ours = [path for path in temporary.iterdir() if not path.name.startswith("torchinductor")]
+    assert not ours, told  # torch keeps its own cache
     assert not [p for folder in (out, cache) if folder.exists() for p in folder.rglob("*.part")], (
         told
     )
