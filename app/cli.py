@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Any
@@ -173,7 +173,7 @@ class _Signalled(SystemExit):
 def _end(number: int, frame: FrameType | None) -> None:
     """Leave by an exception, but not amid an import: it would come out as another error of the
     module, or abort in the middle of torch's C++."""
-    if any(one.f_code.co_filename == IMPORT for one in _outwards(frame)):
+    if _imports(frame):
         again = threading.Timer(SOON, os.kill, (os.getpid(), number))
         again.daemon = True
         again.start()
@@ -181,10 +181,13 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt if number == signal.SIGINT else _Signalled(number)
 
 
-def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
-    while frame:
-        yield frame
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a module is being imported in a frame, by what `main` has called."""
+    while frame and frame.f_code is not main.__code__:
+        if frame.f_code.co_filename == IMPORT:
+            return True
         frame = frame.f_back
+    return False
 
 
 def _signalled(number: int) -> int:

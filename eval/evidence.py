@@ -190,6 +190,8 @@ def _opened(folder: Path) -> tuple[Index, dict[str, bytes]]:
 
 def _bytes(path: Path) -> bytes:
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise IntegrityError(f"{path}: expected a file, and there is none.")
         if (size := path.stat().st_size) > MAX_BYTES:
             raise IntegrityError(f"{path}: expected at most {MAX_BYTES} bytes, got {size}.")
         return path.read_bytes()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import re
 import shutil
@@ -235,6 +236,20 @@ def test_names_stay_in_the_folder(folder: Path, catalog: Catalog, name: str) -> 
     [problem] = problems(folder, catalog)
 
     assert "names of files in this folder" in problem
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe")
+@pytest.mark.parametrize("name", ["report.json", "one_k.safetensors", "log-0.log.json"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(
+    folder: Path, catalog: Catalog, name: str
+) -> None:
+    """An archive of evidence can hold one."""
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+
+    [problem] = problems(folder, catalog)
+
+    assert f"{name}: expected a file" in problem
 
 
 def test_kept_predictions_give_evidence_later(
