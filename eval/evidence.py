@@ -19,12 +19,12 @@ from safetensors.numpy import load, save
 from ..zoo import files, shelf
 from ..zoo.catalog import Benchmark, Catalog
 from ..zoo.data import FolderStore, LabelledImages
-from ..zoo.errors import IntegrityError, wall
+from ..zoo.errors import IntegrityError, several, wall
 from ..zoo.manifest import Count, Sha256
 from ..zoo.manifest import Row as TableRow
 from ..zoo.report import Report, Row, parse_report
 from .logs import Claim, LogAudit, audit_files, claim_of
-from .predictions import Predictions
+from .predictions import UNREADABLE, Predictions
 from .report import report_of, row_of
 from .store import Stored
 
@@ -131,8 +131,8 @@ def find(paths: tuple[Path, ...]) -> list[Path]:
         )
         if not here:
             raise IntegrityError(
-                f"{path}: expected a folder that `mixzoo eval --evidence` wrote, with {INDEX} in it "
-                "or in the folders below."
+                f"{path}: expected a folder that `mixzoo eval --evidence` wrote, with {INDEX} in "
+                "it or in the folders below."
             )
         found += here
     return found
@@ -179,6 +179,12 @@ def _opened(folder: Path) -> tuple[Index, dict[str, bytes]]:
     """A folder's index, and the bytes of all files that it names."""
     content = {INDEX: _bytes(folder / INDEX)}
     index = msgspec.json.decode(content[INDEX], type=Index)
+    needed = {REPORT, IMAGES, *map(_file_of, index.heads), *index.logs}
+    if absent := needed - index.files.keys():  # the digest must stand for all that is asked
+        raise IntegrityError(
+            f"{folder / INDEX}: expected the hash of each file that it names, got none of "
+            f"{several(sorted(absent))}. It isn't evidence as it was written; get it again."
+        )
     for name in index.files:
         if name != Path(name).name or "\\" in name:
             raise IntegrityError(
@@ -209,16 +215,20 @@ def _packed(known: Predictions) -> bytes:
 
 
 def _unpacked(content: bytes, labels: tuple[int, ...]) -> Predictions:
-    columns = load(content)
-    known = Predictions(
-        labels=np.array(labels, np.int64), **{name: columns[name] for name in COLUMNS}
-    )
-    shapes = {name: (len(labels), 5) if name == "top" else (len(labels),) for name in COLUMNS}
-    for name, shape in shapes.items():
-        if columns[name].shape != shape:
-            raise IntegrityError(
-                f"column {name}: expected the shape {shape}, got {columns[name].shape}."
+    columns, empty = load(content), Predictions.empty(labels)
+    for name in (*COLUMNS, "correct"):
+        got, of = columns[name], getattr(empty, name)
+        if (got.dtype, got.shape) != (of.dtype, of.shape):
+            raise ValueError(
+                f"column {name}: expected {of.dtype} of shape {of.shape}, got {got.dtype} of "
+                f"{got.shape}"
             )
+    known = Predictions(labels=empty.labels, **{name: columns[name] for name in COLUMNS})
+    unread = known.state == UNREADABLE
+    if not known.complete or (known.state > UNREADABLE).any() or (known.top[unread] != -1).any():
+        raise ValueError(
+            "column state: expected 1 or 2 for each image with a prediction, 3 for one without"
+        )
     return known
 
 
@@ -268,8 +278,8 @@ def _other_list(folder: Path, images: _Images, index: Index) -> Iterator[str]:
     got = LabelledImages(FolderStore(folder), images.files, images.labels, IMAGES).sha256()
     if got != index.key["list_sha256"]:
         yield (
-            f"{IMAGES}: the predictions are of the list with sha256 {index.key['list_sha256']}, the "
-            f"list here has {got}."
+            f"{IMAGES}: the predictions are of the list with sha256 {index.key['list_sha256']}, "
+            f"the list here has {got}."
         )
 
 
@@ -288,8 +298,8 @@ def _miscounted(content: Mapping[str, bytes], stored: Stored) -> Iterator[str]:
         wrong = np.flatnonzero(load(content[_file_of(head)])["correct"] != known.correct)
         if len(wrong):
             yield (
-                f"{head}: {len(wrong)} images are marked otherwise than their first class and label "
-                f"say, first {stored.files[wrong[0]]}."
+                f"{head}: images are marked otherwise than their first class and label say: "
+                f"{len(wrong)}, first {stored.files[wrong[0]]}."
             )
 
 

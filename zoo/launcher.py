@@ -72,7 +72,7 @@ def launched(environment: Mapping[str, str]) -> Place:
         local_size = _tasks_on(per_node, number("SLURM_NODEID", "0"))
         rank, local_rank = number("SLURM_PROCID", high=size), number("SLURM_LOCALID", "0")
         nodes = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST", "")
-        host = environment.get("MASTER_ADDR") or first_node(nodes)
+        host = environment.get("MASTER_ADDR", "").strip() or first_node(nodes)
         job = number("SLURM_JOB_ID", "0", high=10**10) + number("SLURM_STEP_ID", "0", high=10**10)
         port = number("MASTER_PORT", str(PORTS[job % len(PORTS)]), low=1, high=1 << 16)
     if not host:
@@ -95,15 +95,17 @@ def speaks() -> bool:
 def first_node(nodes: str) -> str:
     """The first host of SLURM's list, like `node-[007-009,12],login`: "node-007".
 
+    Several brackets in a name stand for all combinations, the first of each for the first host.
+
     Raises UsageError if there is none.
     """
-    match = re.match(r"([^\[,\s]+)(?:\[(\w+)[^\]]*\]([^,\s\[]*))?", nodes.strip())
+    match = re.match(r"[^\[,\s]+(?:\[\w[^\]]*\]|[^\[,\s]+)*", nodes.strip())
     if not match:
         raise UsageError(
             f"SLURM_STEP_NODELIST: expected the names of this step's nodes, got {nodes!r}. "
             "Set MASTER_ADDR to the first node's name."
         )
-    return "".join(part or "" for part in match.groups())
+    return re.sub(r"\[(\w+)[^\]]*\]", r"\1", match[0])
 
 
 def _tasks_on(per_node: str, node: int) -> int:
@@ -111,4 +113,4 @@ def _tasks_on(per_node: str, node: int) -> int:
     counts: list[int] = []
     for tasks, repeated in re.findall(r"(\d{1,9})(?:\(x(\d{1,6})\))?", per_node):
         counts += [int(tasks)] * int(repeated or 1)
-    return counts[min(node, len(counts) - 1)] if counts else 1
+    return max(1, counts[min(node, len(counts) - 1)]) if counts else 1

@@ -55,7 +55,8 @@ def command(
         say(problem, style="yellow")
     if problems:
         raise IntegrityError(
-            f"The evidence doesn't give what it says: {len(problems)} differences, first {problems[0]}"
+            f"The evidence doesn't give what it says (differences: {len(problems)}). Get it again, "
+            f"or rely on what it gives alone. First: {problems[0]}"
         )
 
 
@@ -86,6 +87,6 @@ def _cells(one: "Checked") -> list[str]:
         f"{head.top1:.{row.decimals + 1}f}",
         "-" if row.reported_top1 is None else f"{row.reported_top1:.{row.decimals}f}",
         row.verdict,
-        f"{len(one.problems)} problems" if one.problems else "intact",
+        "differs" if one.problems else "intact",
         one.digest[:SHOWN],
     ]

@@ -142,6 +142,10 @@ EDITS: dict[str, Edit] = {
     "a label": of_json("images.json", lambda i, rng: moved(i["labels"], rng)),
     "an image": of_json("images.json", lambda i, rng: i["files"].pop(rng.randrange(1000))),
     "a mark": of_column("correct", lambda c, rng: np.logical_not.at(c, rng.randrange(len(c)))),
+    **{
+        f"state {n}": of_column("state", lambda column, _, n=n: column.fill(n)) for n in (0, 3, 4)
+    },
+    "the log's hash": of_json("evidence.json", lambda e, _: e["files"].pop("log-0.log.json", 0)),
     "the log": lambda folder, _: (folder / "log-0.log.json").write_bytes(
         (folder / "log-0.log.json").read_bytes().replace(b"66.8", b"66.9")
     ),

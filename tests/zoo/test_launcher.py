@@ -62,6 +62,7 @@ def test_srun_keeps_an_address_that_was_given() -> None:
         ("a-[012-015]", "a-012"),
         ("rack1-node2.cluster,rack1-node3.cluster", "rack1-node2.cluster"),
         ("n[1-2]-ib", "n1-ib"),
+        ("rack[2-3]n[04-07]-ib,login", "rack2n04-ib"),
     ],
 )
 def test_first_node_of_a_list(nodes: str, first: str) -> None:
