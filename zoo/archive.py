@@ -2,9 +2,8 @@
 
 Zips, and tars, gzipped or not. Every entry is judged, from the list of entries alone, before the
 first byte is written; an archive with one bad entry is refused whole. Files are written by this
-module, never by the archive's own rules:
-plain files and folders, no owners, modes, links or devices. All go to a temporary folder that gets
-its final name at the end.
+module, never by the archive's own rules: plain files and folders, no owners, modes, links or
+devices. All go to a temporary folder that gets its final name at the end.
 """
 
 import re
@@ -14,15 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from .errors import IntegrityError, SourceError, UsageError, wall
 from .files import CHUNK, becoming, ignore, require_space
+from .tars import GZIP, HashedReader, StrictTar, open_tar_gz
 
-if TYPE_CHECKING:
-    from .data.tars import StrictTar
-
-GZIP = b"\x1f\x8b"
 # What a zip may become. An asset of a GitHub release is under 2 GiB, and pictures hardly shrink, so
 # an honest archive of visualisations stays far below all three.
 MOST_ENTRIES = 100_000
@@ -109,14 +105,14 @@ def unpack(path: Path, to: Path, wanted: Callable[[str], bool] = lambda name: Tr
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         require_space(to.parent, needed, "unpack it where there is more")
-        with becoming(to) as folder:
+        with becoming(to) as folder, _bodies(path) as bodies:
             folder.mkdir()
-            with _bodies(path) as bodies:
-                for entry, source in zip(content.entries, bodies, strict=True):
-                    if wanted(entry.name):
-                        _write(source, entry, folder)
-    except ValueError:  # it has other entries than a moment ago
-        raise IntegrityError(f"{path.name}: changed while it was read. Run again.") from None
+            for entry in content.entries:
+                name, source = next(bodies, (None, None))
+                if name != entry.name:
+                    raise IntegrityError(f"{path.name}: changed while it was read. Run again.")
+                if wanted(entry.name):
+                    _write(source, entry, folder)
     except OSError as error:
         raise SourceError(
             f"{path.name}: cannot be unpacked to {to}: {error.strerror}. Nothing was unpacked."
@@ -215,13 +211,11 @@ def _whole(path: Path, what: str) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def open_tar(path: Path) -> "Iterator[StrictTar]":
+def open_tar(path: Path) -> Iterator[StrictTar]:
     """A tar, gzipped or not, to be walked once; all that its bytes can do wrong becomes one line.
 
     Raises UsageError if it can't be opened, IntegrityError if it is no whole tar.
     """
-    from .data.tars import HashedReader, StrictTar, open_tar_gz
-
     try:
         file = path.open("rb")
     except OSError as error:
@@ -268,14 +262,14 @@ def _entry(info: zipfile.ZipInfo) -> Entry:
 
 
 @contextmanager
-def _bodies(path: Path) -> Iterator[Iterator[IO[bytes] | None]]:
-    """What each entry holds, in their order, each to be read before the next; None for folders."""
+def _bodies(path: Path) -> Iterator[Iterator[tuple[str, IO[bytes] | None]]]:
+    """Name and content of each entry, to be read before the next one; folders have no content."""
     if is_tar(path):
         with open_tar(path) as tar:
-            yield map(tar.extractfile, tar)
+            yield ((it.name, tar.extractfile(it)) for it in tar)
     else:
         with open_zip(path) as archive:
-            yield map(archive.open, archive.infolist())
+            yield ((it.orig_filename, archive.open(it)) for it in archive.infolist())
 
 
 def _write(source: IO[bytes] | None, entry: Entry, folder: Path) -> None:

@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -379,3 +380,17 @@ def test_cut_tar_is_refused(tmp_path: Path, mode: str) -> None:
         (tmp_path / "c.tar").write_bytes(whole[:length])
 
         require_refused(tmp_path / "c.tar", "expected a whole ")
+
+
+@pytest.mark.parametrize("pack", [zip_of, lambda path, entries: tar_of(path, dict(entries))])
+@pytest.mark.parametrize("then", [["a"], ["a", "c"]])
+def test_archive_that_changes_meanwhile_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Any, then: list[str]
+) -> None:
+    """What was judged is what is written, or nothing is."""
+    path = pack(tmp_path / "a", [("a", b"1"), ("b", b"2")])
+    monkeypatch.setattr(
+        rules, "require_space", lambda *_: pack(path, [(name, b"1") for name in then])
+    )
+
+    require_refused(path, "changed while it was read. Run again")

@@ -18,8 +18,8 @@ def infer(entries: Mapping[str, Tensor]) -> Classifier | MixClassifier:
     """The classifier that these entries fill exactly, still empty: on the `meta` device.
 
     entries: by their canonical names (`names.canonical`). Raises CheckpointError, naming the key,
-    where an entry is missing, left over, or has another shape than the rest implies. Batch norms may
-    lack their COUNT.
+    where an entry is missing, left over, or has another shape than the rest implies. Batch norms
+    may lack their COUNT.
     """
     shapes = {name: tuple(value.shape) for name, value in entries.items()}
     method = _method(shapes)

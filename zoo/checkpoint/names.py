@@ -20,7 +20,8 @@ AVERAGED = "ema_"
 """Starts the names of an averaged copy that mmcv's EMAHook puts beside each entry."""
 
 _BARE = re.compile(r"(conv1|bn1|layer[1-4])\.")  # torchvision and timm; their head is `fc`
-# Wrappers that may stand anywhere in a name: DataParallel, torch.compile, FSDP, DeepSpeed, Lightning
+# Wrappers that may stand anywhere in a name: of DataParallel, torch.compile, FSDP, DeepSpeed and
+# Lightning
 _WRAPPERS = re.compile(
     r"(?:^|(?<=\.))(?:module|_orig_mod|_forward_module|_checkpoint_wrapped_module|"
     r"_fsdp_wrapped_module)\."

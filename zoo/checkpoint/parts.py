@@ -22,7 +22,7 @@ DEEPEST = 6  # tables within tables
 TOP = "."
 """Names the part whose tensors stand in no table of their own."""
 
-# Keys that tools give to averages: state_dict_ema, model_ema, ema, swa_model, averaged_model, shadow
+# Keys that tools give to averages: state_dict_ema, model_ema, swa_model, averaged_model, shadow
 _AVERAGED = re.compile(r"(?:^|[._])(?:ema|swa|avg|averaged?|shadow)(?:[._]|$)", re.IGNORECASE)
 _STATISTICS = "bn1.running_mean"  # of every whole ResNet; an optimizer's tables lack them
 _COUNTED = "n_averaged"

@@ -31,7 +31,10 @@ Format = Literal["torch-zip", "torch-legacy", "safetensors"]
 Fetch = Callable[[Storage], Tensor]
 
 ADVICE = "save the model's state_dict"
-AGAIN = "isn't a whole torch checkpoint: it is damaged or cut short; download it again"
+AGAIN = (
+    "isn't a whole torch checkpoint: it is damaged, cut short, or a file of another kind; download "
+    "it again, or name another file"
+)
 _HEAD = 512  # bytes that are enough to tell formats apart
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of torch's older format
 _LOCAL_HEADER = 30  # bytes before an entry's name in a zip

@@ -6,16 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
-from ..archive import GZIP
 from ..errors import DataError, IntegrityError, SourceError
 from ..files import ignore
 from ..images import is_picture
 from ..net.sources import Location, sibling
 from ..net.stream import open_stream
+from ..tars import GZIP, HashedReader
 from .labels import LabelledImages, from_file
 from .marks import Origin
 from .request import Request, SplitName
-from .tars import HashedReader
 from .texts import read, unpacked
 
 
@@ -95,7 +94,7 @@ def _place(request: Request, name: str, archive: Location) -> Location:
 
 
 def _require_tree(files: Sequence[str], tree: str, place: Location) -> None:
-    """Raise DataError for a file that isn't an image of the tree: it would be written where it says.
+    """Raise DataError for a file that isn't an image of the tree: it would be written there.
 
     Also for two names that are one where neither case nor the way to write an accent counts.
     """

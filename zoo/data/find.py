@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from unicodedata import normalize
 
-from ..archive import GZIP
 from ..errors import DataError
+from ..tars import GZIP
 from .labels import LabelledImages, from_file, from_folders
 from .marks import SplitName, read_mark
 from .stores import FolderStore, ImageStore, TarStore
@@ -118,9 +118,9 @@ def _store(folder: Path, labels: Path, images: LabelledImages) -> ImageStore:
     mark = read_mark(folder, labels.name)
     if mark and mark.form == "files":
         return loose
-    name = next(
-        (n for e in PACKED if (n := labels.name.removesuffix(e)) != labels.name), labels.name
-    )
+    name = labels.name
+    for ending in PACKED:
+        name = name.removesuffix(ending)
     own, others = folder / f"{Path(name).stem}.tar", sorted(folder.glob("val*.tar"))
     for path in [own, *([] if loose.has(first) else others)]:
         if path.is_file() and (tar := TarStore(path)).has(first):
@@ -153,8 +153,8 @@ def _other_place(here: Path, file: str) -> str | None:
             return f"It is there with its accents written in another way ({form}). Write them so in the list."
     if any((here / column).is_file() for column in re.split("[,;\t]", file)):
         return "The list has more columns than two. Keep the path and the label alone."
-    tree = file.partition("/")[0]
-    if trees and not (here / tree).exists():
+    tree, slash, _ = file.partition("/")
+    if trees and slash and not (here / tree).exists():
         return (
             f"The paths begin with {tree}/, here there is {trees[0].name}/: is it the list of another "
             "year or data set?"

@@ -1,4 +1,4 @@
-"""Reads the labelled images of a split: from a label file (annotation JSON, a list) or class folders.
+"""Reads the labelled images of a split: from annotation JSON, a list, or class folders.
 
 The label of an iNaturalist image is its `category_id`, an integer that is also the name of the
 folder it lies in. Nothing here ever numbers classes by sorting or by first appearance.

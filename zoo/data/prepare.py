@@ -22,11 +22,11 @@ from ..files import alone, write
 from ..net.progress import byte_bar
 from ..net.sources import Location
 from ..net.stream import open_stream
+from ..tars import HashedReader, StrictTar, open_tar_gz
 from .annotations import Annotations, get_annotations, require_md5
 from .marks import Mark, Origin, mark_path, write_mark
 from .request import Request, SplitName
 from .sinks import Fate, FileSink, Sink, TarSink
-from .tars import HashedReader, StrictTar, open_tar_gz
 
 WORK = ".preparing"  # folder below the root, for what isn't whole yet; gone at the end
 LARGEST = 256 << 20  # bytes of one image; a member that claims more isn't one

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import DataError, MixzooError, wall
 from ..files import replacing
-from .tars import StrictTar
+from ..tars import StrictTar
 
 Index = dict[str, tuple[int, int]]  # name -> offset of its first byte, size
 

@@ -11,10 +11,10 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from ..archive import GZIP, MOST_GROWTH, SMALL
+from ..archive import MOST_GROWTH, SMALL
 from ..errors import DataError, IntegrityError, several, wall
 from ..images import is_hidden
-from .tars import StrictTar
+from ..tars import GZIP, StrictTar
 
 LARGEST = 1 << 30  # bytes of a label file, unpacked; inat2018's largest has a tenth of them
 PACKED = (".tar.gz", ".gz", ".zip")  # endings under which label files are looked for too

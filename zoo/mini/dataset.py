@@ -58,8 +58,8 @@ def draw(root: Path, split: Splits, *, quiet: bool = False) -> Path:
     """Draw a split below `root`: train_val2018/, its annotation JSON, categories.json.
 
     Every file appears whole or not at all, the annotations last, and pictures that are there
-    are kept: call it again after an interruption. quiet: no progress bar. Returns `root`. Raises DataError if `root` can't be written to,
-    or a link leads out of it.
+    are kept: call it again after an interruption. quiet: no progress bar. Returns `root`. Raises
+    DataError if `root` can't be written to, or a link leads out of it.
     """
     individuals = _individuals(split)
     try:

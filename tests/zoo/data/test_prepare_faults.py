@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from mixzoo.zoo.data.prepare import prepare
-from mixzoo.zoo.data.tars import StrictTar
 from mixzoo.zoo.data.texts import unpacked
 from mixzoo.zoo.errors import DataError, IntegrityError, MixzooError, SourceError
+from mixzoo.zoo.tars import StrictTar
 
 from ...emulator.server import Emulator, Fault, Request, always, burst
 from .conftest import NewEntry, Publish, Tree

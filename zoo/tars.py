@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Self, TypeVar
 
-from ..errors import IntegrityError
-from ..files import CHUNK, OnBytes
-from ..parallel import taken
+from .errors import IntegrityError
+from .files import CHUNK, OnBytes
+from .parallel import taken
 
 LARGEST = 1 << 50  # bytes of a member; more can't be counted on all ways of reading
 LONGEST_NAME = 1 << 20  # bytes that a header of names may be long; honest ones are far shorter
@@ -33,6 +33,7 @@ _NAMES = (
     tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
 )
+GZIP = b"\x1f\x8b"  # begins what is gzipped
 _M = TypeVar("_M", bound=tarfile.TarInfo)
 
 
@@ -170,7 +171,7 @@ def open_tar_gz(reader: HashedReader, name: str) -> Iterator[StrictTar]:
     from isal import igzip, isal_zlib
 
     start = bytes(reader.peek(512)[:512]).lstrip()
-    if not start.startswith(b"\x1f\x8b"):
+    if not start.startswith(GZIP):
         kind = "a web page (HTML)" if start.startswith(b"<") else f"bytes that begin {start[:8]!r}"
         kind = kind if start else "an empty file"
         raise IntegrityError(f"{name}: expected a .tar.gz, got {kind}. Download it again.")
