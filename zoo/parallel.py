@@ -3,12 +3,14 @@
 Python handles a signal in its main thread, between two steps. A signal that comes in the moment
 before that thread blocks, or that the system gives to another thread, is handled only when the
 block ends; so no wait here goes on for long without a step. And what the handler raises may leave a
-lock of Python's own (of a Condition, a Semaphore, an executor's `submit`) held for good, if it comes
-between taking it and using it: so main and workers share a SimpleQueue, whose lock isn't Python's.
+lock of Python's own (of a Condition, a Semaphore, an executor's `submit`) held for good, if it
+comes between taking it and using it: so main and workers share a SimpleQueue, whose lock isn't
+Python's.
 """
 
 import os
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import closing
@@ -20,7 +22,7 @@ from .files import OnBytes, ignore
 T = TypeVar("T")
 R = TypeVar("R")
 MOMENT = 0.2  # seconds
-PATIENCE = 10.0  # seconds for a thread to see that it shall end; if it doesn't, it ends with us
+PATIENCE = 10.0  # seconds for all threads to see that they shall end; one that doesn't ends with us
 
 
 def taken(queue: "SimpleQueue[T]") -> T:
@@ -64,9 +66,10 @@ def as_they_end(
             yield place, result
     finally:
         stopped.set()
+        until = time.monotonic() + PATIENCE
         for one in crews:
             if one.ident:
-                one.join(PATIENCE)
+                one.join(max(0.0, until - time.monotonic()))
 
 
 def each_in_parallel(
