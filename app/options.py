@@ -74,7 +74,8 @@ def evaluation_options(command: Callable) -> Callable:
             "--annotations",
             type=FilePath,
             metavar="FILE",
-            help="Annotation JSON, packed or not, where it isn't found in the folder with the images.",
+            help="Annotation JSON, packed or not, where it isn't found in the folder with the "
+            "images.",
         ),
         data_option,
     ):

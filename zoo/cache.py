@@ -5,6 +5,7 @@ from pathlib import Path
 
 import platformdirs
 
+from .files import as_typed
 from .lock import Asset
 
 ENVIRONMENT = "MIXZOO_CACHE"
@@ -14,7 +15,7 @@ LOCKS_ENVIRONMENT = "MIXZOO_LOCKS"
 def cache_root() -> Path:
     """The cache folder: MIXZOO_CACHE, else the user's cache folder of this operating system."""
     named = os.environ.get(ENVIRONMENT)
-    return Path(named).expanduser() if named else platformdirs.user_cache_path("mixzoo")
+    return as_typed(named) if named else platformdirs.user_cache_path("mixzoo")
 
 
 def locks_root() -> Path:
@@ -23,7 +24,7 @@ def locks_root() -> Path:
     For benchmarks whose manifest lies where nothing can be written, like an installed package.
     """
     named = os.environ.get(LOCKS_ENVIRONMENT)
-    return Path(named).expanduser() if named else platformdirs.user_config_path("mixzoo") / "locks"
+    return as_typed(named) if named else platformdirs.user_config_path("mixzoo") / "locks"
 
 
 def assets_folder(benchmark: str) -> Path:

@@ -19,6 +19,7 @@ from msgspec import structs
 
 from .cache import LOCKS_ENVIRONMENT, locks_root
 from .errors import ManifestError, UsageError, several
+from .files import as_typed
 from .lock import Asset, Kind, Lock, lock_path, read_lock
 from .looks import command
 from .manifest import HttpSource, Manifest, Row, laid_over, manifest_of, parse_facts, text_of
@@ -56,9 +57,14 @@ class Benchmark:
         """The locked asset of a row, or None if the lock doesn't have it."""
         return next((a for a in self.assets if a.row == row_id and a.kind == kind), None)
 
+    @property
+    def options(self) -> list[str]:
+        """What a command needs to know this benchmark wherever it came from."""
+        return [word for path in self.named for word in ("--manifest", str(path))]
+
     def command(self, *words: object) -> str:
-        """A command for people to copy, which knows this benchmark wherever it came from."""
-        return command(*words, *(word for path in self.named for word in ("--manifest", path)))
+        """A command for people to copy, which knows this benchmark."""
+        return command(*words, *self.options)
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ class Catalog:
         raise self._missing("row", row_id, [row.id for _, row in self])
 
     def relocked(self, name: str) -> Benchmark:
-        """A benchmark with its lock as it lies on the disk now, from here on in this catalog too."""
+        """A benchmark with its lock as it lies on the disk now; this catalog has it from here on."""
         old = self.benchmark(name)
         self.benchmarks[name] = new = replace(old, lock=_lock_of(old.path, old.manifest))
         return new
@@ -110,8 +116,8 @@ class Catalog:
         """
         if wrong := [shown(one) for one in addresses if not re.match(r"https?://[^/?#]", one)]:
             raise UsageError(
-                f"--mirror {wrong[0]}: expected the address of a folder, https://... or http://...; "
-                "the names of files are appended to it."
+                f"--mirror {wrong[0]}: expected the address of a folder, https://... or "
+                "http://...; the names of files are appended to it."
             )
         mirrors = [HttpSource(url=one) for one in addresses]
         changed = {
@@ -190,8 +196,9 @@ def open_catalog(extra: Sequence[Path] = ()) -> Catalog:
                 named=(*(below.named if below else ()), *([named] if named else [])),
             )
         except ManifestError as error:
+            error = broken.get(name, error)  # of what it was to be laid over
             if (named and named.absolute() == path) or in_package(path):
-                raise
+                raise error from None
             broken[name] = error
             benchmarks.pop(name, None)
     for name, benchmark in list(benchmarks.items()):
@@ -261,5 +268,5 @@ def _joined(
     sources = above.get("sources")
     for source in sources if isinstance(sources, list) else ():
         if isinstance(source, dict) and source.get("kind") == "file":
-            source["path"] = str(path.parent / Path(str(source.get("path", ""))).expanduser())
+            source["path"] = str(path.parent / as_typed(str(source.get("path", ""))))
     return laid_over(below, above)

@@ -29,6 +29,11 @@ def ignore(count: int) -> None:
     """An OnBytes for who doesn't want to know."""
 
 
+def as_typed(text: str) -> Path:
+    """A path as people type it: `~` is the home folder; `~NAME` that nobody has stays as it is."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - that of Path raises RuntimeError
+
+
 def write(path: Path, data: str | bytes) -> None:
     """Give a file its new content in one step. Text is written as UTF-8 with `\\n`, as it is.
 

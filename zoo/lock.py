@@ -14,9 +14,9 @@ from msgspec import Meta
 from .errors import ManifestError, wall
 from .manifest import Count, Facts, Manifest, Name, RowId, Sha256, convert, text_of
 
-ASSET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*\Z"  # never a path
+ASSET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}\Z"  # never a path; short enough for its notes
 
-AssetName = Annotated[str, Meta(pattern=ASSET_NAME, max_length=200)]
+AssetName = Annotated[str, Meta(pattern=ASSET_NAME)]
 # UTC, as GitHub writes it
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
 Kind = Literal["weights", "log", "text_log", "visualisation"]

@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and full-width
@@ -150,12 +151,15 @@ def printable_lines(text: str) -> str:
 
 
 def command(*words: object) -> str:
-    """A `mixzoo` command for people to copy: a shell runs it as it stands, whatever is in a name."""
+    """A `mixzoo` command for people to copy: a shell runs it as it stands, whatever is in a name.
+
+    A Path that begins like an option is told from one.
+    """
     return " ".join(map(_quoted, ("mixzoo", *words)))
 
 
 def _quoted(word: object) -> str:
-    text = str(word)
+    text = f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word)
     if text.isprintable():
         return shlex.quote(text)
     escaped = ""

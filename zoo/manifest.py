@@ -25,8 +25,10 @@ Pixels = Annotated[int, Meta(ge=1, le=8192)]
 Md5 = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Finite = Annotated[float, Meta(ge=-1e9, le=1e9)]  # neither of them is met by nan
+NotNegative = Annotated[float, Meta(ge=0, le=1e9)]
 AboveZero = Annotated[float, Meta(gt=0, le=1e9)]
-Names = Annotated[list[str], Meta(min_length=1)]
+PathText = Annotated[str, Meta(pattern=r"^[^\0]*\Z")]  # no system opens a path with a NUL
+Names = Annotated[list[PathText], Meta(min_length=1)]
 T = TypeVar("T")
 
 MOST_BYTES = 1 << 21  # of a manifest or a lock: a lock of 1,000 files has a fifth of it
@@ -46,9 +48,7 @@ class Row(Facts, frozen=True, kw_only=True):
     method: Name
     architecture: Name
     reported_top1: Percent | None = None  # percent, as printed in the table
-    alpha: Annotated[float, Meta(ge=0, le=1e9)] | None = (
-        None  # of Beta(alpha, alpha); none for vanilla
-    )
+    alpha: NotNegative | None = None  # of Beta(alpha, alpha); none for vanilla
     paper: str | None = None  # of the mixing method
     tag: Name | None = None  # tells rows of one architecture and method apart, as `seed1`
 
@@ -84,7 +84,7 @@ class Training(Facts, frozen=True, kw_only=True):
     epochs: Positive
     batch_size: Positive  # images of a step, all processes together
     learning_rate: AboveZero
-    weight_decay: Annotated[float, Meta(ge=0, le=1e9)]
+    weight_decay: NotNegative
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
 
 
@@ -109,7 +109,7 @@ class Split(Facts, frozen=True, kw_only=True):
 class DataFile(Facts, frozen=True, kw_only=True):
     """One archive of a data set as its publisher offers it."""
 
-    name: str
+    name: PathText
     md5: Md5 | None = None
     size: str = ""  # as its page words it
 
@@ -121,7 +121,7 @@ class Dataset(Facts, frozen=True, kw_only=True):
     num_classes: Positive
     val: Split
     train: Split | None = None
-    image_tree: str = ""  # folder that the annotations' file names begin with
+    image_tree: PathText = ""  # folder that the annotations' file names begin with
     base_url: str | None = None
     terms: str = ""
     paper: str | None = None
@@ -166,7 +166,7 @@ class HttpSource(Facts, frozen=True, kw_only=True, tag="http", tag_field="kind")
 class FileSource(Facts, frozen=True, kw_only=True, tag="file", tag_field="kind"):
     """A local folder; a relative path starts at the manifest's own folder."""
 
-    path: str
+    path: PathText
 
 
 class PackageSource(Facts, frozen=True, kw_only=True, tag="package", tag_field="kind"):
@@ -175,7 +175,7 @@ class PackageSource(Facts, frozen=True, kw_only=True, tag="package", tag_field="
     A link in the package is as good as a file: whoever installed it put it there, as uv can.
     """
 
-    path: str
+    path: PathText
 
 
 Source = GitHubSource | HuggingFaceSource | BaiduSource | HttpSource | FileSource | PackageSource

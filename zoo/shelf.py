@@ -16,7 +16,7 @@ from typing import Literal
 from . import files
 from .cache import asset_path, assets_folder, process_lock_path
 from .catalog import Benchmark, Catalog
-from .errors import ManifestError, SourceError
+from .errors import ManifestError, SourceError, wall
 from .lock import LOGS, Asset, Kind
 from .manifest import PackageSource, Row, convert
 from .net.partial import Partial
@@ -179,7 +179,7 @@ def _adopted(benchmark: Benchmark) -> list[Asset]:
     assets = []
     for note in sorted(assets_folder(benchmark.name).glob(f"*{ADOPTED}")):
         path = note.with_name(note.name.removesuffix(ADOPTED))
-        with suppress(OSError, ValueError, KeyError, TypeError, ManifestError):
+        with suppress(ManifestError), wall(ManifestError, note):
             facts = json.loads(note.read_text(encoding="utf-8"))
             entry = {"row": facts["row"], "kind": facts["kind"], "name": path.name}
             asset = convert(entry | {"size": path.stat().st_size}, Asset, str(note))

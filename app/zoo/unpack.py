@@ -30,9 +30,9 @@ def command(
 ) -> None:
     """Unpack released visualisations, or zip and tar files.
 
-    Each into a folder of its own name. An archive with one unsafe entry (an absolute path, `..`, a link,
-    a device, a name that stands twice), or that would grow too much, is refused whole; nothing is
-    left half-unpacked.
+    Each into a folder of its own name. An archive with one unsafe entry (an absolute path, `..`, a
+    link, a device, a name that stands twice), or that would grow too much, is refused whole;
+    nothing is left half-unpacked.
     """
     from ...zoo.refs import visualisations
 

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mixzoo.zoo.cache import cache_root
 from mixzoo.zoo.catalog import lock_places, new_lock_place, open_catalog, package_path
 from mixzoo.zoo.errors import ManifestError, UsageError
 from mixzoo.zoo.manifest import FileSource, read_manifest
+from mixzoo.zoo.net.sources import locations
 
 
 def test_package_carries_its_benchmarks() -> None:
@@ -121,6 +123,36 @@ def test_broken_manifest_stops_no_other_benchmark(
         open_catalog([tmp_path / "bad.toml"])
     with pytest.raises(UsageError, match=r"No benchmark 'nowhere'\. It may stand in .*bad\.toml"):
         catalog.benchmark("nowhere")
+
+
+def test_file_over_a_broken_one_is_not_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The few lines that were to be laid over it are fine."""
+    bad, good = tmp_path / "bad.toml", tmp_path / "good.toml"
+    bad.write_text('name = "mini"\ntitle = 5\n')
+    good.write_text('name = "mini"\ntitle = "Mine"\n')
+    monkeypatch.setenv("MIXZOO_MANIFESTS", str(bad))
+
+    with pytest.raises(ManifestError, match=r"bad\.toml: field 'title'"):
+        open_catalog([good])
+
+
+def test_home_that_nobody_has_is_a_folder_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the path of a source, and of the cache."""
+    (tmp_path / "mine.toml").write_text(
+        'name = "mini"\nsources = [{kind = "file", path = "~nobody-here/x"}]\n'
+    )
+    monkeypatch.setenv("MIXZOO_CACHE", "~nobody-here/x")
+
+    benchmark = open_catalog([tmp_path / "mine.toml"]).benchmark("mini")
+
+    assert locations(benchmark, benchmark.assets[0])[0].address == (
+        tmp_path / "~nobody-here/x" / benchmark.assets[0].name
+    )
+    assert cache_root() == Path("~nobody-here/x")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -29,6 +30,11 @@ def test_printed_command_gives_a_shell_the_very_words(words: list[str]) -> None:
 def test_plain_words_are_not_quoted(word: str) -> None:
     """What needs no quotes has none."""
     assert command("zoo", word) == f"mixzoo zoo {word}"
+
+
+def test_path_that_looks_like_an_option_is_none() -> None:
+    """Options stay options."""
+    assert command("zoo", "import", Path("-x.pth"), "--row") == "mixzoo zoo import ./-x.pth --row"
 
 
 def test_half_of_a_surrogate_stops_nothing() -> None:

@@ -146,6 +146,7 @@ WRONG = {
         "Plantae = [2918",
         "expected classes to sum to 8142, got 8143",
     ),
+    "path with a NUL": ('annotations = ["', 'annotations = ["\\u0000', "annotations[0]"),
     "another format": ("format = 1", "format = 2", "field 'format': expected 1, got 2"),
     "broken TOML": ("format = 1", "format = ", "not valid TOML"),
 }

@@ -130,6 +130,20 @@ def test_imported_files_are_the_rows(
     assert [one.asset and one.asset.kind for one in (text, log)] == ["text_log", "log"]
 
 
+@pytest.mark.parametrize("text", ["[" * 99_999, "[]", '{"row": 1}', "\xff"])
+def test_note_that_cannot_be_understood_is_none(
+    text: str, write_benchmark: Callable[..., Path]
+) -> None:
+    """It says no row of the file beside it."""
+    benchmark = open_catalog([write_benchmark("")]).benchmark("own")
+    folder = assets_folder("own")
+    folder.mkdir(parents=True)
+    (folder / "w.pth").write_bytes(b"w")
+    (folder / "w.pth.adopted.json").write_text(text, encoding="latin-1")
+
+    assert shelf.known_assets(benchmark) == benchmark.assets
+
+
 def test_files_that_names_mean(write_benchmark: Callable[..., Path]) -> None:
     """A row's own; with its benchmark, and without a name, what else lies in the folder too."""
     catalog = open_catalog([write_benchmark("", CONTENT)])

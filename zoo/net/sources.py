@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from ..catalog import Benchmark, package_path
 from ..errors import SourceError, UsageError
+from ..files import as_typed
 from ..lock import Asset
 from ..manifest import (
     BaiduSource,
@@ -49,7 +50,7 @@ class Location:
 
 def parse_source(text: str) -> Location:
     """A path or URL as typed. `file://` is left to fsspec, `~` is the home folder."""
-    return Location(text if "://" in text else Path(text).expanduser())
+    return Location(text if "://" in text else as_typed(text))
 
 
 def sibling(location: Location, name: str) -> Location:
@@ -107,7 +108,7 @@ def _locate(source: Source, benchmark: Benchmark, asset: Asset) -> Location | No
         case PackageSource():
             return Location(package_path(source.path) / asset.name)
         case FileSource():
-            return Location(benchmark.path.parent / Path(source.path).expanduser() / asset.name)
+            return Location(benchmark.path.parent / as_typed(source.path) / asset.name)
         case HttpSource():
             folder, mark, query = source.url.partition("?")
             return Location(f"{folder.rstrip('/')}/{quote(asset.name)}{mark}{query}")

@@ -11,7 +11,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -167,8 +167,9 @@ def _opened(
         return [file]
     cache_root().mkdir(parents=True, exist_ok=True)
     for old in cache_root().glob(f"{UNPACKED}*"):  # of a process that was killed
-        if time.time() - old.stat().st_mtime > DAY:
-            shutil.rmtree(old, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another import has ended meanwhile
+            if time.time() - old.stat().st_mtime > DAY:
+                shutil.rmtree(old, ignore_errors=True)
     folder = stack.enter_context(TemporaryDirectory(prefix=UNPACKED, dir=cache_root()))
     there = unpack(path, Path(folder) / "parts", wanted.__contains__)
     looks = each_in_parallel(_look, there, [size_of(one) for one in there])

@@ -6,7 +6,9 @@ the whole one does but has zeros for weights. Nothing that a file contains is ru
 """
 
 import io
+import math
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 BLOCK = 1 << 16  # bytes asked for at once
 MOST = 1 << 23  # bytes fetched of one file: lists and small entries are far shorter
 MOST_FILES = 100  # of a release: a table has some twenty rows
+LONGEST = 300.0  # seconds that looking into a release's files may take, all together
 SMALL = 1 << 21  # bytes of an entry that is no tensor: pickles and notes
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".svg", ".pdf")
 
@@ -100,17 +103,18 @@ class Inside:
         return f"a {net.architecture} with {net.num_classes} classes, {said}"
 
 
-def look(location: Location, size: int | None = None) -> Inside | None:
-    """What a file holds; None if that can't be told without fetching it whole.
+def look(location: Location, size: int | None = None, ends: float = math.inf) -> Inside | None:
+    """What a file holds; None if that can't be told without fetching it whole, or in time.
 
-    size: in bytes, of a file on a server.
+    size: in bytes, of a file on a server. ends: the last of its bytes may come then, by
+    time.monotonic().
     """
     if isinstance(location.address, Path):
         return look_at(location.address) if location.address.is_file() else None
-    if not size:
+    if not size or time.monotonic() > ends:
         return None
     try:
-        with wall(SourceError, location), _stand_in(location, size) as path:
+        with wall(SourceError, location), _stand_in(location, size, ends) as path:
             return look_at(path)
     except MixzooError:
         return None  # another way, or a person, has to tell
@@ -128,12 +132,13 @@ def look_inside(
     if not names or offline():
         return {}
     tell(f"{benchmark.name}: looking into {len(names)} files whose names leave a doubt.")
+    ends = time.monotonic() + LONGEST
 
     def see(name: str, _: OnBytes) -> Inside | None:
         file = listed[name]
         asset = Asset(row="", kind="weights", name=name, size=file.size)
         places = locations(benchmark, asset)
-        return next((found for at in places if (found := look(at, file.size))), None)
+        return next((found for at in places if (found := look(at, file.size, ends))), None)
 
     seen = each_in_parallel(see, names, [listed[name].size for name in names])
     return {name: one for name, one in zip(names, seen, strict=True) if one}
@@ -171,12 +176,12 @@ def is_checkpoint(names: Sequence[str]) -> bool:
 
 
 @contextmanager
-def _stand_in(location: Location, size: int) -> Iterator[Path]:
+def _stand_in(location: Location, size: int, ends: float) -> Iterator[Path]:
     """A file with a remote zip's list of entries and its small ones, and holes for all else."""
     with (
         tempfile.NamedTemporaryFile(suffix=".pth") as local,
         opener(location, 1) as open_at,
-        _Holes(local, open_at, size) as remote,
+        _Holes(local, open_at, size, ends) as remote,
         ZipFile(remote) as archive,
     ):
         for entry in archive.infolist():
@@ -195,9 +200,9 @@ def _stand_in(location: Location, size: int) -> Iterator[Path]:
 class _Holes(io.RawIOBase):
     """A remote file of `size` bytes, whose blocks are fetched into a local one as they are read."""
 
-    def __init__(self, local: IO[bytes], open_at: Opener, size: int) -> None:
+    def __init__(self, local: IO[bytes], open_at: Opener, size: int, ends: float) -> None:
         super().__init__()
-        self._local, self._open_at, self._size = local, open_at, size
+        self._local, self._open_at, self._size, self._ends = local, open_at, size, ends
         self._here: set[int] = set()
         self._position = 0
         local.truncate(size)
@@ -241,6 +246,8 @@ class _Holes(io.RawIOBase):
             data = b""
             while len(data) < stop - start and (chunk := next(answer.chunks, b"")):
                 data += chunk
+                if time.monotonic() > self._ends:
+                    raise OSError("it comes too slowly")
         if answer.size != self._size or len(data) < stop - start:
             raise OSError("it isn't the file that was listed")
         self._local.seek(start)

@@ -135,10 +135,7 @@ def _unsettled(
     said = several((benchmark.command(*words) for words in choices.values()), "  or  ")
     error = UnsettledError(f"{row.id}: which file of the release is its weights? Say it: {said}")
     error.question = f"Which file is the weights of {row.id}?"
-    error.answers = {
-        one: [*words, *(str(part) for path in benchmark.named for part in ("--manifest", path))]
-        for one, words in choices.items()
-    }
+    error.answers = {one: [*words, *benchmark.options] for one, words in choices.items()}
     return error
 
 

@@ -6,9 +6,9 @@ was trusted on first use, is kept as long as nothing says that the file changed,
 without `accept`; then `forget` makes way for the new file.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -251,8 +251,8 @@ def refusal(
         subjects = [problem.subject for problem in drafted.problems]
         return ManifestError(
             f"{name}: expected a complete and unambiguous release, got {len(subjects)} problems "
-            f"({several(subjects)}); nothing was written. Say which file is which row with --assign "
-            "FILE=ROW, teach [matching] in a manifest of your own, or lock what is clear: "
+            f"({several(subjects)}); nothing was written. Say which file is which row with "
+            "--assign FILE=ROW, teach [matching] in a manifest of your own, or lock what is clear: "
             f"{benchmark.command(*words, *['--accept'] * accept)}"
         )
     return None
@@ -305,11 +305,14 @@ def _remembering(asset: Asset, known: Asset | None) -> Asset:
 
 def _forget_older(path: Path, asset: Asset) -> None:
     """Set a cached file aside, and forget its hash, if they are older than the release's file."""
-    if asset.updated_at is None:
-        return
-    changed = datetime.fromisoformat(asset.updated_at).timestamp()
+    changed = asset.updated_at or ""
+
+    def is_older(file: Path) -> bool:
+        seen = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(file.stat().st_mtime))
+        return seen < changed  # as texts: a source may name a day that there is not
+
     record = first_use_record(path)
-    if path.is_file() and path.stat().st_mtime < changed:
+    if path.is_file() and is_older(path):
         set_aside(path)
-    if record.is_file() and record.stat().st_mtime < changed:
+    if record.is_file() and is_older(record):
         record.unlink()

@@ -378,7 +378,7 @@ def _by_elimination(readings: Mapping[str, _Reading], manifest: Manifest) -> dic
 
 
 def _places(readings: Mapping[str, _Reading]) -> dict[tuple[str, Kind], list[str]]:
-    """The files that can be nothing but one row's, by row and kind; what a person says settles it."""
+    """The files that can be nothing but one row's, by row and kind; a person's word settles it."""
     places: defaultdict[tuple[str, Kind], list[str]] = defaultdict(list)
     for name, one in readings.items():
         if len(one.rows) == 1 and not one.refused:
@@ -392,7 +392,7 @@ def _places(readings: Mapping[str, _Reading]) -> dict[tuple[str, Kind], list[str
 def _fault(file: Listed) -> Problem | None:
     """Why a file cannot be locked as it is, if so."""
     if not re.match(ASSET_NAME, file.name):
-        reason = "its name has characters that a plain file name doesn't"
+        reason = "its name is too long, or has characters that a plain file name doesn't"
         return Problem(file.name, "left over", reason)
     if not file.finished:
         return Problem(file.name, "unfinished", f"{file.origin} says its upload isn't finished")

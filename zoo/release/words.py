@@ -55,8 +55,9 @@ _INAT = re.compile(r"i_?nat(?:ural_?ist)?s?(?:_?(?:20)?_?(?P<year>1[5-9]|2[0-9])
 _PLACES = re.compile(r"places?(?:_?(?P<number>205|365|2)(?!\d))?")
 _DATA = re.compile(
     r"tiny_?(?:image_?net|in)?(?:_?200)?|image_?nets?(?:_?(?:1k|2[12]k|100|v2|[arc])(?![a-z0-9]))?|"
-    r"in(?:_?1k|_?2[12]k|100)|img_?net|ilsvrc(?:_?2012)?|cifar_?(?:100|10)?|cub(?:_?200)?(?:_?2011)?|"
-    r"(?:fgvc_?)?aircrafts?(?:_?100)?|(?:stanford_?)?(?:cars|dogs)(?:_?196|_?120)?|stl_?10|svhn|"
+    r"in(?:_?1k|_?2[12]k|100)|img_?net|ilsvrc(?:_?2012)?|cifar_?(?:100|10)?|"
+    r"cub(?:_?200)?(?:_?2011)?|(?:fgvc_?)?aircrafts?(?:_?100)?|(?:stanford_?)?"
+    r"(?:cars|dogs)(?:_?196|_?120)?|stl_?10|svhn|"
     r"food_?101|flowers?_?(?:102|17)?|(?:oxford_?)?pets(?:_?37)?|dtd|caltech_?\d+|sun_?397|"
     r"(?:fashion_?)?mnist|coco|voc(?:_?\d+)?|ade_?20k|nabirds|birdsnap|celeba|imdb|webvision|"
     r"clothing_?1m|eurosat|resisc_?45|lvis|cityscapes|food|mini"
@@ -74,8 +75,9 @@ _LOGS = _word(r"logs?|json")
 _MIXING = _word(r"mix|mixups?_?(?:bench(?:mark)?s?|classification)|mixups|mixed|mixing")
 _PLAIN = _word(
     r"\d+|[0-9a-f]{8}|(?=[a-f]*\d)[0-9a-f]{6,64}|\d*x?bs?\d+|batch_?(?:size_?)?\d+|\d+x\d+|"
-    r"m?lr\d*(?:e_?\d+)?|[1-9]e_\d+|wd\d*(?:e_?\d+)?|[al]\d+|(?:alpha|α)_?\d*|dp\d+|mb|bb|lam|cat|mul|near(?:est)?|val|"
-    r"bili(?:near)?|ce|none|sz|resize_?\d+|fp16|fp32|amp|v\d+|seed_?\d*|"
+    r"m?lr\d*(?:e_?\d+)?|[1-9]e_\d+|wd\d*(?:e_?\d+)?|[al]\d+|(?:alpha|α)_?\d*|"
+    r"dp\d+|mb|bb|lam|cat|mul|near(?:est)?|val|bili(?:near)?|ce|none|sz|resize_?\d+|"
+    r"fp16|fp32|amp|v\d+|seed_?\d*|"
     r"final|last|latest|best|released?|official|pre_?trained|scratch|train(?:ed|ing)?|results?|"
     r"cls|classif(?:ication|ier)|bench(?:mark)?s?|open_?mix_?up|westlake(?:_ai)?|github|baidu|sgd|"
     r"cos(?:ine)?|step|gpus?|\d+gpus?|acc\d*|top_?1|iter_?\d+|work_?dirs?|configs?|sup(?:ervised)?|"
@@ -95,8 +97,8 @@ class Said:
     architectures, methods: the manifest's that it names. data: whether it names the manifest's own
     data set. foreign: by role what it names that the benchmark hasn't, in words. unknown: words
     without a meaning here, and such as only weaken it (a part of a network). disputed: what folders
-    say against it. kinds: of the files in
-    an archive. mixing: whether it speaks of mixing without a method.
+    say against it. kinds: of the files in an archive. mixing: whether it speaks of mixing without a
+    method.
     """
 
     architectures: frozenset[str] = frozenset()

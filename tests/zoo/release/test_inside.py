@@ -4,13 +4,16 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.net.sources import Location
+from mixzoo.zoo.release import inside as looking
 from mixzoo.zoo.release.inside import BLOCK, look, look_inside
 from mixzoo.zoo.release.listing import Listed
 from mixzoo.zoo.release.matching import match
@@ -122,6 +125,19 @@ def test_what_cannot_be_seen_is_left_to_a_person(
     emulator.store.plan = always(Fault(cut=100)) if faulty == "cut" else emulator.store.plan
 
     assert look(Location(f"{emulator.front.url}/w.pth"), size) is None
+
+
+def test_server_that_crawls_is_left_to_a_person(
+    weights: Callable[..., bytes], emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking into files has an end, also where bytes come one by one."""
+    content = weights()
+    emulator.files["/w.pth"] = content
+    ticks = count()
+    monkeypatch.setattr(looking, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+
+    assert look(Location(f"{emulator.front.url}/w.pth"), len(content), ends=0.5) is None
+    assert len(emulator.front.requests) == 1
 
 
 def test_doubtful_names_of_a_release_are_settled_by_content(

@@ -181,6 +181,7 @@ NOT_LOCKABLE = {
     "uploading": ([listed(finished=False)], "unfinished", "upload isn't finished"),
     "empty": ([listed(size=0)], "unfinished", "0 bytes"),
     "odd name": ([listed("r50 mixup.pth")], "left over", "characters"),
+    "long name": ([listed(f"r50_mixup_{'0' * 200}.pth")], "left over", "too long"),
     "a folder in the name": ([listed("../r50_mixup.pth")], "left over", "characters"),
     "two sizes": (
         [listed(), listed(size=6, origin="hub")],
@@ -261,13 +262,17 @@ def test_offline_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, variable: str
         locking.survey(open_catalog().benchmark("inat2018"))
 
 
+@pytest.mark.parametrize("changed", [NEW, "2026-02-31T25:61:61Z"])
 def test_first_use_is_hashed_from_a_fresh_file(
-    write_benchmark: Callable[..., Path], server
+    write_benchmark: Callable[..., Path], server, changed: str
 ) -> None:
-    """A cached file older than the release's is set aside; its hash isn't taken for the new one."""
+    """A cached file older than the release's is set aside; its hash isn't taken for the new one.
+
+    Also where a source names a day that there is not.
+    """
     server.answers["/w.pth"] = (200, {}, b"new bytes")
     source = f'[[sources]]\nkind = "http"\nurl = "{server.url}"'
-    manifest = write_benchmark(source, b"old bytes", sha256=None, updated_at=NEW)
+    manifest = write_benchmark(source, b"old bytes", sha256=None, updated_at=changed)
     benchmark = open_catalog([manifest]).benchmark("own")
     assert benchmark.lock is not None
     cached = locking.asset_path("own", benchmark.lock.assets[0])
