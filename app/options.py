@@ -7,10 +7,21 @@ from typing import Any
 
 import click
 
-from ..zoo.files import require_writable
+from ..zoo.files import require_no_pipe, require_writable
 from ..zoo.launcher import speaks
 
-FilePath = click.Path(path_type=Path)
+
+class _Input(click.Path):
+    """A path to be read from."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. Raises UsageError for a pipe or a device."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        require_no_pipe(path)
+        return path
 
 
 class _Output(click.Path):
@@ -28,6 +39,7 @@ class _Output(click.Path):
         return path
 
 
+FilePath, PresentFile = _Input(), _Input(exists=True, dir_okay=False)
 OutputFile, OutputFolder = _Output(folder=False), _Output(folder=True)
 
 manifest_option = click.option(

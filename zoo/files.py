@@ -111,6 +111,20 @@ def require_writable(path: Path, *, folder: bool = False) -> None:
         ) from None
 
 
+def require_no_pipe(path: Path) -> None:
+    """Raise UsageError for a pipe or a device: reading it could wait, or go on, for ever.
+
+    What isn't there, or can't be looked at, is for the reader to name.
+    """
+    with suppress(OSError, ValueError):
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise UsageError(
+                f"{path}: expected a file or a folder, got a pipe or a device. "
+                "Save what it gives as a file, and name that."
+            )
+
+
 def clear(folder: Path) -> None:
     """Remove the parts that killed processes left. For who is alone in a folder."""
     for part in folder.glob(".*.????????.part"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .catalog import Benchmark, Catalog
 from .errors import UsageError
-from .files import sha256_of
+from .files import require_no_pipe, sha256_of
 from .manifest import Row
 from .net.fetch import fetch
 from .release.learn import files_of_row
@@ -56,6 +56,7 @@ def resolve(ref: str, catalog: Catalog, *, row_id: str | None = None) -> Checkpo
         path = fetch(benchmark, weights)
         return CheckpointFile(path, sha256_of(path), benchmark, row)
     path = Path(ref)
+    require_no_pipe(path)
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise UsageError(f"{path}: expected a checkpoint file, but it {problem}.")
@@ -74,6 +75,7 @@ def visualisations(ref: str, catalog: Catalog) -> Iterator[Path]:
     Raises what `files_of_row` and `fetch` raise.
     """
     if is_path(ref, {".zip"}):
+        require_no_pipe(Path(ref))
         yield Path(ref)
         return
     benchmark, _, assets = files_of_row(catalog, ref, ("visualisation",))

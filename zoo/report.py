@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from .errors import ManifestError, UsageError
+from .files import require_no_pipe
 from .manifest import Count, Percent, Positive, Sha256, convert
 
 FORMAT = 2
@@ -260,6 +261,7 @@ def read_report(path: Path) -> Report:
 
     Raises UsageError if it can't be read as JSON, ManifestError if it isn't a report.
     """
+    require_no_pipe(path)
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"larger than {MAX_BYTES >> 20} MiB")

@@ -13,11 +13,7 @@ from ...zoo.parallel import MOMENT
 
 CODES = {one: 128 + one for one in signal.Signals if one.name in ("SIGTERM", "SIGHUP")}
 CODES[signal.SIGINT] = 0  # as the demo announces
-WORKING = (
-    "AnyIO worker",
-    "ThreadPoolExecutor",
-    "warm-up",
-)  # threads, by the beginnings of their names
+WORKING = ("AnyIO worker", "ThreadPoolExecutor", "warm-up")  # begin the names of threads
 PATIENCE = 6.0  # seconds that what is being computed gets to come to its end
 
 

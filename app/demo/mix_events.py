@@ -50,9 +50,9 @@ class MixEvents:
         image_a, image_b: uploaded pictures. method: what mixes them; automix and samix take a
         checkpoint of theirs. lam: the wanted weight of A, 0 to 1. seed: of what the method draws.
         ref: a checkpoint that is on the server. Returns the mixed picture, its mask as heat over
-        the picture (yellow A, blue B), the label weights of A and B and why they are what they are, the first five classes with
-        probabilities for A, the mix and B, and the command and Python lines that make the same
-        picture.
+        the picture (yellow A, blue B), the label weights of A and B and why they are what they are,
+        the first five classes with probabilities for A, the mix and B, and the command and Python
+        lines that make the same picture.
         """
         return self._mixed(image_a, image_b, method, lam, seed, ref)
 

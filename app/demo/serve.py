@@ -63,8 +63,9 @@ def running(settings: Settings, ending: Ending) -> Iterator[str]:
             with store.looked_after():
                 yield url
         finally:
-            downloads.stop()
+            downloads.stop()  # visitors wait for its end
             page.close(verbose=False)
+            downloads.stop()  # one that began meanwhile
             ending.let_finish()
 
 

@@ -20,6 +20,7 @@ from ...zoo.checkpoint.load import load_resolved
 from ...zoo.data.lists import whole
 from ...zoo.data.texts import read_text
 from ...zoo.errors import DataError, UsageError, wall
+from ...zoo.files import require_no_pipe
 from ...zoo.images import is_picture
 from ...zoo.manifest import Protocol
 from ...zoo.mini import NAMED, example, species
@@ -37,7 +38,8 @@ MOST_PAIRS = 40  # in one picture: higher ones can't be rendered
 class Given:
     """A checkpoint, if `ref` names one, and the pictures that are mixed.
 
-    images: files, folders, and names of drawings (`zoo.mini.NAMED`); empty for drawn species. size: of the crop, None is the protocol's.
+    images: files, folders, and names of drawings (`zoo.mini.NAMED`); empty for drawn species.
+    size: of the crop, None is the protocol's.
     """
 
     ref: str | None
@@ -174,6 +176,7 @@ def _files(images: Sequence[Path]) -> list[Path]:
 
 
 def _read(file: Path) -> Pixels:
+    require_no_pipe(file)  # of a folder
     try:
         content = file.read_bytes()
     except OSError as error:

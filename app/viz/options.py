@@ -56,7 +56,8 @@ def picture_command(name: str, *, ref_required: bool = False) -> Callable:
             multiple=True,
             metavar="DIR|FILES",
             help="Pictures, taken in pairs in the order given, those of a folder by name, or the "
-            "demo's drawings (fox, owl, ...). REF stands before it.  [default: drawn species of the embedded benchmark]",
+            "demo's drawings (fox, owl, ...). REF stands before it.  "
+            "[default: drawn species of the embedded benchmark]",
         )
         @click.option(
             "--size",

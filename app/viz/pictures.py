@@ -53,7 +53,8 @@ DOTS_PER_INCH = 200
     default="grid",
     show_default=True,
     help="What is drawn. grid: mixes above their masks. maps: also the value map and the attention "
-    "of REF's MixBlock. reference: three rows A, B, mixed, as in the releases' pictures. mix: one mixed picture alone, pixel by pixel.",
+    "of REF's MixBlock. reference: three rows A, B, mixed, as in the releases' pictures. "
+    "mix: one mixed picture alone, pixel by pixel.",
 )
 @click.option(
     "--beside",
@@ -105,12 +106,11 @@ def mix(
     pairs = given.pairs(1 if layout == "mix" else most)
     told = ", ".join(f"{one:g}" for one in weights)
     words = f"{counted(len(pairs.pictures), 'pair')}, lam {told}, {', '.join(names)}"
-    if layout == "mix":
-        [[mixed]] = pairs.mixed(names[0], weights, seed=seed, model=given.model)
-        return pixels_figure(mixed.image, DOTS_PER_INCH), words
-    if layout == "reference":
+    if layout in ("reference", "mix"):
         swept = pairs.mixed(names[0], weights, seed=seed, model=given.model)
         mixes = [mixed for (mixed,) in swept]
+        if layout == "mix":
+            return pixels_figure(mixes[0].image, DOTS_PER_INCH), words
         heading = f"{names[0]}, lambda={told}" if title is None else title
         other = read_released(beside) if beside else None
         return reference_figure(pairs.pictures, mixes, theme, title=heading, beside=other), words

@@ -133,7 +133,6 @@ def groups(
     from ...eval.kept import behind
     from ...viz.groups import grouped, groups_plot
     from ...zoo.data import from_file
-    from ...zoo.net.progress import tell
     from ...zoo.report import read_report
 
     counts = None
@@ -183,8 +182,7 @@ def compare(
         rows, fast = rows_of_refs(refs, open_catalog(manifests), head)
     pairs = compare_rows(rows)
     for name in fast:
-        text = f"{name}: evaluated with --precision fast, so a few predictions may not be fp32's."
-        tell(text)
+        tell(f"{name}: evaluated with --precision fast, so a few predictions may not be fp32's.")
     told = sum(pair.word in (BETTER, WORSE) for pair in pairs)
     words = f"{len(rows)} rows, {told} of {len(pairs)} pairs told apart"
     return comparison_plot(pairs, theme=theme), words

@@ -6,13 +6,13 @@ import click
 
 from ...zoo.errors import CheckpointError
 from ..console import print_json, say
-from ..options import json_option, manifest_option
+from ..options import PresentFile, json_option, manifest_option
 
 SILENT = "says nothing of its training: no config, no epoch, no versions."
 
 
 @click.command("inspect")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=PresentFile)
 @click.option("--row", "row_id", metavar="ROW", help="Also compare with this row of a table.")
 @manifest_option
 @json_option

@@ -209,10 +209,10 @@ def _differences(log: TrainingLog, twin: TrainingLog) -> Iterator[str]:
     if len(off) > MOST_DIFFERENCES:
         yield f"{len(off) - MOST_DIFFERENCES} more, in {spans(epoch for epoch, _ in off)}"
     for one, other in ((log, twin), (twin, log)):
-        name, mine, missing = one.files[0].name, _values(one), _values(other)
-        for what in sorted({what for _, what in mine.keys() - missing.keys()}):
-            epochs = (e for e, told in mine.keys() - missing.keys() if told == what)
-            yield f"{what} of {spans(epochs)}: only in {name}"
+        alone = _values(one).keys() - _values(other).keys()
+        for what in sorted({what for _, what in alone}):
+            epochs = (epoch for epoch, told in alone if told == what)
+            yield f"{what} of {spans(epochs)}: only in {one.files[0].name}"
 
 
 def _values(log: TrainingLog) -> dict[tuple[int, str], Decimal]:

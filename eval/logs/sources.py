@@ -168,9 +168,9 @@ def _stem(path: Path) -> str:
 def _run(paths: Sequence[Path], catalog: Catalog, row_id: str | None) -> tuple[Any, Claim, str]:
     """The files of one run, held against the row of this id, or one of their hashes."""
     for path in paths:
+        files.require_no_pipe(path)
         if not path.is_file():
-            problem = "is no regular file" if path.exists() else "does not exist"
-            problem = "is a folder; name its files" if path.is_dir() else problem
+            problem = "is a folder; name its files" if path.is_dir() else "does not exist"
             raise UsageError(f"{path}: expected a log file, but it {problem}.")
     known = (found for path in paths for found in catalog.recognise(files.sha256_of(path)))
     ids = [row_id] if row_id else [one.row for _, one in known if one.kind in shelf.LOGS]

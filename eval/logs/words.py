@@ -3,14 +3,7 @@
 from collections.abc import Iterator
 
 from ...zoo.errors import NAMED, several
-from .arithmetic import (
-    EDITED,
-    IMPOSSIBLE,
-    OTHER_IMAGES,
-    WHOLE,
-    CountTest,
-    padding,
-)
+from .arithmetic import EDITED, IMPOSSIBLE, OTHER_IMAGES, WHOLE, CountTest, padding
 from .audit import LogAudit
 from .reading import spans
 

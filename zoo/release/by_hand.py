@@ -26,6 +26,7 @@ from ..files import (
     becoming,
     ignore,
     replacing,
+    require_no_pipe,
     require_space,
     sha256_of,
     sha256_of_open,
@@ -90,8 +91,8 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
         elif path.is_file():
             files = [path]
         else:
-            problem = "is no file or folder" if path.exists() else "does not exist"
-            raise UsageError(f"{path}: expected a file or a folder, but it {problem}.")
+            require_no_pipe(path)
+            raise UsageError(f"{path}: expected a file or a folder, but it does not exist.")
         for file in files:
             found.setdefault(file.resolve(), file)
     cache = cache_root().resolve()
