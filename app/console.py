@@ -53,44 +53,34 @@ def print_table(
     """
     out = console()
     if cut is not None:
-        place = columns.index(cut)
-        widest = [max(map(len, cells)) + 2 for cells in zip(columns, *rows, strict=True)]
-        room = max(SHORTEST, out.width - sum(widest) + widest[place] - 2)
+        widths, place = _widths(columns, rows), columns.index(cut)
+        room = max(SHORTEST, out.width - sum(widths.values()) + widths[cut] - 2)
         rows = [[*row[:place], shortened(row[place], room), *row[place + 1 :]] for row in rows]
-    left_out = _left_out(columns, rows, optional, out.width)
+    widths, left_out = _widths(columns, rows), []
+    for name in optional:
+        if sum(widths.values()) <= out.width:
+            break
+        left_out.append(name)
+        del widths[name]
+    fixed = {*whole, cut} & widths.keys()
+    needed = sum(widths[name] for name in fixed) + SHORTEST * (len(widths) - len(fixed))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    fixed = {name for name in (*whole, cut) if name and name not in left_out}
-    sizes = dict(zip(columns, zip(*rows, strict=True), strict=True)) if rows else {}
-    needed = sum(max(map(len, sizes.get(name, ("",)))) + 2 for name in fixed)
-    if needed + SHORTEST * (len(columns) - len(left_out) - len(fixed)) > out.width:
-        fixed = set()
-    for column in columns:
-        if column not in left_out:
-            numeric = column in right
-            justify = "right" if numeric else "left"
-            no_wrap = numeric or column in fixed
-            table.add_column(column, justify=justify, no_wrap=no_wrap, overflow="fold")
+    for name in widths:
+        no_wrap = name in right or (name in fixed and needed <= out.width)
+        justify = "right" if name in right else "left"
+        table.add_column(name, justify=justify, no_wrap=no_wrap, overflow="fold")
     for row in rows:
-        cells = [cell for name, cell in zip(columns, row, strict=True) if name not in left_out]
+        cells = [cell for name, cell in zip(columns, row, strict=True) if name in widths]
         table.add_row(*(Text(printable(cell), style=look(cell).style) for cell in cells))
     out.print(table)
     if left_out:
         say(f"Left out at this width: {', '.join(left_out)}.", style="dim")
 
 
-def _left_out(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], optional: Sequence[str], width: int
-) -> list[str]:
-    """The first of the optional columns that must go for the rest to fit into `width`."""
-    needed = [max(map(len, cells)) + 2 for cells in zip(columns, *rows, strict=True)]
-    sizes = dict(zip(columns, needed, strict=True))
-    left_out: list[str] = []
-    for name in optional:
-        if sum(sizes.values()) <= width:
-            break
-        left_out.append(name)
-        del sizes[name]
-    return left_out
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, int]:
+    """What the longest cell of each column takes, with the space around it."""
+    every = zip(columns, *rows, strict=True)
+    return {cells[0]: max(map(len, cells)) + 2 for cells in every}
 
 
 def say(text: str = "", *, style: str | None = None) -> None:
