@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ..catalog import Benchmark, package_path
-from ..errors import SourceError, UsageError
-from ..files import as_typed
+from ..errors import MixzooError, SourceError, UsageError
+from ..files import as_typed, require_no_pipe
 from ..lock import Asset
 from ..manifest import (
     BaiduSource,
@@ -22,8 +22,8 @@ from ..manifest import (
     PackageSource,
     Source,
 )
-from .hosts import github_server, hub_endpoint, shown
-from .http import CHUNK, Answer, TransientError, new_session, open_url
+from .hosts import github_server, hub_endpoint, shown, without_secrets
+from .http import CHUNK, Answer, ChangedError, TransientError, new_session, open_url
 
 FSSPEC_BLOCK = 8 << 20  # bytes an object store is asked for at once
 FSSPEC_READ = 1 << 20  # of them are handed on at once
@@ -130,6 +130,7 @@ def _open_file(
     path: Path, start: int, _stop: int | None, _validator: str | None
 ) -> Iterator[Answer]:
     try:
+        require_no_pipe(path)
         with path.open("rb") as file:
             facts = os.fstat(file.fileno())
             file.seek(start)
@@ -141,19 +142,27 @@ def _open_file(
 
 
 def _fsspec(address: str) -> Opener:
-    """Opens an address of any other scheme, such as s3://. fsspec tries again, but not for ever."""
+    """Opens an address of any other scheme, such as s3://. fsspec tries again, but not for ever.
+
+    Whatever it and the libraries below it raise is told of the address, without its secrets.
+    """
     import fsspec
 
     try:
         system, path = fsspec.core.url_to_fs(address)
-        size = system.size(path)
+        facts = system.info(path)
+    except MemoryError:
+        raise
     except ImportError as error:
         scheme = address.partition("://")[0]
         raise UsageError(f"{shown(address)}: {error} (for {scheme}:// addresses).") from None
-    except ValueError as error:
-        raise UsageError(f"{shown(address)}: expected a path or URL; {error}.") from None
-    except OSError as error:
+    except (ValueError, TypeError) as error:
+        said = f"expected a path or URL; {_reason(error)}"
+        raise UsageError(f"{shown(address)}: {said}.") from None
+    except Exception as error:  # each store's library has its own
         raise SourceError(f"{shown(address)}: {_reason(error)}. Check the address.") from None
+    if facts.get("type") == "directory":
+        raise SourceError(f"{shown(address)}: expected a file, got a folder.")
 
     @contextmanager
     def open_at(start: int, _stop: int | None, _validator: str | None) -> Iterator[Answer]:
@@ -161,12 +170,15 @@ def _fsspec(address: str) -> Opener:
             with system.open(path, "rb", block_size=FSSPEC_BLOCK) as file:
                 file.seek(start)
                 chunks = iter(lambda: file.read(FSSPEC_READ), b"")
-                yield Answer(size, None, ranges=True, chunks=chunks, stop=lambda: None)
-        except OSError as error:
+                yield Answer(facts.get("size"), None, ranges=True, chunks=chunks, stop=lambda: None)
+        except (MixzooError, TransientError, ChangedError, MemoryError):
+            raise
+        except Exception as error:
             raise TransientError(_reason(error)) from None
 
     return open_at
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or " ".join(str(error).split()) or type(error).__name__
+def _reason(error: Exception) -> str:
+    said = getattr(error, "strerror", None) or without_secrets(str(error))
+    return said.rstrip(".")[:200] or type(error).__name__

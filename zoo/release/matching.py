@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal, get_args
 
+from ..errors import several
 from ..lock import ASSET_NAME, LOGS, SINGLE, Kind
 from ..manifest import Manifest, Row
 from .listing import Listed
@@ -135,7 +136,7 @@ def match(
         claims = places.get((row, kind), [])
         sure = [name for name in claims if readings[name].sure]
         if sure and len(claims) > 1 and kind in SINGLE:
-            reason = f"its {kind.replace('_', ' ')} could be {', '.join(claims)}"
+            reason = f"its {kind.replace('_', ' ')} could be {several(claims, ' or ')}"
             problems.append(Problem(row, "ambiguous", reason, candidates=tuple(claims)))
         else:
             matches += [Match(name, row, kind) for name in sure]

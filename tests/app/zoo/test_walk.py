@@ -277,3 +277,16 @@ def test_other_size_than_listed_says_how_to_go_on(
 
     assert code == IntegrityError.exit_code
     assert locked[0] == again[0] == 0, (locked, again)
+
+
+@pytest.mark.parametrize("command", ["inspect", "unpack"])
+def test_pipe_that_nobody_writes_is_not_waited_for(
+    mixzoo: Callable[..., tuple[int, str, str]], tmp_path: Path, command: str
+) -> None:
+    """What is to be read twice is a file."""
+    os.mkfifo(tmp_path / "pipe.zip")
+
+    code, _, err = mixzoo("zoo", command, tmp_path / "pipe.zip")
+
+    assert code != 0
+    assert "a pipe or a device" in err

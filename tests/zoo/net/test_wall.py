@@ -2,18 +2,21 @@
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mixzoo.zoo.errors import MixzooError
 from mixzoo.zoo.manifest import GitHubSource, HuggingFaceSource
 from mixzoo.zoo.net.http import asked_wait, next_hop
-from mixzoo.zoo.net.stream import Patience
+from mixzoo.zoo.net.sources import parse_source
+from mixzoo.zoo.net.stream import Patience, open_stream
 from mixzoo.zoo.release import listing
 
 from ...emulator.server import Emulator, Fault, always
@@ -254,3 +257,41 @@ def test_any_redirect_leads_to_the_web_or_to_one_line(target: str) -> None:
     except (MixzooError, ValueError):
         return
     assert address.startswith("https://")
+
+
+class OddStore(fsspec.AbstractFileSystem):
+    """A store whose library has errors of its own, which are no OSError: there are many."""
+
+    protocol = "odd"
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        """Facts of a file, or the refusal of one that is locked."""
+        if path == "locked":
+            raise LookupError("no credentials for odd://me:secret@host")
+        return {"name": path, "size": 3, "type": "file"}
+
+    def _open(self, path: str, *_: Any, **__: Any) -> Any:
+        raise LookupError("the line broke")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe")
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("odd://locked", "odd://broken", "zip://a::{0}/text", "tar://a::{0}/text", "github://x"),
+        *("generic://memory://x", "data://x", "file://{0}", "{0}", "{0}/pipe", "~nobody-here/x"),
+    ],
+)
+def test_odd_address_is_one_line(tmp_path: Path, address: str) -> None:
+    """As a person may type it: a store's own errors, folders, and a pipe, which isn't waited for."""
+    fsspec.register_implementation("odd", OddStore, clobber=True)
+    (tmp_path / "text").write_text("no archive")
+    os.mkfifo(tmp_path / "pipe")
+    place = parse_source(address.format(tmp_path))
+
+    with pytest.raises(MixzooError, match=r"expected|Check|cannot") as raised, open_stream(place):
+        pass
+
+    assert str(raised.value).startswith(str(place))
+    assert "secret" not in str(raised.value)
+    assert "\n" not in str(raised.value)
