@@ -18,6 +18,7 @@ from ..zoo.launcher import speaks
 from ..zoo.looks import printable
 from . import data, logs, quickstart, serve, viz
 from .eval import evaluate, evidence
+from .options import option
 from .train import train
 from .zoo import group as zoo
 
@@ -50,7 +51,7 @@ EXIT_CODES = {
     epilog="\b\nExit codes:\n" + "\n".join(f"  {n:<4} {text}" for n, text in EXIT_CODES.items()),
 )
 @click.version_option(__version__)
-@click.option("--debug", is_flag=True, help=f"Show an error's whole traceback (also {DEBUG}=1).")
+@option("--debug", f"Show an error's whole traceback (also {DEBUG}=1).")
 def app(debug: bool) -> None:
     """Get a published mixup model's exact weights, recompute its number, see what it learnt."""
     if debug:

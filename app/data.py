@@ -9,7 +9,7 @@ import click
 from ..zoo.catalog import open_catalog
 from ..zoo.errors import DataError, UsageError
 from .console import print_json, print_table, say
-from .options import FilePath, OutputFolder, json_option, manifest_option
+from .options import FilePath, OutputFolder, json_option, manifest_option, option
 
 if TYPE_CHECKING:
     from ..zoo.data.findings import Findings, GroupImages
@@ -27,17 +27,14 @@ SPLITS: "dict[Splits, tuple[SplitName, ...]]" = {
 
 def root_option(kind: click.Path) -> Callable:
     """Where the images are, or will be. kind: of path."""
-    return click.option(
-        "--root", type=kind, required=True, metavar="DIR", help="Folder for the images."
-    )
+    return option("--root DIR", "Folder for the images.", kind, required=True)
 
 
-split_option = click.option(
+split_option = option(
     "--split",
-    type=click.Choice(list(SPLITS)),
+    "The validation images, the training images, or both.",
+    click.Choice(list(SPLITS)),
     default="val",
-    show_default=True,
-    help="The validation images, the training images, or both.",
 )
 
 
@@ -49,27 +46,24 @@ def commands() -> None:
 @commands.command("prepare")
 @click.argument("benchmark")
 @root_option(OutputFolder)
-@click.option(
-    "--archive",
-    metavar="FILE|URL",
-    help="The published .tar.gz: a file, an http(s) address, or any fsspec URL (s3://...).  [default: "
+@option(
+    "--archive FILE|URL",
+    "The published .tar.gz: a file, an http(s) address, or any fsspec URL (s3://...).  [default: "
     "the one in DIR, else the data set's address]",
 )
-@click.option(
-    "--annotations",
-    multiple=True,
-    metavar="FILE|URL",
-    help="Annotations, .json.tar.gz or .json; once for each split.  [default: those in DIR or beside "
+@option(
+    "--annotations FILE|URL",
+    "Annotations, .json.tar.gz or .json; once for each split.  [default: those in DIR or beside "
     "the archive, else the data set's address]",
+    multiple=True,
 )
 @split_option
-@click.option(
+@option(
     "--as",
-    "form",
-    type=click.Choice(["files", "tar"]),
+    "Image files, or one tar a split that the evaluator reads directly.",
+    click.Choice(["files", "tar"]),
+    to="form",
     default="files",
-    show_default=True,
-    help="Image files, or one tar a split that the evaluator reads directly.",
 )
 @manifest_option
 def prepare(
@@ -120,7 +114,7 @@ def prepare(
 @click.argument("benchmark")
 @root_option(FilePath)
 @split_option
-@click.option("--deep", is_flag=True, help="Decode every image.")
+@option("--deep", "Decode every image.")
 @json_option
 @manifest_option
 def verify(

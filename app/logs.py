@@ -1,7 +1,7 @@
 """`mixzoo logs`: what training logs say about published numbers, without a GPU."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,50 +10,36 @@ import click
 from ..zoo import files
 from ..zoo.errors import IntegrityError, UsageError
 from .console import print_json, print_table, say
-from .options import OutputFile, json_option, manifest_option
+from .options import OutputFile, json_option, manifest_option, option, together
 
 if TYPE_CHECKING:
     from ..eval.logs import LogAudit
     from ..eval.logs.sources import Audits
 
 
-def log_options(command: Callable) -> Callable:
-    """REFs and options that say which logs are meant, by names of `eval.logs.sources.Request`."""
-    for option in (
-        manifest_option,
-        click.option(
-            "--last",
-            type=click.IntRange(1),
-            help="Number of last epochs to sum up, if not the table's.",
-        ),
-        click.option(
-            "--epochs",
-            type=click.IntRange(1, 99_999),
-            help="Epochs of the whole run, if the log doesn't tell.",
-        ),
-        click.option(
-            "--join",
-            is_flag=True,
-            help="The FILEs are of one run: pieces, as after a restart, or its JSON and its text "
-            "log, which are compared.",
-        ),
-        click.option("--row", metavar="ROW", help="The row that FILEs are held against."),
-    ):
-        command = option(command)
-    return command
+log_options = together(
+    option("--row ROW", "The row that FILEs are held against."),
+    option(
+        "--join",
+        "The FILEs are of one run: pieces, as after a restart, or its JSON and its text "
+        "log, which are compared.",
+    ),
+    option(
+        "--epochs", "Epochs of the whole run, if the log doesn't tell.", click.IntRange(1, 99_999)
+    ),
+    option("--last", "Number of last epochs to sum up, if not the table's.", click.IntRange(1)),
+    manifest_option,
+)
+"""What says which logs are meant, by names of `eval.logs.sources.Request`."""
 
 
 @click.command("logs")
 @click.argument("refs", nargs=-1, metavar="[FILE|ROW]...")
 @log_options
-@click.option("--all", "everything", is_flag=True, help="Every row whose log is in the cache.")
-@click.option(
-    "--benchmark", metavar="NAME", help="Every row of this benchmark whose log is in the cache."
-)
-@click.option(
-    "--images", type=click.IntRange(1), help="Number of validation images, if not the row's."
-)
-@click.option("--out", type=OutputFile, metavar="FILE.json", help="Write the audit as JSON, too.")
+@option("--all", "Every row whose log is in the cache.", to="everything")
+@option("--benchmark NAME", "Every row of this benchmark whose log is in the cache.")
+@option("--images", "Number of validation images, if not the row's.", click.IntRange(1))
+@option("--out FILE.json", "Write the audit as JSON, too.", OutputFile)
 @json_option
 def command(out: Path | None, as_json: bool, **request: Any) -> None:
     """Audit training logs against the published table.

@@ -42,54 +42,68 @@ class _Output(click.Path):
 FilePath, PresentFile = _Input(), _Input(exists=True, dir_okay=False)
 OutputFile, OutputFolder = _Output(folder=False), _Output(folder=True)
 
-manifest_option = click.option(
-    "--manifest",
-    "manifests",
-    type=FilePath,
-    multiple=True,
-    metavar="PATH",
-    help="Add the benchmark of this manifest file, or those of a folder. Repeatable; "
+
+def option(
+    spelt: str, says: str, kind: Any = None, *, to: str | None = None, **more: Any
+) -> Callable:
+    """An option as its help spells it: `--keep-every EPOCHS`, several names apart by spaces.
+
+    One that names no value and has no type is a flag. to: the parameter's name, where it isn't the
+    option's. A default is shown. more: of `click.option`.
+    """
+    names = [word for word in spelt.split() if word.startswith("-")]
+    value = spelt.removeprefix(" ".join(names)).strip() or None
+    is_flag = value is None and kind is None
+    more |= {"is_flag": True} if is_flag else {"type": kind, "metavar": value}
+    named = [*names, to] if to else names
+    return click.option(*named, help=says, show_default=True, **more)
+
+
+def together(*options: Callable) -> Callable:
+    """Several options as one decorator, in the order in which the help shows them."""
+
+    def decorate(command: Callable) -> Callable:
+        for one in reversed(options):
+            command = one(command)
+        return command
+
+    return decorate
+
+
+manifest_option = option(
+    "--manifest PATH",
+    "Add the benchmark of this manifest file, or those of a folder. Repeatable; "
     "see also MIXZOO_MANIFESTS.",
+    FilePath,
+    to="manifests",
+    multiple=True,
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+json_option = option("--json", "Print JSON instead of a table.", to="as_json")
 names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
-data_option = click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images.")
-device_option = click.option(
-    "--device",
+data_option = option("--data DIR", "Folder with the images.", FilePath)
+device_option = option(
+    "--device TEXT",
+    "Where to compute: auto, cpu, cuda, cuda:N, or another that torch knows, as mps.",
     default="auto",
-    show_default=True,
-    help="Where to compute: auto, cpu, cuda, cuda:N, or another that torch knows, as mps.",
 )
 
 
-def evaluation_options(command: Callable) -> Callable:
-    """Which images are predicted, and how: what `eval.evaluate.Request` takes of both commands."""
-    for option in (
-        device_option,
-        click.option("--workers", type=click.IntRange(0), help="Decoding processes of each rank."),
-        click.option(
-            "--batch-size",
-            type=click.IntRange(1),
-            default=64,
-            show_default=True,
-            help="Images that a network sees at once.",
-        ),
-        click.option(
-            "--list",
-            "list_file",
-            type=FilePath,
-            metavar="FILE",
-            help="Images and labels as `path,label` lines (or tabs, semicolons, blanks) instead of "
-            "annotations.",
-        ),
-        click.option(
-            "--annotations",
-            type=FilePath,
-            metavar="FILE",
-            help="Annotation JSON, packed or not, where it isn't found in the folder with the "
-            "images.",
-        ),
-        data_option,
-    ):
-        command = option(command)
-    return command
+evaluation_options = together(
+    data_option,
+    option(
+        "--annotations FILE",
+        "Annotation JSON, packed or not, where it isn't found in the folder with the images.",
+        FilePath,
+    ),
+    option(
+        "--list FILE",
+        "Images and labels as `path,label` lines (or tabs, semicolons, blanks) instead of "
+        "annotations.",
+        FilePath,
+        to="list_file",
+    ),
+    option("--batch-size", "Images that a network sees at once.", click.IntRange(1), default=64),
+    option("--workers", "Decoding processes of each rank.", click.IntRange(0)),
+    device_option,
+)
+"""Which images are predicted, and how: what `eval.evaluate.Request` takes of both commands."""

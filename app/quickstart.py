@@ -8,21 +8,14 @@ import click
 from ..zoo.cache import data_path
 from ..zoo.errors import IntegrityError
 from .console import say
-from .options import OutputFile
+from .options import OutputFile, option
 
 BENCHMARK = "mini"
 OUT = Path("mixzoo-quickstart") / "report.json"
 
 
 @click.command("quickstart")
-@click.option(
-    "--out",
-    type=OutputFile,
-    default=OUT,
-    show_default=True,
-    metavar="FILE.json",
-    help="Where the report is written.",
-)
+@option("--out FILE.json", "Where the report is written.", OutputFile, default=OUT)
 def command(out: Path) -> None:
     """Take the whole trip on the embedded benchmark.
 

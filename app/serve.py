@@ -10,43 +10,40 @@ import click
 from .console import say
 from .demo.ending import until_asked
 from .demo.settings import Settings
-from .options import manifest_option
+from .options import manifest_option, option
 
 
 @click.command("app")
-@click.option(
-    "--host",
+@option(
+    "--host TEXT",
+    "Address to serve at; 0.0.0.0 is reached from other machines. Also GRADIO_SERVER_NAME.",
     envvar="GRADIO_SERVER_NAME",
     default="127.0.0.1",
-    show_default=True,
-    help="Address to serve at; 0.0.0.0 is reached from other machines. Also GRADIO_SERVER_NAME.",
 )
-@click.option(
+@option(
     "--port",
-    type=click.IntRange(0, 65535),
+    "Port to listen on (0: any free one), also GRADIO_SERVER_PORT.  [default: the first free one from 7860]",
+    click.IntRange(0, 65535),
     envvar="GRADIO_SERVER_PORT",
-    help="Port to listen on (0: any free one), also GRADIO_SERVER_PORT.  [default: the first free one from 7860]",
 )
-@click.option(
-    "--allow-host",
-    "allow_hosts",
+@option(
+    "--allow-host NAME",
+    "A further name of the page, such as a reverse proxy's; may be repeated.",
+    to="allow_hosts",
     multiple=True,
-    metavar="NAME",
-    help="A further name of the page, such as a reverse proxy's; may be repeated.",
 )
-@click.option("--ref", metavar="ROW", help="The checkpoint that is chosen at first.")
-@click.option(
-    "--reports",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    metavar="DIR",
-    help="Reports that `mixzoo eval --out` wrote, for the Table tab.",
+@option("--ref ROW", "The checkpoint that is chosen at first.")
+@option(
+    "--reports DIR",
+    "Reports that `mixzoo eval --out` wrote, for the Table tab.",
+    click.Path(path_type=Path, exists=True, file_okay=False),
 )
-@click.option(
+@option(
     "--allow-downloads/--no-downloads",
+    "Whether visitors may start downloads.  [default: only where other machines can't reach it]",
     default=None,
-    help="Whether visitors may start downloads.  [default: only where other machines can't reach it]",
 )
-@click.option("--no-browser", is_flag=True, help="Don't open a browser.")
+@option("--no-browser", "Don't open a browser.")
 @manifest_option
 def command(*, no_browser: bool, **chosen: Any) -> None:
     """Serve the demo in a browser until it is interrupted.

@@ -8,7 +8,7 @@ import click
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import IntegrityError
 from ..console import print_json, print_table, say
-from ..options import FilePath, json_option, manifest_option
+from ..options import FilePath, json_option, manifest_option, option
 
 if TYPE_CHECKING:
     from ...eval.evidence import Checked
@@ -19,7 +19,7 @@ COLUMNS = ("Row", "Head", "Correct", "Recomputed", "Published", "Verdict", "Evid
 
 @click.command("check")
 @click.argument("folders", nargs=-1, required=True, type=FilePath, metavar="FOLDER...")
-@click.option("--pairs", is_flag=True, help="Compare every two rows by a paired test, too.")
+@option("--pairs", "Compare every two rows by a paired test, too.")
 @manifest_option
 @json_option
 def command(

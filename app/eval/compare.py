@@ -8,16 +8,14 @@ from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ...zoo.net.progress import tell
 from ..console import print_json, print_table, say
-from ..options import json_option, manifest_option
+from ..options import json_option, manifest_option, option
 
 
 @click.command("compare")
 @click.argument("refs", nargs=-1, required=True, metavar="REF...")
-@click.option("--against", metavar="REF", help="Compare the others with this one only.")
-@click.option(
-    "--head", metavar="HEAD", help="Which head of AutoMix and SAMix to compare, or all of them."
-)
-@click.option("--markdown", is_flag=True, help="Print Markdown instead of a table.")
+@option("--against REF", "Compare the others with this one only.")
+@option("--head HEAD", "Which head of AutoMix and SAMix to compare, or all of them.")
+@option("--markdown", "Print Markdown instead of a table.")
 @manifest_option
 @json_option
 def command(

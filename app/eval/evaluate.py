@@ -17,6 +17,7 @@ from ..options import (
     evaluation_options,
     json_option,
     manifest_option,
+    option,
 )
 
 if TYPE_CHECKING:
@@ -34,72 +35,45 @@ FORMS = (".md", ".html", ".csv", ".yaml")
 )
 @click.argument("refs", nargs=-1, metavar="REF...")
 @evaluation_options
-@click.option("--benchmark", metavar="NAME", help="The benchmark whose rows --all evaluates.")
-@click.option("--all", "all_rows", is_flag=True, help="All rows of --benchmark, in one pass.")
-@click.option("--row", metavar="ROW", help="The row that a checkpoint file is judged against.")
-@click.option(
-    "--resize", type=click.IntRange(1), help="Shorter side in pixels, instead of the protocol's."
+@option("--benchmark NAME", "The benchmark whose rows --all evaluates.")
+@option("--all", "All rows of --benchmark, in one pass.", to="all_rows")
+@option("--row ROW", "The row that a checkpoint file is judged against.")
+@option("--resize", "Shorter side in pixels, instead of the protocol's.", click.IntRange(1))
+@option("--crop", "Centre crop in pixels, instead of the protocol's.", click.IntRange(1))
+@option(
+    "--interpolation NAME", "Resize by bicubic, bilinear or nearest, instead of the protocol's."
 )
-@click.option(
-    "--crop", type=click.IntRange(1), help="Centre crop in pixels, instead of the protocol's."
-)
-@click.option(
-    "--interpolation",
-    metavar="NAME",
-    help="Resize by bicubic, bilinear or nearest, instead of the protocol's.",
-)
-@click.option(
+@option(
     "--precision",
-    type=click.Choice(["fp32", "guarded", "fast"]),
+    "How to compute: guarded is fast arithmetic, and fp32 wherever it could change a prediction.",
+    click.Choice(["fp32", "guarded", "fast"]),
     default="guarded",
-    show_default=True,
-    help="How to compute: guarded is fast arithmetic, and fp32 wherever it could change a "
-    "prediction.",
 )
-@click.option(
+@option(
     "--models-at-once",
-    type=click.IntRange(1),
-    help="Checkpoints that are in memory together.  [default: all]",
+    "Checkpoints that are in memory together.  [default: all]",
+    click.IntRange(1),
 )
-@click.option(
-    "--crops", type=OutputFolder, metavar="DIR", help="Keep decoded crops in this folder."
+@option("--crops DIR", "Keep decoded crops in this folder.", OutputFolder)
+@option("--allow-missing", "Report although images can't be read, which count as wrong.")
+@option("--log FILE", "The training log of the one checkpoint.", FilePath)
+@option("--sample N", "Evaluate a drawn sample of N images.", click.IntRange(1))
+@option(
+    "--until POINTS",
+    "Draw images until the interval is at most so wide, or excludes the published number.",
+    click.FloatRange(0, 100, min_open=True),
 )
-@click.option(
-    "--allow-missing",
-    is_flag=True,
-    help="Report although images can't be read, which count as wrong.",
+@option("--seed", "Seed of the drawn sample.", click.IntRange(0), default=0)
+@option("--fresh", "Predict again what an earlier run predicted.")
+@option(
+    "--out FILE.json",
+    "Write the report; FILE.md, .html, .csv and .yaml are written beside it.",
+    OutputFile,
 )
-@click.option(
-    "--log", type=FilePath, metavar="FILE", help="The training log of the one checkpoint."
-)
-@click.option(
-    "--sample", type=click.IntRange(1), metavar="N", help="Evaluate a drawn sample of N images."
-)
-@click.option(
-    "--until",
-    type=click.FloatRange(0, 100, min_open=True),
-    metavar="POINTS",
-    help="Draw images until the interval is at most so wide, or excludes the published number.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Seed of the drawn sample.",
-)
-@click.option("--fresh", is_flag=True, help="Predict again what an earlier run predicted.")
-@click.option(
-    "--out",
-    type=OutputFile,
-    metavar="FILE.json",
-    help="Write the report; FILE.md, .html, .csv and .yaml are written beside it.",
-)
-@click.option(
-    "--evidence",
-    type=OutputFolder,
-    metavar="DIR",
-    help="Write all predictions, from which anybody can check the verdict: mixzoo eval check DIR.",
+@option(
+    "--evidence DIR",
+    "Write all predictions, from which anybody can check the verdict: mixzoo eval check DIR.",
+    OutputFolder,
 )
 @manifest_option
 @json_option

@@ -8,14 +8,12 @@ from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ...zoo.looks import command as command_line
 from ..console import say
-from ..options import OutputFolder, manifest_option
+from ..options import OutputFolder, manifest_option, option
 
 
 @click.command("evidence")
 @click.argument("rows", nargs=-1, required=True, metavar="ROW...")
-@click.option(
-    "--out", type=OutputFolder, required=True, metavar="DIR", help="The folder to write them into."
-)
+@option("--out DIR", "The folder to write them into.", OutputFolder, required=True)
 @manifest_option
 def command(rows: tuple[str, ...], out: Path, manifests: tuple[Path, ...]) -> None:
     """Write the evidence of rows that were evaluated here.

@@ -6,7 +6,7 @@ import click
 
 from ...zoo.looks import signed
 from ..console import print_json, print_table, say
-from ..options import evaluation_options, json_option, manifest_option
+from ..options import evaluation_options, json_option, manifest_option, option
 
 if TYPE_CHECKING:
     from ...eval.sweep import Outcome, Sweep
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command("sweep")
 @click.argument("ref")
 @evaluation_options
-@click.option("--row", metavar="ROW", help="The row whose number a checkpoint file shall explain.")
+@option("--row ROW", "The row whose number a checkpoint file shall explain.")
 @manifest_option
 @json_option
 def command(ref: str, device: str, as_json: bool, **options: Any) -> None:

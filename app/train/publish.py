@@ -6,30 +6,27 @@ import click
 
 from ...zoo import looks
 from ..console import print_json, say
-from ..options import FilePath, OutputFile, json_option
+from ..options import FilePath, OutputFile, json_option, option
 
 
 @click.command("publish")
 @click.argument("run", type=FilePath, metavar="RUN")
-@click.option(
-    "--manifest",
-    type=OutputFile,
+@option(
+    "--manifest FILE.toml",
+    "Manifest to write into, made if it isn't there.",
+    OutputFile,
     required=True,
-    metavar="FILE.toml",
-    help="Manifest to write into, made if it isn't there.",
 )
-@click.option(
-    "--id",
-    "row_id",
-    metavar="ROW",
-    help="Id of the row: architecture.method_TAG_manifest tells several runs of a method apart.",
+@option(
+    "--id ROW",
+    "Id of the row: architecture.method_TAG_manifest tells several runs of a method apart.",
+    to="row_id",
 )
-@click.option(
-    "--benchmark",
-    metavar="NAME|FILE.toml",
-    help="Benchmark that it was trained on, if it isn't named after a known row.",
+@option(
+    "--benchmark NAME|FILE.toml",
+    "Benchmark that it was trained on, if it isn't named after a known row.",
 )
-@click.option("--force", is_flag=True, help="Replace a row that has other weights.")
+@option("--force", "Replace a row that has other weights.")
 @json_option
 def command(
     run: Path, manifest: Path, row_id: str | None, benchmark: str | None, force: bool, as_json: bool

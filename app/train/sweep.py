@@ -6,28 +6,20 @@ from pathlib import Path
 import click
 
 from ..console import print_json, print_table, say
-from ..options import FilePath, OutputFolder, json_option, manifest_option
+from ..options import FilePath, OutputFolder, json_option, manifest_option, option
 
 
 @click.command("sweep")
 @click.argument("rows", nargs=-1, required=True, metavar="ROW...")
-@click.option("--data", type=FilePath, metavar="DIR", help="Folder with the images of all runs.")
-@click.option(
-    "--out", type=OutputFolder, required=True, metavar="DIR", help="Folder for scripts and runs."
-)
-@click.option(
-    "--set",
-    "settings",
+@option("--data DIR", "Folder with the images of all runs.", FilePath)
+@option("--out DIR", "Folder for scripts and runs.", OutputFolder, required=True)
+@option(
+    "--set KEY=VALUE",
+    "Change one value of the recipes. Repeatable; every value of a key is a run of its own.",
+    to="settings",
     multiple=True,
-    metavar="KEY=VALUE",
-    help="Change one value of the recipes. Repeatable; every value of a key is a run of its own.",
 )
-@click.option(
-    "--gpus",
-    type=click.IntRange(0),
-    default=1,
-    help="GPUs of each run; 0 trains on CPUs.  [default: 1]",
-)
+@option("--gpus", "GPUs of each run; 0 trains on CPUs.", click.IntRange(0), default=1)
 @manifest_option
 @json_option
 def command(

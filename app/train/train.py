@@ -9,7 +9,7 @@ import click
 from ...zoo import looks
 from ..console import say
 from ..groups import CommandWithVerbs
-from ..options import FilePath, OutputFolder, data_option, device_option, manifest_option
+from ..options import FilePath, OutputFolder, data_option, device_option, manifest_option, option
 
 
 @click.command(
@@ -20,60 +20,40 @@ from ..options import FilePath, OutputFolder, data_option, device_option, manife
 )
 @click.argument("row")
 @data_option
-@click.option(
-    "--train-list",
-    type=FilePath,
-    metavar="FILE",
-    help="Training labels (annotations or a list), if not found in DIR.",
+@option(
+    "--train-list FILE", "Training labels (annotations or a list), if not found in DIR.", FilePath
 )
-@click.option(
-    "--val-list",
-    type=FilePath,
-    metavar="FILE",
-    help="Validation labels (annotations or a list), if not found in DIR.",
+@option(
+    "--val-list FILE", "Validation labels (annotations or a list), if not found in DIR.", FilePath
 )
-@click.option(
-    "--out",
-    type=OutputFolder,
-    metavar="DIR",
-    help="Folder for this run alone.  [default: runs/ROW]",
-)
-@click.option(
-    "--set",
-    "settings",
+@option("--out DIR", "Folder for this run alone.  [default: runs/ROW]", OutputFolder)
+@option(
+    "--set KEY=VALUE",
+    "Change one value of the recipe, such as epochs=300 or seed=1. Repeatable.",
+    to="settings",
     multiple=True,
-    metavar="KEY=VALUE",
-    help="Change one value of the recipe, such as epochs=300 or seed=1. Repeatable.",
 )
-@click.option("--show", is_flag=True, help="Print recipe, expectation and command; don't train.")
+@option("--show", "Print recipe, expectation and command; don't train.")
 @device_option
-@click.option("--threads", type=click.IntRange(1), help="CPU threads per process.")
-@click.option("--workers", type=click.IntRange(0), help="Decoding processes per training process.")
-@click.option("--compile", is_flag=True, help="Compile the networks (torch.compile).")
-@click.option(
-    "--checkpoint-every",
-    type=click.IntRange(1),
-    metavar="STEPS",
-    help="Save where the run stands every so many steps, not only every epoch.",
+@option("--threads", "CPU threads per process.", click.IntRange(1))
+@option("--workers", "Decoding processes per training process.", click.IntRange(0))
+@option("--compile", "Compile the networks (torch.compile).")
+@option(
+    "--checkpoint-every STEPS",
+    "Save where the run stands every so many steps, not only every epoch.",
+    click.IntRange(1),
 )
-@click.option(
-    "--keep-every",
-    type=click.IntRange(1),
-    metavar="EPOCHS",
-    help="Keep the weights of every so many epochs, as epoch_N.pth.",
+@option(
+    "--keep-every EPOCHS",
+    "Keep the weights of every so many epochs, as epoch_N.pth.",
+    click.IntRange(1),
 )
-@click.option(
-    "--stop-at",
-    type=click.IntRange(1),
-    metavar="STEP",
-    help="Stop after this step, as if interrupted; the same command goes on.",
+@option(
+    "--stop-at STEP",
+    "Stop after this step, as if interrupted; the same command goes on.",
+    click.IntRange(1),
 )
-@click.option(
-    "--tensorboard",
-    type=OutputFolder,
-    metavar="DIR",
-    help="Write the log's curves for TensorBoard.",
-)
+@option("--tensorboard DIR", "Write the log's curves for TensorBoard.", OutputFolder)
 @manifest_option
 def command(
     row: str,

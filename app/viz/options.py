@@ -9,35 +9,30 @@ import click
 
 from ...zoo.errors import UsageError
 from ..console import say
-from ..options import FilePath, OutputFile, manifest_option
+from ..options import FilePath, OutputFile, manifest_option, option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-theme_option = click.option(
+theme_option = option(
     "--theme",
-    type=click.Choice(["light", "dark"]),
+    "The ground that the picture is drawn on.",
+    click.Choice(["light", "dark"]),
     default="light",
-    show_default=True,
-    help="The ground that the picture is drawn on.",
 )
-title_option = click.option(
-    "--title", help="Title above the whole picture; '' writes none.  [default: REF]"
+title_option = option(
+    "--title TEXT", "Title above the whole picture; '' writes none.  [default: REF]"
 )
-narrow_option = click.option(
-    "--narrow", is_flag=True, help="Draw all panels below one another, for a column of text."
-)
+narrow_option = option("--narrow", "Draw all panels below one another, for a column of text.")
 
 
 def out_option(default: str) -> Callable:
     """`--out` of a command that draws. default: the file's name."""
-    return click.option(
-        "--out",
-        type=OutputFile,
+    return option(
+        "--out FILE",
+        "File to draw into; its ending chooses the format.",
+        OutputFile,
         default=Path(default),
-        show_default=True,
-        metavar="FILE",
-        help="File to draw into; its ending chooses the format.",
     )
 
 
@@ -50,27 +45,25 @@ def picture_command(name: str, *, ref_required: bool = False) -> Callable:
     def decorate(draw: Callable) -> click.Command:
         @click.command(name, cls=CommandWithLists, lists=("--images",))
         @click.argument("ref", required=ref_required)
-        @click.option(
-            "--images",
-            type=FilePath,
-            multiple=True,
-            metavar="DIR|FILES",
-            help="Pictures, taken in pairs in the order given, those of a folder by name, or the "
+        @option(
+            "--images DIR|FILES",
+            "Pictures, taken in pairs in the order given, those of a folder by name, or the "
             "demo's drawings (fox, owl, ...). REF stands before it.  "
             "[default: drawn species of the embedded benchmark]",
+            FilePath,
+            multiple=True,
         )
-        @click.option(
+        @option(
             "--size",
-            type=click.IntRange(64, 2048),
-            help="Side of the square cut from each picture, in pixels.  "
+            "Side of the square cut from each picture, in pixels.  "
             "[default: the row's own, or 224]",
+            click.IntRange(64, 2048),
         )
-        @click.option(
+        @option(
             "--seed",
-            type=click.IntRange(0),
+            "Seed of what the methods draw: the place of a box, a spectrum, a grid.",
+            click.IntRange(0),
             default=0,
-            show_default=True,
-            help="Seed of what the methods draw: the place of a box, a spectrum, a grid.",
         )
         @manifest_option
         @wraps(draw)

@@ -11,7 +11,7 @@ from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ...zoo.looks import printable
 from ..console import say
-from ..options import FilePath, manifest_option
+from ..options import FilePath, manifest_option, option
 from .options import (
     counted,
     draws,
@@ -33,35 +33,28 @@ DOTS_PER_INCH = 200
 
 
 @picture_command("mix")
-@click.option(
-    "--methods",
-    metavar="NAMES",
-    help="Mixing methods, separated by commas. "
+@option(
+    "--methods NAMES",
+    "Mixing methods, separated by commas. "
     f" [default: {','.join(STATIC)}, and REF's own; for several lams REF's alone]",
 )
-@click.option(
-    "--lams",
-    "--lam",
+@option(
+    "--lams --lam NUMBERS",
+    "Weights of picture A, separated by commas; several make a column each.",
     default="0.5",
-    show_default=True,
-    metavar="NUMBERS",
-    help="Weights of picture A, separated by commas; several make a column each.",
 )
-@click.option(
+@option(
     "--layout",
-    type=click.Choice(["grid", "maps", "reference", "mix"]),
-    default="grid",
-    show_default=True,
-    help="What is drawn. grid: mixes above their masks. maps: also the value map and the attention "
+    "What is drawn. grid: mixes above their masks. maps: also the value map and the attention "
     "of REF's MixBlock. reference: three rows A, B, mixed, as in the releases' pictures. "
     "mix: one mixed picture alone, pixel by pixel.",
+    click.Choice(["grid", "maps", "reference", "mix"]),
+    default="grid",
 )
-@click.option(
-    "--beside",
-    type=FilePath,
-    metavar="FILE",
-    help="A released picture, or a zip whose last one is taken, to stand beside "
-    "--layout reference.",
+@option(
+    "--beside FILE",
+    "A released picture, or a zip whose last one is taken, to stand beside --layout reference.",
+    FilePath,
 )
 @title_option
 @draws("mix.png", dpi=DOTS_PER_INCH)
@@ -138,21 +131,11 @@ def _methods(text: str | None, given: "Given", several: bool) -> list[str]:
 
 
 @picture_command("sweep")
-@click.option("--method", help="The method that mixes.  [default: REF's own, else mixup]")
-@click.option(
-    "--steps",
-    type=click.IntRange(2, 200),
-    default=31,
-    show_default=True,
-    help="Weights that are shown on the way from A to B.",
+@option("--method TEXT", "The method that mixes.  [default: REF's own, else mixup]")
+@option(
+    "--steps", "Weights that are shown on the way from A to B.", click.IntRange(2, 200), default=31
 )
-@click.option(
-    "--fps",
-    type=click.IntRange(1, 50),
-    default=12,
-    show_default=True,
-    help="Pictures shown in a second.",
-)
+@option("--fps", "Pictures shown in a second.", click.IntRange(1, 50), default=12)
 @theme_option
 @out_option("sweep.gif")
 def sweep(
@@ -186,20 +169,13 @@ def sweep(
 
 
 @picture_command("cam", ref_required=True)
-@click.option("--method", help="The method that mixes.  [default: REF's own, else cutmix]")
-@click.option(
-    "--lam",
-    default="0.5",
-    show_default=True,
-    metavar="NUMBER",
-    help="Weight of picture A in the mix.",
-)
-@click.option(
-    "--names",
-    "names_file",
-    type=FilePath,
-    metavar="FILE",
-    help="A categories.json or an annotation file that names the classes.",
+@option("--method TEXT", "The method that mixes.  [default: REF's own, else cutmix]")
+@option("--lam NUMBER", "Weight of picture A in the mix.", default="0.5")
+@option(
+    "--names FILE",
+    "A categories.json or an annotation file that names the classes.",
+    FilePath,
+    to="names_file",
 )
 @title_option
 @draws("cam.png", dpi=DOTS_PER_INCH)
@@ -237,14 +213,8 @@ def cam(
 
 @click.command("release")
 @click.argument("ref", metavar="ROW|FILE.zip")
-@click.option("--only", metavar="PATTERN", help="Names to keep, for example '*/epoch_9?.png'.")
-@click.option(
-    "--first",
-    type=click.IntRange(1, 200),
-    default=12,
-    show_default=True,
-    help="Number of pictures on the sheet, at most.",
-)
+@option("--only PATTERN", "Names to keep, for example '*/epoch_9?.png'.")
+@option("--first", "Number of pictures on the sheet, at most.", click.IntRange(1, 200), default=12)
 @manifest_option
 @draws("release.png", dpi=DOTS_PER_INCH)
 def release(

@@ -10,7 +10,7 @@ from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.errors import MixzooError, UsageError
 from ...zoo.net.progress import tell
 from ..logs import log_options
-from ..options import FilePath, manifest_option
+from ..options import FilePath, manifest_option, option
 from .options import CommandWithLists, counted, draws, narrow_option
 
 if TYPE_CHECKING:
@@ -22,14 +22,13 @@ if TYPE_CHECKING:
 
 @click.command("table", cls=CommandWithLists, lists=("--reports",))
 @click.argument("benchmark")
-@click.option(
-    "--reports",
-    type=FilePath,
+@option(
+    "--reports FILE.json...",
+    "Reports of mixzoo eval; of several with one row the newest counts.",
+    FilePath,
     multiple=True,
-    metavar="FILE.json...",
-    help="Reports of mixzoo eval; of several with one row the newest counts.",
 )
-@click.option("--no-logs", is_flag=True, help="Leave out the logs that are here.")
+@option("--no-logs", "Leave out the logs that are here.")
 @narrow_option
 @manifest_option
 @draws("table.png")
@@ -78,12 +77,11 @@ def _logs_here(benchmark: Benchmark) -> "Iterator[LogAudit]":
 @click.command("curves")
 @click.argument("refs", nargs=-1, required=True, metavar="[FILE|ROW]...")
 @log_options
-@click.option(
-    "--head",
-    "heads",
+@option(
+    "--head HEAD",
+    "Draw only this head; repeatable.  [default: all of one log, the first of several]",
+    to="heads",
     multiple=True,
-    metavar="HEAD",
-    help="Draw only this head; repeatable.  [default: all of one log, the first of several]",
 )
 @narrow_option
 @draws("curves.png")
@@ -109,12 +107,11 @@ def curves(
 
 @click.command("groups")
 @click.argument("reports", nargs=-1, required=True, type=FilePath, metavar="REPORT.json...")
-@click.option(
-    "--train",
-    type=FilePath,
-    metavar="FILE",
-    help="Training annotations (train2018.json): adds accuracy against the training images of a "
+@option(
+    "--train FILE",
+    "Training annotations (train2018.json): adds accuracy against the training images of a "
     "class, from the predictions that mixzoo eval kept.",
+    FilePath,
 )
 @narrow_option
 @draws("groups.png")
@@ -150,9 +147,7 @@ def groups(
 
 @click.command("compare")
 @click.argument("refs", nargs=-1, required=True, metavar="[REF|REPORT.json]...")
-@click.option(
-    "--head", metavar="HEAD", help="Head of AutoMix and SAMix, or all.  [default: inference's]"
-)
+@option("--head HEAD", "Head of AutoMix and SAMix, or all.  [default: inference's]")
 @manifest_option
 @draws("compare.png")
 def compare(

@@ -13,16 +13,16 @@ from ...zoo.files import size_of
 from ...zoo.net.progress import byte_bar
 from ...zoo.release.by_hand import Adoption, find_files, import_files
 from ..console import print_json, print_table, say
-from ..options import FilePath, json_option, manifest_option
+from ..options import FilePath, json_option, manifest_option, option
 
 UNLOCKED = "; no locked hash, trusted on first use"
 
 
 @click.command("import")
 @click.argument("paths", nargs=-1, required=True, type=FilePath, metavar="PATH...")
-@click.option("--benchmark", metavar="NAME", help="The benchmark that the files belong to.")
-@click.option("--row", metavar="ROW", help="The row that the files belong to, if you know it.")
-@click.option("--copy", "as_copies", is_flag=True, help="Copy, also where a hard link would do.")
+@option("--benchmark NAME", "The benchmark that the files belong to.")
+@option("--row ROW", "The row that the files belong to, if you know it.")
+@option("--copy", "Copy, also where a hard link would do.", to="as_copies")
 @manifest_option
 @json_option
 def command(

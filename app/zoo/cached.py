@@ -15,7 +15,7 @@ from ...zoo.prune import REASONS, Reason, removable, remove, unknown_folders
 from ...zoo.shelf import files_of, known_assets
 from ...zoo.verify import Finding, State, bytes_of, check_all, set_aside
 from ..console import print_json, print_table, say
-from ..options import json_option, manifest_option, names_argument
+from ..options import json_option, manifest_option, names_argument, option
 
 
 @click.command()
@@ -47,8 +47,8 @@ def where(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) ->
 
 @click.command("verify")
 @names_argument
-@click.option("--quick", is_flag=True, help="Believe files unchanged since their last full check.")
-@click.option("--set-aside", "aside", is_flag=True, help="Rename damaged files to NAME.damaged.")
+@option("--quick", "Believe files unchanged since their last full check.")
+@option("--set-aside", "Rename damaged files to NAME.damaged.", to="aside")
 @manifest_option
 @json_option
 def verify(
@@ -101,13 +101,13 @@ def verify(
 
 @click.command("prune")
 @names_argument
-@click.option(
+@option(
     "--only",
+    "Without NAME, only what can go for this reason. Repeatable.",
+    click.Choice(REASONS),
     multiple=True,
-    type=click.Choice(REASONS),
-    help="Without NAME, only what can go for this reason. Repeatable.",
 )
-@click.option("--yes", is_flag=True, help="Remove it; without this, it is only listed.")
+@option("--yes", "Remove it; without this, it is only listed.")
 @manifest_option
 @json_option
 def prune(

@@ -20,35 +20,27 @@ from ...zoo.net.sources import locations
 from ...zoo.release.learn import files_of_row
 from ...zoo.shelf import known_assets
 from ..console import print_json, say
-from ..options import json_option, manifest_option
+from ..options import json_option, manifest_option, option
 
 
 @click.command("download")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--logs", is_flag=True, help="Also fetch the training logs.")
-@click.option("--viz", is_flag=True, help="Also fetch the archives of visualisations.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 32),
-    default=JOBS,
-    show_default=True,
-    help="How many files to fetch at once.",
-)
-@click.option(
+@option("--logs", "Also fetch the training logs.")
+@option("--viz", "Also fetch the archives of visualisations.")
+@option("--jobs", "How many files to fetch at once.", click.IntRange(1, 32), default=JOBS)
+@option(
     "--connections",
-    type=click.IntRange(1, 32),
+    "How many ranges of one file to fetch at once, where the server can.",
+    click.IntRange(1, 32),
     default=CONNECTIONS,
-    show_default=True,
-    help="How many ranges of one file to fetch at once, where the server can.",
 )
-@click.option(
-    "--mirror",
-    "mirrors",
+@option(
+    "--mirror URL",
+    "Look here first: the web address of a folder with the files. Repeatable.",
+    to="mirrors",
     multiple=True,
-    metavar="URL",
-    help="Look here first: the web address of a folder with the files. Repeatable.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be fetched, and from where.")
+@option("--dry-run", "Only say what would be fetched, and from where.")
 @manifest_option
 @json_option
 def command(

@@ -7,26 +7,20 @@ import click
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ..console import print_json, say
-from ..options import OutputFolder, json_option, manifest_option
+from ..options import OutputFolder, json_option, manifest_option, option
 
 
 @click.command("export")
 @click.argument("refs", nargs=-1, required=True, metavar="REF...")
-@click.option(
-    "--to",
-    "folder",
-    type=OutputFolder,
-    required=True,
-    metavar="DIR",
-    help="Folder that the files are written to.",
+@option(
+    "--to DIR", "Folder that the files are written to.", OutputFolder, to="folder", required=True
 )
-@click.option("--row", metavar="ROW", help="The row that a checkpoint file belongs to.")
-@click.option(
-    "--part",
-    metavar="KEYS",
-    help="Which weights of a file with several, such as state_dict_ema; keys are joined by dots.",
+@option("--row ROW", "The row that a checkpoint file belongs to.")
+@option(
+    "--part KEYS",
+    "Which weights of a file with several, such as state_dict_ema; keys are joined by dots.",
 )
-@click.option("--force", is_flag=True, help="Replace files that are already there.")
+@option("--force", "Replace files that are already there.")
 @manifest_option
 @json_option
 def command(

@@ -6,14 +6,14 @@ import click
 
 from ...zoo.errors import CheckpointError
 from ..console import print_json, say
-from ..options import PresentFile, json_option, manifest_option
+from ..options import PresentFile, json_option, manifest_option, option
 
 SILENT = "says nothing of its training: no config, no epoch, no versions."
 
 
 @click.command("inspect")
 @click.argument("file", type=PresentFile)
-@click.option("--row", "row_id", metavar="ROW", help="Also compare with this row of a table.")
+@option("--row ROW", "Also compare with this row of a table.", to="row_id")
 @manifest_option
 @json_option
 def command(file: Path, row_id: str | None, manifests: tuple[Path, ...], as_json: bool) -> None:

@@ -13,7 +13,7 @@ from ...zoo.errors import several
 from ...zoo.lock import Asset, read_lock
 from ...zoo.shelf import of_asset
 from ..console import print_json, print_table, say
-from ..options import FilePath, json_option, manifest_option
+from ..options import FilePath, json_option, manifest_option, option
 
 if TYPE_CHECKING:
     from ...zoo.release.locking import Change, Draft
@@ -24,26 +24,22 @@ MOST_CHOICES = 3  # commands printed for one file or row that isn't clear
 
 @click.command("lock")
 @click.argument("name", metavar="BENCHMARK")
-@click.option(
-    "--out",
-    type=FilePath,
-    metavar="PATH",
-    help="Write the lock to this file or into this folder. The default is MIXZOO_LOCKS if that is "
+@option(
+    "--out PATH",
+    "Write the lock to this file or into this folder. The default is MIXZOO_LOCKS if that is "
     "set, else beside a manifest of your own, else in your settings folder.",
+    FilePath,
 )
-@click.option(
-    "--hash", "hashing", is_flag=True, help="Download files without a published hash, to hash them."
-)
-@click.option(
-    "--assign",
-    multiple=True,
-    metavar="FILE=ROW",
-    help="Say which row a file of the release is of; kept in the lock, where a name isn't enough. "
+@option("--hash", "Download files without a published hash, to hash them.", to="hashing")
+@option(
+    "--assign FILE=ROW",
+    "Say which row a file of the release is of; kept in the lock, where a name isn't enough. "
     "What else is clear is locked too. Repeatable.",
+    multiple=True,
 )
-@click.option("--accept", is_flag=True, help="Let hashes that are locked or trusted change or go.")
-@click.option("--allow-partial", is_flag=True, help="Lock what is clear, despite problems.")
-@click.option("--dry-run", is_flag=True, help="Show the lock; download and write nothing.")
+@option("--accept", "Let hashes that are locked or trusted change or go.")
+@option("--allow-partial", "Lock what is clear, despite problems.")
+@option("--dry-run", "Show the lock; download and write nothing.")
 @manifest_option
 @json_option
 def command(

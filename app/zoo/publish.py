@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..console import print_json, print_table, say
-from ..options import FilePath, OutputFolder, json_option, manifest_option
+from ..options import FilePath, OutputFolder, json_option, manifest_option, option
 
 if TYPE_CHECKING:
     from ...zoo.publish.repository import Model
@@ -14,41 +14,23 @@ if TYPE_CHECKING:
 
 @click.command("publish")
 @click.argument("refs", nargs=-1, required=True, metavar="ROW|RUN...")
-@click.option(
-    "--repo",
-    "repository",
-    required=True,
-    metavar="OWNER/NAME",
-    help="Name of the repository on the hub.",
+@option("--repo OWNER/NAME", "Name of the repository on the hub.", to="repository", required=True)
+@option(
+    "--report FILE.json",
+    "What `mixzoo eval --out` wrote for these weights; without it no number is published.",
+    FilePath,
 )
-@click.option(
-    "--report",
-    type=FilePath,
-    metavar="FILE.json",
-    help="What `mixzoo eval --out` wrote for these weights; without it no number is published.",
+@option("--log FILE", "Training log of a run, if it isn't found.", FilePath)
+@option("--row ROW", "The row whose method and recipe a run has.")
+@option("--license ID", "Licence of the weights, in the hub's words.", default="unknown")
+@option(
+    "--leaderboard OWNER/DATASET:TASK",
+    "Also enter the number at this benchmark of the hub (.eval_results).",
 )
-@click.option(
-    "--log", type=FilePath, metavar="FILE", help="Training log of a run, if it isn't found."
-)
-@click.option("--row", metavar="ROW", help="The row whose method and recipe a run has.")
-@click.option(
-    "--license",
-    default="unknown",
-    show_default=True,
-    metavar="ID",
-    help="Licence of the weights, in the hub's words.",
-)
-@click.option(
-    "--leaderboard",
-    metavar="OWNER/DATASET:TASK",
-    help="Also enter the number at this benchmark of the hub (.eval_results).",
-)
-@click.option(
-    "--folder", type=OutputFolder, metavar="DIR", help="Folder to build in.  [default: ./NAME]"
-)
-@click.option("--force", is_flag=True, help="Replace files in the folder that differ.")
-@click.option("--private", is_flag=True, help="Create the repository private.")
-@click.option("--dry-run", is_flag=True, help="Build the folder and stop; nothing is uploaded.")
+@option("--folder DIR", "Folder to build in.  [default: ./NAME]", OutputFolder)
+@option("--force", "Replace files in the folder that differ.")
+@option("--private", "Create the repository private.")
+@option("--dry-run", "Build the folder and stop; nothing is uploaded.")
 @manifest_option
 @json_option
 def command(

@@ -10,19 +10,18 @@ from ...zoo.archive import list_archive, unpack
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ..console import print_json, print_table, say
-from ..options import FilePath, json_option, manifest_option
+from ..options import FilePath, json_option, manifest_option, option
 
 
 @click.command("unpack")
 @click.argument("refs", nargs=-1, required=True, metavar="ROW|FILE...")
-@click.option(
-    "--to",
-    type=FilePath,
+@option(
+    "--to DIR",
+    "Unpack each archive into a folder of its own in this one.",
+    FilePath,
     default=Path(),
-    metavar="DIR",
-    help="Unpack each archive into a folder of its own in this one. The default is this folder.",
 )
-@click.option("--list", "only_list", is_flag=True, help="Only say what the archives hold.")
+@option("--list", "Only say what the archives hold.", to="only_list")
 @manifest_option
 @json_option
 def command(
