@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test format bench signals mini
+.PHONY: help demo check test format docs bench signals mini
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,11 +21,16 @@ check: $(VENV)/.installed-dev  ## Lint, check formatting, and check types agains
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tests/check_types.py
+	$(MAKE) docs
 
-format: $(VENV)/.installed-dev  ## Sort imports, format, and write the report's schema from its types
+docs: $(VENV)/.installed-dev  ## Build the documentation as a site into build/site; a warning fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
+format: $(VENV)/.installed-dev  ## Sort imports, format, and write what the documentation has of the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python -c "import json; from mixzoo.zoo.report import report_schema as s; print(json.dumps(s(), indent=2))" > docs/report.schema.json
+	$(BIN)/python docs/reference.py
 
 bench: $(VENV)/.installed-dev  ## Run the benchmarks; results go to benchmarks/results/
 	for script in $(filter-out benchmarks/machine.py benchmarks/openmixup_step.py, $(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done

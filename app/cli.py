@@ -43,7 +43,7 @@ EXIT_CODES = {
     141: "The reader of what was printed went away, as in `| head`.",
     143: "Terminated (SIGTERM).",
 }
-"""What the command's exit codes mean; the README repeats it."""
+"""What the command's exit codes mean; docs/commands.md repeats it."""
 
 
 @click.group(

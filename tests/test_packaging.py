@@ -69,6 +69,7 @@ def test_wheel_holds_modules_and_data(wheel: Path) -> None:
                 folder != ROOT or path.suffix == ".py"
             ):
                 assert f"mixzoo/{path.relative_to(ROOT)}" in shipped
+    assert "mixzoo/py.typed" in shipped
     for path in (ROOT / "zoo/mini/assets").iterdir():
         assert f"mixzoo/{path.relative_to(ROOT)}" in shipped
     assert not [name for name in shipped if "test" in name.lower()]
