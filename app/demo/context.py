@@ -26,8 +26,7 @@ class Models:
     """The classifiers that were used last, at most `size` of them, for all visitors.
 
     Only rows of the catalog can be named, never a path, and nothing is downloaded. Loading takes
-    turns, so that visitors who want one row wait for a single load; what is in memory waits for
-    none.
+    turns, so that visitors who want one row wait for a single load.
     """
 
     def __init__(self, catalog: Catalog, size: int) -> None:
@@ -35,7 +34,6 @@ class Models:
         self._size = size
         self._loaded: OrderedDict[str, Model] = OrderedDict()
         self._lock = threading.Lock()
-        self._loading = threading.Lock()
 
     def available(self) -> list[str]:
         """Ids of the rows whose weights are on this machine or in the package, in table order."""
@@ -46,31 +44,18 @@ class Models:
 
         Raises UsageError if it isn't listed or not here, or what loading it raises.
         """
-        model = self._known(row_id)
-        if model is not None:
-            return model
-        with self._loading:
-            return self._known(row_id) or self._load(row_id)
-
-    def _known(self, row_id: str) -> Model | None:
         with self._lock:
             if row_id in self._loaded:
                 self._loaded.move_to_end(row_id)
-            return self._loaded.get(row_id)
-
-    def _load(self, row_id: str) -> Model:
-        if not shelf.file(*self._catalog.row(row_id)).local:
-            raise UsageError(
-                f"{row_id} isn't on this machine yet. Choose another checkpoint, or have its "
-                f"owner run: mixzoo zoo download {row_id}"
-            )
-        with self._lock:
+                return self._loaded[row_id]
+            if not shelf.file(*self._catalog.row(row_id)).local:
+                raise UsageError(
+                    f"{row_id} isn't on this machine yet. Choose another checkpoint, or have its "
+                    f"owner run: mixzoo zoo download {row_id}"
+                )
             while len(self._loaded) >= self._size:  # before loading: never one too many in memory
                 self._loaded.popitem(last=False)
-        model = load_resolved(resolve(row_id, self._catalog))
-        with self._lock:
-            self._loaded[row_id] = model
-        return model
+            return self._loaded.setdefault(row_id, load_resolved(resolve(row_id, self._catalog)))
 
     def __len__(self) -> int:
         """How many classifiers are in memory."""

@@ -25,7 +25,6 @@ from .hosts import Hosts
 from .settings import Settings
 from .store import Store
 from .toasts import UNEXPECTED
-from .uploads import Parts, UploadError
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,8 @@ READ = re.compile(
 WRITE = re.compile(rf"{API}/(upload|queue/join|cancel|reset)/?|{API}/(run|api|call)/.+")
 ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//|data:", re.IGNORECASE)
 PATIENCE, SLOWEST = 30.0, 16 << 10  # seconds that a body may take, and bytes per second beside
-A_HEAD = 8 << 10  # bytes of a part beside its file
+A_HEAD = 8 << 10  # bytes of a part beside its file, at most
+MOST_PARTS, A_PART = 1000, 48  # that Gradio takes of an upload; bytes that a part has at least
 ODD = "Expected a request as the page makes it; see `Use via API`."
 TOO_LARGE = "The request is too large. Upload files first."
 
@@ -119,49 +119,22 @@ class Gate:
             raise _Refused(404, "There is nothing here.")
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an upload on, with room kept for it, each part judged while it arrives."""
+        """Pass an upload on, with room kept for it; Gradio judges each file while it arrives."""
         limits, headers = self._settings, Headers(scope=scope)
         declared = _declared(headers)
         if declared is None:
             raise _Refused(411, "Expected the upload's Content-Length, and got none.")
         if declared > limits.max_files * (limits.max_upload + A_HEAD):
             raise _Refused(413, "Too much at once. Send fewer or smaller files.")
-        arriving, more = _arriving(receive, declared, declared), True
-        refused: _Refused | None = None
-
-        async def judged() -> Message:
-            nonlocal refused, more
-            if not more:
-                return await receive()
-            try:
-                message = await arriving()
-                parts.feed(message["body"])
-                more = message["more_body"]
-                return message
-            except UploadError as bad:
-                refused = _Refused(413 if bad.too_large else 400, str(bad))
-            except _Refused as late:
-                refused = late
-            # an error that Gradio knows makes it remove what had arrived
-            raise MultiPartException(refused.line) from None
-
-        async def unless_refused(message: Message) -> None:
-            if refused is None:
-                await send(message)
-
+        files = min(MOST_PARTS, declared // A_PART + 1)
         try:
-            parts = Parts(headers.get("content-type", ""), limits)
-            with (
-                self._store.promise(declared, limits.max_files),
-                suppress(MultiPartException),
-            ):
-                await self._app(scope, judged, unless_refused)
-        except UploadError as bad:
-            raise _Refused(400, str(bad)) from None
+            room = await asyncio.to_thread(self._store.claim, declared, files)
         except UsageError as full:
             raise _Refused(507, str(full)) from None
-        if refused is not None:
-            raise refused
+        try:
+            await self._app(scope, _arriving(receive, declared, declared), send)
+        finally:
+            self._store.release(room)
 
     async def _small(self, headers: Headers, receive: Receive) -> Receive:
         """A request's JSON, held against the limit and searched for addresses to fetch."""
@@ -224,7 +197,9 @@ def _with_own_preview(send: Send) -> Send:
     return sent
 
 
-class _Refused(Exception):  # noqa: N818 - says what happened, and never leaves this module
+class _Refused(MultiPartException):
+    """Raised where Gradio reads an upload, it makes Gradio remove what has arrived, and say it."""
+
     def __init__(self, status: int, line: str) -> None:
         super().__init__(line)
         self.status, self.line = status, line

@@ -19,13 +19,12 @@ def test_small_files_count_as_files(tmp_path: Path) -> None:
     """Whoever stores little in many files is bounded by their number."""
     kept = Store(tmp_path, LIMITS)
     for number in range(MIB // A_FILE):
-        with kept.promise(0):
-            (tmp_path / f"{number}").write_bytes(b"12345678")
+        claimed = kept.claim(0)
+        (tmp_path / f"{number}").write_bytes(b"12345678")
+        kept.release(claimed)
 
-    kept.measure()
-
-    with pytest.raises(UsageError, match="full"), kept.promise(0):
-        pass
+    with pytest.raises(UsageError, match="full"):
+        kept.claim(0)
 
 
 def test_results_make_way_for_new_ones(tmp_path: Path) -> None:
@@ -40,45 +39,36 @@ def test_results_make_way_for_new_ones(tmp_path: Path) -> None:
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) == MIB // A_FILE
     assert {Path(liked), Path(newest)} <= {*files}
-    with kept.promise(MIB - A_FILE):  # they take no upload's room
-        pass
+    kept.claim(MIB - A_FILE)  # they take no upload's room
 
 
-def test_measurement_replaces_promises(tmp_path: Path) -> None:
-    """What was promised and never came, or is gone, makes room again; what came counts."""
+def test_only_what_came_counts_in_the_end(tmp_path: Path) -> None:
+    """What was claimed and never came, or is gone, makes room again."""
     kept = Store(tmp_path, LIMITS)
-    for _ in range(3):
-        with kept.promise(MIB // 4):
-            (tmp_path / "a").write_bytes(bytes(300_000))
-    with pytest.raises(UsageError), kept.promise(MIB // 2):
-        pass
+    claimed = kept.claim(MIB // 2)
+    (tmp_path / "a").write_bytes(bytes(300_000))
+    with pytest.raises(UsageError):
+        kept.claim(MIB // 2)
 
-    kept.measure()
+    kept.release(claimed)
 
-    with kept.promise(MIB // 2):
-        pass
-    with pytest.raises(UsageError), kept.promise(MIB - 300_000 - A_FILE):
-        pass
+    kept.release(kept.claim(MIB // 2))
+    with pytest.raises(UsageError):
+        kept.claim(MIB - 300_000 - A_FILE)
 
 
 @settings(max_examples=50)
 @given(st.lists(st.integers(0, MIB), max_size=12))
-def test_promises_never_exceed_the_room(tmp_path_factory: pytest.TempPathFactory, sizes) -> None:
+def test_claims_never_exceed_the_room(tmp_path_factory: pytest.TempPathFactory, sizes) -> None:
     """However many write at a time, all that they may write fits."""
-    kept = Store(tmp_path_factory.mktemp("store"), LIMITS)
-    flying = []
+    kept, claimed = Store(tmp_path_factory.mktemp("store"), LIMITS), 0
     for size in sizes:
-        promise = kept.promise(size)
         try:
-            promise.__enter__()
+            claimed += kept.claim(size)
         except UsageError:
-            assert sum(s + A_FILE for _, s in flying) + size + A_FILE > MIB
-        else:
-            flying.append((promise, size))
+            assert claimed + size + A_FILE > MIB
 
-    assert sum(size + A_FILE for _, size in flying) <= MIB
-    for promise, _ in flying:
-        promise.__exit__(None, None, None)
+    assert claimed <= MIB
 
 
 def test_result_is_written_once(tmp_path: Path) -> None:
