@@ -5,7 +5,7 @@ Importing this package is cheap: torch is imported by the first call that needs 
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["__version__", "load"]
 
 if TYPE_CHECKING:

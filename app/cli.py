@@ -23,6 +23,7 @@ from .train import train
 from .zoo import group as zoo
 
 DEBUG = "MIXZOO_DEBUG"
+COMPLETE = "_MIXZOO_COMPLETE"  # asked by a shell that completes a line
 IMPORT = "<frozen importlib._bootstrap>"  # whose code runs while a module is imported
 SOON = 0.05  # seconds
 LOCAL_RANK = ("--local-rank", "--local_rank")
@@ -71,6 +72,10 @@ app.add_command(serve.command)
 
 def main() -> None:
     """Run the command line. An error is one line on stderr and a non-zero exit code."""
+    if shell := os.environ.get(COMPLETE):
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(app, {}, "mixzoo", COMPLETE, shell))
     _open_streams()
     ends = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ends)}

@@ -9,7 +9,7 @@ import click
 from ..zoo.catalog import open_catalog
 from ..zoo.errors import DataError, UsageError
 from .console import print_json, print_table, say
-from .options import FilePath, OutputFolder, json_option, manifest_option, option
+from .options import FilePath, OutputFolder, complete_names, json_option, manifest_option, option
 
 if TYPE_CHECKING:
     from ..zoo.data.findings import Findings, GroupImages
@@ -44,7 +44,7 @@ def commands() -> None:
 
 
 @commands.command("prepare")
-@click.argument("benchmark")
+@click.argument("benchmark", shell_complete=complete_names)
 @root_option(OutputFolder)
 @option(
     "--archive FILE|URL",
@@ -111,7 +111,7 @@ def prepare(
 
 
 @commands.command("verify")
-@click.argument("benchmark")
+@click.argument("benchmark", shell_complete=complete_names)
 @root_option(FilePath)
 @split_option
 @option("--deep", "Decode every image.")

@@ -10,7 +10,7 @@ import click
 from ..zoo import files
 from ..zoo.errors import IntegrityError, UsageError
 from .console import print_json, print_table, say
-from .options import OutputFile, json_option, manifest_option, option, together
+from .options import OutputFile, complete_names, json_option, manifest_option, option, together
 
 if TYPE_CHECKING:
     from ..eval.logs import LogAudit
@@ -34,7 +34,7 @@ log_options = together(
 
 
 @click.command("logs")
-@click.argument("refs", nargs=-1, metavar="[FILE|ROW]...")
+@click.argument("refs", nargs=-1, metavar="[FILE|ROW]...", shell_complete=complete_names)
 @log_options
 @option("--all", "Every row whose log is in the cache.", to="everything")
 @option("--benchmark NAME", "Every row of this benchmark whose log is in the cache.")

@@ -2,13 +2,18 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..zoo.errors import MixzooError
 from ..zoo.files import require_no_pipe, require_writable
 from ..zoo.launcher import speaks
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class _Input(click.Path):
@@ -70,6 +75,22 @@ def together(*options: Callable) -> Callable:
     return decorate
 
 
+def complete_names(
+    _context: click.Context, _parameter: click.Parameter, begun: str
+) -> "list[CompletionItem]":
+    """What Tab offers for a row, benchmark or reference: names that begin so, else files."""
+    from click.shell_completion import CompletionItem
+
+    from ..zoo.catalog import open_catalog
+
+    with suppress(MixzooError):
+        catalog = open_catalog()
+        names = [*catalog.benchmarks, *(row.id for _, row in catalog)]
+        if found := [CompletionItem(name) for name in names if name.startswith(begun)]:
+            return found
+    return [CompletionItem(begun, type="file")]
+
+
 manifest_option = option(
     "--manifest PATH",
     "Add the benchmark of this manifest file, or those of a folder. Repeatable; "
@@ -79,7 +100,9 @@ manifest_option = option(
     multiple=True,
 )
 json_option = option("--json", "Print JSON instead of a table.", to="as_json")
-names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
+names_argument = click.argument(
+    "names", nargs=-1, metavar="[NAME]...", shell_complete=complete_names
+)
 data_option = option("--data DIR", "Folder with the images.", FilePath)
 device_option = option(
     "--device TEXT",

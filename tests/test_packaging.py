@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
@@ -161,3 +162,18 @@ def test_the_map_names_files_that_exist() -> None:
 
     assert len(named) > 40
     assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
+def test_version_stands_once_for_all() -> None:
+    """CITATION.cff says the package's, and the changelog tells of it."""
+    version = re.findall(r'^__version__ = "(.*)"$', (ROOT / "__init__.py").read_text(), re.M)
+
+    assert [yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"]] == version
+    assert f"## [{version[0]}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_workflows_run_what_a_clone_runs() -> None:
+    """The hosted checks call .ci/run and nothing else."""
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+
+    assert [step["run"] for step in jobs["test"]["steps"] if "run" in step] == [".ci/run"]

@@ -8,11 +8,11 @@ from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ...zoo.net.progress import tell
 from ..console import print_json, print_table, say
-from ..options import json_option, manifest_option, option
+from ..options import complete_names, json_option, manifest_option, option
 
 
 @click.command("compare")
-@click.argument("refs", nargs=-1, required=True, metavar="REF...")
+@click.argument("refs", nargs=-1, required=True, metavar="REF...", shell_complete=complete_names)
 @option("--against REF", "Compare the others with this one only.")
 @option("--head HEAD", "Which head of AutoMix and SAMix to compare, or all of them.")
 @option("--markdown", "Print Markdown instead of a table.")

@@ -14,6 +14,7 @@ from ..options import (
     FilePath,
     OutputFile,
     OutputFolder,
+    complete_names,
     evaluation_options,
     json_option,
     manifest_option,
@@ -33,7 +34,7 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     package=__package__,
     verbs={"check": "check", "compare": "compare", "sweep": "sweep"},
 )
-@click.argument("refs", nargs=-1, metavar="REF...")
+@click.argument("refs", nargs=-1, metavar="REF...", shell_complete=complete_names)
 @evaluation_options
 @option("--benchmark NAME", "The benchmark whose rows --all evaluates.")
 @option("--all", "All rows of --benchmark, in one pass.", to="all_rows")

@@ -8,11 +8,11 @@ from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ...zoo.looks import command as command_line
 from ..console import say
-from ..options import OutputFolder, manifest_option, option
+from ..options import OutputFolder, complete_names, manifest_option, option
 
 
 @click.command("evidence")
-@click.argument("rows", nargs=-1, required=True, metavar="ROW...")
+@click.argument("rows", nargs=-1, required=True, metavar="ROW...", shell_complete=complete_names)
 @option("--out DIR", "The folder to write them into.", OutputFolder, required=True)
 @manifest_option
 def command(rows: tuple[str, ...], out: Path, manifests: tuple[Path, ...]) -> None:

@@ -6,14 +6,14 @@ import click
 
 from ...zoo.looks import signed
 from ..console import print_json, print_table, say
-from ..options import evaluation_options, json_option, manifest_option, option
+from ..options import complete_names, evaluation_options, json_option, manifest_option, option
 
 if TYPE_CHECKING:
     from ...eval.sweep import Outcome, Sweep
 
 
 @click.command("sweep")
-@click.argument("ref")
+@click.argument("ref", shell_complete=complete_names)
 @evaluation_options
 @option("--row ROW", "The row whose number a checkpoint file shall explain.")
 @manifest_option

@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 
 from ..console import print_json, print_table, say
-from ..options import FilePath, OutputFolder, json_option, manifest_option, option
+from ..options import FilePath, OutputFolder, complete_names, json_option, manifest_option, option
 
 
 @click.command("sweep")
-@click.argument("rows", nargs=-1, required=True, metavar="ROW...")
+@click.argument("rows", nargs=-1, required=True, metavar="ROW...", shell_complete=complete_names)
 @option("--data DIR", "Folder with the images of all runs.", FilePath)
 @option("--out DIR", "Folder for scripts and runs.", OutputFolder, required=True)
 @option(

@@ -9,7 +9,15 @@ import click
 from ...zoo import looks
 from ..console import say
 from ..groups import CommandWithVerbs
-from ..options import FilePath, OutputFolder, data_option, device_option, manifest_option, option
+from ..options import (
+    FilePath,
+    OutputFolder,
+    complete_names,
+    data_option,
+    device_option,
+    manifest_option,
+    option,
+)
 
 
 @click.command(
@@ -18,7 +26,7 @@ from ..options import FilePath, OutputFolder, data_option, device_option, manife
     package=__package__,
     verbs={"sweep": "sweep", "publish": "publish"},
 )
-@click.argument("row")
+@click.argument("row", shell_complete=complete_names)
 @data_option
 @option(
     "--train-list FILE", "Training labels (annotations or a list), if not found in DIR.", FilePath

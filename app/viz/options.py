@@ -9,7 +9,7 @@ import click
 
 from ...zoo.errors import UsageError
 from ..console import say
-from ..options import FilePath, OutputFile, manifest_option, option
+from ..options import FilePath, OutputFile, complete_names, manifest_option, option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +44,7 @@ def picture_command(name: str, *, ref_required: bool = False) -> Callable:
 
     def decorate(draw: Callable) -> click.Command:
         @click.command(name, cls=CommandWithLists, lists=("--images",))
-        @click.argument("ref", required=ref_required)
+        @click.argument("ref", required=ref_required, shell_complete=complete_names)
         @option(
             "--images DIR|FILES",
             "Pictures, taken in pairs in the order given, those of a folder by name, or the "

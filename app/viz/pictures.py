@@ -11,7 +11,7 @@ from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ...zoo.looks import printable
 from ..console import say
-from ..options import FilePath, manifest_option, option
+from ..options import FilePath, complete_names, manifest_option, option
 from .options import (
     counted,
     draws,
@@ -212,7 +212,7 @@ def cam(
 
 
 @click.command("release")
-@click.argument("ref", metavar="ROW|FILE.zip")
+@click.argument("ref", metavar="ROW|FILE.zip", shell_complete=complete_names)
 @option("--only PATTERN", "Names to keep, for example '*/epoch_9?.png'.")
 @option("--first", "Number of pictures on the sheet, at most.", click.IntRange(1, 200), default=12)
 @manifest_option

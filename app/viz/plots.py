@@ -10,7 +10,7 @@ from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.errors import MixzooError, UsageError
 from ...zoo.net.progress import tell
 from ..logs import log_options
-from ..options import FilePath, manifest_option, option
+from ..options import FilePath, complete_names, manifest_option, option
 from .options import CommandWithLists, counted, draws, narrow_option
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("table", cls=CommandWithLists, lists=("--reports",))
-@click.argument("benchmark")
+@click.argument("benchmark", shell_complete=complete_names)
 @option(
     "--reports FILE.json...",
     "Reports of mixzoo eval; of several with one row the newest counts.",
@@ -75,7 +75,9 @@ def _logs_here(benchmark: Benchmark) -> "Iterator[LogAudit]":
 
 
 @click.command("curves")
-@click.argument("refs", nargs=-1, required=True, metavar="[FILE|ROW]...")
+@click.argument(
+    "refs", nargs=-1, required=True, metavar="[FILE|ROW]...", shell_complete=complete_names
+)
 @log_options
 @option(
     "--head HEAD",
@@ -146,7 +148,9 @@ def groups(
 
 
 @click.command("compare")
-@click.argument("refs", nargs=-1, required=True, metavar="[REF|REPORT.json]...")
+@click.argument(
+    "refs", nargs=-1, required=True, metavar="[REF|REPORT.json]...", shell_complete=complete_names
+)
 @option("--head HEAD", "Head of AutoMix and SAMix, or all.  [default: inference's]")
 @manifest_option
 @draws("compare.png")

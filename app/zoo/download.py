@@ -20,11 +20,11 @@ from ...zoo.net.sources import locations
 from ...zoo.release.learn import files_of_row
 from ...zoo.shelf import known_assets
 from ..console import print_json, say
-from ..options import json_option, manifest_option, option
+from ..options import complete_names, json_option, manifest_option, option
 
 
 @click.command("download")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_names)
 @option("--logs", "Also fetch the training logs.")
 @option("--viz", "Also fetch the archives of visualisations.")
 @option("--jobs", "How many files to fetch at once.", click.IntRange(1, 32), default=JOBS)

@@ -7,11 +7,11 @@ import click
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ..console import print_json, say
-from ..options import OutputFolder, json_option, manifest_option, option
+from ..options import OutputFolder, complete_names, json_option, manifest_option, option
 
 
 @click.command("export")
-@click.argument("refs", nargs=-1, required=True, metavar="REF...")
+@click.argument("refs", nargs=-1, required=True, metavar="REF...", shell_complete=complete_names)
 @option(
     "--to DIR", "Folder that the files are written to.", OutputFolder, to="folder", required=True
 )

@@ -12,7 +12,7 @@ from ...zoo.manifest import Row
 from ...zoo.net.hosts import shown
 from ..console import print_json, print_table, say
 from ..groups import LazyGroup
-from ..options import json_option, manifest_option, names_argument
+from ..options import complete_names, json_option, manifest_option, names_argument
 
 LAZY = {name: name for name in ("download", "lock", "unpack", "export", "publish", "inspect")}
 LAZY |= {"import": "adopt"} | {name: f"cached:{name}" for name in ("where", "verify", "prune")}
@@ -63,7 +63,7 @@ def list_(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) ->
 
 
 @commands.command()
-@click.argument("row")
+@click.argument("row", shell_complete=complete_names)
 @manifest_option
 @json_option
 def show(row: str, manifests: tuple[Path, ...], as_json: bool) -> None:

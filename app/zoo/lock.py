@@ -13,7 +13,7 @@ from ...zoo.errors import several
 from ...zoo.lock import Asset, read_lock
 from ...zoo.shelf import of_asset
 from ..console import print_json, print_table, say
-from ..options import FilePath, json_option, manifest_option, option
+from ..options import FilePath, complete_names, json_option, manifest_option, option
 
 if TYPE_CHECKING:
     from ...zoo.release.locking import Change, Draft
@@ -23,7 +23,7 @@ MOST_CHOICES = 3  # commands printed for one file or row that isn't clear
 
 
 @click.command("lock")
-@click.argument("name", metavar="BENCHMARK")
+@click.argument("name", metavar="BENCHMARK", shell_complete=complete_names)
 @option(
     "--out PATH",
     "Write the lock to this file or into this folder. The default is MIXZOO_LOCKS if that is "

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..console import print_json, print_table, say
-from ..options import FilePath, OutputFolder, json_option, manifest_option, option
+from ..options import FilePath, OutputFolder, complete_names, json_option, manifest_option, option
 
 if TYPE_CHECKING:
     from ...zoo.publish.repository import Model
 
 
 @click.command("publish")
-@click.argument("refs", nargs=-1, required=True, metavar="ROW|RUN...")
+@click.argument(
+    "refs", nargs=-1, required=True, metavar="ROW|RUN...", shell_complete=complete_names
+)
 @option("--repo OWNER/NAME", "Name of the repository on the hub.", to="repository", required=True)
 @option(
     "--report FILE.json",

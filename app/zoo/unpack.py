@@ -10,11 +10,13 @@ from ...zoo.archive import list_archive, unpack
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ..console import print_json, print_table, say
-from ..options import FilePath, json_option, manifest_option, option
+from ..options import FilePath, complete_names, json_option, manifest_option, option
 
 
 @click.command("unpack")
-@click.argument("refs", nargs=-1, required=True, metavar="ROW|FILE...")
+@click.argument(
+    "refs", nargs=-1, required=True, metavar="ROW|FILE...", shell_complete=complete_names
+)
 @option(
     "--to DIR",
     "Unpack each archive into a folder of its own in this one.",

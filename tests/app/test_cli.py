@@ -352,3 +352,34 @@ def test_a_signal_waits_for_the_end_of_an_import(tmp_path: Path, number: int, co
 
     assert (process.returncode, out) == (code, b"imported\n"), err
     assert err.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("mixzoo zo", {"zoo"}),
+        ("mixzoo eval --prec", {"--precision"}),
+        ("mixzoo eval --precision g", {"guarded"}),
+        ("mixzoo train resnet50.samix_inat2018", {"resnet50.samix_inat2018"}),
+        ("mixzoo zoo verify inat", {"inat2017", "inat2018"}),
+        ("mixzoo eval ./epoch", {"./epoch"}),  # a file: the shell goes on
+    ],
+)
+def test_tab_completes(line: str, expected: set[str]) -> None:
+    """Commands, options, values and rows, as bash asks for them."""
+    words = line.split()
+    asked = {
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1),
+        "_MIXZOO_COMPLETE": "bash_complete",
+    }
+
+    answer = subprocess.run(
+        [sys.executable, "-m", "mixzoo"],
+        env=os.environ | asked,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert {found.split(",")[1] for found in answer.stdout.splitlines()} == expected
