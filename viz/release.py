@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ..eval.pixels import decode
-from ..zoo.archive import Entry, list_zip, open_zip, parts
+from ..zoo.archive import Entry, list_archive, open_zip, parts
 from ..zoo.errors import IntegrityError, UsageError
 from ..zoo.images import is_picture
 from ..zoo.looks import command
@@ -26,7 +26,7 @@ def list_pictures(path: Path) -> list[Entry]:
     Nothing is unpacked. Raises UsageError if the file can't be opened or holds no pictures,
     IntegrityError if it is damaged, or has an entry that isn't safe (see `zoo.archive`).
     """
-    content = list_zip(path)
+    content = list_archive(path)
     if content.refused:
         raise IntegrityError(f"{path.name}: {content.refused}. Nothing was read.")
     found = [e for e in content.entries if not e.is_folder and is_picture(parts(e.name))]

@@ -8,16 +8,18 @@ devices. All go to a temporary folder that gets its final name at the end.
 
 import re
 import stat
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from .errors import IntegrityError, SourceError, UsageError, wall
-from .files import CHUNK, becoming, ignore, require_space
-from .tars import GZIP, HashedReader, StrictTar, open_tar_gz
+from .files import CHUNK, becoming, require_space
+from .tars import GZIP, StrictTar
 
 # What a zip may become. An asset of a GitHub release is under 2 GiB, and pictures hardly shrink, so
 # an honest archive of visualisations stays far below all three.
@@ -55,34 +57,18 @@ class Content:
     refused: str | None
 
 
-def list_zip(path: Path) -> Content:
-    """Say what a zip holds; nothing is written.
-
-    Raises UsageError if it can't be opened, IntegrityError if it is no whole zip.
-    """
-    with open_zip(path) as archive:
-        return _content(path, archive)
-
-
 def list_archive(path: Path) -> Content:
-    """Say what a zip or a tar holds (see `list_zip` and `list_tar`)."""
-    return list_tar(path) if is_tar(path) else list_zip(path)
+    """Say what a zip or a tar holds; nothing is written, and no more read than may be.
 
-
-def list_tar(path: Path) -> Content:
-    """Say what a tar, gzipped or not, holds; nothing is written, and no more read than may be.
-
-    Raises UsageError if it can't be opened, IntegrityError if it is no whole tar.
+    Raises UsageError if it can't be opened, IntegrityError if it is no whole archive.
     """
-    packed, total = path.stat().st_size, 0
     entries: list[Entry] = []
-    with open_tar(path) as archive:
-        for member in archive:
-            kind = None if member.isreg() or member.isdir() else "is a link or no plain file"
-            # what isn't stored for itself weighs as much as its size: the whole is compared below
-            size = member.size if member.isreg() else 0
-            entries.append(Entry(member.name, size, size, member.isdir(), kind))
-            total += size
+    total = 0
+    with _members(path) as members:
+        packed = path.stat().st_size
+        for entry, _ in members:
+            entries.append(entry)
+            total += entry.size
             if len(entries) > MOST_ENTRIES or total > min(MOST_BYTES, SMALL + MOST_GROWTH * packed):
                 break  # its end may be far
     entries = judged(entries)
@@ -105,14 +91,14 @@ def unpack(path: Path, to: Path, wanted: Callable[[str], bool] = lambda name: Tr
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         require_space(to.parent, needed, "unpack it where there is more")
-        with becoming(to) as folder, _bodies(path) as bodies:
+        with becoming(to) as folder, _members(path) as members:
             folder.mkdir()
             for entry in content.entries:
-                name, source = next(bodies, (None, None))
-                if name != entry.name:
+                now, opened = next(members, (None, None))
+                if now is None or opened is None or now.name != entry.name:
                     raise IntegrityError(f"{path.name}: changed while it was read. Run again.")
                 if wanted(entry.name):
-                    _write(source, entry, folder)
+                    _write(opened, entry, folder)
     except OSError as error:
         raise SourceError(
             f"{path.name}: cannot be unpacked to {to}: {error.strerror}. Nothing was unpacked."
@@ -192,11 +178,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 
     Raises UsageError if it can't be opened, IntegrityError if it is no whole zip.
     """
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise UsageError(f"{path}: expected a zip: {error.strerror}.") from None
-    with _whole(path, "zip"), file:
+    with _opened(path, "zip") as file:
         try:
             with zipfile.ZipFile(file) as archive:
                 yield archive
@@ -204,32 +186,16 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
             raise IntegrityError(f"{path.name}: cannot be read here: {error}.") from None
 
 
-def _whole(path: Path, what: str) -> AbstractContextManager[None]:
-    """The wall of an archive's reader. OSError passes: a full disk is no damage."""
-    expected = f"{path.name}: expected a whole {what}, but"
-    return wall(IntegrityError, expected, "Download it again.", passing=(OSError,))
-
-
 @contextmanager
-def open_tar(path: Path) -> Iterator[StrictTar]:
-    """A tar, gzipped or not, to be walked once; all that its bytes can do wrong becomes one line.
-
-    Raises UsageError if it can't be opened, IntegrityError if it is no whole tar.
-    """
+def _opened(path: Path, what: str) -> Iterator[IO[bytes]]:
+    """An archive's bytes behind a wall. OSError passes it: a full disk is no damage."""
     try:
         file = path.open("rb")
     except OSError as error:
-        raise UsageError(f"{path}: expected a tar: {error.strerror}.") from None
-    with _whole(path, "tar"), file:
-        packed = file.read(2) == GZIP
-        file.seek(0)
-        if packed:
-            chunks = iter(lambda: file.read(CHUNK), b"")
-            with HashedReader(chunks, ignore) as reader, open_tar_gz(reader, path.name) as tar:
-                yield tar
-        else:
-            with StrictTar(fileobj=file) as tar:
-                yield tar
+        raise UsageError(f"{path}: expected a {what}: {error.strerror}.") from None
+    expected = f"{path.name}: expected a whole {what}, but"
+    with wall(IntegrityError, expected, "Download it again.", passing=(OSError,)), file:
+        yield file
 
 
 def is_tar(path: Path) -> bool:
@@ -242,14 +208,26 @@ def is_tar(path: Path) -> bool:
     return start.startswith(GZIP) or start[257:262] == b"ustar"
 
 
-def _content(path: Path, archive: zipfile.ZipFile) -> Content:
-    entries = [_entry(info) for info in archive.infolist()]
-    if len(entries) <= MOST_ENTRIES:
-        entries = judged(entries)
-    return Content(entries, why_refused(entries, path.stat().st_size))
+@contextmanager
+def _members(path: Path) -> Iterator[Iterator[tuple[Entry, Callable[[], IO[bytes] | None]]]]:
+    """Each entry and what opens it, before the next is asked for; folders of tars have no bytes."""
+    if not is_tar(path):
+        with open_zip(path) as archive:
+            yield ((_of_zip(it), partial(archive.open, it)) for it in archive.infolist())
+        return
+    from isal import igzip
+
+    with _opened(path, "tar") as file:
+        packed = file.read(2) == GZIP
+        file.seek(0)
+        try:
+            with StrictTar(fileobj=igzip.IGzipFile(fileobj=file) if packed else file) as tar:
+                yield ((_of_tar(it), partial(tar.extractfile, it)) for it in tar)
+        except igzip.BadGzipFile as error:  # an OSError, but none of the disk
+            raise ValueError(error) from None
 
 
-def _entry(info: zipfile.ZipInfo) -> Entry:
+def _of_zip(info: zipfile.ZipInfo) -> Entry:
     kind = stat.S_IFMT(info.external_attr >> 16)  # Unix writes the mode here
     unsafe = "is encrypted" if info.flag_bits & 1 else None
     if info.header_offset < 0:
@@ -261,28 +239,21 @@ def _entry(info: zipfile.ZipInfo) -> Entry:
     return Entry(name, info.file_size, info.compress_size, name.endswith(("/", "\\")), unsafe)
 
 
-@contextmanager
-def _bodies(path: Path) -> Iterator[Iterator[tuple[str, IO[bytes] | None]]]:
-    """Name and content of each entry, to be read before the next one; folders have no content."""
-    if is_tar(path):
-        with open_tar(path) as tar:
-            yield ((it.name, tar.extractfile(it)) for it in tar)
-    else:
-        with open_zip(path) as archive:
-            yield ((it.orig_filename, archive.open(it)) for it in archive.infolist())
+def _of_tar(member: tarfile.TarInfo) -> Entry:
+    unsafe = None if member.isreg() or member.isdir() else "is a link or no plain file"
+    # what isn't stored for itself weighs as much as its size: the whole is compared
+    size = member.size if member.isreg() else 0
+    return Entry(member.name, size, size, member.isdir(), unsafe)
 
 
-def _write(source: IO[bytes] | None, entry: Entry, folder: Path) -> None:
-    path = folder / parts(entry.name)
-    if entry.is_folder or source is None:
-        path.mkdir(parents=True, exist_ok=True)
+def _write(opened: Callable[[], IO[bytes] | None], entry: Entry, folder: Path) -> None:
+    path, source = folder / parts(entry.name), None if entry.is_folder else opened()
+    (path.parent if source else path).mkdir(parents=True, exist_ok=True)
+    if source is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     written = 0
     with source, path.open("xb") as target:
-        while chunk := source.read(CHUNK):
+        while written <= entry.size and (chunk := source.read(CHUNK)):
             written += target.write(chunk)
-            if written > entry.size:
-                break
     if written != entry.size:
         raise EOFError(f"entry {entry.name!r} isn't {entry.size:,} bytes long")

@@ -18,7 +18,7 @@ from mixzoo.zoo.archive import (
     SMALL,
     Entry,
     judged,
-    list_zip,
+    list_archive,
     parts,
     unpack,
     why_unsafe,
@@ -259,7 +259,7 @@ def test_list_tells_unsafe_entries_without_writing(tmp_path: Path) -> None:
     """A look at an archive is free, and says which entries keep it from being unpacked."""
     archive = zip_of(tmp_path / "v.zip", [("good", b"12345"), ("../evil", b"")])
 
-    content = list_zip(archive)
+    content = list_archive(archive)
 
     assert [(e.name, e.size) for e in content.entries] == [("good", 5), ("../evil", 0)]
     assert [bool(e.unsafe) for e in content.entries] == [False, True]
@@ -284,7 +284,7 @@ def test_any_damage_is_one_line_and_leaves_nothing(
     archive.write_bytes(content[: data.draw(st.sampled_from([len(content), len(content) - 1, 99]))])
 
     line = ""
-    for use in (lambda: unpack(archive, folder / "out"), lambda: list_zip(archive)):
+    for use in (lambda: unpack(archive, folder / "out"), lambda: list_archive(archive)):
         try:
             use()
         except (IntegrityError, SourceError) as error:

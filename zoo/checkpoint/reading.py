@@ -21,7 +21,7 @@ import safetensors
 import torch
 from torch import Tensor
 
-from ..archive import list_zip, open_zip
+from ..archive import list_archive, open_zip
 from ..errors import CheckpointError, IntegrityError, MixzooError, UsageError
 from .config import is_plain
 from .parts import choose, unnamed_averages
@@ -166,7 +166,7 @@ def _impostor(start: bytes) -> str | None:
 def _zip(path: Path) -> Iterator[tuple[Any, Mapping[Any, Any], Fetch]]:
     """The content of torch's present format, and how to get at a storage of it."""
     try:
-        if refused := list_zip(path).refused:
+        if refused := list_archive(path).refused:
             raise CheckpointError(refused)
         with open_zip(path) as archive, _whole():
             entries = {entry.filename: entry for entry in archive.infolist()}
