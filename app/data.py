@@ -13,9 +13,8 @@ from .options import FilePath, OutputFolder, complete_names, json_option, manife
 
 if TYPE_CHECKING:
     from ..zoo.data.findings import Findings, GroupImages
-    from ..zoo.data.marks import Form
     from ..zoo.data.prepare import Prepared
-    from ..zoo.data.request import SplitName
+    from ..zoo.data.request import Form, SplitName
     from ..zoo.mini.dataset import Splits
 
 SPLITS: "dict[Splits, tuple[SplitName, ...]]" = {

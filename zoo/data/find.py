@@ -9,7 +9,7 @@ from unicodedata import normalize
 from ..errors import DataError
 from ..tars import GZIP
 from .labels import LabelledImages, from_file, from_folders
-from .marks import SplitName, read_mark
+from .request import SplitName, read_mark
 from .stores import FolderStore, ImageStore, TarStore
 from .texts import PACKED
 

@@ -14,10 +14,8 @@ from ..manifest import Dataset
 from ..parallel import each_in_parallel
 from .diagnose import diagnose_list
 from .find import find_images, label_file
-from .folders import walk
-from .labels import LabelledImages, supercategory
-from .marks import Mark, read_mark
-from .request import Request, SplitName
+from .labels import LabelledImages, supercategory, walk
+from .request import Mark, Request, SplitName, read_mark
 from .stores import TarStore
 
 TAIL = 4096  # bytes at the end that are looked at first; some cameras write behind the picture

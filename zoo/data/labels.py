@@ -6,12 +6,13 @@ folder it lies in. Nothing here ever numbers classes by sorting or by first appe
 
 import hashlib
 import json
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import msgspec
 import numpy as np
@@ -19,9 +20,8 @@ import numpy.typing as npt
 
 from ..archive import why_unsafe
 from ..errors import DataError, several, wall
-from ..images import SUFFIXES, is_picture
+from ..images import SUFFIXES, is_hidden, is_picture
 from .diagnose import category, diagnose_labels
-from .folders import walk
 from .lists import read_lines, whole
 from .stores import FolderStore, ImageStore
 from .texts import read_text
@@ -149,6 +149,37 @@ def from_folders(root: Path) -> LabelledImages:
     ]
     store = FolderStore(root)
     return LabelledImages(store, tuple(files), tuple(labels), "category_id folders", tuple(notes))
+
+
+def walk(root: Path, passed: list[str]) -> Iterator[tuple[Path, list[str]]]:
+    """Each folder below `root`, relative to it, with the names of its files, all in order.
+
+    Links to folders are followed. passed: gets what is passed over, relative to `root`: hidden
+    files and folders, and links that lead back to a folder above them. Raises DataError for a
+    folder that can't be read, or that stands there under two names: its images would count twice.
+    """
+    seen: dict[tuple[int, int], Path] = {}
+    for name, folders, names in os.walk(root, onerror=_unreadable, followlinks=True):
+        folder = Path(name).relative_to(root)
+        there = Path(name).stat()
+        known = seen.setdefault((there.st_dev, there.st_ino), folder)
+        if known != folder:
+            if known not in folder.parents:
+                raise DataError(
+                    f"{root}: {known} and {folder} are one folder, so its images would count twice. Remove "
+                    "the link, or name the labels with --list FILE."
+                )
+            passed.append(folder.as_posix())
+            folders.clear()
+            continue
+        hidden = sorted(it for it in (*folders, *names) if is_hidden(PurePath(it)))
+        passed += [(folder / it).as_posix() for it in hidden]
+        folders[:] = sorted(set(folders).difference(hidden))
+        yield folder, sorted(set(names).difference(hidden))
+
+
+def _unreadable(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be read: {error.strerror}.")
 
 
 class _Image(msgspec.Struct):

@@ -1,14 +1,72 @@
-"""What to prepare from what, decided before anything is read."""
+"""What to prepare from what, decided before anything is read; and the mark that it was prepared.
+
+`prepared-val2018.json` is written last, when every image is on the disk. Until it is there, nothing
+that lies in the folder is vouched for. It never claims a check that wasn't made.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
-from ..errors import DataError, MixzooError
+import msgspec
+
+from ..errors import DataError
+from ..files import write
 from ..manifest import Dataset, Split
 from ..net.sources import Location
-from .find import find_images
-from .marks import Form, Mark, SplitName, read_mark
+
+Form = Literal["files", "tar"]
+SplitName = Literal["val", "train"]
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """One file that was read whole. size: bytes. md5: of all of them.
+
+    expected_md5: the publisher's, as the manifest states it, None if it states none.
+    """
+
+    source: str
+    size: int
+    md5: str
+    expected_md5: str | None = None
+
+    @property
+    def checked(self) -> bool:
+        """Whether its md5 was compared with the publisher's (unequal ones never get this far)."""
+        return self.md5 == self.expected_md5
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """What was prepared. list_sha256: of files and labels (`LabelledImages.sha256`)."""
+
+    format: Literal[1] = 1
+    dataset: str
+    split: str
+    form: Form
+    images: int
+    list_sha256: str
+    annotations: Origin
+    archive: Origin
+
+
+def mark_path(root: Path, annotations: str) -> Path:
+    """Where a split's mark lies. annotations: the name of its annotation file, for both forms."""
+    return root / f"prepared-{annotations}"
+
+
+def read_mark(root: Path, annotations: str) -> Mark | None:
+    """A split's mark, or None if there is none that can be understood."""
+    try:
+        return msgspec.json.decode(mark_path(root, annotations).read_bytes(), type=Mark)
+    except (OSError, msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def write_mark(root: Path, annotations: str, mark: Mark) -> None:
+    """Write a split's mark, whole or not at all."""
+    content = msgspec.json.format(msgspec.json.encode(mark), indent=2)
+    write(mark_path(root, annotations), content + b"\n")
 
 
 @dataclass(frozen=True)
@@ -43,11 +101,13 @@ class Request:
 
     def place(self, name: SplitName) -> Path:
         """Where a split's images lie once they are prepared: the folder, or the split's tar."""
-        return (
-            self.root
-            if self.form == "files"
-            else self.root / f"{Path(self.json_name(name)).stem}.tar"
-        )
+        tar = self.root / f"{Path(self.json_name(name)).stem}.tar"
+        return self.root if self.form == "files" else tar
+
+    def published(self, file: str) -> Location | None:
+        """A file's address at its publisher, None if the manifest names none."""
+        base = self.dataset.base_url
+        return Location(f"{base.rstrip('/')}/{file}") if base else None
 
     def md5_of(self, file: str) -> str | None:
         """The publisher's md5 of a file, None if the manifest states none."""
@@ -60,31 +120,14 @@ class Request:
 
     def archive_place(self) -> Location:
         """Where the archive is. Raises DataError if nothing tells."""
-        if self.archive:
-            return self.archive
         here = self.root / self.archive_name
-        if here.is_file():
-            return Location(here)
-        if not self.dataset.base_url:
-            raise DataError(
-                f"{self.dataset.name}: its manifest names no address of {self.archive_name}. Fetch it "
-                "by hand and name it with --archive FILE."
-            )
-        return Location(f"{self.dataset.base_url.rstrip('/')}/{self.archive_name}")
-
-    def done(self, name: SplitName) -> Mark | None:
-        """An earlier run's mark, if it vouches for what is asked now and all images are here."""
-        mark = read_mark(self.root, self.json_name(name))
-        md5 = self.md5_of(self.archive_name)
-        if mark is None or md5 not in (None, mark.archive.md5):
-            return None
-        if (mark.dataset, mark.split, mark.form) != (self.dataset.name, name, self.form):
-            return None
-        try:
-            images = find_images(self.place(name), self.root / self.json_name(name))
-        except MixzooError:
-            return None
-        return mark if images.sha256() == mark.list_sha256 else None
+        named = self.archive or (Location(here) if here.is_file() else None)
+        if place := named or self.published(self.archive_name):
+            return place
+        raise DataError(
+            f"{self.dataset.name}: its manifest names no address of {self.archive_name}. Fetch it "
+            "by hand and name it with --archive FILE."
+        )
 
 
 def _json_name(split: Split) -> str | None:

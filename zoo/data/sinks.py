@@ -1,15 +1,15 @@
 """Where the images of an archive go: files below a folder, or one tar.
 
-A sink takes images one by one, then `finish`; after an error `close` alone. Files that an earlier
-run left are compared with the archive's bytes: what is equal stays untouched, what differs is
-replaced. A tar is written anew, which takes no longer than comparing it. So a finished pass vouches
-for every byte, whoever wrote it.
+Files that an earlier run left are compared with the archive's bytes: what is equal stays untouched,
+what differs is replaced. A tar is written anew, which takes no longer than comparing it. So a
+finished pass vouches for every byte, whoever wrote it.
 """
 
 import io
 import os
 import tarfile
-from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISREG
 from typing import Literal
@@ -18,6 +18,8 @@ from ..errors import DataError
 from .stores import index_path, write_index
 
 Fate = Literal["written", "kept", "replaced"]  # kept: it was here, the same to the byte
+# Stores one image under a safe relative name, of which none comes twice
+Put = Callable[[str, bytes], Fate]
 
 
 def make_within(root: Path, folder: Path) -> None:
@@ -31,79 +33,56 @@ def make_within(root: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-class FileSink:
-    """Each image a file below `root`, whole or not at all. counts: what became of how many.
+@contextmanager
+def into_files(root: Path, work: Path) -> Iterator[Put]:
+    """Each image a file below `root`, whole or not at all; at the end the disk has them all.
 
-    What lies in `root` leads nowhere else: a link in a file's place is replaced by the file.
+    work: a folder of this run's own on the same disk. What lies in `root` leads nowhere else: a
+    link in a file's place is replaced by the file; DataError for a folder that is a link out of it.
     """
+    part = work / "image.part"
+    within: set[Path] = set()  # folders known to be
 
-    def __init__(self, root: Path, work: Path) -> None:
-        """work: a folder of this run's own on the same disk."""
-        self.counts = Counter[Fate]()
-        self._root, self._part = root, work / "image.part"
-        self._folders: set[Path] = set()  # known to be within the root
-
-    def put(self, name: str, data: bytes) -> None:
-        """Store one image as a file; `name` is a safe relative path, and no name comes twice.
-
-        Raises DataError for a folder that is a link out of the root.
-        """
-        path = self._root / name
-        if path.parent not in self._folders:
-            make_within(self._root, path.parent)
-            self._folders.add(path.parent)
-        try:
-            here = path.lstat()
-        except FileNotFoundError:
-            here = None
+    def put(name: str, data: bytes) -> Fate:
+        path = root / name
+        if path.parent not in within:
+            make_within(root, path.parent)
+            within.add(path.parent)
+        here = path.lstat() if os.path.lexists(path) else None
         same = here and S_ISREG(here.st_mode) and here.st_size == len(data)
         if same and path.read_bytes() == data:
-            self.counts["kept"] += 1
-            return
-        self._part.write_bytes(data)
-        self._part.replace(path)
-        self.counts["written" if here is None else "replaced"] += 1
+            return "kept"
+        part.write_bytes(data)
+        part.replace(path)
+        return "replaced" if here else "written"
 
-    def finish(self) -> None:
-        """Wait until the disk has them all; a sync for each would take longer than the pass."""
-        if hasattr(os, "sync"):
-            os.sync()
-
-    def close(self) -> None:
-        """Nothing is open between two images."""
+    yield put
+    if hasattr(os, "sync"):
+        os.sync()  # a sync for each would take longer than the pass
 
 
-class TarSink:
-    """All images in one tar, in the order of the archive, which gets its name when it is whole."""
+@contextmanager
+def into_tar(path: Path, work: Path) -> Iterator[Put]:
+    """All images in one tar, in the order of the archive, which gets its name when it is whole.
 
-    def __init__(self, path: Path, work: Path) -> None:
-        """path: the tar's final name. work: a folder of this run's own on the same disk."""
-        self.counts = Counter[Fate]()
-        self._path, self._part = path, work / f"{path.name}.part"
-        self._file = self._part.open("wb")
-        self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.GNU_FORMAT)
+    work: a folder of this run's own on the same disk.
+    """
+    part = work / f"{path.name}.part"
+    with part.open("wb") as file:
+        tar = tarfile.TarFile(fileobj=file, mode="w", format=tarfile.GNU_FORMAT)
 
-    def put(self, name: str, data: bytes) -> None:
-        """Append one image."""
-        info = tarfile.TarInfo(name)
-        info.size = len(data)
-        self._tar.addfile(info, io.BytesIO(data))
-        self.counts["written"] += 1
+        def put(name: str, data: bytes) -> Fate:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+            return "written"
 
-    def finish(self) -> None:
-        """Put all on the disk, and give the tar its name and its index."""
+        yield put
         # Not padded further, as tarfile would: so what is appended later changes the tar's size,
         # and its index is known to be of another tar.
-        self._file.write(bytes(2 * tarfile.BLOCKSIZE))
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        index_path(self._path).unlink(missing_ok=True)
-        self._part.replace(self._path)
-        write_index(self._path)
-
-    def close(self) -> None:
-        """Close the tar; one that isn't finished is the next run's to overwrite."""
-        self._file.close()
-
-
-Sink = FileSink | TarSink
+        file.write(bytes(2 * tarfile.BLOCKSIZE))
+        file.flush()
+        os.fsync(file.fileno())
+    index_path(path).unlink(missing_ok=True)
+    part.replace(path)
+    write_index(path)

@@ -12,7 +12,6 @@ import weakref
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -21,31 +20,6 @@ from ..files import replacing
 from ..tars import StrictTar
 
 Index = dict[str, tuple[int, int]]  # name -> offset of its first byte, size
-
-
-class ImageStore(Protocol):
-    """Image files by name. Can be pickled, so that decoding processes can read from it too."""
-
-    @property
-    def root(self) -> Path:
-        """The folder or archive, for messages."""
-        ...
-
-    def has(self, file: str) -> bool:
-        """Whether there is a file of this name (POSIX, relative), without reading it."""
-        ...
-
-    def size(self, file: str) -> int:
-        """Bytes of a file, without reading it. Raises DataError if there is none."""
-        ...
-
-    def read(self, file: str) -> bytes:
-        """The whole file. Raises DataError naming it if it can't be read."""
-        ...
-
-    def part(self, file: str, start: int, count: int) -> bytes:
-        """At most `count` bytes from `start` on. Raises DataError as `read` does."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -144,6 +118,10 @@ class TarStore:
 
     def __reduce__(self) -> tuple[type["TarStore"], tuple[Path]]:
         return TarStore, (self.root,)
+
+
+# Image files by name. Can be pickled, so that decoding processes can read from it too.
+ImageStore = FolderStore | TarStore
 
 
 def index_path(tar: Path) -> Path:

@@ -5,17 +5,16 @@ small entries. From a server these are fetched in a few ranges into a file of ho
 the whole one does but has zeros for weights. Nothing that a file contains is run.
 """
 
-import io
 import math
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
-from zipfile import ZIP_STORED, ZipFile
+from typing import TYPE_CHECKING
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from ..archive import list_archive
 from ..catalog import Benchmark
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
     from ..checkpoint.facts import TrainingFacts
     from ..nets import Classifier, MixClassifier
 
-BLOCK = 1 << 16  # bytes asked for at once
-MOST = 1 << 23  # bytes fetched of one file: lists and small entries are far shorter
+TAILS = (1 << 16, 1 << 20)  # bytes at the end that a list of entries may take: most are short
 MOST_FILES = 100  # of a release: a table has some twenty rows
 LONGEST = 300.0  # seconds that looking into a release's files may take, all together
 SMALL = 1 << 21  # bytes of an entry that is no tensor: pickles and notes
@@ -178,78 +176,52 @@ def is_checkpoint(names: Sequence[str]) -> bool:
 @contextmanager
 def _stand_in(location: Location, size: int, ends: float) -> Iterator[Path]:
     """A file with a remote zip's list of entries and its small ones, and holes for all else."""
-    with (
-        tempfile.NamedTemporaryFile(suffix=".pth") as local,
-        opener(location, 1) as open_at,
-        _Holes(local, open_at, size, ends) as remote,
-        ZipFile(remote) as archive,
-    ):
-        for entry in archive.infolist():
+    with tempfile.NamedTemporaryFile(suffix=".pth") as local, opener(location, 1) as open_at:
+        local.truncate(size)
+        here = size  # from where on all is here
+
+        def fetch(start: int, stop: int) -> None:
+            local.seek(start)
+            local.write(_range(open_at, start, stop, size, ends))
+
+        for tail in TAILS:
+            fetch(begin := max(0, size - tail), here)
+            here = begin
+            local.flush()
+            with suppress(BadZipFile):
+                archive = ZipFile(local)
+                break
+        else:
+            raise OSError("its list of entries is too long")
+        entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
+        stops = [entry.header_offset for entry in entries[1:]] + [size]
+        spans: list[tuple[int, int]] = []  # of small entries, those side by side as one
+        for entry, stop in zip(entries, stops, strict=True):
+            start = entry.header_offset
             if "/data/" not in f"/{entry.filename}" and entry.file_size <= SMALL:
-                archive.read(entry)
+                beside = bool(spans) and spans[-1][1] == start
+                spans.append((spans.pop()[0] if beside else start, stop))
             elif entry.compress_type == ZIP_STORED:
                 entry.extra = b""  # then the header is no longer than the one in its place
-                local.seek(entry.header_offset)
+                local.seek(start)
                 local.write(entry.FileHeader())
             else:
                 raise OSError("holes are no packed bytes")
+        for start, stop in spans:
+            if start < here:
+                fetch(start, min(stop, here))
         local.flush()
         yield Path(local.name)
 
 
-class _Holes(io.RawIOBase):
-    """A remote file of `size` bytes, whose blocks are fetched into a local one as they are read."""
-
-    def __init__(self, local: IO[bytes], open_at: Opener, size: int, ends: float) -> None:
-        super().__init__()
-        self._local, self._open_at, self._size, self._ends = local, open_at, size, ends
-        self._here: set[int] = set()
-        self._position = 0
-        local.truncate(size)
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """As of any file."""
-        self._position = offset + (0, self._position, self._size)[whence]
-        return self._position
-
-    def tell(self) -> int:
-        """As of any file."""
-        return self._position
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill a buffer; what isn't here of it is fetched first."""
-        stop = min(self._position + len(buffer), self._size)
-        if stop <= self._position:
-            return 0
-        for block in range(self._position // BLOCK, -(-stop // BLOCK)):
-            if block not in self._here:
-                self._fetch(block)
-        self._local.seek(self._position)
-        data = self._local.read(stop - self._position)
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-    def _fetch(self, block: int) -> None:
-        if len(self._here) * BLOCK >= MOST:
-            raise OSError("too much of the file would have to be fetched")
-        start, stop = block * BLOCK, min((block + 1) * BLOCK, self._size)
-        with self._open_at(start, stop, None) as answer:
-            data = b""
-            while len(data) < stop - start and (chunk := next(answer.chunks, b"")):
-                data += chunk
-                if time.monotonic() > self._ends:
-                    raise OSError("it comes too slowly")
-        if answer.size != self._size or len(data) < stop - start:
-            raise OSError("it isn't the file that was listed")
-        self._local.seek(start)
-        self._local.write(data[: stop - start])
-        self._here.add(block)
+def _range(open_at: Opener, start: int, stop: int, size: int, ends: float) -> bytes:
+    """Some bytes of a remote file. Raises OSError where they aren't those of the one listed."""
+    data = b""
+    with open_at(start, stop, None) as answer:
+        while len(data) < stop - start and (chunk := next(answer.chunks, b"")):
+            data += chunk
+            if time.monotonic() > ends:
+                raise OSError("it comes too slowly")
+    if answer.size != size or len(data) < stop - start:
+        raise OSError("it isn't the file that was listed")
+    return data[: stop - start]

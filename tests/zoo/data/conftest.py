@@ -10,8 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from mixzoo.zoo.data.marks import Form
-from mixzoo.zoo.data.request import Request, SplitName
+from mixzoo.zoo.data.request import Form, Request, SplitName
 from mixzoo.zoo.manifest import DataFile, Dataset, Split
 from mixzoo.zoo.net.sources import Location
 from PIL import Image

@@ -9,8 +9,8 @@ import fsspec
 import msgspec
 import pytest
 from mixzoo.zoo.data import find_images
-from mixzoo.zoo.data.marks import read_mark
 from mixzoo.zoo.data.prepare import prepare
+from mixzoo.zoo.data.request import read_mark
 from mixzoo.zoo.errors import DataError, SourceError, UsageError
 from mixzoo.zoo.net.sources import Location
 
