@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from machine import machine
-from mixzoo.eval.pixels import decode, decode_crop, decoders_agree
+from mixzoo.eval.pixels import decode, decode_crop, jpeg_decoder
 from mixzoo.eval.protocol import placement
 from mixzoo.zoo.manifest import Protocol
 from PIL import Image
@@ -134,7 +134,7 @@ def main() -> None:
         "speedup": round(speedup, 3),
         "target_speedup": TARGET,
         "crops_that_differ": differing,
-        "torchvision_decodes": decoders_agree(),
+        "jpeg_decoder": jpeg_decoder(),
         "machine": machine("mixzoo", "torch", "torchvision", "pillow", "numpy"),
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

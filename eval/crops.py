@@ -27,7 +27,7 @@ from ..zoo.data import LabelledImages
 from ..zoo.errors import DataError
 from ..zoo.manifest import Protocol
 from .decoding import HandedOver, decoded, default_workers
-from .pixels import Pixels, decode_crop, prepare
+from .pixels import Pixels, decode_crop, jpeg_decoder, prepare
 
 logger = logging.getLogger(__name__)
 prepare()  # now, so that decoding processes, and whatever is forked, have it all
@@ -138,7 +138,7 @@ def _key(images: LabelledImages, protocol: Protocol) -> str:
         "root": str(images.root.resolve()),
         "list": images.sha256(),
         "files": hashlib.sha256("\n".join(images.files).encode()).hexdigest(),  # in their order
-        "versions": [metadata.version(name) for name in ("pillow", "torchvision")],
+        "versions": [metadata.version(name) for name in ("pillow", jpeg_decoder()) if name],
         "libjpeg": features.version("libjpeg_turbo") or features.version("jpg"),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

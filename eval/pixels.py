@@ -2,17 +2,21 @@
 
 The reference is `PIL.Image.open(file).convert("RGB")`, then torchvision's Resize and CenterCrop.
 Pillow reads every header here too, so it alone says what is an image. The pixels of grey and
-colour JPEGs then come from torchvision, which hands them over without Pillow's four-byte copies;
-both use libjpeg-turbo. Whatever else there is, and whatever torchvision refuses, Pillow decodes.
+colour JPEGs then come from `jpeg_decoder`, which hands them over without Pillow's four-byte copies;
+all use libjpeg-turbo. Whatever else there is, and whatever that decoder refuses or might turn,
+Pillow decodes.
 """
 
 import io
+import itertools
 import warnings
 from functools import cache
+from importlib import import_module
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from ..zoo.errors import DataError
 from ..zoo.images import open_image
@@ -20,6 +24,8 @@ from ..zoo.manifest import Protocol
 from .protocol import placement
 
 Pixels = npt.NDArray[np.uint8]
+DECODERS = {"torchvision": "torchvision.io", "torchcodec": "torchcodec.decoders"}
+"""Packages that may decode JPEGs in Pillow's place, in the order in which they are tried."""
 
 
 def prepare(*, jpegs: bool = True) -> None:
@@ -30,7 +36,7 @@ def prepare(*, jpegs: bool = True) -> None:
     """
     centre_crop(np.zeros((2, 2, 3), np.uint8), Protocol(resize=2, crop=1))
     if jpegs:
-        decoders_agree()
+        jpeg_decoder()
 
 
 def decode_crop(content: bytes, protocol: Protocol, name: str) -> Pixels:
@@ -81,9 +87,9 @@ def _decode(content: bytes, *, upright: bool) -> Pixels:
     with open_image(io.BytesIO(content)) as image:
         if upright:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-        if _is_plain_jpeg(image) and decoders_agree():
+        if _is_plain_jpeg(image) and (decoder := jpeg_decoder()) and _is_left(image, decoder):
             try:
-                return _decode_jpeg(content)
+                return _by(decoder, content)
             except RuntimeError:  # cut short, or a kind of JPEG that only Pillow's libjpeg knows
                 pass
         return np.asarray(image.convert("RGB"))
@@ -94,36 +100,51 @@ def _is_plain_jpeg(image: Image.Image) -> bool:
     return image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB")
 
 
-def _decode_jpeg(content: bytes) -> Pixels:
-    """Raises RuntimeError where libjpeg does, also at an early end of the data."""
-    import torch
-    from torchvision.io import ImageReadMode, decode_jpeg
+def _is_left(image: Image.Image, decoder: str) -> bool:
+    """Whether the decoder surely leaves the picture as it is stored, which the reference does.
 
-    data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-    pixels = decode_jpeg(data, mode=ImageReadMode.RGB)  # (3, H, W); a list only for a list
-    assert isinstance(pixels, torch.Tensor)
-    return pixels.permute(1, 2, 0).numpy()
+    TorchCodec turns it as EXIF says, which it takes any first APP1 segment for. It can't be told
+    not to, and Pillow may understand a damaged segment otherwise, so none is handed to it.
+    """
+    return decoder != "torchcodec" or (
+        isinstance(image, JpegImageFile) and all(name != "APP1" for name, _ in image.applist)
+    )
 
 
 @cache
-def decoders_agree() -> bool:
-    """Whether this machine's torchvision and Pillow decode JPEGs to the same pixels.
+def jpeg_decoder() -> str | None:
+    """The first of DECODERS that is here and gives Pillow's pixels on this machine; None if none.
 
     They come with libjpegs of their own, and another build or version may round in another way.
-    Tried once per process on noise, with halved chroma, plain and progressive.
+    Tried once per process on noise: all common chroma, grey, plain and progressive.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torchvision 0.29 says that its decoders will go,
-            return all(_same_pixels(progressive) for progressive in (False, True))
-    except ImportError:  # as they have, then
-        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torchvision 0.29 says that its decoders will go
+        return next((name for name in DECODERS if _agrees(name)), None)
 
 
-def _same_pixels(progressive: bool) -> bool:
+def _agrees(decoder: str) -> bool:
     noise = np.random.default_rng(0).integers(0, 256, (53, 75, 3), dtype=np.uint8)
     picture = Image.fromarray(noise).resize((150, 106), Image.Resampling.BICUBIC)
-    file = io.BytesIO()
-    picture.save(file, "JPEG", subsampling="4:2:0", progressive=progressive)
-    with Image.open(file) as image:
-        return np.array_equal(_decode_jpeg(file.getvalue()), np.asarray(image))
+    for chroma, progressive in itertools.product(("4:4:4", "4:2:2", "4:2:0", ""), (False, True)):
+        file = io.BytesIO()
+        options = {"subsampling": chroma} if chroma else {}
+        mode = "RGB" if chroma else "L"
+        picture.convert(mode).save(file, "JPEG", progressive=progressive, **options)
+        try:
+            pixels = _by(decoder, file.getvalue())
+        except Exception:  # not installed, or built for another torch, which shows in many ways
+            return False
+        with Image.open(file) as image:
+            if not np.array_equal(pixels, np.asarray(image.convert("RGB"))):
+                return False
+    return True
+
+
+def _by(decoder: str, content: bytes) -> Pixels:
+    """Raises RuntimeError where libjpeg does, also at an early end of the data."""
+    import torch
+
+    data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    pixels = import_module(DECODERS[decoder]).decode_jpeg(data, mode="RGB")  # (3, H, W)
+    return pixels.permute(1, 2, 0).numpy()

@@ -7,20 +7,25 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mixzoo.eval.pixels import centre_crop, decode, decode_crop, decoders_agree
+from mixzoo.eval import pixels
+from mixzoo.eval.crops import CropCache
+from mixzoo.eval.pixels import centre_crop, decode, decode_crop, jpeg_decoder
 from mixzoo.eval.protocol import normalise
 from mixzoo.eval.resample import resize_crop
+from mixzoo.zoo.data import LabelledImages
 from mixzoo.zoo.errors import DataError
 from mixzoo.zoo.manifest import Protocol
-from PIL import Image
+from PIL import Image, ImageCms
 from torchvision import transforms
 from torchvision.transforms import functional
 
@@ -103,10 +108,39 @@ def with_adobe(content: bytes, transform: int) -> bytes:
     return content[:2] + marker + content[4 + length :]
 
 
-def rotated() -> bytes:
+def turned(orientation: int, before: bytes = b"") -> bytes:
+    """A camera's photograph that was held so. before: segments that stand before EXIF's."""
     exif = Image.Exif()
-    exif[0x0112] = 6
-    return saved(picture(), "JPEG", exif=exif)
+    exif[0x0112] = orientation
+    content = saved(picture(), "JPEG", exif=exif)
+    return content[:2] + before + content[2:]
+
+
+def as_byte(orientation: int) -> bytes:
+    """The same where the tag's type is wrong, as in some phones' files: Pillow overlooks it."""
+    content = turned(orientation)
+    return content.replace(b"\x01\x12\x00\x03", b"\x01\x12\x00\x63", 1)
+
+
+def sampled(factors: int, subsampling: str) -> bytes:
+    """A JPEG whose brightness has other sampling factors, with as many blocks, so a valid one."""
+    content = bytearray(saved(picture(64, 32), "JPEG", subsampling=subsampling))
+    start = content.index(b"\xff\xc0")  # length 2, precision 1, sides 4, components 1, then id
+    content[start + 11] = factors
+    return bytes(content)
+
+
+def ycck() -> bytes:
+    """Four channels, of which Adobe's marker says that three are YCC."""
+    content = bytearray(saved(picture(mode="CMYK"), "JPEG"))
+    content[content.index(b"Adobe") + 11] = 2
+    return bytes(content)
+
+
+def profiled() -> bytes:
+    """With a colour profile, which the reference ignores."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return saved(picture(), "JPEG", icc_profile=profile)
 
 
 def deep() -> bytes:
@@ -120,13 +154,21 @@ FILES: dict[str, Callable[[], bytes]] = {
     "4:4:4": lambda: saved(picture(), "JPEG", subsampling="4:4:4"),
     "4:2:2": lambda: saved(picture(), "JPEG", subsampling="4:2:2"),
     "progressive": lambda: saved(picture(), "JPEG", progressive=True),
+    "4:1:1": lambda: sampled(0x41, "4:2:0"),
+    "4:4:0": lambda: sampled(0x12, "4:2:2"),
     "restart markers": lambda: saved(picture(), "JPEG", restart_marker_blocks=2),
     "grey": lambda: saved(picture(mode="L"), "JPEG"),
+    "grey, progressive": lambda: saved(picture(mode="L"), "JPEG", progressive=True),
+    "ycck": ycck,
+    "colour profile": profiled,
     "cmyk": lambda: saved(picture(mode="CMYK"), "JPEG"),
     "adobe rgb": lambda: with_adobe(saved(picture(), "JPEG", subsampling="4:4:4"), 0),
     "adobe ycc": lambda: with_adobe(saved(picture(), "JPEG"), 1),
     "stored rgb": lambda: saved(picture(), "JPEG", keep_rgb=True),
-    "exif rotation": rotated,
+    **{f"exif {number}": partial(turned, number) for number in range(9)},
+    "exif of an unknown type": lambda: as_byte(6),
+    "exif after XMP": lambda: turned(6, b"\xff\xe1\x00\x10http://ns.xmp\0"),
+    "exif twice": lambda: turned(1, turned(6)[2:][: 2 + int.from_bytes(turned(6)[4:6])]),
     "mpo": lambda: saved(picture(), "MPO", save_all=True, append_images=[picture(90, 71)]),
     "trailing bytes": lambda: saved(picture(), "JPEG") + b"and more",
     "cut, with an end marker": lambda: saved(picture(300, 200), "JPEG")[:9000] + b"\xff\xd9",
@@ -144,16 +186,25 @@ FILES: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.fixture(params=["torchvision", "torchcodec", None], ids=str)
+def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str | None:
+    """Each decoder alone, where it is installed, and Pillow without any."""
+    if request.param:
+        pytest.importorskip(pixels.DECODERS[request.param])
+    monkeypatch.setattr(pixels, "jpeg_decoder", lambda: request.param)
+    return request.param
+
+
 @pytest.mark.parametrize("kind", FILES)
 @pytest.mark.filterwarnings("ignore:Palette images:UserWarning")
-def test_pixels_are_those_of_pillow(kind: str) -> None:
+def test_pixels_are_those_of_pillow(kind: str, decoder: str | None) -> None:
     """Whichever decoder takes the file, no pixel differs."""
     content = FILES[kind]()
 
     assert np.array_equal(decode(content, kind), by_pillow(content))
 
 
-def test_photographs_are_those_of_pillow(shared: Path) -> None:
+def test_photographs_are_those_of_pillow(shared: Path, decoder: str | None) -> None:
     """All reference photographs, and 200 of the larger set's tiny ones, come out identical."""
     contents = [
         path.read_bytes() for path in (shared / "golden/images").iterdir() if path.is_file()
@@ -171,29 +222,64 @@ def test_photographs_are_those_of_pillow(shared: Path) -> None:
     assert sum(differing) == 0
 
 
-def test_pillow_decodes_alone_where_torchvision_has_no_decoder(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.fixture
+def tried_anew() -> Iterator[None]:
+    """What was found of this machine's decoders is forgotten, before and after."""
+    jpeg_decoder.cache_clear()
+    yield
+    jpeg_decoder.cache_clear()
+
+
+@pytest.mark.usefixtures("tried_anew")
+def test_pillow_decodes_alone_where_there_is_no_other(
+    monkeypatch: pytest.MonkeyPatch, pictures: LabelledImages, tmp_path: Path
 ) -> None:
-    """torchvision 0.29 says that a later one won't."""
+    """torchvision says that a later one has no decoder; TorchCodec is nobody's requirement."""
     content = saved(picture(30, 20), "JPEG")
-    decoders_agree.cache_clear()
+    for name in ("torchvision", "torchvision.io", "torchcodec", "torchcodec.decoders"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    CropCache.open(tmp_path, pictures, PROTOCOL)
+
+    assert jpeg_decoder() is None
+    assert np.array_equal(decode(content, "a.jpg"), by_pillow(content))
+
+
+@pytest.mark.usefixtures("tried_anew")
+def test_torchcodec_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is used where torchvision's decoder is gone."""
+    pytest.importorskip("torchcodec.decoders")
     monkeypatch.setitem(sys.modules, "torchvision.io", None)
 
-    try:
-        assert not decoders_agree()
-        assert np.array_equal(decode(content, "a.jpg"), by_pillow(content))
-    finally:
-        decoders_agree.cache_clear()
+    assert jpeg_decoder() == "torchcodec"
 
 
-def test_decoders_agree_here() -> None:
+@pytest.mark.usefixtures("tried_anew")
+@pytest.mark.parametrize("wrong", [1, 0])
+def test_a_decoder_that_rounds_otherwise_is_not_used(
+    wrong: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By 1 in a single pixel; with none wrong the same decoder is taken."""
+
+    def decode_jpeg(data: torch.Tensor, mode: str) -> torch.Tensor:
+        found = by_pillow(data.numpy().tobytes()).copy()
+        found[-1, -1, -1] ^= wrong
+        return torch.from_numpy(found).permute(2, 0, 1)
+
+    monkeypatch.setitem(sys.modules, "another", SimpleNamespace(decode_jpeg=decode_jpeg))
+    monkeypatch.setattr(pixels, "DECODERS", {"another": "another"})
+
+    assert jpeg_decoder() == (None if wrong else "another")
+
+
+def test_a_decoder_agrees_here() -> None:
     """The fast decoder is in use where the versions of constraints.txt are installed."""
-    assert decoders_agree()
+    assert jpeg_decoder() == "torchvision"
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 20, 300, 0.5, 0.99, -2])
 @pytest.mark.parametrize("progressive", [False, True])
-def test_truncated_jpeg_is_an_error(kept: float, progressive: bool) -> None:
+def test_truncated_jpeg_is_an_error(kept: float, progressive: bool, decoder: str | None) -> None:
     """A JPEG cut anywhere is refused with its name; grey lines are never made up."""
     whole = saved(picture(300, 200), "JPEG", progressive=progressive)
     content = whole[: int(kept * len(whole)) if isinstance(kept, float) else kept]
