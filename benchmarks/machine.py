@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 
 
 def machine(*libraries: str) -> dict[str, object]:
-    """Processor, cores, Python, and the versions of `libraries`; torch's threads and device too."""
+    """The day, processor, cores, Python, and the versions of `libraries`.
+
+    With torch its threads and device too.
+    """
     cpu = Path("/proc/cpuinfo")
     lines = cpu.read_text().splitlines() if cpu.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     facts: dict[str, object] = {
+        "date": time.strftime("%Y-%m-%d"),
         "cpu": names[0] if names else platform.machine(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),

@@ -1,12 +1,22 @@
 """Writes the pages of the documentation that are made of the code. Run by `make format`."""
 
-from collections.abc import Iterator
+import ast
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
+import mixzoo
 from mixzoo.app import cli
+from mixzoo.train import mixing
+from mixzoo.zoo import nets
 
-COMMANDS = Path(__file__).parent / "commands.md"
+DOCS = Path(__file__).parent
+BENCHMARKS = DOCS.parent / "benchmarks"
+MOST = 60  # figures of a file that a page shows
 ENVIRONMENT = {
     "MIXZOO_CACHE": "The folder of fetched files and kept predictions.",
     "MIXZOO_LOCKS": "The folder of your own locks.",
@@ -35,8 +45,8 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
                 yield from commands(verbs, (*path, name))
 
 
-def page() -> str:
-    """The text of docs/commands.md."""
+def commands_page() -> str:
+    """Every command and option as its help says it, exit codes, and the environment."""
     known = dict(commands(cli.app))
     lines = [
         "# Commands",
@@ -66,6 +76,95 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def api_page() -> str:
+    """What `import mixzoo` and the mixing methods offer, by their own docstrings."""
+    lines = [
+        "# Python reference",
+        "",
+        "Made of the docstrings. How they are used: [In Python](python.md).",
+    ]
+    lines += ["", "## mixzoo", *_api("mixzoo.load", mixzoo.load)]
+    for name in nets.__all__:
+        kind = getattr(nets, name)
+        lines += _api(f"mixzoo.zoo.nets.{name}", kind)
+        for method in ("forward", "logits", "mix"):
+            if method in vars(kind):
+                lines += _api(f"{name}.{method}", vars(kind)[method])
+    lines += ["", "## mixzoo.train.mixing", "", inspect.cleandoc(mixing.__doc__ or "")]
+    for name in mixing.__all__:
+        it = getattr(mixing, name)
+        if inspect.isfunction(it) or inspect.isclass(it):
+            lines += _api(name, it)
+    return "\n".join(lines) + "\n"
+
+
+def measurements_page() -> str:
+    """Every figure of benchmarks/results, with command, machine and versions."""
+    lines = [
+        "# Measurements",
+        "",
+        "Made of the files in `benchmarks/results`. Each says which command makes it, on which",
+    ]
+    lines += ["machine and versions it was measured, and when. `make bench` makes them all again."]
+    for path in sorted(BENCHMARKS.glob("results/**/*.json")):
+        found = json.loads(path.read_text())
+        script = max(
+            (it for it in BENCHMARKS.glob("*.py") if path.stem.startswith(it.stem)),
+            key=lambda it: len(it.stem),
+        )
+        about = ast.get_docstring(ast.parse(script.read_text())) or ""
+        on = found.pop("machine")
+        lines += ["", f"## {path.relative_to(BENCHMARKS / 'results').with_suffix('')}", ""]
+        lines += [about.split("\n\n")[0].replace("\n", " "), ""]
+        lines += [
+            f"`{found.pop('command', f'python benchmarks/{script.name}')}`, on: "
+            + ", ".join(f"{name} {str(value).split(' (')[0]}" for name, value in on.items())
+            + ".",
+            "",
+        ]
+        figures = list(_figures(found))
+        cells = ((_cell(name), _cell(value)) for name, value in figures[:MOST])
+        lines += ["| figure | value |", "|---|---|", *(f"| {a} | {b} |" for a, b in cells)]
+        if len(figures) > MOST:
+            lines += ["", f"{len(figures) - MOST} more stand in the file."]
+    return "\n".join(lines) + "\n"
+
+
+def _figures(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """The leaves of a result, by their place: lists of numbers as their range."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _figures(part, (*path, name.replace("_", " ")))
+    elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        for number, part in enumerate(value):
+            yield from _figures(part, (*path, str(part.get("name", number + 1))))
+    elif (
+        isinstance(value, list)
+        and len(value) > 4
+        and all(isinstance(v, int | float) for v in value)
+    ):
+        yield ": ".join(path), f"{min(value):.5g} to {max(value):.5g} ({len(value)} values)"
+    else:
+        shown = f"{value:.5g}" if isinstance(value, float) else str(value)
+        yield ": ".join(path), shown
+
+
+def _api(name: str, it: Callable) -> list[str]:
+    says = inspect.cleandoc(it.__doc__ or "")
+    signature = "" if inspect.isclass(it) else str(inspect.signature(it))
+    signature = re.sub(r"[a-z_.]+\.(?=[A-Z])|'", "", signature)
+    return [
+        "",
+        f"### {name}",
+        "",
+        "```python",
+        name.rpartition(".")[2] + signature,
+        "```",
+        "",
+        says,
+    ]
+
+
 def _described(name: str, command: click.Command) -> Iterator[str]:
     context = click.Context(command, info_name=name, terminal_width=94)
     usage = " ".join(command.collect_usage_pieces(context))
@@ -78,8 +177,12 @@ def _described(name: str, command: click.Command) -> Iterator[str]:
     for option in command.get_params(context):
         record = option.get_help_record(context)
         if record and option.name != "help":
-            name, does = (" ".join(text.split()).replace("|", "\\|") for text in record)
+            name, does = (_cell(text) for text in record)
             yield f"| `{name}` | {does} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _first(command: click.Command) -> str:
@@ -90,5 +193,8 @@ def _anchor(name: str) -> str:
     return name.replace(" ", "-")
 
 
+PAGES = {"commands.md": commands_page, "api.md": api_page, "measurements.md": measurements_page}
+
 if __name__ == "__main__":
-    COMMANDS.write_text(page(), encoding="utf-8")
+    for name, make in PAGES.items():
+        (DOCS / name).write_text(make(), encoding="utf-8")
