@@ -1,19 +1,18 @@
-"""What the tabs of the demo share: benchmarks, checkpoints in memory, pictures, the URL's state."""
+"""What the tabs of the demo share: benchmarks, checkpoints in memory, the URL's state."""
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from ...zoo import shelf
 from ...zoo.catalog import Catalog
 from ...zoo.checkpoint.load import load_resolved
 from ...zoo.errors import UsageError
-from ...zoo.manifest import Protocol
 from ...zoo.nets import Classifier, MixClassifier
 from ...zoo.refs import resolve
+from . import limits
 from .downloads import Downloads
-from .pictures import Picture, keep_pictures
 from .settings import Settings
 from .state import PageState
 from .store import Store
@@ -64,27 +63,19 @@ class Models:
 
 @dataclass(frozen=True)
 class Context:
-    """The benchmarks, the caches that visitors share, the page's URL state, the owner's settings,
-    and where files of visitors go.
-
-    read_picture: an uploaded file and a protocol -> its crop, see `pictures.keep_pictures`.
-    """
+    """The benchmarks, the classifiers that visitors share, the page's URL state, the owner's
+    settings, and where files of visitors go."""
 
     catalog: Catalog
-    models: Models
-    read_picture: Callable[[str, Protocol], Picture]
-    state: PageState
     settings: Settings
     store: Store
     downloads: Downloads
+    state: PageState = field(default_factory=PageState)
 
-    @classmethod
-    def of(
-        cls, catalog: Catalog, settings: Settings, store: Store, downloads: Downloads
-    ) -> "Context":
-        """A context with nothing in its caches yet."""
-        models, read = Models(catalog, settings.max_models), keep_pictures(settings)
-        return cls(catalog, models, read, PageState(), settings, store, downloads)
+    @cached_property
+    def models(self) -> Models:
+        """The checkpoints in memory, none at first."""
+        return Models(self.catalog, limits.MAX_MODELS)
 
     @property
     def first_benchmark(self) -> str:

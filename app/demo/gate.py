@@ -21,8 +21,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...zoo.errors import UsageError
+from . import limits
 from .hosts import Hosts
-from .settings import Settings
 from .store import Store
 from .toasts import UNEXPECTED
 
@@ -68,9 +68,8 @@ HEADERS = {
 class Gate:
     """ASGI middleware. store: where uploads and results go. hosts: the page's names."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, store: Store, hosts: Hosts) -> None:
+    def __init__(self, app: ASGIApp, store: Store, hosts: Hosts) -> None:
         self._app = app
-        self._settings = settings
         self._store = store
         self._hosts = hosts
 
@@ -120,11 +119,11 @@ class Gate:
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an upload on, with room kept for it; Gradio judges each file while it arrives."""
-        limits, headers = self._settings, Headers(scope=scope)
+        headers = Headers(scope=scope)
         declared = _declared(headers)
         if declared is None:
             raise _Refused(411, "Expected the upload's Content-Length, and got none.")
-        if declared > limits.max_files * (limits.max_upload + A_HEAD):
+        if declared > limits.MAX_FILES * (limits.MAX_UPLOAD + A_HEAD):
             raise _Refused(413, "Too much at once. Send fewer or smaller files.")
         files = min(MOST_PARTS, declared // A_PART + 1)
         try:
@@ -138,7 +137,7 @@ class Gate:
 
     async def _small(self, headers: Headers, receive: Receive) -> Receive:
         """A request's JSON, held against the limit and searched for addresses to fetch."""
-        most = self._settings.max_body
+        most = limits.MAX_BODY
         declared = _declared(headers) or 0
         if declared > most:
             raise _Refused(413, TOO_LARGE)

@@ -20,9 +20,10 @@ from ...viz.themes import DARK, LIGHT
 from ...zoo.errors import DataError, MixzooError, UsageError
 from ...zoo.manifest import Protocol
 from ...zoo.nets import MixClassifier
+from . import limits
 from .context import Context
 from .mixing import Mix, class_names, command_line, look, methods_here, python_lines, why_label
-from .pictures import Picture
+from .pictures import Picture, read_picture
 from .toasts import shown_to_visitors, tell, warn
 
 PLAIN = "cutmix"  # what takes the place of a learnt method that a checkpoint can't do
@@ -146,10 +147,9 @@ class MixEvents:
         if not a or not b:
             raise UsageError("Expected two pictures. Put one into A and one into B.")
         protocol = self._context.catalog.row(ref)[0].manifest.protocol
-        read = self._context.read_picture
         return Mix(
-            a=read(a, protocol),
-            b=read(b, protocol),
+            a=read_picture(a, protocol),
+            b=read_picture(b, protocol),
             method=method,
             lam=float(lam),
             seed=_whole(seed),
@@ -160,16 +160,16 @@ class MixEvents:
 
     def _further(self, more: Sequence[Any] | None, protocol: Protocol) -> list[Picture]:
         files = [entry[0] for entry in more or ()]
-        most = self._context.settings.max_pictures
+        most = limits.MAX_PICTURES
         if len(files) > most:
             tell(f"The first {most} of {len(files)} further pictures are shown.")
-        return [self._context.read_picture(file, protocol) for file in files[:most]]
+        return [read_picture(file, protocol) for file in files[:most]]
 
     def _readable(self, file: str | None, protocol: Protocol) -> str | None:
         """The file, or None with a toast if it isn't a picture within the limits."""
         try:
             if file:
-                self._context.read_picture(file, protocol)
+                read_picture(file, protocol)
         except DataError as error:
             warn(str(error))
             return None

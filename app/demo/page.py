@@ -6,7 +6,7 @@ import gradio as gr
 from gradio.themes import Base, Font, colors, sizes
 
 from ...viz.themes import DARK, LIGHT, css_variables
-from . import logs, mix_tab, table, zoo
+from . import limits, logs, mix_tab, table, zoo
 from .context import Context
 from .state import one_of
 
@@ -30,10 +30,9 @@ _FOLDER = Path(__file__).parent
 
 def build(context: Context) -> gr.Blocks:
     """The page, not yet served. Raises UsageError if a tab has nothing to begin with."""
-    settings = context.settings
     mix_tab.first_ref(context)  # raises before anything is made
     with gr.Blocks(
-        title="mixzoo", analytics_enabled=False, delete_cache=(CLEANING, settings.keep_files)
+        title="mixzoo", analytics_enabled=False, delete_cache=(CLEANING, limits.KEEP_FILES)
     ) as page:
         gr.HTML(HEADER, padding=False)
         first, *_ = names = [title.lower() for title in TABS]
@@ -48,8 +47,8 @@ def build(context: Context) -> gr.Blocks:
         context.state.listen("tab", tabs, lambda text: gr.Tabs(selected=one_of(*names)(text)))
         context.state.wire(page)
     page.queue(
-        max_size=settings.max_queue,
-        default_concurrency_limit=settings.concurrency,
+        max_size=limits.MAX_QUEUE,
+        default_concurrency_limit=limits.CONCURRENCY,
         api_open=False,
     )
     return page

@@ -2,7 +2,6 @@
 
 import filecmp
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +17,7 @@ from ...zoo.images import FORMATS, open_image
 from ...zoo.manifest import Protocol
 from ...zoo.mini import NAMED, example
 from ...zoo.mini.species import VERSION
-from .settings import Settings
+from . import limits
 
 MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 
@@ -51,41 +50,28 @@ def drawings() -> dict[str, Path]:
     return paths
 
 
-def keep_pictures(settings: Settings) -> Callable[[str, Protocol], Picture]:
-    """`read_picture`, with the crops that were used last kept: a moved slider decodes nothing.
-
-    A file is known by its path: Gradio keeps uploads in folders named by their content.
-    """
-
-    @lru_cache(maxsize=settings.max_crops)
-    def read(path: str, protocol: Protocol) -> Picture:
-        return read_picture(Path(path), protocol, settings)
-
-    return read
-
-
-def read_picture(path: Path, protocol: Protocol, settings: Settings) -> Picture:
+@lru_cache(maxsize=limits.MAX_CROPS)
+def read_picture(path: str, protocol: Protocol) -> Picture:
     """Decode a file as the evaluator does, upright, and cut its centre by a protocol.
 
     Of an animation the first frame; transparency is dropped, as in evaluation. Size and shape are
-    read from the header and judged before anything is decoded.
+    read from the header and judged before anything is decoded. The crops that were used last are
+    kept, by the path: Gradio keeps uploads in folders named by their content.
     Raises DataError, one line without folders, for anything but a whole picture within the limits.
     """
-    name = path.name
+    name = Path(path).name
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on large sizes and odd metadata: judged here
-            with open_image(path) as image:
-                _require_limits(image, name, settings)
+            with open_image(Path(path)) as image:
+                _require_limits(image)
                 pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except DataError:
-        raise
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
     except UnidentifiedImageError:
         raise DataError(
             f"{name}: expected a picture ({', '.join(FORMATS)}), got bytes of another kind. Choose another file."
         ) from None
-    except Image.DecompressionBombError:
-        raise _too_large(name, "far too many", settings) from None
     except Exception as error:  # Pillow's parsers raise whatever they stumble over
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise DataError(
@@ -93,29 +79,25 @@ def read_picture(path: Path, protocol: Protocol, settings: Settings) -> Picture:
         ) from None
     crop = np.ascontiguousarray(centre_crop(pixels, protocol))
     crop.flags.writeable = False
-    return Picture(crop, name, _drawn_as(path))
+    return Picture(crop, name, _drawn_as(Path(path)))
 
 
-def _require_limits(image: Image.Image, name: str, settings: Settings) -> None:
+def _require_limits(image: Image.Image) -> None:
     """Raise DataError for a picture that is too large, too thin, or not of 8 bits."""
     width, height = image.size
-    if width * height > settings.max_pixels:
-        raise _too_large(name, f"{width} x {height}", settings)
-    if max(width, height) > settings.max_aspect * min(width, height):
+    if width * height > limits.MAX_PIXELS:
+        most = f"{limits.MAX_PIXELS / 1e6:g} million"
+        raise DataError(f"{width} x {height} pixels; at most {most} are read. Scale it down.")
+    if max(width, height) > limits.MAX_ASPECT * min(width, height):
         raise DataError(
-            f"{name}: {width} x {height} pixels; expected sides of at most {settings.max_aspect} "
-            "to 1, since the centre is cut out. Crop it first."
+            f"{width} x {height} pixels; expected sides of at most {limits.MAX_ASPECT} to 1, since "
+            "the centre is cut out. Crop it first."
         )
     if image.mode not in MODES:
         raise DataError(
-            f"{name}: expected 8 bits per channel, got Pillow's mode {image.mode}. Save it as an "
-            "ordinary PNG or JPEG."
+            f"expected 8 bits per channel, got Pillow's mode {image.mode}. Save it as an ordinary "
+            "PNG or JPEG."
         )
-
-
-def _too_large(name: str, size: str, settings: Settings) -> DataError:
-    most = f"{settings.max_pixels / 1e6:g} million"
-    return DataError(f"{name}: {size} pixels; at most {most} are read. Scale it down.")
 
 
 def _drawn_as(path: Path) -> tuple[int, int] | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import MixzooError, UsageError
+from . import limits
 from .downloads import Downloads
 from .ending import Ending
 from .settings import Settings
@@ -53,8 +54,8 @@ def running(settings: Settings, ending: Ending) -> Iterator[str]:
         from .hosts import Hosts
         from .page import build
 
-        store = Store(Path(os.environ["GRADIO_TEMP_DIR"]), settings)
-        context = Context.of(open_catalog(settings.manifests), settings, store, downloads)
+        store = Store(Path(os.environ["GRADIO_TEMP_DIR"]))
+        context = Context(open_catalog(settings.manifests), settings, store, downloads)
         hosts = Hosts(settings)
         page = build(context)
         try:
@@ -126,13 +127,13 @@ def _launch(page: "gr.Blocks", settings: Settings, port: int, store: Store, host
         enable_monitoring=False,
         strict_cors=True,
         footer_links=["api", "settings"],
-        max_file_size=settings.max_upload,
-        state_session_capacity=settings.max_sessions,
+        max_file_size=limits.MAX_UPLOAD,
+        state_session_capacity=limits.MAX_SESSIONS,
         theme=theme(),
         css=css(),
         favicon_path=Path(__file__).with_name("icon.svg"),
         head=head(),
-        app_kwargs={"middleware": [Middleware(Gate, settings=settings, store=store, hosts=hosts)]},
+        app_kwargs={"middleware": [Middleware(Gate, store=store, hosts=hosts)]},
     )
     return url
 

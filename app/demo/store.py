@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...zoo.errors import UsageError
 from ...zoo.files import becoming
-from .settings import Settings
+from . import limits
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +23,10 @@ CLEANING = 600.0  # seconds between two looks for old files
 class Store:
     """A folder of uploads and results, each of which may take half of the room."""
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path) -> None:
         """folder: made if it isn't there; what it holds already isn't counted and stays."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._most = folder, settings.max_stored // 2
-        self._keep = settings.keep_files + CLEANING
+        self._folder, self._most = folder, limits.MAX_STORED // 2
         self._own = frozenset(entry.path for entry in _files(folder))
         self._lock = threading.Lock()
         self._claimed = self._kept = 0  # bytes of uploads on their way, and of results
@@ -78,7 +77,7 @@ class Store:
 
     def measure(self) -> int:
         """The bytes of uploads here. What is old goes: Gradio forgets uploads that were cut off."""
-        measured, oldest = 0, time.time() - self._keep
+        measured, oldest = 0, time.time() - limits.KEEP_FILES - CLEANING
         for entry in _files(self._folder):
             path = Path(entry.path)
             if entry.path in self._own:

@@ -7,20 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from mixzoo.app.demo import gate
+from mixzoo.app.demo import gate, limits
 from mixzoo.app.demo.gate import Gate
 from mixzoo.app.demo.hosts import Hosts
-from mixzoo.app.demo.settings import MIB, Settings
+from mixzoo.app.demo.limits import MIB
+from mixzoo.app.demo.settings import Settings
 from mixzoo.app.demo.store import Store
 
-LIMITS = Settings(max_upload=1000, max_body=500, max_stored=64 * MIB)
 HANG_UP, STALL = b"(hangs up)", b"(stalls)"  # instead of a chunk
 UPLOAD = "/gradio_api/upload"
 
 
-def gate_before(app, folder: Path, limits: Settings = LIMITS) -> Gate:
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_UPLOAD", 1000)
+    monkeypatch.setattr(limits, "MAX_BODY", 500)
+
+
+def gate_before(app, folder: Path) -> Gate:
     """A gate with a store and names of its own."""
-    return Gate(app, limits, Store(folder, limits), Hosts(limits))
+    return Gate(app, Store(folder), Hosts(Settings()))
 
 
 def form(*files: bytes) -> bytes:
@@ -172,7 +178,7 @@ def test_large_request_is_refused(tmp_path: Path) -> None:
 
 def test_upload_goes_through(tmp_path: Path) -> None:
     """As many files of the largest size as are taken at once, byte for byte."""
-    body = form(*[bytes(1000)] * LIMITS.max_files)
+    body = form(*[bytes(1000)] * limits.MAX_FILES)
 
     assert upload(tmp_path, body[:700], body[700:]).seen == body
 
@@ -204,10 +210,10 @@ def test_upload_without_a_length_is_refused(tmp_path: Path) -> None:
     assert ask(tmp_path, "POST", UPLOAD, [form(b"x")]).status == 411
 
 
-def test_uploads_in_flight_count(tmp_path: Path) -> None:
+def test_uploads_in_flight_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 24 uploads of 152 MiB at once, so many begin as 2 GiB have room for, each counted as if of
     a thousand files."""
-    limits = Settings(max_upload=2**30)
+    monkeypatch.setattr(limits, "MAX_UPLOAD", 2**30)
     statuses: list[int] = []
     done = asyncio.Event()
 
@@ -226,7 +232,7 @@ def test_uploads_in_flight_count(tmp_path: Path) -> None:
         await one(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]
 
     async def crowd() -> None:
-        one = gate_before(app, tmp_path, limits)
+        one = gate_before(app, tmp_path)
         visitors = [asyncio.create_task(visit(one)) for _ in range(24)]
         await asyncio.sleep(0)
         while len(statuses) < 24:

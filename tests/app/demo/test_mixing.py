@@ -9,7 +9,6 @@ from click.testing import CliRunner
 from mixzoo.app import viz
 from mixzoo.app.demo.mixing import Mix, command_line, python_lines, why_label
 from mixzoo.app.demo.pictures import Picture, drawings, read_picture
-from mixzoo.app.demo.settings import Settings
 from mixzoo.train.mixing import LEARNT_METHODS, PICTURED
 from mixzoo.viz.mix import mix_pair
 from mixzoo.zoo.checkpoint.load import load
@@ -34,13 +33,13 @@ def photo(folder: Path, name: str, orientation: int = 1) -> Picture:
     if name.startswith("see-through"):
         image.putalpha(90)
     image.save(folder / name, exif=exif)
-    return read_picture(folder / name, PROTOCOL, Settings())
+    return read_picture(str(folder / name), PROTOCOL)
 
 
 @pytest.mark.parametrize("method", ["mixup", "cutmix", "fmix", "puzzlemix"])
 def test_python_lines_make_the_same_pixels(tmp_path: Path, monkeypatch, method: str) -> None:
     """The program runs and saves exactly the picture that the page shows."""
-    drawn = read_picture(drawings()["fox"], PROTOCOL, Settings())
+    drawn = read_picture(str(drawings()["fox"]), PROTOCOL)
     shown = recipe(drawn, photo(tmp_path, "it's.png", orientation=6), method)
     page = mix_pair(
         shown.a.crop, shown.b.crop, method, [0.37], seed=3, model=load(REF), protocol=PROTOCOL
@@ -85,7 +84,7 @@ def test_command_makes_the_same_pixels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, ref: str, own: bool
 ) -> None:
     """What is copied into a terminal runs as it stands and saves exactly the page's picture."""
-    drawn = [read_picture(drawings()[name], PROTOCOL, Settings()) for name in ("fox", "owl")]
+    drawn = [read_picture(str(drawings()[name]), PROTOCOL) for name in ("fox", "owl")]
     names = "my cat;rm.jpg", "see-through.png"
     a, b = [photo(tmp_path, name, orientation=6) for name in names] if own else drawn
     shown = recipe(a, b, method, ref=ref, lam=0.123456789)

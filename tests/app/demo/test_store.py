@@ -7,17 +7,20 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mixzoo.app.demo import store
-from mixzoo.app.demo.settings import MIB, Settings
+from mixzoo.app.demo import limits, store
+from mixzoo.app.demo.limits import MIB
 from mixzoo.app.demo.store import A_FILE, Store
 from mixzoo.zoo.errors import UsageError
 
-LIMITS = Settings(max_stored=2 * MIB, keep_files=100)
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_STORED", 2 * MIB)
 
 
 def test_small_files_count_as_files(tmp_path: Path) -> None:
     """Whoever stores little in many files is bounded by their number."""
-    kept = Store(tmp_path, LIMITS)
+    kept = Store(tmp_path)
     for number in range(MIB // A_FILE):
         claimed = kept.claim(0)
         (tmp_path / f"{number}").write_bytes(b"12345678")
@@ -29,7 +32,7 @@ def test_small_files_count_as_files(tmp_path: Path) -> None:
 
 def test_results_make_way_for_new_ones(tmp_path: Path) -> None:
     """A mix is never refused; who looks at one again and again keeps it."""
-    kept = Store(tmp_path, LIMITS)
+    kept = Store(tmp_path)
     liked = kept.keep(b"liked", "a.png")
 
     for number in range(100):
@@ -44,7 +47,7 @@ def test_results_make_way_for_new_ones(tmp_path: Path) -> None:
 
 def test_only_what_came_counts_in_the_end(tmp_path: Path) -> None:
     """What was claimed and never came, or is gone, makes room again."""
-    kept = Store(tmp_path, LIMITS)
+    kept = Store(tmp_path)
     claimed = kept.claim(MIB // 2)
     (tmp_path / "a").write_bytes(bytes(300_000))
     with pytest.raises(UsageError):
@@ -61,7 +64,7 @@ def test_only_what_came_counts_in_the_end(tmp_path: Path) -> None:
 @given(st.lists(st.integers(0, MIB), max_size=12))
 def test_claims_never_exceed_the_room(tmp_path_factory: pytest.TempPathFactory, sizes) -> None:
     """However many write at a time, all that they may write fits."""
-    kept, claimed = Store(tmp_path_factory.mktemp("store"), LIMITS), 0
+    kept, claimed = Store(tmp_path_factory.mktemp("store")), 0
     for size in sizes:
         try:
             claimed += kept.claim(size)
@@ -73,7 +76,7 @@ def test_claims_never_exceed_the_room(tmp_path_factory: pytest.TempPathFactory, 
 
 def test_result_is_written_once(tmp_path: Path) -> None:
     """The same picture has the same path and isn't touched while somebody reads it."""
-    kept = Store(tmp_path, LIMITS)
+    kept = Store(tmp_path)
     path = Path(kept.keep(b"picture", "a.png"))
     before = path.stat().st_ino, path.stat().st_mtime_ns
     os.utime(path, (1, 1))
@@ -89,13 +92,13 @@ def test_old_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / "x" / "fox.png"
     own.parent.mkdir()
     own.write_bytes(b"fox")
-    kept = Store(tmp_path, LIMITS)
+    kept = Store(tmp_path)
     path = Path(kept.keep(b"picture", "a.png"))
     (tmp_path / "tmpcutoff").write_bytes(b"half an upload")
     kept.measure()
     assert path.exists()
 
-    later = time.time() + LIMITS.keep_files + store.CLEANING + 1
+    later = time.time() + limits.KEEP_FILES + store.CLEANING + 1
     monkeypatch.setattr(store.time, "time", lambda: later)
     kept.measure()
 

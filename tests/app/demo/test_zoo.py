@@ -158,10 +158,10 @@ def build(tmp_path: Path) -> Callable[..., gr.Blocks]:
 
     def build_(**settings: Any) -> gr.Blocks:
         chosen = Settings(manifests=(manifest,), **settings)
-        context = Context.of(
+        context = Context(
             open_catalog([manifest]),
             chosen,
-            Store(tmp_path / "files", chosen),
+            Store(tmp_path / "files"),
             Downloads([manifest]),
         )
         with gr.Blocks(analytics_enabled=False) as page:
