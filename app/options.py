@@ -44,6 +44,22 @@ class _Output(click.Path):
         return path
 
 
+class _Triple(click.ParamType):
+    """Three numbers, one for each channel."""
+
+    name = "triple"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The numbers; one stands for all three."""
+        try:
+            numbers = tuple(map(float, str(value).split(",")))
+        except ValueError:
+            numbers = ()
+        if len(numbers) not in (1, 3):
+            self.fail(f"expected three numbers, as 0.485,0.456,0.406, got {value!r}.", param, ctx)
+        return numbers * (3 // len(numbers))
+
+
 FilePath, PresentFile = _Input(), _Input(exists=True, dir_okay=False)
 OutputFile, OutputFolder = _Output(folder=False), _Output(folder=True)
 
@@ -109,6 +125,19 @@ device_option = option(
     "Where to compute: auto, cpu, cuda, cuda:N, or another that torch knows, as mps.",
     default="auto",
 )
+
+
+pixel_options = together(
+    option("--resize", "Shorter side in pixels, instead of the protocol's.", click.IntRange(1)),
+    option("--crop", "Centre crop in pixels, instead of the protocol's.", click.IntRange(1)),
+    option(
+        "--interpolation NAME", "Resize by bicubic, bilinear or nearest, instead of the protocol's."
+    ),
+    option("--mean R,G,B", "Subtract these from pixels in [0, 1], in their order.", _Triple()),
+    option("--std R,G,B", "Divide by these after that.", _Triple()),
+    option("--channels", "The order of colours.", click.Choice(["RGB", "BGR"]), default=None),
+)
+"""Pixels other than the protocol's."""
 
 
 evaluation_options = together(

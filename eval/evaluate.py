@@ -21,7 +21,7 @@ from .crops import BATCH_SIZE, CropCache, Work
 from .jobs import Job, device_name, load_models, predict, recall, resolve_all
 from .logs import Claim, LogAudit, audit_files, claim_of
 from .predictions import Precision
-from .protocol import override
+from .protocol import PIXELS, override
 from .report import readable_audit, report_of, row_of, sampled_row_of
 from .sampled_run import Sampled, Sampling, describe, evaluate_sample
 from .world import World
@@ -35,7 +35,7 @@ class Request:
 
     benchmark: all rows of this benchmark, beside `refs`. data: None draws the images where the
     benchmark is drawn by the package. row: the row that a file is judged against. resize, crop,
-    interpolation: None keeps the protocol's value. precision: "fp32", "guarded" (fast arithmetic
+    interpolation, mean, std, channels: None keeps the protocol's value. precision: "fp32", "guarded" (fast arithmetic
     where it can't change a prediction) or "fast". allow_missing: report although images can't be
     read; they count as wrong. fresh: don't use predictions that were kept. crops: folder that
     decoded crops are kept in. models_at_once: checkpoints in memory together; None for all. log:
@@ -53,6 +53,9 @@ class Request:
     resize: int | None = None
     crop: int | None = None
     interpolation: str | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    channels: str | None = None
     precision: Precision = "guarded"
     batch_size: int = BATCH_SIZE
     workers: int | None = None
@@ -152,12 +155,7 @@ def prepare(request: Request, world: World) -> Found:
     benchmark = _common_benchmark(checkpoints)
     images = world.leader_first(lambda: _images(request, benchmark))
     published = (benchmark or catalog.benchmark(PROTOCOL_OF)).manifest.protocol
-    protocol = override(
-        published,
-        resize=request.resize,
-        crop=request.crop,
-        interpolation=request.interpolation,
-    )
+    protocol = override(published, **{name: getattr(request, name) for name in PIXELS})
     return Found(catalog, checkpoints, failures, benchmark, images, published, protocol)
 
 

@@ -7,6 +7,8 @@ tests/golden/eval_pipeline.json.
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ..zoo.errors import UsageError
 from ..zoo.manifest import Protocol
 from ..zoo.report import Pixels
@@ -15,43 +17,59 @@ if TYPE_CHECKING:
     import torch
 
 INTERPOLATIONS = ("bicubic", "bilinear", "nearest")
-PIXELS = ("resize", "crop", "interpolation", "mean", "std")
+CHANNELS = ("RGB", "BGR")
+PIXELS = ("resize", "crop", "interpolation", "mean", "std", "channels")
 """What decides about a network's input, given an image's bytes."""
 
 
 def pixels(protocol: Protocol | Pixels) -> dict[str, Any]:
-    """The values that pixels depend on, as plain data for JSON."""
+    """The values that pixels depend on, as plain data for JSON; `channels` where they aren't RGB."""
     values = {name: getattr(protocol, name) for name in PIXELS}
-    return {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
+    plain = {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
+    return {n: v for n, v in plain.items() if v != CHANNELS[0]}
 
 
 def changes(protocol: Protocol, published: Protocol) -> dict[str, str]:
     """Name -> `147 instead of 146`, for each value that isn't the published one."""
-    ours, theirs = pixels(protocol), pixels(published)
+    ours, theirs = (msgspec.to_builtins(one) for one in (protocol, published))
     return {n: f"{ours[n]} instead of {theirs[n]}" for n in PIXELS if ours[n] != theirs[n]}
 
 
-def override(
-    protocol: Protocol, *, resize: int | None, crop: int | None, interpolation: str | None
-) -> Protocol:
-    """The protocol with some of its values replaced; None keeps a value.
+def flags(protocol: Protocol, published: Protocol) -> list[str]:
+    """The options of `mixzoo eval` that ask for these pixels in place of the published ones."""
+    ours = msgspec.to_builtins(protocol)
+    return [
+        word
+        for name in changes(protocol, published)
+        for word in (f"--{name}", _in_option(ours[name]))
+    ]
 
-    Raises UsageError if the crop would be larger than the resized image, or the interpolation
-    isn't one of INTERPOLATIONS.
+
+def _in_option(value: Any) -> str:
+    return ",".join(f"{v:g}" for v in value) if isinstance(value, tuple) else str(value)
+
+
+def override(protocol: Protocol, **given: Any) -> Protocol:
+    """The protocol with some of its values replaced, by their names; None keeps a value.
+
+    Raises UsageError if the crop would be larger than the resized image, the interpolation isn't
+    one of INTERPOLATIONS, or a value can't be one.
     """
-    import msgspec
-
-    given = {"resize": resize, "crop": crop, "interpolation": interpolation}
-    changed = msgspec.structs.replace(protocol, **{k: v for k, v in given.items() if v is not None})
-    if changed.interpolation not in INTERPOLATIONS:
+    facts = msgspec.to_builtins(protocol) | {k: v for k, v in given.items() if v is not None}
+    if facts["interpolation"] not in INTERPOLATIONS:
         raise UsageError(
-            f"--interpolation: expected one of {', '.join(INTERPOLATIONS)}, got {interpolation!r}."
+            f"--interpolation: expected one of {', '.join(INTERPOLATIONS)}, got "
+            f"{facts['interpolation']!r}."
         )
-    if not 0 < changed.crop <= changed.resize:
+    if not 0 < facts["crop"] <= facts["resize"]:
         raise UsageError(
-            f"--crop: expected 1 to {changed.resize} (the resized shorter side), got {changed.crop}."
+            f"--crop: expected 1 to {facts['resize']} (the resized shorter side), got "
+            f"{facts['crop']}."
         )
-    return changed
+    try:
+        return msgspec.convert(facts, Protocol)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"Pixels that can't be: {str(error).replace('`', '')}.") from None
 
 
 def placement(
@@ -69,8 +87,11 @@ def placement(
 def normalise(crops: "torch.Tensor", protocol: Protocol) -> "torch.Tensor":
     """Scale uint8 crops to [0, 1] and normalise by the protocol's mean and standard deviation.
 
-    crops: (N, H, W, 3) uint8. Returns (N, 3, H, W) float32 on the same device.
+    crops: (N, H, W, 3) uint8, RGB. Returns (N, 3, H, W) float32 on the same device, in the
+    protocol's order of channels.
     """
+    if protocol.channels == "BGR":
+        crops = crops.flip(3)
     x = crops.permute(0, 3, 1, 2).float().contiguous().div_(255)
     mean, std = (
         # made on the CPU, or the CPU would wait here for all that a GPU has to do

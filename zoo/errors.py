@@ -83,9 +83,16 @@ class IntegrityError(MixzooError):
 
 
 class CheckpointError(MixzooError):
-    """A file that isn't a checkpoint, isn't safe to read, or doesn't fit its architecture."""
+    """A file that isn't a checkpoint, isn't safe to read, or doesn't fit its architecture.
+
+    cause: the key of `eval.causes` that it stands for, "" for none.
+    """
 
     exit_code = 6
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class DataError(MixzooError):

@@ -75,6 +75,7 @@ class Protocol(Facts, frozen=True, kw_only=True):
     interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic"
     mean: tuple[Finite, Finite, Finite] = (0.485, 0.456, 0.406)
     std: tuple[AboveZero, AboveZero, AboveZero] = (0.229, 0.224, 0.225)
+    channels: Literal["RGB", "BGR"] = "RGB"  # as OpenCV reads; mean and std are in their order
     note: str = ""
 
 

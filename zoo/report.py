@@ -173,6 +173,7 @@ class Pixels(_Part, frozen=True, kw_only=True):
     interpolation: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    channels: Literal["RGB", "BGR"] = "RGB"
     overrides: dict[str, str] = {}
 
 

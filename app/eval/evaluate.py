@@ -19,6 +19,7 @@ from ..options import (
     json_option,
     manifest_option,
     option,
+    pixel_options,
 )
 
 if TYPE_CHECKING:
@@ -39,11 +40,7 @@ FORMS = (".md", ".html", ".csv", ".yaml")
 @option("--benchmark NAME", "The benchmark whose rows --all evaluates.")
 @option("--all", "All rows of --benchmark, in one pass.", to="all_rows")
 @option("--row ROW", "The row that a checkpoint file is judged against.")
-@option("--resize", "Shorter side in pixels, instead of the protocol's.", click.IntRange(1))
-@option("--crop", "Centre crop in pixels, instead of the protocol's.", click.IntRange(1))
-@option(
-    "--interpolation NAME", "Resize by bicubic, bilinear or nearest, instead of the protocol's."
-)
+@pixel_options
 @option(
     "--precision",
     "How to compute: guarded is fast arithmetic, and fp32 wherever it could change a prediction.",

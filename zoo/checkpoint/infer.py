@@ -69,7 +69,8 @@ def _depth(shapes: Mapping[str, Shape], prefix: str, bottleneck: bool) -> int:
     kind = "bottleneck" if bottleneck else "basic"
     raise CheckpointError(
         f"{prefix}layer*: {blocks} {kind} blocks per stage fit no ResNet of depth "
-        f"{', '.join(map(str, BLOCKS))}; entries are missing, or it is another network"
+        f"{', '.join(map(str, BLOCKS))}; entries are missing, or it is another network",
+        cause="keys-left-out",
     )
 
 
@@ -77,7 +78,8 @@ def _shape(shapes: Mapping[str, Shape], name: str, ndim: int) -> Shape:
     if name not in shapes:
         raise CheckpointError(
             f"no entry '{name}' among {_some(list(shapes))}; expected a ResNet classifier with "
-            "OpenMixup's, torchvision's or timm's names"
+            "OpenMixup's, torchvision's or timm's names",
+            cause="keys-left-out",
         )
     shape = shapes[name]
     if len(shape) != ndim or 0 in shape:
@@ -91,7 +93,11 @@ def _compare(shapes: Mapping[str, Shape], model: Classifier | MixClassifier) -> 
     missing = [n for n in expected if n not in shapes and not n.endswith(COUNT)]
     foreign = [name for name in shapes if name not in expected]
     if missing:
-        raise CheckpointError(f"{what} also needs {_some(missing)}")
+        statistics = all(name.endswith((".running_mean", ".running_var")) for name in missing)
+        raise CheckpointError(
+            f"{what} also needs {_some(missing)}",
+            cause="batch-norm-missing" if statistics else "keys-left-out",
+        )
     if foreign:
         raise CheckpointError(f"{what} has no place for {_some(foreign)}")
     for name, got in shapes.items():

@@ -113,15 +113,38 @@ def examine(
     try:
         entries = canonical(checkpoint.state_dict)
         model = infer(entries)
-        model.remarks = tuple(_remarks(checkpoint, entries))
+        model.remarks = tuple(text for _, text in _remarks(checkpoint, entries))
     except CheckpointError as error:
-        raise CheckpointError(f"{checkpoint.path.name}: {error}") from None
+        raise CheckpointError(f"{checkpoint.path.name}: {error}", error.cause) from None
     hold_against_row(model, row, num_classes)
     return model, entries
 
 
-def _remarks(checkpoint: Checkpoint, entries: Mapping[str, Tensor]) -> Iterator[str]:
-    """What the weights aren't, though they seem to be; raises CheckpointError for unsound ones."""
+def traits(
+    checkpoint: Checkpoint, row: Row | None = None, num_classes: int | None = None
+) -> dict[str, str]:
+    """What a file's own tensors tell of why a number is off: key of `eval.causes` -> sentence.
+
+    For arguments see `build`. Empty for sound weights that can be the row's; an error that stands
+    for no cause is raised.
+    """
+    try:
+        examine(checkpoint, row, num_classes)
+    except CheckpointError as error:
+        if not error.cause:
+            raise
+        return {error.cause: str(error)}
+    found: dict[str, str] = {}
+    for key, text in _remarks(checkpoint, canonical(checkpoint.state_dict)):
+        found[key] = f"{found[key]}; {text}" if key in found else text
+    return {key: text for key, text in found.items() if key}
+
+
+def _remarks(checkpoint: Checkpoint, entries: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
+    """What the weights aren't, though they seem to be, by the cause that it may be of a wrong number.
+
+    Raises CheckpointError for unsound ones.
+    """
     dtypes: dict[str, int] = {}
     for name, value in entries.items():
         if name.endswith(COUNT):
@@ -142,27 +165,51 @@ def _remarks(checkpoint: Checkpoint, entries: Mapping[str, Tensor]) -> Iterator[
     for dtype, count in dtypes.items():
         share = "its weights" if count == floats else f"{count} of {floats} of its tensors"
         lost = "rounded to float32" if dtype == "float64" else "not the trained float32 numbers"
-        yield f"{share} are stored as {dtype}, so they are {lost}: predictions may differ"
+        yield (
+            "" if dtype == "float64" else "half-weights",
+            f"{share} are stored as {dtype}, so they are {lost}: predictions may differ",
+        )
+    if not dtypes and (rounded := _rounded_to(entries)):
+        yield (
+            "half-weights",
+            f"its weights are stored as float32, but each is a number of {rounded}: they were rounded "
+            "to it once, so predictions may differ",
+        )
     if checkpoint.averaged:
         yield (
+            "averaged",
             f"an averaged copy of the weights ({several(checkpoint.averaged)}) stands in the file "
-            f"and was left out; to take it: {how_to_take(checkpoint.path, checkpoint.averaged[0])}"
+            f"and was left out; to take it: {how_to_take(checkpoint.path, checkpoint.averaged[0])}",
         )
     if checkpoint.unnamed:
         yield (
+            "averaged",
             f"an averaged copy of the weights ({several(checkpoint.unnamed)}) stands in the file "
-            "and was left out: it has no names, so only the code that wrote it can take it"
+            "and was left out: it has no names, so only the code that wrote it can take it",
         )
     if checkpoint.beside:
-        yield f"what stands beside the network in the file was left out: {several(checkpoint.beside)}"
+        left = several(checkpoint.beside)
+        yield "", f"what stands beside the network in the file was left out: {left}"
     part = str(checkpoint.meta.get("source_part", checkpoint.part))  # of an export
     if checkpoint.is_averaged or is_averaged(part):
         named = "" if part == TOP else f" ({part})"
-        yield f"its weights are an averaged copy{named}, not those of the last step"
+        yield "averaged", f"its weights are an averaged copy{named}, not those of the last step"
     means = [value for name, value in entries.items() if name.endswith("running_mean")]
     variances = [value for name, value in entries.items() if name.endswith("running_var")]
     if not any(map(torch.any, means)) and all(bool((value == 1).all()) for value in variances):
-        yield "the statistics of its batch norms are those of an untrained network (means 0)"
+        yield (
+            "batch-norm-untrained",
+            "the statistics of its batch norms are those of an untrained network (means 0)",
+        )
+
+
+def _rounded_to(entries: Mapping[str, Tensor]) -> str | None:
+    """The 16-bit type that every weight is a number of, though stored in 32 bits."""
+    weights = [w for w in entries.values() if w.ndim > 1 and w.dtype == torch.float32 and w.any()]
+    for dtype in (torch.bfloat16, torch.float16):
+        if weights and all(torch.equal(w, w.to(dtype).to(w.dtype)) for w in weights):
+            return _named(dtype)
+    return None
 
 
 def _fault(name: str, value: Tensor) -> str | None:
@@ -191,7 +238,9 @@ def hold_against_row(
         return
     # only AutoMix and SAMix leave traces in the weights; all others are plain
     method = row.method if row.method in MIX_BLOCKS else "plain"
+    cause = "other-row"
     if num_classes != network.num_classes:
+        cause = "other-head"
         expected = f"{num_classes} classes, the checkpoint's heads have {network.num_classes}"
     elif row.architecture != network.architecture:
         expected = f"a {row.architecture}, the checkpoint is a {network.architecture}"
@@ -200,5 +249,6 @@ def hold_against_row(
     else:
         return
     raise CheckpointError(
-        f"{row.id} expects {expected}: is it the file of another row? See: mixzoo zoo show {row.id}"
+        f"{row.id} expects {expected}: is it the file of another row? See: mixzoo zoo show {row.id}",
+        cause,
     )
