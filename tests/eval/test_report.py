@@ -12,18 +12,19 @@ from mixzoo.eval.report import COLUMNS, notes, table, warnings
 from mixzoo.zoo.errors import ManifestError, MixzooError, UsageError
 from mixzoo.zoo.report import Report, parse_report, read_report, report_schema
 
+from ..report_example import example_report
+
 ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "tests/viz/example_report.json"
 
 
 @pytest.fixture
 def content() -> dict[str, Any]:
-    return json.loads(EXAMPLE.read_text(encoding="utf-8"))
+    return example_report()
 
 
 @pytest.fixture
 def report() -> Report:
-    return read_report(EXAMPLE)
+    return parse_report(example_report(), "example")
 
 
 def test_what_is_read_is_written_again(report: Report) -> None:

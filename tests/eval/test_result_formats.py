@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 import yaml
 from mixzoo.eval.result_formats import TIMM_COLUMNS, to_csv, to_yaml
-from mixzoo.zoo.report import Report, parse_report, read_report
+from mixzoo.zoo.report import Report, parse_report
 
-EXAMPLE = Path(__file__).parents[1] / "viz" / "example_report.json"
+from ..report_example import example_report
 
 
 @pytest.fixture
 def content() -> dict[str, Any]:
-    return json.loads(EXAMPLE.read_text(encoding="utf-8"))
+    return example_report()
 
 
 @pytest.fixture
 def report() -> Report:
-    return read_report(EXAMPLE)
+    return parse_report(example_report(), "example")
 
 
 def rows_of(text: str) -> list[dict[str, str]]:

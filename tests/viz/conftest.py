@@ -13,13 +13,13 @@ from mixzoo.eval.predictions import Predictions
 from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 from mixzoo.zoo.report import Report, parse_report
 
-EXAMPLE = Path(__file__).with_name("example_report.json")
+from ..report_example import example_report
 
 
 @pytest.fixture
 def content() -> dict[str, Any]:
     """A report's plain data: five checkpoints, two of them with four heads."""
-    return json.loads(EXAMPLE.read_text(encoding="utf-8"))
+    return example_report()
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import csv
 import io
-import json
-from pathlib import Path
 from typing import Any
 from unicodedata import category
 
@@ -17,7 +15,8 @@ from mixzoo.viz.report_page import to_html, to_markdown
 from mixzoo.zoo.looks import FORMULA_SIGNS
 from mixzoo.zoo.report import Report, parse_report
 
-EXAMPLE = json.loads(Path(__file__).with_name("example_report.json").read_text(encoding="utf-8"))
+from ..report_example import example_report
+
 PIECES = [
     "<script>",
     "<img src=x>",
@@ -48,7 +47,7 @@ HOSTILE = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=6).ma
 
 def report_with(text: str) -> Report:
     """The example, with this text wherever a report holds text of others."""
-    content: dict[str, Any] = json.loads(json.dumps(EXAMPLE))
+    content: dict[str, Any] = example_report()
     content["rows"] = content["rows"][:1]
     row = content["rows"][0]
     row["id"] = row["reason"] = row["weights"]["file"] = row["heads"][0]["head"] = text

@@ -1,12 +1,10 @@
 """The page says everything that the report holds, fetches nothing and lets nothing in."""
 
-import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from copy import deepcopy
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +14,8 @@ from mixzoo.viz.report_page import in_words, to_html, to_markdown
 from mixzoo.viz.save import inline_svg
 from mixzoo.zoo.report import Report, parse_report
 
-EXAMPLE = Path(__file__).with_name("example_report.json")
+from ..report_example import example_report
+
 OPTIONAL = ("failures", "unreadable")
 OPTIONAL_OF_HEADS = ("breakdown", "calibration", "precision")
 VOID = {"meta", "br", "link", "input", "img", "hr", "path", "use"}
@@ -53,7 +52,7 @@ class Page(HTMLParser):
 
 def example(change: Callable[[dict[str, Any]], object] = lambda _: None) -> Report:
     """Two checkpoints, one with four heads: with everything that a report can hold."""
-    content = json.loads(EXAMPLE.read_text(encoding="utf-8"))
+    content = example_report()
     row = next(row for row in content["rows"] if row["id"].startswith("resnet50.automix"))
     other = deepcopy(row) | {"id": "resnet50.other", "verdict": "new word"}
     content["rows"] = [row, bare(other)]
