@@ -14,7 +14,7 @@ from .themes import LIGHT, Theme
 WIDTH, NARROW = 9.6, 4.8  # inches of a figure, and of one for a column or a phone
 LETTERS = 11.5  # of a legend, per inch
 TEXT = 9.5  # points
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "*")
 TITLE_LETTERS = 10  # per inch
 
 

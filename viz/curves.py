@@ -11,7 +11,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from matplotlib.lines import CARETLEFT, Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ..eval.logs import MEDIAN, LogAudit
@@ -35,6 +35,7 @@ CLOSE_UP = 12  # last epochs that the close-up shows, at least twice the window
 MOST_MARKED = 25  # values of a curve that have markers
 WHOLE, CLOSE = "validation top-1, percent", "the last epochs"
 LOSS, RATE = "training loss", "learning rate"
+PUBLISHED: dict[str, Any] = {"marker": CARETLEFT, "markersize": 6}  # at the right edge
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
 
 Points = list[
@@ -148,7 +149,7 @@ def curves_plot(
     """Validation top-1 by epoch, a close-up of the last epochs, training loss and learning rate.
 
     The last epochs (as many as the table sums up, else 5) are shaded, their median is a bar, the
-    published number a dotted line; crosses are validations that a restart did again, triangles
+    published number a wedge at the right edge; crosses are validations that a restart did again, triangles
     stand where it began. A log without losses or rates has no panel for them, a short one no
     close-up. heads: None for all heads of one run, the first one of several. narrow: all panels
     below one another. Raises UsageError for no run, or a head that no run has.
@@ -270,11 +271,10 @@ def _draw_accuracies(axes: Axes, curves: Sequence[Curve], theme: Theme, first: i
         if median := curve.run.audit.summary(curve.head, MEDIAN):
             (low, high), bar = curve.run.window, {"linewidth": 4, "alpha": 0.45}
             axes.hlines(median.value, low - 0.4, high + 0.4, color=curve.colour, **bar)
-    published = {c.run.audit.claim.top1: c.colour for c in curves}
-    for top1, colour in published.items():
-        if top1 is not None:
-            ink = theme.ink if len(published) == 1 else colour
-            axes.axhline(top1, color=ink, linestyle=(0, (1, 2)), linewidth=1.2)
+    edge = axes.get_yaxis_transform()
+    for curve in {c.run.audit.claim.top1: c for c in reversed(curves)}.values():
+        if (top1 := curve.run.audit.claim.top1) is not None:
+            axes.plot(1, top1, **PUBLISHED, color=curve.colour, transform=edge, clip_on=False)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
 
@@ -315,9 +315,9 @@ def _handles(curves: Sequence[Curve], theme: Theme, letters: int) -> Iterator[Li
     plain = {"color": theme.muted, "linestyle": "", "markersize": 5}
     lasts = " or ".join(dict.fromkeys(str(curve.run.audit.claim.last) for curve in curves))
     label = f"shaded: last {lasts} epochs; bar: their median"
-    if any(curve.run.audit.claim.top1 is not None for curve in curves):
-        label += "; dotted: published"
     yield Line2D([], [], label=fill(label, letters), **plain)
+    if any(curve.run.audit.claim.top1 is not None for curve in curves):
+        yield Line2D([], [], label="published", **PUBLISHED, color=theme.muted, linestyle="")
     if any(curve.replaced for curve in curves):
         label = fill("validated again after a restart; the later one counts", letters)
         yield Line2D([], [], marker="x", label=label, **plain)

@@ -155,7 +155,7 @@ class _Foot:
     def __init__(self, rows: Sequence[Row], width: float) -> None:
         keys = dict.fromkeys(row.key for row in rows if row.key)
         rooms = {key: width - text_width(key.low + key.high, TEXT) - BAR - 4 * GAP for key in keys}
-        self.notes = {key: fitted(key.note, room, TEXT, 3) for key, room in rooms.items()}
+        self.notes = {key: fitted(key.note, room, TEXT, 7) for key, room in rooms.items()}
         self.heights = [max(len(n), 1) * line_height(TEXT) + GAP for n in self.notes.values()]
         self.height = sum(self.heights)
 

@@ -23,7 +23,13 @@ Names = tuple[str, str]
 
 IMAGENET = Protocol(resize=256, crop=224)  # only its statistics count here
 HEAT_WEIGHT = 0.65  # of a map's colours over the grey picture
-MASK_KEY = Key("mask: B", "A", "white line: one half; below a mix: label weights")
+MASK_KEY = Key(
+    "mask: B",
+    "A",
+    "white line: one half; below a mix: label weights. A box that is clipped or scaled, and "
+    "PuzzleMix's grid, move them off \N{GREEK SMALL LETTER LAMDA}; AutoMix and SAMix keep it, "
+    "whatever their mask shows.",
+)
 
 # The layout of OpenMixup's own pictures of mixed samples (`PlotTensor`, called by the AutoMix
 # classifier): the first images of a batch above their partners above the mixes, under a title that

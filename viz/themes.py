@@ -56,6 +56,8 @@ LIGHT = Theme(
         "#4f3b00",
         "#d0105c",
         "#868d96",
+        "#67065f",
+        "#0102f8",
     ),
 )
 DARK = Theme(
@@ -78,6 +80,8 @@ DARK = Theme(
         "#f0dc46",
         "#e8477f",
         "#d3d8de",
+        "#83fa9e",
+        "#be5942",
     ),
 )
 THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
