@@ -136,6 +136,7 @@ def _row(result: Result, manifest: Manifest, row_id: str | None, catalog: Catalo
         alpha=said.alpha if isinstance(said.alpha, float) else None,
         paper=papers.get(method),
         tag=tag,
+        recipe=dict(said.recipe),
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from ..zoo.catalog import open_catalog
 from ..zoo.errors import UsageError
 from ..zoo.manifest import Manifest, Row
-from .recipe import Automix, Recipe, differences, overridden
+from .recipe import Automix, Recipe, differences, flat, overridden, settings_between
 
 BENCHMARKS: dict[str, dict[str, Any]] = {
     "mini": {"log_every": 9, "automix": Automix(momentum=0.9, momentum_end=0.999)}
@@ -40,7 +40,7 @@ def recipe_of(manifest: Manifest, row: Row) -> Recipe:
     """The recipe whose result a row publishes, with seed 0.
 
     A benchmark of one's own has the released recipe, with what its manifest says of training, at
-    its own crop. Raises UsageError if the row's method or architecture isn't one that can be
+    its own crop; a row that keeps the recipe of its run has that one. Raises UsageError if the row's method or architecture isn't one that can be
     trained here.
     """
     values = dict(BENCHMARKS.get(manifest.name, {}))
@@ -56,15 +56,17 @@ def recipe_of(manifest: Manifest, row: Row) -> Recipe:
             "weight_decay": said.weight_decay,
             "precision": said.precision,
         }
+    kept = flat(row.recipe)
     try:
-        return Recipe(
+        recipe = Recipe(
             architecture=row.architecture,
             num_classes=manifest.dataset.num_classes,
-            mix_mode=(row.method,),
-            alpha=(row.alpha or 1.0,),  # vanilla has none and draws none
+            mix_mode=kept.pop("mix_mode", (row.method,)),
+            alpha=kept.pop("alpha", (row.alpha or 1.0,)),  # vanilla has none and draws none
             crop=manifest.protocol.crop,
             **values,
         )
+        return overridden(recipe, settings_between({}, kept))
     except UsageError as error:
         raise UsageError(f"{row.id} can't be trained: {error}") from None
 

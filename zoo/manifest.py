@@ -29,6 +29,10 @@ NotNegative = Annotated[float, Meta(ge=0, le=1e9)]
 AboveZero = Annotated[float, Meta(gt=0, le=1e9)]
 PathText = Annotated[str, Meta(pattern=r"^[^\0]*\Z")]  # no system opens a path with a NUL
 Names = Annotated[list[PathText], Meta(min_length=1)]
+Text = Annotated[str, Meta(max_length=200)]
+Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Setting = bool | Whole | Finite | Text | list[Whole | Finite | Text]
+Settings = dict[Name, Setting | dict[Name, Setting]]
 T = TypeVar("T")
 
 MOST_BYTES = 1 << 21  # of a manifest or a lock: a lock of 1,000 files has a fifth of it
@@ -51,6 +55,8 @@ class Row(Facts, frozen=True, kw_only=True):
     alpha: NotNegative | None = None  # of Beta(alpha, alpha); none for vanilla
     paper: str | None = None  # of the mixing method
     tag: Name | None = None  # tells rows of one architecture and method apart, as `seed1`
+    # how it was trained where that isn't [training]: settings by the names of `mixzoo train --set`
+    recipe: Settings = {}
 
     def id_in(self, benchmark: str) -> str:
         """The id that this row has in a benchmark."""
@@ -310,7 +316,7 @@ def with_row(text: str, row: Row) -> str:
     text: valid. All else stays as it stands, comments too.
     """
     import tomlkit
-    from tomlkit.items import AoT
+    from tomlkit.items import AoT, Table
 
     document, facts = tomlkit.parse(text), _stated(msgspec.to_builtins(row))
     rows: Any = document.setdefault("rows", tomlkit.aot())
@@ -320,13 +326,16 @@ def with_row(text: str, row: Row) -> str:
         if isinstance(rows, AoT):
             rows[-1].trivia.indent = "\n"  # a blank line before its header
         return document.as_string()
-    body, after = table.value.body, []
+    last = table
+    while isinstance(inner := last.value.body[-1][1], Table):  # its recipe, whose lines come last
+        last = inner
+    body, after = last.value.body, []
     while body and body[-1][0] is None:  # comments and blank lines before the next header
         after.append(body.pop())
     for name in set(table) - set(facts):
         del table[name]
     table.update(facts)
-    body.extend(reversed(after))
+    table.value.body.extend(reversed(after))
     return document.as_string()
 
 

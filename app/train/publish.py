@@ -15,7 +15,7 @@ from ..options import FilePath, OutputFile, json_option, option
     "--manifest FILE.toml",
     "Manifest to write into, made if it isn't there.",
     OutputFile,
-    required=True,
+    default="own.toml",
 )
 @option(
     "--id ROW",
@@ -34,9 +34,9 @@ def command(
     """Make a finished RUN a row of a manifest of your own.
 
     A RUN is its folder, or its weights; runs of OpenMixup are taken too. Weights and log are
-    copied beside the manifest and locked by their hashes; the row's number is the log's, by the
-    rule of the benchmark that the run was trained on. Everything that takes --manifest then works
-    on the row: list, verify, eval, publish.
+    copied beside the manifest and locked by their hashes; the row keeps the run's recipe, and its
+    number is the log's, by the rule of the benchmark that the run was trained on. Everything that
+    takes --manifest then works on the row: list, verify, eval, train, publish.
     """
     from ...train.result import publish
 

@@ -1,6 +1,7 @@
 """`mixzoo zoo export`: weights as safetensors files."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,6 +21,16 @@ from ..options import OutputFolder, complete_names, json_option, manifest_option
     "--part KEYS",
     "Which weights of a file with several, such as state_dict_ema; keys are joined by dots.",
 )
+@option(
+    "--names NAMES",
+    "Whose names the weights get: timm and torchvision load theirs as they are.",
+    click.Choice(["mixzoo", "timm", "torchvision"]),
+    default="mixzoo",
+)
+@option(
+    "--head HEAD",
+    "Head of AutoMix and SAMix whose classifier timm or torchvision get.  [default: one_k]",
+)
 @option("--force", "Replace files that are already there.")
 @manifest_option
 @json_option
@@ -28,6 +39,8 @@ def command(
     folder: Path,
     row: str | None,
     part: str | None,
+    names: Any,
+    head: str | None,
     force: bool,
     manifests: tuple[Path, ...],
     as_json: bool,
@@ -37,9 +50,12 @@ def command(
     A REF is a row id (its weights are fetched if they aren't here) or a checkpoint file. Values
     stay as they are stored; the file's header says which file, with which sha256, they come from.
     With --part an averaged copy, or one of several networks in a file, becomes a file of its own,
-    for all other commands.
+    for all other commands. --names timm writes a folder of its own for each, ROW.timm, which also
+    holds timm's config.json with the row's pixels: timm.create_model("local-dir:DIR/ROW.timm",
+    pretrained=True).
     """
     from ...zoo.checkpoint.export import export_all
+    from ...zoo.checkpoint.peers import how_to_load
     from ...zoo.refs import resolve
 
     if row and len(refs) > 1:
@@ -47,12 +63,15 @@ def command(
     catalog = open_catalog(manifests)
     written = []
     found = [resolve(ref, catalog, row_id=row) for ref in refs]
-    for one in export_all(found, folder, part=part, force=force):
+    for one in export_all(found, folder, part=part, names=names, head=head, force=force):
         facts = {"id": one.source, "path": str(one.path), "size": one.size, "sha256": one.sha256}
         written.append(facts | {"metadata": one.metadata})
         if not as_json:
             say(f"{one.source}: wrote {one.path} ({one.size:,} bytes)")
             say(f"  sha256 {one.sha256}")
             say(f"  from   {one.metadata['source_sha256']}  {one.metadata['source_file']}")
+            if names != "mixzoo":
+                network, classes = one.metadata["architecture"], int(one.metadata["num_classes"])
+                say(f"  load   {how_to_load(names, network, classes, one.path)}")
     if as_json:
         print_json(written)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from mixzoo.train.recipe import Recipe, overridden
 from mixzoo.train.result import publish, read_result
+from mixzoo.train.rows import recipe_of
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.errors import CheckpointError, IntegrityError, UsageError
@@ -127,10 +128,19 @@ def test_a_learnt_methods_number_is_of_the_head_that_infers(
 
 
 def test_a_mixture_is_a_method_of_its_own(finished: Callable, tmp_path: Path) -> None:
-    """Its alphas stand in the checkpoint's recipe; a row has room for one."""
-    added, _ = publish(finished("mix_mode=mixup,cutmix", "alpha=0.8,1"), tmp_path / "mine.toml")
+    """Its alphas and probabilities stand in the row's recipe, by which the row can be trained."""
+    settings = ("mix_mode=mixup,cutmix", "alpha=0.8,1", "mix_prob=0.4,0.6", "lr=0.05")
 
-    assert (added.row.id, added.row.alpha) == ("resnet18_w4.mixup_cutmix_mine", None)
+    added, _ = publish(finished(*settings), tmp_path / "mine.toml")
+
+    benchmark, row = open_catalog([tmp_path / "mine.toml"]).row("resnet18_w4.mixup_cutmix_mine")
+    assert row == added.row
+    assert (row.alpha, row.recipe["alpha"], row.recipe["mix_prob"]) == (
+        None,
+        [0.8, 1.0],
+        [0.4, 0.6],
+    )
+    assert recipe_of(benchmark.manifest, row) == overridden(MIXUP, settings)
 
 
 def test_runs_of_one_method_are_told_apart_by_tags(finished: Callable, tmp_path: Path) -> None:
@@ -196,6 +206,8 @@ def test_openmixups_own_run_can_be_published(golden: Path, tmp_path: Path) -> No
     last = json.loads(log[-1])
     assert added.row.id == "resnet50_w4.automix_mine"
     assert (summary.head, summary.value) == ("one_k", last["acc_one_k_top1"])
+    recipe = recipe_of(open_catalog([tmp_path / "mine.toml"]).benchmark("mine").manifest, added.row)
+    assert (recipe.method, recipe.alpha, recipe.epochs, recipe.lr) == ("automix", (2.0,), 8, 0.1)
 
 
 def test_an_unfinished_run_is_not_published(finished: Callable, tmp_path: Path) -> None:

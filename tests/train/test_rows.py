@@ -1,5 +1,6 @@
 """Every row has the recipe that its number was published with, and says how to run it."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +104,26 @@ def test_a_manifest_says_how_its_rows_are_trained() -> None:
 
     found = differences(of(MIXUP), recipe)
     assert found == ("epochs=7", "batch_size=96", "micro_batch=32", "precision=bf16")
+
+
+def test_a_row_that_keeps_its_recipe_is_trained_by_it() -> None:
+    """Whatever method a mixture is called, and whatever the manifest says of the other rows."""
+    benchmark, row = CATALOG.row(MIXUP)
+    settings = ["mix_mode=mixup,cutmix", "alpha=0.8,1", "mix_prob=0.4,0.6", "epochs=3", "lr=0.05"]
+    recipe = overridden(of(MIXUP), settings)
+    kept = json.loads(json.dumps({k: v for k, v in recipe.to_dict().items() if v is not None}))
+    row = msgspec.structs.replace(row, method="mixup_cutmix", alpha=None, recipe=kept)
+
+    assert recipe_of(benchmark.manifest, row) == recipe
+
+
+def test_a_kept_recipe_that_means_nothing_is_one_line() -> None:
+    """A manifest may say anything; the trainer's own check of settings refuses it."""
+    benchmark, row = CATALOG.row(MIXUP)
+
+    for recipe, message in (({"epoch": 3}, "no such setting"), ({"alpha": [True]}, "alpha")):
+        with pytest.raises(UsageError, match=f"can't be trained: .*{message}"):
+            recipe_of(benchmark.manifest, msgspec.structs.replace(row, recipe=recipe))
 
 
 def test_a_row_of_an_unknown_method_says_so() -> None:

@@ -211,6 +211,19 @@ def test_a_row_is_replaced_in_its_place() -> None:
     )
 
 
+def test_a_row_that_has_a_recipe_is_replaced_in_its_place() -> None:
+    """The recipe is a table of its own in the file; what a person wrote behind it stays."""
+    other = "# of the next\n[[rows]]\nid = 'd.e_c'\n"
+    recipe = {"alpha": [0.8, 1.0], "automix": {"min_lr": 0.001}}
+    text = with_row("format = 1\n", row(recipe={"lr": 0.1, "automix": {"min_lr": 0.1}})) + other
+
+    changed = with_row(text, row(recipe=recipe))
+
+    first, _ = tomllib.loads(changed)["rows"]
+    assert msgspec.convert(first, Row).recipe == recipe
+    assert changed.endswith(other)
+
+
 def test_inline_rows_are_added_to_as_well() -> None:
     """The list keeps the notation that a person chose."""
     text = "rows = [{ id = 'a.b_c', method = 'b', architecture = 'a' }]\n"

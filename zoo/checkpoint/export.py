@@ -14,14 +14,17 @@ from torch import Tensor
 
 from ... import __version__
 from ..errors import CheckpointError, UsageError
-from ..files import replacing
+from ..files import replacing, write
 from ..manifest import slug
 from ..nets import Classifier, MixClassifier
 from ..refs import CheckpointFile
+from .facts import recipe_text, training_facts
 from .load import examine, tell
+from .peers import Names, peer_entries, timm_config
 from .reading import read_checkpoint
 
 SUFFIX = ".safetensors"
+TIMM_FILE, TIMM_CONFIG = "model.safetensors", "config.json"
 _LENGTH = 8  # bytes that say how long the header is; the header is padded to a multiple of it
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -40,13 +43,17 @@ class Exported:
     metadata: dict[str, str]
 
 
-def export_name(checkpoint: CheckpointFile, part: str | None = None) -> str:
+def export_name(
+    checkpoint: CheckpointFile, part: str | None = None, names: Names = "mixzoo"
+) -> str:
     """The file name of an export: the row's id where there is one, else the checkpoint's stem.
 
-    part: of the checkpoint, which then stands in the name too.
+    part: of the checkpoint, which then stands in the name too, as others' names do. timm's own
+    name for a file is in a folder of its own.
     """
     stem = checkpoint.row.id if checkpoint.row else checkpoint.path.stem
-    return stem + (f".{slug(part)}" if part else "") + SUFFIX
+    stem += (f".{slug(part)}" if part else "") + ("" if names == "mixzoo" else f".{names}")
+    return f"{stem}/{TIMM_FILE}" if names == "timm" else stem + SUFFIX
 
 
 def export_all(
@@ -54,17 +61,19 @@ def export_all(
     folder: Path,
     *,
     part: str | None = None,
+    names: Names = "mixzoo",
+    head: str | None = None,
     force: bool = False,
 ) -> Iterator[Exported]:
     """Write checkpoints into a folder, each under its `export_name`, as they are asked for.
 
     Raises UsageError, before anything is written, where two would get one name; see `export`.
     """
-    targets = [folder / export_name(checkpoint, part) for checkpoint in checkpoints]
+    targets = [folder / export_name(checkpoint, part, names) for checkpoint in checkpoints]
     if twice := next((path for path in targets if targets.count(path) > 1), None):
         raise UsageError(f"{twice}: two REFs would get this name. Export them to two folders.")
     for checkpoint, path in zip(checkpoints, targets, strict=True):
-        yield export(checkpoint, path, part=part, force=force)
+        yield export(checkpoint, path, part=part, names=names, head=head, force=force)
 
 
 def export(
@@ -72,6 +81,8 @@ def export(
     path: Path,
     *,
     part: str | None = None,
+    names: Names = "mixzoo",
+    head: str | None = None,
     force: bool = False,
     with_reported: bool = True,
 ) -> Exported:
@@ -79,10 +90,11 @@ def export(
 
     Values and dtypes stay as they are stored, names become canonical (`names.canonical`), so the
     export gives the source's logits to the bit. The file appears whole or not at all. part:
-    which weights to take of a file that holds several, such as an averaged copy. force: replace
-    what stands at `path`. with_reported: also note the number that the row's table prints.
-    Raises CheckpointError if the file doesn't fit its row or architecture, UsageError if `path`
-    is taken.
+    which weights to take of a file that holds several, such as an averaged copy. names: those of
+    timm or torchvision are of one `head`'s classifier; for a row, timm's `config.json` with its
+    pixels is written beside it. force: replace what stands at `path`. with_reported: also note the
+    number that the row's table prints. Raises CheckpointError if the file doesn't fit its row or
+    architecture, UsageError if `path` is taken, or for names or a head that the network hasn't.
     """
     if path.exists() and path.samefile(checkpoint.path):
         raise UsageError(f"{path}: is the checkpoint itself. Export it to another folder.")
@@ -95,6 +107,11 @@ def export(
     metadata = _metadata(checkpoint, model, read.meta, with_reported)
     if part:
         metadata["source_part"] = part
+    if names != "mixzoo":
+        entries = peer_entries(model, entries, head)
+        metadata |= {"names": names, "head": head or model.head_name}
+    elif head:
+        raise UsageError(f"--head {head}: expected --names timm or torchvision with it.")
     content = _serialise(entries, metadata, checkpoint.path.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
@@ -102,6 +119,10 @@ def export(
         for piece in content:
             file.write(piece)
             digest.update(piece)
+    if names == "timm" and (benchmark := checkpoint.benchmark):
+        protocol = benchmark.manifest.protocol
+        text = timm_config(model.architecture, model.num_classes, protocol)
+        write(path.with_name(TIMM_CONFIG), text)
     return Exported(checkpoint.name, path, sum(map(len, content)), digest.hexdigest(), metadata)
 
 
@@ -111,9 +132,9 @@ def _metadata(
     meta: Mapping[str, Any],
     with_reported: bool,
 ) -> dict[str, str]:
-    """What an export says about itself: its source, its row if it has one, its network.
+    """What an export says about itself: its source, its row if it has one, network and recipe.
 
-    meta: notes of the source file. A source that is an export itself passes its own source on
+    meta: notes of the source file; of its config only the recipe goes on, no paths. A source that is an export itself passes its own source on
     under `earlier_sources`, a JSON list of {"file", "sha256"}, the oldest first.
     """
     facts: dict[str, object] = {
@@ -131,6 +152,8 @@ def _metadata(
         facts |= {"row": row.id, "benchmark": benchmark.name, "method": row.method}
         if with_reported and row.reported_top1 is not None:
             facts["reported_top1"] = row.reported_top1
+    if recipe := training_facts(meta).recipe:
+        facts["config"] = recipe_text(model.architecture, recipe)
     if earlier := _earlier_sources(meta):
         facts["earlier_sources"] = json.dumps(earlier)
     return {name: str(value) for name, value in facts.items()}

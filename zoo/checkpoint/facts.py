@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import UsageError
+from ..manifest import Settings
 from .config import TrainingConfig, in_text, parse, pick
 
 # Pillow's numbers, which torchvision's transforms took before they had names.
@@ -14,6 +15,7 @@ TORCHVISION_DEFAULT = "bilinear"  # of transforms.Resize, where a config names n
 
 # Names in a recipe of mixzoo's own that facts are made of; its other values are told as they are.
 USED = {"method", "mix_mode", "alpha", "architecture", "num_classes", "epochs", "precision", "seed"}
+OF_NETWORK = {"method", "architecture", "num_classes"}
 MOST = 2000  # characters of one fact; a long pipeline has a few hundred
 
 Alpha = float | tuple[float, ...]
@@ -42,6 +44,9 @@ class TrainingFacts:
     eval_pixels: Mapping[str, Any] = field(default_factory=dict)
     """The evaluation pipeline of the config, by the names of a manifest's protocol; `resize` is the
     shorter side, or (height, width) where the config names both."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """The settings it was trained with, by the names of `mixzoo train --set`, as far as they are
+    told; those that the network itself tells are left out. A manifest's row keeps them."""
     others: Mapping[str, Any] = field(default_factory=dict)
     """What nothing is compared with, by name, as it stands there."""
     left_out: tuple[str, ...] = ()
@@ -73,6 +78,12 @@ def training_facts(meta: Mapping[str, Any]) -> TrainingFacts:
     )
 
 
+def recipe_text(architecture: str, recipe: Mapping[str, Any]) -> str:
+    """A recipe as a config text that `training_facts` reads, for files without their run's own."""
+    values = {"architecture": architecture, **recipe}
+    return "".join(f"{name} = {value!r}\n" for name, value in values.items())
+
+
 def in_words(facts: TrainingFacts) -> dict[str, str]:
     """Facts by name, as text for people; what the checkpoint doesn't say is left out."""
     epoch, mixed = facts.epoch, facts.precision not in (None, "fp32")
@@ -96,7 +107,7 @@ def in_words(facts: TrainingFacts) -> dict[str, str]:
 def _of_openmixup(config: TrainingConfig) -> TrainingFacts:
     method = _method(config)
     half = config.get("use_fp16", kind=bool)
-    return TrainingFacts(
+    facts = TrainingFacts(
         method=method,
         alpha=_alpha(config.get("model", "alpha", kind=Alpha), method),
         architecture=_architecture(config),
@@ -122,6 +133,17 @@ def _of_openmixup(config: TrainingConfig) -> TrainingFacts:
             "validation images": config.get("data", "val", "data_source"),
         },
     )
+    told = {
+        "mix_mode": method and method.split(" + "),
+        "alpha": [facts.alpha] if isinstance(facts.alpha, float) else facts.alpha,
+        "mix_prob": config.get("model", "mix_prob"),
+        "epochs": facts.epochs,
+        "lr": facts.learning_rate,
+        "momentum": config.get("optimizer", "momentum"),
+        "weight_decay": facts.weight_decay,
+        "precision": facts.precision,
+    }
+    return replace(facts, recipe=_settings(told))
 
 
 def _of_mixzoo(config: TrainingConfig) -> TrainingFacts:
@@ -130,7 +152,8 @@ def _of_mixzoo(config: TrainingConfig) -> TrainingFacts:
     It leaves the validation's pixels to the benchmark. The first recipes had one `method` and one
     alpha where they now have lists.
     """
-    method = _joined(config.get("mix_mode") or config.get("method"))
+    modes = config.get("mix_mode") or config.get("method")
+    method = _joined(modes)
     return TrainingFacts(
         method=method,
         alpha=_alpha(config.get("alpha", kind=Alpha), method),
@@ -140,12 +163,20 @@ def _of_mixzoo(config: TrainingConfig) -> TrainingFacts:
         learning_rate=config.get("lr", kind=float),
         weight_decay=config.get("weight_decay", kind=float),
         precision=config.get("precision", kind=str),
+        recipe=_settings({"mix_mode": modes, **config.values}),
         others={
             name.replace("_", " "): value
             for name, value in config.values.items()
             if name not in USED
         },
     )
+
+
+def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the values that a manifest can keep, without what the network itself tells."""
+    given = (pick({name: value}, kind=Settings) for name, value in values.items())
+    found = {name: value for one in given if one for name, value in one.items()}
+    return {k: v for k, v in found.items() if k not in OF_NETWORK and v not in ([], {})}
 
 
 def _method(config: TrainingConfig) -> str | None:
