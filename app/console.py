@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -29,8 +30,9 @@ def console() -> Console:
 
 
 def print_json(content: Any) -> None:
-    """Print plain data as indented JSON."""
-    text = json.dumps(content, indent=2, ensure_ascii=False)
+    """Print plain data, structs and paths as indented JSON."""
+    plain = msgspec.to_builtins(content, enc_hook=str)
+    text = json.dumps(plain, indent=2, ensure_ascii=False)
     shown = (c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
     sys.stdout.write("".join(shown) + "\n")
 

@@ -51,14 +51,14 @@ def cam_rows(
     lam: float,
     *,
     model: Model,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] = (),
     seed: int = 0,
 ) -> list[Row]:
     """Rows for `draw_grid`: A, B and their mix, each above the map of its top-1 class.
 
     The last column shows where the mix speaks for A's and for B's class, which are the top-1
-    classes of A and B themselves. Arguments as in `mix_rows`. class_names: by index; None writes
-    the index.
+    classes of A and B themselves. Arguments as in `mix_rows`. class_names: by index; without them
+    the index is written.
     """
     rows = []
     mixes = pairs.mixed(method, [lam], seed=seed, model=model)

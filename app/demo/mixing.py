@@ -3,7 +3,6 @@
 import importlib.util
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -13,12 +12,8 @@ import torch
 from ...eval.protocol import normalise
 from ...train.mixing import LEARNT_METHODS, PICTURED
 from ...viz.mix import MixedPair, mix_pair
-from ...zoo.cache import data_path
-from ...zoo.catalog import Benchmark
-from ...zoo.errors import MixzooError
 from ...zoo.looks import command
 from ...zoo.manifest import Protocol
-from ..viz import inputs
 from .context import Model
 from .pictures import Picture
 
@@ -93,26 +88,6 @@ def methods_here(learnt: Collection[str]) -> list[str]:
         if (name not in LEARNT_METHODS or name in learnt)
         and not (name == "saliencymix" and without_cv2)
     ]
-
-
-def class_names(benchmark: Benchmark) -> tuple[str, ...]:
-    """Names of a benchmark's classes by index: species where they are known, else `class 17`.
-
-    Those of a data set that isn't drawn are read from `categories.json` in its cache folder.
-    """
-    path = data_path(benchmark.name) / "categories.json"
-    changed = path.stat().st_mtime_ns if path.is_file() else 0
-    known = inputs.class_names(benchmark, None) or _read_names(path, changed)
-    classes = benchmark.manifest.dataset.num_classes
-    return (*known, *(f"class {n}" for n in range(len(known), classes)))
-
-
-@lru_cache(maxsize=8)
-def _read_names(path: Path, changed: int) -> tuple[str, ...]:
-    try:
-        return tuple(inputs.class_names(None, path) or ()) if changed else ()
-    except MixzooError:
-        return ()  # names are an ornament: an odd file takes nothing else away
 
 
 def command_line(mix: Mix) -> str:

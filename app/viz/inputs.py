@@ -5,6 +5,7 @@ Imported when a command runs, since it takes torch.
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -15,11 +16,12 @@ import numpy as np
 from ...eval.pixels import Pixels, centre_crop, decode
 from ...train.mixing import check_pictured
 from ...viz.mix import Model, Pairs
+from ...zoo.cache import data_path
 from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.checkpoint.load import load_resolved
 from ...zoo.data.lists import whole
 from ...zoo.data.texts import read_text
-from ...zoo.errors import DataError, UsageError, wall
+from ...zoo.errors import DataError, MixzooError, UsageError, wall
 from ...zoo.files import require_no_pipe
 from ...zoo.images import is_picture
 from ...zoo.manifest import Protocol
@@ -139,15 +141,27 @@ class Given:
         )
 
 
-def class_names(benchmark: Benchmark | None, file: Path | None) -> list[str] | None:
-    """Names of the classes by index, from a file or from the embedded benchmark; None if unknown.
+def class_names(benchmark: Benchmark | None, file: Path | None = None) -> list[str]:
+    """Names of the classes by index, of all that the benchmark has; `class 17` where none is known.
 
-    file: JSON that is, or has as `categories`, a list of objects with id and name. Raises DataError
-    if it isn't, IntegrityError for a damaged archive of it.
+    file: JSON that is, or has as `categories`, a list of objects with id and name; without one the
+    drawn species, or the `categories.json` in the data set's cache folder, where it can be read.
+    Raises DataError if a file that is named isn't such a list, IntegrityError for a damaged archive.
     """
-    if file is None:
-        drawn = benchmark is not None and benchmark.manifest.dataset.drawn_by_package
-        return [one.name for one in species()] if drawn else None
+    known: dict[int, str] = {}
+    if file is not None:
+        known = _categories(file)
+    elif benchmark and benchmark.manifest.dataset.drawn_by_package:
+        known = dict(enumerate(one.name for one in species()))
+    elif benchmark and (kept := data_path(benchmark.name) / "categories.json").is_file():
+        with suppress(MixzooError):  # names are an ornament: an odd file takes nothing else away
+            known = _categories(kept)
+    count = benchmark.manifest.dataset.num_classes if benchmark else 0
+    count = max(count, max(known, default=-1) + 1)
+    return [known.get(index, f"class {index}") for index in range(count)]
+
+
+def _categories(file: Path) -> dict[int, str]:
     expected = f"{file}: expected JSON categories, each with a whole id and a name"
     text, _ = read_text(file)
     with wall(DataError, expected):
@@ -157,8 +171,7 @@ def class_names(benchmark: Benchmark | None, file: Path | None) -> list[str] | N
         names = [str(entry["name"]) for entry in entries]
     if len(ids) != len(names) or max(ids, default=0) > MOST_CLASSES:
         raise DataError(f"{expected}, ids from 0 to {MOST_CLASSES:,}. Correct it.")
-    named = dict(zip(ids, names, strict=True))
-    return [named.get(index, f"class {index}") for index in range(max(named, default=-1) + 1)]
+    return dict(zip(ids, names, strict=True))
 
 
 def _files(images: Sequence[Path]) -> list[Path]:

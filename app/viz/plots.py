@@ -28,14 +28,12 @@ if TYPE_CHECKING:
     FilePath,
     multiple=True,
 )
-@option("--no-logs", "Leave out the logs that are here.")
 @narrow_option
 @manifest_option
 @draws("table.png")
 def table(
     benchmark: str,
     reports: tuple[Path, ...],
-    no_logs: bool,
     narrow: bool,
     manifests: tuple[Path, ...],
     theme: "Theme",
@@ -54,7 +52,7 @@ def table(
 
     chosen = open_catalog(manifests).benchmark(benchmark)
     known = [read_report(path) for path in reports]
-    audits = [] if no_logs else list(_logs_here(chosen))
+    audits = list(_logs_here(chosen))
     found = results_table(chosen.manifest, known, audits)
     logged = sum(bool(line.logged) for line in found.lines)
     recomputed = sum(bool(line.recomputed) for line in found.lines)

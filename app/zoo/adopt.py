@@ -99,12 +99,12 @@ def _names(adoptions: Sequence[Adoption]) -> list[str]:
 def _facts(adoption: Adoption) -> dict[str, Any]:
     asset, path = adoption.asset, adoption.path
     return {
-        "file": str(adoption.file),
+        "file": adoption.file,
         "result": adoption.what,
         "detail": adoption.detail,
         "id": asset and asset.row,
         "kind": asset and asset.kind,
-        "path": path and str(path),
+        "path": path,
         "sha256": adoption.sha256,
         "locked": bool(asset and asset.sha256),
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,11 +29,11 @@ def where(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) ->
     Without a NAME, the cache folder.
     """
     if not names:
-        root = str(cache_root())
-        print_json({"cache": root}) if as_json else say(root)
+        root = cache_root()
+        print_json({"cache": root}) if as_json else say(str(root))
         return
     paths = [
-        {"id": row.id, "kind": asset.kind, "path": str(path), "exists": path.is_file()}
+        {"id": row.id, "kind": asset.kind, "path": path, "exists": path.is_file()}
         for benchmark, row in open_catalog(manifests).select(names)
         for asset in known_assets(benchmark, row)
         for path in [asset_path(benchmark.name, asset)]
@@ -130,17 +131,7 @@ def prune(
     items = removable(catalog, names, only or REASONS)
     freed = remove(items, catalog) if yes else sum(item.frees for item in items)
     if as_json:
-        files = [
-            {
-                "path": str(item.path),
-                "benchmark": item.benchmark,
-                "reason": item.reason,
-                "frees": item.frees,
-                "detail": item.detail,
-            }
-            for item in items
-        ]
-        print_json({"removed": yes, "frees": freed, "files": files})
+        print_json({"removed": yes, "frees": freed, "files": items})
         return
     if items:
         print_table(
@@ -178,12 +169,12 @@ def _unanswered(
     return [n for n in names if not told & {n, *(row.id for _, row in catalog.select([n]))}]
 
 
-def _facts(asset: Asset | None, finding: Finding) -> dict[str, str | None]:
+def _facts(asset: Asset | None, finding: Finding) -> dict[str, Any]:
     return {
         "id": asset and asset.row,
         "kind": asset and asset.kind,
         "name": finding.path.name,
-        "path": str(finding.path),
+        "path": finding.path,
         "state": finding.state.value,
         "sha256": finding.sha256,
         "expected_sha256": asset and asset.sha256,

@@ -13,7 +13,7 @@ from ...zoo.catalog import Benchmark, Catalog, open_catalog
 from ...zoo.errors import MixzooError, SourceError, several
 from ...zoo.lock import LOGS, Asset, Kind
 from ...zoo.manifest import Row
-from ...zoo.net.fetch import CONNECTIONS, JOBS, fetch_all
+from ...zoo.net.fetch import JOBS, fetch_all
 from ...zoo.net.partial import Partial
 from ...zoo.net.progress import tell
 from ...zoo.net.sources import locations
@@ -29,12 +29,6 @@ from ..options import complete_names, json_option, manifest_option, option
 @option("--viz", "Also fetch the archives of visualisations.")
 @option("--jobs", "How many files to fetch at once.", click.IntRange(1, 32), default=JOBS)
 @option(
-    "--connections",
-    "How many ranges of one file to fetch at once, where the server can.",
-    click.IntRange(1, 32),
-    default=CONNECTIONS,
-)
-@option(
     "--mirror URL",
     "Look here first: the web address of a folder with the files. Repeatable.",
     to="mirrors",
@@ -48,7 +42,6 @@ def command(
     logs: bool,
     viz: bool,
     jobs: int,
-    connections: int,
     mirrors: tuple[str, ...],
     dry_run: bool,
     manifests: tuple[Path, ...],
@@ -69,7 +62,7 @@ def command(
         _show_plan(rows, [kind for group in kinds for kind in group], as_json=as_json)
         return
     wanted, errors = _wanted(rows, catalog, kinds)
-    errors += _fetch(wanted, jobs, connections, as_json=as_json)
+    errors += _fetch(wanted, jobs, as_json=as_json)
     if len(errors) > 1:
         errors[0].args = (f"{len(errors)} files failed, the first: {errors[0]}",)
     if errors:
@@ -98,13 +91,13 @@ def _wanted(
 
 
 def _fetch(
-    wanted: Sequence[tuple[Benchmark, Asset]], jobs: int, connections: int, *, as_json: bool
+    wanted: Sequence[tuple[Benchmark, Asset]], jobs: int, *, as_json: bool
 ) -> list[MixzooError]:
     """Fetch all, saying of each what was done, and return the errors."""
     from tqdm import tqdm
 
     facts, errors = [], []
-    with closing(fetch_all(wanted, jobs=jobs, connections=connections)) as fetched:
+    with closing(fetch_all(wanted, jobs=jobs)) as fetched:
         for one in fetched:
             said = str(one.error) if one.error else None
             facts.append(

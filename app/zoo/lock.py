@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.errors import several
@@ -82,9 +81,9 @@ def command(
         locking.write_lock(path, drafted.lock, manifest)
         locking.forget(benchmark, drafted)
     if as_json:
-        facts = {"benchmark": name, "lock": str(path), "written": writing}
+        facts = {"benchmark": name, "lock": path, "written": writing}
         facts |= {"assets": drafted.lock.assets, "changes": drafted.changes}
-        print_json(msgspec.to_builtins(facts | {"problems": drafted.problems}))
+        print_json(facts | {"problems": drafted.problems})
     else:
         _show(benchmark, drafted)
         if not writing:

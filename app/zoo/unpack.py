@@ -48,7 +48,7 @@ def command(
     done = []
     for path, target in targets.items():
         files = unpack(path, target)
-        done.append({"archive": str(path), "folder": str(target), "files": len(files)})
+        done.append({"archive": path, "folder": target, "files": len(files)})
         if not as_json:
             say(f"{path.name}: {len(files)} files in {target}")
     if as_json:
@@ -58,7 +58,7 @@ def command(
 def _list(archives: Sequence[Path], *, as_json: bool) -> None:
     listed = [(path, list_archive(path)) for path in archives]
     if as_json:
-        print_json([{"archive": str(path)} | msgspec.to_builtins(c) for path, c in listed])
+        print_json([{"archive": path} | msgspec.to_builtins(c) for path, c in listed])
         return
     for path, content in listed:
         rows = [(e.name, f"{e.size:,}", e.unsafe or "") for e in content.entries]

@@ -124,7 +124,6 @@ def test_table_with_reports_and_logs_that_are_here(run: Run, out: Path, report: 
     text = out.read_text()
     assert "10 with a log, 2 recomputed" in printed
     assert all(f">{number}<" in text for number in ("70.2", "70.20", "85.71"))
-    assert "0 with a log" in run("table", "mini", "--no-logs", "--out", out)
 
 
 def test_table_with_a_log_that_was_given_to_a_row(
