@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from ..archive import is_tar, list_archive, unpack
@@ -32,6 +32,7 @@ from ..files import (
     sha256_of_open,
     size_of,
 )
+from ..images import is_hidden
 from ..lock import SINGLE, Asset
 from ..looks import printable
 from ..net.partial import Partial
@@ -87,7 +88,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if path.is_dir():
             inside = [p for p in sorted(path.rglob("*")) if p.is_file()]
-            files = [p for p in inside if not _is_hidden(p.relative_to(path))]
+            files = [p for p in inside if not is_hidden(p.relative_to(path))]
         elif path.is_file():
             files = [path]
         else:
@@ -132,16 +133,18 @@ def import_files(
             try:
                 arrivals += _opened(path, one, catalog, stack)
             except MixzooError as error:
-                sha256 = one.sha256 if isinstance(one, Arrival) else None
-                arrivals.append(
-                    Adoption(path, "refused", printable(str(error)), sha256, error=type(error))
-                )
+                arrivals.append(_refused(path, one, error))
         whole = [one for one in arrivals if isinstance(one, Arrival)]
         found = iter(identify(whole, catalog, among, said))
         return [
             one if isinstance(one, Adoption) else _adopted(one, next(found), as_copies)
             for one in arrivals
         ]
+
+
+def _refused(path: Path, file: Arrival | OSError, error: MixzooError) -> Adoption:
+    sha256 = file.sha256 if isinstance(file, Arrival) else None
+    return Adoption(path, "refused", printable(str(error)), sha256, error=type(error))
 
 
 def _opened(
@@ -160,7 +163,8 @@ def _opened(
     names = [entry.name for entry in content.entries if not entry.is_folder]
     if content.refused and not is_checkpoint(names):
         raise IntegrityError(content.refused)
-    wanted = {name for name in names if _is_released(name)}
+    seen = [name for name in names if not is_hidden(PurePosixPath(name))]
+    wanted = {name for name in seen if name.casefold().endswith(tuple(ENDINGS))}
     ends = tuple(end for end, kind in ENDINGS.items() if kind == "weights")
     weights = any(name.casefold().endswith(ends) for name in wanted)
     pictures = any(name.casefold().endswith(PICTURES) for name in names)
@@ -171,20 +175,14 @@ def _opened(
         with suppress(FileNotFoundError):  # another import has ended meanwhile
             if time.time() - old.stat().st_mtime > DAY:
                 shutil.rmtree(old, ignore_errors=True)
-    folder = stack.enter_context(TemporaryDirectory(prefix=UNPACKED, dir=cache_root()))
-    there = unpack(path, Path(folder) / "parts", wanted.__contains__)
+    to = Path(stack.enter_context(TemporaryDirectory(prefix=UNPACKED, dir=cache_root())), "parts")
+    there = unpack(path, to, wanted.__contains__)
     looks = each_in_parallel(_look, there, [size_of(one) for one in there])
     return [
-        replace(one, archive=path, inner=at.relative_to(Path(folder) / "parts").as_posix())
+        replace(one, archive=path, inner=at.relative_to(to).as_posix())
         for at, one in zip(there, looks, strict=True)
         if isinstance(one, Arrival)
     ]
-
-
-def _is_released(name: str) -> bool:
-    """Whether an archive's entry may be a released file by its ending, and isn't hidden."""
-    hidden = _is_hidden(PurePosixPath(name)) or name.startswith("__MACOSX")
-    return not hidden and name.casefold().endswith(tuple(ENDINGS))
 
 
 def _adopted(file: Arrival, found: Identity | MixzooError, as_copies: bool) -> Adoption:
@@ -194,9 +192,7 @@ def _adopted(file: Arrival, found: Identity | MixzooError, as_copies: bool) -> A
             raise found
         adoption = adopt(file, found, as_copies and file.archive is None)
     except MixzooError as error:
-        adoption = Adoption(
-            file.path, "refused", printable(str(error)), file.sha256, error=type(error)
-        )
+        adoption = _refused(file.path, file, error)
     return replace(adoption, file=file.archive / file.inner) if file.archive else adoption
 
 
@@ -339,7 +335,3 @@ def _look(path: Path, on_bytes: OnBytes) -> Arrival | OSError:
     except OSError as error:
         return error
     return Arrival(path, stat.st_size, stat.st_mtime_ns, sha256, start)
-
-
-def _is_hidden(path: PurePath) -> bool:
-    return any(part.startswith(".") for part in path.parts)

@@ -32,16 +32,8 @@ from .matching import (
 )
 
 # What tools write while a download runs: browsers, Baidu's client, aria2, IDM, curl-like tools.
-UNFINISHED = (
-    ".downloading",
-    ".crdownload",
-    ".part",
-    ".partial",
-    ".download",
-    ".aria2",
-    ".!ut",
-    ".tmp",
-)
+UNFINISHED = (".downloading", ".crdownload", ".part", ".partial", ".download", ".aria2", ".!ut")
+UNFINISHED += (".tmp",)
 # Archives that mixzoo can't open, by their first bytes
 FOREIGN = {
     b"Rar!\x1a\x07": "a RAR archive",
@@ -242,7 +234,7 @@ def _settled(
         names = ", ".join(one.name for one in fitting)
         raise UsageError(f"its name fits {names}. Say which: {ways}")
     asked = [one for one in problems if one.rows or one.candidates]
-    if inside and not asked and not any(_may_hold(inside, benchmark) for benchmark in among):
+    if inside and not asked and not any(map(inside.may_be_of, among)):
         what = inside.fault or f"it fits no row: it is {inside.in_words()}"
         raise CheckpointError(f"no lock knows its hash, and {what}")
     # a benchmark whose network or data the name doesn't even name has the least to say
@@ -260,12 +252,6 @@ def _settled(
     raise UsageError(
         f"no lock knows its hash, and {reason}{could}. If you know its row: {unpacking}{bring}"
     )
-
-
-def _may_hold(inside: Inside, benchmark: Benchmark) -> bool:
-    """Whether a file could be any of a benchmark's, whatever it is called."""
-    rows = benchmark.manifest.rows
-    return inside.pictures or not all(inside.unlike(row, benchmark.manifest) for row in rows)
 
 
 def _as_row(file: Arrival, benchmark: Benchmark, row: str, kind: Kind, how: str) -> Identity:

@@ -73,6 +73,11 @@ class Inside:
         """Whether they could be this row's weights, also by what their config says."""
         return self.method in (None, row.method) and not self.unlike(row, manifest)
 
+    def may_be_of(self, benchmark: Benchmark) -> bool:
+        """Whether it could be any file of a benchmark, whatever it is called."""
+        manifest = benchmark.manifest
+        return self.pictures or not all(self.unlike(row, manifest) for row in manifest.rows)
+
     def misfit(self, kind: Kind, manifest: Manifest) -> str:
         """Why it can't be any of a benchmark's files of this kind, "" if it may be."""
         if kind == "visualisation":

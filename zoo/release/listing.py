@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urljoin
 
 import msgspec
@@ -85,15 +85,23 @@ def release_files(source: GitHubSource) -> list[Listed]:
             "or password. Correct it, or unset it."
         )
     releases = f"{base}/repos/{source.repository}/releases"
+    gone = f"{origin}: GitHub has no such release. Check repository and tag in the manifest."
     with new_session(retries=RETRIES) as session:
-        answer, body = _get(session, f"{releases}/tags/{quote(source.tag, safe='')}")
-        if answer.status_code == 404:
-            raise SourceError(
-                f"{origin}: GitHub has no such release. Check repository and tag in the manifest."
-            )
-        release = _read(answer, body, _Release)
+        tag = quote(source.tag, safe="")
+        _, release = _get(session, f"{releases}/tags/{tag}", _Release, gone)
         first = f"{releases}/{release.id}/assets?per_page=100"
-        return [_listed(one, release.id, origin) for one in _pages(session, first, _Asset, origin)]
+        return [
+            Listed(
+                name=one.name,
+                origin=origin,
+                size=one.size,
+                sha256=_sha256(one.digest),
+                finished=one.state == "uploaded",
+                release_id=release.id,
+                updated_at=one.updated_at,
+            )
+            for one in _pages(session, first, _Asset, origin)
+        ]
 
 
 def repository_files(source: HuggingFaceSource) -> list[Listed]:
@@ -108,28 +116,28 @@ def repository_files(source: HuggingFaceSource) -> list[Listed]:
     with new_session(retries=RETRIES) as session:
         entries = _pages(session, f"{base}/{place}?recursive=false&expand=false", _Entry, origin)
     return [
-        Listed(
-            name=PurePosixPath(one.path).name,
-            origin=origin,
-            size=one.size,
-            sha256=one.lfs.oid if one.lfs and re.fullmatch("[0-9a-f]{64}", one.lfs.oid) else None,
-        )
+        Listed(PurePosixPath(one.path).name, origin, one.size, _sha256(one.lfs and one.lfs.oid))
         for one in entries
         if one.type == "file" and one.path not in HOUSEKEEPING
     ]
 
 
+def _sha256(said: str | None) -> str | None:
+    """A hash as a service writes it; None for one of another algorithm."""
+    found = re.fullmatch("(?:sha256:)?([0-9a-f]{64})", said or "")
+    return found[1] if found else None
+
+
 def _pages(session: "requests.Session", page: str, kind: type[T], origin: str) -> list[T]:
     """All entries of a list, page by page."""
+    gone = (
+        f"{origin}: no such repository, revision or folder. Check the manifest; a private one needs "
+        "a token."
+    )
     found: list[T] = []
     for _ in range(PAGES):
-        answer, body = _get(session, page)
-        if answer.status_code == 404:
-            raise SourceError(
-                f"{origin}: no such repository, revision or folder. Check the manifest; a private "
-                "one needs a token."
-            )
-        found += _read(answer, body, list[kind])
+        answer, entries = _get(session, page, list[kind], gone)
+        found += entries
         with wall(SourceError, origin, "Try again later."):  # links that are no addresses
             following = answer.links.get("next")
             if following is None:
@@ -138,71 +146,51 @@ def _pages(session: "requests.Session", page: str, kind: type[T], origin: str) -
     raise SourceError(f"{origin}: its list of files has no end after {PAGES} pages. Try again.")
 
 
-def _listed(asset: _Asset, release_id: int, origin: str) -> Listed:
-    digest = re.fullmatch("sha256:([0-9a-f]{64})", asset.digest or "")
-    return Listed(
-        name=asset.name,
-        origin=origin,
-        size=asset.size,
-        sha256=digest[1] if digest else None,
-        finished=asset.state == "uploaded",
-        release_id=release_id,
-        updated_at=asset.updated_at,
-    )
-
-
-def _get(session: "requests.Session", url: str) -> tuple["requests.Response", bytes]:
-    """One answer of an API and its body: 200, or 404 for the caller to explain."""
+def _get(
+    session: "requests.Session", url: str, kind: type[T], gone: str
+) -> tuple["requests.Response", T]:
+    """One answer of an API and its JSON, checked for the fields that are used. gone: of a 404."""
     from ... import __version__
 
     headers = {"User-Agent": f"mixzoo/{__version__}"}
     if url.startswith(github_api()):
         headers |= {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
     answer, body = read_whole(session, url, headers)
-    if answer.status_code not in {200, 404}:
-        raise SourceError(_refusal(answer))
-    return answer, body
-
-
-def _read(answer: "requests.Response", body: bytes, kind: type[T]) -> T:
-    """The answer's JSON, checked for the fields that are used."""
+    if answer.status_code != 200:
+        raise SourceError(gone if answer.status_code == 404 else _refusal(answer))
     got = answer.headers.get("content-type", "").partition(";")[0] or "an unnamed type"
     where = f"{shown(answer.url)}: expected the API's JSON, got {got}"
-    to_do = "A proxy or login page may stand between; try again."
-    with wall(SourceError, where, to_do):
-        return msgspec.json.decode(body, type=kind)
+    with wall(SourceError, where, "A proxy or login page may stand between; try again."):
+        return answer, msgspec.json.decode(body, type=kind)
 
 
 def _refusal(answer: "requests.Response") -> str:
     """One line on an answer that is neither the data nor a 404."""
-    github = answer.url.startswith(github_api())
+    github, status, headers = (
+        answer.url.startswith(github_api()),
+        answer.status_code,
+        answer.headers,
+    )
     if github:
-        service, variable, token = "GitHub", "GITHUB_TOKEN", github_token()
-        variable = token[0] if token else variable
+        variable, token = github_token() or ("GITHUB_TOKEN", None)
     else:
-        service, variable, token = "the hub", "HF_TOKEN", hub_token()
+        variable, token = "HF_TOKEN", hub_token()
+    service = "GitHub" if github else "the hub"
     got = f"{shown(answer.url)}: got {status_of(answer)}"
-    if answer.status_code == 401 and token:
+    if status == 401 and token:
         return (
             f"{got}: {service} refuses the token in {variable}. Renew it or unset it; what is "
             "public needs none."
         )
-    if answer.status_code in {401, 403} and not github:
+    if status in {401, 403} and not github:
         return f"{got}: no such repository, or a private one. Check the manifest, or set HF_TOKEN."
-    when = _try_again(answer.headers, answer.status_code)
-    if when is None:
-        return f"{got}, expected a list of files. Try again later."
-    hint = "" if token else f", or set {variable} for a higher limit"
-    return f"{got}: {service}'s rate limit is used up. Try again {when}{hint}."
-
-
-def _try_again(headers: Any, status: int) -> str | None:
-    """When a rate limit ends, in words; None if the answer is about no rate limit."""
-    if status not in {403, 429}:
-        return None
     limited = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
     wait = asked_wait(headers) if limited else None
-    if wait is None:
-        return "in a minute" if status == 429 else None
-    ends = datetime.fromtimestamp(server_time(headers) + wait, UTC)
-    return f"in {max(1, math.ceil(wait / 60))} min, at {ends:%Y-%m-%d %H:%M} UTC"
+    if status != 429 and (status != 403 or wait is None):
+        return f"{got}, expected a list of files. Try again later."
+    when = "in a minute"
+    if wait is not None:
+        ends = datetime.fromtimestamp(server_time(headers) + wait, UTC)
+        when = f"in {max(1, math.ceil(wait / 60))} min, at {ends:%Y-%m-%d %H:%M} UTC"
+    hint = "" if token else f", or set {variable} for a higher limit"
+    return f"{got}: {service}'s rate limit is used up. Try again {when}{hint}."

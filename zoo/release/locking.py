@@ -175,9 +175,14 @@ def trusted(benchmark: Benchmark, lock: Lock | None) -> Lock | None:
     if lock is None:
         return None
     notes = {a.name: first_use(asset_path(benchmark.name, a)) for a in lock.assets if not a.sha256}
+    return _hashed(lock, notes)
+
+
+def _hashed(lock: Lock, hashes: Mapping[str, str | None]) -> Lock:
+    """A lock with hashes of first use, by the names of files."""
     assets = [
-        msgspec.structs.replace(asset, sha256=notes[asset.name], hash_from="first use")
-        if notes.get(asset.name)
+        msgspec.structs.replace(asset, sha256=sha256, hash_from="first use")
+        if (sha256 := hashes.get(asset.name))
         else asset
         for asset in lock.assets
     ]
@@ -208,20 +213,25 @@ def hash_unknown(benchmark: Benchmark, drafted: Draft, known: Lock | None = None
     Raises what `fetch_all` raises, and the first error of a file.
     """
     for asset in drafted.unknown:
-        _forget_older(asset_path(benchmark.name, asset), asset)
-    hashed: dict[str, str] = {}
+        path, changed = asset_path(benchmark.name, asset), asset.updated_at or ""
+        if _is_older(path, changed):
+            set_aside(path)
+        if _is_older(first_use_record(path), changed):
+            first_use_record(path).unlink()
+    hashed: dict[str, str | None] = {}
     for one in fetch_all([(benchmark, asset) for asset in drafted.unknown]):
         if one.error:
             raise one.error
         hashed[one.asset.name] = sha256_of(one.path)
-    assets = [
-        msgspec.structs.replace(asset, sha256=hashed[asset.name], hash_from="first use")
-        if asset.name in hashed
-        else asset
-        for asset in drafted.lock.assets
-    ]
-    lock = msgspec.structs.replace(drafted.lock, assets=assets)
+    lock = _hashed(drafted.lock, hashed)
     return replace(drafted, lock=lock, changes=compare(known, lock))
+
+
+def _is_older(file: Path, changed: str) -> bool:
+    """Whether a file is here and older than a release's: as texts, that may name no real day."""
+    if not file.is_file():
+        return False
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(file.stat().st_mtime)) < changed
 
 
 def refusal(
@@ -290,29 +300,10 @@ def _remembering(asset: Asset, known: Asset | None) -> Asset:
     """
     if known is None or known.size not in (None, asset.size):
         return asset
-    if asset.updated_at and known.updated_at and asset.updated_at != known.updated_at:
-        return asset
-    if asset.sha256 and known.sha256 and asset.sha256 != known.sha256:
-        return asset
-    return msgspec.structs.replace(
-        asset,
-        sha256=asset.sha256 or known.sha256,
-        hash_from=asset.hash_from or known.hash_from,
-        release_id=asset.release_id if asset.release_id is not None else known.release_id,
-        updated_at=asset.updated_at or known.updated_at,
-    )
-
-
-def _forget_older(path: Path, asset: Asset) -> None:
-    """Set a cached file aside, and forget its hash, if they are older than the release's file."""
-    changed = asset.updated_at or ""
-
-    def is_older(file: Path) -> bool:
-        seen = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(file.stat().st_mtime))
-        return seen < changed  # as texts: a source may name a day that there is not
-
-    record = first_use_record(path)
-    if path.is_file() and is_older(path):
-        set_aside(path)
-    if record.is_file() and is_older(record):
-        record.unlink()
+    for fact in ("updated_at", "sha256"):
+        said, locked = getattr(asset, fact), getattr(known, fact)
+        if said and locked and said != locked:
+            return asset
+    facts = ("sha256", "hash_from", "release_id", "updated_at")
+    kept = {fact: getattr(known, fact) for fact in facts if getattr(asset, fact) is None}
+    return msgspec.structs.replace(asset, **kept)

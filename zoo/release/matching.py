@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from ..errors import several
 from ..lock import ASSET_NAME, LOGS, SINGLE, Kind
-from ..manifest import Manifest, Row
+from ..manifest import Manifest
 from .listing import Listed
 from .words import Reader, Said
 
@@ -38,6 +38,7 @@ ENDINGS: dict[str, Kind] = {
     ".log.txt": "text_log",
     ".zip": "visualisation",
 }
+What = Literal["ambiguous", "missing", "left over", "unfinished", "contradicted", "unreachable"]
 FOLDERS = 3  # above a file that may speak of it
 FEW = 5  # files; a strange word that no more have is no author's habit
 _COPY_NUMBER = re.compile(r" ?\(\d+\)(?=\.)")  # `w (1).pth`: the second download of a browser
@@ -52,7 +53,7 @@ class Problem:
     """
 
     subject: str
-    what: Literal["ambiguous", "missing", "left over", "unfinished", "contradicted", "unreachable"]
+    what: What
     reason: str
     rows: tuple[str, ...] = ()
     candidates: tuple[str, ...] = ()
@@ -82,16 +83,34 @@ def merge(listings: Iterable[Sequence[Listed]]) -> tuple[list[Listed], list[Prob
     problems: list[Problem] = []
     cases = Counter(name.casefold() for name in by_name)
     for name in sorted(by_name):
-        usable = [file for file in by_name[name] if not _fault(file)]
-        problem = _contradiction(usable) if usable else _fault(by_name[name][0])
+        faults = {file: _fault(file) for file in by_name[name]}
+        usable = [file for file, fault in faults.items() if not fault]
+        sizes = {file.size: f"{file.origin} says {file.size} bytes" for file in usable}
+        hashes = {f.sha256: f"{f.origin} says sha256 {f.sha256[:12]}…" for f in usable if f.sha256}
+        said = next((facts for facts in (sizes, hashes) if len(facts) > 1), {})
         if cases[name.casefold()] > 1:  # Windows and macOS keep both in one file
             reason = "another file of the release has its name in other case"
             problems.append(Problem(name, "contradicted", reason))
-        elif problem:
-            problems.append(problem)
+        elif said:
+            problems.append(Problem(name, "contradicted", ", ".join(said.values())))
+        elif usable:
+            known = {
+                fact: next((found for file in usable if (found := getattr(file, fact))), None)
+                for fact in ("sha256", "release_id", "updated_at")
+            }
+            files.append(replace(usable[0], **known))
         else:
-            files.append(_joined(usable))
+            problems += [Problem(name, *fault) for fault in faults.values() if fault][:1]
     return files, problems
+
+
+def _fault(file: Listed) -> tuple[What, str] | None:
+    """Why a file cannot be locked as it is, if so."""
+    if not re.match(ASSET_NAME, file.name):
+        return "left over", "its name is too long, or has characters that a plain file name doesn't"
+    if not file.finished:
+        return "unfinished", f"{file.origin} says its upload isn't finished"
+    return ("unfinished", f"{file.origin} holds 0 bytes of it") if file.size <= 0 else None
 
 
 @dataclass(frozen=True)
@@ -276,7 +295,12 @@ def _judged(
     said, kind = one.said, one.kind
     if refused := _refused(said, kind, manifest, inside):
         return replace(one, refused=refused)
-    rows = [row for row in manifest.rows if _fits(row, said)]
+    rows = [
+        row
+        for row in manifest.rows
+        if (not said.architectures or row.architecture in said.architectures)
+        and (not said.methods or row.method in said.methods)
+    ]
     if not rows and len(said.architectures) == len(said.methods) == 1:
         row_id = f"{min(said.architectures)}.{min(said.methods)}_{manifest.name}"
         return replace(one, refused=f"it says {row_id}, which is no row of the manifest")
@@ -327,12 +351,6 @@ def _refused(said: Said, kind: Kind, manifest: Manifest, inside: "Inside | None"
             "mixzoo zoo import"
         )
     return inside.misfit(kind, manifest) if inside else ""
-
-
-def _fits(row: Row, said: Said) -> bool:
-    return (not said.architectures or row.architecture in said.architectures) and (
-        not said.methods or row.method in said.methods
-    )
 
 
 def _beside_weights(readings: Mapping[str, _Reading], manifest: Manifest) -> dict[str, _Reading]:
@@ -388,40 +406,3 @@ def _places(readings: Mapping[str, _Reading]) -> dict[tuple[str, Kind], list[str
         if kind in SINGLE:
             names[:] = [name for name in names if readings[name].told] or names
     return dict(places)
-
-
-def _fault(file: Listed) -> Problem | None:
-    """Why a file cannot be locked as it is, if so."""
-    if not re.match(ASSET_NAME, file.name):
-        reason = "its name is too long, or has characters that a plain file name doesn't"
-        return Problem(file.name, "left over", reason)
-    if not file.finished:
-        return Problem(file.name, "unfinished", f"{file.origin} says its upload isn't finished")
-    if file.size <= 0:
-        return Problem(file.name, "unfinished", f"{file.origin} holds {file.size} bytes of it")
-    return None
-
-
-def _contradiction(files: Sequence[Listed]) -> Problem | None:
-    first = files[0]
-    for other in files[1:]:
-        if other.size != first.size:
-            said = f"{first.origin} says {first.size} bytes, {other.origin} {other.size}"
-            return Problem(first.name, "contradicted", said)
-    hashes = {file.sha256: file.origin for file in files if file.sha256}
-    if len(hashes) > 1:
-        said = ", ".join(
-            f"{origin} says sha256 {sha256[:12]}…" for sha256, origin in hashes.items()
-        )
-        return Problem(first.name, "contradicted", said)
-    return None
-
-
-def _joined(files: Sequence[Listed]) -> Listed:
-    first = files[0]
-    return replace(
-        first,
-        sha256=next((file.sha256 for file in files if file.sha256), None),
-        release_id=next((file.release_id for file in files if file.release_id is not None), None),
-        updated_at=next((file.updated_at for file in files if file.updated_at), None),
-    )

@@ -186,7 +186,7 @@ NOT_LOCKABLE = {
     "two sizes": (
         [listed(), listed(size=6, origin="hub")],
         "contradicted",
-        "GitHub says 5 bytes, hub 6",
+        "GitHub says 5 bytes, hub says 6 bytes",
     ),
     "two hashes": (
         [listed(sha256=SHA["a"]), listed(sha256=SHA["b"], origin="hub")],
