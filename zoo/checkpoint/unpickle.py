@@ -12,6 +12,7 @@ import pickletools
 import sys
 import warnings
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections.abc import Callable
 from typing import IO, Any, NamedTuple
 
 import torch
@@ -20,20 +21,14 @@ from ..errors import CheckpointError
 
 # A ResNet-50 of AutoMix with its optimizer has 50,000; each takes at most some 170 bytes of memory
 MOST_OPCODES = 300_000
+# Opcodes that only push what stands behind them, by pickle's own description
 LITERALS = frozenset(
     opcode.name
     for opcode in pickletools.opcodes
-    if opcode.name.startswith(("INT", "BININT", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "UNICODE"))
-    or opcode.name.endswith(("STRING", "BYTES", "BYTES8", "UNICODE", "UNICODE8", "BYTEARRAY8"))
-    or opcode.name == "LONG"
+    if opcode.arg and not opcode.stack_before and opcode.stack_after
+    if opcode.stack_after[0] is not pickletools.anyobject
 )
 LONGEST = 1000  # letters of a name
-CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-TO_THE_MARK = {"TUPLE", "LIST", "DICT", "FROZENSET", "OBJ", "INST"}
-TO_THE_MARK |= {"SETITEMS", "APPENDS", "ADDITEMS"}
-CALLS = {"REDUCE", "NEWOBJ", "NEWOBJ_EX", "OBJ", "INST"}
-TAKES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "SETITEM": 2, "APPEND": 1, "BUILD": 1, "DUP": 1}
-TAKES |= {"STACK_GLOBAL": 2, "BINPERSID": 1, "REDUCE": 2, "NEWOBJ": 2, "NEWOBJ_EX": 3}
 DTYPES = {
     f"{name}Storage": dtype
     for name, dtype in {
@@ -148,7 +143,8 @@ class _Machine:
                 case "PROTO" | "FRAME":
                     pass
                 case what:
-                    self.work(what, self.take(what), argument)
+                    made = self.made(what, self.take(opcode), argument)
+                    self.stack.append(made)
         raise ValueError("no end")
 
     def spend(self, opcodes: int) -> None:
@@ -159,71 +155,60 @@ class _Machine:
                 "the state_dict"
             )
 
-    def take(self, what: str) -> list[Any]:
-        """What an opcode works on, off the stack: all above the mark, or so many items."""
-        if what in TO_THE_MARK:
-            items, self.stack = self.stack, self.below.pop()
-            return items
-        at = len(self.stack) - TAKES.get(what, 0)
+    def take(self, opcode: pickletools.OpcodeInfo) -> list[Any]:
+        """What an opcode works on, off the stack: so many items, and all above the mark."""
+        before, above = opcode.stack_before, []
+        count = len(before)
+        if pickletools.markobject in before:
+            above, self.stack = self.stack, self.below.pop()
+            count = before.index(pickletools.markobject)
+        at = len(self.stack) - count
+        if at < 0:
+            raise IndexError(opcode.name)
         items = self.stack[at:]
         del self.stack[at:]
-        return items
+        return items + above
 
-    def work(self, what: str, items: list[Any], argument: Any) -> None:
-        match what:
-            case "SETITEM" | "SETITEMS":
-                _filled(self.stack[-1], items)
-            case "APPEND" | "APPENDS" | "ADDITEMS":
-                target = self.stack[-1]
-                if not isinstance(target, list | Foreign):
-                    raise TypeError(type(target).__name__)
-                if isinstance(target, list):
-                    target += items
-            case "BUILD":
-                pass  # attributes, which could hide methods
-            case "DUP":
-                self.stack += items * 2
-            case _:
-                if what in CALLS:  # of arguments that the memo may give again and again
-                    given = [one for one in items[:2] if type(one) is tuple]
-                    self.spend(sum(map(len, given)))
-                    lists = (one for one in (*items, *sum(given, ())) if type(one) is list)
-                    self.spend(sum(map(len, lists)))
-                made = _made_by(what, items, argument)
-                if isinstance(made, Storage):
-                    self.storages[made.key] = made.dtype
+    def made(self, what: str, items: list[Any], argument: Any) -> Any:
+        """What an opcode makes of items."""
+        if what in MAKES:
+            return MAKES[what](items)
+        match what, items:
+            case "DUP", [made]:
                 self.stack.append(made)
+            case "GLOBAL", _:
+                made = _name(*argument.split(" ", 1))
+            case "BINPERSID", [key]:
+                if isinstance(made := _storage(key), Storage):
+                    self.storages[made.key] = made.dtype
+            case (("REDUCE" | "NEWOBJ" | "NEWOBJ_EX"), [call, arguments, *_]):
+                made = self.called(call, arguments)
+            case "OBJ", [call, *arguments]:
+                made = self.called(call, tuple(arguments))
+            case "INST", _:
+                made = self.called(_name(*argument.split(" ", 1)), tuple(items))
+            case _:
+                raise ValueError(what)
+        return made
 
-
-def _made_by(what: str, items: list[Any], argument: Any) -> Any:
-    """What an opcode makes of items."""
-    made: Any = items
-    match what:
-        case "NONE" | "NEWTRUE" | "NEWFALSE":
-            made = CONSTANTS[what]
-        case "EMPTY_TUPLE" | "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
-            made = tuple(items)
-        case "EMPTY_DICT" | "DICT":
-            made = _filled({}, items)
-        case "EMPTY_SET" | "FROZENSET":
-            made = Foreign("set")
-        case "GLOBAL":
-            made = _name(*argument.split(" ", 1))
-        case "STACK_GLOBAL":
-            made = _name(*items)
-        case "BINPERSID":
-            made = _storage(*items)
-        case "REDUCE" | "NEWOBJ" | "NEWOBJ_EX":
-            made = _made(*items[:2])
-        case "OBJ":
-            made = _made(items[0], tuple(items[1:]))
-        case "INST":
-            made = _made(_name(*argument.split(" ", 1)), tuple(items))
-        case "EMPTY_LIST" | "LIST":
-            pass
-        case _:
-            raise ValueError(what)
-    return made
+    def called(self, call: Any, arguments: Any) -> Any:
+        """What a call would have made: a tensor, a dict, or the stand-in of anything else."""
+        if type(arguments) is not tuple:
+            raise TypeError("no arguments")
+        # the memo may give them again and again
+        self.spend(len(arguments) + sum(len(one) for one in arguments if type(one) is list))
+        if type(call) is not Name:
+            return Foreign("a call")
+        if call == "torch._tensor._rebuild_from_type_v2" and arguments[1] in TENSORS:
+            return self.called(arguments[0], arguments[2])  # a tensor with attributes
+        if call in REBUILT:
+            return _tensor(*arguments[:4])
+        if call in PARAMETERS:
+            return arguments[0]
+        if call in DICTS:
+            pairs = arguments[0] if arguments and type(arguments[0]) is list else []
+            return _filled({}, [one for key, value in pairs for one in (key, value)])  # of Python 2
+        return Foreign(call)
 
 
 def _filled(target: Any, items: list[Any]) -> dict[Any, Any]:
@@ -233,6 +218,16 @@ def _filled(target: Any, items: list[Any]) -> dict[Any, Any]:
     for key, value in zip(items[::2], items[1::2], strict=True):
         if type(key) in (str, int):
             target[key] = value
+    return target
+
+
+def _longer(items: list[Any]) -> Any:
+    """A list with more in it; what an object was to hold without keys is left out."""
+    target, *more = items
+    if isinstance(target, list):
+        target += more
+    elif not isinstance(target, Foreign):
+        raise TypeError(type(target).__name__)
     return target
 
 
@@ -257,24 +252,6 @@ def _name(module: Any, name: Any) -> Name:
             "trust it, or have its authors save only the state_dict"
         )
     return found
-
-
-def _made(call: Any, arguments: Any) -> Any:
-    """What a call would have made: a tensor, a dict, or the stand-in of anything else."""
-    if type(arguments) is not tuple:
-        raise TypeError("no arguments")
-    if type(call) is not Name:
-        return Foreign("a call")
-    if call == "torch._tensor._rebuild_from_type_v2" and arguments[1] in TENSORS:
-        call, _, arguments, *_ = arguments  # a tensor with attributes
-    if call in REBUILT:
-        return _tensor(*arguments[:4])
-    if call in PARAMETERS:
-        return arguments[0]
-    if call in DICTS:
-        pairs = arguments[0] if arguments and type(arguments[0]) is list else []
-        return _filled({}, [one for key, value in pairs for one in (key, value)])  # of Python 2
-    return Foreign(call)
 
 
 def _storage(key: Any) -> Storage | Foreign | Name:
@@ -308,3 +285,19 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any) -> Stored | Forei
 
 def _whole(*numbers: Any) -> bool:
     return all(type(number) is int and 0 <= number < 1 << 48 for number in numbers)
+
+
+MAKES: dict[str, Callable[[list[Any]], Any]] = {
+    "NONE": lambda _: None,
+    "NEWTRUE": lambda _: True,
+    "NEWFALSE": lambda _: False,
+    **dict.fromkeys(("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"), tuple),
+    **dict.fromkeys(("EMPTY_LIST", "LIST"), list),
+    **dict.fromkeys(("EMPTY_DICT", "DICT"), lambda items: _filled({}, items)),
+    **dict.fromkeys(("EMPTY_SET", "FROZENSET"), lambda _: Foreign("set")),
+    **dict.fromkeys(("SETITEM", "SETITEMS"), lambda items: _filled(items[0], items[1:])),
+    **dict.fromkeys(("APPEND", "APPENDS", "ADDITEMS"), _longer),
+    "BUILD": lambda items: items[0],  # attributes, which could hide methods
+    "STACK_GLOBAL": lambda items: _name(*items),
+}
+"""What the opcodes make of the items that they take, where nothing else counts."""
