@@ -6,13 +6,23 @@ sizes and hashes are never guessed.
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from .errors import ManifestError, wall
-from .manifest import Count, Facts, Manifest, Name, RowId, Sha256, convert, text_of
+from .manifest import (
+    Count,
+    Facts,
+    Manifest,
+    Name,
+    RowId,
+    Sha256,
+    convert,
+    each_once,
+    text_of,
+)
 
 ASSET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}\Z"  # never a path; short enough for its notes
 
@@ -58,7 +68,7 @@ def parse_lock(text: str, origin: str, manifest: Manifest) -> Lock:
     manifest doesn't have, gives two assets one name, or one row two weights or two logs.
     """
     with wall(ManifestError, f"{origin}: not valid JSON", "Correct the file, or remove it."):
-        content = json.loads(text, object_pairs_hook=_each_once)
+        content = json.loads(text, object_pairs_hook=each_once)
     lock = convert(content, Lock, origin)
     if lock.benchmark != manifest.name:
         raise ManifestError(
@@ -112,13 +122,3 @@ def render_lock(lock: Lock) -> str:
 def lock_path(manifest: Path) -> Path:
     """Where the lock file of a manifest file lies: `inat2018.toml` -> `inat2018.lock.json`."""
     return manifest.with_name(f"{manifest.stem}.lock.json")
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; of two facts of one name Python would silently take the last."""
-    facts: dict[str, Any] = {}
-    for name, fact in pairs:
-        if name in facts:
-            raise ValueError(f"{name[:40]!r} stands twice in one object")
-        facts[name] = fact
-    return facts

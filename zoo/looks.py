@@ -102,8 +102,11 @@ def signed(value: float, decimals: int) -> str:
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> "Markdown":
     """A Markdown table, with a line break at its end; its cells are escaped."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return Markdown("".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines))
+    lines = [
+        [" ".join(str(plain(cell)).split()).replace("|", r"\|") for cell in line]
+        for line in (columns, ["---"] * len(columns), *rows)
+    ]
+    return Markdown("".join(f"| {' | '.join(line)} |\n" for line in lines))
 
 
 class Markdown(str):
@@ -169,7 +172,3 @@ def _quoted(word: object) -> str:
         errors = "surrogateescape" if "\udc80" <= c <= "\udcff" else "replace"
         escaped += c if plain_here else "".join(f"\\x{b:02x}" for b in c.encode(errors=errors))
     return f"$'{escaped}'"  # of bash and zsh: line ends and ESC stay on the line
-
-
-def _cell(text: str) -> str:
-    return " ".join(str(plain(text)).split()).replace("|", r"\|")

@@ -253,7 +253,10 @@ def manifest_of(facts: dict[str, Any], origin: str) -> Manifest:
             f"{manifest.protocol.resize}, got {manifest.protocol.crop}."
         )
     for source in manifest.sources:
-        if isinstance(source, PackageSource) and not _stays_inside(source.path):
+        if not isinstance(source, PackageSource):
+            continue
+        parts = set(re.split(r"[/\\]", source.path))  # on every system
+        if {"", ".."} & parts or ":" in source.path:
             raise ManifestError(
                 f"{origin}: field 'sources', kind 'package': expected a path inside the package, "
                 f'got {source.path!r}. For a folder of yours: kind = "file".'
@@ -339,6 +342,16 @@ def with_row(text: str, row: Row) -> str:
     return document.as_string()
 
 
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of two facts of one name Python would silently take the last."""
+    facts = dict(pairs)
+    if len(facts) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice[:40]!r} stands twice in one object")
+    return facts
+
+
 def slug(name: str) -> str:
     """A name as manifests want it: lower case, digits, `_`, at most 64 characters."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:64]
@@ -397,11 +410,6 @@ def _id_of(row: Any, number: int) -> object:
     """What tells a row from others: its id, else its place; its type is checked later."""
     found = row.get("id") if isinstance(row, dict) else None
     return found if isinstance(found, str) else number
-
-
-def _stays_inside(path: str) -> bool:
-    """Whether a path that starts at a folder ends below it, on every system."""
-    return not {"", ".."} & set(re.split(r"[/\\]", path)) and ":" not in path
 
 
 def _check_rows(manifest: Manifest, origin: str) -> None:

@@ -14,7 +14,6 @@ from typing import Literal
 from .cache import asset_path, assets_folder, cache_root
 from .catalog import Benchmark, Catalog
 from .errors import MixzooError
-from .lock import Asset
 from .shelf import alone, files_below, first_uses, known_assets, notes_of, survey
 from .verify import read_checks
 
@@ -84,9 +83,11 @@ def remove(items: Sequence[Removable], catalog: Catalog) -> int:
 def _left_over(benchmark: Benchmark) -> Iterator[Removable]:
     """What a benchmark's folder holds and nobody needs."""
     read = read_checks(assets_folder(benchmark.name))
+    known = {asset.name: asset for asset in known_assets(benchmark)}
     for path, role in survey(benchmark).items():
-        superseded = ""
-        if role == "asset" and (locked := _successor(benchmark, path.name)):
+        superseded, mine = "", known.get(path.name)
+        locked = benchmark.asset(mine.row, mine.kind) if mine else None
+        if locked not in (None, mine) and asset_path(benchmark.name, locked).is_file():
             superseded = f"{locked.name} of the lock is here"
         elif role == "foreign" and (path.name in read or notes_of(path)):
             superseded = "a lock knew it once, today's doesn't"
@@ -98,15 +99,6 @@ def _left_over(benchmark: Benchmark) -> Iterator[Removable]:
             yield _item(path, benchmark.name, role, detail)
         elif role not in ("asset", "note"):
             yield _item(path, benchmark.name, role)
-
-
-def _successor(benchmark: Benchmark, name: str) -> Asset | None:
-    """The locked file that an imported one of this name has stood in for, if that is here now."""
-    mine = next(asset for asset in known_assets(benchmark) if asset.name == name)
-    locked = benchmark.asset(mine.row, mine.kind)
-    if locked in (None, mine) or not asset_path(benchmark.name, locked).is_file():
-        return None
-    return locked
 
 
 def _named(catalog: Catalog, name: str) -> list[Removable]:

@@ -7,8 +7,8 @@ Beside the released files lie their notes: `NAME.sha256` (hash at first use), `N
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -116,15 +116,13 @@ def note_adoption(benchmark: Benchmark, asset: Asset) -> None:
     files.write(path.with_name(f"{path.name}{ADOPTED}"), json.dumps(facts) + "\n")
 
 
-@contextmanager
-def alone(benchmark: str, name: str) -> Iterator[None]:
+def alone(benchmark: str, name: str) -> AbstractContextManager[None]:
     """Hold the lock that a download of this file holds. Raises SourceError if one is running."""
 
     def busy() -> None:
         raise SourceError(f"{name}: another process is fetching it; run again later.")
 
-    with files.alone(process_lock_path(benchmark, name), waiting=busy):
-        yield
+    return files.alone(process_lock_path(benchmark, name), waiting=busy)
 
 
 def survey(benchmark: Benchmark) -> dict[Path, Role]:

@@ -172,30 +172,6 @@ def test_broken_lock_stops_no_other_benchmark(
         catalog.row("resnet50.mixup_inat2018")
 
 
-@pytest.mark.parametrize(
-    ("asset", "message"),
-    [
-        ({"name": "../w.pth"}, "field 'assets[0].name'"),
-        ({"sha256": "ab"}, "field 'assets[0].sha256'"),
-        (
-            {"row": "resnet50.nothing_own"},
-            "expected a row of the manifest, got 'resnet50.nothing_own'",
-        ),
-    ],
-)
-def test_wrong_lock_entry_is_named(
-    write_benchmark: Callable[..., Path], asset: dict[str, str], message: str
-) -> None:
-    """A lock can't name a path, a short hash or a row that isn't there."""
-    path = write_benchmark("", b"weights", **asset)
-
-    with pytest.raises(ManifestError) as caught:
-        open_catalog([path]).benchmark("own")
-
-    assert "own.lock.json" in str(caught.value)
-    assert message in str(caught.value)
-
-
 def test_lock_is_looked_for_in_one_order(
     write_benchmark: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

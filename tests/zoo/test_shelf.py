@@ -130,7 +130,11 @@ def test_imported_files_are_the_rows(
     assert [one.asset and one.asset.kind for one in (text, log)] == ["text_log", "log"]
 
 
-@pytest.mark.parametrize("text", ["[" * 99_999, "[]", '{"row": 1}', "\xff"])
+ROW = "resnet18_w4.vanilla_own"
+NOTES = ["", "{}", '{"row": "a.b", "kind": "weights"}', f'{{"row": "{ROW}", "kind": "x"}}']
+
+
+@pytest.mark.parametrize("text", [*NOTES, "[" * 99_999, "[]", '{"row": 1}', "\xff"])
 def test_note_that_cannot_be_understood_is_none(
     text: str, write_benchmark: Callable[..., Path]
 ) -> None:

@@ -16,7 +16,6 @@ from mixzoo.zoo import verify
 from mixzoo.zoo.errors import IntegrityError
 from mixzoo.zoo.files import CHUNK, sha256_of
 from mixzoo.zoo.lock import Asset
-from mixzoo.zoo.parallel import each_in_parallel
 from mixzoo.zoo.verify import (
     State,
     bytes_of,
@@ -42,22 +41,6 @@ def write(path: Path, content: bytes, when: int = LONG_AGO) -> Path:
     path.write_bytes(content)
     os.utime(path, (when, when))
     return path
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 3 * CHUNK).map(lambda size: bytes([size % 251]) * size))
-def test_hash_in_chunks_is_the_hash_of_all_bytes(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes
-) -> None:
-    """Whatever the length, no byte is left out or counted twice."""
-    path = tmp_path_factory.mktemp("hash") / "f"
-    path.write_bytes(content)
-    counts: list[int] = []
-
-    sha256 = sha256_of(path, counts.append)
-
-    assert sha256 == hashlib.sha256(content).hexdigest()
-    assert sum(counts) == len(content)
 
 
 def test_each_state_is_told_and_all_bytes_are_reported(tmp_path: Path) -> None:
@@ -195,13 +178,6 @@ def test_interruption_stops_the_threads_at_their_next_chunk(tmp_path: Path) -> N
 
     assert len(counts) < 64
     assert not (tmp_path / verify.RECORD).exists()
-
-
-def test_results_keep_the_order_of_the_items() -> None:
-    """Large items are begun first; that doesn't show in the results."""
-    items = list(range(50))
-
-    assert each_in_parallel(lambda item, _: item * 2, items, items) == [i * 2 for i in items]
 
 
 def zipped(path: Path, compression: int = zipfile.ZIP_STORED) -> Path:

@@ -154,7 +154,12 @@ def _remarks(checkpoint: Checkpoint, entries: Mapping[str, Tensor]) -> Iterator[
                 f"'{name}' holds {_named(value.dtype)} numbers, expected floating-point weights; "
                 "have it saved as it was trained"
             )
-        if fault := _fault(name, value):
+        faults = {
+            "a NaN": torch.isnan(value).any(),
+            "an infinity": torch.isinf(value).any(),
+            "a negative variance": name.endswith("running_var") and (value < 0).any(),
+        }
+        if fault := next((fault for fault, present in faults.items() if present), None):
             raise CheckpointError(
                 f"'{name}' holds {fault}, so the network can't be used; get another copy, or an "
                 "earlier epoch"
@@ -209,15 +214,6 @@ def _rounded_to(entries: Mapping[str, Tensor]) -> str | None:
     for dtype in (torch.bfloat16, torch.float16):
         if weights and all(torch.equal(w, w.to(dtype).to(w.dtype)) for w in weights):
             return _named(dtype)
-    return None
-
-
-def _fault(name: str, value: Tensor) -> str | None:
-    """What no weight or buffer may hold."""
-    if not torch.isfinite(value).all():
-        return "a NaN" if torch.isnan(value).any() else "an infinity"
-    if name.endswith("running_var") and bool((value < 0).any()):
-        return "a negative variance"
     return None
 
 

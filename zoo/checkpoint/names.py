@@ -19,7 +19,7 @@ ALIASES = {"backbone.": "backbone_k.", "head.": "head_one_k."}
 AVERAGED = "ema_"
 """Starts the names of an averaged copy that mmcv's EMAHook puts beside each entry."""
 
-_BARE = re.compile(r"(conv1|bn1|layer[1-4])\.")  # torchvision and timm; their head is `fc`
+_BARE = re.compile(r"^(conv1|bn1|layer[1-4])\.")  # torchvision and timm; their head is `fc`
 # Wrappers that may stand anywhere in a name: of DataParallel, torch.compile, FSDP, DeepSpeed and
 # Lightning
 _WRAPPERS = re.compile(
@@ -47,11 +47,13 @@ def canonical(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         name = names[old]
         if name.startswith(AVERAGED):
             continue
-        name = _todays(name)
+        if "mix_block" in name:  # of releases before 2022-08-22
+            name = re.sub(r"\b(query|key)\.(weight|bias)$", r"\1.conv.\2", name)
+        name = re.sub(r"\bfc_cls\b", "fc", name)  # likewise
         if bare:
-            name = _prefixed(name)
-        if two_sided:
-            name = _k_side(name)
+            name = _BARE.sub(r"backbone.\g<0>", re.sub(r"^fc\.", "head.fc.", name))
+        for alias, full in ALIASES.items() if two_sided else ():
+            name = re.sub(f"^{re.escape(alias)}", full, name)
         if name in entries and not _same(entries[name], value):
             raise CheckpointError(
                 f"'{origins[name]}' and '{old}' are two names of one thing but hold different "
@@ -81,26 +83,6 @@ def roots_of(names: Iterable[str]) -> list[str]:
 def unwrapped(name: str) -> str:
     """A name without the modules that only wrap others, wherever and how often they stand."""
     return _WRAPPERS.sub("", name)
-
-
-def _todays(name: str) -> str:
-    """Names of releases before 2022-08-22 in today's spelling."""
-    if "mix_block" in name:
-        name = re.sub(r"\b(query|key)\.(weight|bias)$", r"\1.conv.\2", name)
-    return re.sub(r"\bfc_cls\b", "fc", name)
-
-
-def _prefixed(name: str) -> str:
-    if name.startswith("fc."):
-        return f"head.{name}"
-    return f"backbone.{name}" if _BARE.match(name) else name
-
-
-def _k_side(name: str) -> str:
-    for alias, full in ALIASES.items():
-        if name.startswith(alias):
-            return full + name.removeprefix(alias)
-    return name
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

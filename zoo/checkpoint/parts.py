@@ -6,7 +6,7 @@ guessed.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,11 @@ def choose(path: Path, content: Any, wanted: str | None = None) -> tuple[Part, l
     CheckpointError, without the file's name, where there is no table of tensors or several networks
     could be meant; UsageError if there is no part of that name.
     """
-    tables = dict(_tables(content))
+    tables = {
+        _joined(*path): dict(table)
+        for path, table in _all_tables(content)
+        if any(map(_is_tensor, table.values()))
+    }
     parts = [part for name in tables for part in _networks(name, tables[name])]
     if wanted is not None:
         parts += [Part(name, "", table, is_averaged(name)) for name, table in tables.items()]
@@ -122,12 +126,6 @@ def unnamed_averages(content: Any) -> list[str]:
     ]
 
 
-def _tables(content: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
-    for path, table in _all_tables(content):
-        if any(map(_is_tensor, table.values())):
-            yield _joined(*path), dict(table)
-
-
 def _all_tables(content: Any) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
     """All tables in a file with the keys that lead to them; each table once."""
     seen: set[int] = set()
@@ -155,7 +153,10 @@ def _networks(name: str, table: Mapping[Any, Any]) -> Iterator[Part]:
     """The networks in a table, and after each one its averaged copy."""
     names = {key: unwrapped(str(key)) for key in table}
     roots = roots_of(names.values())
-    owners = {key: _owner(names[key], roots) for key in table}
+    owners = {
+        key: max((root for root in roots if name.startswith(root)), key=len, default=None)
+        for key, name in names.items()
+    }
     beside = tuple(str(key) for key in table if owners[key] is None)
     for root in roots:
         own = {key: names[key].removeprefix(root) for key in table if owners[key] == root}
@@ -172,10 +173,6 @@ def _networks(name: str, table: Mapping[Any, Any]) -> Iterator[Part]:
         }
         if len(copies) < len(tensors):
             yield Part(_joined(path, AVERAGED), root, copies, True, beside)
-
-
-def _owner(name: str, roots: Sequence[str]) -> str | None:
-    return max((root for root in roots if name.startswith(root)), key=len, default=None)
 
 
 def _joined(*names: str) -> str:

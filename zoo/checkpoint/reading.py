@@ -170,9 +170,18 @@ def _zip(path: Path) -> Iterator[tuple[Any, Mapping[Any, Any], Fetch]]:
             raise CheckpointError(refused)
         with open_zip(path) as archive, _whole():
             entries = {entry.filename: entry for entry in archive.infolist()}
-            (pickle, *others) = _pickles_of(entries)
-            if others:
-                raise CheckpointError(f"holds {pickle} and {others[0]}; {ADVICE}")
+            if any(name.rpartition("/")[2] == "constants.pkl" for name in entries):
+                raise CheckpointError(
+                    "is a TorchScript program, not weights; save its state_dict instead"
+                )
+            pickles = [name for name in entries if name.rpartition("/")[2] == "data.pkl"]
+            if len(pickles) > 1:
+                raise CheckpointError(f"holds {pickles[0]} and {pickles[1]}; {ADVICE}")
+            if not pickles:
+                raise CheckpointError(
+                    "is a zip archive but not a checkpoint; unpack it and name the checkpoint inside"
+                )
+            (pickle,) = pickles
             folder = pickle.removesuffix("data.pkl")
             order = f"{folder}byteorder"
             if order in entries and archive.read(order).strip() != b"little":
@@ -193,17 +202,6 @@ def _zip(path: Path) -> Iterator[tuple[Any, Mapping[Any, Any], Fetch]]:
             yield content, {}, lambda storage: fetch(storage.key)
     except IntegrityError as error:
         raise CheckpointError(str(error).removeprefix(f"{path.name}: ")) from None
-
-
-def _pickles_of(entries: Mapping[str, Any]) -> list[str]:
-    names = {name.rpartition("/")[2] for name in entries}
-    if "constants.pkl" in names:
-        raise CheckpointError("is a TorchScript program, not weights; save its state_dict instead")
-    if "data.pkl" not in names:
-        raise CheckpointError(
-            "is a zip archive but not a checkpoint; unpack it and name the checkpoint inside"
-        )
-    return [name for name in entries if name.rpartition("/")[2] == "data.pkl"]
 
 
 @contextmanager

@@ -18,7 +18,13 @@ def diagnose_labels(files: Sequence[str], labels: Sequence[int]) -> str | None:
     files: POSIX paths, in the order of the list. labels: class index per file. Files in
     folders that aren't named by a number are left out, since nothing can be told of them.
     """
-    folders, told = _numbered(files, labels)
+    folders: list[Folder] = []
+    told: list[int] = []
+    for file, label in zip(files, labels, strict=True):
+        supercategory, _, name = file.rpartition("/")[0].rpartition("/")
+        if category(name) is not None:
+            folders.append((supercategory, name))
+            told.append(label)
     wrong = sum(int(name) != label for (_, name), label in zip(folders, told, strict=True))
     if not wrong:
         return None
@@ -34,18 +40,6 @@ def diagnose_labels(files: Sequence[str], labels: Sequence[int]) -> str | None:
     if len(set(label_of.values())) == len(label_of):
         return "the classes were renumbered in an order that isn't known here"
     return "several folders share one label"
-
-
-def _numbered(files: Sequence[str], labels: Sequence[int]) -> tuple[list[Folder], list[int]]:
-    """Folders and labels of the files whose folder is named by a number."""
-    folders, told = [], []
-    for file, label in zip(files, labels, strict=True):
-        above, _, _ = file.rpartition("/")
-        supercategory, _, name = above.rpartition("/")
-        if category(name) is not None:
-            folders.append((supercategory, name))
-            told.append(label)
-    return folders, told
 
 
 def category(folder: str) -> int | None:

@@ -104,16 +104,22 @@ def examine(
     lists are told apart by name. on_images: told how many more images were looked at. Raises
     DataError if there are no labels to check, or they contradict their folders.
     """
-    images = _find(request, name)
     split = request.split(name)
+    path = label_file(request.root, split.annotations, name)
+    if path is None:
+        raise DataError(
+            f"{request.root}: expected {split.annotations[0]} or the like, found none. Prepare it "
+            "first, with mixzoo data prepare."
+        )
+    images = find_images(request.root, path, allow_missing=True)
     here = [file for file in images.files if images.store.has(file)]
     missing = sorted(set(images.files) - set(here))
     states = each_in_parallel(
         lambda file, report: _state(images, file, deep, report), here, [0] * len(here), on_images
     )
     foreign, notes = _foreign(request, name, images)
-    per_class = split.per_class
-    counts = images.class_counts()
+    per_class, counts = split.per_class, images.class_counts()
+    classes = range(request.dataset.num_classes) if per_class is not None else ()
     return Findings(
         split=name,
         origin=images.origin,
@@ -121,9 +127,7 @@ def examine(
         expected_images=split.images,
         groups=_groups(request.dataset, name, images),
         expected_per_class=per_class,
-        wrong_classes={}
-        if per_class is None
-        else {c: counts[c] for c in range(request.dataset.num_classes) if counts[c] != per_class},
+        wrong_classes={c: counts[c] for c in classes if counts[c] != per_class},
         list_problem=diagnose_list(images.files, images.labels, request.dataset, name, others),
         missing=missing,
         empty=[file for file, state in zip(here, states, strict=True) if state == "empty"],
@@ -133,17 +137,6 @@ def examine(
         mark=read_mark(request.root, request.json_name(name)),
         deep=deep,
     )
-
-
-def _find(request: Request, name: SplitName) -> LabelledImages:
-    names = request.split(name).annotations
-    path = label_file(request.root, names, name)
-    if path is None:
-        raise DataError(
-            f"{request.root}: expected {names[0]} or the like, found none. Prepare it first, "
-            "with mixzoo data prepare."
-        )
-    return find_images(request.root, path, allow_missing=True)
 
 
 def _groups(dataset: Dataset, name: SplitName, images: LabelledImages) -> list[GroupImages]:
@@ -178,18 +171,16 @@ def _state(images: LabelledImages, file: str, deep: bool, report: OnBytes) -> st
         and store.part(file, 0, len(_JPEG)) == _JPEG
         and _JPEG_END in store.part(file, max(0, size - TAIL), TAIL)
     )
-    return "whole" if sound or _decodes(store.read(file)) else "damaged"
+    if not sound:
+        from ..images import open_image
 
-
-def _decodes(content: bytes) -> bool:
-    from ..images import open_image
-
-    try:
-        with wall(DataError, "an image"), open_image(io.BytesIO(content)) as image:
-            image.load()
-    except DataError:
-        return False
-    return True
+        try:
+            content = io.BytesIO(store.read(file))
+            with wall(DataError, "an image"), open_image(content) as image:
+                image.load()
+        except DataError:
+            return "damaged"
+    return "whole"
 
 
 def _foreign(

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from ..archive import why_unsafe
 from ..errors import DataError, several, wall
 from ..images import SUFFIXES, is_hidden, is_picture
+from ..manifest import each_once
 from .diagnose import category, diagnose_labels
 from .lists import read_lines, whole
 from .stores import FolderStore, ImageStore
@@ -200,7 +201,7 @@ class _Coco(msgspec.Struct):
 def _annotated(text: str, source: Path) -> list[tuple[str, int]]:
     """The file and label of each annotation of a COCO-like JSON, in its order."""
     # json, since it takes NaN where nobody looks; msgspec would take the last of a key's two values
-    coco = msgspec.convert(json.loads(text, object_pairs_hook=_unique), _Coco)
+    coco = msgspec.convert(json.loads(text, object_pairs_hook=each_once), _Coco)
     if not coco.annotations:
         raise DataError(f"{source}: has no annotations, so no labels. Is it the test set's file?")
     names = {_key(image.id): image.file_name for image in coco.images}
@@ -224,14 +225,6 @@ def _annotated(text: str, source: Path) -> list[tuple[str, int]]:
 def _key(image: float | str) -> str:
     """An image's id, equal however written: 7, 7.0 and "7"."""
     return str(int(image) if isinstance(image, float) and image.is_integer() else image)
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise ValueError(f"an object has {twice[:80]!r} twice")
-    return found
 
 
 def _hash_lines(lines: Iterable[str]) -> str:

@@ -1,6 +1,7 @@
 """Butterflies, beetles and spiders, seen from above with the head towards negative y."""
 
 import math
+from itertools import product
 
 from .pen import BLACK, WHITE, Colour, Pen, Range, Rng, blend, darker, hsv, lighter
 from .shapes import Point, Strip, mirrored, oval, shrunk, smooth
@@ -89,16 +90,11 @@ def beetle(pen: Pen, rng: Rng, *, hue: Range, spots: int = 0, stripes: bool = Fa
                     for t in range(-10, 11)
                 ]
                 pen.line(stripe, 0.07, blend(lighter(shell, 0.75), WHITE, 0.4))
-    _case_spots(pen, rng, spots, wide, long)
+    places = ((0.48, -0.3), (0.5, 0.42), (0.4, 0.06))[:spots]
+    for side, (x, y) in product((-1, 1), places):
+        size = rng.uniform(0.075, 0.12)
+        pen.dot(side * wide * x, 0.16 + long * 0.8 * y + rng.uniform(-0.04, 0.04), size, BLACK)
     pen.line([(0, 0.16 - long * 0.8), (0, 0.16 + long * 0.8)], 0.025, darker(shell, 0.75))
-
-
-def _case_spots(pen: Pen, rng: Rng, spots: int, wide: float, long: float) -> None:
-    places = ((0.48, -0.3), (0.5, 0.42), (0.4, 0.06))
-    for side in (-1, 1):
-        for x, y in places[:spots]:
-            size = rng.uniform(0.075, 0.12)
-            pen.dot(side * wide * x, 0.16 + long * 0.8 * y + rng.uniform(-0.04, 0.04), size, BLACK)
 
 
 def spider(pen: Pen, rng: Rng, *, hue: Range, mark: str) -> None:

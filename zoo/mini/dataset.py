@@ -72,7 +72,7 @@ def draw(root: Path, split: Splits, *, quiet: bool = False) -> Path:
         tables = {"categories.json": [one.category() for one in species()]}
         tables |= {f"{part}2018.json": _annotations(part) for part in _SPLITS[split]}
         for name, content in tables.items():
-            path, text = root / name, _json(content)
+            path, text = root / name, json.dumps(content).encode()
             if not path.exists() or path.read_bytes() != text:
                 _write(root, path, text)
     except OSError as error:
@@ -174,10 +174,6 @@ def _annotations(split: Split) -> dict[str, Any]:
         "annotations": annotations,
         "licenses": [_LICENSE],
     }
-
-
-def _json(content: Any) -> bytes:
-    return json.dumps(content).encode()
 
 
 def _write(root: Path, path: Path, content: bytes) -> None:

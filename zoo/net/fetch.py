@@ -65,9 +65,10 @@ def fetch(
     naming every source that failed. What has arrived by then, or when interrupted, stays in a part
     file, and the same call goes on from it.
     """
-    with closing(Progress(asset.name, asset.size, quiet=quiet)) as progress:
-        _Fetcher(connections, progress, threading.Event()).fetch(benchmark, asset)
-    return asset_path(benchmark.name, asset)
+    (one,) = fetch_all([(benchmark, asset)], connections=connections, quiet=quiet)
+    if one.error:
+        raise one.error
+    return one.path
 
 
 def fetch_all(
@@ -207,24 +208,18 @@ class _Fetcher:
         patience: Patience,
     ) -> None:
         """Complete and verify the part file from one location, and move it into place."""
-        sha256 = self._transfer(location, asset, partial, patience)
-        wrong = _wrong(benchmark, asset, location, sha256, partial)
-        if wrong and partial.mixed:
-            partial.reset()  # what came in two runs or from two sources: once more from this alone
-            sha256 = self._transfer(location, asset, partial, patience)
-            wrong = _wrong(benchmark, asset, location, sha256, partial)
-        if wrong:
+        while True:
+            report, cancelled, many = self._progress.meter(), self._cancelled, self._connections
+            sha256 = transfer(asset, location, partial, many, cancelled, report, patience)
+            wrong, mixed = _wrong(benchmark, asset, location, sha256, partial), partial.mixed
+            if not wrong:
+                break
             partial.reset()
-            raise wrong
+            if not mixed:  # else it came in two runs or from two sources: once more from this alone
+                raise wrong
         if asset.sha256 is None:
             record_first_use(partial.path, sha256)
         partial.finish()
-
-    def _transfer(
-        self, location: Location, asset: Asset, partial: Partial, patience: Patience
-    ) -> str:
-        report, cancelled = self._progress.meter(), self._cancelled
-        return transfer(asset, location, partial, self._connections, cancelled, report, patience)
 
     @contextmanager
     def _alone(self, benchmark: Benchmark, asset: Asset) -> Iterator[None]:

@@ -15,7 +15,7 @@ from itertools import chain
 from ..errors import SourceError
 from .http import Answer, ChangedError, TransientError
 from .progress import tell
-from .sources import Location, Opener, offline, opener
+from .sources import Location, offline, opener
 
 TRIES = 5  # in a row without one new byte
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # seconds between tries, doubling
@@ -91,21 +91,15 @@ def patiently(
                     "or use another source.",
                     asked,
                 ) from None
-            seconds = pause(failures, error.wait)
+            backoff = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
+            # the jitter keeps many clients of one server from coming back together
+            jitter = random.uniform(0, backoff / 2)
+            seconds = (backoff if error.wait is None else error.wait) + jitter
             if failures > 1 or seconds >= NEWS:
                 count = f"try {failures + 1} of {TRIES} at {clock(seconds)}"
                 patience.tell(f"{location}: {error}; waiting, {count}.")
             if wait(seconds):
                 return
-
-
-def pause(failures: int, asked: float | None) -> float:
-    """Seconds to wait after so many failures in a row: what the server asked, or backoff, jittered.
-
-    The jitter keeps many clients of one server from coming back together.
-    """
-    backoff = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
-    return (backoff if asked is None else asked) + random.uniform(0, backoff / 2)
 
 
 def clock(seconds: float) -> str:
@@ -124,36 +118,29 @@ def open_stream(location: Location) -> Iterator[tuple[int | None, Iterator[bytes
         raise SourceError(
             f"{location}: is remote and {reason} is set. Unset it, or name a local file."
         )
-    with opener(location, 1) as open_at:
-        whole = _Whole(location, open_at)
-        advice = "Check the network and run again, or fetch it with a download manager and name it."
-        chunks = patiently(location, whole.piece, whole.ask, time.sleep, advice, Patience())
-        first = next(chunks, b"")  # so that size and a refusal are known here
-        yield whole.piece.stop, chain([first], chunks)
-
-
-class _Whole:
-    """One file from begin to end, as long as it is the same file."""
-
-    def __init__(self, location: Location, open_at: Opener) -> None:
-        self.location, self.open_at = location, open_at
-        self.piece = Piece(0, None)
-        self.seen: Answer | None = None
+    piece, seen = Piece(0, None), None
 
     @contextmanager
-    def ask(self) -> Iterator[Answer]:
+    def ask() -> Iterator[Answer]:
         """Go on at the first byte that hasn't been read; bytes of two files are never joined."""
-        start, seen = self.piece.position, self.seen
+        nonlocal seen
+        start = piece.position
         try:
-            with self.open_at(start, None, seen.validator if seen and start else None) as answer:
+            with open_at(start, None, seen.validator if seen and start else None) as answer:
                 seen = seen or answer
                 if (answer.size, answer.validator) != (seen.size, seen.validator):
                     raise ChangedError("it has another size, date or ETag now")
-                self.seen, self.piece.stop = seen, answer.size
+                piece.stop = answer.size
                 yield answer
         except ChangedError as error:
             raise SourceError(
-                f"{self.location}: the connection broke after {start:,} bytes, and can't be "
-                f"resumed: {error}. The file changed there, or the server sends it only whole. Run "
-                "again, or fetch it with a download manager and name it."
+                f"{location}: the connection broke after {start:,} bytes, and can't be resumed: "
+                f"{error}. The file changed there, or the server sends it only whole. Run again, "
+                "or fetch it with a download manager and name it."
             ) from None
+
+    with opener(location, 1) as open_at:
+        advice = "Check the network and run again, or fetch it with a download manager and name it."
+        chunks = patiently(location, piece, ask, time.sleep, advice, Patience())
+        first = next(chunks, b"")  # so that size and a refusal are known here
+        yield piece.stop, chain([first], chunks)

@@ -72,7 +72,11 @@ class MixBlock(nn.Module):
         if keep is not None:
             value = value * keep / (1 - self.dropout)
         with torch.autocast(features.device.type, enabled=False):
-            attention = _attention(query.float(), key.float())
+            query, key = (
+                query.float().flatten(2).mT,
+                key.float().flatten(2),
+            )  # (N, hw, C/2), (N, C/2, hw)
+            attention = ((query @ key) / query.shape[-1] ** 0.5).softmax(dim=-1)  # (N, hw, hw)
             logits = attention @ value.float().flatten(2).mT  # (N, hw, 1)
             logits = logits.mT.reshape(value.shape)
             # sigmoid comes last, so bilinear interpolates logits, without align_corners
@@ -206,12 +210,6 @@ def pixels_per_feature(images: Tensor, features: Tensor) -> int:
             "resize them, for example to 224x224"
         )
     return scale
-
-
-def _attention(query: Tensor, key: Tensor) -> Tensor:
-    """Softmax of scaled products between all places: (N, hw, hw)."""
-    query, key = query.flatten(2).mT, key.flatten(2)  # (N, hw, C/2), (N, C/2, hw)
-    return ((query @ key) / query.shape[-1] ** 0.5).softmax(dim=-1)
 
 
 def _with_channel(x: Tensor, fill: float) -> Tensor:

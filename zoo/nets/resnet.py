@@ -52,12 +52,6 @@ class ResNetConfig:
         """Channels inside the plain blocks of `stage`, 1 to 4."""
         return self.base_width * 2 ** (stage - 1)
 
-    def grouped_width(self, stage: int) -> int:
-        """Channels of the 3x3 convolutions in the bottlenecks of `stage`, 1 to 4."""
-        if self.groups == 1:
-            return self.planes(stage)
-        return self.groups * self.width_per_group * 2 ** (stage - 1)
-
     @property
     def name(self) -> str:
         """The name in manifests and reports, such as `resnet50` or `resnext101_32x4d`."""
@@ -149,7 +143,9 @@ class Bottleneck(nn.Module):
 
     def __init__(self, config: ResNetConfig, stage: int, inputs: int, stride: int) -> None:
         super().__init__()
-        width, outputs = config.grouped_width(stage), config.channels(stage)
+        width, outputs = config.planes(stage), config.channels(stage)
+        if config.groups > 1:
+            width = config.groups * config.width_per_group * 2 ** (stage - 1)
         self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, groups=config.groups, bias=False)

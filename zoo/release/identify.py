@@ -103,17 +103,24 @@ def identify(
                 found[number] = known
                 continue
             _require_whole(file)
-            kinds = {end[1] for b in among if (end := ending_of(file.name, b.manifest))}
+            endings = [ending_of(file.name, benchmark.manifest) for benchmark in among]
+            kinds: list[Kind] = [end[1] for end in endings if end]
             if not kinds:
                 raise UsageError(
                     f"no lock knows its hash; expected a name ending in {', '.join(ENDINGS)}"
                 )
-            if kinds & {"weights", "visualisation"} and file.sha256 not in inside:
+            if {"weights", "visualisation"} & {*kinds} and file.sha256 not in inside:
                 inside[file.sha256] = look_at(file.path)
-            if row:
-                found[number] = _as_said(file, among[0], row, inside.get(file.sha256))
-            else:
+            if row is None:
                 unknown[number] = file
+                continue
+            # its ending says the kind, its content may object
+            how, held = AS_SAID, inside.get(file.sha256)
+            if held and kinds[0] == "weights" and held.method not in (None, row.method):
+                how += f", though its config says {held.method}"
+            elif held and kinds[0] != "weights" and not held.pictures:
+                raise UsageError(held.fault or "it is a checkpoint, no archive of pictures")
+            found[number] = _as_row(file, among[0], row.id, kinds[0], how)
         except MixzooError as error:
             found[number] = error
     told = _by_names(list(unknown.values()), among, inside)
@@ -154,19 +161,6 @@ def _by_hash(
         said = row.id if row else ", ".join(sorted(names))
         raise UsageError(f"its hash says that it is {known[0][1].row}, not {said}")
     return None
-
-
-def _as_said(file: Arrival, benchmark: Benchmark, row: Row, inside: Inside | None) -> Identity:
-    """A file of which a person says the row; its ending says the kind, its content may object."""
-    ending = ending_of(file.name, benchmark.manifest)
-    assert ending is not None  # it was asked for before
-    how = AS_SAID
-    if inside and ending[1] == "weights":
-        if inside.method not in (None, row.method):
-            how += f", though its config says {inside.method}"
-    elif inside and not inside.pictures:
-        raise UsageError(inside.fault or "it is a checkpoint, no archive of pictures")
-    return _as_row(file, benchmark, row.id, ending[1], how)
 
 
 def _by_names(

@@ -40,9 +40,13 @@ def files_of_row(
         benchmark = catalog.benchmark(benchmark.name)
     if known := _known(benchmark, row, kinds):
         return benchmark, row, known
-    if unasked or not askable(benchmark.manifest):
-        raise _by_hand(benchmark, row, kinds[0], unasked)
-    raise _unsettled(benchmark, row, kinds[0], catalog.asked[benchmark.name])
+    if not unasked and askable(benchmark.manifest):
+        raise _unsettled(benchmark, row, kinds[0], catalog.asked[benchmark.name])
+    places, why = by_hand(benchmark), f"and its release can't be asked: {unasked}"
+    why = why if unasked else "and no source lists its files."
+    get = f" Get it by hand from {places}, then:" if places else " If you have it:"
+    bring = benchmark.command("zoo", "import", "FILE", "--row", row.id)
+    raise SourceError(f"{row.id}: no lock names its {_word(kinds[0])}, {why}{get} {bring}")
 
 
 def _known(benchmark: Benchmark, row: Row, kinds: Sequence[Kind]) -> list[Asset]:
@@ -99,15 +103,6 @@ def _keep(catalog: Catalog, benchmark: Benchmark, new: Sequence[Asset]) -> str:
     except UsageError as error:
         return f"this process alone, since {error}"
     return str(place)
-
-
-def _by_hand(benchmark: Benchmark, row: Row, kind: Kind, why: MixzooError | None) -> SourceError:
-    """What to do where no release can be asked."""
-    places = by_hand(benchmark)
-    reason = f"and its release can't be asked: {why}" if why else "and no source lists its files."
-    get = f" Get it by hand from {places}, then:" if places else " If you have it:"
-    bring = benchmark.command("zoo", "import", "FILE", "--row", row.id)
-    return SourceError(f"{row.id}: no lock names its {_word(kind)}, {reason}{get} {bring}")
 
 
 def _unsettled(

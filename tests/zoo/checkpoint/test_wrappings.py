@@ -8,8 +8,9 @@ import enum
 import re
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any
@@ -72,6 +73,8 @@ OBJECTS = [
     range(3),
     slice(1, 2),
     re.compile("a+"),
+    Fraction(1, 3),
+    datetime(2022, 8, 22, tzinfo=UTC),
     torch.float16,
     torch.device("cpu"),
     torch.Size([2]),

@@ -75,14 +75,6 @@ def test_list_file_with_either_separator(tmp_path: Path, separator: str) -> None
     assert found.sha256() == from_file(tmp_path, tmp_path / "a.json").sha256()
 
 
-def test_list_file_paths_may_hold_spaces_and_commas(tmp_path: Path) -> None:
-    """Only the last separator counts."""
-    path = tmp_path / "list.txt"
-    path.write_text("a, b/c d.jpg,4\nplain.jpg,5\n")
-
-    assert from_file(tmp_path, path).files == ("a, b/c d.jpg", "plain.jpg")
-
-
 @pytest.mark.parametrize("prefix", ["", "Aves/", "val/Aves/"])
 def test_category_folders(tmp_path: Path, prefix: str) -> None:
     """Folders named by category id are labels as numbers: 10 is ten, not the second of two.

@@ -131,21 +131,8 @@ def test_what_is_a_whole_number(value: object) -> None:
     assert whole(value) == 3
 
 
-NO_WHOLE_NUMBERS: list[object] = [
-    True,
-    False,
-    None,
-    [3],
-    -1,
-    "-1",
-    10**9,
-    10**5000,
-    "9" * 5000,
-    "",
-    " 3",
-    "٣",
-]
-NO_WHOLE_NUMBERS += [3.5, "3.5", -3.0, "3e0", 1e300, float("inf"), float("nan")]
+NO_WHOLE_NUMBERS: list[object] = [True, False, None, [3], -1, "-1", 10**9, 10**5000, "9" * 5000]
+NO_WHOLE_NUMBERS += ["", " 3", "٣", 3.5, "3.5", -3.0, "3e0", 1e300, float("inf"), float("nan")]
 
 
 @pytest.mark.parametrize("value", NO_WHOLE_NUMBERS, ids=lambda value: str(type(value)))

@@ -42,15 +42,6 @@ def test_a_file_is_fetched_once_then_kept(emulator: Emulator, manifest: Path) ->
     assert [path.name for path in first.path.parent.iterdir()] == ["w.pth"]
 
 
-def test_file_source_is_relative_to_the_manifest(write_benchmark: Callable[..., Path]) -> None:
-    """A folder beside the manifest is a source."""
-    manifest = write_benchmark('[[sources]]\nkind = "file"\npath = "store"', BYTES)
-    (manifest.parent / "store").mkdir()
-    (manifest.parent / "store" / "w.pth").write_bytes(BYTES)
-
-    assert get(manifest).read_bytes() == BYTES
-
-
 def test_refused_connection_is_one_line(write_benchmark: Callable[..., Path]) -> None:
     """A server that isn't there is named with its address."""
     manifest = write_benchmark(SOURCE.format(url="http://127.0.0.1:9"), BYTES)

@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import io
-import json
 import os
 import shutil
 import zipfile
@@ -588,24 +587,6 @@ def test_file_that_a_download_holds_is_left_to_it(locked: Catalog, give: Give) -
 
     assert "another process is fetching it" in adoption.detail
     assert cached() == {}
-
-
-def test_damaged_note_is_no_adoption(write_benchmark: Write) -> None:
-    """A note that can't be understood, or names no row, is as if it weren't there."""
-    benchmark, row = open_catalog([write_benchmark("")]).row(ROW)
-    assets_folder("own").mkdir(parents=True)
-    notes = [
-        "",
-        "[]",
-        "{}",
-        json.dumps({"row": "a.b", "kind": "weights"}),
-        json.dumps({"row": ROW, "kind": "x"}),
-    ]
-    for number, note in enumerate(notes):
-        bring(assets_folder("own") / f"{number}.pth")
-        (assets_folder("own") / f"{number}.pth.adopted.json").write_text(note)
-
-    assert file(benchmark, row).asset is None
 
 
 def test_folders_are_searched_without_hidden_files_and_the_cache(tmp_path: Path) -> None:

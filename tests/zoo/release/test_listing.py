@@ -151,19 +151,6 @@ def test_refused_token_is_named_by_its_variable(
     assert "got HTTP 401 Unauthorized: GitHub refuses the token in GH_TOKEN" in message
 
 
-def test_token_that_no_header_carries_is_not_printed(
-    github: GitHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A token with a space inside is refused here: the HTTP library would print it."""
-    monkeypatch.setenv("GITHUB_TOKEN", f"{SECRET} {SECRET}")
-
-    with pytest.raises(UsageError, match="GITHUB_TOKEN") as caught:
-        release_files(SOURCE)
-
-    assert SECRET not in str(caught.value)
-    assert github.emulator.front.requests == []
-
-
 @pytest.mark.parametrize("url", ["api.github.com", "ftp://x", "https://me:secret@host/api"])
 def test_unusable_api_address_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """GITHUB_API_URL has to be a plain web address, and a password in it isn't printed."""
