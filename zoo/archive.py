@@ -189,10 +189,8 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 @contextmanager
 def _opened(path: Path, what: str) -> Iterator[IO[bytes]]:
     """An archive's bytes behind a wall. OSError passes it: a full disk is no damage."""
-    try:
+    with wall(UsageError, f"{path}: expected a {what}", ""):
         file = path.open("rb")
-    except OSError as error:
-        raise UsageError(f"{path}: expected a {what}: {error.strerror}.") from None
     expected = f"{path.name}: expected a whole {what}, but"
     with wall(IntegrityError, expected, "Download it again.", passing=(OSError,)), file:
         yield file

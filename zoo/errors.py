@@ -44,8 +44,9 @@ def wall(
     except RecursionError:
         raise kind(f"{where}: nested too deep to be read. {to_do}") from None
     except Exception as error:  # whatever it is: that is what a wall is for
-        said = " ".join(str(error).partition(";")[0].split())[:200].rstrip(".")
-        raise kind(f"{where}: {said or type(error).__name__}. {to_do}") from None
+        words = getattr(error, "strerror", None) or str(error)  # of the system, or a parser's own
+        said = " ".join(words.partition(";")[0].split())[:200].rstrip(".")
+        raise kind(f"{where}: {said or type(error).__name__}. {to_do}".rstrip()) from None
 
 
 class UsageError(MixzooError):

@@ -12,7 +12,7 @@ those that a zip file (so torch's, since version 1.6) states of its entries.
 import os
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -129,7 +129,14 @@ def check_all(
 
     sizes = [size_of(path) for path, _ in files]
     results = each_in_parallel(one, files, sizes, on_bytes)
-    _remember(known, results)
+    for folder, before in known.items():
+        judged = [(f, seen) for f, seen in results if f.path.parent == folder]
+        now = {f.path.name: seen for f, seen in judged if f.state is not State.FOREIGN}
+        after = {name: seen for name, seen in sorted((before | now).items()) if seen}
+        if after != before:
+            with suppress(OSError):  # a cache that can't be written to can still be verified
+                content = msgspec.json.format(msgspec.json.encode(_Record(after)), indent=1)
+                write(folder / RECORD, content + b"\n")
     return [finding for finding, _ in results]
 
 
@@ -265,21 +272,3 @@ def _judge(path: Path, asset: Asset, size: int, sha256: str, remark: str = "") -
 
 def _wrong_size(asset: Asset, size: int) -> str:
     return "" if asset.size in (None, size) else f"expected {asset.size} bytes, got {size}"
-
-
-def _remember(
-    known: Mapping[Path, Mapping[str, Seen]],
-    results: Sequence[tuple[Finding, Seen | None]],
-) -> None:
-    """Write what was seen beside the files, where that changes the record."""
-    for folder, before in known.items():
-        after = dict(before)
-        for finding, seen in results:
-            if finding.path.parent == folder and finding.state is not State.FOREIGN:
-                after.pop(finding.path.name, None)
-                if seen is not None:
-                    after[finding.path.name] = seen
-        if after != before:
-            with suppress(OSError):  # a cache that can't be written to can still be verified
-                content = msgspec.json.encode(_Record(dict(sorted(after.items()))))
-                write(folder / RECORD, msgspec.json.format(content, indent=1) + b"\n")

@@ -9,6 +9,10 @@ from ..report import Claims
 from .config import in_text
 from .facts import TrainingFacts, in_words, training_facts
 
+PIXELS = {
+    ("resize", "crop", "interpolation"): "its logged accuracy is of other pixels",
+    ("mean", "std"): "the network sees other values than it was trained on",
+}
 NEAR = 1e-6  # relative; means and standard deviations are written with three digits
 
 Topic = tuple[str, dict[str, tuple[Any, Any]], str]
@@ -43,13 +47,34 @@ def disagreements(
     what it is judged as. What the checkpoint doesn't say is not compared. A sentence is a reason to
     look, no proof: the notes are whatever the file's author left in them.
     """
-    groups = [*_pixels(facts, protocol)] if protocol else []
+    topics: list[Topic] = []
     if row and manifest:
-        groups = [_row(facts, row, manifest), *groups, *_training(facts, manifest)]
+        of_method = facts.method is None or slug(facts.method) == row.method
+        compared = {
+            "method": (None if of_method else facts.method, row.method),
+            "alpha": (facts.alpha if of_method and row.alpha is not None else None, row.alpha),
+            "architecture": (facts.architecture, row.architecture),
+            "classes": (facts.num_classes, manifest.dataset.num_classes),
+        }
+        topics.append((f"{row.id} expects", compared, "it was trained as another row than this"))
+    for names, meaning in PIXELS.items() if protocol else ():
+        pixels = {name: (facts.eval_pixels.get(name), getattr(protocol, name)) for name in names}
+        compared = {f"evaluation {name}": pair for name, pair in pixels.items()}
+        topics.append(("this evaluation uses", compared, meaning))
+    if row and manifest and (training := manifest.training):
+        compared = {
+            "epochs": (facts.epochs, training.epochs),
+            "learning rate": (facts.learning_rate, training.learning_rate),
+            "weight decay": (facts.weight_decay, training.weight_decay),
+            "precision": (facts.precision, training.precision),
+            "start": (facts.started_from, "random weights"),
+        }
+        expects = f"{manifest.name} is trained with"
+        topics.append((expects, compared, "another recipe than the table's"))
     found = [
         f"{name}: {expects} {in_text(expected)}, the checkpoint's config says {in_text(said)}: "
         f"{meaning}."
-        for expects, compared, meaning in groups
+        for expects, compared, meaning in topics
         for name, (said, expected) in compared.items()
         if said is not None and not _same(said, expected)
     ]
@@ -61,41 +86,6 @@ def disagreements(
             f"epoch {facts.epoch}: a published number is about the last epochs."
         )
     return found
-
-
-def _row(facts: TrainingFacts, row: Row, manifest: Manifest) -> Topic:
-    of_method = facts.method is None or slug(facts.method) == row.method
-    compared = {
-        "method": (None if of_method else facts.method, row.method),
-        "alpha": (facts.alpha if of_method and row.alpha is not None else None, row.alpha),
-        "architecture": (facts.architecture, row.architecture),
-        "classes": (facts.num_classes, manifest.dataset.num_classes),
-    }
-    return f"{row.id} expects", compared, "it was trained as another row than this"
-
-
-def _pixels(facts: TrainingFacts, protocol: Protocol) -> Iterator[Topic]:
-    for names, meaning in (
-        (("resize", "crop", "interpolation"), "its logged accuracy is of other pixels"),
-        (("mean", "std"), "the network sees other values than it was trained on"),
-    ):
-        compared = {
-            f"evaluation {name}": (facts.eval_pixels.get(name), getattr(protocol, name))
-            for name in names
-        }
-        yield "this evaluation uses", compared, meaning
-
-
-def _training(facts: TrainingFacts, manifest: Manifest) -> Iterator[Topic]:
-    if training := manifest.training:
-        compared = {
-            "epochs": (facts.epochs, training.epochs),
-            "learning rate": (facts.learning_rate, training.learning_rate),
-            "weight decay": (facts.weight_decay, training.weight_decay),
-            "precision": (facts.precision, training.precision),
-            "start": (facts.started_from, "random weights"),
-        }
-        yield f"{manifest.name} is trained with", compared, "another recipe than the table's"
 
 
 def _about_the_batch(facts: TrainingFacts, manifest: Manifest) -> Iterator[str]:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ..archive import list_archive, open_zip
-from ..errors import CheckpointError, IntegrityError, MixzooError, UsageError
+from ..errors import CheckpointError, IntegrityError, MixzooError, UsageError, wall
 from .config import is_plain
 from .parts import choose, unnamed_averages
 from .unpickle import Foreign, Storage, Stored, read_pickle
@@ -132,13 +132,8 @@ def _whole() -> Iterator[None]:
 
 
 def _format(path: Path) -> Format:
-    try:
-        with path.open("rb") as file:
-            start = file.read(_HEAD)
-    except OSError as error:
-        raise CheckpointError(
-            f"{path}: {error.strerror}; expected a checkpoint file (.pth or .safetensors)"
-        ) from None
+    with wall(CheckpointError, f"{path}: cannot be read", ""), path.open("rb") as file:
+        start = file.read(_HEAD)
     if impostor := _impostor(start):
         raise CheckpointError(f"{path.name}: expected a checkpoint, got {impostor}")
     if start.startswith(b"PK\x03\x04"):

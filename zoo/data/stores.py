@@ -9,6 +9,7 @@ tar, the headers are read instead, so any tar of images will do.
 import os
 import tarfile
 import weakref
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,17 +31,13 @@ class FolderStore:
 
     def has(self, file: str) -> bool:
         """Whether the file exists. Raises DataError where a folder doesn't let anybody look."""
-        try:
+        with self._wall(file):
             return (self.root / file).is_file()
-        except OSError as error:
-            raise self._unreadable(file, error) from None
 
     def size(self, file: str) -> int:
         """Bytes of the file. Raises DataError naming it if there is none."""
-        try:
+        with self._wall(file):
             return (self.root / file).stat().st_size
-        except OSError as error:
-            raise self._unreadable(file, error) from None
 
     def read(self, file: str) -> bytes:
         """The file's bytes. Raises DataError naming it if it can't be read."""
@@ -48,16 +45,12 @@ class FolderStore:
 
     def part(self, file: str, start: int, count: int) -> bytes:
         """Some of its bytes, all from `start` on where `count` is -1."""
-        try:
-            with (self.root / file).open("rb") as opened:
-                opened.seek(start)
-                return opened.read(count)
-        except OSError as error:
-            raise self._unreadable(file, error) from None
+        with self._wall(file), (self.root / file).open("rb") as opened:
+            opened.seek(start)
+            return opened.read(count)
 
-    def _unreadable(self, file: str, error: OSError) -> DataError:
-        reason = f"cannot be read: {error.strerror}. Prepare the data again."
-        return DataError(f"{self.root / file}: {reason}")
+    def _wall(self, file: str) -> AbstractContextManager[None]:
+        return wall(DataError, f"{self.root / file}: cannot be read", "Prepare the data again.")
 
 
 @dataclass(frozen=True)
@@ -85,10 +78,8 @@ class TarStore:
         """Some of a file's bytes. Raises DataError as `read` does."""
         offset, size = self._place(file)
         count = max(0, min(count, size - start))
-        try:
+        with wall(DataError, f"{self.root}: cannot be read", ""):
             data = os.pread(self._descriptor, count, offset + start)
-        except OSError as error:
-            raise DataError(f"{self.root}: cannot be read: {error.strerror}.") from None
         if len(data) != count:
             raise DataError(f"{self.root}: ends inside {file}. Prepare the data again.")
         return data
@@ -96,14 +87,12 @@ class TarStore:
     @cached_property
     def index(self) -> Index:
         """Where each file lies. Raises DataError if the tar can't be read."""
-        try:
+        broken = f"{self.root}: expected a whole tar of images, but"
+        with (
+            wall(DataError, f"{self.root}: cannot be read", ""),
+            wall(DataError, broken, "Prepare the data again.", passing=(OSError,)),
+        ):
             return _read_index(self.root) or walk(self.root)
-        except OSError as error:
-            raise DataError(f"{self.root}: cannot be read: {error.strerror}.") from None
-        except tarfile.TarError as error:
-            raise DataError(
-                f"{self.root}: expected a whole tar of images, but {error}. Prepare the data again."
-            ) from None
 
     @cached_property
     def _descriptor(self) -> int:

@@ -34,11 +34,8 @@ def read_text(path: Path) -> tuple[str, list[str]]:
     Raises DataError for what is no text, IntegrityError for a damaged archive, one of more than
     LARGEST bytes, or one that holds no label file or several.
     """
-    try:
-        with path.open("rb") as file:
-            content = read(file, path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
+    with wall(DataError, f"{path}: cannot be read", ""), path.open("rb") as file:
+        content = read(file, path)
     content = unpacked(content, path)
     marks = ((code, said) for mark, code, said in _MARKS if content.startswith(mark))
     code, said = next(marks, ("utf-8", ""))

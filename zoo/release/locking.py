@@ -16,7 +16,7 @@ import msgspec
 
 from ..cache import asset_path, locks_root
 from ..catalog import Benchmark, new_lock_place
-from ..errors import IntegrityError, ManifestError, SourceError, UsageError, several
+from ..errors import IntegrityError, ManifestError, SourceError, UsageError, several, wall
 from ..files import sha256_of, write
 from ..lock import Asset, Lock, lock_path, parse_lock, render_lock
 from ..looks import command
@@ -282,15 +282,10 @@ def write_lock(path: Path, lock: Lock, manifest: Manifest) -> None:
     """
     text = render_lock(lock)
     parse_lock(text, str(path), manifest)
-    try:
+    with wall(UsageError, f"{path}: cannot be written", "Name another place with --out PATH."):
         if path.parent == locks_root():
             path.parent.mkdir(parents=True, exist_ok=True)
         write(path, text)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise UsageError(
-            f"{path}: cannot be written ({reason}). Name another place with --out PATH."
-        ) from None
 
 
 def _remembering(asset: Asset, known: Asset | None) -> Asset:
