@@ -12,17 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from .errors import ManifestError, wall
-from .manifest import (
-    Count,
-    Facts,
-    Manifest,
-    Name,
-    RowId,
-    Sha256,
-    convert,
-    each_once,
-    text_of,
-)
+from .manifest import Count, Facts, Manifest, Name, RowId, Sha256, convert, each_once, text_of
 
 ASSET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}\Z"  # never a path; short enough for its notes
 

@@ -17,21 +17,14 @@ from typing import Literal
 
 import msgspec
 
+from .. import verify
 from ..cache import asset_path, cache_root, process_lock_path
 from ..catalog import Benchmark, in_package
 from ..errors import IntegrityError, MixzooError, SourceError
 from ..files import alone, require_space
 from ..lock import Asset
 from ..parallel import as_they_end
-from ..verify import (
-    State,
-    check,
-    first_use,
-    first_use_record,
-    own_sums,
-    record_first_use,
-    set_aside,
-)
+from ..verify import State
 from .partial import Partial
 from .progress import Progress
 from .sources import Location, askable, locations, offline
@@ -132,9 +125,9 @@ class _Fetcher:
                 if state:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     if state is State.DAMAGED:
-                        set_aside(path)
+                        verify.set_aside(path)
                     # without a locked hash, that of the first use stands in
-                    sha256 = asset.sha256 or first_use(path)
+                    sha256 = asset.sha256 or verify.first_use(path)
                     self._fill(benchmark, msgspec.structs.replace(asset, sha256=sha256), path)
                     if sha256 is None:
                         self._progress.tell(
@@ -218,7 +211,7 @@ class _Fetcher:
             if not mixed:  # else it came in two runs or from two sources: once more from this alone
                 raise wrong
         if asset.sha256 is None:
-            record_first_use(partial.path, sha256)
+            verify.record_first_use(partial.path, sha256)
         partial.finish()
 
     @contextmanager
@@ -240,7 +233,7 @@ class _Fetcher:
 
 def _is_wanted(path: Path, asset: Asset) -> State | None:
     """Why a file must be fetched, None if it is here with the right bytes."""
-    state = check(path, asset).state
+    state = verify.check(path, asset).state
     return state if state in (State.ABSENT, State.DAMAGED) else None
 
 
@@ -252,7 +245,7 @@ def _wrong(
     if asset.sha256 == got:
         return None
     if asset.sha256 is None:
-        wrong = own_sums(partial.part)[0]
+        wrong = verify.own_sums(partial.part)[0]
         advice += "; if all send the same, the released file itself is damaged"
         if not wrong:
             return None
@@ -261,8 +254,9 @@ def _wrong(
         if askable(benchmark.manifest):
             again = benchmark.command("zoo", "lock", benchmark.name, "--accept")
             advice += f"; if the release changed on purpose: {again}"
-        if first_use(path) == asset.sha256:  # a lock can't tell a file of the same size and date
-            advice += f"; if this file changed on purpose, remove {first_use_record(path)}"
+        # a lock can't tell a file of the same size and date
+        if verify.first_use(path) == asset.sha256:
+            advice += f"; if this file changed on purpose, remove {verify.first_use_record(path)}"
     return IntegrityError(
         f"{asset.name} from {location}: {wrong}. The partial file was removed; {advice}"
     )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
+from .. import verify
 from ..archive import is_tar, list_archive, unpack
 from ..cache import asset_path, cache_root
 from ..catalog import Catalog
@@ -38,15 +39,7 @@ from ..looks import printable
 from ..net.partial import Partial
 from ..parallel import each_in_parallel
 from ..shelf import alone, known_assets, note_adoption
-from ..verify import (
-    State,
-    check,
-    first_use,
-    first_use_record,
-    record_first_use,
-    require_sound,
-    set_aside,
-)
+from ..verify import State
 from .identify import HEAD, Arrival, Identity, identify
 from .inside import PICTURES, is_checkpoint
 from .matching import ENDINGS
@@ -215,7 +208,7 @@ def adopt(file: Arrival, identity: Identity, as_copies: bool = False) -> Adoptio
             path.parent.mkdir(parents=True, exist_ok=True)
             with alone(identity.benchmark.name, asset.name):
                 if path.exists() and not _is_whole(file, asset, path):
-                    set_aside(path)
+                    verify.set_aside(path)
                 what = _place(file, path, as_copies)
                 _note(file, identity, path)
                 Partial(path).reset()  # what a download had of it isn't needed any more
@@ -285,7 +278,7 @@ def _require_free_place(file: Arrival, identity: Identity) -> None:
         if (
             new.kind == asset.kind == "weights"
             and not same_row
-            and first_use(before) == file.sha256
+            and verify.first_use(before) == file.sha256
         ):
             raise UsageError(f"it is here as {asset.kind} of {asset.row}; remove {before} first")
         if same_name != same_row and (same_name or new.kind in SINGLE):
@@ -300,26 +293,26 @@ def _require_same_as_before(file: Arrival, asset: Asset, path: Path) -> None:
     """A file that no lock vouches for must be the one that was trusted on first use, if one was."""
     if asset.sha256 is not None:
         return
-    before, what = first_use(path), "was first used"
+    before, what = verify.first_use(path), "was first used"
     if before is None and path.is_file():
         before, what = sha256_of(path), "is there"
     if before not in (None, file.sha256):
         raise IntegrityError(
             f"{path} {what} with sha256 {before[:12]}…, this one has {file.sha256[:12]}…; if this "
-            f"one is right, remove {path.name} and {first_use_record(path).name} there first"
+            f"one is right, remove {path.name} and {verify.first_use_record(path).name} there first"
         )
     if before is None:
-        require_sound(file.path, str(file.path), "Get it again")
+        verify.require_sound(file.path, str(file.path), "Get it again")
 
 
 def _is_whole(file: Arrival, asset: Asset, path: Path) -> bool:
-    finding = check(path, asset)
+    finding = verify.check(path, asset)
     return finding.state in (State.VERIFIED, State.FIRST_USE) and finding.sha256 == file.sha256
 
 
 def _note(file: Arrival, identity: Identity, path: Path) -> None:
-    if identity.asset.sha256 is None and first_use(path) is None:
-        record_first_use(path, file.sha256)
+    if identity.asset.sha256 is None and verify.first_use(path) is None:
+        verify.record_first_use(path, file.sha256)
     if not identity.locked and identity.asset not in known_assets(identity.benchmark):
         note_adoption(identity.benchmark, identity.asset)
 
