@@ -76,7 +76,7 @@ _MIXING = _word(r"mix|mixups?_?(?:bench(?:mark)?s?|classification)|mixups|mixed|
 _PLAIN = _word(
     r"\d+|[0-9a-f]{8}|(?=[a-f]*\d)[0-9a-f]{6,64}|\d*x?bs?\d+|batch_?(?:size_?)?\d+|\d+x\d+|"
     r"m?lr\d*(?:e_?\d+)?|[1-9]e_\d+|wd\d*(?:e_?\d+)?|[al]\d+|(?:alpha|α)_?\d*|"
-    r"dp\d+|mb|bb|lam|cat|mul|near(?:est)?|val|bili(?:near)?|ce|none|sz|resize_?\d+|"
+    r"dp\d+|mb|bb|lam|cat|mul|near(?:est)?|val|bili(?:near)?|ce|none|sz|resize_?\d{2,4}|"
     r"fp16|fp32|amp|v\d+|seed_?\d*|"
     r"final|last|latest|best|released?|official|pre_?trained|scratch|train(?:ed|ing)?|results?|"
     r"cls|classif(?:ication|ier)|bench(?:mark)?s?|open_?mix_?up|westlake(?:_ai)?|github|baidu|sgd|"

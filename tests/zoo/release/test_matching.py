@@ -8,7 +8,7 @@ from itertools import product
 import msgspec
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.nets import Classifier, ResNetConfig
@@ -409,6 +409,7 @@ def test_generated_name_finds_its_row_or_is_reported(
     named = [method, architecture] if method_first else [architecture, method]
     words = [*fillers[0], named[0], *fillers[1], named[1], *fillers[2]]
     name = case(joint.join(words)) + "_vis" * (ending == ".zip") + ending
+    assume("resize 224" not in " ".join(words))  # which may be either
 
     found = recognise(name, INAT)
 
