@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test format docs bench signals mini
+.PHONY: help demo check test format docs bench signals edits mini
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bench: $(VENV)/.installed-dev  ## Run the benchmarks; results go to benchmarks/r
 
 signals: $(VENV)/.installed-dev  ## Stop every command at 30 random moments, and go on (an hour)
 	OMP_NUM_THREADS=1 MIXZOO_SIGNAL_MOMENTS=30 $(BIN)/python -m pytest -rP tests/end_to_end/test_signals.py
+
+edits: $(VENV)/.installed-dev  ## Edit signed folders 1,000 times, and find each edit (minutes)
+	MIXZOO_EDITS=1000 $(BIN)/python -m pytest tests/zoo/test_signing.py tests/eval/test_signed.py -k edit
 
 mini: $(VENV)/.installed  ## Train the ten rows of the embedded benchmark again, into runs/ (hours)
 	for method in $(METHODS); do $(BIN)/mixzoo train resnet18_w6.$${method}_mini --threads 1 || exit 1; done

@@ -16,7 +16,7 @@ from .. import __version__
 from ..zoo.errors import MixzooError, UnsettledError
 from ..zoo.launcher import speaks
 from ..zoo.looks import printable
-from . import data, logs, quickstart, serve, viz
+from . import data, logs, quickstart, serve, sign, viz
 from .eval import evaluate, evidence
 from .options import option
 from .train import train
@@ -64,6 +64,7 @@ app.add_command(zoo.commands, "zoo")
 app.add_command(data.commands, "data")
 app.add_command(evaluate.command)
 app.add_command(evidence.command)
+app.add_command(sign.command)
 app.add_command(logs.command)
 app.add_command(train.command)
 app.add_command(viz.commands, "viz")

@@ -119,6 +119,11 @@ json_option = option("--json", "Print JSON instead of a table.", to="as_json")
 names_argument = click.argument(
     "names", nargs=-1, metavar="[NAME]...", shell_complete=complete_names
 )
+signed_by_option = option(
+    "--signed-by FILE",
+    "Demand a signature by this public key, or by this certificate or one that it vouches for (PEM).",
+    PresentFile,
+)
 data_option = option("--data DIR", "Folder with the images.", FilePath)
 device_option = option(
     "--device TEXT",

@@ -23,12 +23,14 @@ from ..zoo.errors import IntegrityError, several, wall
 from ..zoo.manifest import Count, Sha256
 from ..zoo.manifest import Row as TableRow
 from ..zoo.report import Report, Row, parse_report
+from ..zoo.signing import SIGNATURE, Signature
 from .logs import Claim, LogAudit, audit_files, claim_of
 from .predictions import UNREADABLE, Predictions
 from .report import report_of, row_of
 from .store import Stored
 
 INDEX, REPORT, IMAGES = "evidence.json", "report.json", "images.json"
+VERDICT = "verdict.sigstore.json"  # the signed one (eval.signed)
 COLUMNS = ("top", "margin", "margin5", "confidence", "state")  # the labels stand in the list
 MAX_BYTES = 256 << 20  # of one file
 
@@ -57,14 +59,17 @@ class Checked:
     """What a folder of evidence gives: the row derived from it, and where the folder differs.
 
     digest: sha256 of the folder's `evidence.json`, which stands for all of it. problems: one
-    sentence each; none means that everything said follows from the predictions.
+    sentence each; none means that everything said follows from the predictions. signature: who
+    signed the folder, where that was asked (eval.signed).
     """
 
     folder: Path
     digest: str
+    index: Index
     report: Report
     stored: Stored
     problems: tuple[str, ...]
+    signature: Signature | None = None
 
     @property
     def row(self) -> Row:
@@ -109,7 +114,12 @@ def write(
         files={name: hashlib.sha256(data).hexdigest() for name, data in contents.items()},
     )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / INDEX).unlink(missing_ok=True)  # without it a folder half-written is no evidence
+    for name in (
+        INDEX,
+        VERDICT,
+        SIGNATURE,
+    ):  # without the first a folder half-written is no evidence
+        (folder / name).unlink(missing_ok=True)
     for name, data in contents.items():
         files.write(folder / name, data)
     files.write(folder / INDEX, msgspec.json.format(msgspec.json.encode(index), indent=1))
@@ -167,7 +177,7 @@ def check(folder: Path, catalog: Catalog) -> Checked:
             *_differences(_comparable(report, benchmark), _comparable(derived, benchmark)),
         ]
     digest = hashlib.sha256(content[INDEX]).hexdigest()
-    return Checked(folder, digest, derived, stored, tuple(problems))
+    return Checked(folder, digest, index, derived, stored, tuple(problems))
 
 
 class _Images(msgspec.Struct):
@@ -177,7 +187,7 @@ class _Images(msgspec.Struct):
 
 def _opened(folder: Path) -> tuple[Index, dict[str, bytes]]:
     """A folder's index, and the bytes of all files that it names."""
-    content = {INDEX: _bytes(folder / INDEX)}
+    content = {INDEX: files.content_of(folder / INDEX, MAX_BYTES)}
     index = msgspec.json.decode(content[INDEX], type=Index)
     needed = {REPORT, IMAGES, *map(_file_of, index.heads), *index.logs}
     if absent := needed - index.files.keys():  # the digest must stand for all that is asked
@@ -190,19 +200,8 @@ def _opened(folder: Path) -> tuple[Index, dict[str, bytes]]:
             raise IntegrityError(
                 f"{folder / INDEX}: expected names of files in this folder, got {name!r}."
             )
-        content[name] = _bytes(folder / name)
+        content[name] = files.content_of(folder / name, MAX_BYTES)
     return index, content
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        if not path.is_file():  # a pipe would be waited for
-            raise IntegrityError(f"{path}: expected a file, and there is none.")
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise IntegrityError(f"{path}: expected at most {MAX_BYTES} bytes, got {size}.")
-        return path.read_bytes()
-    except OSError as error:
-        raise IntegrityError(f"{path}: can't be read: {error.strerror}.") from None
 
 
 def _file_of(head: str) -> str:

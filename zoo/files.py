@@ -17,7 +17,7 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import SourceError, UsageError
+from .errors import IntegrityError, SourceError, UsageError
 
 CHUNK = 1 << 20  # bytes read at a time: large enough that threads seldom meet
 ASK_AGAIN = 0.5  # seconds between two tries for a lock
@@ -123,6 +123,18 @@ def require_no_pipe(path: Path) -> None:
                 f"{path}: expected a file or a folder, got a pipe or a device. "
                 "Save what it gives as a file, and name that."
             )
+
+
+def content_of(path: Path, most: int) -> bytes:
+    """The bytes of a stranger's file. Raises IntegrityError if it isn't one of at most so many."""
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            raise IntegrityError(f"{path}: expected a file, and there is none.")
+        if (size := path.stat().st_size) > most:
+            raise IntegrityError(f"{path}: expected at most {most} bytes, got {size}.")
+        return path.read_bytes()
+    except OSError as error:
+        raise IntegrityError(f"{path}: can't be read: {error.strerror}.") from None
 
 
 def clear(folder: Path) -> None:

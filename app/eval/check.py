@@ -8,7 +8,7 @@ import click
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import IntegrityError
 from ..console import print_json, print_table, say
-from ..options import FilePath, json_option, manifest_option, option
+from ..options import FilePath, json_option, manifest_option, option, signed_by_option
 
 if TYPE_CHECKING:
     from ...eval.evidence import Checked
@@ -20,21 +20,27 @@ COLUMNS = ("Row", "Head", "Correct", "Recomputed", "Published", "Verdict", "Evid
 @click.command("check")
 @click.argument("folders", nargs=-1, required=True, type=FilePath, metavar="FOLDER...")
 @option("--pairs", "Compare every two rows by a paired test, too.")
+@signed_by_option
 @manifest_option
 @json_option
 def command(
-    folders: tuple[Path, ...], pairs: bool, manifests: tuple[Path, ...], as_json: bool
+    folders: tuple[Path, ...],
+    pairs: bool,
+    signed_by: Path | None,
+    manifests: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Derive verdicts again from what mixzoo eval --evidence wrote.
 
     Counts, intervals, breakdowns and the verdict are computed from the predictions and the list
-    alone, and held against the report; the published number is that of the tables here. Exits with
-    5 if the evidence says anything else.
+    alone, and held against the report; the published number is that of the tables here. A folder
+    that mixzoo sign signed must be as it was then. Exits with 5 if the evidence says anything else,
+    or if its signature doesn't hold.
     """
-    from ...eval import compare, evidence
+    from ...eval import compare, evidence, signed
 
     catalog = open_catalog(manifests)
-    checked = [evidence.check(folder, catalog) for folder in evidence.find(folders)]
+    checked = [signed.check(folder, catalog, signed_by) for folder in evidence.find(folders)]
     compared = compare.compare_rows([_named(one) for one in checked]) if pairs else ()
     if as_json:
         found: dict[str, Any] = {"evidence": [_facts(one) for one in checked]}
@@ -48,6 +54,8 @@ def command(
         )
         for one in checked if len(checked) == 1 else ():
             say(f"{one.row.verdict}: {one.row.reason}. The digest of this evidence: {one.digest}")
+        for said in dict.fromkeys(one.signature.said for one in checked if one.signature):
+            say(f"The evidence {said}.")
         for pair in compared:
             say(pair.sentence)
     problems = [f"{one.folder}: {problem}" for one in checked for problem in one.problems]
@@ -55,7 +63,7 @@ def command(
         say(problem, style="yellow")
     if problems:
         raise IntegrityError(
-            f"The evidence doesn't give what it says (differences: {len(problems)}). Get it again, "
+            f"The evidence isn't what it says (differences: {len(problems)}). Get it again, "
             f"or rely on what it gives alone. First: {problems[0]}"
         )
 
@@ -69,12 +77,14 @@ def _named(one: "Checked") -> Any:
 
 
 def _facts(one: "Checked") -> dict[str, Any]:
+    by = one.signature
     return {
         "folder": str(one.folder),
         "row": one.row.id,
         "verdict": one.row.verdict,
         "digest": one.digest,
         "problems": list(one.problems),
+        "signature": by and {"by": by.by, "trusted": by.trusted},
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ...zoo import signing
 from ...zoo.cache import asset_path, cache_root
 from ...zoo.catalog import Catalog, open_catalog
 from ...zoo.errors import IntegrityError, UsageError, several
@@ -16,7 +17,7 @@ from ...zoo.prune import REASONS, Reason, removable, remove, unknown_folders
 from ...zoo.shelf import files_of, known_assets
 from ...zoo.verify import Finding, State, bytes_of, check_all, set_aside
 from ..console import print_json, print_table, say
-from ..options import json_option, manifest_option, names_argument, option
+from ..options import json_option, manifest_option, names_argument, option, signed_by_option
 
 
 @click.command()
@@ -50,20 +51,32 @@ def where(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) ->
 @names_argument
 @option("--quick", "Believe files unchanged since their last full check.")
 @option("--set-aside", "Rename damaged files to NAME.damaged.", to="aside")
+@signed_by_option
 @manifest_option
 @json_option
 def verify(
-    names: tuple[str, ...], quick: bool, aside: bool, manifests: tuple[Path, ...], as_json: bool
+    names: tuple[str, ...],
+    quick: bool,
+    aside: bool,
+    signed_by: Path | None,
+    manifests: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Compare every byte of the cached files with the lock.
 
     Says of each file verified, damaged, not downloaded, trusted on first use (no lock knows its
     hash) or foreign (no lock knows it). --quick goes by size and time, which damage on the disk
-    doesn't change. Exits with 5 if a file is damaged, or if weights that were named aren't here,
-    with 2 if a NAME has no file that is locked or here.
+    doesn't change. A NAME may also be a folder, as of a repository, which is held against what mixzoo
+    sign wrote into it. Exits with 5 if a file is damaged, if a signature doesn't hold, or if
+    weights that were named aren't here, with 2 if a NAME has no file that is locked or here.
     """
     catalog = open_catalog(manifests)
-    files = files_of(catalog, names)
+    known = {*catalog.benchmarks, *(row.id for _, row in catalog)}
+    folders = [Path(name) for name in names if name not in known and Path(name).is_dir()]
+    names = tuple(name for name in names if Path(name) not in folders)
+    if signed_by and (names or not folders):
+        raise UsageError("--signed-by: expected signed folders alone as NAME.")
+    files = files_of(catalog, names) if names or not folders else []
     with byte_bar("verify", bytes_of(files)) as bar:
         found = check_all(files, quick=quick, on_bytes=bar.update)
     # Nothing was promised about files that nobody asked for: logs, or rows not named.
@@ -73,6 +86,7 @@ def verify(
         if finding.state is not State.ABSENT or (names and asset and asset.kind == "weights")
     ]
     unanswered = _unanswered(catalog, names, findings)
+    findings += [(None, signing.finding(folder, signed_by)) for folder in folders]
     if as_json:
         print_json([_facts(*one) for one in findings])
     elif findings:
@@ -81,7 +95,7 @@ def verify(
             for asset, f in findings
         ]
         print_table(("Row", "File", "State", "Detail"), rows, whole=("Row", "State"), cut="File")
-    elif not names:
+    elif not (names or folders):
         say(f"No locked file has been downloaded to {cache_root()} yet.")
     mend = [(a, f) for a, f in findings if a and f.state in (State.DAMAGED, State.ABSENT)]
     bad = [finding for _, finding in mend]

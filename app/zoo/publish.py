@@ -44,13 +44,17 @@ def command(
     is a source of weights itself: it holds safetensors, logs, a model card, the report, and a
     manifest with its lock. Uploading takes HF_TOKEN (or `hf auth login`) and honours HF_ENDPOINT.
     """
+    from ...zoo.files import sha256_of
     from ...zoo.publish.build import Publication, build
     from ...zoo.publish.upload import hub, upload
+    from ...zoo.signing import SIGNATURE, check
 
     folder = folder or Path(options["repository"].partition("/")[2])
     publication = Publication(folder=folder, **options)
     api = None if dry_run else hub()  # a missing token is told before anything is built
     repository, hashes = build(publication)
+    if signature := check(folder):  # a part of what was signed would be another folder
+        hashes |= {**signature.files, SIGNATURE: sha256_of(folder / SIGNATURE)}
     files = [
         {"path": name, "size": (folder / name).stat().st_size, "sha256": sha256}
         for name, sha256 in hashes.items()

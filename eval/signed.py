@@ -1,0 +1,93 @@
+"""Signed verdicts: what a folder of evidence gives, as an in-toto statement that somebody signs."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..zoo import signing
+from ..zoo.catalog import Catalog
+from ..zoo.errors import IntegrityError
+from ..zoo.looks import look
+from . import evidence
+from .evidence import INDEX, REPORT, VERDICT, Checked, find
+
+TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+
+
+def statement(checked: Checked) -> dict[str, Any]:
+    """The verdict on weights, by in-toto's predicate for the results of tests.
+
+    Its subject is the weights; its configuration names list, protocol, predictions and report by
+    their hashes. It has PASSED where the number is reproduced, FAILED where it is contradicted,
+    else WARNED.
+    """
+    row, data, index = checked.row, checked.report.data, checked.index
+    words = {"good": [], "bad": [], "other": []}
+    for word in filter(None, (row.verdict, row.matches_log)):
+        words.get(look(word).tone, words["other"]).append(word)
+    hashes = index.files | {INDEX: checked.digest, "list": data.list_sha256}
+    heads = {
+        f"{one.head}.safetensors": {"correct": one.correct, "total": one.total} for one in row.heads
+    }
+    notes = heads | {
+        INDEX: {"protocol": checked.report.protocol, "precision": index.key.get("precision")},
+        REPORT: {"row": row.id, "published": row.reported_top1},
+        "list": {"images": data.images, "labels": data.labels},
+    }
+    plain = {
+        "_type": signing.STATEMENT,
+        "subject": [{"name": row.weights.file, "digest": {"sha256": row.weights.sha256}}],
+        "predicateType": TEST_RESULT,
+        "predicate": {
+            "result": "FAILED" if words["bad"] else "WARNED" if words["other"] else "PASSED",
+            "configuration": [
+                {"name": name, "digest": {"sha256": hashes[name]}, "annotations": said}
+                for name, said in notes.items()
+            ],
+            "passedTests": words["good"],
+            "warnedTests": words["other"],
+            "failedTests": words["bad"],
+        },
+    }
+    return json.loads(msgspec.json.encode(plain))
+
+
+def sign(folder: Path, signer: signing.Signer, catalog: Catalog) -> Iterator[tuple[Path, str]]:
+    """Sign evidence (a row's, or the folders of several), or a repository and the evidence in it.
+
+    Yields each folder that was signed, and by whom. Raises IntegrityError for evidence that isn't what it says, and for a
+    folder that is neither.
+    """
+    from ..zoo.publish.repository import LOCK
+
+    whole = (folder / LOCK).is_file()
+    for row in sorted(p.parent for p in folder.rglob(INDEX)) if whole else find((folder,)):
+        checked = evidence.check(row, catalog)
+        if checked.problems:
+            raise IntegrityError(f"{row}: wasn't signed. {checked.problems[0]}")
+        signer.sign_statement(statement(checked), row / VERDICT)
+        yield row, signer.sign_folder(row).by
+    if whole:
+        yield folder, signer.sign_folder(folder).by
+
+
+def check(folder: Path, catalog: Catalog, signed_by: Path | None = None) -> Checked:
+    """`evidence.check`, and who signed the folder; a signature that doesn't hold is a problem, too.
+
+    signed_by: as `signing.check` takes it.
+    """
+    checked = evidence.check(folder, catalog)
+    try:
+        found = signing.check(folder, signed_by)
+        if found and VERDICT in found.files:
+            path = folder / VERDICT
+            if signing.read(path, signed_by, TEST_RESULT).statement != statement(checked):
+                raise IntegrityError(f"{path}: the evidence gives another verdict than was signed.")
+    except IntegrityError as error:
+        problem = str(error).removeprefix(f"{folder}: ")
+        return replace(checked, problems=(*checked.problems, problem))
+    return replace(checked, signature=found)
