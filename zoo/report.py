@@ -127,6 +127,23 @@ class Claims(_Part, frozen=True, kw_only=True):
     disagreements: tuple[str, ...] = ()
 
 
+class Cause(_Part, frozen=True, kw_only=True):
+    """What may be wrong with a number (`eval.causes`, docs/why.md). key: its name there.
+
+    state: "found"; "open": only what `command` would look at can tell; "ruled out". evidence: the
+    numbers behind the sentence. p: chance that a faithful row shows as much, corrected for all that
+    was tried; 0 where the file itself says so. likelihood: among all that was found, in [0, 1].
+    """
+
+    key: str
+    state: Literal["found", "open", "ruled out"]
+    sentence: str
+    evidence: dict[str, Any] = {}
+    command: str | None = None
+    p: float | None = None
+    likelihood: float = 0.0
+
+
 class Row(_Part, frozen=True, kw_only=True):
     """One checkpoint and its one verdict.
 
@@ -134,7 +151,7 @@ class Row(_Part, frozen=True, kw_only=True):
     its rule was applied to. head: the head that carries the verdict. matches_log: whether
     the file is the run that its log tells of, in the words of `rules`; None without such a log.
     not_comparable: why the numbers aren't the benchmark's own, None if they are. heads: the one
-    that inference uses first.
+    that inference uses first. causes: of a number that isn't the published one, likeliest first.
     """
 
     id: str
@@ -148,6 +165,7 @@ class Row(_Part, frozen=True, kw_only=True):
     matches_log: str | None = None
     not_comparable: str | None = None
     claims: Claims = Claims()
+    causes: tuple[Cause, ...] = ()
 
     def __post_init__(self) -> None:
         """Require the head that carries the verdict. Raises ValueError."""

@@ -18,13 +18,7 @@ def diagnose_labels(files: Sequence[str], labels: Sequence[int]) -> str | None:
     files: POSIX paths, in the order of the list. labels: class index per file. Files in
     folders that aren't named by a number are left out, since nothing can be told of them.
     """
-    folders: list[Folder] = []
-    told: list[int] = []
-    for file, label in zip(files, labels, strict=True):
-        supercategory, _, name = file.rpartition("/")[0].rpartition("/")
-        if category(name) is not None:
-            folders.append((supercategory, name))
-            told.append(label)
+    folders, told = _numbered(files, labels)
     wrong = sum(int(name) != label for (_, name), label in zip(folders, told, strict=True))
     if not wrong:
         return None
@@ -40,6 +34,37 @@ def diagnose_labels(files: Sequence[str], labels: Sequence[int]) -> str | None:
     if len(set(label_of.values())) == len(label_of):
         return "the classes were renumbered in an order that isn't known here"
     return "several folders share one label"
+
+
+def numberings(files: Sequence[str], labels: Sequence[int]) -> dict[str, dict[int, int]]:
+    """The known wrong numberings: in words -> class -> its wrong number.
+
+    Classes are those of the folders that the files lie in, else the labels. files, labels: of
+    `diagnose_labels`. Numberings that change nothing, or give two classes one number,
+    are left out.
+    """
+    folders, _ = _numbered(files, labels)
+    folders = folders or [("", str(label)) for label in labels]
+    found = {}
+    for name, order in _ORDERS.items():
+        numbers = {int(folder): number for (_, folder), number in order(folders).items()}
+        one_to_one = len(set(numbers.values())) == len(numbers)
+        changes_any = any(was != number for was, number in numbers.items())
+        if one_to_one and changes_any and numbers not in found.values():
+            found[name] = numbers
+    return found
+
+
+def _numbered(files: Sequence[str], labels: Sequence[int]) -> tuple[list[Folder], list[int]]:
+    """Folders and labels of the files whose folder is named by a number."""
+    folders: list[Folder] = []
+    told: list[int] = []
+    for file, label in zip(files, labels, strict=True):
+        supercategory, _, name = file.rpartition("/")[0].rpartition("/")
+        if category(name) is not None:
+            folders.append((supercategory, name))
+            told.append(label)
+    return folders, told
 
 
 def category(folder: str) -> int | None:

@@ -1,0 +1,178 @@
+"""What is known of a number that may be off, and the causes that are known: the data alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ..zoo.catalog import Benchmark
+from ..zoo.checkpoint.facts import TrainingFacts
+from ..zoo.looks import CONSISTENT, NO_NUMBER, NOT_ITS_LOG, REPRODUCED
+from ..zoo.looks import command as command_line
+from ..zoo.manifest import Dataset, Protocol, Row
+from .judge import Conditions, Logged, Verdict, judge, what_log_says
+from .logs import LogAudit
+from .predictions import Counts, Ints, Predictions
+from .store import Stored
+
+FACT, WORD, MOST = 9.0, 6.0, 12.0  # decimal digits of evidence: a fact, the file's word, a test
+
+KEYS = {
+    "labels-as-strings": "the classes were numbered in the order of folders sorted as text",
+    "labels-first-appearance": "the classes were numbered as they first appear in a list",
+    "labels-off-by-one": "the classes were counted from 1, or from -1",
+    "labels-permuted": "the classes were numbered in another order",
+    "other-list": "the images are those of another list: another split, year or data set",
+    "bgr": "the colours come as blue, green, red",
+    "no-normalisation": "the pixels aren't normalised",
+    "other-normalisation": "the pixels are normalised with another mean and deviation",
+    "crop": "another crop is cut out",
+    "resize": "the images are resized to another size",
+    "interpolation": "the images are resized by another interpolation",
+    "other-row": "the file, or the number, is another row's: another method's or network's",
+    "other-epoch": "the file is of another epoch than the number",
+    "averaged": "an averaged copy of the weights was published, and the raw ones evaluated, or so",
+    "half-weights": "the weights were stored with 16 bits",
+    "batch-norm-missing": "the statistics of the batch norms are missing",
+    "batch-norm-untrained": "the statistics of the batch norms are those of an untrained network",
+    "keys-left-out": "entries of the network are missing",
+    "other-head": "the head is that of another data set",
+    "leak": "the network was trained on images that it is evaluated on",
+    "images-missing": "images of the validation set are missing, or can't be read",
+    "padded": "processes repeated images to share them out evenly, and counted these too",
+    "other-statistic": "the table has another statistic than it names: the best epoch, another head",
+    "rounding": "the number was cut off, or rounded twice or to fewer digits",
+}
+PIXEL_KEYS = tuple(KEYS)[5:11]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Predictions of some images by pixels that a cause would explain. key: of the cause.
+
+    key "": the benchmark's own pixels, predicted again. indices: (n,) positions in the list. heads:
+    head -> predictions of these n images.
+    """
+
+    key: str
+    protocol: Protocol
+    indices: Ints
+    heads: Mapping[str, Predictions]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is known of a number.
+
+    stored: None where the file can't be loaded. row: with the published number. audit: of its own
+    log. facts: what the checkpoint says of itself. traits: `zoo.checkpoint.load.traits`. logs, kept:
+    of the benchmark's other rows, by id. training: file -> label of the training list. datasets:
+    whose lists are known by name. data, ref: for the commands that are printed.
+    """
+
+    stored: Stored | None
+    benchmark: Benchmark | None = None
+    row: Row | None = None
+    audit: LogAudit | None = None
+    facts: TrainingFacts = field(default_factory=TrainingFacts)
+    traits: Mapping[str, str] = field(default_factory=dict)
+    logs: Mapping[str, LogAudit] = field(default_factory=dict)
+    kept: Mapping[str, Stored] = field(default_factory=dict)
+    training: Mapping[str, int] = field(default_factory=dict)
+    trials: Sequence[Trial] = ()
+    datasets: Sequence[Dataset] = ()
+    ref: str | None = None
+    data: str = "DIR"
+
+    @property
+    def reported(self) -> float | None:
+        """The published top-1, percent."""
+        return self.row.reported_top1 if self.row else None
+
+    @property
+    def decimals(self) -> int:
+        """Of the published number."""
+        return self.benchmark.manifest.metric.decimals if self.benchmark else 2
+
+    @cached_property
+    def counts(self) -> dict[str, Counts]:
+        """Hits of every head, that of inference first."""
+        if self.stored is None:
+            return {}
+        heads = self.stored.about.get("weights", {}).get("heads") or list(self.stored.heads)
+        return {head: self.stored.heads[head].counts() for head in heads}
+
+    @cached_property
+    def conditions(self) -> Conditions | None:
+        """Under what the predictions were made."""
+        from .report import conditions_of
+
+        return conditions_of(self.stored) if self.stored else None
+
+    @cached_property
+    def logged(self) -> Logged | None:
+        """What the row's log says of this checkpoint."""
+        epoch = self.stored.about.get("epoch") if self.stored else self.facts.epoch
+        return what_log_says(self.audit, epoch, self.reported) if self.audit else None
+
+    @cached_property
+    def verdict(self) -> Verdict | None:
+        """Of the number, as if it were comparable; None without predictions."""
+        if not self.counts or self.benchmark is None:
+            return None
+        metric = self.benchmark.manifest.metric
+        return judge(self.counts, self.reported, metric, logged=self.logged)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether there is anything to explain."""
+        verdict = self.verdict
+        if verdict is None or verdict.word == NO_NUMBER:
+            return False
+        return verdict.word not in (REPRODUCED, CONSISTENT) or verdict.log == NOT_ITS_LOG
+
+    @property
+    def head(self) -> str:
+        """The head that carries the verdict."""
+        return self.verdict.head if self.verdict else next(iter(self.counts))
+
+    @property
+    def known(self) -> Predictions:
+        """That head's predictions."""
+        assert self.stored is not None
+        return self.stored.heads[self.head]
+
+    @property
+    def gap(self) -> float:
+        """Recomputed minus published, points; 0 where either isn't known."""
+        counts = self.counts.get(self.head) if self.counts else None
+        return counts.top1 - self.reported if counts and self.reported is not None else 0.0
+
+    def command(self, *words: object) -> str:
+        """A command to copy, which knows the benchmark."""
+        return self.benchmark.command(*words) if self.benchmark else command_line(*words)
+
+    def evaluation(self, *words: object) -> str:
+        """The command that evaluates this file again, with more words."""
+        name = self.ref or (self.row.id if self.row else "FILE")
+        is_row = self.row is None or name == self.row.id
+        named = () if is_row or self.row is None else ("--row", self.row.id)
+        return self.command("eval", name, *named, "--data", self.data, *words)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A cause with its evidence. digits: decimal digits of evidence. fit: of the number's place."""
+
+    key: str
+    sentence: str
+    evidence: dict[str, Any]
+    command: str | None
+    p: float = 0.0
+    digits: float = FACT
+    fit: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """Digits by which it is likelier than an unrelated number."""
+        return min(self.digits, MOST) + self.fit
