@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -72,24 +72,12 @@ def interruption(hint: bool = False) -> Iterator[Interruption]:
             signal.signal(number, handler)
 
 
-@dataclass(frozen=True)
-class Broken:
-    """The first micro batch of a step whose loss isn't finite. files: its images."""
-
-    losses: dict[str, float]
-    files: tuple[str, ...]
-
-    @classmethod
-    def of(cls, losses: Mapping[str, Tensor], files: Sequence[str]) -> "Broken":
-        """Keep the values of a step's losses."""
-        return cls({name: value.item() for name, value in losses.items()}, tuple(files))
-
-
-def diverged(run: Run, broken: Broken | None, reason: str = "") -> DivergedError:
+def diverged(run: Run, broken: Mapping[str, Any] | None, reason: str = "") -> DivergedError:
     """The error for a run that can't go on; details go to `diverged.json` in its folder.
 
-    All ranks call this. broken: what this process found, None if nothing. reason: of a run that
-    diverged without a loss that tells.
+    All ranks call this. broken: what this process found, None if nothing: the losses by name, and
+    the images of the first micro batch whose loss isn't finite. reason: of a run that diverged
+    without a loss that tells.
     """
     epoch, batch = (place + 1 for place in divmod(run.iteration, run.iterations))
     lr = run.optimizer.param_groups[0]["lr"]
@@ -104,10 +92,10 @@ def diverged(run: Run, broken: Broken | None, reason: str = "") -> DivergedError
     }
     for rank, found in reversed(list(enumerate(run.world.gather(broken)))):
         if found:
-            bad = [name for name, value in found.losses.items() if not math.isfinite(value)]
+            bad = [name for name, value in found["losses"].items() if not math.isfinite(value)]
             reason = f"the loss is no number ({', '.join(bad)})."
-            losses = {name: repr(value) for name, value in found.losses.items()}
-            details |= {"rank": rank, "losses": losses, "images": found.files}
+            details |= {"rank": rank, **found}
+            details["losses"] = {name: repr(value) for name, value in found["losses"].items()}
     path = run.out / DIAGNOSIS
     if run.world.leads:
         write(path, json.dumps(details, indent=2) + "\n")

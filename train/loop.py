@@ -29,7 +29,6 @@ from .data import (
     micro_batches,
 )
 from .endings import (
-    Broken,
     Interruption,
     diverged,
     explained_losses,
@@ -152,7 +151,11 @@ def take_step(
         logged = read()
         totals += np.array(logged) / len(run.slots)
         if not broken and not math.isfinite(logged[0]):
-            broken = Broken.of(losses, [data.train.files[row] for row in micro.rows])
+            files = [data.train.files[row] for row in micro.rows]
+            broken = {
+                "losses": {name: loss.item() for name, loss in losses.items()},
+                "images": files,
+            }
     *means, stops = run.world.mean([*totals, stop])
     if not math.isfinite(means[0]):
         raise diverged(run, broken)

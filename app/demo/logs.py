@@ -29,7 +29,7 @@ from ..logs import lines
 from .context import Context
 from .html import as_cell, render, svg
 from .recomputed import stamp
-from .state import one_of
+from .state import among
 from .toasts import shown_to_visitors
 
 NUMBERS = (*HEADINGS.values(), "Published", "Images")
@@ -52,7 +52,7 @@ def build(context: Context) -> None:
         first, *others = audits_of(catalog, rows)
         return page(first, others)
 
-    @shown_to_visitors
+    @shown_to_visitors()
     def log(row: str | None, beside: Sequence[str] = ()) -> str:
         """Audit and curves of a listed row's training log, as HTML. beside: rows to compare with."""
         if not row:
@@ -60,7 +60,7 @@ def build(context: Context) -> None:
         rows = tuple(dict.fromkeys([row, *at_most(beside)]))
         return drawn(rows, tuple(stamp(shelf.log(*catalog.row(one)).path) for one in rows))
 
-    @shown_to_visitors
+    @shown_to_visitors()
     def audit(
         file: str | None, against: str | None, row: str | None, beside: Sequence[str] = ()
     ) -> str:
@@ -119,7 +119,7 @@ def build(context: Context) -> None:
         **common,
     )
     row.input(None, None, file, js="() => null")  # who chooses a row wants to see it
-    context.state.keep("log", row, one_of(*here))
+    context.state.keep("log", row, among(here))
 
 
 def page(audit: LogAudit, beside: Sequence[LogAudit] = ()) -> str:

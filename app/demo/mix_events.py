@@ -43,7 +43,7 @@ class MixEvents:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    @shown_to_visitors
+    @shown_to_visitors()
     def mix(
         self, image_a: str | None, image_b: str | None, method: str, lam: float, seed: int, ref: str
     ) -> tuple[Any, ...]:
@@ -58,7 +58,7 @@ class MixEvents:
         """
         return self._mixed(image_a, image_b, method, lam, seed, ref)
 
-    @shown_to_visitors
+    @shown_to_visitors()
     def show(self, shown: Wish | None, *wish: Any) -> tuple[Any, ...]:
         """The mix of what is chosen now. shown: what was chosen for the mix that is on the page.
 
@@ -84,13 +84,13 @@ class MixEvents:
         new_a, new_b, new_method, _, _, new_ref = changed
         return now, new_a, new_b, new_method, new_ref, *outputs
 
-    @shown_to_visitors
+    @shown_to_visitors()
     def draw(self, alpha: float, seed: int) -> tuple[float, int]:
         """A lam that the next seed draws from Beta(alpha, alpha), to two digits, and that seed."""
         seed = (_whole(seed) + 1) % LARGEST_SEED
         return round(draw_lam(np.random.default_rng(seed), float(alpha)), 2), seed
 
-    @shown_to_visitors
+    @shown_to_visitors()
     def grid(
         self,
         image_a: str | None,

@@ -14,7 +14,7 @@ from .context import Context
 from .mix_events import LAMS, LARGEST_SEED, MAPS, METHODS, PLAIN, MixEvents
 from .mixing import TOP, methods_here
 from .pictures import drawings
-from .state import among, number_between, one_of
+from .state import among, number_between
 
 FIRST = {"a": "fox", "b": "butterfly"}  # drawings
 LAM = 0.5  # at first
@@ -347,7 +347,7 @@ def _share(context: Context, choices: Choices, gallery: gr.Gallery) -> None:
         keep(
             name,
             slot,
-            lambda text: files[one_of(*files)(text)],
+            lambda text: files[among(files)(text)],
             initial=FIRST[name],
             text=NAME,
             beside=[gallery],

@@ -8,7 +8,7 @@ from gradio.themes import Base, Font, colors, sizes
 from ...viz.themes import DARK, LIGHT, css_variables
 from . import limits, logs, mix_tab, table, zoo
 from .context import Context
-from .state import one_of
+from .state import among
 
 HEADER = """
 <header id="mixzoo">
@@ -44,7 +44,7 @@ def build(context: Context) -> gr.Blocks:
                 tab.select(
                     None, None, None, js=f"() => {{ mixzooKeep('tab', '{name}', '{first}'); }}"
                 )
-        context.state.listen("tab", tabs, lambda text: gr.Tabs(selected=one_of(*names)(text)))
+        context.state.listen("tab", tabs, lambda text: gr.Tabs(selected=among(names)(text)))
         context.state.wire(page)
     page.queue(
         max_size=limits.MAX_QUEUE,

@@ -21,6 +21,8 @@ from . import limits
 
 MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 
+TOO_LARGE = f"{{}} pixels; at most {limits.MAX_PIXELS / 1e6:g} million are read. Scale it down."
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -72,6 +74,8 @@ def read_picture(path: str, protocol: Protocol) -> Picture:
         raise DataError(
             f"{name}: expected a picture ({', '.join(FORMATS)}), got bytes of another kind. Choose another file."
         ) from None
+    except Image.DecompressionBombError:
+        raise DataError(f"{name}: {TOO_LARGE.format('far too many')}") from None
     except Exception as error:  # Pillow's parsers raise whatever they stumble over
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise DataError(
@@ -86,8 +90,7 @@ def _require_limits(image: Image.Image) -> None:
     """Raise DataError for a picture that is too large, too thin, or not of 8 bits."""
     width, height = image.size
     if width * height > limits.MAX_PIXELS:
-        most = f"{limits.MAX_PIXELS / 1e6:g} million"
-        raise DataError(f"{width} x {height} pixels; at most {most} are read. Scale it down.")
+        raise DataError(TOO_LARGE.format(f"{width} x {height}"))
     if max(width, height) > limits.MAX_ASPECT * min(width, height):
         raise DataError(
             f"{width} x {height} pixels; expected sides of at most {limits.MAX_ASPECT} to 1, since "

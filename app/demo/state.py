@@ -1,7 +1,7 @@
 """What the page keeps in its URL, so that a link shows another person the same thing."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -86,23 +86,18 @@ class PageState:
         return values
 
 
-def one_of(*allowed: str) -> Callable[[str], str]:
-    """A reader that takes these texts alone."""
-    return among(lambda: allowed)
-
-
-def among(choices: Callable[[], Sequence[str]]) -> Callable[[str], str]:
-    """A reader that takes what can be chosen at that time."""
+def among(choices: Collection[str] | Callable[[], Collection[str]]) -> Read:
+    """A reader that takes these texts alone, or what can be chosen at that time."""
 
     def read(text: str) -> str:
-        if text not in choices():
+        if text not in (choices() if callable(choices) else choices):
             raise ValueError(text)
         return text
 
     return read
 
 
-def number_between(low: float, high: float) -> Callable[[str], float]:
+def number_between(low: float, high: float) -> Read:
     """A reader of numbers from `low` to `high`."""
 
     def read(text: str) -> float:

@@ -27,7 +27,7 @@ from ...zoo.manifest import Row
 from .context import Context
 from .html import as_cell, number, render, svg
 from .recomputed import KEPT, Recomputed, find, newest_benchmark, signature
-from .state import one_of
+from .state import among
 from .toasts import shown_to_visitors
 
 RECOMPUTED = ("Recomputed", "Gap", "Gap, images", "95% interval", "Correct")  # of eval.report
@@ -45,7 +45,7 @@ def build(context: Context) -> None:
         del state  # what the page was drawn from: another state is another page
         return page(catalog.benchmark(name), reports, every_head=every_head)
 
-    @shown_to_visitors
+    @shown_to_visitors()
     def shown_table(benchmark: str, every_head: bool = False) -> str:
         """Published, logged and recomputed top-1 of a benchmark with verdicts, as HTML."""
         return drawn(benchmark, every_head, signature(catalog.benchmark(benchmark), reports))
@@ -75,7 +75,7 @@ def build(context: Context) -> None:
         show_progress="minimal",
         trigger_mode="always_last",
     )
-    context.state.keep("benchmark", chosen, one_of(*names))
+    context.state.keep("benchmark", chosen, among(names))
 
 
 def page(benchmark: Benchmark, reports: Path | None, *, every_head: bool = False) -> str:

@@ -1,13 +1,10 @@
 """What visitors are told when something goes wrong: one line in a toast, never a traceback."""
 
-import functools
 import html
-import inspect
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
 
 import gradio as gr
 
@@ -15,34 +12,30 @@ from ...zoo.errors import MixzooError
 from ...zoo.looks import printable
 
 log = logging.getLogger(__name__)
-Event = TypeVar("Event", bound=Callable[..., Any])
 
 SECONDS = 8.0
 UNEXPECTED = "Something went wrong on the server. It was written to the server's log."
 _FOLDERS = re.compile(r"(?<![\w:/.])(?:~|[A-Za-z]:)?[\\/](?:[^\s\\/'\"]+[\\/])+")
 
 
-def shown_to_visitors(event: Event) -> Event:
-    """An event function (or generator) whose errors become toasts.
+@contextmanager
+def shown_to_visitors() -> Iterator[None]:
+    """Let errors become toasts: of an event, decorated with it, or of a generator, inside of it.
 
     A MixzooError's line is shown without this machine's folders; of any other error nothing is
     shown, and the traceback goes to the log.
     """
-    if inspect.isgeneratorfunction(event):
-
-        @functools.wraps(event)
-        def steps(*arguments: Any, **named: Any) -> Iterator[Any]:
-            with _toasted():
-                yield from event(*arguments, **named)
-
-        return cast(Event, steps)
-
-    @functools.wraps(event)
-    def whole(*arguments: Any, **named: Any) -> Any:
-        with _toasted():
-            return event(*arguments, **named)
-
-    return cast(Event, whole)
+    try:
+        yield
+    except gr.Error:
+        raise
+    except MixzooError as error:
+        raise gr.Error(
+            _harmless(str(error)), duration=SECONDS, title="", print_exception=False
+        ) from None
+    except Exception:
+        log.exception("an event of the demo failed")
+        raise gr.Error(UNEXPECTED, duration=SECONDS, print_exception=False) from None
 
 
 def warn(text: str) -> None:
@@ -63,18 +56,3 @@ def _harmless(text: str) -> str:
 def without_folders(text: str) -> str:
     """The text with the folders of absolute paths left out; URLs stay as they are."""
     return _FOLDERS.sub("", text)
-
-
-@contextmanager
-def _toasted() -> Iterator[None]:
-    try:
-        yield
-    except gr.Error:
-        raise
-    except MixzooError as error:
-        raise gr.Error(
-            _harmless(str(error)), duration=SECONDS, title="", print_exception=False
-        ) from None
-    except Exception:
-        log.exception("an event of the demo failed")
-        raise gr.Error(UNEXPECTED, duration=SECONDS, print_exception=False) from None

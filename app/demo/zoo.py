@@ -20,7 +20,7 @@ from ...zoo.verify import Finding, bytes_of, check_all
 from .context import Context
 from .downloads import Download
 from .html import number, render
-from .state import one_of
+from .state import among
 from .toasts import shown_to_visitors, tell
 
 TO_FETCH = (State.ABSENT, State.PARTIAL, State.DAMAGED)
@@ -36,39 +36,39 @@ def build(context: Context) -> None:
     catalog, allowed = context.catalog, context.settings.visitors_may_download
     downloads = context.downloads
 
-    @shown_to_visitors
+    @shown_to_visitors()
     def zoo(benchmark: str) -> tuple[str, str, dict[str, Any]]:
         """Which files are here and intact, as HTML; what is being downloaded; rows to download."""
         of, last = catalog.benchmark(benchmark), downloads.last
         return page(of), _progress(last) if last and last.running else "", _choices(of)
 
-    @shown_to_visitors
     def verify(benchmark: str) -> Iterator[tuple[Any, str]]:
         """Compare every byte of a benchmark's files here with the lock.
 
         Files that haven't changed since their last check are believed.
         """
-        of = catalog.benchmark(benchmark)
-        for done, total, findings in verified(of):
-            if findings is None:
-                text = f"{_megabytes(done)} of {_megabytes(total)} read"
-                yield gr.skip(), render("progress.html", done=done, total=total, text=text)
-            else:
-                yield page(of, findings), ""
+        with shown_to_visitors():
+            of = catalog.benchmark(benchmark)
+            for done, total, findings in verified(of):
+                if findings is None:
+                    text = f"{_megabytes(done)} of {_megabytes(total)} read"
+                    yield gr.skip(), render("progress.html", done=done, total=total, text=text)
+                else:
+                    yield page(of, findings), ""
 
-    @shown_to_visitors
     def download(benchmark: str, row: str | None, log: bool) -> Iterator[tuple[Any, str, Any]]:
         """Download a row's weights, and its training log if it has one and it is wanted."""
-        if not allowed:
-            raise UsageError("The owner of this page doesn't allow downloads from here.")
-        of, assets = wanted(catalog, row, log=log)
-        running = downloads.begin(of, assets)
-        while not running.wait(SECONDS):
-            yield gr.skip(), _progress(running), gr.skip()
-        shown = catalog.benchmark(benchmark)
-        yield page(shown), "", _choices(shown)
-        running.raise_problem()
-        tell(f"{running.row_id} is here.")
+        with shown_to_visitors():
+            if not allowed:
+                raise UsageError("The owner of this page doesn't allow downloads from here.")
+            of, assets = wanted(catalog, row, log=log)
+            running = downloads.begin(of, assets)
+            while not running.wait(SECONDS):
+                yield gr.skip(), _progress(running), gr.skip()
+            shown = catalog.benchmark(benchmark)
+            yield page(shown), "", _choices(shown)
+            running.raise_problem()
+            tell(f"{running.row_id} is here.")
 
     with gr.Row():
         with gr.Column(min_width=280):
@@ -109,7 +109,7 @@ def build(context: Context) -> None:
         show_progress="hidden",
     )
     stop.click(downloads.stop, api_visibility="private")
-    context.state.keep("zoo", chosen, one_of(*catalog.benchmarks))
+    context.state.keep("zoo", chosen, among(catalog.benchmarks))
 
 
 def page(benchmark: Benchmark, findings: Sequence[Finding] = ()) -> str:

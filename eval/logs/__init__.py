@@ -1,8 +1,7 @@
 """Audits training logs: what they say about a published number, and whether they can be true."""
 
-from .arithmetic import OTHER_IMAGES, CountTest
 from .audit import LogAudit, audit_files, audit_log, claim_of
-from .reading import TrainingLog, read_log
+from .reading import read_log
 from .summaries import (
     AUTOMIX,
     BEST,
@@ -25,14 +24,11 @@ __all__ = [
     "HEADINGS",
     "LAST",
     "MEDIAN",
-    "OTHER_IMAGES",
     "RULES",
     "WINDOW",
     "Claim",
-    "CountTest",
     "LogAudit",
     "Summary",
-    "TrainingLog",
     "audit_files",
     "audit_log",
     "claim_of",

@@ -6,14 +6,14 @@ from pathlib import Path
 import gradio as gr
 import pytest
 from mixzoo.app import demo
-from mixzoo.app.demo.state import PageState, number_between, one_of
+from mixzoo.app.demo.state import PageState, among, number_between
 
 
 @pytest.fixture
 def state() -> PageState:
     kept = PageState()
     kept.listen("lam", gr.Slider(0, 1, 0.5), number_between(0, 1))
-    kept.listen("method", gr.Radio(["mixup", "cutmix"]), one_of("mixup", "cutmix"))
+    kept.listen("method", gr.Radio(["mixup", "cutmix"]), among(("mixup", "cutmix")))
     return kept
 
 

@@ -9,7 +9,7 @@ from mixzoo.zoo.errors import DataError
 
 
 def failing(error: Exception):
-    @shown_to_visitors
+    @shown_to_visitors()
     def event() -> None:
         raise error
 
@@ -42,10 +42,10 @@ def test_other_error_says_nothing_of_itself(caplog: pytest.LogCaptureFixture) ->
 def test_generator_is_covered_to_its_end() -> None:
     """An error after the first step of a generator becomes a toast, too."""
 
-    @shown_to_visitors
     def steps():
-        yield 1
-        raise DataError("no more")
+        with shown_to_visitors():
+            yield 1
+            raise DataError("no more")
 
     run = steps()
     assert next(run) == 1
