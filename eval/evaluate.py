@@ -9,11 +9,13 @@ from typing import Any
 from ..zoo.cache import data_path
 from ..zoo.catalog import Benchmark, Catalog, open_catalog
 from ..zoo.checkpoint.claims import claims
+from ..zoo.checkpoint.facts import in_words, training_facts
 from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.data import LabelledImages, find_images, from_file, named_file
 from ..zoo.errors import DataError, MixzooError, UsageError
 from ..zoo.manifest import Protocol
 from ..zoo.net.progress import count_bar
+from ..zoo.publish.candidates import log_of
 from ..zoo.refs import CheckpointFile
 from ..zoo.report import Failure, Report, Row, Unreadable
 from . import evidence
@@ -24,6 +26,7 @@ from .predictions import Precision
 from .protocol import PIXELS, override
 from .report import readable_audit, report_of, row_of, sampled_row_of
 from .sampled_run import Sampled, Sampling, describe, evaluate_sample
+from .seeds import is_retrained
 from .world import World
 
 PROTOCOL_OF = "inat2018"  # whose pixels a checkpoint without a row is evaluated with
@@ -206,14 +209,15 @@ def _rows(
     rows = []
     for job in jobs:
         manifest = job.benchmark.manifest if job.benchmark else None
-        meta = read_checkpoint(job.checkpoint.path).meta
+        said = claims(read_checkpoint(job.checkpoint.path).meta, found.protocol, job.row, manifest)
+        own = is_retrained(said.facts, job.checkpoint.sha256, job.benchmark, job.row)
         row = row_of(
             job.stored,
-            job.name,
+            str(job.checkpoint.path) if own else job.name,
             job.benchmark,
             job.row,
             audit=audits.get(job.name),
-            claims=claims(meta, found.protocol, job.row, manifest),
+            claims=said,
             training_images=training,
         )
         rows.append(row)
@@ -258,10 +262,24 @@ def _audits(jobs: Sequence[Job], request: Request) -> tuple[dict[str, LogAudit],
     audits, problems = {}, []
     for job in jobs:
         if job.benchmark and job.row:
+            if _is_own_run(job):
+                log = log_of(job.checkpoint.path, job.checkpoint.path)
+                claim = claim_of(job.benchmark.manifest, job.row)
+                audits |= {job.name: audit_files([log], claim)} if log else {}
+                continue
             audit, unread = readable_audit(job.benchmark, job.row)
             audits |= {job.name: audit} if audit else {}
             problems += unread
     return audits, problems
+
+
+def _is_own_run(job: Job) -> bool:
+    """Whether a file is a run of its own of its row; what can't be read tells why when it is loaded."""
+    try:
+        facts = in_words(training_facts(read_checkpoint(job.checkpoint.path).meta))
+    except MixzooError:
+        return False
+    return is_retrained(facts, job.checkpoint.sha256, job.benchmark, job.row)
 
 
 def _work(found: Found, request: Request, world: World) -> Work:

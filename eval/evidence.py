@@ -26,7 +26,7 @@ from ..zoo.report import Report, Row, parse_report
 from ..zoo.signing import SIGNATURE, Signature
 from .logs import Claim, LogAudit, audit_files, claim_of
 from .predictions import UNREADABLE, Predictions
-from .report import report_of, row_of
+from .report import report_of, row_of, rules_of
 from .store import Stored
 
 INDEX, REPORT, IMAGES = "evidence.json", "report.json", "images.json"
@@ -97,7 +97,7 @@ def write(
     )
     labels = next(iter(stored.heads.values())).labels.tolist()
     contents = {
-        REPORT: msgspec.structs.replace(report, rows=(row,)).to_json().encode(),
+        REPORT: _of_one(report, row).to_json().encode(),
         IMAGES: msgspec.json.encode({"files": stored.files, "labels": labels}),
     }
     contents |= {_file_of(head): _packed(known) for head, known in stored.heads.items()}
@@ -263,7 +263,13 @@ def _derived(
         created=report.created,
     )
     told = ("versions", "failures", "unreadable", "allow_missing")
-    return msgspec.structs.replace(derived, **{name: getattr(report, name) for name in told})
+    own = {name: getattr(report, name) for name in told}
+    return msgspec.structs.replace(_of_one(derived, judged), **own)
+
+
+def _of_one(report: Report, row: Row) -> Report:
+    """The report on a row alone; what several say together doesn't follow from its predictions."""
+    return msgspec.structs.replace(report, rows=(row,), seeds=(), rules=rules_of([row]))
 
 
 def _changed(index: Index, content: Mapping[str, bytes]) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """A job: one checkpoint to evaluate, what is known of it already, and its model if it is needed."""
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from ..zoo.data import LabelledImages
 from ..zoo.errors import CheckpointError, MixzooError
 from ..zoo.manifest import Protocol, Row
 from ..zoo.nets import Classifier, MixClassifier
-from ..zoo.refs import CheckpointFile, resolve
+from ..zoo.refs import CheckpointFile, is_path, resolve
 from ..zoo.report import Weights
 from . import store
 from .crops import BATCH_SIZE, Work
@@ -89,6 +90,9 @@ def resolve_all(
             if len(refs) == 1:
                 raise
             failures[ref] = error
+    names = Counter(one.name for one in found)
+    given = {Path(ref) for ref in refs if is_path(ref)}
+    found = [replace(one, by_path=names[one.name] > 1 and one.path in given) for one in found]
     return found, failures
 
 

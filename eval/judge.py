@@ -10,23 +10,31 @@ the table's number? Both answers together are worth as much as the number itself
 A table has one number a row. AutoMix's and SAMix's checkpoints have four heads, and the table names
 none; so the row gets one verdict, from the heads that its number can be of.
 
+A retrained row is another draw: no seed's number is another's. So a run by itself is only named, and
+runs of one recipe are judged together: is the published number as far from them as one more run?
+
 The rules stand in docs/verdicts.md; `python benchmarks/verdicts.py` measures how often they err.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import fmean, stdev
 
 from ..zoo.catalog import Benchmark
 from ..zoo.looks import (
     CLOSE,
     CONSISTENT,
     DIFFERS,
+    FEW_SEEDS,
     MATCHES_LOG,
     NO_NUMBER,
     NOT_COMPARABLE,
     NOT_ITS_LOG,
     NOT_REPRODUCED,
+    OUTSIDE_SEEDS,
     REPRODUCED,
+    RETRAINED,
+    WITHIN_SEEDS,
     signed,
 )
 from ..zoo.manifest import Metric, Protocol
@@ -34,7 +42,7 @@ from .logs import LogAudit, heads_of_the_number, rounds_to
 from .logs.summaries import PAIRS, ROUNDING
 from .predictions import Counts, Precision
 from .protocol import changes
-from .statistics import chance_of_a_hit
+from .statistics import chance_of_a_hit, student
 
 NEAR = 0.10  # points; as much has been seen between fp32 and bf16
 HANDFUL = 0.05  # points; other decoders and processors flip fewer images (12 of 24,426)
@@ -43,6 +51,9 @@ FAR = 1.0  # points; eleven standard deviations of an honest last epoch
 OUTLIER = (
     3.0  # times the range of the window's other epochs: 1 in 100 honest last epochs lies further
 )
+ENOUGH = 3  # seeds
+FEW_SEEDED = 5  # up to so many seeds an interval is called wide
+MANY_SEEDS = 1.96  # standard deviations: half the interval that very many seeds would make
 LOG_ROUNDING = 1e-5  # points: half a unit of a log's last digit, and what single precision adds
 
 RULES = {
@@ -55,8 +66,16 @@ RULES = {
     "whether the file or the table is at fault, its training log decides",
     NOT_REPRODUCED: "further from the published number than arithmetic and the choice of the epoch "
     "explain",
-    NOT_COMPARABLE: "not measured on the table's images, with its pixels and in fp32's arithmetic",
+    NOT_COMPARABLE: "not measured on the table's images, with its pixels and in fp32's arithmetic, or "
+    "retrained by another recipe",
     NO_NUMBER: "nothing to compare with",
+    RETRAINED: f"not the released weights but trained again, so one draw among seeds: {ENOUGH} runs or "
+    "more of one recipe are judged together",
+    WITHIN_SEEDS: f"the published number lies where one more run of the recipe would in 95 of 100 cases "
+    f"(Student's prediction interval from {ENOUGH} seeds or more); from few seeds that is a wide "
+    "interval and a weak statement",
+    OUTSIDE_SEEDS: "the published number lies outside of that interval, as 5 of 100 honest ones do",
+    FEW_SEEDS: f"fewer than {ENOUGH} seeds don't tell how far seeds scatter",
     MATCHES_LOG: f"every head within one image or {HANDFUL:.2f} points of what the log says of "
     "this epoch, and the log passes its own audit",
     NOT_ITS_LOG: "another number than the log says of this epoch: not the logged run's file, or "
@@ -113,7 +132,8 @@ class Logged:
     epoch: the checkpoint's. top1: head -> percent at this epoch. others: head -> percent at the
     other epochs of the table's statistic; empty where the epoch isn't one of these. given_by: the
     heads whose statistic rounds to the published number; None where the log lacks epochs for it.
-    statistic: it in words. problem: why the log can't vouch for anything, None if it can.
+    statistic: it in words. values: head -> it in percent. problem: why the log can't vouch for
+    anything, None if it can.
     """
 
     epoch: int
@@ -122,6 +142,7 @@ class Logged:
     given_by: Collection[str] | None
     statistic: str
     problem: str | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
 
     def matches(self, counts: Mapping[str, Counts]) -> bool | None:
         """Whether all heads give the log's numbers again; None if they have none in common."""
@@ -156,11 +177,13 @@ def judge(
     *,
     not_comparable: str | None = None,
     logged: Logged | None = None,
+    retrained: bool = False,
 ) -> Verdict:
     """Judge a checkpoint's heads against its row's published top-1.
 
     counts: head -> hits, the head that inference uses first. reported: percent, or None if nothing
     was published. not_comparable: see `Conditions.differ_from`. logged: see `what_log_says`.
+    retrained: whether it is a run of its own, which gets no word but that.
     """
     first = next(iter(counts))
     if reported is None:
@@ -172,11 +195,15 @@ def judge(
     if logged and matches:  # the better head by the table's statistic may be another in one epoch
         told = [head for head in logged.given_by or () if head in counts]
         candidates = list(dict.fromkeys([*candidates, *told]))
+    if retrained:
+        candidates = [first]  # best of several heads would be no single draw
     words = {
-        head: _word(head, counts[head].top1, reported, metric, logged, matches)
+        head: RETRAINED
+        if retrained
+        else _word(head, counts[head].top1, reported, metric, logged, matches)
         for head in candidates
     }
-    head = min(candidates, key=lambda one: _ORDER.index(words[one]))
+    head = first if retrained else min(candidates, key=lambda one: _ORDER.index(words[one]))
     says = None if matches is None else MATCHES_LOG if matches else NOT_ITS_LOG
     why = [_numbers(counts[head], reported, metric)]
     if len(candidates) > 1:
@@ -184,6 +211,75 @@ def judge(
     if logged:
         why.append(_log_in_words(logged, head, counts[head]))
     return Verdict(words[head], "; ".join(why), head, says)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What runs of several seeds give together; percent, with 95% confidence where it says so.
+
+    word: a key of RULES. why: the numbers behind it. of_mean: where the recipe's mean lies. of_next:
+    where one more run does. Both are None below ENOUGH seeds.
+    """
+
+    word: str
+    why: str
+    mean: float | None
+    of_mean: tuple[float, float] | None = None
+    of_next: tuple[float, float] | None = None
+
+
+def judge_seeds(
+    top1: Mapping[int, float],
+    reported: float | None,
+    metric: Metric,
+    *,
+    images: int,
+    not_comparable: str | None = None,
+) -> Spread:
+    """Judge a published top-1 as one draw among runs of one recipe.
+
+    top1: seed -> percent of its run, by the statistic that the table names. images:
+    that each was validated on. not_comparable: why the runs aren't draws of the published recipe.
+    Counts are whole and tables rounded, so half a digit and one image beside the interval are in it.
+    """
+    values, n = list(top1.values()), len(top1)
+    mean = fmean(values) if values else None
+    told = ", ".join(
+        f"{value:.{metric.decimals + 1}f} (seed {seed})" for seed, value in top1.items()
+    )
+    why = [told or "no run counts"]
+    of_mean = of_next = None
+    if mean is not None and n >= ENOUGH:
+        around, beside = (sds * stdev(values) for sds in student(n))
+        of_mean, of_next = (
+            (max(0.0, mean - half), min(100.0, mean + half)) for half in (around, beside)
+        )
+        why.append(
+            f"mean {mean:.2f} (95% interval {of_mean[0]:.2f} to {of_mean[1]:.2f}); one more run: "
+            f"{of_next[0]:.2f} to {of_next[1]:.2f} in 95 of 100 cases"
+        )
+    if reported is not None:
+        why.append(f"published {reported:.{metric.decimals}f}")
+    if reported is None:
+        word = NO_NUMBER
+    elif not_comparable:
+        word = NOT_COMPARABLE
+        why.append(not_comparable)
+    elif of_next is None:
+        word = FEW_SEEDS
+        why.append(
+            f"{ENOUGH - n} more seed{'s' * (ENOUGH - n > 1)} needed to tell how far seeds scatter"
+        )
+    else:
+        room = 0.5 * 10**-metric.decimals + 100 / images + ROUNDING
+        within = of_next[0] - room <= reported <= of_next[1] + room
+        word = WITHIN_SEEDS if within else OUTSIDE_SEEDS
+    if of_next and n <= FEW_SEEDED:
+        why.append(
+            f"{n} seeds make a wide interval, {student(n)[1]:.1f} standard deviations either way "
+            f"where many would make {MANY_SEEDS}"
+        )
+    return Spread(word, "; ".join(why), mean, of_mean, of_next)
 
 
 def slack(metric: Metric) -> float:
@@ -229,6 +325,7 @@ def what_log_says(
         given_by=given_by,
         statistic=f"{claim.rule} {' or '.join(printed)}",
         problem=audit.problem,
+        values={head: one.value for head, one in named.items()},
     )
 
 

@@ -17,7 +17,7 @@ from ..zoo.errors import MixzooError
 from ..zoo.looks import MATCHES_LOG, NOT_COMPARABLE, signed
 from ..zoo.manifest import Metric, Protocol
 from ..zoo.manifest import Row as TableRow
-from ..zoo.report import Claims, Head, Images, LoggedHead, Pixels, Report, Row, Weights
+from ..zoo.report import Claims, Head, Images, LoggedHead, Pixels, Report, Row, Seeds, Weights
 from .breakdown import SHOTS, break_down, shots, supercategories
 from .calibration import calibrate
 from .judge import RULES as JUDGE_RULES
@@ -28,6 +28,7 @@ from .predictions import UNREADABLE, Counts
 from .protocol import changes, pixels
 from .sample import RULES as SAMPLE_RULES
 from .sample import conclude
+from .seeds import is_retrained, together
 from .statistics import wilson_interval
 from .store import Stored, of_weights
 
@@ -71,10 +72,14 @@ def row_of(
     weights = msgspec.convert(stored.about["weights"], Weights)
     counts = {head: stored.heads[head].counts() for head in weights.heads}
     reported, metric = published(benchmark, row)
+    facts = claims.facts if claims else {}
+    retrained = is_retrained(facts, weights.sha256, benchmark, row)
     other = conditions_of(stored).differ_from(benchmark) if benchmark else None
     epoch = stored.about.get("epoch")
     logged = what_log_says(audit, epoch, reported, not_comparable=other) if audit else None
-    verdict = judge(counts, reported, metric, not_comparable=other, logged=logged)
+    verdict = judge(
+        counts, reported, metric, not_comparable=other, logged=logged, retrained=retrained
+    )
     groups = _groupings(stored, training_images or {})
     heads = [
         _head(
@@ -103,6 +108,7 @@ def row_of(
         matches_log=verdict.log,
         not_comparable=other,
         claims=claims or Claims(),
+        row=row.id if row and retrained else None,
     )
 
 
@@ -151,11 +157,11 @@ def report_of(
     """
     conditions = conditions_of(stored)
     theirs = published_pixels or (benchmark.manifest.protocol if benchmark else conditions.protocol)
-    used = {word for row in rows for word in (row.verdict, row.matches_log)}
+    seeds = together(rows, benchmark)
     return Report(
         benchmark=benchmark.name if benchmark else None,
         rows=tuple(rows),
-        rules={word: rule for word, rule in RULES.items() if word in used},
+        rules=rules_of(rows, seeds),
         protocol=Pixels(
             **pixels(conditions.protocol), overrides=changes(conditions.protocol, theirs)
         ),
@@ -168,8 +174,16 @@ def report_of(
         run=run,
         versions=versions(),
         created=created,
+        seeds=seeds,
         **rest,
     )
+
+
+def rules_of(rows: Sequence[Row], seeds: Sequence[Seeds] = ()) -> dict[str, str]:
+    """The rules behind the words of these rows and judgements by seeds."""
+    used = {word for row in rows for word in (row.verdict, row.matches_log)}
+    used |= {found.verdict for found in seeds}
+    return {word: rule for word, rule in RULES.items() if word in used}
 
 
 def sampled_row_of(
@@ -257,7 +271,12 @@ def _logged(logged: Logged | None, head: str, counts: Counts) -> LoggedHead | No
     if logged is None or logged.problem or head not in logged.top1:
         return None
     gap, _ = logged.off_by(head, counts)
-    return LoggedHead(epoch=logged.epoch, top1=logged.top1[head], gap_images=round(gap, 2))
+    return LoggedHead(
+        epoch=logged.epoch,
+        top1=logged.top1[head],
+        gap_images=round(gap, 2),
+        statistic=logged.values.get(head),
+    )
 
 
 def _arithmetic_of(stored: Stored, head: str) -> dict[str, Any]:

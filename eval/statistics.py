@@ -99,6 +99,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected.tolist()
 
 
+def student(draws: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Half the intervals around the mean of two or more draws, in their standard deviations.
+
+    The draws are independent and of one normal distribution. With this confidence its mean lies in
+    the first interval, and one more draw in the second (Student, 1908).
+    """
+    from scipy.stats import t
+
+    quantile = float(t.isf((1 - confidence) / 2, draws - 1))
+    return quantile / math.sqrt(draws), quantile * math.sqrt(1 + 1 / draws)
+
+
 def chance_of_a_hit(values: Sequence[float], reported: float, decimals: int) -> float:
     """Probability that some value gives the digits of a number that has nothing to do with them.
 

@@ -9,7 +9,7 @@ import io
 import logging
 import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,8 +53,12 @@ def openmixup_state(model: nn.Module) -> "OrderedDict[str, Tensor]":
     return OrderedDict(sorted(weights.items(), key=lambda item: ORDER.index(item[0].split(".")[0])))
 
 
-def meta_of(recipe: Recipe, epoch: int, iteration: int) -> dict[str, Any]:
+def meta_of(
+    recipe: Recipe, epoch: int, iteration: int, changed: Sequence[str] = ()
+) -> dict[str, Any]:
     """Notes of a checkpoint: epochs and iterations that lie behind it, seed, recipe, version.
+
+    changed: settings that make it another recipe than its row's.
 
     Neither paths nor times go in, so equal runs give equal bytes.
     """
@@ -64,6 +68,7 @@ def meta_of(recipe: Recipe, epoch: int, iteration: int) -> dict[str, Any]:
         "seed": recipe.seed,
         "config": recipe.text(),
         "mixzoo_version": __version__,
+        **({"changed": " ".join(changed)} if changed else {}),
     }
 
 

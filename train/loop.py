@@ -56,15 +56,22 @@ def train_row(
     images = how.world.leader_first(lambda: find_data(run.manifest, run.data, train_list, val_list))
     check_labels(run.recipe, images)
     with claimed(run.out, facts_of(run.row.id, run.recipe, images), how.world):
-        return train(run.recipe, images, run.out, run.row.id, how)
+        return train(run.recipe, images, run.out, run.row.id, how, run.changed)
 
 
-def train(recipe: Recipe, data: Data, out: Path, name: str, how: How | None = None) -> Path:
+def train(
+    recipe: Recipe,
+    data: Data,
+    out: Path,
+    name: str,
+    how: How | None = None,
+    changed: Sequence[str] = (),
+) -> Path:
     """Train a classifier, or go on training one, in the folder `out`; returns its weights' file.
 
     `<name>.pth` and `.safetensors` get the weights of the last epoch, `<name>.log.json` what
     happened; beside them lie the checkpoints (see `checkpoints`). Validation is that of
-    `mixzoo eval`: same pixels, same counting.
+    `mixzoo eval`: same pixels, same counting. changed: for the checkpoints' notes, see `meta_of`.
 
     On a CPU, one recipe on as many processes of as many threads gives the same weights, interrupted
     or not. Other numbers of processes see the same batches and draws, but add up gradients in
@@ -79,7 +86,7 @@ def train(recipe: Recipe, data: Data, out: Path, name: str, how: How | None = No
         if workers is None:
             workers = 0 if small else default_workers(how.world.local_size)
         images = TrainingImages(data.train, recipe, keep=small and not workers)
-        run = Run(recipe, out, name, images.batches, how)
+        run = Run(recipe, out, name, images.batches, how, changed)
         pin = run.device.type == "cuda"
         with (
             cudnn_setting("benchmark", value=True),  # tries kernels for each shape, once

@@ -94,7 +94,7 @@ class RowRun:
     @property
     def expected(self) -> float | None:
         """The table's number in percent, where this is the row's recipe, whatever the seed."""
-        return None if self._changed else self.row.reported_top1
+        return None if self.changed else self.row.reported_top1
 
     @property
     def words(self) -> list[str]:
@@ -126,8 +126,9 @@ class RowRun:
         return "\n".join([*lines, "", recipe.text()])
 
     @property
-    def _changed(self) -> list[str]:
-        return [setting for setting in self.settings if not setting.startswith("seed=")]
+    def changed(self) -> tuple[str, ...]:
+        """The settings that make it another recipe than the row's: all but the seed, and lines."""
+        return tuple(s for s in self.settings if s.partition("=")[0] not in ("seed", "log_every"))
 
     def _expectation(self) -> Iterator[str]:
         metric, published = self.manifest.metric, self.row.reported_top1
@@ -138,8 +139,8 @@ class RowRun:
             yield f"expected top-1: {published:.{metric.decimals}f}% ({rule})"
         else:
             yield f"expected top-1: {published:.{metric.decimals}f}% (last epoch)"
-        if self._changed:
-            yield f"but this isn't the row's recipe: {' '.join(self._changed)}"
+        if self.changed:
+            yield f"but this isn't the row's recipe: {' '.join(self.changed)}"
 
 
 def run_of(

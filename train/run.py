@@ -1,6 +1,6 @@
 """A run on its way: everything that a step changes, and how it is kept on disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,9 +65,17 @@ class Run:
     iteration: the step to take next, from 0. validated: epochs whose validation is done.
     """
 
-    def __init__(self, recipe: Recipe, out: Path, name: str, iterations: int, how: How) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        out: Path,
+        name: str,
+        iterations: int,
+        how: How,
+        changed: Sequence[str] = (),
+    ) -> None:
         """Begin a run, or go on from the last checkpoint in `out`, which the leader alone reads."""
-        self.recipe, self.out, self.name, self.how = recipe, out, name, how
+        self.recipe, self.out, self.name, self.how, self.changed = recipe, out, name, how, changed
         self.iterations = iterations  # per epoch
         self.world = how.world
         self.iteration = self.validated = 0
@@ -177,7 +185,7 @@ class Run:
         keep_last(
             self.out,
             {
-                "meta": meta_of(self.recipe, epoch, self.iteration),
+                "meta": meta_of(self.recipe, epoch, self.iteration, self.changed),
                 "state_dict": openmixup_state(self.model),
                 "optimizer": self.optimizer.state_dict(),
                 "run": {
@@ -202,7 +210,7 @@ class Run:
 
     def write_weights(self, path: Path, epoch: int) -> Path:
         """Write the weights alone, after some epoch (from 1). Returns `path`."""
-        meta = meta_of(self.recipe, epoch, epoch * self.iterations)
+        meta = meta_of(self.recipe, epoch, epoch * self.iterations, self.changed)
         return write(path, {"meta": meta, "state_dict": openmixup_state(self.model)})
 
     def _log(self, content: dict[str, Any] | None) -> JsonLog:

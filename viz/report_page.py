@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from ..eval import seeds
 from ..eval.report import COLUMNS, Line, notes, table, warnings
 from ..zoo.looks import FAILED, markdown_table, signed
 from ..zoo.report import Report, Row
@@ -32,9 +33,11 @@ def to_html(report: Report) -> str:
         report,
         tally=(verdicts + Counter({FAILED: len(report.failures)})).most_common(),
         lines=[_cells(line) for line in lines],
-        numbers=COLUMNS[2:-1],
+        numbers=(*COLUMNS[2:-1], *seeds.COLUMNS[3:7]),
         side=[place for place, line in enumerate(lines) if line.head is not line.row.judged],
         plots=[(title, Markup(svg)) for title, svg in _overview(report.rows)],
+        seeds=[_with_look(seeds.COLUMNS, seeds.cells(one), one.reason) for one in report.seeds],
+        sentences=[text for one in report.seeds for text in seeds.sentences(one)],
         details=[
             (row, [(title, Markup(svg)) for title, svg in _details(row, f"c{number}")])
             for number, row in enumerate(report.rows)
@@ -44,9 +47,14 @@ def to_html(report: Report) -> str:
 
 def _cells(line: Line) -> dict[str, str | tuple[str, str]]:
     """Cells by column, as the macro `table` takes them; the verdict with its reason."""
-    cells = dict(zip(COLUMNS, line.cells, strict=True))
-    verdict = (line.row.verdict, line.row.reason) if cells["Verdict"] else ""
-    return {**cells, "Verdict": verdict}
+    return _with_look(COLUMNS, line.cells, line.row.reason)
+
+
+def _with_look(
+    columns: Sequence[str], cells: Sequence[str], reason: str
+) -> dict[str, str | tuple[str, str]]:
+    *rest, word = cells
+    return {**dict(zip(columns, rest, strict=False)), columns[-1]: (word, reason) if word else ""}
 
 
 def to_markdown(report: Report) -> str:
@@ -55,6 +63,8 @@ def to_markdown(report: Report) -> str:
         "report.md",
         report,
         table=markdown_table(COLUMNS, [line.cells for line in table(report)]),
+        seeds=markdown_table(seeds.COLUMNS, [seeds.cells(one) for one in report.seeds]),
+        sentences=[text for one in report.seeds for text in seeds.sentences(one)],
         notes=list(notes(report)),
         warnings=list(warnings(report)),
     )

@@ -24,7 +24,13 @@ DIFFERS = "differs"
 NOT_REPRODUCED = "not reproduced"
 NOT_COMPARABLE = "not comparable"
 NO_NUMBER = "no published number"
+RETRAINED = "retrained"
 FAILED = "could not be evaluated"
+
+# Do runs of several seeds give the published number? (eval.judge)
+WITHIN_SEEDS = "within the spread of seeds"
+OUTSIDE_SEEDS = "outside the spread of seeds"
+FEW_SEEDS = "too few seeds"
 
 # Is a checkpoint the run that a log tells of? (eval.judge)
 MATCHES_LOG = "matches its log"
@@ -47,6 +53,9 @@ _TONES: dict[str, Tone] = {
     DIFFERS: "odd",
     NOT_REPRODUCED: "bad",
     FAILED: "bad",
+    WITHIN_SEEDS: "near",
+    OUTSIDE_SEEDS: "bad",
+    FEW_SEEDS: "odd",
     MATCHES_LOG: "good",
     NOT_ITS_LOG: "bad",
     SAMPLE_AGREES: "near",

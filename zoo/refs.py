@@ -17,17 +17,21 @@ CHECKPOINT_SUFFIXES = frozenset({".pth", ".pt", ".safetensors", ".ckpt", ".bin",
 
 @dataclass(frozen=True)
 class CheckpointFile:
-    """A checkpoint file that is here now, and the row it is judged against, if any."""
+    """A checkpoint file that is here now, and the row it is judged against, if any.
+
+    by_path: whether it is called by its path although it has a row, as one of several files do.
+    """
 
     path: Path
     sha256: str
     benchmark: Benchmark | None
     row: Row | None
+    by_path: bool = False
 
     @property
     def name(self) -> str:
         """The row's id, else the path as it was given: file names alone are often the same."""
-        return self.row.id if self.row else str(self.path)
+        return self.row.id if self.row and not self.by_path else str(self.path)
 
     @property
     def num_classes(self) -> int | None:

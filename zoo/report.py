@@ -79,11 +79,15 @@ class Calibration(_Part, frozen=True, kw_only=True):
 
 
 class LoggedHead(_Part, frozen=True, kw_only=True):
-    """What the training log says of a head at the checkpoint's epoch: percent, and the gap."""
+    """What the training log says of a head at the checkpoint's epoch: percent, and the gap.
+
+    statistic: the log's number by the table's rule; None where it lacks epochs for that.
+    """
 
     epoch: int
     top1: Percent
     gap_images: float
+    statistic: Percent | None = None
 
 
 class Head(_Part, frozen=True, kw_only=True):
@@ -147,7 +151,7 @@ class Cause(_Part, frozen=True, kw_only=True):
 class Row(_Part, frozen=True, kw_only=True):
     """One checkpoint and its one verdict.
 
-    id: of the row, or the checkpoint's path. verdict: a word of `rules`; reason: the numbers that
+    id: of the row, or the checkpoint's path. row: that a retrained checkpoint is a run of. verdict: a word of `rules`; reason: the numbers that
     its rule was applied to. head: the head that carries the verdict. matches_log: whether
     the file is the run that its log tells of, in the words of `rules`; None without such a log.
     not_comparable: why the numbers aren't the benchmark's own, None if they are. heads: the one
@@ -166,6 +170,7 @@ class Row(_Part, frozen=True, kw_only=True):
     not_comparable: str | None = None
     claims: Claims = Claims()
     causes: tuple[Cause, ...] = ()
+    row: str | None = None
 
     def __post_init__(self) -> None:
         """Require the head that carries the verdict. Raises ValueError."""
@@ -181,6 +186,30 @@ class Row(_Part, frozen=True, kw_only=True):
     def judged(self) -> Head:
         """The head that carries the verdict."""
         return next(one for one in self.heads if one.head == self.head)
+
+
+class Seeds(_Part, frozen=True, kw_only=True):
+    """Runs of one recipe, judged together: the published number as one draw among them.
+
+    row: of the table. verdict, reason: as of a row. head: whose number it is. runs: ids of the rows
+    that count. seeds, top1: of each, percent by the statistic that the table names. mean_interval95:
+    where the recipe's mean lies; next_interval95: where one more run would; None below three seeds.
+    left_out: runs that don't count, and why, a sentence each. next_command: trains another seed.
+    """
+
+    row: str
+    verdict: str
+    reason: str
+    head: str
+    runs: tuple[str, ...]
+    seeds: tuple[Count, ...]
+    top1: tuple[Percent, ...]
+    reported_top1: Percent | None = None
+    mean: Percent | None = None
+    mean_interval95: Interval | None = None
+    next_interval95: Interval | None = None
+    left_out: tuple[str, ...] = ()
+    next_command: str
 
 
 class Pixels(_Part, frozen=True, kw_only=True):
@@ -252,6 +281,7 @@ class Report(_Part, frozen=True, kw_only=True, omit_defaults=False):
     unreadable: tuple[Unreadable, ...] = ()
     allow_missing: bool = False
     sample: Sample | None = None
+    seeds: tuple[Seeds, ...] = ()
 
     def of_weights(self, *hashes: str) -> list[Row]:
         """The rows of the weights with one of these sha256, in the report's order."""

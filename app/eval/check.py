@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import to_builtins
 
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import IntegrityError
 from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option, option, signed_by_option
+from .evaluate import print_seeds
 
 if TYPE_CHECKING:
     from ...eval.evidence import Checked
@@ -35,15 +37,17 @@ def command(
     Counts, intervals, breakdowns and the verdict are computed from the predictions and the list
     alone, and held against the report; the published number is that of the tables here. A folder
     that mixzoo sign signed must be as it was then. Exits with 5 if the evidence says anything else,
-    or if its signature doesn't hold.
+    or if its signature doesn't hold. Runs of a retrained row are judged together, by seeds.
     """
-    from ...eval import compare, evidence, signed
+    from ...eval import compare, evidence, seeds, signed
 
     catalog = open_catalog(manifests)
     checked = [signed.check(folder, catalog, signed_by) for folder in evidence.find(folders)]
     compared = compare.compare_rows([_named(one) for one in checked]) if pairs else ()
+    judged = seeds.of_reports([one.report for one in checked], catalog)
     if as_json:
         found: dict[str, Any] = {"evidence": [_facts(one) for one in checked]}
+        found |= {"seeds": to_builtins(judged)} if judged else {}
         print_json(found | (compare.to_dict(compared) if pairs else {}))
     else:
         print_table(
@@ -56,6 +60,7 @@ def command(
             say(f"{one.row.verdict}: {one.row.reason}. The digest of this evidence: {one.digest}")
         for said in dict.fromkeys(one.signature.said for one in checked if one.signature):
             say(f"The evidence {said}.")
+        print_seeds(judged)
         for pair in compared:
             say(pair.sentence)
     problems = [f"{one.folder}: {problem}" for one in checked for problem in one.problems]

@@ -23,7 +23,9 @@ from ..options import (
 )
 
 if TYPE_CHECKING:
-    from ...zoo.report import Report
+    from collections.abc import Sequence
+
+    from ...zoo.report import Report, Seeds
 
 
 FORMS = (".md", ".html", ".csv", ".yaml")
@@ -137,6 +139,7 @@ def print_report(report: "Report") -> None:
         right=("Correct", "Recomputed", "Published", "Gap", "Gap, images"),
         optional=("95% interval", "Gap", "Correct"),
     )
+    print_seeds(report.seeds)
     for word, rule in report.rules.items():
         say(f"{word}: {rule}.")
     if any(len(row.heads) > 1 for row in report.rows):
@@ -147,6 +150,17 @@ def print_report(report: "Report") -> None:
         say(line)
     for line in warnings(report):
         say(line, style="yellow")
+
+
+def print_seeds(found: "Sequence[Seeds]") -> None:
+    """Print what the runs of retrained rows say together."""
+    from ...eval import seeds
+
+    if found:
+        print_table(seeds.COLUMNS, [seeds.cells(one) for one in found], right=seeds.COLUMNS[3:7])
+    for one in found:
+        for sentence in seeds.sentences(one):
+            say(sentence)
 
 
 def _write_all(report: "Report", out: Path) -> None:

@@ -16,6 +16,8 @@ TORCHVISION_DEFAULT = "bilinear"  # of transforms.Resize, where a config names n
 # Names in a recipe of mixzoo's own that facts are made of; its other values are told as they are.
 USED = {"method", "mix_mode", "alpha", "architecture", "num_classes", "epochs", "precision", "seed"}
 OF_NETWORK = {"method", "architecture", "num_classes"}
+CHANGED = "changed from the row's recipe"
+OWN = {"seed", "epoch", "epoch as written", "written", "software", "log every"}
 MOST = 2000  # characters of one fact; a long pipeline has a few hundred
 
 Alpha = float | tuple[float, ...]
@@ -66,6 +68,7 @@ def training_facts(meta: Mapping[str, Any]) -> TrainingFacts:
     notes = {
         "epoch as written": pick(meta, "epoch_written", kind=str),
         "seed": pick(meta, "seed", kind=int),
+        CHANGED: pick(meta, "changed", kind=str),
         "written": pick(meta, "time", kind=str),
         "software": _software(meta),
     }
@@ -102,6 +105,16 @@ def in_words(facts: TrainingFacts) -> dict[str, str]:
         "not understood": "; ".join(facts.left_out) or None,
     }
     return {name: in_text(value)[:MOST] for name, value in words.items() if value is not None}
+
+
+def recipe_of_words(words: Mapping[str, str]) -> dict[str, str]:
+    """What of `in_words` runs of one recipe share, whatever their seeds."""
+    return {name: text for name, text in words.items() if name not in OWN}
+
+
+def is_own_run(words: Mapping[str, str]) -> bool:
+    """Whether mixzoo's trainer wrote a checkpoint, from `in_words` of its facts."""
+    return "seed" in words and words.get("software", "").startswith("mixzoo")
 
 
 def _of_openmixup(config: TrainingConfig) -> TrainingFacts:

@@ -91,9 +91,11 @@ def test_a_run_says_where_its_weights_are_and_goes_on(
     assert stopped[0] == 75
     assert "after step 1 of 2" in stopped[2]
     weights = out / "resnet18_w4.vanilla_own.pth"
-    line = f"{weights}: 1 epoch. Recompute its number: mixzoo eval {weights}"
+    line = f"{weights}: 1 epoch. Recompute its number: mixzoo eval {weights} --data "
     for code, said, err in (finished, again):
-        assert (code, " ".join(said.split()), err) == (0, line, "")
+        assert (code, err) == (0, "")
+        assert " ".join(said.split()).startswith(line)
+        assert "--row resnet18_w4.vanilla_own --manifest" in said
     assert (out / "epoch_1.pth").exists()
     assert other[0] == 2
     assert "holds another run; now different: --set lr=0.3" in other[2]
