@@ -13,7 +13,7 @@ from ..zoo.catalog import Catalog
 from ..zoo.errors import IntegrityError
 from ..zoo.looks import look
 from . import evidence
-from .evidence import INDEX, REPORT, VERDICT, Checked, find
+from .evidence import INDEX, VERDICT, Checked, find
 
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 
@@ -21,46 +21,41 @@ TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 def statement(checked: Checked) -> dict[str, Any]:
     """The verdict on weights, by in-toto's predicate for the results of tests.
 
-    Its subject is the weights; its configuration names list, protocol, predictions and report by
-    their hashes. It has PASSED where the number is reproduced, FAILED where it is contradicted,
-    else WARNED.
+    Its subject is the weights; its configuration names list, predictions and all else of the
+    evidence by their hashes, with protocol and counts. It has PASSED where the number is
+    reproduced, FAILED where it is contradicted, else WARNED.
     """
-    row, data, index = checked.row, checked.report.data, checked.index
-    words = {"good": [], "bad": [], "other": []}
+    row, report, index = checked.row, checked.report, checked.index
+    tests: dict[str, list[str]] = {"passedTests": [], "warnedTests": [], "failedTests": []}
     for word in filter(None, (row.verdict, row.matches_log)):
-        words.get(look(word).tone, words["other"]).append(word)
-    hashes = index.files | {INDEX: checked.digest, "list": data.list_sha256}
-    heads = {
-        f"{one.head}.safetensors": {"correct": one.correct, "total": one.total} for one in row.heads
-    }
-    notes = heads | {
-        INDEX: {"protocol": checked.report.protocol, "precision": index.key.get("precision")},
-        REPORT: {"row": row.id, "published": row.reported_top1},
-        "list": {"images": data.images, "labels": data.labels},
-    }
+        result = {"good": "passedTests", "bad": "failedTests"}.get(look(word).tone, "warnedTests")
+        tests[result].append(word)
+    hashes = {INDEX: checked.digest, "list": report.data.list_sha256} | index.files
+    said = {name: getattr(row.judged, name) for name in ("head", "correct", "correct5", "total")}
+    said |= {"row": row.id, "published": row.reported_top1}
+    said |= {"pixels": report.protocol, "precision": index.key.get("precision")}
+    worst = [name for name, words in tests.items() if words][-1]
     plain = {
         "_type": signing.STATEMENT,
         "subject": [{"name": row.weights.file, "digest": {"sha256": row.weights.sha256}}],
         "predicateType": TEST_RESULT,
-        "predicate": {
-            "result": "FAILED" if words["bad"] else "WARNED" if words["other"] else "PASSED",
+        "predicate": tests
+        | {
+            "result": worst.removesuffix("Tests").upper(),
             "configuration": [
-                {"name": name, "digest": {"sha256": hashes[name]}, "annotations": said}
-                for name, said in notes.items()
+                {"name": name, "digest": {"sha256": sha256}} for name, sha256 in hashes.items()
             ],
-            "passedTests": words["good"],
-            "warnedTests": words["other"],
-            "failedTests": words["bad"],
         },
     }
+    plain["predicate"]["configuration"][0]["annotations"] = said
     return json.loads(msgspec.json.encode(plain))
 
 
 def sign(folder: Path, signer: signing.Signer, catalog: Catalog) -> Iterator[tuple[Path, str]]:
     """Sign evidence (a row's, or the folders of several), or a repository and the evidence in it.
 
-    Yields each folder that was signed, and by whom. Raises IntegrityError for evidence that isn't what it says, and for a
-    folder that is neither.
+    Yields each folder that was signed, and by whom. Raises IntegrityError for evidence that isn't
+    what it says, and for a folder that is neither.
     """
     from ..zoo.publish.repository import LOCK
 

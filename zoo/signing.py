@@ -53,9 +53,9 @@ class Signature:
     def said(self) -> str:
         """Who signed, and what that is worth."""
         if self.trusted:
-            return f"signed by {self.by}"
+            return f"is signed by {self.by}"
         if not self.by:
-            return f"signed, which wasn't checked: that takes {INSTALL}"
+            return f"is signed, which wasn't checked: that takes {INSTALL}"
         return (
             f"says that it is signed by {self.by}; that wasn't held against a key or certificate "
             "that you trust (--signed-by FILE)"
@@ -72,13 +72,9 @@ class Signer:
     def __init__(
         self, key: Path, certificate: Path | None = None, password: str | None = None
     ) -> None:
-        ignored = (
-            _library("hashing")
-            .Config()
-            .set_ignored_paths(paths=[SIGNATURE, *UNSIGNED], ignore_git_paths=False)
-        )
-        self._config = _library("signing").Config().set_hashing_config(ignored)
-        self._certificate = certificate
+        hashing, signing = _library("hashing").Config(), _library("signing").Config()
+        hashing.set_ignored_paths(paths=[SIGNATURE, *UNSIGNED], ignore_git_paths=False)
+        self._config, self._certificate = signing.set_hashing_config(hashing), certificate
         with wall(UsageError, key, PRIVATE):
             if certificate:
                 chain = {"signing_certificate": certificate, "certificate_chain": [certificate]}
@@ -144,7 +140,7 @@ def finding(folder: Path, signed_by: Path | None) -> Finding:
     """What a folder is by its signature; `signed_by` and what is raised are those of `check`."""
     found = check(folder, signed_by)
     state = State.VERIFIED if found and found.trusted else State.HERE
-    return Finding(folder, state, None, found.said if found else "not signed: nothing to compare")
+    return Finding(folder, state, None, found.said if found else "isn't signed: nothing to compare")
 
 
 def read(path: Path, signed_by: Path | None = None, kind: str | None = None) -> Signature:

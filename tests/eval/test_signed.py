@@ -93,7 +93,7 @@ def test_who_signed_is_said_without_torch(root: Path, keys: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    assert re.search(r"intact[^\0]*The evidence signed by key [0-9a-f]{64}\.", done.stdout)
+    assert re.search(r"intact[^\0]*The evidence is signed by key [0-9a-f]{64}\.", done.stdout)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a_folder_is_verified_by_its_signature(mixzoo: Run, root: Path, keys: Pa
     assert code == 5
     assert "report.json was changed" in err
     assert unsigned == 0
-    assert "not signed" in out
+    assert "isn't signed" in out
     assert unfit == 2
     assert "--signed-by: expected signed folders" in why
 
@@ -292,8 +292,8 @@ def test_the_commands_of_the_documentation_work(
             ).stdout
 
     [fingerprint] = re.findall(r"([0-9a-f]{64})  key.pub", said)
-    assert f"The evidence signed by key {fingerprint}" in said
-    assert "The evidence signed by CN=Ada Lovelace (certificate " in said
+    assert f"The evidence is signed by key {fingerprint}" in said
+    assert "The evidence is signed by CN=Ada Lovelace (certificate " in said
 
 
 def test_the_strangers_script_checks_a_verdict_by_itself(

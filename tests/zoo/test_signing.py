@@ -129,7 +129,7 @@ def test_who_signed_is_said(folder: Path, keys: Keys) -> None:
 
     sum_of_file = signing.files.sha256_of(keys["ada.pub"])
     assert named.trusted
-    assert named.said == f"signed by key {sum_of_file}"
+    assert named.said == f"is signed by key {sum_of_file}"
     assert not unnamed.trusted
     assert "wasn't held against a key" in unnamed.said
 
@@ -386,5 +386,5 @@ def test_without_the_library_one_line_says_what_to_install(
             act()
 
     assert signing.check(folder).said.startswith(
-        "signed, which wasn't checked: that takes pip install"
+        "is signed, which wasn't checked: that takes pip install"
     )
