@@ -38,13 +38,14 @@ class Request:
 
     benchmark: all rows of this benchmark, beside `refs`. data: None draws the images where the
     benchmark is drawn by the package. row: the row that a file is judged against. resize, crop,
-    interpolation, mean, std, channels: None keeps the protocol's value. precision: "fp32", "guarded" (fast arithmetic
-    where it can't change a prediction) or "fast". allow_missing: report although images can't be
-    read; they count as wrong. fresh: don't use predictions that were kept. crops: folder that
-    decoded crops are kept in. models_at_once: checkpoints in memory together; None for all. log:
-    the training log of a single checkpoint; rows' own logs are used where they are here. sample,
-    until, seed: evaluate so many images, or until the interval is so many points wide. evidence:
-    folder in which the evidence of each verdict is written (see `eval.evidence`).
+    interpolation, mean, std, channels: None keeps the protocol's value. precision: "fp32",
+    "guarded" (fast arithmetic where its measured error can't change a prediction) or "fast".
+    allow_missing: report although images can't be read; they count as wrong. fresh: don't use
+    predictions that were kept. crops: folder that decoded crops are kept in. models_at_once:
+    checkpoints in memory together; None for all. log: the training log of a single checkpoint;
+    rows' own logs are used where they are here. sample, until, seed: evaluate so many images, or
+    until the interval is so many points wide. evidence: folder in which the evidence of each
+    verdict is written (see `eval.evidence`).
     """
 
     refs: Sequence[str] = ()

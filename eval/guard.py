@@ -27,18 +27,27 @@ everything seen, and just in a close competitor. How likely that is, step by ste
 - A deviation above all before raises the bound, and `stale` names what was believed under
   the smaller one. So the first sample decides the cost, the last bound the predictions.
 
+That is no theorem. An image whose error is unlike all others', and whose margin is large, is found
+by no rule that learns from a sample unless it computes that image: not by more spot checks, a wider
+bound, or one that follows the tail seen (benchmarks/guard_rules.py, docs/precision.md). But rounding
+is relative, so what errs a hundredfold was large somewhere on its way. `Reach` therefore doubts an
+image with an activation above SAFETY times the largest of those that the bound was learnt from.
+
 Why not relative to the scale of the logits: it predicts the deviation for random weights
 (correlation 0.9), hardly for trained ones (0.02 to 0.4, by rank), and would need a column of its
 own. Why all classes and not close competitors only: that bound is two to three times smaller and
 rests on so few numbers that half of the samples of 128 left images above it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from .predictions import FAST, Mask, Predictions, Rows
+
+Numbers = npt.NDArray[np.float32]
 
 SAFETY = 2.0
 CALIBRATION = 128  # images
@@ -106,6 +115,25 @@ class Guard:
         """Images that fast arithmetic settled and the present bound doubts: (m,) int64."""
         least = np.minimum(predictions.margin, predictions.margin5)
         return np.flatnonzero((predictions.state == FAST) & ~(least > self.bound))
+
+
+@dataclass
+class Reach:
+    """The activations of one backbone that its bounds speak for: those it was learnt from.
+
+    largest: (L,) in each of L convolutions, of any image that was computed both ways.
+    """
+
+    largest: Numbers = field(default_factory=lambda: np.zeros(1, np.float32))
+
+    def observe(self, peaks: Numbers) -> None:
+        """Learn from images that were computed both ways. peaks: (n, L); overflow teaches nothing."""
+        finite = peaks[np.isfinite(peaks).all(axis=1)]
+        self.largest = np.maximum(self.largest, finite.max(axis=0, initial=0))
+
+    def exceeded(self, peaks: Numbers) -> Mask:
+        """(n,) whether an image has an activation above SAFETY times the largest. peaks: (n, L)."""
+        return np.logical_or.reduce(~(peaks <= SAFETY * self.largest), axis=1)
 
 
 def spot(indices: np.ndarray) -> Mask:

@@ -55,6 +55,11 @@ class Network:
         with exact_fp32():  # 0.4% of a ResNet-50's time; logits of 8 bits would tie often
             return {name: head(features.float()) for name, head in self.heads.items()}
 
+    @property
+    def peaks(self) -> list[Tensor]:
+        """Of the last call, each image's largest activation (N,) in every folded convolution."""
+        return getattr(self.backbone, "peaks", [])
+
 
 def exact_networks(model: nn.Module | HeadLogits) -> list[HeadLogits]:
     """The model in fp32, one function for each backbone; any other callable as one function.

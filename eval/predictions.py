@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 Precision = Literal["fp32", "guarded", "fast"]
-"""How predictions are computed; guarded ones are those of fp32."""
+"""How predictions are computed; guarded ones were those of fp32 in every
+network tried."""
 
 TOP = 5
 PENDING, FAST, EXACT, UNREADABLE = range(4)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from ..zoo.errors import CheckpointError, DataError
 from ..zoo.manifest import Protocol
 from .crops import BATCH_SIZE
-from .guard import CALIBRATION, SAFETY, TIE, Guard, changes, deviations, spot
-from .precision import HeadLogits, choose, exact_networks, fast_networks
+from .guard import CALIBRATION, SAFETY, TIE, Guard, Reach, changes, deviations, spot
+from .precision import HeadLogits, Network, choose, exact_networks, fast_networks
 from .predictions import TOP, Precision, Predictions, Rows
 from .protocol import normalise
 
@@ -28,6 +28,8 @@ class _Images:
     spots: Tensor
     """(n,) bool, which are spot checks."""
     fast: Mapping[str, Tensor]
+    peaks: Tensor
+    """(n, L) each image's largest activation in L convolutions; none where they aren't known."""
 
     def at(self, rows: Tensor | slice) -> "_Images":
         fast = {
@@ -35,7 +37,12 @@ class _Images:
             for h, z in self.fast.items()
         }
         return _Images(
-            self.indices[rows], self.crops[rows], self.labels[rows], self.spots[rows], fast
+            self.indices[rows],
+            self.crops[rows],
+            self.labels[rows],
+            self.spots[rows],
+            fast,
+            self.peaks[rows],
         )
 
     @staticmethod
@@ -46,6 +53,7 @@ class _Images:
             torch.cat([part.labels for part in parts]),
             torch.cat([part.spots for part in parts]),
             {h: torch.cat([part.fast[h] for part in parts]) for h in parts[0].fast},
+            torch.cat([part.peaks for part in parts]),
         )
 
 
@@ -56,6 +64,16 @@ class _Backbone:
     exact: HeadLogits
     fast: HeadLogits | None
     waiting: list[_Images] = field(default_factory=list)
+    reach: Reach = field(default_factory=Reach)
+
+    def look(self, indices: Tensor, crops: Tensor, labels: Tensor, x: Tensor) -> _Images:
+        """What fast arithmetic says of these images. x: the crops, normalised."""
+        assert self.fast is not None  # given with every precision but fp32
+        none = torch.zeros(len(labels), dtype=torch.bool)
+        logits = self.fast(x)
+        noted = self.fast.peaks if isinstance(self.fast, Network) else []
+        peaks = torch.stack(noted, 1).cpu() if noted else torch.zeros(len(labels), 0)
+        return _Images(indices, crops, labels, none, logits, peaks)
 
     def take(self, size: int, *, everything: bool) -> Iterator[_Images]:
         """Waiting images, in whole batches; the rest too if everything is asked for."""
@@ -119,10 +137,7 @@ class Predictor:
         self._calibrated += len(labels) if calibrates else 0
         settled: dict[str, Rows] = {}
         for backbone in self._backbones:
-            assert backbone.fast is not None  # given with every precision but fp32
-            images = _Images(
-                indices, crops, labels, torch.zeros(len(labels), dtype=torch.bool), backbone.fast(x)
-            )
+            images = backbone.look(indices, crops, labels, x)
             if calibrates:
                 settled |= self._compare(backbone, images, x)
             elif self.precision == "fast":
@@ -184,7 +199,9 @@ class Predictor:
         """Rows of the images that fast arithmetic may settle; the others wait."""
         usable = {head: _rankable(z) for head, z in images.fast.items()}
         rows = _rank_all(usable, images.labels, images.indices, exact=False)
-        doubted = np.logical_or.reduce([self._guards[h].doubts(row) for h, row in rows.items()])
+        doubted = backbone.reach.exceeded(images.peaks.numpy())
+        for head, row in rows.items():
+            doubted |= self._guards[head].doubts(row)
         spots = spot(images.indices.numpy()) & ~doubted
         wait = doubted | spots
         if wait.any():
@@ -203,6 +220,7 @@ class Predictor:
     def _compare(self, backbone: _Backbone, images: _Images, x: Tensor) -> dict[str, Rows]:
         """Rows in fp32 of images that are computed both ways, from which the guards learn."""
         exact, labels = backbone.exact(x), images.labels
+        backbone.reach.observe(images.peaks.numpy())
         settled = _rank_all(exact, labels, images.indices, exact=True)
         for head, rows in settled.items():
             fast = images.fast[head]

@@ -38,8 +38,9 @@ ANSWERED_BY: dict[Precision, tuple[Precision, ...]] = {
     "guarded": ("guarded", "fp32"),
     "fast": ("fast",),
 }
-"""Which precisions' predictions answer a question for one: guarded ones are those of fp32, but
-who asks for fp32 wants it computed. Fast ones may be others, so nothing else answers for them."""
+"""Which precisions' predictions answer a question for one: guarded ones were those of fp32
+in every network tried, but who asks for fp32 wants it computed. Fast ones may be others, so nothing
+else answers for them."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ CROP_RATIOS = (0.875, 0.85)
 # torchvision's Resize is bilinear where a config names nothing. Nearest is left out: no pipeline
 # evaluates with it, and each further variant makes a hit by chance likelier.
 INTERPOLATIONS = ("bicubic", "bilinear")
-EXACT: Precision = "guarded"  # the predictions of fp32
+EXACT: Precision = "guarded"  # the predictions of fp32, in every network tried
 FAST: Precision = "fast"
 
 FIRST_SHARE = 0.1  # of the images, for the first look at a variant

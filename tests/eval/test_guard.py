@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from mixzoo.eval.guard import SAFETY, SPOT_CHECKS, Guard, changes, deviations, spot
+from mixzoo.eval.guard import SAFETY, SPOT_CHECKS, Guard, Reach, changes, deviations, spot
 from mixzoo.eval.predictions import EXACT, FAST, Predictions, Rows
 from mixzoo.eval.predictor import rank
 
@@ -120,6 +120,26 @@ def test_stale_are_the_believed_images_under_the_present_bound() -> None:
     guard.raise_to(1.0)
 
     assert guard.stale(known).tolist() == [0, 3]
+
+
+def test_an_activation_above_the_safety_factor_is_beyond_reach() -> None:
+    """In any convolution; at the factor is within; what isn't a number never is."""
+    reach = Reach()
+    assert reach.exceeded(np.float32([[1, 1]])).all()  # nothing is learnt, so nothing is known
+    reach.observe(np.float32([[1, 4], [2, 3], [np.inf, 50]]))
+
+    peaks = np.float32([[4, 8], [4.1, 0], [0, 8.1], [np.inf, 0], [np.nan, 0]])
+    assert reach.exceeded(peaks).tolist() == [False, True, True, True, True]
+    reach.observe(np.float32([[1, 5]]))
+    assert reach.exceeded(np.float32([[4, 10], [5, 0]])).tolist() == [False, True]
+
+
+def test_without_activations_all_is_within_reach() -> None:
+    """As for a function in place of a network."""
+    reach = Reach()
+    reach.observe(np.zeros((3, 0), np.float32))
+
+    assert not reach.exceeded(np.zeros((2, 0), np.float32)).any()
 
 
 def test_spot_checks_are_a_fixed_share_of_positions() -> None:

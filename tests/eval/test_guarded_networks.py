@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mixzoo.eval.guard import Reach
 from mixzoo.eval.pixels import decode_crop
 from mixzoo.eval.precision import Arithmetic
 from mixzoo.eval.predictions import FAST
 from mixzoo.eval.predictor import Predictor
+from mixzoo.eval.protocol import normalise
 from mixzoo.zoo.checkpoint.load import load, load_file
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.manifest import Protocol
 from mixzoo.zoo.nets import Classifier, ResNetConfig
+from mixzoo.zoo.nets.resnet import BasicBlock
 
 from .walking import CPU, Images, assert_same, walk
 
@@ -94,3 +97,53 @@ def test_guarded_is_fp32_for_random_weights(shared: Path, regenerate: ModuleType
     )
 
     assert_same(walk(guarded, images, batch_size=4), exact)
+
+
+def planted(images: Images) -> tuple[Classifier, Images]:
+    """A network with two channels that a single image sets off, and then loudly; that image last.
+
+    They differ by a hundredth and one is subtracted from the other, so that the features stay as
+    large as ever, while 16 bits round away what was left of them.
+    """
+    crops, labels, protocol = images[0][::2], images[1][::2], images[2]
+    model = load("resnet18_w6.mixup_mini")
+    block = model.backbone.layer3[0]
+    assert isinstance(block, BasicBlock)
+    loud, other = 11, 8
+    heard: list[torch.Tensor] = []
+    hook = block.bn1.register_forward_hook(lambda *seen: heard.append(seen[2][:, loud]))
+    with torch.inference_mode():
+        model(normalise(crops, protocol))
+    hook.remove()
+    order = heard[0].flatten(1).amax(1).argsort()
+    weight, norm, after = block.conv1.weight, block.bn1, block.conv2.weight
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    with torch.no_grad():
+        norm.bias[loud] -= heard[0][order[-2]].max()
+        norm.weight[loud] *= 8e4
+        norm.bias[loud] *= 8e4
+        for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            values[other] = values[loud]
+        noise = torch.randn(weight[loud].shape, generator=torch.Generator().manual_seed(0))
+        weight[other] = weight[loud] * (1 + 6e-3 * noise)
+        after[:, other] = -after[:, loud]
+    return model, (crops[order], labels[order], protocol)
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_an_activation_beyond_all_seen_is_doubted(
+    watched: bool, mini_val: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of a kind that no image before had flips no prediction; unwatched, it does."""
+    model, images = planted(mini_val)
+    exact = walk(Predictor(model, images[2], CPU), images)["head0"]
+    if not watched:
+        monkeypatch.setattr(Reach, "exceeded", lambda self, peaks: np.zeros(len(peaks), bool))
+    options: dict[str, Any] = {"arithmetic": "emulated-bf16", "calibration": 64}
+
+    found = walk(Predictor(model, images[2], CPU, "guarded", **options), images)["head0"]
+
+    flips = (found.top[:, 0] != exact.top[:, 0]) | (found.correct5 != exact.correct5)
+    assert flips[:-1].sum() == 0
+    assert flips[-1] == (not watched)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from mixzoo.eval.folded import EmulatedConv, FoldedConv, FoldedResNet, OneDnnConv, fold
+from mixzoo.eval.folded import EmulatedConv, FoldedConv, FoldedResNet, OneDnnConv, fold, peak
 from mixzoo.eval.precision import (
     CANDIDATES,
     Arithmetic,
@@ -173,6 +173,43 @@ def test_fast_networks_give_the_models_logits(
         assert z.dtype == torch.float32
         torch.testing.assert_close(z, expected[head], rtol=0, atol=tolerance * scale)
         torch.testing.assert_close(again[head], z, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["basic", "bottleneck"])
+def test_peaks_are_those_of_every_convolution(name: str) -> None:
+    """As many as there are convolutions; those of stem and blocks are the model's own, by image."""
+    model = model_of(name)
+    own: list[torch.Tensor] = []
+    for block in (b for n, b in model.backbone.named_children() if n.startswith("layer")):
+        for one in block:
+            one.register_forward_hook(lambda *seen: own.append(seen[2].flatten(1).amax(1)))
+    model.backbone.bn1.register_forward_hook(lambda *seen: own.append(seen[2].flatten(1).amax(1)))
+    x = torch.randn(3, 3, 64, 64)
+    network = fast_networks(model, "fp32", CPU)[0]
+    with torch.inference_mode():
+        model.logits(x)
+        network(x)
+        network(x)  # those of a call before are gone
+
+    found = torch.stack(network.peaks, 1)
+
+    assert found.shape == (3, sum(isinstance(m, nn.Conv2d) for m in model.modules()))
+    assert (found >= 0).all()
+    for values in own:
+        assert (found - values[:, None]).abs().amin(1).max() < 1e-4
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_a_peak_is_the_largest_number(dtype: torch.dtype, layout: torch.memory_format) -> None:
+    """In every format and layout, with tiny numbers, zeros, infinities and what is no number."""
+    y = torch.rand(6, 5, 3, 3).to(dtype).contiguous(memory_format=layout)
+    y[1] *= 1e-5
+    y[2] = 0
+    y[3, 4, 2, 1], y[4, 0, 0, 0] = torch.inf, torch.nan
+
+    expected = y.float().flatten(1).amax(1)
+    torch.testing.assert_close(peak(y), expected, rtol=0, atol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", ["bottleneck", "automix"])
