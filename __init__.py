@@ -3,18 +3,25 @@
 Importing this package is cheap: torch is imported by the first call that needs a tensor.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
-__all__ = ["__version__", "load"]
+__all__ = ["AutoMix", "Mixer", "__version__", "load"]
 
 if TYPE_CHECKING:
+    from .train.automix import AutoMix
+    from .train.mixing import Mixer
     from .zoo.checkpoint.load import load
+
+_WHERE = {"AutoMix": ".train.automix", "Mixer": ".train.mixing", "load": ".zoo.checkpoint.load"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "load":
-        from .zoo.checkpoint.load import load
-
-        return load
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -180,7 +180,7 @@ def mixzoo_step(setting: Setting, method: str, compiled: bool = False) -> Iterat
         if setting.device.type == "cuda":
             crops = crops.pin_memory()  # as the trainer's loader does
         batches = repeat(MicroBatch(crops, labels, tuple(range(setting.batch))))
-        weights = mask_loss_weights(recipe, ALL_STEPS)
+        weights = mask_loss_weights(recipe.automix, recipe.epochs * ALL_STEPS)
 
         def step() -> None:
             take_step(run, data, batches, weights, stop=False)

@@ -84,6 +84,10 @@ def api_page() -> str:
         "Made of the docstrings. How they are used: [In Python](python.md).",
     ]
     lines += ["", "## mixzoo", *_api("mixzoo.load", mixzoo.load)]
+    lines += [
+        *_api("mixzoo.AutoMix", mixzoo.AutoMix),
+        *_api("AutoMix.follow", mixzoo.AutoMix.follow),
+    ]
     for name in nets.__all__:
         kind = getattr(nets, name)
         lines += _api(f"mixzoo.zoo.nets.{name}", kind)

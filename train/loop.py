@@ -99,7 +99,7 @@ def train(
 def walk(run: Run, data: Data, batches: Iterator[MicroBatch], asked: Interruption) -> None:
     """Take all steps and validations that are left. batches: of this process, from here on."""
     start = run.iteration
-    weights = mask_loss_weights(run.recipe, run.iterations)
+    weights = mask_loss_weights(run.recipe.automix, run.recipe.epochs * run.iterations)
     folder = run.how.tensorboard if run.world.leads else None
     with _bar(run) as bar, tensorboard(folder, start) as show:
         while not run.is_done:
@@ -168,7 +168,9 @@ def take_step(
         raise diverged(run, broken)
     run.scaler.step(run.optimizer)
     run.scaler.update()
-    run.step.follow(ema_momentum(run.recipe, run.iteration, run.iterations))
+    run.step.follow(
+        ema_momentum(run.recipe.automix, run.iteration, run.recipe.epochs * run.iterations)
+    )
     times = waited, time.perf_counter() - began
     return times, dict(zip(run.step.logged, means, strict=True)), stops > 0
 

@@ -4,9 +4,6 @@ Of AutoMix and SAMix, q is the classifier, k a slow copy of it, and the mix bloc
 (AutoMix, Liu et al., 2022, arXiv:2103.13027).
 """
 
-from collections.abc import Iterator
-from itertools import chain
-
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -70,13 +67,13 @@ def initialise(model: nn.Module, rng: torch.Generator) -> None:
 @torch.no_grad()
 def copy_q_to_k(model: MixClassifier) -> None:
     """Make k's parameters those of q, in place, as they are when training starts."""
-    for k, q in zip(side_of(model, "k"), side_of(model, "q"), strict=True):
+    for k, q in zip(model.side("k"), model.side("q"), strict=True):
         k.copy_(q)
 
 
 def freeze_k(model: MixClassifier) -> None:
     """Keep gradients from the k side, in place: from now on it only follows q."""
-    for parameter in side_of(model, "k"):
+    for parameter in model.side("k"):
         parameter.requires_grad_(False)
 
 
@@ -87,14 +84,8 @@ def momentum_update(model: MixClassifier, momentum: float) -> None:
     The backbone and both heads; parameters only, the statistics of k's batch norm are its own.
     momentum: in [0, 1], 0.999 when training starts.
     """
-    k, q = (list[Tensor](side_of(model, side)) for side in "kq")
+    k, q = (list[Tensor](model.side(side)) for side in "kq")
     get_ema_multi_avg_fn(momentum)(k, q, 0)  # all at once: a few launches on a GPU, not hundreds
-
-
-def side_of(model: MixClassifier, side: str) -> Iterator[nn.Parameter]:
-    """The parameters of one side, "q" or "k", in the same order for both."""
-    parts = (model.get_submodule(f"{part}_{side}") for part in ("backbone", "head_one", "head_mix"))
-    return chain.from_iterable(part.parameters() for part in parts)
 
 
 def optimizer_of(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from .recipe import Recipe
+from .recipe import Automix, Recipe
 
 EMA_CONSTANT = 0.1
 """Fraction of a run during which k's momentum stays at its first value."""
@@ -33,33 +33,31 @@ def mix_block_learning_rate(recipe: Recipe, epoch: int) -> float:
     return _from_to(recipe.lr, recipe.automix.min_lr, epoch / recipe.epochs)
 
 
-def ema_momentum(recipe: Recipe, iteration: int, iterations_per_epoch: int) -> float:
+def ema_momentum(own: Automix, iteration: int, iterations: int) -> float:
     """The momentum with which k follows q after the step of an iteration (counted from 0).
 
-    `automix.momentum` in the first tenth of the run's iterations; then a cosine that ends at
-    `automix.momentum_end`. The cosine spans the whole run, so the momentum jumps where the tenth
+    `own.momentum` in the first tenth of the run's `iterations`; then a cosine that ends at
+    `own.momentum_end`. The cosine spans the whole run, so the momentum jumps where the tenth
     ends (0.999 to 0.99902 in the released runs), as in OpenMixup.
     """
-    start, end = recipe.automix.momentum, recipe.automix.momentum_end
-    iterations = recipe.epochs * iterations_per_epoch
+    start, end = own.momentum, own.momentum_end
     if iteration < int(EMA_CONSTANT * iterations):
         return start
     return end - (end - start) * _half_cosine(iteration / iterations)
 
 
-def mask_loss_weights(recipe: Recipe, iterations_per_epoch: int) -> np.ndarray:
+def mask_loss_weights(own: Automix, iterations: int) -> np.ndarray:
     """The weight of the mask loss in every iteration of the run: float64 (iterations,).
 
-    "cosine" is what the released configs say: `automix.mask_loss` times half a cosine c(t) that
+    "cosine" is what the released configs say: `own.mask_loss` times half a cosine c(t) that
     falls from 1 to 0. "compounding" is what the released runs did: OpenMixup multiplies by c(t) the
-    weight that it wrote in the iteration before, so that the weight is `automix.mask_loss` times
+    weight that it wrote in the iteration before, so that the weight is `own.mask_loss` times
     c(0) c(1) ... c(t). In a run of 100 epochs it is down to a third after 2 of them and to 5e-8
     after 5: the mask loss shapes the first epochs and is absent afterwards. Compounding is the
     default because the published numbers come from it.
     """
-    iterations = recipe.epochs * iterations_per_epoch
-    start = recipe.automix.mask_loss
-    if recipe.automix.mask_loss_schedule == "cosine":
+    start = own.mask_loss
+    if own.mask_loss_schedule == "cosine":
         return np.array([start * _half_cosine(t / iterations) for t in range(iterations)])
     weights = np.empty(iterations)
     weight = start

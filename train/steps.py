@@ -10,7 +10,6 @@ from torch.nn.functional import cross_entropy
 
 from ..zoo.errors import UsageError
 from ..zoo.nets import Classifier, MixClassifier
-from ..zoo.nets.classifiers import MASK_STAGE
 from ..zoo.nets.mixblock import mask_loss
 from .mixing import (
     AutomixDraw,
@@ -22,10 +21,11 @@ from .mixing import (
     draw_mixture,
     input_saliency,
     manifoldmix,
+    mix_cross_entropy,
 )
 from .mixing.mixup import ManifoldmixDraw
 from .mixing.puzzlemix import PuzzlemixDraw
-from .network import momentum_update, side_of
+from .network import momentum_update
 from .recipe import Automix, Recipe
 
 
@@ -159,25 +159,23 @@ def automix_losses(
     "acc_mix_k", against `y` alone, in percent.
     Raises `UsageError` for a k side that isn't frozen, or what `automix` raises.
     """
-    if any(parameter.requires_grad for parameter in side_of(model, "k")):
+    if any(parameter.requires_grad for parameter in model.side("k")):
         raise UsageError(
             "expected a k side that only follows q, got one with gradients; "
             "call freeze_k(model) once, before training"
         )
     block, mb, bb = model.mix_block, draw.mb, draw.bb
     with torch.no_grad():
-        features = model.backbone_k(x, stop=MASK_STAGE)
-        if own.clean_statistics:
-            model.backbone_k(features, start=MASK_STAGE)  # for its batch norm, as in OpenMixup
+        features = model.mask_features(x, whole=own.clean_statistics)  # whole as in OpenMixup
     mixed_mb = automix(x, features, block, mb.perm, mb.lam, mb.keep)
     mean = mb.lam if draw.adjust else None  # not bb's: as in OpenMixup
     with torch.no_grad():
         mixed_bb = automix(
             x, features, block, bb.perm, bb.lam, bb.keep, mask_mean=mean, lam_margin=own.lam_margin
         )
-    mix_k = _logits(model, "mix_k", mixed_mb.images)
-    one_q = _logits(model, "one_q", x)  # before mix_q: batch norm weighs the later more
-    mix_q = _logits(model, "mix_q", mixed_bb.images)
+    mix_k = model.head_logits("mix_k", mixed_mb.images)
+    one_q = model.head_logits("one_q", x)  # before mix_q: batch norm weighs the later more
+    mix_q = model.head_logits("mix_q", mixed_bb.images)
     losses = {
         "head_mix_q": mix_cross_entropy(mix_q, y, y[mixed_bb.perm], mixed_bb.lam),
         "head_one_q": cross_entropy(one_q, y),
@@ -192,36 +190,6 @@ def automix_losses(
         "acc_one_q": acc(one_q, y),
         "acc_mix_k": acc(mix_k, y),
     }
-
-
-def _logits(model: MixClassifier, head: str, images: Tensor) -> Tensor:
-    """Logits (N, K) of one head, such as "mix_k"."""
-    features = model.get_submodule(f"backbone_{head[-1]}")(images)
-    return model.get_submodule(f"head_{head}")(features)
-
-
-def mix_cross_entropy(
-    logits: Tensor,
-    y: Tensor,
-    y_partner: Tensor,
-    lam: Tensor,
-    variant: Variant = "openmixup",
-) -> Tensor:
-    """Cross entropy against two hard labels per sample, weighted lam and 1 - lam.
-
-    logits: (N, K) float. y, y_partner: (N,) int64. lam: (N,) float, weight of `y`, in [0, 1].
-    Returns a scalar, the mean over the batch.
-
-    Where lam differs between samples (PuzzleMix), "openmixup" uses its mean for all of them, as
-    the code behind the published numbers does; "paper" weighs each sample by its own. Where
-    lam is shared by the batch the two are equal.
-    """
-    if variant == "openmixup":
-        weight = lam.mean()
-        return weight * cross_entropy(logits, y) + (1 - weight) * cross_entropy(logits, y_partner)
-    own = cross_entropy(logits, y, reduction="none")
-    partner = cross_entropy(logits, y_partner, reduction="none")
-    return (lam * own + (1 - lam) * partner).mean()
 
 
 def acc(logits: Tensor, y: Tensor, k: int = 1) -> Tensor:

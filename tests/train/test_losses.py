@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from mixzoo.train.steps import acc, acc_mix, mix_cross_entropy
+from mixzoo.train.mixing import mix_cross_entropy
+from mixzoo.train.steps import acc, acc_mix
 
 WEIGHTS = ["0.0", "0.2", "0.5", "0.73", "1.0", "per_sample"]
 each_weight = pytest.mark.parametrize("name", WEIGHTS)

@@ -62,19 +62,19 @@ def test_learning_rates_are_the_recorded_ones(run: dict[str, Any], recipe: Recip
 def test_momentum_is_constant_then_jumps(run: dict[str, Any], recipe: Recipe) -> None:
     """Recorded before, at and after a tenth of the run, where it leaves its first value."""
     expected = [row["momentum"] for row in run["table"]]
-    per_epoch = run["iters_per_epoch"]
+    whole = recipe.epochs * run["iters_per_epoch"]
 
-    found = [ema_momentum(recipe, row["iter"], per_epoch) for row in run["table"]]
+    found = [ema_momentum(recipe.automix, row["iter"], whole) for row in run["table"]]
 
     assert found == pytest.approx(expected, rel=1e-15)
-    tenth = int(0.1 * recipe.epochs * per_epoch)
-    assert ema_momentum(recipe, tenth - 1, per_epoch) == run["base_momentum"]
-    assert ema_momentum(recipe, tenth, per_epoch) > run["base_momentum"] + 2e-5
+    tenth = int(0.1 * whole)
+    assert ema_momentum(recipe.automix, tenth - 1, whole) == run["base_momentum"]
+    assert ema_momentum(recipe.automix, tenth, whole) > run["base_momentum"] + 2e-5
 
 
 def test_mask_loss_weight_compounds(run: dict[str, Any], recipe: Recipe) -> None:
     """Down to the subnormal numbers and the very iteration where nothing is left."""
-    weights = mask_loss_weights(recipe, run["iters_per_epoch"])
+    weights = mask_loss_weights(recipe.automix, recipe.epochs * run["iters_per_epoch"])
 
     expected = [row["mask_loss_weight"] for row in run["table"]]
     assert [weights[row["iter"]] for row in run["table"]] == pytest.approx(
@@ -87,7 +87,7 @@ def test_mask_loss_weight_compounds(run: dict[str, Any], recipe: Recipe) -> None
 
 def test_cosine_mask_loss_is_one_cosine() -> None:
     """The option falls from the full weight to half of it in the middle."""
-    weights = mask_loss_weights(automix(4, mask_loss=0.2, mask_loss_schedule="cosine"), 5)
+    weights = mask_loss_weights(automix(4, mask_loss=0.2, mask_loss_schedule="cosine").automix, 20)
 
     expected = 0.1 * (1 + np.cos(np.pi * np.arange(20) / 20))
     np.testing.assert_allclose(weights, expected, rtol=1e-14)
@@ -107,8 +107,8 @@ def test_schedules_of_any_run_stay_in_bounds(
     steps = range(epochs * per_epoch)
 
     rates = [learning_rate(recipe, epoch) for epoch in range(epochs)]
-    momenta = [ema_momentum(recipe, step, per_epoch) for step in steps]
-    weights = mask_loss_weights(recipe, per_epoch)
+    momenta = [ema_momentum(recipe.automix, step, len(steps)) for step in steps]
+    weights = mask_loss_weights(recipe.automix, len(steps))
 
     assert rates[0] == pytest.approx(0.1)
     assert rates == sorted(rates, reverse=True)

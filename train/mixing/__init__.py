@@ -15,7 +15,8 @@ from .methods import (
     draw_mixture,
     mix_by_name,
 )
-from .mixed import Mixed, Variant
+from .mixed import Mixed, Variant, mix_cross_entropy
+from .mixer import Mixer, Target
 from .mixup import manifoldmix, mixup, vanilla
 from .puzzlemix import input_saliency, puzzlemix
 
@@ -26,6 +27,8 @@ __all__ = [
     "AutomixDraw",
     "Draw",
     "Mixed",
+    "Mixer",
+    "Target",
     "Variant",
     "apply",
     "automix",
@@ -39,6 +42,7 @@ __all__ = [
     "input_saliency",
     "manifoldmix",
     "mix_by_name",
+    "mix_cross_entropy",
     "mixup",
     "puzzlemix",
     "resizemix",

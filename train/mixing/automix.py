@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from ...zoo.nets import MixClassifier
-from ...zoo.nets.classifiers import MASK_STAGE
 from ...zoo.nets.mixblock import (
     MixBlock,
     blend,
@@ -82,7 +81,7 @@ def automix(
 ) -> Mixed:
     """Mix each image with its partner by the mask that `block` makes of their features.
 
-    x: (N, C, H, W) float. features: (N, c, h, w), of `x`, from stage MASK_STAGE of the k backbone;
+    x: (N, C, H, W) float. features: (N, c, h, w), of `x`, by `MixClassifier.mask_features`;
     H and W are the same multiple of h and w. perm: (N,) int64. lam: weight of the original, in
     [0, 1]: the label weight, and what the block is asked for. keep: see `MaskDraw`.
 
@@ -109,6 +108,5 @@ def _draw_keep(
     if not dropout:
         return None
     n, _, h, w = shape
-    stem = model.backbone_k.config.stem
-    stride = 2 ** (MASK_STAGE + 1 if stem == "imagenet" else MASK_STAGE - 1)
+    stride = model.mask_stride
     return torch.from_numpy(rng.random((n, 1, h // stride, w // stride)) >= dropout)

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch.nn.functional import cross_entropy
 
 from ...zoo.errors import UsageError
 
@@ -112,6 +113,30 @@ def draw_partners(rng: np.random.Generator, n: int, variant: Variant) -> torch.T
                 break
             perm = rng.permutation(n)
     return torch.from_numpy(perm)
+
+
+def mix_cross_entropy(
+    logits: torch.Tensor,
+    y: torch.Tensor,
+    y_partner: torch.Tensor,
+    lam: torch.Tensor,
+    variant: Variant = "openmixup",
+) -> torch.Tensor:
+    """Cross entropy against two hard labels per sample, weighted lam and 1 - lam.
+
+    logits: (N, K) float. y, y_partner: (N,) int64. lam: (N,) float, weight of `y`, in [0, 1].
+    Returns a scalar, the mean over the batch.
+
+    Where lam differs between samples (PuzzleMix), "openmixup" uses its mean for all of them, as
+    the code behind the published numbers does; "paper" weighs each sample by its own. Where
+    lam is shared by the batch the two are equal.
+    """
+    if variant == "openmixup":
+        weight = lam.mean()
+        return weight * cross_entropy(logits, y) + (1 - weight) * cross_entropy(logits, y_partner)
+    own = cross_entropy(logits, y, reduction="none")
+    partner = cross_entropy(logits, y_partner, reduction="none")
+    return (lam * own + (1 - lam) * partner).mean()
 
 
 def denormalize(x: torch.Tensor) -> torch.Tensor:

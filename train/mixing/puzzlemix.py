@@ -82,7 +82,7 @@ def puzzlemix(
 
     The mask of sample i says 1, 0.5 or 0 per block; the label weight is its mean, so it differs
     between samples (the paper weighs each sample's loss by it, OpenMixup by the batch's mean: see
-    `steps.mix_cross_entropy`). With both images transported first (`puzzle_images`),
+    `mixed.mix_cross_entropy`). With both images transported first (`puzzle_images`),
     `images == mask * own + (1 - mask) * partner`.
 
     The mask is an exact minimum of the energy whose integer costs OpenMixup hands to an

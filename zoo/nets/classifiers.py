@@ -5,8 +5,9 @@ Both have `architecture`, `num_classes`, `method`, `heads` (names, the default f
 sentences on what loaded weights aren't, though they seem to be.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -112,6 +113,33 @@ class MixClassifier(nn.Module):
         features = {side: self.get_submodule(f"backbone_{side}")(x) for side in sorted(sides)}
         return {name: self.get_submodule(f"head_{name}")(features[name[-1]]) for name in names}
 
+    def head_logits(self, name: str, x: Tensor) -> Tensor:
+        """Logits (N, num_classes) of one head for normalised images (N, 3, H, W)."""
+        return self._logits(x, (name,))[name]
+
+    def side(self, side: str) -> Iterator[nn.Parameter]:
+        """The parameters of one side, "q" or "k", in the same order for both."""
+        parts = (
+            self.get_submodule(f"{part}_{side}") for part in ("backbone", "head_one", "head_mix")
+        )
+        return chain.from_iterable(part.parameters() for part in parts)
+
+    def mask_features(self, x: Tensor, *, whole: bool = False) -> Tensor:
+        """What the mix block sees of images (N, 3, H, W): (N, c, H / mask_stride, W / mask_stride).
+
+        whole: whether they pass the rest of k too, which moves its batch norm's statistics.
+        """
+        features = self.backbone_k(x, stop=MASK_STAGE)
+        if whole:
+            self.backbone_k(features, start=MASK_STAGE)
+        return features
+
+    @property
+    def mask_stride(self) -> int:
+        """Pixels per place of `mask_features`."""
+        stem = self.backbone_k.config.stem
+        return 2 ** (MASK_STAGE + 1 if stem == "imagenet" else MASK_STAGE - 1)
+
     @torch.no_grad()
     def mix(
         self,
@@ -138,7 +166,7 @@ class MixClassifier(nn.Module):
         lams = list(lam) if isinstance(lam, Sequence) else [lam]
         if not lams or not all(0 <= one <= 1 for one in lams):
             raise UsageError(f"expected lam in [0, 1], or several, got {lam}")
-        features = self.backbone_k(images, stop=MASK_STAGE)
+        features = self.mask_features(images)
         scale = pixels_per_feature(images, features)
         masks = [
             first_mask(

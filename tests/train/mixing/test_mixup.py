@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from mixzoo.train.mixing import manifoldmix, mixup, vanilla
+from mixzoo.train.mixing import manifoldmix, mix_cross_entropy, mixup, vanilla
 from mixzoo.train.mixing.mixup import draw_manifoldmix, draw_mixup
-from mixzoo.train.steps import acc, acc_mix, mix_cross_entropy
+from mixzoo.train.steps import acc, acc_mix
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.nets.classifiers import Classifier
 from mixzoo.zoo.nets.resnet import ResNet, ResNetConfig
