@@ -95,7 +95,8 @@ class Mixer:
                 f"{smoothing}, {mixed} and {lam!r}"
             )
         self.num_classes, self.smoothing = num_classes, smoothing
-        self.lam, self.mixed, self.variant, self.seed = lam, mixed, variant, seed
+        self.lam, self.mixed, self.seed = lam, mixed, seed
+        self.variant: Variant = variant
         self.mixup_enabled = True
         self._rng: np.random.Generator | None = None
         self._of: tuple[int, ...] = ()
@@ -153,7 +154,7 @@ class Mixer:
 
     def collate(self, samples: Sequence[Any]) -> tuple[Tensor, Target | Tensor]:
         """Samples of (image, label) as one mixed batch: a DataLoader's `collate_fn`."""
-        images, labels = default_collate(samples)
+        images, labels = default_collate(list(samples))
         return self(images, labels)
 
     def state_dict(self) -> dict[str, Any]:
