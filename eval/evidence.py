@@ -114,11 +114,7 @@ def write(
         files={name: hashlib.sha256(data).hexdigest() for name, data in contents.items()},
     )
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (
-        INDEX,
-        VERDICT,
-        SIGNATURE,
-    ):  # without the first a folder half-written is no evidence
+    for name in (INDEX, VERDICT, SIGNATURE):  # half-written it is no evidence, and nobody's
         (folder / name).unlink(missing_ok=True)
     for name, data in contents.items():
         files.write(folder / name, data)
