@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from typing import Any
 
 from . import files
 from .errors import IntegrityError, UsageError, several, wall
-from .looks import printable
+from .looks import printable, shortened
 from .shelf import files_below
 from .verify import Finding, State
 
@@ -128,9 +129,9 @@ def check(folder: Path, signed_by: Path | None = None) -> Signature | None:
     with wall(IntegrityError, path, AGAIN):
         resources = found.statement["predicate"]["resources"]
         signed = {one["name"]: one["digest"] for one in resources}
-    if differences := list(_differences(folder, signed)):
+    if differences := [shortened(one, 200) for one in _differences(folder, signed)]:
         raise IntegrityError(
-            f"{folder}: isn't what was signed: {several(differences)}. Get it again; if it is "
+            f"{folder}: isn't what was signed: {printable(several(differences))}. Get it again; if it is "
             "yours and you changed it, sign it again."
         )
     return replace(found, files=signed)
@@ -154,7 +155,7 @@ def read(path: Path, signed_by: Path | None = None, kind: str | None = None) -> 
     files.content_of(path, MAX_BYTES)
     with wall(IntegrityError, path, AGAIN):
         signature = parser.read(path)
-        by = printable(_signer_in(signature.bundle.verification_material))
+        by = _signer_in(signature.bundle.verification_material)
         payload = signature.bundle.dsse_envelope.payload
     if signed_by:
         payload = _borne_out(signature, signed_by, f"{path}: says that it is signed by {by}, and")
@@ -171,7 +172,9 @@ def _signer_in(material: Any) -> str:
     from cryptography import x509
 
     if material.public_key:
-        return f"key {material.public_key.hint}"
+        if not re.fullmatch("[0-9a-f]{64}", hint := str(material.public_key.hint)):
+            raise ValueError("expected the sha256 of a public key")
+        return f"key {hint}"
     chain = material.x509_certificate_chain
     raw = (chain.certificates[0] if chain else material.certificate).raw_bytes
     certificate = x509.load_der_x509_certificate(raw)
@@ -179,7 +182,7 @@ def _signer_in(material: Any) -> str:
     if not name:  # as Sigstore's own certificates
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         name = ", ".join(str(one.value) for one in names.value)
-    return f"{name} (certificate {hashlib.sha256(raw).hexdigest()})"
+    return f"{shortened(printable(name), 200)} (certificate {hashlib.sha256(raw).hexdigest()})"
 
 
 def _differences(folder: Path, signed: Mapping[str, str]) -> Iterator[str]:

@@ -354,6 +354,31 @@ def test_the_library_itself_agrees(folder: Path, keys: Keys) -> None:
     assert signing.check(folder, keys["ada.pub"]).trusted
 
 
+@pytest.mark.parametrize("hint", [None, "", "x", "\n" + "0" * 64])
+def test_a_signature_that_names_no_key_is_refused(folder: Path, keys: Keys, hint) -> None:
+    """The library would take it, with a warning among what is printed."""
+    path = by_ada(folder, keys) / signing.SIGNATURE
+    bundle = json.loads(path.read_text())
+    bundle["verificationMaterial"]["publicKey"]["hint"] = hint
+    path.write_text(json.dumps(bundle))
+
+    with pytest.raises(IntegrityError, match=r"the sha256 of a public key|It isn.t a sig"):
+        signing.check(folder, keys["ada.pub"])
+
+
+def test_names_of_strangers_stay_on_their_line(folder: Path, keys: Keys) -> None:
+    """What isn't here is named by the signature."""
+    (folder / "a\n\x1b[2J").touch()
+    by_ada(folder, keys)
+    (folder / "a\n\x1b[2J").rename(folder / ("b\n" * 100))
+
+    with pytest.raises(IntegrityError) as told:
+        signing.check(folder)
+
+    assert str(told.value).isprintable()
+    assert len(str(told.value)) < 800
+
+
 def test_sigstores_own_signer_is_named(folder: Path, keys: Keys) -> None:
     """Its bundles hold one certificate by itself; it is for that library to trust it."""
     signing.Signer(keys["ada.key"], keys["ada.crt"]).sign_folder(folder)
