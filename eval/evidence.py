@@ -7,7 +7,7 @@ answers is computed from the predictions, and the verdict from the table that th
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -75,6 +75,12 @@ class Checked:
     def row(self) -> Row:
         """The row with its verdict, as derived."""
         return self.report.rows[0]
+
+    @property
+    def files(self) -> list[Path]:
+        """All that belongs to the evidence, signed verdict and signature too."""
+        known = [self.folder / name for name in (INDEX, *self.index.files, VERDICT, SIGNATURE)]
+        return [path for path in known if path.is_file()]
 
 
 def write(
@@ -174,6 +180,16 @@ def check(folder: Path, catalog: Catalog) -> Checked:
         ]
     digest = hashlib.sha256(content[INDEX]).hexdigest()
     return Checked(folder, digest, index, derived, stored, tuple(problems))
+
+
+def require_sound(checked: Iterable[Checked]) -> None:
+    """Refuse evidence that says anything else than it gives. Raises IntegrityError."""
+    problems = [f"{one.folder}: {problem}" for one in checked for problem in one.problems]
+    if problems:
+        raise IntegrityError(
+            f"The evidence isn't what it says (differences: {len(problems)}). Get it again, "
+            f"or rely on what it gives alone. First: {problems[0]}"
+        )
 
 
 class _Images(msgspec.Struct):

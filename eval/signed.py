@@ -86,3 +86,10 @@ def check(folder: Path, catalog: Catalog, signed_by: Path | None = None) -> Chec
         problem = str(error).removeprefix(f"{folder}: ")
         return replace(checked, problems=(*checked.problems, problem))
     return replace(checked, signature=found)
+
+
+def sound(folders: tuple[Path, ...], catalog: Catalog) -> list[Checked]:
+    """The evidence in these folders. Raises IntegrityError if it isn't what it or who signs says."""
+    checked = [check(folder, catalog) for folder in find(folders)]
+    evidence.require_sound(checked)
+    return checked

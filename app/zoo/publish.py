@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...zoo.catalog import open_catalog
 from ..console import print_json, print_table, say
 from ..options import FilePath, OutputFolder, complete_names, json_option, manifest_option, option
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     "What `mixzoo eval --out` wrote for these weights; without it no number is published.",
     FilePath,
 )
+@option(
+    "--evidence DIR",
+    "What `mixzoo eval --evidence` wrote, instead of --report: it is checked, and published too.",
+    FilePath,
+    to="evidence_in",
+)
 @option("--log FILE", "Training log of a run, if it isn't found.", FilePath)
 @option("--row ROW", "The row whose method and recipe a run has.")
 @option("--license ID", "Licence of the weights, in the hub's words.", default="unknown")
@@ -36,21 +43,34 @@ if TYPE_CHECKING:
 @manifest_option
 @json_option
 def command(
-    folder: Path | None, private: bool, dry_run: bool, as_json: bool, **options: Any
+    folder: Path | None,
+    evidence_in: Path | None,
+    private: bool,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Publish rows or runs as a repository on the hub.
 
     A ROW is a row id, a RUN a checkpoint file or the folder of a training run. The repository
     is a source of weights itself: it holds safetensors, logs, a model card, the report, and a
-    manifest with its lock. Uploading takes HF_TOKEN (or `hf auth login`) and honours HF_ENDPOINT.
+    manifest with its lock; and the weights under timm's names, with its config.json, where timm
+    has such a network. Uploading takes HF_TOKEN (or `hf auth login`) and honours HF_ENDPOINT.
     """
+    from ...eval.signed import sound
     from ...zoo.files import sha256_of
     from ...zoo.publish.build import Publication, build
+    from ...zoo.publish.repository import Evidence
     from ...zoo.publish.upload import hub, upload
     from ...zoo.signing import SIGNATURE, check
 
     folder = folder or Path(options["repository"].partition("/")[2])
-    publication = Publication(folder=folder, **options)
+    paths = (evidence_in,) if evidence_in else ()
+    evidence = [
+        Evidence(tuple(one.files), one.digest, one.report)
+        for one in sound(paths, open_catalog(options["manifests"]))
+    ]
+    publication = Publication(folder=folder, evidence=evidence, **options)
     api = None if dry_run else hub()  # a missing token is told before anything is built
     repository, hashes = build(publication)
     if signature := check(folder):  # a part of what was signed would be another folder

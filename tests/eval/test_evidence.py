@@ -84,6 +84,45 @@ def test_the_strangers_script_comes_to_the_same_numbers(root: Path, tmp_path: Pa
     assert len(script.splitlines()) <= 50
 
 
+def test_evidence_is_tallied_after_it_was_checked(
+    root: Path, folder: Path, tmp_path: Path, mixzoo: Callable[..., tuple[int, str, str]]
+) -> None:
+    """By hand, as JSON and as CSV; evidence that says anything else doesn't count."""
+    code, said, _ = mixzoo("eval", "tally", root)
+    _, facts, _ = mixzoo("eval", "tally", root, folder / "report.json", "--json")
+    _, lines, _ = mixzoo("eval", "tally", root, "--csv")
+    report = folder / "report.json"
+    report.write_text(report.read_text().replace('"verdict": "reproduced"', '"verdict": "differs"'))
+    edited, _, error = mixzoo("eval", "tally", folder)
+
+    assert (code, edited) == (0, 5)
+    assert "were recomputed: 2 of the tables' 10. Off: 0 by more than 0.05 points" in said
+    assert json.loads(facts)["off_by_more"] == {"0.05": 0, "1": 0, "5": 0}
+    assert lines.splitlines()[1].startswith(
+        "mini,resnet18_w6.samix_mini,one_k,668,1000,66.8,66.8,0.0"
+    )
+    assert "doesn't give what it says" in error
+
+
+def test_published_evidence_is_checked_where_it_arrives(
+    root: Path, folder: Path, tmp_path: Path, mixzoo: Callable[..., tuple[int, str, str]]
+) -> None:
+    """Built from sound evidence alone, and sound in the repository; its card says the digest."""
+    repo = tmp_path / "repo"
+    how = ("zoo", "publish", ROWS[1], "--repo", "jane/x", "--folder", repo, "--dry-run")
+
+    code, _, _ = mixzoo(*how, "--evidence", root)
+    _, facts, _ = mixzoo("eval", "check", repo / "evidence", "--json")
+    report = folder / "report.json"
+    report.write_text(report.read_text().replace('"verdict": "reproduced"', '"verdict": "differs"'))
+    refused, _, error = mixzoo(*how, "--force", "--evidence", folder)
+
+    [one] = json.loads(facts)["evidence"]
+    assert (code, one["row"], one["verdict"]) == (0, ROWS[1], "reproduced")
+    assert one["digest"] in (repo / "README.md").read_text()
+    assert (refused, "doesn't give what it says" in error) == (5, True)
+
+
 def of_json(name: str, change: Callable[[Any, random.Random], object]) -> Edit:
     def edit(folder: Path, rng: random.Random) -> None:
         content = json.loads((folder / name).read_text())

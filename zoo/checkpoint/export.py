@@ -84,7 +84,6 @@ def export(
     names: Names = "mixzoo",
     head: str | None = None,
     force: bool = False,
-    with_reported: bool = True,
 ) -> Exported:
     """Write a checkpoint's weights to `path` as safetensors; equal input gives equal bytes.
 
@@ -92,8 +91,7 @@ def export(
     export gives the source's logits to the bit. The file appears whole or not at all. part:
     which weights to take of a file that holds several, such as an averaged copy. names: those of
     timm or torchvision are of one `head`'s classifier; for a row, timm's `config.json` with its
-    pixels is written beside it. force: replace what stands at `path`. with_reported: also note the
-    number that the row's table prints. Raises CheckpointError if the file doesn't fit its row or
+    pixels is written beside it. force: replace what stands at `path`. Raises CheckpointError if the file doesn't fit its row or
     architecture, UsageError if `path` is taken, or for names or a head that the network hasn't.
     """
     if path.exists() and path.samefile(checkpoint.path):
@@ -104,7 +102,7 @@ def export(
     # strict: what is written is a whole classifier of this row
     model, entries = examine(read, checkpoint.row, checkpoint.num_classes)
     tell(checkpoint.name, model.remarks)
-    metadata = _metadata(checkpoint, model, read.meta, with_reported)
+    metadata = _metadata(checkpoint, model, read.meta)
     if part:
         metadata["source_part"] = part
     if names != "mixzoo":
@@ -130,7 +128,6 @@ def _metadata(
     checkpoint: CheckpointFile,
     model: Classifier | MixClassifier,
     meta: Mapping[str, Any],
-    with_reported: bool,
 ) -> dict[str, str]:
     """What an export says about itself: its source, its row if it has one, network and recipe.
 
@@ -150,8 +147,6 @@ def _metadata(
     row, benchmark = checkpoint.row, checkpoint.benchmark
     if row and benchmark:
         facts |= {"row": row.id, "benchmark": benchmark.name, "method": row.method}
-        if with_reported and row.reported_top1 is not None:
-            facts["reported_top1"] = row.reported_top1
     if recipe := training_facts(meta).recipe:
         facts["config"] = recipe_text(model.architecture, recipe)
     if earlier := _earlier_sources(meta):

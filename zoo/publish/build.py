@@ -8,19 +8,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from ..catalog import Benchmark, open_catalog
-from ..checkpoint.export import export, export_name
+from ..checkpoint.export import TIMM_FILE, Exported, export, export_name
+from ..checkpoint.facts import training_facts
+from ..checkpoint.peers import has_peer
 from ..errors import UsageError, several
 from ..files import sha256_of
-from ..lock import Asset, Kind, parse_lock, render_lock
-from ..manifest import manifest_text, parse_manifest, slug
+from ..lock import Asset, Kind, lock_path, parse_lock, render_lock
+from ..looks import command
+from ..manifest import Row, manifest_text, parse_manifest, slug
 from ..report import Report, read_report
+from ..tally import tally
 from .candidates import JSON_LOG, Candidate, find_candidates
 from .repository import (
     CARD,
+    EVIDENCE,
     LOCK,
     MANIFEST,
     REPORT,
+    TALLY,
+    Evidence,
     Model,
     Repository,
     evaluation_results,
@@ -33,15 +42,17 @@ class Publication:
     """What to publish as `repository` (OWNER/NAME).
 
     refs: row ids, checkpoint files, run folders. folder: where the repository's files are built.
-    report: of `mixzoo eval --out`, which backs the numbers. row, log: of a single run. license: the
-    hub's name of the weights' licence. leaderboard: `DATASET:TASK` on the hub. force: replace files
-    in `folder` that differ. Raises UsageError for a repository or a leaderboard that can't be.
+    report: of `mixzoo eval --out`, which backs the numbers; or instead of it evidence, which goes
+    along. row, log: of a single run. license: the hub's name of the weights' licence. leaderboard:
+    `DATASET:TASK` on the hub. force: replace files in `folder` that differ. Raises UsageError for a
+    repository or a leaderboard that can't be, or a report beside evidence.
     """
 
     refs: Sequence[str]
     repository: str
     folder: Path
     report: Path | None = None
+    evidence: Sequence[Evidence] = ()
     log: Path | None = None
     row: str | None = None
     license: str = "unknown"
@@ -59,14 +70,16 @@ class Publication:
             raise UsageError(f"--repo: {str(error).splitlines()[0]}") from None
         if self.repository.count("/") != 1:
             raise UsageError(f"--repo {self.repository}: expected OWNER/NAME.")
+        if self.report and self.evidence:
+            raise UsageError("--report: the report is in the --evidence; give one of them.")
         if self.leaderboard is None:
             return
         if not re.fullmatch(r"[^/\s:]+/[^/\s:]+:\S+", self.leaderboard):
             raise UsageError(f"--leaderboard {self.leaderboard}: expected OWNER/DATASET:TASK.")
-        if self.report is None or len(self.refs) != 1:
+        if not (self.report or self.evidence) or len(self.refs) != 1:
             raise UsageError(
-                f"--leaderboard {self.leaderboard}: expected one row or run and its --report, for "
-                "the hub shows one result a repository."
+                f"--leaderboard {self.leaderboard}: expected one row or run and its --report or "
+                "--evidence, for the hub shows one result a repository."
             )
 
 
@@ -84,52 +97,91 @@ def build(wish: Publication) -> tuple[Repository, dict[str, str]]:
     if twice := next((row for row in rows if rows.count(row) > 1), None):
         raise UsageError(f"{twice}: two models of this row were given. Publish each by itself.")
     benchmark = candidates[0].benchmark
-    report = _report(wish.report, benchmark) if wish.report else None
+    report = _report(wish, benchmark)
     folder = wish.folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
         staging = Path(name)
-        models = tuple(_model(c, wish.repository, staging, report) for c in candidates)
+        models = tuple(
+            _model(candidate, wish, staging, report, alone=len(candidates) == 1)
+            for candidate in candidates
+        )
         repository = Repository(
-            wish.repository, benchmark, models, report, wish.license, wish.leaderboard
+            wish.repository,
+            benchmark,
+            models,
+            report,
+            tally([report], catalog) if report else None,
+            wish.license,
+            wish.leaderboard,
         )
         _write_texts(repository, staging)
-        if wish.report:
-            shutil.copyfile(wish.report, staging / REPORT)
         return repository, _move(staging, folder, force=wish.force)
 
 
-def _report(path: Path, benchmark: Benchmark) -> Report:
-    report = read_report(path)
-    if report.benchmark != benchmark.name:
-        raise UsageError(
-            f"{path}: expected a report on {benchmark.name}, got one on "
-            f"{report.benchmark or 'no benchmark'}. Run: mixzoo eval FILE --row ROW --data DIR "
-            "--out report.json"
-        )
-    return report
+def _report(wish: Publication, benchmark: Benchmark) -> Report | None:
+    """The report that was given, or that of all the evidence."""
+    given = [read_report(wish.report)] if wish.report else [one.report for one in wish.evidence]
+    for report in given:
+        if report.benchmark != benchmark.name:
+            raise UsageError(
+                f"{wish.report or '--evidence'}: expected a report on {benchmark.name}, got one on "
+                f"{report.benchmark or 'no benchmark'}. Run: mixzoo eval FILE --row ROW --data DIR "
+                "--out report.json"
+            )
+    if len({(str(one.protocol), one.data.list_sha256) for one in given}) > 1:
+        raise UsageError("--evidence: expected one list of images and one protocol, got several.")
+    rows = tuple(row for report in given for row in report.rows)
+    return msgspec.structs.replace(given[0], rows=rows) if given else None
 
 
-def _model(candidate: Candidate, name: str, folder: Path, report: Report | None) -> Model:
-    """Put a model's files into the folder, and say what the report has of it."""
-    found, row_id = candidate.checkpoint, candidate.row.id_in(slug(name))
-    # Without the table's number: it is this file's only if a report says so, and then the card
-    # does.
-    exported = export(found, folder / export_name(found), with_reported=False)
-    measured = report.of_weights(found.sha256, exported.sha256) if report else []
+def _model(
+    candidate: Candidate, wish: Publication, folder: Path, report: Report | None, *, alone: bool
+) -> Model:
+    """Put a model's files into the folder, and say what the report has of it.
+
+    alone: whether the repository has no other, so that it can be timm's as a whole.
+    """
+    found, name = candidate.checkpoint, candidate.row.id
+    exported = export(found, folder / export_name(found))
+    row = _own_row(candidate, exported, slug(wish.repository))
+    hashes = (found.sha256, exported.sha256)
+    measured = next(iter(report.of_weights(*hashes)), None) if report else None
     if report and not measured:
         raise UsageError(
             f"--report: has no row for {found.path.name} (sha256 {found.sha256[:12]}…); expected "
             "one of these weights. Run: mixzoo eval"
         )
+    evidence = next((one for one in wish.evidence if one.report.of_weights(*hashes)), None)
+    for path in evidence.files if evidence else ():
+        (folder / EVIDENCE / name).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / EVIDENCE / name / path.name)
+    timm = head = None
+    if has_peer(row.architecture):
+        timm = TIMM_FILE if alone else f"timm/{name}/{TIMM_FILE}"
+        head = measured.head if measured else exported.metadata["heads"].partition(",")[0]
+        export(found, folder / timm, names="timm", head=head)
     log = None
     if candidate.log:
         kind: Kind = "log" if candidate.log.suffix == ".json" else "text_log"
-        path = folder / (candidate.row.id + (JSON_LOG if kind == "log" else ".log"))
+        path = folder / (name + (JSON_LOG if kind == "log" else ".log"))
         shutil.copyfile(candidate.log, path)
-        log = _asset(row_id, kind, path)
-    weights = _asset(row_id, "weights", exported.path)
-    return Model(row_id, candidate, weights, log, next(iter(measured), None))
+        log = _asset(row.id, kind, path)
+    weights = _asset(row.id, "weights", exported.path)
+    return Model(row, candidate, weights, log, timm, head, measured, evidence)
+
+
+def _own_row(candidate: Candidate, exported: Exported, benchmark: str) -> Row:
+    """The row of a model in its repository: what its own notes say of its training goes first."""
+    facts, row = training_facts(exported.metadata), candidate.row
+    if facts.method and slug(facts.method) != row.method and not candidate.is_released:
+        raise UsageError(
+            f"{candidate.checkpoint.path}: was trained by {facts.method}, but {row.id} is a row of "
+            f"{row.method}. Make it a row of its own first: {command('train', 'publish', 'RUN')}"
+        )
+    alpha = row.alpha if not facts.method or isinstance(facts.alpha, tuple) else facts.alpha
+    recipe = dict(facts.recipe) or row.recipe
+    return msgspec.structs.replace(row, id=row.id_in(benchmark), alpha=alpha, recipe=recipe)
 
 
 def _asset(row_id: str, kind: Kind, path: Path) -> Asset:
@@ -146,6 +198,13 @@ def _asset(row_id: str, kind: Kind, path: Path) -> Asset:
 def _write_texts(repository: Repository, folder: Path) -> None:
     manifest, lock = manifest_text(repository.manifest()), render_lock(repository.lock())
     texts = {MANIFEST: manifest, LOCK: lock, CARD: model_card(repository)}
+    if repository.report and repository.tally:
+        texts |= {REPORT: repository.report.to_json(), TALLY: repository.tally.to_csv()}
+    if name := repository.own_table:
+        benchmark = repository.benchmark
+        texts[name] = manifest_text(msgspec.structs.replace(benchmark.manifest, sources=[]))
+        if benchmark.lock:
+            texts[str(lock_path(Path(name)))] = render_lock(benchmark.lock)
     readable = parse_manifest(manifest, MANIFEST)  # what is published must be
     parse_lock(lock, LOCK, readable)
     if results := evaluation_results(repository):

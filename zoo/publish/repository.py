@@ -6,16 +6,20 @@ Manifest and lock make the repository a source of weights like any other.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ..catalog import Benchmark, package_path
+from ..catalog import Benchmark, in_package, package_path
+from ..checkpoint.config import in_text
+from ..checkpoint.export import TIMM_FILE
 from ..lock import Asset, Lock
-from ..looks import plain, signed
-from ..manifest import HuggingFaceSource, Manifest, Matching, Metric, slug
+from ..looks import Markdown, command, markdown_table, plain, signed
+from ..manifest import HuggingFaceSource, Manifest, Matching, Metric, Row, slug
 from ..report import Head, Report
 from ..report import Row as Measured
+from ..tally import COLUMNS, Tally
 from .candidates import Candidate
 
 HUB = "https://huggingface.co"
@@ -26,21 +30,41 @@ CARD = "README.md"
 TEMPLATE = "model_card.md.j2"
 TASK = "image-classification"
 SOURCE = "mixzoo eval report"
+EVIDENCE, TALLY = "evidence", "tally.csv"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Evidence of one row that was checked (`eval.evidence`): its files, its digest, its report."""
+
+    files: tuple[Path, ...]
+    digest: str
+    report: Report
 
 
 @dataclass(frozen=True)
 class Model:
     """One model of the repository.
 
-    id: its row's in the repository's own manifest. weights, log: its files. measured: what the
-    report says of it, None if nothing was evaluated.
+    row: its own, with its recipe, as the repository's manifest has it. weights, log: its files.
+    timm, timm_head: its file for timm, by its path in the repository, and the head that this is of;
+    None where timm has no such network. measured: what the report says of it, None if nothing was
+    evaluated. evidence: of that, if there is any.
     """
 
-    id: str
+    row: Row
     candidate: Candidate
     weights: Asset
     log: Asset | None = None
+    timm: str | None = None
+    timm_head: str | None = None
     measured: Measured | None = None
+    evidence: Evidence | None = None
+
+    @property
+    def id(self) -> str:
+        """Its row's."""
+        return self.row.id
 
     @property
     def number(self) -> Head | None:
@@ -53,15 +77,24 @@ class Model:
 class Repository:
     """What is published under `id` (`OWNER/NAME`): models of one benchmark, and what backs them.
 
-    leaderboard: `DATASET:TASK`, of a data set of the hub that is registered as a benchmark there.
+    tally: of the published numbers that the report recomputes. leaderboard: `DATASET:TASK`, of a
+    data set of the hub that is registered as a benchmark there.
     """
 
     id: str
     benchmark: Benchmark
     models: tuple[Model, ...]
     report: Report | None = None
+    tally: Tally | None = None
     license: str = "unknown"
     leaderboard: str | None = None
+
+    @property
+    def own_table(self) -> str | None:
+        """The manifest in the repository that evidence is judged by, unless mixzoo brings it."""
+        benchmark, judged = self.benchmark, any(model.evidence for model in self.models)
+        known = in_package(benchmark.path) and not benchmark.over
+        return f"{EVIDENCE}/{benchmark.name}.toml" if judged and not known else None
 
     @property
     def url(self) -> str:
@@ -77,8 +110,7 @@ class Repository:
         decimals = original.metric.decimals
         rows = [
             msgspec.structs.replace(
-                model.candidate.row,
-                id=model.id,
+                model.row,
                 reported_top1=round(model.number.top1, decimals) if model.number else None,
             )
             for model in self.models
@@ -105,7 +137,9 @@ class Repository:
         """What a publisher should know before uploading."""
         yield from filter(None, (model.candidate.why_no_log for model in self.models))
         if self.report is None:
-            yield 'No --report: the card says "not evaluated" and names no number.'
+            yield 'No --report and no --evidence: the card says "not evaluated" and names no number.'
+        elif not all(model.evidence for model in self.models):
+            yield "No --evidence: nobody can check the numbers without the images."
         for model in self.models:
             if model.measured and not model.number:
                 name = model.candidate.row.id
@@ -140,6 +174,13 @@ def model_card(repository: Repository) -> str:
         MANIFEST=MANIFEST,
         LOCK=LOCK,
         REPORT=REPORT,
+        TALLY=TALLY,
+        tally=repository.tally,
+        tally_table=markdown_table(COLUMNS, [claim.cells for claim in repository.tally.claims])
+        if repository.tally
+        else "",
+        named=("--manifest", repository.own_table) if repository.own_table else (),
+        command=command,
         in_words=_in_words,
         signed=signed,
     )
@@ -208,7 +249,8 @@ def evaluation_results(repository: Repository) -> str:
 def _front_matter(repository: Repository) -> str:
     from huggingface_hub import ModelCardData
 
-    rows = [model.candidate.row for model in repository.models]
+    rows = [model.row for model in repository.models]
+    of_timm = repository.models[0].timm == TIMM_FILE  # then the hub's own lines of use are timm's
     names = [*(row.method for row in rows), *(row.architecture for row in rows)]
     dataset = repository.benchmark.manifest.dataset.name
     # The data set's id on the hub where it is known, else its name as a plain tag.
@@ -216,9 +258,9 @@ def _front_matter(repository: Repository) -> str:
     tag = named or slug(dataset).replace("_", "-")
     data = ModelCardData(
         license=repository.license,
-        library_name="mixzoo",
+        library_name="timm" if of_timm else "mixzoo",
         pipeline_tag=TASK,
-        tags=list(dict.fromkeys(["mixup", "openmixup", *names])),
+        tags=list(dict.fromkeys(["mixup", "openmixup", "mixzoo", *["timm"] * of_timm, *names])),
         datasets=[tag],
         metrics=["accuracy"],
     )
@@ -248,9 +290,9 @@ def _in_words(facts: Any) -> str:
     """`name value` pairs of a struct or a dict, what is empty left out."""
     pairs = msgspec.to_builtins(facts).items()
     told = [(name, value) for name, value in pairs if value not in ({}, [], "", None)]
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told)
+    return ", ".join(f"{name.replace('_', ' ')} {in_text(value)}" for name, value in told)
 
 
 def _plain(value: Any) -> str:
     """A value as text that can't end the cell, the code span or the line that it stands in."""
-    return str(plain(re.sub(r"[|`]", "", str(value))))
+    return value if isinstance(value, Markdown) else str(plain(re.sub(r"[|`]", "", str(value))))

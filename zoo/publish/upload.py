@@ -1,5 +1,6 @@
 """Uploads a built folder to the Hugging Face hub, as one commit."""
 
+import glob
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -97,7 +98,7 @@ def _upload(
     commit = api.upload_folder(
         repo_id=repository,
         folder_path=folder,
-        allow_patterns=list(names),
+        allow_patterns=[glob.escape(name) for name in names],
         commit_message=MESSAGE,
     )
     return Uploaded(str(url), commit.oid)

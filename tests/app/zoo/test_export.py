@@ -30,7 +30,7 @@ def test_json_is_for_programs(mixzoo: Callable, tmp_path: Path) -> None:
     [facts] = json.loads(printed)
     assert facts["id"] == ROWS[1]
     assert facts["size"] == Path(facts["path"]).stat().st_size
-    assert facts["metadata"]["reported_top1"] == "59.6"
+    assert facts["metadata"]["row"] == ROWS[1]
 
 
 def test_what_would_be_lost_is_refused(mixzoo: Callable, tmp_path: Path) -> None:

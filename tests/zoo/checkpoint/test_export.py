@@ -12,6 +12,7 @@ import pytest
 import torch
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.export import Exported, export, export_name
+from mixzoo.zoo.checkpoint.facts import training_facts
 from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.checkpoint.reading import read_checkpoint
 from mixzoo.zoo.errors import CheckpointError, UsageError
@@ -53,7 +54,7 @@ def test_the_network_gives_the_same_bits(method: str, tiny: Callable, tmp_path: 
 
 
 def test_a_row_is_exported_with_its_history(tmp_path: Path) -> None:
-    """The header names file, hash, row, benchmark, network and published number, as strings."""
+    """The header names file, hash, row, benchmark, network and recipe, as strings."""
     resolved = resolve(ROW, open_catalog())
 
     done = export(resolved, tmp_path / export_name(resolved))
@@ -72,8 +73,9 @@ def test_a_row_is_exported_with_its_history(tmp_path: Path) -> None:
         ("method", "mixup"),
         ("num_classes", "40"),
         ("heads", "head0"),
-        ("reported_top1", "59.6"),
     }
+    recipe = training_facts(done.metadata).recipe
+    assert (recipe["alpha"], recipe["epochs"], recipe["lr"]) == ([0.2], 40, 0.1)
 
 
 def test_a_file_without_a_row_claims_none(tiny: Callable, tmp_path: Path) -> None:
@@ -84,7 +86,7 @@ def test_a_file_without_a_row_claims_none(tiny: Callable, tmp_path: Path) -> Non
 
     assert done.path.name == "mine.safetensors"
     assert done.metadata["method"] == "plain"
-    assert not {"row", "benchmark", "reported_top1"} & done.metadata.keys()
+    assert not {"row", "benchmark", "config"} & done.metadata.keys()
 
 
 def test_stored_precision_stays(tiny: Callable, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A built folder holds weights, log, card, report, and a manifest that makes it a source."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from unicodedata import category
 
 import msgspec
 import pytest
+import safetensors.torch
 import torch
 import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
@@ -18,19 +20,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from mixzoo.zoo.catalog import Benchmark, open_catalog, package_path
+from mixzoo.zoo.checkpoint.facts import recipe_text
 from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.manifest import Metric
 from mixzoo.zoo.publish.build import Publication, build
-from mixzoo.zoo.publish.repository import Repository, model_card
-from mixzoo.zoo.report import Head, Images, Pixels, Report, Weights
+from mixzoo.zoo.publish.repository import Evidence, Repository, model_card
+from mixzoo.zoo.report import Head, Images, Pixels, Report, Weights, read_report
 from mixzoo.zoo.report import Row as Measured
 from mixzoo.zoo.verify import State, check
 
 VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
 MINI = open_catalog().benchmark("mini")
-PUBLISHED = {VANILLA: 75.3, MIXUP: 73.5}
+PUBLISHED = {VANILLA: 70.2, MIXUP: 59.6}
 OTHER_IMAGES = "100 images, the table's validation set has 1000"
+TIMM_FILES = {"model.safetensors", "config.json"}
 NUMBER = re.compile(r"(?<![\d.])\d\d\.\d")  # what a top-1 in percent looks like
 
 
@@ -163,6 +167,7 @@ def test_listed_files_are_the_folders(built: Built) -> None:
         "mixzoo.toml",
         "report.json",
         *models,
+        "tally.csv",
     ]
     assert {path.name: sha256(path) for path in built.folder.iterdir()} == built.files
 
@@ -195,9 +200,13 @@ def test_the_card_says_what_the_hub_needs(built: Built) -> None:
 
 
 def test_the_card_tells_counts_interval_verdict_and_hashes(built: Built) -> None:
-    """k of N, interval, verdict, pixels, versions, both hashes, paper, terms."""
+    """k of N, interval, verdict, tally, recipe, pixels, versions, both hashes, paper, terms."""
     for part in (
-        "| 730 / 1000 | 73.000 | 70.50 to 75.50 | 73.5 | -0.500 | differs |",
+        "| 730 / 1000 | 73.000 | 70.50 to 75.50 | 59.6 | +13.400 | differs |",
+        "recomputed: 2 of the tables' 10. Off: 2 by more than 0.05 points (0 recomputed lower)",
+        "mix mode (mixup), alpha (0.2), mix repeat 1",
+        "epochs 40, batch size 64, micro batch 64, crop 128, lr 0.1",
+        "timm and torchvision have no network of the shape of resnet18_w6",
         MINI.asset(MIXUP).sha256,
         built.files[f"{MIXUP}.safetensors"],
         built.files[f"{MIXUP}.log.json"],
@@ -306,6 +315,111 @@ def test_automix_is_published_with_every_heads_line(
         "mix_q | 5 / 20",
     ):
         assert part in card.text
+
+
+def test_the_rows_keep_the_recipe_of_their_runs(built: Built) -> None:
+    """So `mixzoo train ROW --manifest mixzoo.toml` trains what was published."""
+    _, mixup = built.benchmark().manifest.rows
+
+    assert (mixup.alpha, mixup.recipe["mix_mode"], mixup.recipe["epochs"]) == (0.2, ["mixup"], 40)
+
+
+def test_a_run_of_another_method_is_no_model_of_the_row(tiny: Callable, tmp_path: Path) -> None:
+    """Its card would say that it was trained by the row's."""
+    path, recipe = tmp_path / "w.pth", {"mix_mode": ("mixup", "cutmix"), "alpha": (0.8, 1.0)}
+    notes = {"config": recipe_text("resnet18_w6", recipe)}
+    torch.save({"meta": notes, "state_dict": tiny(name="resnet18_w6", num_classes=40)}, path)
+
+    with pytest.raises(UsageError, match=r"was trained by mixup \+ cutmix, .* train publish RUN"):
+        publish(tmp_path, path, row=MIXUP)
+
+
+@pytest.fixture
+def wide(tiny: Callable, write_benchmark: Callable, tmp_path: Path) -> Callable[..., Path]:
+    """Writes a ResNet-18 of a benchmark of one's own, which timm has too."""
+    manifest = write_benchmark('[[sources]]\nkind = "file"\npath = "."')
+    rows = "".join(
+        f'[[rows]]\nid = "resnet18.{m}_own"\nmethod = "{m}"\narchitecture = "resnet18"\n'
+        for m in ("automix", "mixup", "cutmix")
+    )
+    manifest.write_text(manifest.read_text() + rows)
+
+    def write(method: str) -> Path:
+        path = tmp_path / f"resnet18.{method}_own.pth"
+        kind = "automix" if method == "automix" else "plain"
+        torch.save({"state_dict": tiny(kind, name="resnet18", num_classes=10)}, path)
+        return path
+
+    return write
+
+
+def test_one_model_is_timms_as_a_whole(wide: Callable, tmp_path: Path) -> None:
+    """`hf-hub:jane/drawn-models` finds network, pixels and weights of the head that was judged."""
+    path = wide("automix")
+    rows = [(str(path), [head(name, 3, 20, 10.0) for name in ("one_k", "mix_k", "one_q", "mix_q")])]
+    report = write_report(tmp_path, *rows, sha256=sha256(path), benchmark="own", judged="mix_q")
+
+    built = publish(tmp_path, path, report=report, manifests=[tmp_path / "own.toml"])
+
+    config = json.loads(built.read("config.json"))
+    pixels, protocol = config["pretrained_cfg"], built.benchmark().manifest.protocol
+    assert (config["architecture"], config["num_classes"]) == ("resnet18", 10)
+    assert pixels["input_size"] == [3, protocol.crop, protocol.crop]
+    entries = safetensors.torch.load_file(built.folder / "model.safetensors")
+    judged = load_file(path, head="mix_q")
+    assert torch.equal(entries["conv1.weight"], judged.backbone_q.conv1.weight)
+    assert torch.equal(entries["fc.bias"], judged.head_mix_q.fc.bias)
+    assert ModelCard.load(built.folder / "README.md").data.library_name == "timm"
+    assert 'timm.create_model("hf-hub:jane/drawn-models", pretrained=True)' in built.read()
+    assert "the classifier of the head mix_q" in built.read()
+
+
+def test_several_models_are_timms_each_in_its_folder(wide: Callable, tmp_path: Path) -> None:
+    """timm knows one model of a repository; `local-dir:` takes each folder."""
+    manifest = tmp_path / "own.toml"
+
+    built = publish(tmp_path, wide("mixup"), wide("cutmix"), manifests=[manifest])
+
+    names = {f"timm/resnet18.{m}_own/{f}" for m in ("mixup", "cutmix") for f in TIMM_FILES}
+    assert names <= built.files.keys()
+    assert not TIMM_FILES & built.files.keys()
+    assert 'create_model("local-dir:timm/resnet18.mixup_own", pretrained=True)' in built.read()
+
+
+def test_evidence_goes_along_with_the_table_that_judges_it(wide: Callable, tmp_path: Path) -> None:
+    """Of the models that are published; its reports together are the repository's."""
+    path, manifest = wide("mixup"), tmp_path / "own.toml"
+    heads = [head("head0", 3, 20, 10.0)]
+    evidence = []
+    for name, digest in ((sha256(path), "1" * 64), ("b" * 64, "2" * 64)):
+        file = write_report(tmp_path, (f"r{name}", heads), sha256=name, benchmark="own")
+        evidence.append(Evidence((file,), digest, read_report(file)))
+
+    built = publish(tmp_path, path, evidence=evidence, manifests=[manifest])
+
+    folder = "evidence/resnet18.mixup_own"
+    assert {name for name in built.files if name.startswith("evidence/")} == {
+        "evidence/own.toml",
+        f"{folder}/eval.json",
+    }
+    assert len(read_report(built.folder / "report.json").rows) == 2
+    assert "1" * 64 in built.read()
+    assert "2" * 64 not in built.read()
+    assert "mixzoo eval check evidence --manifest evidence/own.toml" in built.read()
+    assert open_catalog([built.folder / "evidence/own.toml"]).row("resnet18.mixup_own")
+
+
+def test_a_report_beside_evidence_is_one_too_many(tmp_path: Path) -> None:
+    """And evidence of two lists of images makes no report."""
+    file = write_report(tmp_path, plain(MIXUP, 596))
+    one = Evidence((), "1" * 64, read_report(file))
+    data = msgspec.structs.replace(one.report.data, list_sha256="c" * 64)
+    other = replace(one, report=msgspec.structs.replace(one.report, data=data))
+
+    with pytest.raises(UsageError, match="give one of them"):
+        publish(tmp_path, MIXUP, report=file, evidence=[one])
+    with pytest.raises(UsageError, match="expected one list of images"):
+        publish(tmp_path, MIXUP, evidence=[one, other])
 
 
 def test_a_leaderboard_gets_the_hubs_own_format(tmp_path: Path) -> None:
