@@ -101,7 +101,7 @@ def test_evidence_is_tallied_after_it_was_checked(
     assert lines.splitlines()[1].startswith(
         "mini,resnet18_w6.samix_mini,one_k,668,1000,66.8,66.8,0.0"
     )
-    assert "doesn't give what it says" in error
+    assert "isn't what it says" in error
 
 
 def test_published_evidence_is_checked_where_it_arrives(
@@ -120,7 +120,7 @@ def test_published_evidence_is_checked_where_it_arrives(
     [one] = json.loads(facts)["evidence"]
     assert (code, one["row"], one["verdict"]) == (0, ROWS[1], "reproduced")
     assert one["digest"] in (repo / "README.md").read_text()
-    assert (refused, "doesn't give what it says" in error) == (5, True)
+    assert (refused, "isn't what it says" in error) == (5, True)
 
 
 def of_json(name: str, change: Callable[[Any, random.Random], object]) -> Edit:
