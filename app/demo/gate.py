@@ -131,7 +131,7 @@ class Gate:
         except UsageError as full:
             raise _Refused(507, str(full)) from None
         try:
-            await self._app(scope, _arriving(receive, declared, declared), send)
+            await self._app(scope, _arriving(receive, declared, declared), _refusing(send))
         finally:
             self._store.release(room)
 
@@ -192,6 +192,23 @@ def _with_own_preview(send: Send) -> Send:
             MutableHeaders(scope=start)["content-length"] = str(len(page))
             await send(start)
             await send({"type": "http.response.body", "body": page})
+
+    return sent
+
+
+def _refusing(send: Send) -> Send:
+    """Sends an answer; Gradio's refusals come as plain text, where its page expects JSON."""
+    status, text = 200, bytearray()
+
+    async def sent(message: Message) -> None:
+        nonlocal status
+        status = message.get("status", status)
+        if status == 200:
+            await send(message)
+        elif message["type"] == "http.response.body":
+            text.extend(message.get("body", b""))
+            if not message.get("more_body", False):
+                raise _Refused(status, text.decode(errors="replace"))
 
     return sent
 

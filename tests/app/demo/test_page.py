@@ -249,6 +249,7 @@ def test_huge_upload_is_refused_and_removed(served: Served) -> None:
     )
 
     assert answer.status_code == 413
+    assert "maximum allowed size" in answer.json()["detail"]
     assert stored(served) < before + 2**20
 
 
@@ -260,6 +261,7 @@ def test_upload_that_is_no_form_is_refused(served: Served) -> None:
     )
 
     assert answer.status_code == 400
+    assert answer.json()["detail"]
     assert stored(served) == before
 
 
