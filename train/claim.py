@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,13 @@ def claimed(out: Path, facts: Mapping[str, Any], world: World = ALONE) -> Iterat
     where another job trains in the folder, where it holds another run, or where ranks have
     different facts.
     """
-    _require_agreement(world.gather(facts))
+    for rank, other in enumerate(every := world.gather(facts)):
+        if other != every[0]:
+            names = ", ".join(name for name in other if other[name] != every[0].get(name))
+            raise UsageError(
+                f"Rank {rank} has another run than rank 0; different: {names}. Start all processes "
+                "with the same command, the same images and the same version of mixzoo."
+            )
     error = None
     with ExitStack() as held:
         if world.leads:
@@ -67,16 +73,6 @@ def _patience(out: Path) -> Callable[[], None]:
             )
 
     return waiting
-
-
-def _require_agreement(facts: Sequence[Mapping[str, Any]]) -> None:
-    for rank, other in enumerate(facts):
-        if other != facts[0]:
-            names = ", ".join(name for name in other if other[name] != facts[0].get(name))
-            raise UsageError(
-                f"Rank {rank} has another run than rank 0; different: {names}. Start all processes "
-                "with the same command, the same images and the same version of mixzoo."
-            )
 
 
 def _remember(out: Path, now: Mapping[str, Any]) -> None:

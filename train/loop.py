@@ -101,7 +101,9 @@ def walk(run: Run, data: Data, batches: Iterator[MicroBatch], asked: Interruptio
     start = run.iteration
     weights = mask_loss_weights(run.recipe.automix, run.recipe.epochs * run.iterations)
     folder = run.how.tensorboard if run.world.leads else None
-    with _bar(run) as bar, tensorboard(folder, start) as show:
+    hidden = None if run.world.leads else True  # None: only where stderr is a terminal
+    bar = tqdm(desc=run.name, total=run.total, initial=start, unit="step", disable=hidden)
+    with bar, tensorboard(folder, start) as show:
         while not run.is_done:
             if run.is_validation_due:
                 end_epoch(run, data, show, asked)
@@ -238,9 +240,3 @@ def _next(batches: Iterator[MicroBatch], run: Run) -> MicroBatch:
         if not run.world.leads:
             logger.error("error: rank %d: %s", run.world.rank, error)
         raise
-
-
-def _bar(run: Run) -> tqdm:
-    """Only on the leader, and where stderr is a terminal (None)."""
-    hidden = None if run.world.leads else True
-    return tqdm(desc=run.name, total=run.total, initial=run.iteration, unit="step", disable=hidden)

@@ -25,14 +25,15 @@ def fresh_network(recipe: Recipe) -> Classifier | MixClassifier:
     """
     config = ResNetConfig.from_name(recipe.architecture)
     rng = torch.Generator().manual_seed(recipe.seed)
-    if not recipe.learnt:
-        plain = Classifier(config, recipe.num_classes)
-        initialise(plain, rng)
-        return plain.train()
-    model = MixClassifier(config, recipe.num_classes, recipe.method)
+    model = (
+        MixClassifier(config, recipe.num_classes, recipe.method)
+        if recipe.learnt
+        else Classifier(config, recipe.num_classes)
+    )
     initialise(model, rng)
-    copy_q_to_k(model)
-    freeze_k(model)
+    if isinstance(model, MixClassifier):
+        copy_q_to_k(model)
+        freeze_k(model)
     return model.train()
 
 

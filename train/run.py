@@ -62,7 +62,7 @@ class How:
 class Run:
     """Network, optimizer, log, and where they stand.
 
-    iteration: the step to take next, from 0. validated: epochs whose validation is done.
+    iteration: the step to take next, from 0, of `total`. validated: epochs whose validation is done.
     """
 
     def __init__(
@@ -76,20 +76,19 @@ class Run:
     ) -> None:
         """Begin a run, or go on from the last checkpoint in `out`, which the leader alone reads."""
         self.recipe, self.out, self.name, self.how, self.changed = recipe, out, name, how, changed
+        self.world, self.device = how.world, how.world.device
         self.iterations = iterations  # per epoch
-        self.world = how.world
+        self.total = recipe.epochs * iterations
         self.iteration = self.validated = 0
         self.best: dict[str, Any] = {}
         self.model = fresh_network(recipe)
-        self.model.to(self.world.device)
+        self.model.to(self.device)
         if ResNetConfig.from_name(recipe.architecture).base_width % 16 == 0:
             # Faster; but of narrow layers torch's CPU kernels (seen in 2.15) corrupt memory with
             # it.
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = optimizer_of(self.model, recipe)
-        self.scaler = torch.amp.GradScaler(
-            self.world.device.type, enabled=recipe.precision == "fp16"
-        )
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == "fp16")
         if self.world.leads:
             out.mkdir(parents=True, exist_ok=True)
         content = _to_go_on_from(out, self.world)
@@ -105,20 +104,10 @@ class Run:
         self.log = self._log(content)
 
     @property
-    def device(self) -> torch.device:
-        """Where this process computes."""
-        return self.world.device
-
-    @property
     def slots(self) -> range:
         """The parts of a batch that this process computes, one after the other."""
         mine = self.recipe.accumulation(self.world.size)
         return range(self.world.rank * mine, (self.world.rank + 1) * mine)
-
-    @property
-    def total(self) -> int:
-        """Steps of the whole run."""
-        return self.recipe.epochs * self.iterations
 
     @property
     def is_validation_due(self) -> bool:
@@ -146,7 +135,7 @@ class Run:
     def autocast(self) -> AbstractContextManager[Any]:
         """The arithmetic of the recipe's precision."""
         dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.recipe.precision)
-        return torch.autocast(self.world.device.type, dtype) if dtype else nullcontext()
+        return torch.autocast(self.device.type, dtype) if dtype else nullcontext()
 
     def sharing(self, now: bool) -> AbstractContextManager[Any]:
         """Whether the next backward pass averages gradients over the processes."""

@@ -107,12 +107,11 @@ class BlockMaps:
     """What a block computes for A with its partner B on the way to a mask.
 
     value: (h, w) float32, what it sees in B. attention: (h, w, h, w) float32, for each place of A
-    (first two axes) its weights over the places of B, which sum to 1. lam: weight of A.
+    (first two axes) its weights over the places of B, which sum to 1.
     """
 
     value: Floats
     attention: Floats
-    lam: float
 
 
 @torch.no_grad()
@@ -139,9 +138,8 @@ def block_maps(
         BlockMaps(
             value=mask.value[0, 0].float().numpy(),
             attention=mask.attention[0].reshape(h, w, h, w).numpy(),
-            lam=lam,
         )
-        for mask, lam in zip(masks, lams, strict=True)
+        for mask in masks
     ]
 
 

@@ -61,15 +61,10 @@ def read_pictures(path: Path, wanted: Sequence[Entry]) -> Iterator[Pixels]:
 def read_released(path: Path) -> tuple[Pixels, str]:
     """A picture file's pixels, (H, W, 3) uint8, and its name; of a zip's pictures the last one's.
 
-    Raises UsageError if the file can't be read, else as `list_pictures` and `read_pictures`.
+    Raises OSError if the file can't be read, else as `list_pictures` and `read_pictures`.
     """
     if path.suffix.lower() != ".zip":
-        try:
-            return decode(path.read_bytes(), str(path)), path.name
-        except OSError as error:
-            raise UsageError(
-                f"{path}: expected a picture or a zip, got {error.strerror}."
-            ) from None
+        return decode(path.read_bytes(), str(path)), path.name
     last = list_pictures(path)[-1]
     return next(read_pictures(path, [last])), last.name
 

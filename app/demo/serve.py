@@ -20,10 +20,7 @@ from .settings import Settings
 from .store import Store
 
 if TYPE_CHECKING:
-    import gradio as gr
-
     from .context import Context
-    from .hosts import Hosts
 
 ENVIRONMENT = {
     "GRADIO_ANALYTICS_ENABLED": "False",
@@ -50,16 +47,41 @@ def running(settings: Settings, ending: Ending) -> Iterator[str]:
     port = _free_port(settings)
     downloads = Downloads(settings.manifests)
     with _removed_at_the_end() as folder, _environment(folder):
+        from starlette.middleware import Middleware
+
         from .context import Context
+        from .gate import Gate
         from .hosts import Hosts
-        from .page import build
+        from .page import build, css, head, theme
 
         store = Store(Path(os.environ["GRADIO_TEMP_DIR"]))
         context = Context(open_catalog(settings.manifests), settings, store, downloads)
-        hosts = Hosts(settings)
+        gate = Middleware(Gate, store=store, hosts=Hosts(settings))
         page = build(context)
+        host = settings.host.strip("[]")
         try:
-            url = _launch(page, settings, port, store, hosts)
+            _, url, _ = page.launch(
+                server_name=f"[{host}]" if ":" in host else host,
+                server_port=port,
+                prevent_thread_lock=True,
+                quiet=True,
+                share=False,
+                show_error=False,
+                ssr_mode=False,
+                mcp_server=False,
+                pwa=False,
+                run_history=False,
+                enable_monitoring=False,
+                strict_cors=True,
+                footer_links=["api", "settings"],
+                max_file_size=limits.MAX_UPLOAD,
+                state_session_capacity=limits.MAX_SESSIONS,
+                theme=theme(),
+                css=css(),
+                favicon_path=Path(__file__).with_name("icon.svg"),
+                head=head(),
+                app_kwargs={"middleware": [gate]},
+            )
             threading.Thread(target=_warm_up, args=(context,), name="warm-up", daemon=True).start()
             with store.looked_after():
                 yield url
@@ -104,38 +126,6 @@ def _warm_up(context: "Context") -> None:
     with suppress(MixzooError):  # the visitor is told when it is asked for
         context.models.get(first_ref(context))
     prepare(jpegs=False)  # the drawn examples are PNGs
-
-
-def _launch(page: "gr.Blocks", settings: Settings, port: int, store: Store, hosts: "Hosts") -> str:
-    from starlette.middleware import Middleware
-
-    from .gate import Gate
-    from .page import css, head, theme
-
-    host = settings.host.strip("[]")
-    _, url, _ = page.launch(
-        server_name=f"[{host}]" if ":" in host else host,
-        server_port=port,
-        prevent_thread_lock=True,
-        quiet=True,
-        share=False,
-        show_error=False,
-        ssr_mode=False,
-        mcp_server=False,
-        pwa=False,
-        run_history=False,
-        enable_monitoring=False,
-        strict_cors=True,
-        footer_links=["api", "settings"],
-        max_file_size=limits.MAX_UPLOAD,
-        state_session_capacity=limits.MAX_SESSIONS,
-        theme=theme(),
-        css=css(),
-        favicon_path=Path(__file__).with_name("icon.svg"),
-        head=head(),
-        app_kwargs={"middleware": [Middleware(Gate, store=store, hosts=hosts)]},
-    )
-    return url
 
 
 @contextmanager

@@ -110,7 +110,7 @@ def page(benchmark: Benchmark, reports: Path | None, *, every_head: bool = False
             ("The table", svg(table_plot(results, narrow=True), "table", table_words(results))),
             *_plots(found),
         ],
-        pairs=_drawn(pairs) if pairs else None,
+        pairs=svg(comparison_plot(pairs), "pairs", comparison_words(pairs)) if pairs else None,
         sentences=[pair.sentence for pair in pairs],
         sources=Counter(f"{one.source}, {one.report.created}" for one in found.values()),
         found=len(found),
@@ -198,7 +198,3 @@ def _plots(found: Mapping[str, Recomputed]) -> Iterator[tuple[str, Markup]]:
         checkpoints = grouped([one.report for one in found.values()])
         drawn = groups_plot(checkpoints, narrow=True)
         yield "By group of classes", svg(drawn, "groups", groups_words(checkpoints))
-
-
-def _drawn(pairs: Sequence[Pair]) -> Markup:
-    return svg(comparison_plot(pairs), "pairs", comparison_words(pairs))

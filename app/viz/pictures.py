@@ -11,7 +11,7 @@ from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
 from ...zoo.looks import printable
 from ..console import say
-from ..options import FilePath, complete_names, manifest_option, option
+from ..options import FilePath, PresentFile, complete_names, manifest_option, option
 from .options import (
     counted,
     draws,
@@ -54,7 +54,7 @@ DOTS_PER_INCH = 200
 @option(
     "--beside FILE",
     "A released picture, or a zip whose last one is taken, to stand beside --layout reference.",
-    FilePath,
+    PresentFile,
 )
 @title_option
 @draws("mix.png", dpi=DOTS_PER_INCH)

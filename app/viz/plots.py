@@ -10,7 +10,7 @@ from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.errors import MixzooError, UsageError
 from ...zoo.net.progress import tell
 from ..logs import log_options
-from ..options import FilePath, complete_names, manifest_option, option
+from ..options import FilePath, PresentFile, complete_names, manifest_option, option
 from .options import CommandWithLists, counted, draws, narrow_option
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def curves(
     "--train FILE",
     "Training annotations (train2018.json): adds accuracy against the training images of a "
     "class, from the predictions that mixzoo eval kept.",
-    FilePath,
+    PresentFile,
 )
 @narrow_option
 @draws("groups.png")
@@ -134,8 +134,6 @@ def groups(
 
     counts = None
     if train:
-        if not train.is_file():
-            raise UsageError(f"--train {train}: expected training annotations, found no such file.")
         images = from_file(train.parent, train)
         counts = images.class_counts()
         for note in images.notes:

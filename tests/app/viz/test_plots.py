@@ -298,7 +298,7 @@ assert "torch" not in sys.modules
         (f"curves {MIXUP} --join", "--join go with files"),
         ("curves LOG --head x", "No log has the head x"),
         ("groups LOG", "cannot be read"),
-        ("groups REPORT --train none.json", "no such file"),
+        ("groups REPORT --train none.json", "'none.json' does not exist"),
         (f"compare {VANILLA}", "at least two"),
         (f"compare REPORT {VANILLA}", "reports alone or REFs alone"),
         ("compare REPORT REPORT", "given twice"),
