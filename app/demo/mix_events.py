@@ -20,10 +20,10 @@ from ...viz.themes import DARK, LIGHT
 from ...zoo.errors import DataError, MixzooError, UsageError
 from ...zoo.manifest import Protocol
 from ...zoo.nets import MixClassifier
-from ..viz.inputs import class_names
+from ..viz.inputs import class_names, methods_here
 from . import limits
 from .context import Context
-from .mixing import Mix, command_line, look, methods_here, python_lines, why_label
+from .mixing import Mix, command_line, look, python_lines, why_label
 from .pictures import Picture, read_picture
 from .toasts import shown_to_visitors, tell, warn
 

@@ -10,9 +10,10 @@ from gradio.component_meta import ComponentMeta
 
 from ...train.mixing import LEARNT_METHODS
 from ...zoo.errors import UsageError
+from ..viz.inputs import methods_here
 from .context import Context
 from .mix_events import LAMS, LARGEST_SEED, MAPS, METHODS, PLAIN, MixEvents
-from .mixing import TOP, methods_here
+from .mixing import TOP
 from .pictures import drawings
 from .state import among, number_between
 

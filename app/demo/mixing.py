@@ -1,7 +1,6 @@
 """What the Mix tab shows of two pictures, computed; nothing here knows of a page."""
 
-import importlib.util
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import numpy as np
 import torch
 
 from ...eval.protocol import normalise
-from ...train.mixing import LEARNT_METHODS, PICTURED
 from ...viz.mix import MixedPair, mix_pair
 from ...zoo.looks import command
 from ...zoo.manifest import Protocol
@@ -74,20 +72,6 @@ def why_label(pair: MixedPair) -> str:
             "learnt which pixels carry it."
         )
     return f"{lam}: A has as much of the picture as of the label."
-
-
-def methods_here(learnt: Collection[str]) -> list[str]:
-    """The methods that mix images on this machine, given the learnt ones that have a checkpoint.
-
-    SaliencyMix takes OpenCV's detector.
-    """
-    without_cv2 = importlib.util.find_spec("cv2") is None
-    return [
-        name
-        for name in PICTURED
-        if (name not in LEARNT_METHODS or name in learnt)
-        and not (name == "saliencymix" and without_cv2)
-    ]
 
 
 def command_line(mix: Mix) -> str:

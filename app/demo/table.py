@@ -12,8 +12,7 @@ from ...eval.compare import Pair, compare_rows
 from ...eval.kept import rows_of_refs
 from ...eval.logs import RULES as LOG_RULES
 from ...eval.logs import LogAudit
-from ...eval.logs.sources import audit_of_row
-from ...eval.report import COLUMNS, RULES, table
+from ...eval.report import COLUMNS, RULES, readable_audit, table
 from ...eval.store import of_weights
 from ...viz.groups import grouped, groups_plot, groups_words
 from ...viz.lanes import gap_plot
@@ -83,21 +82,20 @@ def page(benchmark: Benchmark, reports: Path | None, *, every_head: bool = False
     found, problems = find(benchmark, reports)
     audits: dict[str, LogAudit] = {}
     for row in benchmark.manifest.rows:
-        try:
-            if audit := audit_of_row(benchmark, row):
-                audits[row.id] = audit
-        except MixzooError as error:
-            problems.append(str(error))
+        audit, unread = readable_audit(benchmark, row)
+        problems += unread
+        if audit:
+            audits[row.id] = audit
     pairs, unpaired = compared(benchmark)
+    results = results_table(
+        benchmark.manifest, [one.report for one in found.values()], list(audits.values())
+    )
     lines: list[dict[str, Cell]] = []
     side = []
     for row in benchmark.manifest.rows:
         of_row = list(_lines(benchmark, row, found.get(row.id), audits.get(row.id)))
         side += range(len(lines) + 1, len(lines) + len(of_row)) if every_head else []
         lines += of_row if every_head else of_row[:1]
-    results = results_table(
-        benchmark.manifest, [one.report for one in found.values()], list(audits.values())
-    )
     return render(
         "table.html",
         counts=Counter(one.row.verdict for one in found.values()).most_common(),

@@ -4,17 +4,18 @@ Imported when a command runs, since it takes torch.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path, PurePath
 
 import msgspec
 import numpy as np
 
 from ...eval.pixels import Pixels, centre_crop, decode
-from ...train.mixing import check_pictured
+from ...train.mixing import LEARNT_METHODS, PICTURED, check_pictured
 from ...viz.mix import Model, Pairs
 from ...zoo.cache import data_path
 from ...zoo.catalog import Benchmark, open_catalog
@@ -139,6 +140,17 @@ class Given:
             list(zip(names[::2], names[1::2], strict=True)),
             protocol,
         )
+
+
+def methods_here(learnt: Collection[str]) -> list[str]:
+    """The methods that mix images on this machine, given the learnt ones that have a checkpoint.
+
+    SaliencyMix takes OpenCV's detector.
+    """
+    lacking = {*LEARNT_METHODS} - {*learnt}
+    if find_spec("cv2") is None:
+        lacking.add("saliencymix")
+    return [name for name in PICTURED if name not in lacking]
 
 
 def class_names(benchmark: Benchmark | None, file: Path | None = None) -> list[str]:

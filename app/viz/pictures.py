@@ -1,7 +1,6 @@
 """`mixzoo viz mix|sweep|cam|release`: pictures of mixed samples, made here or released."""
 
 from fnmatch import fnmatch
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,15 +118,17 @@ def mix(
 
 def _methods(text: str | None, given: "Given", several: bool) -> list[str]:
     """The methods asked for; else those that need no checkpoint, and REF's own."""
+    from .inputs import methods_here
+
     if text is not None:
         return given.methods(text)
     learnt = [given.learnt] if given.learnt else []
     if several and learnt:
         return learnt
-    if find_spec("cv2") is None:
+    here = methods_here(learnt)
+    if "saliencymix" not in here:
         say("saliencymix is left out: it needs pip install 'mixzoo[saliency]'.")
-        return [*(name for name in STATIC if name != "saliencymix"), *learnt]
-    return [*STATIC, *learnt]
+    return [name for name in here if name in STATIC or name in learnt]
 
 
 @picture_command("sweep")

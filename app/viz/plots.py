@@ -1,13 +1,12 @@
 """`mixzoo viz table|curves|groups|compare`: plots of what was published, logged and evaluated."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...zoo.catalog import Benchmark, open_catalog
-from ...zoo.errors import MixzooError, UsageError
+from ...zoo.catalog import open_catalog
+from ...zoo.errors import UsageError
 from ...zoo.net.progress import tell
 from ..logs import log_options
 from ..options import FilePath, PresentFile, complete_names, manifest_option, option
@@ -16,7 +15,6 @@ from .options import CommandWithLists, counted, draws, narrow_option
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ...eval.logs import LogAudit
     from ...viz.themes import Theme
 
 
@@ -47,29 +45,23 @@ def table(
     those that are here; give a row one of yours by mixzoo zoo import FILE --row ROW. BENCHMARK
     stands before --reports. --out ends in .png, .svg, .pdf or .jpg.
     """
+    from ...eval.report import readable_audit
     from ...viz.table import results_table, table_plot
     from ...zoo.report import read_report
 
     chosen = open_catalog(manifests).benchmark(benchmark)
     known = [read_report(path) for path in reports]
-    audits = list(_logs_here(chosen))
+    audits = []
+    for row in chosen.manifest.rows:
+        audit, unread = readable_audit(chosen, row)
+        audits += [audit] if audit else []
+        for problem in unread:
+            tell(f"left out: {problem}")
     found = results_table(chosen.manifest, known, audits)
     logged = sum(bool(line.logged) for line in found.lines)
     recomputed = sum(bool(line.recomputed) for line in found.lines)
     words = f"{len(found.lines)} rows, {logged} with a log, {recomputed} recomputed"
     return table_plot(found, theme=theme, narrow=narrow), words
-
-
-def _logs_here(benchmark: Benchmark) -> "Iterator[LogAudit]":
-    """The logs of rows that need no network, audited; unreadable ones are told and left out."""
-    from ...eval.logs.sources import audit_of_row
-
-    for row in benchmark.manifest.rows:
-        try:
-            if audit := audit_of_row(benchmark, row):
-                yield audit
-        except MixzooError as error:
-            tell(f"left out: {error}")
 
 
 @click.command("curves")

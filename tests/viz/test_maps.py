@@ -131,7 +131,7 @@ def test_the_least_spread_place_is_chosen() -> None:
     pointed[1, 2] = 0
     pointed[1, 2, 0, 1] = 1
 
-    place = most_uneven([BlockMaps(np.zeros((2, 3)), one, 0.5) for one in (even, pointed)])
+    place = most_uneven([BlockMaps(np.zeros((2, 3)), one) for one in (even, pointed)])
 
     assert place == (1, 2)
 
