@@ -23,6 +23,7 @@ from mixzoo.zoo.mini import draw
 from .emulator.github import GitHub
 from .emulator.hub_upload import TOKEN, Hub, running_hub
 from .emulator.server import Emulator, Reply, Request, emulate
+from .nursery import Nursery, running_nursery
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # machines differ, and are shared
 hypothesis.settings.load_profile("untimed")
@@ -51,6 +52,13 @@ def mini_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = folder.parent
     with alone(folder / "mini.lock", waiting=lambda: None):
         return draw(folder / "mini", "val")
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Starts programs without waiting for torch to be imported."""
+    with running_nursery(tmp_path_factory.mktemp("nursery")) as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)

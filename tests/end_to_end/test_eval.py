@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from ..nursery import Nursery
+
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
 TINY = ("--resize", "110", "--crop", "96")
 
 
-def under_torchrun(ranks: int, *arguments: object) -> str:
+def under_torchrun(ranks: int, cache: Path, *arguments: object) -> str:
     """What `torchrun -m mixzoo.eval` prints."""
     command = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={ranks}"]
     command += ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "-m", "mixzoo.eval"]
@@ -23,7 +25,7 @@ def under_torchrun(ranks: int, *arguments: object) -> str:
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "MIXZOO_CACHE": str(cache)},
         timeout=250,
     )
     return run.stdout
@@ -64,22 +66,27 @@ def test_genuine_checkpoint_gives_the_last_line_of_its_log(
     assert out.with_suffix(".md").read_text().startswith("# Top-1 recomputed")
 
 
-@pytest.mark.parametrize("ranks", [2, 3])
 def test_every_world_size_reports_the_same(
-    mixzoo: Run, shared: Path, tmp_path: Path, ranks: int
+    mixzoo: Run, nursery: Nursery, shared: Path, tmp_path: Path
 ) -> None:
-    """299 images on 2 and 3 processes: the same rows as on one, printed once."""
+    """59 images on 2 processes of torchrun, and on 3: the same rows as on one, printed once."""
     tiny, listed = shared / "golden/tiny_val", tmp_path / "list.txt"
-    listed.write_text("\n".join((tiny / "val_tiny.txt").read_text().splitlines()[:299]))
+    listed.write_text("\n".join((tiny / "val_tiny.txt").read_text().splitlines()[::5][:59]))
     checkpoint = shared / "golden/runs/tiny_automix_ep8/epoch_8.pth"
     arguments = (checkpoint, "--data", tiny, "--list", listed, *TINY, "--json", "--device", "cpu")
+    arguments += ("--batch-size", 8)
 
+    three = nursery.ranks(["eval", *arguments], 3, MIXZOO_CACHE=tmp_path / "three")
     _, alone, _ = mixzoo("eval", *arguments)
-    together = json.loads(under_torchrun(ranks, *arguments))
+    printed = {2: under_torchrun(2, tmp_path / "two", *arguments)}
+    assert [job.wait() for job in three] == [0, 0, 0], [job.err for job in three]
+    printed[3] = "".join(job.out for job in three)
 
-    assert together["rows"] == json.loads(alone)["rows"]
-    assert together["rows"][0]["heads"][0]["total"] == 299
-    assert together["run"]["world_size"] == ranks
+    for ranks, text in printed.items():
+        together = json.loads(text)
+        assert together["rows"] == json.loads(alone)["rows"]
+        assert together["rows"][0]["heads"][0]["total"] == 59
+        assert together["run"]["world_size"] == ranks
 
 
 def test_class_count_mismatch_with_the_row_is_named(mixzoo: Run, shared: Path) -> None:

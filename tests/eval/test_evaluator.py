@@ -1,10 +1,7 @@
 """Predictions equal a plain loop's for every batch size, head and world; one pass serves many."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +20,8 @@ from mixzoo.eval.protocol import normalise
 from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.errors import CheckpointError
 from mixzoo.zoo.manifest import Protocol
+
+from ..nursery import Nursery
 
 PROTOCOL = Protocol(resize=36, crop=32)
 CPU = torch.device("cpu")
@@ -207,6 +206,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_evaluation_goes_on(
     how: signal.Signals,
+    nursery: Nursery,
     golden: Path,
     tmp_path: Path,
     pictures: LabelledImages,
@@ -223,21 +223,19 @@ def test_an_interrupted_evaluation_goes_on(
     arguments += ["--device", "cpu"]
     cache = tmp_path / "cache"
     monkeypatch.setenv("MIXZOO_CACHE", str(cache))
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, *arguments], stderr=subprocess.PIPE, text=True
-    )
+    job = nursery.start(arguments, INTERRUPTED)
     while not list(cache.glob("predictions/*/*.parts/*-of-1.safetensors")):
-        time.sleep(0.05)
-        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+        assert job.poll() is None, job.err
     time.sleep(0.1)
-    process.send_signal(how)
-    _, err = process.communicate(timeout=60)
+    job.signal(how)
+    code = job.wait(60)
     left = list(cache.rglob("*.safetensors"))
 
     _, again, _ = mixzoo(*arguments)
 
-    assert process.returncode in (-signal.SIGKILL, 128 + signal.SIGTERM, 130)
-    assert "Traceback" not in err
+    assert code in (-signal.SIGKILL, 128 + signal.SIGTERM, 130)
+    assert "Traceback" not in job.err
     assert len(left) == 1
     assert not list(cache.rglob("*.parts"))
     assert 0 < len(reads) < 45
@@ -281,25 +279,18 @@ Path(out, f"{world.rank}.json").write_text(json.dumps(results))
 def ranks(
     request: pytest.FixtureRequest,
     pictures: LabelledImages,
+    nursery: Nursery,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> list[list[object]]:
-    """What every rank got under torchrun: in batches of 64, of 200, with a damaged image."""
+    """What every rank got: in batches of 64, of 200, with a damaged image."""
     out, damaged = tmp_path_factory.mktemp("out"), tmp_path_factory.mktemp("damaged")
     for file in (*pictures.files, "val.txt"):
         (damaged / file).hardlink_to(pictures.root / file)
     (damaged / "070.jpg").unlink()
     (damaged / "070.jpg").write_bytes(b"nonsense")
-    (out / "program.py").write_text(PROGRAM)
-    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={request.param}"]
-    command += ["--master-port=0", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"]
     cases = [pictures.root, 64, pictures.root, 200, damaged, 64]
-    subprocess.run(
-        [*command, str(out / "program.py"), *map(str, cases), str(out)],
-        check=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        timeout=200,
-    )
+    for job in nursery.ranks([*cases, out], request.param, program=PROGRAM):
+        assert job.wait() == 0, job.err
     return [json.loads((out / f"{rank}.json").read_text()) for rank in range(request.param)]
 
 

@@ -1,18 +1,13 @@
 """Each process learns its place; ranks meet under any launcher, and none waits for the lost."""
 
 import json
-import os
 import platform
 import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from mixzoo.eval.world import keep_freed_memory
+
+from ..nursery import Job, Nursery, free_port
 
 PROGRAM = """
 import os, sys, time
@@ -32,58 +27,28 @@ except MixzooError as error:
     print("error:", error, file=sys.stderr, flush=True)
     sys.exit(error.exit_code)
 """
-Start = Callable[..., list["subprocess.Popen[str]"]]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts the ranks of one job, as a launcher would that watches nobody."""
-    (tmp_path / "program.py").write_text(PROGRAM)
-    started: list[subprocess.Popen[str]] = []
-
-    def start(doing: str, size: int, slurm: bool = False) -> list["subprocess.Popen[str]"]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
-        for rank in range(size):
-            place = {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
-            if slurm:
-                place = {"SLURM_PROCID": str(rank), "SLURM_STEP_NUM_TASKS": str(size)}
-                place |= {"SLURM_LOCALID": str(rank), "SLURM_STEP_NODELIST": "localhost"}
-            meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
-            started.append(
-                subprocess.Popen(
-                    [sys.executable, str(tmp_path / "program.py"), doing],
-                    env=os.environ | place | meeting,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-            )
-        return started
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def met(process: "subprocess.Popen[str]") -> str:
-    """The line with which a process says that it has met the others."""
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
+def started(nursery: Nursery, doing: str, size: int, *, slurm: bool = False) -> list[Job]:
+    """The ranks of one job, as a launcher would start them that watches nobody."""
+    if not slurm:
+        return nursery.ranks([doing], size, program=PROGRAM)
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    place = {"SLURM_STEP_NUM_TASKS": size, "SLURM_STEP_NODELIST": "localhost"} | meeting
+    return [
+        nursery.start([doing], PROGRAM, SLURM_PROCID=rank, SLURM_LOCALID=rank, **place)
+        for rank in range(size)
+    ]
 
 
 @pytest.mark.parametrize("slurm", [False, True])
-def test_ranks_meet_and_part(start: Start, slurm: bool) -> None:
+def test_ranks_meet_and_part(nursery: Nursery, slurm: bool) -> None:
     """Every rank gets every rank's value, and all end well; by RANK or by SLURM's variables."""
-    ranks = start("finish", size=3, slurm=slurm)
+    ranks = started(nursery, "finish", size=3, slurm=slurm)
 
-    results = [(*process.communicate(timeout=120), process.returncode) for process in ranks]
-
-    for rank, (out, err, code) in enumerate(results):
-        assert (code, err) == (0, "")
-        assert out.splitlines() == [f"met {rank} 3 {rank}", "all [0, 1, 2]"]
+    for rank, job in enumerate(ranks):
+        assert (job.wait(), job.err) == (0, "")
+        assert job.out.splitlines() == [f"met {rank} 3 {rank}", "all [0, 1, 2]"]
 
 
 @pytest.mark.parametrize(
@@ -97,21 +62,19 @@ def test_ranks_meet_and_part(start: Start, slurm: bool) -> None:
     ],
 )
 def test_a_lost_rank_ends_the_others(
-    start: Start, doing: str, how: signal.Signals, lost: int
+    nursery: Nursery, doing: str, how: signal.Signals, lost: int
 ) -> None:
     """Killed or frozen, noticed while the other waits or computes: a message, and exit code 8."""
-    ranks = start(doing, size=2)
-    for process in ranks:
-        met(process)
+    ranks = started(nursery, doing, size=2)
+    for job in ranks:
+        job.first_line()
 
-    ranks[lost].send_signal(how)
-    begun = time.monotonic()
-    _, err = ranks[1 - lost].communicate(timeout=60)
+    ranks[lost].signal(how)
 
-    assert time.monotonic() - begun < 30  # far from the hours that a collective would wait
-    assert ranks[1 - lost].returncode == 8
-    assert "Run the same command again" in err
-    assert "Traceback" not in err
+    assert ranks[1 - lost].wait(30) == 8  # far from the hours that a collective would wait
+    assert "Run the same command again" in ranks[1 - lost].err
+    assert "Traceback" not in ranks[1 - lost].err
+    ranks[lost].signal(signal.SIGKILL)  # a frozen one
 
 
 LONELY = """
@@ -125,32 +88,23 @@ cli.main()
     ("rank", "how", "code"), [(0, signal.SIGTERM, 143), (1, signal.SIGINT, 130), (0, None, 8)]
 )
 def test_who_waits_alone_says_so_and_hears_signals(
-    rank: int, how: signal.Signals | None, code: int
+    nursery: Nursery, rank: int, how: signal.Signals | None, code: int
 ) -> None:
     """As with variables that a launcher left behind: for whom, where, how to run alone; without a
     signal it gives up after MIXZOO_MEETING_SECONDS."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        at = f"127.0.0.1:{probe.getsockname()[1]}"
-    left = {"WORLD_SIZE": "2", "RANK": str(rank), "MASTER_ADDR": "127.0.0.1"}
-    left |= {"MASTER_PORT": at[10:], "MIXZOO_MEETING_SECONDS": "60" if how else "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-c", LONELY, "eval", "x.pth", "--device", "cpu"],
-        env=os.environ | left,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
+    at = f"127.0.0.1:{free_port()}"
+    left = {"WORLD_SIZE": 2, "RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": at[10:]}
+    patience = {"MIXZOO_MEETING_SECONDS": 60 if how else 1}
+    job = nursery.start(["eval", "x.pth", "--device", "cpu"], LONELY, **left, **patience)
 
-    said = process.stderr.readline()
+    said = job.first_line("err")
     if how:
-        process.send_signal(how)
-    _, err = process.communicate(timeout=30)
+        job.signal(how)
 
+    assert job.wait(30) == code
     assert f"Rank {rank} of 2 waits at {at} for rank {1 - rank}" in said
     assert "To run alone: env -u WORLD_SIZE mixzoo" in said
-    assert process.returncode == code
-    assert err.count("\n") <= 1
+    assert job.err.count("\n") <= 2
 
 
 FAULTS = """
@@ -170,21 +124,19 @@ print(json.dumps([done, faults()]))
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another libc")
 
 
-def faults(*arguments: str) -> tuple[bool, int]:
+def faults(nursery: Nursery, *words: str) -> tuple[bool, int]:
     """Whether freed memory is kept, and the page faults of five tensors of 64 MiB."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_", "LD_"))}
-    run = subprocess.run(
-        [sys.executable, "-c", FAULTS, *arguments], env=clean, check=True, capture_output=True
-    )
-    done, count = json.loads(run.stdout)
+    job = nursery.start(words, FAULTS)
+    assert job.wait() == 0, job.err
+    done, count = json.loads(job.out)
     return done, count
 
 
 @glibc
-def test_freed_memory_is_used_again() -> None:
+def test_freed_memory_is_used_again(nursery: Nursery) -> None:
     """Five tensors cost next to no page faults once memory is kept."""
-    _, plain = faults()
-    kept, few = faults("keep")
+    _, plain = faults(nursery)
+    kept, few = faults(nursery, "keep")
 
     assert kept
     assert few < plain / 10

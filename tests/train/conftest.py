@@ -1,13 +1,8 @@
 """A benchmark of noisy colours, small enough to train on in a second, and processes that do so."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +13,8 @@ from mixzoo.train.recipe import Recipe
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.manifest import Protocol
 from PIL import Image
+
+from ..nursery import Job, Nursery, free_port
 
 METHODS = ("vanilla", "mixup", "puzzlemix", "samix")
 MANIFEST = """
@@ -48,81 +45,6 @@ method = "{0}"
 alpha = 2.0
 reported_top1 = 10.0
 """
-
-# Imports torch once and forks for every job, so that a job starts at once. One line of JSON in, one
-# out: {"start": words, "env": ..., "cwd": ..., "to": stem} -> pid; {"poll": pid} -> exit status.
-NURSERY = """
-import atexit, json, os, sys
-import mixzoo.app.cli as cli
-import mixzoo.eval.world, mixzoo.train.loop, mixzoo.train.claim
-import torch
-sys.stdout.write("ready\\n"); sys.stdout.flush()
-for line in sys.stdin:
-    asked = json.loads(line)
-    if "poll" in asked:
-        pid, status = os.waitpid(asked["poll"], os.WNOHANG)
-        answer = os.waitstatus_to_exitcode(status) if pid else None
-    else:
-        answer = os.fork()
-        if not answer:
-            os.setsid()
-            for number, name in ((0, os.devnull), (1, asked["to"] + ".out"), (2, asked["to"] + ".err")):
-                file = os.open(name, os.O_RDWR | os.O_CREAT, 0o644)
-                os.dup2(file, number)
-            os.environ.update(asked["env"])
-            sys.argv = ["mixzoo", *asked["start"]]
-            code = 1
-            try:
-                cli.main()
-            except SystemExit as left:
-                code = left.code or 0
-            except BaseException:
-                import traceback
-                traceback.print_exc()
-            sys.stdout.flush(); sys.stderr.flush()
-            atexit._run_exitfuncs()  # as a command ends, waiting for its processes
-            sys.stdout.flush(); sys.stderr.flush()
-            os._exit(code)
-    sys.stdout.write(json.dumps(answer) + "\\n"); sys.stdout.flush()
-"""
-
-
-class Job:
-    """A `mixzoo` command in a process of its own, which leads a process group."""
-
-    def __init__(self, ask: Callable[[dict[str, Any]], Any], pid: int, stem: Path) -> None:
-        self.ask, self.pid, self.stem = ask, pid, stem
-        self.code: int | None = None
-
-    def poll(self) -> int | None:
-        """The exit code (a signal's is negative), None as long as it runs."""
-        if self.code is None:
-            self.code = self.ask({"poll": self.pid})
-        return self.code
-
-    def wait(self, seconds: float = 90) -> int:
-        """The exit code; fails where the job hangs."""
-        end = time.monotonic() + seconds
-        while self.poll() is None:
-            assert time.monotonic() < end, f"still running: {self.err}"
-            time.sleep(0.01)
-        assert self.code is not None
-        return self.code
-
-    def signal(self, number: signal.Signals, group: bool = False) -> None:
-        """Send a signal, unless it has ended by itself."""
-        if self.poll() is None:
-            (os.killpg if group else os.kill)(self.pid, number)
-
-    @property
-    def out(self) -> str:
-        """What it wrote to stdout."""
-        return self.stem.with_suffix(".out").read_text()
-
-    @property
-    def err(self) -> str:
-        """What it wrote to stderr."""
-        return self.stem.with_suffix(".err").read_text()
 
 
 @pytest.fixture(scope="session")
@@ -200,11 +122,11 @@ class Folder:
 
 
 class Jobs:
-    """Runs of the colours' rows in processes, which a nursery forks."""
+    """Runs of the colours' rows in processes."""
 
-    def __init__(self, ask: Callable[[dict[str, Any]], Any], places: list[object], root: Path):
-        self.ask, self.places, self.root = ask, places, root
-        self.started: list[Job] = []
+    def __init__(self, nursery: Nursery, places: list[object], root: Path) -> None:
+        self.nursery, self.places, self.root = nursery, places, root
+        self.port = free_port
 
     def words(self, method: str, out: Path, *more: object, **settings: object) -> list[str]:
         """The command that trains the `tiny` recipe with some method in some folder."""
@@ -213,33 +135,13 @@ class Jobs:
         words += [word for k, v in tiny.items() for word in ("--set", f"{k}={v}")]
         return [str(word) for word in words]
 
-    def start(self, words: list[str], **env: object) -> Job:
+    def start(self, words: Sequence[object], **env: object) -> Job:
         """Start a `mixzoo` command, with more variables in its environment."""
-        stem = self.root / str(len(self.started))
-        variables = {name: str(value) for name, value in env.items()}
-        pid = self.ask({"start": words, "to": str(stem), "env": variables})
-        self.started.append(Job(self.ask, pid, stem))
-        return self.started[-1]
+        return self.nursery.start(words, **{"MIXZOO_CACHE": self.root / "cache"} | env)
 
-    def ranks(self, words: list[str], size: int, others: Sequence[str] = ()) -> list[Job]:
-        """Start one command on some processes, as a launcher would that watches nobody.
-
-        others: further words of all but the first.
-        """
-        if size == 1:
-            return [self.start(words)]
-        place = {"WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1"}
-        place["MASTER_PORT"] = self.port()
-        return [
-            self.start([*words, *(others if rank else ())], RANK=rank, LOCAL_RANK=rank, **place)
-            for rank in range(size)
-        ]
-
-    def port(self) -> int:
-        """A port of this machine that nobody listens at."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
+    def ranks(self, words: Sequence[object], size: int, others: Sequence[object] = ()) -> list[Job]:
+        """As those of the nursery."""
+        return self.nursery.ranks(words, size, others, MIXZOO_CACHE=self.root / "cache")
 
     def folder(self, path: Path, method: str) -> Folder:
         """What a run of `method` leaves in a folder."""
@@ -259,31 +161,12 @@ class Jobs:
 
 
 @pytest.fixture(scope="session")
-def jobs(colours: Path, manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
+def jobs(
+    colours: Path, manifest: Path, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory
+) -> Jobs:
     """Starts and watches commands that train on the colours."""
-    root = tmp_path_factory.mktemp("jobs")
-    nursery = subprocess.Popen(
-        [sys.executable, "-c", NURSERY],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "MIXZOO_CACHE": str(root / "cache")},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    )
-    assert nursery.stdin is not None
-    assert nursery.stdout is not None
-    assert nursery.stdout.readline() == "ready\n"
-
-    def ask(question: dict[str, Any]) -> Any:
-        nursery.stdin.write(json.dumps(question) + "\n")
-        return json.loads(nursery.stdout.readline())
-
-    jobs = Jobs(ask, ["--manifest", manifest, "--data", colours, "--device", "cpu"], root)
-    yield jobs
-    for job in jobs.started:
-        job.signal(signal.SIGKILL, group=True)
-    nursery.kill()
-    nursery.communicate()
+    places = ["--manifest", manifest, "--data", colours, "--device", "cpu"]
+    return Jobs(nursery, places, tmp_path_factory.mktemp("jobs"))
 
 
 class Replay:
