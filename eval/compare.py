@@ -38,11 +38,15 @@ SCOPE = (
 
 
 class NamedPredictions(NamedTuple):
-    """Predictions with what to call them. list_sha256: of the labelled list, "" if not known."""
+    """Predictions with what to call them, and of which files, if that is known.
+
+    list_sha256: of the labelled list, "" if not known.
+    """
 
     name: str
     predictions: Predictions
     list_sha256: str = ""
+    files: tuple[str, ...] = ()
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,9 +84,7 @@ def compare_rows(
     Raises UsageError for fewer than two rows, a name that stands twice or an unknown `against`,
     DataError if rows don't speak about the same images or an image has no prediction yet.
     """
-    _require_names(rows, against)
-    for row in rows[1:]:
-        _require_same(rows[0], row)
+    require_alike(rows, against)
     if against is None:
         chosen = list(combinations(rows, 2))
     else:
@@ -198,7 +200,8 @@ def _rules(pairs: Sequence[Pair]) -> dict[str, str]:
     return {word: rule for word, rule in RULES.items() if word in used}
 
 
-def _require_names(rows: Sequence[NamedPredictions], against: str | None) -> None:
+def require_alike(rows: Sequence[NamedPredictions], against: str | None = None) -> None:
+    """Raise what `compare_rows` raises where rows can't be compared image by image."""
     names = [row.name for row in rows]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -207,6 +210,8 @@ def _require_names(rows: Sequence[NamedPredictions], against: str | None) -> Non
         raise UsageError(f"Expected at least two rows to compare, got {len(rows)}.")
     if against is not None and against not in names:
         raise UsageError(f"--against {against}: expected one of {', '.join(names)}.")
+    for row in rows[1:]:
+        _require_same(rows[0], row)
 
 
 def _require_same(a: NamedPredictions, b: NamedPredictions) -> None:

@@ -1,13 +1,15 @@
 """Finds kept predictions that can be paired: those of rows and checkpoints, or behind reports."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ..zoo import shelf
 from ..zoo.catalog import Catalog
 from ..zoo.errors import UsageError
 from ..zoo.looks import command
-from ..zoo.report import Report, Row
+from ..zoo.report import Report, Row, read_report
+from . import evidence
 from .compare import NamedPredictions
 from .protocol import pixels
 from .store import Stored, of_weights
@@ -15,38 +17,46 @@ from .store import Stored, of_weights
 ALL_HEADS = "all"
 
 
-def rows_of_refs(
+def rows_of(
     refs: Sequence[str], catalog: Catalog, head: str | None = None
 ) -> tuple[list[NamedPredictions], list[str]]:
-    """Kept predictions of rows or checkpoint files under one protocol and label list.
+    """Kept predictions under one protocol and label list, however they are named.
 
-    head: of AutoMix and SAMix, or ALL_HEADS; None for the one that inference uses. Returns them and
-    the names of those made with fast arithmetic. Raises UsageError for a reference that wasn't
-    evaluated, none of whose evaluations has the protocol and list of the others', or a head that
-    none has.
+    refs: rows and checkpoint files that were evaluated here, reports (`.json`, each of their rows),
+    and folders of evidence, which must be intact. head: of AutoMix and SAMix, or ALL_HEADS; None
+    for the one that inference uses. Returns them and the names of those made with fast arithmetic.
+    Raises UsageError for what wasn't evaluated, or not under the protocol and list of the others,
+    or a head that none has; what reading reports and evidence raises.
     """
-    known = {  # fast arithmetic only where nothing better was kept
-        ref: sorted(of_weights(_weights_sha256(ref, catalog)), key=_is_fast) for ref in refs
-    }
+    chosen: list[tuple[str, Stored]] = []
+    own: list[str] = []
+    for ref in refs:
+        path = Path(ref)
+        if path.suffix == ".json":
+            report = read_report(path)
+            chosen += [(row.id, behind(report, row)) for row in report.rows]
+        elif path.is_dir():
+            checked = [evidence.check(folder, catalog) for folder in evidence.find((path,))]
+            evidence.require_sound(checked)
+            chosen += [(one.row.id, one.stored) for one in checked]
+        else:
+            own.append(ref)
+    chosen += _kept_here(own, catalog) if own else []
+    for name, stored in chosen[1:]:
+        if _setting(stored) != _setting(chosen[0][1]):
+            raise _unlike(chosen[0][0], name, chosen[0][1], stored)
+    return _named(chosen, head), [name for name, stored in chosen if _is_fast(stored)]
+
+
+def _kept_here(refs: Sequence[str], catalog: Catalog) -> list[tuple[str, Stored]]:
+    """Predictions of rows and files, which share a setting; fast ones where nothing else is kept."""
+    known = {ref: sorted(of_weights(_weights_sha256(ref, catalog)), key=_is_fast) for ref in refs}
     for ref, found in known.items():
         if not found:
             raise UsageError(
                 f"{ref}: no evaluation of it is stored. Run: {command('eval', ref, '--data', 'DIR')}"
             )
-    chosen = _under_one_setting(known)
-    fast = [ref for ref, stored in chosen.items() if _is_fast(stored)]
-    return _named(list(chosen.items()), head), fast
-
-
-def rows_of_reports(reports: Sequence[Report], head: str | None = None) -> list[NamedPredictions]:
-    """The kept predictions behind reports on one list of images; head as in `rows_of_refs`.
-
-    Raises UsageError for reports on other images, predictions that aren't kept, or a head that no
-    row has.
-    """
-    if len({report.data.list_sha256 for report in reports}) > 1:
-        raise UsageError("The reports are about different labelled images; expected one list.")
-    return _named([(row.id, behind(one, row)) for one in reports for row in one.rows], head)
+    return list(_under_one_setting(known).items())
 
 
 def behind(report: Report, row: Row) -> Stored:
@@ -77,7 +87,10 @@ def _named(chosen: Sequence[tuple[str, Stored]], head: str | None) -> list[Named
             names = {name: f"{ref} {name}" for name in heads}
         else:
             names = {head if head in heads else next(iter(heads)): ref}
-        rows += [NamedPredictions(said, heads[name], list_sha256) for name, said in names.items()]
+        rows += [
+            NamedPredictions(said, heads[name], list_sha256, chosen[0][1].files)
+            for name, said in names.items()
+        ]
     return rows
 
 
@@ -109,10 +122,13 @@ def _under_one_setting(known: dict[str, list[Stored]]) -> dict[str, Stored]:
         (ref for ref in others if all(_setting(one) not in settings for one in known[ref])),
         others[-1],
     )
-    raise UsageError(
-        f"{first} and {lonely} were not evaluated alike: "
-        f"{_differences(known[first][0], known[lonely][0])}. "
-        "Evaluate them with the same --data, label list and protocol flags."
+    raise _unlike(first, lonely, known[first][0], known[lonely][0])
+
+
+def _unlike(first: str, other: str, a: Stored, b: Stored) -> UsageError:
+    return UsageError(
+        f"{first} and {other} were not evaluated alike: {_differences(a, b)}. Evaluate them with "
+        "the same --data, label list and protocol flags."
     )
 
 

@@ -9,7 +9,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from ...eval.compare import Pair, compare_rows
-from ...eval.kept import rows_of_refs
+from ...eval.kept import rows_of
 from ...eval.logs import RULES as LOG_RULES
 from ...eval.logs import LogAudit
 from ...eval.report import COLUMNS, RULES, readable_audit, table
@@ -129,7 +129,7 @@ def compared(benchmark: Benchmark) -> tuple[Sequence[Pair], str | None]:
     if len(kept) < 2:
         return (), None
     try:
-        rows, _ = rows_of_refs(kept, Catalog({benchmark.name: benchmark}))
+        rows, _ = rows_of(kept, Catalog({benchmark.name: benchmark}))
         return compare_rows(rows), None
     except MixzooError as error:
         return (), str(error)

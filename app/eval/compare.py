@@ -33,7 +33,7 @@ def command(
     the p-values are corrected.
     """
     from ...eval import compare
-    from ...eval.kept import ALL_HEADS, rows_of_refs
+    from ...eval.kept import ALL_HEADS, rows_of
 
     if as_json and markdown:
         raise UsageError("Both --json and --markdown were given; expected one of them.")
@@ -43,7 +43,7 @@ def command(
         raise UsageError(f"{' '.join(refs)}: expected at least two REFs to compare, got one.")
     if against is not None and head == ALL_HEADS:
         raise UsageError("--head all: expected one head with --against, which names one row.")
-    rows, fast = rows_of_refs(refs, open_catalog(manifests), head)
+    rows, fast = rows_of(refs, open_catalog(manifests), head)
     pairs = compare.compare_rows(rows, against=against)
     if as_json:
         print_json(compare.to_dict(pairs))

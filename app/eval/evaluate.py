@@ -35,7 +35,7 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     "eval",
     cls=CommandWithVerbs,
     package=__package__,
-    verbs={"check": "check", "compare": "compare", "sweep": "sweep", "tally": "tally"},
+    verbs={name: name for name in ("check", "compare", "doubts", "sweep", "tally")},
 )
 @click.argument("refs", nargs=-1, metavar="REF...", shell_complete=complete_names)
 @evaluation_options

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...zoo.catalog import open_catalog
-from ...zoo.errors import UsageError
 from ...zoo.net.progress import tell
 from ..logs import log_options
 from ..options import FilePath, PresentFile, complete_names, manifest_option, option
@@ -153,20 +152,10 @@ def compare(
     --out ends in .png, .svg, .pdf or .jpg.
     """
     from ...eval.compare import BETTER, WORSE, compare_rows
-    from ...eval.kept import rows_of_refs, rows_of_reports
+    from ...eval.kept import rows_of
     from ...viz.matrix import comparison_plot
-    from ...zoo.report import read_report
 
-    reports = [Path(ref) for ref in refs if ref.endswith(".json")]
-    fast: list[str] = []
-    if len(reports) == len(refs):
-        rows = rows_of_reports([read_report(path) for path in reports], head)
-    elif reports:
-        raise UsageError(
-            f"{reports[0]}: expected reports alone or REFs alone, got both. Name the report's rows."
-        )
-    else:
-        rows, fast = rows_of_refs(refs, open_catalog(manifests), head)
+    rows, fast = rows_of(refs, open_catalog(manifests), head)
     pairs = compare_rows(rows)
     for name in fast:
         tell(f"{name}: evaluated with --precision fast, so a few predictions may not be fp32's.")
