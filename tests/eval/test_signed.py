@@ -23,7 +23,6 @@ from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import MixzooError
 
 from ..emulator.hub_upload import Hub
-from ..zoo.test_signing import EDITS
 
 pytest.importorskip("model_signing", reason="needs mixzoo[sign]")
 
@@ -34,6 +33,8 @@ from in_toto_attestation.predicates.test_result.v0.test_result_pb2 import TestRe
 from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
 from in_toto_attestation.v1.statement import Statement
 from in_toto_attestation.v1.statement_pb2 import Statement as Message
+
+from ..zoo.test_signing import EDITS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # the hub's
 
