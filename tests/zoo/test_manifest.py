@@ -93,59 +93,40 @@ def test_inat2018_counts_sum_to_the_published_totals() -> None:
     ]
 
 
+MIXUP = "row 'resnet50.mixup_inat2018'"
+NUMBER = "reported_top1 = 62.69"
+ID = 'id = "resnet50.{0}_inat2018"'
+TWICE = ID + '\narchitecture = "resnet50"\nmethod = "{0}"'
+KINDS = "github or huggingface or baidu or http or file or package"
 WRONG = {
     "text for a number": (
-        "reported_top1 = 62.69",
-        'reported_top1 = "62"',
-        "row 'resnet50.mixup_inat2018', field 'reported_top1': expected float | null, got str '62'",
+        *(NUMBER, 'reported_top1 = "62"'),
+        f"{MIXUP}, field 'reported_top1': expected float | null, got str '62'",
     ),
-    "over 100 percent": (
-        "reported_top1 = 62.69",
-        "reported_top1 = 162.69",
-        "field 'reported_top1': expected float <= 100.0, got 162.69",
-    ),
-    "not a number": ("reported_top1 = 62.69", "reported_top1 = nan", "field 'reported_top1'"),
-    "unknown field": (
-        "reported_top1 = 62.69",
-        "reported = 62.69",
-        "row 'resnet50.mixup_inat2018': object contains unknown field reported",
-    ),
+    "over 100 percent": (NUMBER, "reported_top1 = 162.69", "expected float <= 100.0, got 162.69"),
+    "not a number": (NUMBER, "reported_top1 = nan", "field 'reported_top1'"),
+    "unknown field": (NUMBER, "top1 = 62.69", f"{MIXUP}: object contains unknown field top1"),
     "id of another method": (
-        'id = "resnet50.mixup_inat2018"',
-        'id = "resnet50.mixed_inat2018"',
-        "expected 'resnet50.mixup_inat2018' (architecture.method_benchmark), got 'resnet50.mixed_inat2018'",
+        *(ID.format("mixup"), ID.format("mixed")),
+        "'resnet50.mixup_inat2018' (architecture.method_benchmark), got 'resnet50.mixed_inat2018'",
     ),
-    "row twice": (
-        'id = "resnet50.mixup_inat2018"\narchitecture = "resnet50"\nmethod = "mixup"',
-        'id = "resnet50.vanilla_inat2018"\narchitecture = "resnet50"\nmethod = "vanilla"',
-        "stands twice",
-    ),
-    "fraction of a pixel": (
+    "row twice": (TWICE.format("mixup"), TWICE.format("vanilla"), "stands twice"),
+    "half a pixel": (
         "resize = 256",
         "resize = 2.5",
-        "field 'protocol.resize': expected int, got float 2.5",
+        "'protocol.resize': expected int, got float 2.5",
     ),
-    "crop beyond resize": (
-        "crop = 224",
-        "crop = 300",
-        "field 'protocol.crop': expected at most protocol.resize = 256, got 300",
-    ),
+    "crop beyond resize": ("crop = 224", "crop = 300", "at most protocol.resize = 256, got 300"),
     "unknown interpolation": (
-        '"bicubic"',
-        '"cubic"',
+        *('"bicubic"', '"cubic"'),
         "field 'protocol.interpolation': expected bicubic or bilinear or nearest, got 'cubic'",
     ),
     "unknown source": (
-        'kind = "github"',
-        'kind = "gitlab"',
-        "field 'sources[0].kind': expected github or huggingface or baidu or http or file or package, got 'gitlab'",
+        *('kind = "github"', 'kind = "gitlab"'),
+        f"field 'sources[0].kind': expected {KINDS}, got 'gitlab'",
     ),
     "md5 that is none": ('md5 = "b1', 'md5 = "z1', "field 'dataset.files[0].md5'"),
-    "counts that do not add up": (
-        "Plantae = [2917",
-        "Plantae = [2918",
-        "expected classes to sum to 8142, got 8143",
-    ),
+    "other counts": ("Plantae = [2917", "Plantae = [2918", "classes to sum to 8142, got 8143"),
     "path with a NUL": ('annotations = ["', 'annotations = ["\\u0000', "annotations[0]"),
     "another format": ("format = 1", "format = 2", "field 'format': expected 1, got 2"),
     "broken TOML": ("format = 1", "format = ", "not valid TOML"),

@@ -13,6 +13,7 @@ from mixzoo.zoo.checkpoint.reading import read_checkpoint
 from mixzoo.zoo.manifest import Manifest, Row
 from mixzoo.zoo.report import Claims
 
+ROW = "resnet50.cutmix_inat2018"
 FAITHFUL = TrainingFacts(
     method="cutmix",
     alpha=1.0,
@@ -41,19 +42,30 @@ def manifest() -> Manifest:
 
 @pytest.fixture(scope="module")
 def row(manifest: Manifest) -> Row:
-    found = manifest.row("resnet50.cutmix_inat2018")
+    found = manifest.row(ROW)
     assert found is not None
     return found
 
 
-def test_faithful_checkpoint_has_no_disagreement(manifest: Manifest, row: Row) -> None:
-    """A run as the benchmark describes it is not complained about."""
-    assert disagreements(FAITHFUL, manifest.protocol, row, manifest) == []
+VANILLA = "resnet50.vanilla_inat2018"
+AGREEING = {
+    "faithful": (FAITHFUL, ROW),
+    "what isn't said isn't compared": (TrainingFacts(), ROW),
+    "a dropped last batch: 1709 full ones an epoch": (replace(FAITHFUL, iteration=170900), ROW),
+    "vanilla's alpha means nothing": (replace(FAITHFUL, method="vanilla", alpha=1.0), VANILLA),
+}
 
 
-def test_silent_checkpoint_has_no_disagreement(manifest: Manifest, row: Row) -> None:
-    """What isn't said isn't compared."""
-    assert disagreements(TrainingFacts(), manifest.protocol, row, manifest) == []
+@pytest.mark.parametrize(("facts", "row_id"), AGREEING.values(), ids=AGREEING)
+def test_agreeing_checkpoint_is_not_complained_about(
+    manifest: Manifest, facts: TrainingFacts, row_id: str
+) -> None:
+    """A run as the benchmark describes it."""
+    assert disagreements(facts, manifest.protocol, manifest.row(row_id), manifest) == []
+
+
+def test_file_without_notes_claims_nothing(manifest: Manifest, row: Row) -> None:
+    """Neither facts nor differences."""
     assert claims({}, manifest.protocol, row, manifest) == Claims()
 
 
@@ -121,21 +133,6 @@ def test_without_a_known_training_it_is_not_compared(manifest: Manifest, row: Ro
     facts = replace(FAITHFUL, learning_rate=0.2, iteration=85500, started_from="imagenet.pth")
 
     assert disagreements(facts, manifest.protocol, row, silent) == []
-
-
-def test_a_dropped_last_batch_is_no_other_batch(manifest: Manifest, row: Row) -> None:
-    """1709 full batches an epoch are the recipe's too."""
-    facts = replace(FAITHFUL, iteration=170900)
-
-    assert disagreements(facts, manifest.protocol, row, manifest) == []
-
-
-def test_vanilla_rows_have_no_alpha(manifest: Manifest) -> None:
-    """The config of a vanilla run still carries an alpha, which means nothing."""
-    vanilla = manifest.row("resnet50.vanilla_inat2018")
-    facts = replace(FAITHFUL, method="vanilla", alpha=1.0)
-
-    assert disagreements(facts, manifest.protocol, vanilla, manifest) == []
 
 
 def test_genuine_checkpoint_of_another_run_is_told(

@@ -102,18 +102,6 @@ def test_methods_without_a_mix_block_look_alike(method: str, tiny: Callable) -> 
     hold_against_row(build(_checkpoint(tiny())), row, 3)
 
 
-def test_half_precision_weights_are_run_in_single_precision(tiny: Callable) -> None:
-    """Numbers are compared in float32, whatever the file stores."""
-    entries = {
-        name: value.half() if value.is_floating_point() else value for name, value in tiny().items()
-    }
-
-    model = build(_checkpoint(entries))
-
-    assert {value.dtype for value in model.parameters()} == {torch.float32}
-    torch.testing.assert_close(model.head.fc.bias, entries["head.fc.bias"].float())
-
-
 def test_a_model_does_not_share_memory_with_its_file(tiny: Callable, tmp_path: Path) -> None:
     """Training on from a model can't write to what was read."""
     torch.save({"state_dict": tiny()}, tmp_path / "some.pth")

@@ -166,6 +166,7 @@ def test_any_wrapping_gives_the_same_weights_or_says_what_is_ambiguous(
         return
     model = load_file(path)
     assert same(model, kept)
+    assert {value.dtype for value in model.parameters()} == {torch.float32}
     assert any("stored as" in text for text in model.remarks) == (dtype != torch.float32)
     left_out = read_checkpoint(path).averaged
     assert bool(left_out) == (average == "names" or (average is not None and bool(keys)))

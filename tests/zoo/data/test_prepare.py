@@ -152,23 +152,17 @@ def test_missing_members_are_counted_and_named(publish: Publish, root: Path) -> 
     assert not (root / "val2018.json").exists()
 
 
-def test_annotations_beside_the_archive_are_found(publish: Publish, root: Path) -> None:
-    """Whoever names the archive needn't name what lies beside it."""
+@pytest.mark.parametrize("lie", ["beside the archive", "in the root"])
+def test_archives_are_found_where_they_lie(publish: Publish, root: Path, lie: str) -> None:
+    """Whoever names the archive needn't name what is beside it; what is in the root needs no name."""
     published = publish()
     plan = replace(published.request(root), annotations=())
+    if lie == "in the root":
+        plan = replace(plan, root=published.folder, archive=None)
 
     (done,) = prepare(plan)
 
     assert done.mark.annotations.checked
-
-
-def test_archives_in_the_root_are_found(publish: Publish) -> None:
-    """Files that were downloaded into the folder itself need no name."""
-    published = publish()
-    plan = replace(published.request(published.folder), archive=None, annotations=())
-
-    (done,) = prepare(plan)
-
     assert done.images == {"written": 24}
 
 

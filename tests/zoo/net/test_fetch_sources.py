@@ -49,6 +49,8 @@ def authorizations(site: Any) -> set[str | None]:
         (GITHUB, "GITHUB_SERVER_URL", GITHUB_PATH, "GITHUB_TOKEN"),
         (GITHUB, "GITHUB_SERVER_URL", GITHUB_PATH, "GH_TOKEN"),
         (HUB, "HF_ENDPOINT", HUB_PATH, "HF_TOKEN"),
+        (HTTP, "", "/w.pth", "GITHUB_TOKEN"),
+        (HTTP, "", "/w.pth", "HF_TOKEN"),
     ],
 )
 def test_token_goes_to_its_host_and_not_where_that_redirects(
@@ -61,27 +63,17 @@ def test_token_goes_to_its_host_and_not_where_that_redirects(
     path: str,
     variable: str,
 ) -> None:
-    """The front sees the token, the store never; no log record does either."""
-    monkeypatch.setenv(server, emulator.front.url)
+    """The front sees it, the store never, nor a log; a server of one's own is neither service."""
+    if server:
+        monkeypatch.setenv(server, emulator.front.url)
     monkeypatch.setenv(variable, TOKEN)
     caplog.set_level(logging.DEBUG)
 
-    assert get(write_benchmark(source, BYTES)) == BYTES
+    assert get(write_benchmark(source.format(url=emulator.front.url), BYTES)) == BYTES
     assert {request.path for request in emulator.front.requests} == {path}
-    assert authorizations(emulator.front) == {f"Bearer {TOKEN}"}
+    assert authorizations(emulator.front) == {f"Bearer {TOKEN}" if server else None}
     assert authorizations(emulator.store) == {None}
     assert TOKEN not in caplog.text
-
-
-def test_mirror_gets_no_token(
-    emulator: Emulator, write_benchmark: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A web server of one's own is neither GitHub nor the hub."""
-    for variable in ("GITHUB_TOKEN", "HF_TOKEN"):
-        monkeypatch.setenv(variable, TOKEN)
-
-    assert get(write_benchmark(HTTP.format(url=emulator.front.url), BYTES)) == BYTES
-    assert authorizations(emulator.front) == {None}
 
 
 def test_netrc_default_entry_stays_at_the_first_host(

@@ -65,13 +65,6 @@ def test_another_call_goes_on_where_one_gave_up(emulator: Emulator, manifest: Pa
     assert ranges(emulator) == ["", "bytes=100000-"]
 
 
-def test_stall_is_noticed_and_the_rest_asked_for(emulator: Emulator, manifest: Path) -> None:
-    """A connection that falls silent is given up after the read timeout."""
-    emulator.store.plan = burst(Fault(stall=100_000))
-
-    assert get(manifest).read_bytes() == BYTES
-
-
 def test_stall_for_ever_is_an_error(emulator: Emulator, manifest: Path) -> None:
     """A server that never sends a byte is given up after some tries."""
     emulator.store.plan = always(Fault(stall=0))
@@ -79,29 +72,11 @@ def test_stall_for_ever_is_an_error(emulator: Emulator, manifest: Path) -> None:
     require_line(SourceError, r"[Tt]imed? ?out.*gave up after 5 tries", manifest)
 
 
-@pytest.mark.parametrize("connections", [1, 4])
-def test_truncated_body_with_right_length_is_completed(
-    emulator: Emulator, manifest: Path, connections: int
-) -> None:
-    """An orderly end before the announced one isn't an end."""
-    emulator.store.plan = burst(*[Fault(end=n) for n in (9, 1, 15_000, 0)])
-
-    assert get(manifest, connections).read_bytes() == BYTES
-
-
 def test_truncated_body_with_wrong_length_is_refused(emulator: Emulator, manifest: Path) -> None:
     """A shorter file that says so is refused before its first byte."""
     emulator.store.plan = always(Fault(body=BYTES[:-9]))
 
     require_line(IntegrityError, f"expected {SIZE} bytes, got an offer of {SIZE - 9}", manifest)
-
-
-def test_body_without_length_is_cut_or_whole(emulator: Emulator, manifest: Path) -> None:
-    """Where closing ends the body, the locked size tells a cut one."""
-    emulator.lengths = False
-    emulator.store.plan = burst(Fault(end=1000))
-
-    assert get(manifest).read_bytes() == BYTES
 
 
 @pytest.mark.parametrize("connections", [1, 4])

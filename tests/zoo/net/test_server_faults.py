@@ -15,12 +15,51 @@ from .one_file import ADDRESS, BYTES, OTHER, SIZE, SOURCE, get, ranges, require_
 pytestmark = pytest.mark.usefixtures("small_and_quick")
 
 
-def test_server_without_ranges_is_asked_once(emulator: Emulator, manifest: Path) -> None:
-    """Several connections are for servers that say they can."""
-    emulator.ranges = False
+CUT, ALL = Fault(end=100_000), Fault(ignore_range=True)
+LIES = Fault(ignore_range=True, headers={"Accept-Ranges": "bytes"})
+EXPIRED = Fault(status=403, headers={"Content-Type": "application/xml"})
+REST = ["", "bytes=100000-"]
+Case = tuple[int, Callable[[Request], Fault | None], dict[str, bool], list[str] | None]
+# connections, what the store does, what it can't do, and the ranges that it is asked for
+RIDDEN_OUT: dict[str, Case] = {
+    "a connection falls silent": (1, burst(Fault(stall=100_000)), {}, REST),
+    "orderly ends come too soon": (1, burst(*[Fault(end=n) for n in (9, 1, 15_000, 0)]), {}, None),
+    "to several, too": (4, burst(*[Fault(end=n) for n in (9, 1, 15_000, 0)]), {}, None),
+    "closing ends a body": (1, burst(Fault(end=1000)), {"lengths": False}, None),
+    "no parts are offered": (4, burst(), {"ranges": False}, [""]),
+    "a part is answered with the whole": (4, burst(CUT, ALL, ALL), {}, None),
+    "parts are promised, the whole is sent": (4, always(LIES), {}, [""]),
+    "what is here can't be its begin": (1, burst(CUT, Fault(status=416)), {}, None),
+    "If-Range isn't heeded": (1, burst(CUT, Fault(headers={"ETag": '"2"'})), {}, [*REST, ""]),
+    "a signature runs out": (1, burst(EXPIRED, Fault(cut=9000), EXPIRED), {}, None),
+    # then the hash says that the rest was of another file, and it costs one restart
+    "neither ETag nor date": (
+        1,
+        burst(Fault(body=OTHER, end=100_000)),
+        {"etags": False},
+        [*REST, ""],
+    ),
+}
 
-    assert get(manifest, connections=4).read_bytes() == BYTES
-    assert ranges(emulator) == [""]
+
+@pytest.mark.parametrize(
+    ("connections", "plan", "able", "asked"), RIDDEN_OUT.values(), ids=RIDDEN_OUT
+)
+def test_file_comes_whole_whatever_its_server_does(
+    emulator: Emulator,
+    manifest: Path,
+    connections: int,
+    plan: Callable[[Request], Fault | None],
+    able: dict[str, bool],
+    asked: list[str] | None,
+) -> None:
+    """By going on, by starting over, or by asking for it in one piece."""
+    for name, can in able.items():
+        setattr(emulator, name, can)
+    emulator.store.plan = plan
+
+    assert get(manifest, connections).read_bytes() == BYTES
+    assert asked is None or ranges(emulator)[-len(asked) :] == asked
 
 
 @pytest.mark.parametrize("runs", [1, 2])
@@ -47,24 +86,6 @@ def test_empty_file_is_a_file(emulator: Emulator, write_benchmark: Callable[...,
     manifest = write_benchmark(SOURCE.format(url=emulator.front.url), b"")
 
     assert get(manifest).read_bytes() == b""
-
-
-def test_ignored_range_means_from_zero(emulator: Emulator, manifest: Path) -> None:
-    """A server that answers 200 to a range is taken at its word, with one connection."""
-    ignore = Fault(ignore_range=True)
-    emulator.store.plan = burst(Fault(end=100_000), ignore, ignore)
-
-    assert get(manifest, connections=4).read_bytes() == BYTES
-
-
-def test_server_that_lies_about_ranges_is_asked_for_the_whole(
-    emulator: Emulator, manifest: Path
-) -> None:
-    """After one try for parts, which it answers with everything, it is asked for no others."""
-    emulator.store.plan = always(Fault(ignore_range=True, headers={"Accept-Ranges": "bytes"}))
-
-    assert get(manifest, connections=4).read_bytes() == BYTES
-    assert ranges(emulator)[-1] == ""
 
 
 def test_weak_etag_is_no_promise(emulator: Emulator, manifest: Path) -> None:
@@ -109,22 +130,6 @@ def test_line_that_never_holds_without_ranges_is_an_error(
     emulator.store.plan = always(Fault(ignore_range=True, end=100_000))
 
     require_line(SourceError, "sent the whole file where a part was asked for, 4 times", manifest)
-
-
-def test_unsatisfiable_range_means_from_zero(emulator: Emulator, manifest: Path) -> None:
-    """416 says that what is here can't be the beginning of what is there."""
-    emulator.store.plan = burst(Fault(end=100_000), Fault(status=416))
-
-    assert get(manifest).read_bytes() == BYTES
-
-
-def test_part_of_another_file_means_from_zero(emulator: Emulator, manifest: Path) -> None:
-    """A server that doesn't heed If-Range is found out by its ETag."""
-    other = Fault(headers={"ETag": '"other"'})
-    emulator.store.plan = burst(Fault(end=100_000), other)
-
-    assert get(manifest).read_bytes() == BYTES
-    assert ranges(emulator) == ["", "bytes=100000-", ""]
 
 
 PAGE = {"Content-Type": "text/html; charset=utf-8"}
@@ -202,14 +207,6 @@ def test_signed_address_is_never_used_twice(
     )
 
 
-def test_signature_that_expires_on_the_way_is_renewed(emulator: Emulator, manifest: Path) -> None:
-    """403 from the store asks for another signature, not for a password."""
-    expired = Fault(status=403, headers={"Content-Type": "application/xml"})
-    emulator.store.plan = burst(expired, Fault(cut=9000), expired)
-
-    assert get(manifest).read_bytes() == BYTES
-
-
 BAD_REDIRECTS = {
     "loop": (ADDRESS, "got more than 6 redirects"),
     "file": ("file:///etc/passwd", "redirects to file:///etc/passwd; expected an https address"),
@@ -254,15 +251,6 @@ def test_asset_replaced_between_two_tries_is_fetched_from_zero(
     emulator.store.plan = replace_after_first
 
     assert get(manifest, connections).read_bytes() == BYTES
-
-
-def test_mixture_that_nothing_told_of_costs_one_restart(emulator: Emulator, manifest: Path) -> None:
-    """Without ETag and date the rest may be of another file; then the hash says so, not an error."""
-    emulator.etags = False
-    emulator.store.plan = burst(Fault(body=OTHER, end=100_000))
-
-    assert get(manifest).read_bytes() == BYTES
-    assert ranges(emulator) == ["", "bytes=100000-", ""]
 
 
 def test_unlocked_file_replaced_between_two_runs_is_the_new_one(

@@ -83,16 +83,25 @@ def test_renamed_repository_is_followed(github: GitHub) -> None:
 
 @pytest.mark.parametrize("variable", ["GITHUB_TOKEN", "GH_TOKEN"])
 def test_token_goes_with_every_request_to_the_api(
-    github: GitHub, monkeypatch: pytest.MonkeyPatch, variable: str
+    github: GitHub,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    variable: str,
 ) -> None:
-    """Either variable is honoured; a line end around the token doesn't hurt."""
+    """Also with a line end around it, and before ~/.netrc; in no library's log, at no level."""
     monkeypatch.setenv(variable, f"{SECRET}\n")
     github.tokens = {SECRET}
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login someone password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
 
-    release_files(SOURCE)
+    with caplog.at_level(logging.DEBUG):
+        release_files(SOURCE)
 
     sent = [request.headers.get("authorization") for request in github.emulator.front.requests]
     assert sent == [f"Bearer {SECRET}"] * 2
+    assert caplog.records
+    assert SECRET not in caplog.text
 
 
 @pytest.mark.parametrize("way", ["redirect", "link"])
@@ -113,31 +122,6 @@ def test_token_is_never_sent_to_another_host(
 
     sent = [request.headers.get("authorization") for request in github.emulator.store.requests]
     assert sent == [None]
-
-
-def test_token_is_never_logged(
-    github: GitHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Not even at the lowest level of every library's log."""
-    monkeypatch.setenv("GITHUB_TOKEN", SECRET)
-    github.tokens = {SECRET}
-
-    with caplog.at_level(logging.DEBUG):
-        release_files(SOURCE)
-
-    assert caplog.records
-    assert SECRET not in caplog.text
-
-
-def test_token_beats_netrc(github: GitHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A ~/.netrc entry for the host doesn't replace the token that was set for it."""
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login someone password else\n")
-    monkeypatch.setenv("NETRC", str(netrc))
-    monkeypatch.setenv("GITHUB_TOKEN", SECRET)
-    github.tokens = {SECRET}
-
-    assert len(release_files(SOURCE)) == 3
 
 
 def test_refused_token_is_named_by_its_variable(
