@@ -1,8 +1,6 @@
 """Labels are category ids, whichever way they are told; what is ambiguous or missing is named."""
 
 import json
-import tarfile
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,18 +175,6 @@ def test_several_label_files_are_a_question(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"val2017\.json, val2018\.json"):
         find_images(tmp_path)
-
-
-def test_real_photographs_in_the_official_layout(shared: Path, tmp_path: Path) -> None:
-    """3,000 real validation photos, 300 per class, are read from their JSON."""
-    for archive in sorted((shared / "data/cifar-inat2018").glob("*.tar.gz")):
-        with tarfile.open(archive) as tar:
-            tar.extractall(tmp_path, filter="data")
-
-    found = find_images(tmp_path, names=["val2018.json"])
-
-    assert len(found) == 3000
-    assert found.class_counts() == Counter(dict.fromkeys(range(10), 300))
 
 
 def annotated(images: object, annotations: object) -> str:

@@ -1,12 +1,9 @@
 """A run that is killed at any point leaves nothing half done, and the next one ends it."""
 
-import os
 import signal
 import subprocess
 import sys
 import tarfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -108,52 +105,3 @@ def lengthened(info: tarfile.TarInfo, data: bytes) -> tuple[tarfile.TarInfo, byt
     """A member longer than the annotations, so that no file is cut before it."""
     info.size = len(data) + 9000
     return info, data + bytes(9000)
-
-
-@pytest.mark.parametrize("form", ["files", "tar"])
-def test_killed_from_outside_amid_real_photographs(
-    shared: Path, root: Path, mixzoo: Callable[..., Any], write_benchmark: Any, form: str
-) -> None:
-    """SIGKILL while thousands of images are written: none is half there, and the rest follows."""
-    manifest = write_benchmark('[dataset.train]\nannotations = ["train2018.json"]')
-    text = manifest.read_text().replace("images = 20", "images = 3000")
-    manifest.write_text(
-        text.replace("num_classes = 10", 'num_classes = 10\nimage_tree = "train_val2018"')
-    )
-    archive = shared / "data/cifar-inat2018/train_val2018.tar.gz"
-    command = ["data", "prepare", "own", "--manifest", manifest, "--root", root]
-    command += ["--archive", archive, "--as", form]
-
-    for size in (60_000, 400_000):
-        process = subprocess.Popen([sys.executable, "-m", "mixzoo", *map(str, command)])
-        while process.poll() is None and stored(root) < size:
-            time.sleep(0.002)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
-        assert not (root / "prepared-val2018.json").exists()
-        assert not (root / "val2018.tar").exists()
-    with tarfile.open(archive) as tar:
-        every = {it.name: tar.extractfile(it).read() for it in tar if it.isfile()}  # type: ignore[union-attr]
-    assert all(path.read_bytes() == every[name] for name, path in files_below(root))
-
-    code, out, err = mixzoo(*command)
-
-    assert code == 0, err
-    if form == "files":
-        assert " kept" in out
-        assert len(files_below(root)) == 3000
-        assert all(path.read_bytes() == every[name] for name, path in files_below(root))
-
-
-def files_below(root: Path) -> list[tuple[str, Path]]:
-    """Images by name."""
-    paths = (root / "train_val2018").rglob("*.jpg")
-    return [(path.relative_to(root).as_posix(), path) for path in paths]
-
-
-def stored(root: Path) -> int:
-    """About how many bytes of images are on the disk."""
-    part = root / ".preparing/val2018.tar.part"
-    if part.exists():
-        return part.stat().st_size
-    return 950 * sum(len(names) for _, _, names in os.walk(root / "train_val2018"))
