@@ -69,7 +69,7 @@ from mixzoo.zoo.net.fetch import fetch
 import requests, filelock
 benchmark, row = open_catalog([Path(sys.argv[1])]).row(sys.argv[2])
 start = time.perf_counter()
-fetch(benchmark, benchmark.asset(row.id), connections=int(sys.argv[3]), quiet=True)
+fetch(benchmark, benchmark.asset(row.id), connections=int(sys.argv[3]))
 print(time.perf_counter() - start)
 """
 POOCH = """

@@ -26,7 +26,7 @@ def missing(own: Benchmark) -> None:
 
 def arrived(own: Benchmark) -> Path:
     """The file came whole; nobody has read it on the disk yet."""
-    return fetch(own, own.lock.assets[0], quiet=True)
+    return fetch(own, own.lock.assets[0])
 
 
 def checked(own: Benchmark, content: bytes = CONTENT) -> Path:

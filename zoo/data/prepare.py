@@ -57,21 +57,20 @@ class _Annotations:
     origin: Origin
 
 
-def prepare(request: Request, *, quiet: bool = False) -> list[Prepared]:
+def prepare(request: Request) -> list[Prepared]:
     """Prepare splits in one pass.
 
     Each split's annotations get their final name when all its images are here, and its mark when
-    all is on the disk. quiet: no progress bar. Raises DataError for missing images, a full disk or
-    a second run at the same time; IntegrityError for a wrong md5 or a damaged or unsafe archive
-    (what was stored stays, unmarked, for the next run to compare); SourceError for what can't be
-    had.
+    all is on the disk. Raises DataError for missing images, a full disk or a second run at the
+    same time; IntegrityError for a wrong md5 or a damaged or unsafe archive (what was stored stays,
+    unmarked, for the next run to compare); SourceError for what can't be had.
     """
     done = {n: Prepared(mark, Counter()) for n in request.splits if (mark := _done(request, n))}
     try:
         todo: list[SplitName] = [name for name in request.splits if name not in done]
         if todo:
             with _alone(request.root) as work:
-                done |= _prepare(request, todo, work, quiet=quiet)
+                done |= _prepare(request, todo, work)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise DataError(
@@ -116,9 +115,7 @@ def _alone(root: Path) -> Iterator[Path]:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _prepare(
-    request: Request, names: Sequence[SplitName], work: Path, *, quiet: bool
-) -> dict[SplitName, Prepared]:
+def _prepare(request: Request, names: Sequence[SplitName], work: Path) -> dict[SplitName, Prepared]:
     archive, root = request.archive_place(), request.root
     wanted = {name: _annotations(request, name, archive, work) for name in names}
     owners: dict[str, SplitName] = {f: name for name in names for f in wanted[name].images.files}
@@ -137,7 +134,7 @@ def _prepare(
         def put(file: str, data: bytes) -> None:
             fates[owners[file]][sinks[owners[file]](file, data)] += 1
 
-        origin = _pass(request, archive, set(owners), put, quiet=quiet)
+        origin = _pass(request, archive, set(owners), put)
     done: dict[SplitName, Prepared] = {}
     for name in names:
         write(root / request.json_name(name), wanted[name].content)
@@ -237,18 +234,13 @@ def _require_md5(origin: Origin, left: str) -> None:
 
 
 def _pass(
-    request: Request,
-    archive: Location,
-    missing: set[str],
-    put: Callable[[str, bytes], object],
-    *,
-    quiet: bool,
+    request: Request, archive: Location, missing: set[str], put: Callable[[str, bytes], object]
 ) -> Origin:
     """Read the archive once, put what is in `missing`, and require that nothing stays in it."""
     expected, wanted = request.md5_of(request.archive_name), len(missing)
     with (
         open_stream(archive) as (size, chunks),
-        byte_bar(str(archive).rpartition("/")[2], size, quiet=quiet) as bar,
+        byte_bar(str(archive).rpartition("/")[2], size) as bar,
         HashedReader(chunks, bar.update) as reader,
     ):
         with open_tar_gz(reader, str(archive)) as members:

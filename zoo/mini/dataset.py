@@ -54,18 +54,17 @@ _LICENSE = {
 }
 
 
-def draw(root: Path, split: Splits, *, quiet: bool = False) -> Path:
+def draw(root: Path, split: Splits) -> Path:
     """Draw a split below `root`: train_val2018/, its annotation JSON, categories.json.
 
     Every file appears whole or not at all, the annotations last, and pictures that are there
-    are kept: call it again after an interruption. quiet: no progress bar. Returns `root`. Raises
+    are kept: call it again after an interruption. Returns `root`. Raises
     DataError if `root` can't be written to, or a link leads out of it.
     """
     individuals = _individuals(split)
     try:
-        for one, part, index in count_bar(
-            "drawing", len(individuals), " img", quiet=quiet, iterable=individuals
-        ):
+        count = len(individuals)
+        for one, part, index in count_bar("drawing", count, " img", iterable=individuals):
             path = root / _file_name(one, part, index)
             if not path.exists():
                 _write(root, path, _jpeg(one, part, index))

@@ -47,18 +47,15 @@ class Fetched:
     error: MixzooError | None = None
 
 
-def fetch(
-    benchmark: Benchmark, asset: Asset, *, connections: int = CONNECTIONS, quiet: bool = False
-) -> Path:
+def fetch(benchmark: Benchmark, asset: Asset, *, connections: int = CONNECTIONS) -> Path:
     """Have an asset in the cache, whole and verified, and say where.
 
-    connections: ranges fetched at once, if the source can. quiet: no progress bar (there is none
-    either where stderr isn't a terminal).
+    connections: ranges fetched at once, if the source can.
     A damaged file is set aside as `<name>.damaged` first. Raises SourceError or IntegrityError
     naming every source that failed. What has arrived by then, or when interrupted, stays in a part
     file, and the same call goes on from it.
     """
-    (one,) = fetch_all([(benchmark, asset)], connections=connections, quiet=quiet)
+    (one,) = fetch_all([(benchmark, asset)], connections=connections)
     if one.error:
         raise one.error
     return one.path
@@ -69,7 +66,6 @@ def fetch_all(
     *,
     jobs: int = JOBS,
     connections: int = CONNECTIONS,
-    quiet: bool = False,
 ) -> Generator[Fetched, None, None]:
     """Fetch several assets, `jobs` at once; yields in the given order, errors too.
 
@@ -81,7 +77,7 @@ def fetch_all(
     total = None if None in sizes else sum(size or 0 for size in sizes)
     cancelled = threading.Event()
     name = wanted[0][1].name if len(wanted) == 1 else f"{len(wanted)} files"
-    with closing(Progress(name, total, quiet=quiet)) as progress:
+    with closing(Progress(name, total)) as progress:
         fetcher = _Fetcher(connections, progress, cancelled)
         found: dict[int, Fetched] = {}
         works = as_they_end(lambda one: fetcher.try_to_fetch(*one), wanted, jobs, cancelled)

@@ -60,16 +60,16 @@ def count_bar(
     )
 
 
-def byte_bar(name: str, size: int | None, here: int = 0, *, quiet: bool = False) -> Any:
+def byte_bar(name: str, size: int | None, here: int = 0) -> Any:
     """A bar of bytes. size: None if unknown. here: bytes that were dealt with before."""
-    return count_bar(name, size, "B", quiet=quiet, unit_scale=True, unit_divisor=1024, initial=here)
+    return count_bar(name, size, "B", unit_scale=True, unit_divisor=1024, initial=here)
 
 
 class Progress:
     """One bar for several downloads at once, shown from the first byte on that comes."""
 
-    def __init__(self, name: str, size: int | None, *, quiet: bool) -> None:
-        self._name, self._size, self._quiet = name, size, quiet
+    def __init__(self, name: str, size: int | None) -> None:
+        self._name, self._size = name, size
         self._lock = threading.Lock()
         self._bar: Any = None
         self._here = 0
@@ -78,7 +78,7 @@ class Progress:
         """Count bytes that aren't fetched, so that they are no measure of speed."""
         with self._lock:
             self._here += count
-            if self._bar is not None and not self._bar.disable:
+            if self._bar is not None:
                 self._bar.initial += count
                 self._bar.update(count)
 
@@ -92,7 +92,7 @@ class Progress:
                 self.here_already(received)
             with self._lock:
                 if self._bar is None:
-                    self._bar = byte_bar(self._name, self._size, self._here, quiet=self._quiet)
+                    self._bar = byte_bar(self._name, self._size, self._here)
                 self._bar.update(received - (received if before is None else before))
             before = received
 
@@ -100,9 +100,8 @@ class Progress:
 
     def tell(self, text: str) -> None:
         """A line on stderr that doesn't break the bar."""
-        if not self._quiet:
-            with self._lock:
-                tell(text)
+        with self._lock:
+            tell(text)
 
     def close(self) -> None:
         """Leave the bar as it is."""

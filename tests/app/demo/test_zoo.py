@@ -40,7 +40,7 @@ def weights(own: Benchmark) -> Asset:
 
 def test_fresh_findings_count_first(own: Benchmark, weights: Asset) -> None:
     """A file that came a moment ago can be verified, though its check isn't remembered."""
-    path = fetch(own, weights, quiet=True)
+    path = fetch(own, weights)
     (finding,) = check_all([(path, weights)])
 
     assert "</i>verified" in zoo.page(own, [finding])
@@ -70,7 +70,7 @@ def test_words_have_their_rules(own: Benchmark) -> None:
 
 def test_page_names_no_folder(own: Benchmark, weights: Asset) -> None:
     """Visitors needn't know where files lie."""
-    path = fetch(own, weights, quiet=True)
+    path = fetch(own, weights)
     path.write_bytes(b"short")
     found = check_all([(path, weights)])
 
@@ -83,7 +83,7 @@ def test_page_names_no_folder(own: Benchmark, weights: Asset) -> None:
 def test_downloadable_rows(own: Benchmark, weights: Asset) -> None:
     """What is locked and not here, and then nothing."""
     before = zoo.downloadable(own)
-    fetch(own, weights, quiet=True)
+    fetch(own, weights)
 
     assert (before, zoo.downloadable(own)) == ([ROW], [])
 
@@ -97,7 +97,7 @@ def test_rows_that_no_lock_names_can_be_downloaded() -> None:
 
 def test_verifying_ends_in_findings(own: Benchmark, weights: Asset) -> None:
     """With all bytes counted."""
-    fetch(own, weights, quiet=True)
+    fetch(own, weights)
 
     *_, (read, total, findings) = zoo.verified(own)
 

@@ -208,7 +208,7 @@ def test_hash_is_learnt_from_the_first_download(
     assert asset is not None
     assert asset.sha256 == hashlib.sha256(b"my weights").hexdigest()
     assert asset.hash_from == "first use"
-    assert fetch(benchmark, asset, quiet=True).read_bytes() == b"my weights"
+    assert fetch(benchmark, asset).read_bytes() == b"my weights"
     sent = [request.headers for request in github.emulator.front.requests]
     assert any(headers.get("authorization") == f"Bearer {SECRET}" for headers in sent)
     assert github.emulator.store.requests

@@ -53,7 +53,7 @@ def test_what_was_uploaded_is_a_source_for_a_stranger(run, hub_server: Hub, tmp_
         answer = requests.get(f"{hub_server.url}/{REPO}/resolve/main/{name}", timeout=10)
         (tmp_path / name).write_bytes(answer.content)
     benchmark, row = open_catalog([tmp_path / "mixzoo.toml"]).row("resnet18_w6.mixup_jane_models")
-    path = fetch(benchmark, benchmark.asset(row.id), quiet=True)
+    path = fetch(benchmark, benchmark.asset(row.id))
     assert path.read_bytes() == (tmp_path / "mine" / f"{ROW}.safetensors").read_bytes()
     assert load_file(path).num_classes == 40
 

@@ -39,7 +39,7 @@ sys.addaudithook(count)
 if left < 0:  # or amid a write, when a file is so long
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_FSIZE, (-left, -left))
-prepare(Request(dataset, root, ["val"], archive, [], form), quiet=True)
+prepare(Request(dataset, root, ["val"], archive, [], form))
 """
 
 

@@ -21,7 +21,7 @@ ADDRESS = "/files/w.pth"
 
 def get(manifest: Path, connections: int = 1) -> Path:
     benchmark, row = open_catalog([manifest]).row("resnet18_w4.vanilla_own")
-    return fetch(benchmark, benchmark.asset(row.id), quiet=True, connections=connections)
+    return fetch(benchmark, benchmark.asset(row.id), connections=connections)
 
 
 def final(manifest: Path) -> Path:

@@ -160,7 +160,7 @@ def test_read_only_cache_serves_what_it_has(
     """A colleague's shared cache needs no right to write for a file that is whole."""
     benchmark, row = open_catalog([manifest]).row("resnet18_w4.vanilla_own")
     asset = benchmark.asset(row.id)
-    fetch(benchmark, asset, quiet=True)
+    fetch(benchmark, asset)
     read_only_cache()
 
     assert [one.done for one in fetch_all([(benchmark, asset)])] == ["already here"]
@@ -173,4 +173,4 @@ def test_read_only_cache_is_one_line(manifest: Path, read_only_cache: Callable[[
     read_only_cache()
 
     with pytest.raises(SourceError, match=r"Permission denied.*MIXZOO_CACHE"):
-        fetch(benchmark, benchmark.asset(row.id), quiet=True)
+        fetch(benchmark, benchmark.asset(row.id))

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("small_and_quick")
 def fetched(manifest: Path) -> Fetched:
     benchmark, row = open_catalog([manifest]).row("resnet18_w4.vanilla_own")
     wanted = [(benchmark, benchmark.asset(row.id))]
-    (one,) = fetch_all(wanted, connections=1, quiet=True)
+    (one,) = fetch_all(wanted, connections=1)
     return one
 
 

@@ -36,7 +36,7 @@ def _plain_environment(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> N
 
 def get(manifest: Path) -> bytes:
     benchmark, row = open_catalog([manifest]).row("resnet18_w4.vanilla_own")
-    return fetch(benchmark, benchmark.asset(row.id), quiet=True).read_bytes()
+    return fetch(benchmark, benchmark.asset(row.id)).read_bytes()
 
 
 def authorizations(site: Any) -> set[str | None]:

@@ -171,6 +171,7 @@ def test_stopping_while_waiting_is_quick(two_sources: Path) -> None:
     """A wait between two rounds ends when somebody wants an end."""
     cancelled = threading.Event()
     cancelled.set()
-    quiet = progress.Progress("w.pth", None, quiet=True)
 
-    fetch._Fetcher(1, quiet, cancelled)._sit_out(Location("https://a/w"), 1e12)
+    fetch._Fetcher(1, progress.Progress("w.pth", None), cancelled)._sit_out(
+        Location("https://a/w"), 1e12
+    )

@@ -164,7 +164,7 @@ def test_several_files_come_in_the_order_asked_for(
         for benchmark, row in open_catalog([good, bad]).select(["bad", "good"])
     ]
 
-    outcomes = list(fetch_all(wanted, jobs=2, quiet=True))
+    outcomes = list(fetch_all(wanted, jobs=2))
 
     assert isinstance(outcomes[0].error, IntegrityError)
     assert (outcomes[1].done, outcomes[1].path.read_bytes()) == ("fetched", BYTES)
