@@ -27,7 +27,7 @@ ADOPTED = ".adopted.json"
 # What a file in the cache is for. "note": what is remembered of another file, or of the folder;
 # "orphaned note": what is remembered of a file that is gone.
 Role = Literal["asset", "note", "orphaned note", "partial", "damaged", "foreign"]
-_PARTIAL = re.compile(r"\..+\.part(\.json(\.new)?)?")
+_PARTIAL = re.compile(r"\..+\.part(\.json)?")
 _DAMAGED = re.compile(r".+\.damaged(\.\d+)?")
 
 RULES = {

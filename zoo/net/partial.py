@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal, cast
 
 import msgspec
 
-from ..files import own, sync
+from ..files import own, sync, write
 
 Range = tuple[int, int]  # bytes [start, stop)
 
@@ -118,15 +118,7 @@ class Partial:
             return
         sync(self.part)
         note = Note(source=self.source, validator=self.validator, size=self.size, done=done)
-        # one name, so that a killed process leaves one file, and not many
-        fresh = self.note.with_name(f"{self.note.name}.new")
-        fresh.unlink(missing_ok=True)
-        try:
-            with fresh.open("xb") as file:
-                file.write(msgspec.json.encode(note))
-            fresh.replace(self.note)
-        finally:  # also on a full disk
-            fresh.unlink(missing_ok=True)
+        write(self.note, msgspec.json.encode(note))
 
     def finish(self) -> None:
         """Give the whole, verified file its name; after a power cut it has it too, or not yet."""
