@@ -1,9 +1,7 @@
 """An archive is unpacked whole and inside its folder, or refused in one line with nothing left."""
 
-import io
 import stat
 import struct
-import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -26,13 +24,18 @@ from mixzoo.zoo.archive import (
 )
 from mixzoo.zoo.errors import IntegrityError, SourceError, UsageError
 
+from .packing import tarred, zipped
+
 FILES = {"vis/a.png": b"\x89PNG" * 300, "vis/deep/b.png": b"b" * 10, "empty.txt": b""}
 
 
 def zip_of(path: Path, entries: Sequence[tuple[str | zipfile.ZipInfo, bytes]]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in entries:
-            archive.writestr(name, content)
+    path.write_bytes(zipped(*entries))
+    return path
+
+
+def tar_of(path: Path, files: dict[str, bytes], *links: str, mode: str = "w") -> Path:
+    path.write_bytes(tarred(*files.items(), links=links, mode=mode))
     return path
 
 
@@ -300,19 +303,6 @@ def test_entries_judged_safe_never_meet(entries: list[tuple[str, bool]]) -> None
     above = {parent for e in marked if not e.unsafe for parent in parts(e.name).parents}
     assert len(set(files)) == len(files)
     assert not set(files) & (folders | above)
-
-
-def tar_of(path: Path, files: dict[str, bytes], *links: str, mode: str = "w") -> Path:
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-        for name in links:
-            member = tarfile.TarInfo(name)
-            member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
-            archive.addfile(member)
-    return path
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])

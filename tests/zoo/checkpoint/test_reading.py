@@ -2,11 +2,9 @@
 
 import argparse
 import gzip
-import io
 import os
 import pickle
 import sys
-import tarfile
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,6 +19,7 @@ import torch
 from mixzoo.zoo.checkpoint.reading import read_checkpoint
 from mixzoo.zoo.errors import CheckpointError
 
+from ..packing import tarred, zipped
 from .test_wrappings import OBJECTS
 
 WEIGHTS = {"conv1.weight": torch.arange(6.0).reshape(2, 3), "bn1.num": torch.tensor(3)}
@@ -293,22 +292,6 @@ def test_a_plain_pickle_is_refused_by_what_it_asks_for(protocol: int, tmp_path: 
     assert not trace.exists()
 
 
-def _tar(data: bytes) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        info = tarfile.TarInfo("a.pth")
-        info.size = len(data)
-        archive.addfile(info, io.BytesIO(data))
-    return packed.getvalue()
-
-
-def _zip(name: str) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(name, b"x")
-    return packed.getvalue()
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -317,9 +300,9 @@ def _zip(name: str) -> bytes:
         (b"<html><body>Rate limit</body></html>", "a web page: the server sent it in place"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a git-LFS pointer"),
         (gzip.compress(b"weights", mtime=0), "a gzip archive; unpack it"),
-        (_tar(b"weights"), "a tar archive; unpack it"),
-        (_zip("log.txt"), "is a zip archive but not a checkpoint; unpack it"),
-        (_zip("archive/constants.pkl"), "is a TorchScript program"),
+        (tarred(("a.pth", b"weights")), "a tar archive; unpack it"),
+        (zipped(("log.txt", b"x")), "is a zip archive but not a checkpoint; unpack it"),
+        (zipped(("archive/constants.pkl", b"x")), "is a TorchScript program"),
         (b"Not Found", "isn't a whole torch checkpoint: it is damaged, cut short, or"),
         (b"\x80\x02", "isn't a whole torch checkpoint: it is damaged, cut short, or"),
         (bytes(range(256)), "isn't a whole torch checkpoint: it is damaged, cut short, or"),

@@ -1,9 +1,6 @@
 """Label files are read as they are published: packed or not, found under the names of both."""
 
 import gzip
-import io
-import tarfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from mixzoo.zoo.data import find_images, from_file
 from mixzoo.zoo.data.texts import unpacked
 from mixzoo.zoo.errors import DataError, IntegrityError, MixzooError
 
+from ..packing import tarred, zipped
 from .conftest import annotation_json
 
 FILES = ["t/Aves/12/a.jpg", "t/Aves/3/b.jpg"]
@@ -21,35 +19,17 @@ JSON = annotation_json(FILES)
 LIST = b"t/Aves/12/a.jpg,12\nt/Aves/3/b.jpg,3\n"
 
 
-def tar(*members: tuple[str, bytes], mode: str = "w:gz") -> bytes:
-    """A tar of these files."""
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode=mode) as opened:  # type: ignore[call-overload]
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            opened.addfile(info, io.BytesIO(data))
-    return content.getvalue()
-
-
-def zipped(*members: tuple[str, bytes]) -> bytes:
-    """A zip of these files."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as opened:
-        for name, data in members:
-            opened.writestr(name, data)
-    return content.getvalue()
-
-
 PACKED = {
     "json": JSON,
     "json with a mark": b"\xef\xbb\xbf" + JSON,
     "json in UTF-16": JSON.decode().encode("utf-16"),
     "json.gz": gzip.compress(JSON),
-    "json.tar.gz": tar(("val2018.json", JSON)),
-    "json.tar.gz in a folder": tar(("./annotations/val2018.json", JSON), ("README", b"hello")),
-    "json.tar.gz of a Mac": tar(("._val2018.json", b"\0"), ("val2018.json", JSON)),
-    "json.tar": tar(("val2018.json", JSON), mode="w"),
+    "json.tar.gz": tarred(("val2018.json", JSON), mode="w:gz"),
+    "json.tar.gz in a folder": tarred(
+        ("./annotations/val2018.json", JSON), ("README", b"hello"), mode="w:gz"
+    ),
+    "json.tar.gz of a Mac": tarred(("._val2018.json", b"\0"), ("val2018.json", JSON), mode="w:gz"),
+    "json.tar": tarred(("val2018.json", JSON)),
     "json.zip": zipped(("val2018.json", JSON)),
     "json.zip of a Mac": zipped(("val.json", JSON), ("__MACOSX/._val.json", b"\0")),
     "list": LIST,
@@ -84,12 +64,12 @@ def test_packed_label_files_are_found(tmp_path: Path, name: str) -> None:
 
 REFUSED: dict[str, tuple[bytes, type[MixzooError], str]] = {
     "two": (
-        tar(("a.json", JSON), ("b.json", JSON)),
+        tarred(("a.json", JSON), ("b.json", JSON), mode="w:gz"),
         DataError,
         r"it holds several \(a.json, b.json",
     ),
     "none": (
-        tar(("a.jpg", b"")),
+        tarred(("a.jpg", b""), mode="w:gz"),
         DataError,
         "expected an archive with one label file, it holds none",
     ),
@@ -98,7 +78,7 @@ REFUSED: dict[str, tuple[bytes, type[MixzooError], str]] = {
     "bomb in a zip": (zipped(("a.txt", b"a" * (3 << 20))), IntegrityError, "of at most"),
     "cut gzip": (gzip.compress(JSON)[:-9], IntegrityError, "whole label file: .*Download it again"),
     "cut tar": (
-        tar(("a.json", JSON), mode="w")[:600],
+        tarred(("a.json", JSON))[:600],
         IntegrityError,
         "expected a whole label file: ",
     ),

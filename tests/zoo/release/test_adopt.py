@@ -5,7 +5,6 @@ import hashlib
 import io
 import os
 import shutil
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,8 @@ from mixzoo.zoo.release.by_hand import Adoption, adopt, find_files, import_files
 from mixzoo.zoo.release.identify import Arrival, Identity, identify
 from mixzoo.zoo.shelf import file, known_assets
 from mixzoo.zoo.verify import State, check
+
+from ..packing import zipped
 
 ROW = "resnet18_w4.vanilla_own"
 
@@ -81,13 +82,6 @@ def cached() -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in files if not p.name.endswith(notes)}
 
 
-def zip_bytes() -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("a", b"a" * 100)
-    return file.getvalue()
-
-
 def test_file_is_recognised_by_its_hash_whatever_its_name(locked: Catalog, give: Give) -> None:
     """The locked bytes under a made-up name get the locked name."""
     adoption = give(locked, "model final.bin")
@@ -131,7 +125,7 @@ def test_truncated_file_is_told_by_its_size(locked: Catalog, give: Give) -> None
         ("w.pth", b"\n<!DOCTYPE html><html>", "web page"),
         ("w.pth.baiduyun.p.downloading", BYTES, "unfinished download"),
         ("w.pth.crdownload", BYTES, "unfinished download"),
-        ("w.pth", zip_bytes()[:-10], "cut short"),
+        ("w.pth", zipped(("a", b"a" * 100))[:-10], "cut short"),
     ],
 )
 def test_what_browsers_leave_behind_is_never_adopted(
@@ -354,9 +348,7 @@ def test_archive_that_is_a_trap_is_refused_whole(three_rows: Catalog, there: Pat
     """A link, a way out, a bomb: nothing of it is taken."""
     there.joinpath("bomb").mkdir()
     bomb = archive_of(there / "bomb.zip", {"cutmix/a.pth": b"", "mixup/a.pth": bytes(8 << 20)})
-    out = there / "out.zip"
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("../cutmix/a.pth", b"")
+    out = bring(there / "out.zip", zipped(("../cutmix/a.pth", b"")))
 
     adoptions = import_files([bomb, out], three_rows)
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-import zipfile
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -17,6 +16,7 @@ from mixzoo.zoo.release.inside import look
 
 from ...emulator.github import GitHub
 from ...emulator.server import Emulator, Fault, always
+from ..packing import zipped
 
 Entries = dict[str, torch.Tensor]
 CONFIG = """
@@ -38,14 +38,6 @@ def weights(tiny: Callable[..., Entries]) -> Callable[..., bytes]:
         return file.getvalue()
 
     return weights
-
-
-def zipped(*names: str) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name in names:
-            archive.writestr(name, b"?" * 100)
-    return file.getvalue()
 
 
 def test_network_classes_and_config_are_seen_without_the_weights(
@@ -80,10 +72,14 @@ def test_learnt_method_is_seen_by_its_mix_block(
     assert inside.in_words().endswith(method)
 
 
+def holding(*names: str) -> bytes:
+    return zipped(*((name, b"?" * 100) for name in names))
+
+
 OTHERS = {
-    "pictures": (zipped("a/1.png", "a/2.png"), ""),
-    "logs": (zipped("a.log.json", "b.log.json"), "an archive without pictures or weights (a.log."),
-    "weights": (zipped("r50/epoch_100.pth"), "weights (epoch_100.pth)"),
+    "pictures": (holding("a/1.png", "a/2.png"), ""),
+    "logs": (holding("a.log.json", "b.log.json"), "an archive without pictures or weights (a.log."),
+    "weights": (holding("r50/epoch_100.pth"), "weights (epoch_100.pth)"),
 }
 
 
@@ -152,8 +148,8 @@ def test_lock_of_a_release_is_settled_by_what_its_files_hold(
         "resnet18_w4_vanilla.pth": weights(),
         "model_b.pth": weights(config=CONFIG, epoch=100),
         "model_c.pth": weights(num_classes=11),
-        "resnet18_w4_cutmix.zip": zipped("1.png"),
-        "resnet18_w4_vanilla.zip": zipped("a.log.json"),
+        "resnet18_w4_cutmix.zip": holding("1.png"),
+        "resnet18_w4_vanilla.zip": holding("a.log.json"),
     }.items():
         github.upload(release, name, content)
     text = write_benchmark('[[sources]]\nkind = "github"\nrepository = "me/own"\ntag = "v1"')
