@@ -41,10 +41,18 @@ def backdrop(habitat: str, size: tuple[int, int], rng: Rng) -> Image.Image:
     picture = half.resize(size, Image.Resampling.NEAREST)
     if habitat == "leaf":
         _leaf_veins(picture, top, rng)
-    elif habitat in ("soil", "stone"):
-        _pebbles(picture, habitat, rng)
-    elif habitat == "water":
-        _bubbles(picture, rng)
+    pen = Pen(picture, Pose(0, 0, 1))
+    if habitat in ("soil", "stone"):  # pebbles
+        for _ in range(int(rng.integers(5, 14))):
+            x, y, r = rng.uniform(0, size[0]), rng.uniform(0, size[1]), rng.uniform(4, 20)
+            stone = oval(x, y, r, r * rng.uniform(0.5, 0.9), rng.uniform(0, 3))
+            pen.solid(stone, _pick(habitat, rng), 2)
+    if habitat == "water":  # bubbles
+        for _ in range(int(rng.integers(2, 9))):
+            x, y, r = rng.uniform(0, size[0]), rng.uniform(0, size[1]), rng.uniform(3, 9)
+            shade = _pick("water", rng)
+            pen.dot(x, y, r, lighter(shade, 0.45))
+            pen.dot(x + 1, y + 1, r * 0.75, lighter(shade, 0.12))
     return picture
 
 
@@ -72,25 +80,6 @@ def _leaf_veins(picture: Image.Image, colour: Colour, rng: Rng) -> None:
     for i in range(-6, 7):
         pen.line([(i * 0.3, side), (i * 0.3 + 0.6, side - 1.2)], 0.014, rib)
         pen.line([(i * 0.3, side), (i * 0.3 + 0.6, side + 1.2)], 0.014, rib)
-
-
-def _pebbles(picture: Image.Image, habitat: str, rng: Rng) -> None:
-    width, height = picture.size
-    pen = Pen(picture, Pose(0, 0, 1))
-    for _ in range(int(rng.integers(5, 14))):
-        x, y, r = rng.uniform(0, width), rng.uniform(0, height), rng.uniform(4, 20)
-        stone = oval(x, y, r, r * rng.uniform(0.5, 0.9), rng.uniform(0, 3))
-        pen.solid(stone, _pick(habitat, rng), 2)
-
-
-def _bubbles(picture: Image.Image, rng: Rng) -> None:
-    width, height = picture.size
-    pen = Pen(picture, Pose(0, 0, 1))
-    for _ in range(int(rng.integers(2, 9))):
-        x, y, r = rng.uniform(0, width), rng.uniform(0, height), rng.uniform(3, 9)
-        shade = _pick("water", rng)
-        pen.dot(x, y, r, lighter(shade, 0.45))
-        pen.dot(x + 1, y + 1, r * 0.75, lighter(shade, 0.12))
 
 
 def foreground(picture: Image.Image, habitat: str, rng: Rng) -> None:

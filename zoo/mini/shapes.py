@@ -57,12 +57,10 @@ class Strip:
         self, spine: Sequence[Point], left: Sequence[float], right: Sequence[float] | None = None
     ) -> None:
         self.spine, self.left, self.right = list(spine), left, right or left
-        self._normals = [self._normal(i) for i in range(len(self.spine))]
-
-    def _normal(self, i: int) -> Point:
-        (ax, ay), (bx, by) = self.spine[max(i - 1, 0)], self.spine[min(i + 1, len(self.spine) - 1)]
-        length = math.hypot(bx - ax, by - ay) or 1.0
-        return (by - ay) / length, (ax - bx) / length
+        self._normals: list[Point] = []
+        for (ax, ay), (bx, by) in zip([spine[0], *spine], [*spine[1:], spine[-1]], strict=False):
+            length = math.hypot(bx - ax, by - ay) or 1.0
+            self._normals.append(((by - ay) / length, (ax - bx) / length))
 
     def at(self, along: float, across: float) -> Point:
         """The point at `along` in [0, 1] of the spine and `across` in [-1, 1] of its width."""
