@@ -16,7 +16,7 @@ SIZE = 300_001
 BYTES = random.Random(0).randbytes(SIZE)
 OTHER = random.Random(1).randbytes(SIZE)
 SOURCE = '[[sources]]\nkind = "http"\nurl = "{url}/files"\n'
-ADDRESS = "/files/w.pth"
+ADDRESS, MIRROR = "/files/w.pth", "/mirror/w.pth"
 
 
 def get(manifest: Path, connections: int = 1) -> Path:

@@ -24,14 +24,6 @@ def fetched(manifest: Path) -> Fetched:
     return one
 
 
-@pytest.fixture
-def unlocked(emulator: Emulator, write_benchmark: Callable[..., Path]) -> Path:
-    """The file's benchmark with a lock that knows neither its size nor its hash."""
-    emulator.files[ADDRESS] = BYTES
-    source = SOURCE.format(url=emulator.front.url)
-    return write_benchmark(source, BYTES, sha256=None, size=None)
-
-
 def test_a_file_is_fetched_once_then_kept(emulator: Emulator, manifest: Path) -> None:
     """And nothing but the file stays in the cache."""
     first, second = fetched(manifest), fetched(manifest)

@@ -14,19 +14,10 @@ from mixzoo.zoo.net.stream import Patience, Piece, patiently
 from mixzoo.zoo.shelf import known_assets
 
 from ...emulator.server import Emulator, Fault, Request, always, burst
-from .one_file import ADDRESS, BYTES, SIZE, SOURCE, require_line
+from .one_file import ADDRESS, BYTES, MIRROR, SIZE, require_line
 
 pytestmark = pytest.mark.usefixtures("small_and_quick")
 BUSY = Fault(status=503, headers={"Retry-After": "60"})
-MIRROR = "/mirror/w.pth"
-
-
-@pytest.fixture
-def two_sources(emulator: Emulator, write_benchmark: Callable[..., Path]) -> Path:
-    """A benchmark whose file two addresses of the emulator have."""
-    emulator.files |= {ADDRESS: BYTES, MIRROR: BYTES}
-    first = SOURCE.format(url=emulator.front.url)
-    return write_benchmark(first + first.replace("/files", "/mirror"), BYTES)
 
 
 def loudly(manifest: Path) -> bytes:

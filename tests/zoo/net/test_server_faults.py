@@ -10,7 +10,7 @@ from mixzoo.zoo.net import http
 from mixzoo.zoo.net.partial import Partial
 
 from ...emulator.server import Emulator, Fault, Request, always, burst
-from .one_file import ADDRESS, BYTES, OTHER, SIZE, SOURCE, get, ranges, require_line
+from .one_file import ADDRESS, BYTES, MIRROR, OTHER, SIZE, SOURCE, get, ranges, require_line
 
 pytestmark = pytest.mark.usefixtures("small_and_quick")
 
@@ -64,19 +64,16 @@ def test_file_comes_whole_whatever_its_server_does(
 
 @pytest.mark.parametrize("runs", [1, 2])
 def test_unlocked_file_without_validator_is_never_joined(
-    emulator: Emulator, write_benchmark: Callable[..., Path], runs: int
+    emulator: Emulator, unlocked: Path, runs: int
 ) -> None:
     """Neither hash nor ETag: after a cut, in this run or the last, it begins from zero."""
-    emulator.files[ADDRESS] = BYTES
     emulator.etags = False
-    source = SOURCE.format(url=emulator.front.url)
-    manifest = write_benchmark(source, BYTES, sha256=None, size=None)
-    emulator.store.plan = burst(Fault(end=100_000))
+    emulator.store.plan = burst(CUT)
     if runs == 2:
         emulator.front.plan = burst(None, Fault(status=404))
-        require_line(SourceError, "404", manifest)
+        require_line(SourceError, "404", unlocked)
 
-    assert get(manifest).read_bytes() == BYTES
+    assert get(unlocked).read_bytes() == BYTES
     assert set(ranges(emulator)) == {""}
 
 
@@ -254,56 +251,34 @@ def test_asset_replaced_between_two_tries_is_fetched_from_zero(
 
 
 def test_unlocked_file_replaced_between_two_runs_is_the_new_one(
-    emulator: Emulator, write_benchmark: Callable[..., Path]
+    emulator: Emulator, unlocked: Path
 ) -> None:
     """Without a locked hash only If-Range protects from a mixture."""
     emulator.files[ADDRESS] = OTHER
-    source = SOURCE.format(url=emulator.front.url)
-    manifest = write_benchmark(source, BYTES, sha256=None, size=None)
     emulator.front.plan = burst(None, Fault(status=404))
-    emulator.store.plan = burst(Fault(end=100_000))
-    require_line(SourceError, "404", manifest)
+    emulator.store.plan = burst(CUT)
+    require_line(SourceError, "404", unlocked)
     emulator.files[ADDRESS] = BYTES
 
-    assert get(manifest, connections=4).read_bytes() == BYTES
+    assert get(unlocked, connections=4).read_bytes() == BYTES
 
 
-def test_unlocked_file_without_any_length_is_refused(
-    emulator: Emulator, write_benchmark: Callable[..., Path]
-) -> None:
+def test_unlocked_file_without_any_length_is_refused(emulator: Emulator, unlocked: Path) -> None:
     """Nothing could tell a cut file from a whole one."""
-    emulator.files[ADDRESS] = BYTES
     emulator.lengths = False
-    source = SOURCE.format(url=emulator.front.url)
-    manifest = write_benchmark(source, BYTES, sha256=None, size=None)
 
-    require_line(SourceError, "neither the lock nor the server says how long", manifest)
+    require_line(SourceError, "neither the lock nor the server says how long", unlocked)
 
 
+@pytest.mark.parametrize(("first", "asked"), [(BYTES, REST), (OTHER, [*REST, ""])])
 def test_next_source_goes_on_where_the_first_gave_up(
-    emulator: Emulator, manifest: Path, write_benchmark: Callable[..., Path]
+    emulator: Emulator, two_sources: Path, first: bytes, asked: list[str]
 ) -> None:
-    """The hash decides in the end, so bytes of two sources may be joined."""
-    second = SOURCE.format(url=emulator.front.url).replace("/files", "/mirror")
-    emulator.files["/mirror/w.pth"] = BYTES
-    manifest = write_benchmark(SOURCE.format(url=emulator.front.url) + second, BYTES)
-    emulator.store.plan = burst(Fault(end=100_000))
+    """The hash decides, so bytes of two sources may be joined; a mixture costs one restart."""
+    emulator.files[ADDRESS] = first
+    emulator.store.plan = burst(CUT)
     emulator.front.plan = burst(None, Fault(status=404))
 
-    assert get(manifest).read_bytes() == BYTES
-    assert emulator.store.requests[-1].path == "/mirror/w.pth"
-    assert ranges(emulator)[-1] == "bytes=100000-"
-
-
-def test_second_source_is_whole_when_the_first_sent_rubbish(
-    emulator: Emulator, write_benchmark: Callable[..., Path]
-) -> None:
-    """A mixture with the wrong hash costs one restart from the good source."""
-    second = SOURCE.format(url=emulator.front.url).replace("/files", "/mirror")
-    emulator.files |= {ADDRESS: OTHER, "/mirror/w.pth": BYTES}
-    manifest = write_benchmark(SOURCE.format(url=emulator.front.url) + second, BYTES)
-    emulator.store.plan = burst(Fault(end=100_000))
-    emulator.front.plan = burst(None, Fault(status=404))
-
-    assert get(manifest).read_bytes() == BYTES
-    assert ranges(emulator) == ["", "bytes=100000-", ""]
+    assert get(two_sources).read_bytes() == BYTES
+    assert emulator.store.requests[-1].path == MIRROR
+    assert ranges(emulator) == asked
