@@ -387,8 +387,8 @@ def _walk(path: str, value: Any) -> tuple[str, str, Any]:
     for key in re.findall(r"[^.\[\]]+|\.\.\.", path):
         if isinstance(value, list) and key.isdecimal():
             value = value[int(key)]
-            if isinstance(value, dict) and "id" in value:
-                row, path = str(value["id"]), path.partition("]")[2].removeprefix(".")
+            if isinstance(value, dict) and isinstance(value.get("id"), str):
+                row, path = value["id"][:160], path.partition("]")[2].removeprefix(".")
         elif isinstance(value, dict):
             value = value.get(key)
     return row, path, value

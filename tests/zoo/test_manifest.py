@@ -110,6 +110,10 @@ WRONG = {
         *(ID.format("mixup"), ID.format("mixed")),
         "'resnet50.mixup_inat2018' (architecture.method_benchmark), got 'resnet50.mixed_inat2018'",
     ),
+    "a table for an id": (
+        *(ID.format("mixup"), f"id = {{ x = '{'y' * 600}' }}"),
+        ".toml: field 'rows[1].id': expected str, got object.",
+    ),
     "row twice": (TWICE.format("mixup"), TWICE.format("vanilla"), "stands twice"),
     "half a pixel": (
         "resize = 256",
