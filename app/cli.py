@@ -211,6 +211,12 @@ def _in_words(error: click.ClickException) -> str:
             f"{error.option_name}: is what torch.distributed.launch adds, which is no longer for "
             "use. Start with torchrun --nproc_per_node N -m mixzoo ..."
         )
+    if isinstance(error, click.NoSuchOption) and error.ctx and error.ctx.info_name == "train":
+        from ..train.recipe import field_types
+
+        name = error.option_name.lstrip("-").replace("-", "_")
+        if name in field_types():
+            return f"{error.option_name}: is a setting of the recipe. Say --set {name}=VALUE"
     return error.format_message()
 
 

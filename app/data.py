@@ -109,6 +109,53 @@ def prepare(
         _tell(prepared, request.place(name))
 
 
+@commands.command("init")
+@click.argument("folder", type=FilePath, metavar="DIR")
+@option("--name", "Name of the benchmark.  [default: the folder's]", str)
+@option("--table FILE.csv", "Paths and classes, and perhaps splits, instead of folders.", FilePath)
+@option(
+    "--val SHARE", "Share that validates, if nothing says.", click.FloatRange(0, 0.9), default=0.1
+)
+@option("--seed", "Seed of that choice.", click.IntRange(0), default=0)
+@option("--architecture NAME", "Network of its rows.", default="resnet50")
+@option("--crop", "Pixels of a crop.  [default: 224, or what fits]", click.IntRange(16, 1024))
+@option("--epochs", "Epochs of a training.", click.IntRange(1), default=100)
+@option("--force", "Write over what an earlier call wrote.")
+def init(
+    folder: Path,
+    name: str | None,
+    table: Path | None,
+    val: float,
+    seed: int,
+    architecture: str,
+    crop: int | None,
+    epochs: int,
+    force: bool,
+) -> None:
+    """Make a benchmark of a folder of your own images.
+
+    DIR holds train/ and val/ with a folder for each class, or class folders alone, which are then
+    split. Annotations with the classes' names and a manifest with a row for each method are written
+    into DIR; train, eval, publish and all else then take the rows with --manifest.
+    """
+    from ..zoo.data.own import look, manifest_for, write_own
+    from ..zoo.looks import command
+    from ..zoo.manifest import slug
+
+    own = look(folder, table, val, seed)
+    like = open_catalog().benchmark("inat2018")
+    name = slug(name or folder.resolve().name)
+    manifest = manifest_for(own, name, like, architecture, crop, epochs)
+    written = write_own(own, manifest, force)
+    say(
+        f"{name}: {len(own.classes):,} classes, {len(own.train):,} images to train, {len(own.val):,} to validate"
+    )
+    for line in (*own.notes, *map(str, written)):
+        say(f"  {line}")
+    row = f"{architecture}.mixup_{name}"
+    say(command("train", row, "--manifest", written[-1], "--data", folder))
+
+
 @commands.command("verify")
 @click.argument("benchmark", shell_complete=complete_names)
 @root_option(FilePath)

@@ -69,7 +69,8 @@ def find_data(
 
 
 def check_labels(recipe: Recipe, data: Data) -> None:
-    """Raise DataError for a label that the recipe's network has no class for."""
+    """Raise DataError for a label that the recipe's network has no class for, or for a network of
+    which most classes have no image."""
     for images in (data.train, data.val):
         largest = max(images.labels, default=0)
         if largest >= recipe.num_classes:
@@ -77,6 +78,13 @@ def check_labels(recipe: Recipe, data: Data) -> None:
                 f"{images.origin}: expected labels below num_classes {recipe.num_classes}, got "
                 f"{largest}. Set num_classes, or give the labels of this benchmark."
             )
+    there = len(set(data.train.labels))
+    if 2 * there < recipe.num_classes:
+        raise DataError(
+            f"{data.train.origin}: has images of {there:,} classes, the network has "
+            f"{recipe.num_classes:,}. For images of your own make a benchmark of them: mixzoo data init "
+            f"DIR. Or train so many classes: --set num_classes={max(data.train.labels) + 1}"
+        )
 
 
 @dataclass(frozen=True)

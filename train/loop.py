@@ -17,6 +17,7 @@ from ..eval.protocol import normalise
 from ..zoo.catalog import open_catalog
 from ..zoo.checkpoint.export import export
 from ..zoo.errors import CheckpointError, DataError, InterruptedRunError
+from ..zoo.net.progress import tell
 from ..zoo.refs import resolve
 from .claim import claimed, facts_of
 from .data import (
@@ -55,6 +56,11 @@ def train_row(
     run.recipe.accumulation(how.world.size)
     images = how.world.leader_first(lambda: find_data(run.manifest, run.data, train_list, val_list))
     check_labels(run.recipe, images)
+    if run.recipe.crop != images.protocol.crop:
+        tell(
+            f"Trains on crops of {run.recipe.crop} pixels; validation keeps the benchmark's "
+            f"{images.protocol.crop} (protocol.crop of its manifest)."
+        )
     with claimed(run.out, facts_of(run.row.id, run.recipe, images), how.world):
         return train(run.recipe, images, run.out, run.row.id, how, run.changed)
 
@@ -98,7 +104,7 @@ def train(
 
 def walk(run: Run, data: Data, batches: Iterator[MicroBatch], asked: Interruption) -> None:
     """Take all steps and validations that are left. batches: of this process, from here on."""
-    start = run.iteration
+    start, began = run.iteration, time.monotonic()
     weights = mask_loss_weights(run.recipe.automix, run.recipe.epochs * run.iterations)
     folder = run.how.tensorboard if run.world.leads else None
     hidden = None if run.world.leads else True  # None: only where stderr is a terminal
@@ -106,8 +112,10 @@ def walk(run: Run, data: Data, batches: Iterator[MicroBatch], asked: Interruptio
     with bar, tensorboard(folder, start) as show:
         while not run.is_done:
             if run.is_validation_due:
-                end_epoch(run, data, show, asked)
+                reached = end_epoch(run, data, show, asked)
                 run.checkpoint()
+                pace = (time.monotonic() - began) / max(run.iteration - start, 1)
+                _tell_epoch(run, reached, pace * (run.total - run.iteration))
                 continue
             if run.iteration == run.how.stop_at and run.iteration > start:
                 run.checkpoint()
@@ -117,6 +125,7 @@ def walk(run: Run, data: Data, batches: Iterator[MicroBatch], asked: Interruptio
             times, losses, stop = take_step(run, data, batches, weights, bool(asked.signal))
             run.iteration += 1
             run.log.add({"data_time": times[0], **losses, "time": times[1]})
+            run.note_loss(losses["loss"])
             bar.update()
             if (batch + 1) % run.recipe.log_every == 0:
                 means = run.log.train(epoch=epoch + 1, iteration=batch + 1, lr=lr)
@@ -177,8 +186,8 @@ def take_step(
     return times, dict(zip(run.step.logged, means, strict=True)), stops > 0
 
 
-def end_epoch(run: Run, data: Data, show: Show, asked: Interruption) -> None:
-    """Validate, log, and keep the weights if they are the best."""
+def end_epoch(run: Run, data: Data, show: Show, asked: Interruption) -> float:
+    """Validate, log, and keep the weights if they are the best; returns top-1 in percent."""
     epoch = run.validated + 1
     lr = run.set_learning_rates(run.validated)
 
@@ -193,8 +202,10 @@ def end_epoch(run: Run, data: Data, show: Show, asked: Interruption) -> None:
     heads = {run.step.head_prefix + head: counts[head] for head in run.step.heads}
     accuracies = run.log.val(epoch=epoch, batches=run.batches_of(data), lr=lr, heads=heads)
     show("val", run.iteration, accuracies)
-    run.keep_epoch(epoch, counts[run.model.heads[0]])
+    first = counts[run.model.heads[0]]
+    run.keep_epoch(epoch, first)
     run.validated = epoch
+    return first.top1
 
 
 def stopped(run: Run, asked: Interruption) -> InterruptedRunError:
@@ -240,3 +251,14 @@ def _next(batches: Iterator[MicroBatch], run: Run) -> MicroBatch:
         if not run.world.leads:
             logger.error("error: rank %d: %s", run.world.rank, error)
         raise
+
+
+def _tell_epoch(run: Run, top1: float, left: float) -> None:
+    """A line for each epoch, also where no terminal shows a bar. left: in seconds."""
+    of, best = run.recipe.epochs, run.best["epoch"]
+    line = f"epoch {run.validated} of {of}: top-1 {top1:.2f}"
+    if run.mean_loss is not None:
+        line += f", loss {run.mean_loss:.3f}"
+    if best != run.validated:
+        line += f", best in epoch {best}"
+    tell(line if run.is_done else f"{line}, {tqdm.format_interval(left)} left")

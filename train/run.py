@@ -81,6 +81,7 @@ class Run:
         self.total = recipe.epochs * iterations
         self.iteration = self.validated = 0
         self.best: dict[str, Any] = {}
+        self._losses: list[float] = []  # of this epoch, as far as this process took its steps
         self.model = fresh_network(recipe)
         self.model.to(self.device)
         if ResNetConfig.from_name(recipe.architecture).base_width % 16 == 0:
@@ -185,6 +186,17 @@ class Run:
                 },
             },
         )
+
+    def note_loss(self, loss: float) -> None:
+        """Take a step's training loss into the epoch's mean."""
+        if (self.iteration - 1) % self.iterations == 0:
+            self._losses.clear()
+        self._losses.append(loss)
+
+    @property
+    def mean_loss(self) -> float | None:
+        """The epoch's training loss, None where this process took none of its steps."""
+        return sum(self._losses) / len(self._losses) if self._losses else None
 
     def keep_epoch(self, epoch: int, counts: Counts) -> None:
         """Keep the weights of an epoch (from 1) if it is the best, or one of every k."""

@@ -14,7 +14,7 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 ELSEWHERE = (
     r"/data/|/walk|_walk|torchrun|mixzoo app|zoo (download|verify|lock|import)|epoch_100|2022|"
     r"runs/|OUT\b|sweep|my_benchmark|vis\.zip|report\.json|automix_inat2018 --images|"
-    r"(logs|compare) resnet50|logs --all|quickstart"
+    r"(logs|compare) resnet50|logs --all|quickstart|_photos"
 )
 
 
@@ -36,10 +36,15 @@ def test_told_command_runs(
     tmp_path: Path,
 ) -> None:
     """In a folder with the pictures that it names; what it is to write is there."""
-    (tmp_path / "photos").mkdir()
     for name, colour in (("a", "teal"), ("b", "coral")):
-        for path in (tmp_path / f"{name}.jpg", tmp_path / "photos" / f"{name}.jpg"):
-            Image.new("RGB", (140, 120), colour).save(path)
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for path in (
+            f"{name}.jpg",
+            f"photos/{name}.jpg",
+            f"photos/{name}/0.jpg",
+            f"photos/{name}/1.jpg",
+        ):
+            Image.new("RGB", (140, 120), colour).save(tmp_path / path)
     monkeypatch.chdir(tmp_path)
 
     code, _, err = mixzoo(*shlex.split(line)[1:])

@@ -10,6 +10,7 @@ import msgspec
 
 from ..errors import DataError, wall
 from ..files import OnBytes, ignore
+from ..images import is_picture
 from ..manifest import Dataset
 from ..parallel import each_in_parallel
 from .diagnose import diagnose_list
@@ -198,9 +199,13 @@ def _foreign(
     walked = walk(root / tree, hidden) if (root / tree).is_dir() else ()
     here = (PurePosixPath(tree, folder, it).as_posix() for folder, names in walked for it in names)
     unnamed = sorted(file for file in here if file not in named)
+    if not tree:  # what else lies in a folder of one's own is one's own business
+        unnamed = [file for file in unnamed if is_picture(PurePosixPath(file))]
     notes = [*images.notes]
     if hidden:
-        notes.append(f"{len(hidden):,} hidden files in {tree}/ don't count, first {hidden[0]}")
+        notes.append(
+            f"{len(hidden):,} hidden files in {tree or '.'}/ don't count, first {hidden[0]}"
+        )
     if path and not path.is_file() and unnamed:
         notes.append(
             f"{len(unnamed):,} files in {tree}/ aren't named by {images.origin}; "

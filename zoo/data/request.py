@@ -88,10 +88,10 @@ class Request:
     def split(self, name: SplitName) -> Split:
         """The manifest's facts of a split. Raises DataError where they don't suffice."""
         split = self.dataset.split(name)
-        if split is None or _json_name(split) is None or not self.dataset.image_tree:
+        if split is None or _json_name(split) is None:
             raise DataError(
-                f"{self.dataset.name}: its manifest names no annotation JSON and no archive of its "
-                f"{name} images, so it can't be prepared. Lay the images out by hand, with a list file."
+                f"{self.dataset.name}: its manifest names no annotation JSON of its {name} images. Lay "
+                "the images out by hand, with a list file."
             )
         return split
 
@@ -115,7 +115,12 @@ class Request:
 
     @property
     def archive_name(self) -> str:
-        """The archive's name at its publisher: that of the tree it holds."""
+        """The archive's name at its publisher: that of the tree it holds. Raises DataError."""
+        if not self.dataset.image_tree:
+            raise DataError(
+                f"{self.dataset.name}: its manifest names no archive of its images, so they can't be "
+                "prepared. Lay them out by hand."
+            )
         return f"{self.dataset.image_tree}.tar.gz"
 
     def archive_place(self) -> Location:
