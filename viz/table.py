@@ -26,7 +26,7 @@ PALE = 0.5
 
 @dataclass(frozen=True)
 class TableLine:
-    """A row of the table. recomputed: what the newest report found of it.
+    """A row of the table. recomputed: what a report found of it.
 
     logged: head -> percent, what its training log gives; first the number that stands for the row
     (`LogAudit.table_value`), then the other heads by the statistic that the table names.
@@ -74,7 +74,8 @@ def results_table(
 ) -> ResultsTable:
     """Put together what the manifest, evaluation reports and audited logs say of each row.
 
-    reports: all on this benchmark; of several with one row the newest counts. audits: held against
+    reports: all on this benchmark; of several with one row that of most images counts, then the
+    newest: a sample never hides the whole. audits: held against
     rows (`claim.row`); those of other benchmarks' rows are passed over.
     Raises UsageError for a report on another benchmark.
     """
@@ -84,8 +85,8 @@ def results_table(
                 f"Expected reports on {manifest.name}, got one on "
                 f"{one.benchmark or 'no benchmark'}. Name those of one benchmark."
             )
-    oldest_first = sorted(reports, key=lambda one: one.created)
-    recomputed = {row.id: row for one in oldest_first for row in one.rows}
+    every = [(row.default.total, one.created, row) for one in reports for row in one.rows]
+    recomputed = {row.id: row for *_, row in sorted(every, key=lambda known: known[:2])}
     audited = {audit.claim.row: audit for audit in reversed(audits)}
     lines = []
     for row in manifest.rows:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("benchmark", shell_complete=complete_names)
 @option(
     "--reports FILE.json...",
-    "Reports of mixzoo eval; of several with one row the newest counts.",
+    "Reports of mixzoo eval; of several with one row that of most images counts, then the newest.",
     FilePath,
     multiple=True,
 )

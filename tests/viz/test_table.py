@@ -98,6 +98,19 @@ def test_newest_report_counts(manifest: Manifest, content: dict[str, Any]) -> No
         assert results_table(manifest, order).lines[0].recomputed is newer.rows[0]
 
 
+def test_a_sample_never_hides_the_whole(manifest: Manifest, content: dict[str, Any]) -> None:
+    """A newer report of fewer images counts where there is no other."""
+    whole = parse_report(content, "whole")
+    for name in ("breakdown", "calibration", "gap_points", "gap_images"):
+        del content["rows"][0]["heads"][0][name]
+    counts = {"total": 1000, "correct": 600, "correct5": 800, "top1": 60.0, "top5": 80.0}
+    content["rows"][0]["heads"][0] |= counts
+    sample = parse_report(content | {"created": "2027-01-01T00:00:00+00:00"}, "sample")
+
+    assert results_table(manifest, [whole, sample]).lines[0].recomputed is whole.rows[0]
+    assert results_table(manifest, [sample]).lines[0].recomputed is sample.rows[0]
+
+
 def test_log_gives_the_statistic_that_the_table_names(
     manifest: Manifest, log_of: Callable[[str, str], LogAudit], synthetic: Path
 ) -> None:
