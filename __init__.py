@@ -7,14 +7,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
-__all__ = ["AutoMix", "Mixer", "__version__", "load"]
+__all__ = ["AutoMix", "Mixer", "__version__", "load", "transform"]
 
 if TYPE_CHECKING:
+    from .eval.pixels import transform
     from .train.automix import AutoMix
     from .train.mixing import Mixer
     from .zoo.checkpoint.load import load
 
-_WHERE = {"AutoMix": ".train.automix", "Mixer": ".train.mixing", "load": ".zoo.checkpoint.load"}
+_WHERE = {
+    "AutoMix": ".train.automix",
+    "Mixer": ".train.mixing",
+    "load": ".zoo.checkpoint.load",
+    "transform": ".eval.pixels",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -84,6 +84,7 @@ def api_page() -> str:
         "Made of the docstrings. How they are used: [In Python](python.md).",
     ]
     lines += ["", "## mixzoo", *_api("mixzoo.load", mixzoo.load)]
+    lines += _api("mixzoo.transform", mixzoo.transform)
     lines += [
         *_api("mixzoo.AutoMix", mixzoo.AutoMix),
         *_api("AutoMix.follow", mixzoo.AutoMix.follow),
@@ -91,7 +92,7 @@ def api_page() -> str:
     for name in nets.__all__:
         kind = getattr(nets, name)
         lines += _api(f"mixzoo.zoo.nets.{name}", kind)
-        for method in ("forward", "logits", "mix"):
+        for method in ("forward", "logits", "features", "with_head", "single", "mix"):
             if method in vars(kind):
                 lines += _api(f"{name}.{method}", vars(kind)[method])
     lines += ["", "## mixzoo.train.mixing", "", inspect.cleandoc(mixing.__doc__ or "")]

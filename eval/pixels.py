@@ -12,16 +12,22 @@ import itertools
 import warnings
 from functools import cache
 from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from ..zoo.errors import DataError
+from ..zoo.catalog import open_catalog
+from ..zoo.errors import DataError, wall
 from ..zoo.images import open_image
 from ..zoo.manifest import Protocol
-from .protocol import placement
+from .protocol import normalise, placement
+
+if TYPE_CHECKING:
+    import torch
 
 Pixels = npt.NDArray[np.uint8]
 DECODERS = {"torchvision": "torchvision.io", "torchcodec": "torchcodec.decoders"}
@@ -37,6 +43,38 @@ def prepare(*, jpegs: bool = True) -> None:
     centre_crop(np.zeros((2, 2, 3), np.uint8), Protocol(resize=2, crop=1))
     if jpegs:
         jpeg_decoder()
+
+
+class Transform:
+    """From a picture to a network's input, with the evaluator's own pixels: see `transform`."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.protocol = protocol
+
+    def __call__(self, picture: str | Path | Image.Image) -> "torch.Tensor":
+        """A path, or a PIL image, as a float32 tensor (3, crop, crop), normalised.
+
+        Raises DataError if it can't be decoded.
+        """
+        import torch
+
+        if isinstance(picture, Image.Image):
+            crop = centre_crop(np.asarray(picture.convert("RGB")), self.protocol)
+        else:
+            with wall(DataError, picture, passing=(OSError,)):
+                content = Path(picture).read_bytes()
+            crop = decode_crop(content, self.protocol, str(picture))
+        return normalise(torch.from_numpy(np.ascontiguousarray(crop))[None], self.protocol)[0]
+
+
+def transform(name: str) -> Transform:
+    """The evaluation transform of a row or benchmark, such as `resnet50.automix_inat2018`.
+
+    Raises UsageError for a name that no manifest has.
+    """
+    catalog = open_catalog()
+    benchmark = catalog.benchmarks.get(name) or catalog.row(name)[0]
+    return Transform(benchmark.manifest.protocol)
 
 
 def decode_crop(content: bytes, protocol: Protocol, name: str) -> Pixels:

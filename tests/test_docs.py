@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in ROOT.glob("docs/*.md")}
@@ -41,12 +42,15 @@ def test_reference_is_made_of_the_code(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/python.md"])
-def test_python_runs(name: str, golden: Path) -> None:
+def test_python_runs(name: str, golden: Path, tmp_path: Path) -> None:
     """A page's blocks, one after the other, on two images; the file's name stands for a real one."""
     checkpoint = golden / "runs/tiny_automix_ep8/epoch_8.pth"
+    photograph = tmp_path / "photograph.jpg"
+    Image.new("RGB", (150, 200), "coral").save(photograph)
     names: dict[str, object] = {
         "images": torch.randn(2, 3, 128, 128, generator=torch.Generator().manual_seed(0)),
         "labels": torch.tensor([3, 5]),
+        "paths": [Image.new("RGB", (200, 150), "teal"), photograph],
     }
 
     for block in re.findall(r"```python\n(.*?)```", PAGES[name], flags=re.DOTALL):
@@ -56,6 +60,10 @@ def test_python_runs(name: str, golden: Path) -> None:
     if name == "docs/python.md":
         assert names["mixed"].images.shape == (2, 3, 128, 128)  # type: ignore[attr-defined]
         assert names["swept"].mask.shape == (5, 2, 1, 128, 128)  # type: ignore[attr-defined]
+        assert names["x"].shape == (2, 3, 128, 128)  # type: ignore[attr-defined]
+        assert names["features"].shape == (2, 48)  # type: ignore[attr-defined]
+        assert names["tuned"](names["x"]).shape == (2, 10)  # type: ignore[operator]
+        assert torch.equal(names["plain"](names["images"]), names["everything"]["one_q"])  # type: ignore
         assert names["everything"].keys() == {"one_k", "mix_k", "one_q", "mix_q"}  # type: ignore[attr-defined]
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import mixzoo
 import numpy as np
 import pytest
 import torch
@@ -22,6 +23,7 @@ from mixzoo.eval.crops import CropCache
 from mixzoo.eval.pixels import centre_crop, decode, decode_crop, jpeg_decoder
 from mixzoo.eval.protocol import normalise
 from mixzoo.eval.resample import resize_crop
+from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.data import LabelledImages
 from mixzoo.zoo.errors import DataError
 from mixzoo.zoo.manifest import Protocol
@@ -420,3 +422,21 @@ def test_passes_are_those_of_the_recorded_pillow(
     left, top = ((side - protocol.crop) // 2 for side in target)
     box = (left, top, left + protocol.crop, top + protocol.crop)
     assert np.array_equal(crop, np.asarray(by_pillow_passes(rgb, target, "bicubic").crop(box)))
+
+
+def test_transform_gives_the_evaluators_input(tmp_path: Path) -> None:
+    """Of a path and of a PIL image: the crop that is evaluated, normalised."""
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (300, 400, 3), np.uint8)).save(tmp_path / "a.png")
+    protocol = open_catalog().benchmark("inat2018").manifest.protocol
+    crop = decode_crop((tmp_path / "a.png").read_bytes(), protocol, "a.png")
+    expected = normalise(torch.from_numpy(np.ascontiguousarray(crop))[None], protocol)[0]
+
+    to_input = mixzoo.transform("resnet50.automix_inat2018")
+
+    assert torch.equal(to_input(tmp_path / "a.png"), expected)
+    assert torch.equal(to_input(Image.open(tmp_path / "a.png")), expected)
+    assert mixzoo.transform("inat2018").protocol == protocol
+    (tmp_path / "b.png").write_bytes(b"no")
+    with pytest.raises(DataError, match="expected an image"):
+        to_input(tmp_path / "b.png")

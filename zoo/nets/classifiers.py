@@ -78,6 +78,21 @@ class Classifier(nn.Module):
         """{"head0": logits (N, num_classes)} of normalised images (N, 3, H, W)."""
         return {"head0": self(x)}
 
+    def features(self, x: Tensor) -> Tensor:
+        """What the head sees, averaged over places: (N, c) of normalised images (N, 3, H, W).
+
+        `backbone(x)` gives the maps before, (N, c, H / 32, W / 32).
+        """
+        return self.backbone(x).mean(dim=(2, 3))
+
+    def with_head(self, num_classes: int) -> "Classifier":
+        """A classifier of this backbone (a copy) and a new head for other classes, to be trained."""
+        new = Classifier(self.backbone.config, num_classes)
+        new.backbone.load_state_dict(self.backbone.state_dict())
+        nn.init.normal_(new.head.fc.weight, std=0.01)
+        nn.init.zeros_(new.head.fc.bias)
+        return new.to(next(self.parameters()).device)
+
 
 class MixClassifier(nn.Module):
     """AutoMix or SAMix: backbone q is trained, k follows it slowly and feeds the mix block.
@@ -112,6 +127,14 @@ class MixClassifier(nn.Module):
         sides = {name[-1] for name in names}
         features = {side: self.get_submodule(f"backbone_{side}")(x) for side in sorted(sides)}
         return {name: self.get_submodule(f"head_{name}")(features[name[-1]]) for name in names}
+
+    def single(self) -> Classifier:
+        """A copy of the chosen head and its backbone alone: a classifier as any other method's."""
+        new = Classifier(self.backbone_q.config, self.num_classes)
+        side = self.head_name[-1]
+        new.backbone.load_state_dict(self.get_submodule(f"backbone_{side}").state_dict())
+        new.head.load_state_dict(self.get_submodule(f"head_{self.head_name}").state_dict())
+        return new.train(self.training).to(next(self.parameters()).device)
 
     def head_logits(self, name: str, x: Tensor) -> Tensor:
         """Logits (N, num_classes) of one head for normalised images (N, 3, H, W)."""
