@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from .errors import ManifestError, wall
+from .files import sha256_of
 from .manifest import Count, Facts, Manifest, Name, RowId, Sha256, convert, each_once, text_of
 
 ASSET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}\Z"  # never a path; short enough for its notes
@@ -40,6 +41,14 @@ class Asset(Facts, frozen=True, kw_only=True):
     release_id: Count | None = None  # GitHub's number of the release that has it
     updated_at: Time | None = None  # when GitHub last saw it change
     assigned: bool = False
+
+    @classmethod
+    def of(cls, row: str, kind: Kind, path: Path, whence: HashFrom, name: str = "") -> "Asset":
+        """The asset that a file is, with its size and hash. name: {} is where its hash goes."""
+        sha256 = sha256_of(path)
+        name = name.format(sha256[:8]) or path.name
+        size = path.stat().st_size
+        return cls(row=row, kind=kind, name=name, size=size, sha256=sha256, hash_from=whence)
 
 
 class Lock(Facts, frozen=True, kw_only=True):

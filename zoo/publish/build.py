@@ -132,7 +132,8 @@ def _report(wish: Publication, benchmark: Benchmark) -> Report | None:
     if len({(str(one.protocol), one.data.list_sha256) for one in given}) > 1:
         raise UsageError("--evidence: expected one list of images and one protocol, got several.")
     rows = tuple(row for report in given for row in report.rows)
-    return msgspec.structs.replace(given[0], rows=rows) if given else None
+    rules = {word: rule for report in given for word, rule in report.rules.items()}
+    return msgspec.structs.replace(given[0], rows=rows, rules=rules) if given else None
 
 
 def _model(
@@ -166,8 +167,8 @@ def _model(
         kind: Kind = "log" if candidate.log.suffix == ".json" else "text_log"
         path = folder / (name + (JSON_LOG if kind == "log" else ".log"))
         shutil.copyfile(candidate.log, path)
-        log = _asset(row.id, kind, path)
-    weights = _asset(row.id, "weights", exported.path)
+        log = Asset.of(row.id, kind, path, "published digest")
+    weights = Asset.of(row.id, "weights", exported.path, "published digest")
     return Model(row, candidate, weights, log, timm, head, measured, evidence)
 
 
@@ -182,17 +183,6 @@ def _own_row(candidate: Candidate, exported: Exported, benchmark: str) -> Row:
     alpha = row.alpha if not facts.method or isinstance(facts.alpha, tuple) else facts.alpha
     recipe = dict(facts.recipe) or row.recipe
     return msgspec.structs.replace(row, id=row.id_in(benchmark), alpha=alpha, recipe=recipe)
-
-
-def _asset(row_id: str, kind: Kind, path: Path) -> Asset:
-    return Asset(
-        row=row_id,
-        kind=kind,
-        name=path.name,
-        size=path.stat().st_size,
-        sha256=sha256_of(path),
-        hash_from="published digest",
-    )
 
 
 def _write_texts(repository: Repository, folder: Path) -> None:

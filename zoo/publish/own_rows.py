@@ -68,7 +68,11 @@ def add_row(
     Raises UsageError if it isn't, or if the manifest has no source of kind "file".
     """
     folder = target.parent / _source(manifest, target).path
-    assets = [_asset(row, kind, path) for kind, path in files.items()]
+    assets = [
+        Asset.of(row.id, kind, path, "built by this repository", f"{row.id}-{{}}{ending}")
+        for kind, path in files.items()
+        for ending in (ENDINGS.get(kind, path.suffix),)
+    ]
     folder.mkdir(parents=True, exist_ok=True)
     with alone(target.with_name(f".{target.name}.lock"), waiting=lambda: None):
         # As it is now: another process may have added a row since it was read.
@@ -102,18 +106,6 @@ def _source(manifest: Manifest, target: Path) -> FileSource:
             '[[sources]] kind = "file" path = "weights"'
         )
     return found
-
-
-def _asset(row: Row, kind: Kind, path: Path) -> Asset:
-    sha256 = sha256_of(path)
-    return Asset(
-        row=row.id,
-        kind=kind,
-        name=f"{row.id}-{sha256[:8]}{ENDINGS.get(kind, path.suffix)}",
-        size=path.stat().st_size,
-        sha256=sha256,
-        hash_from="built by this repository",
-    )
 
 
 def _require_same(own: Benchmark, before: Row, row: Row, assets: list[Asset]) -> None:
