@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from ...zoo.catalog import open_catalog
+from ...zoo.errors import UsageError
 from ..console import print_json, print_table, say
 from ..options import FilePath, json_option, manifest_option, option
 
@@ -18,9 +19,9 @@ from ..options import FilePath, json_option, manifest_option, option
 def command(
     paths: tuple[Path, ...], as_csv: bool, manifests: tuple[Path, ...], as_json: bool
 ) -> None:
-    """Count the published numbers that are off by more than 0.05, 1 and 5 points.
+    """Count the published numbers that are off, by how much.
 
-    A REPORT is what mixzoo eval --out FILE.json wrote, EVIDENCE a folder of --evidence, which is
+    They are counted by more than 0.05, 1 and 5 points. A REPORT is what mixzoo eval --out FILE.json wrote, EVIDENCE a folder of --evidence, which is
     checked. A row counts if it was evaluated on the images and pixels that its table is about.
     """
     from ...eval.evidence import INDEX
@@ -28,6 +29,8 @@ def command(
     from ...zoo.report import read_report
     from ...zoo.tally import COLUMNS, tally
 
+    if as_json and as_csv:
+        raise UsageError("Both --json and --csv were given; expected one of them.")
     catalog = open_catalog(manifests)
     files = [p for p in paths if p.suffix == ".json" and p.name != INDEX]
     folders = tuple(path for path in paths if path not in files)

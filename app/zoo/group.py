@@ -69,7 +69,7 @@ def list_(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) ->
 def show(row: str, manifests: tuple[Path, ...], as_json: bool) -> None:
     """Show all that is known of one ROW.
 
-    Its number, paper, protocol, data set, sources and files.
+    Its number, paper, recipe, protocol, data set, sources and files.
     """
     benchmark, found = open_catalog(manifests).row(row)
     manifest = msgspec.to_builtins(benchmark.manifest)
@@ -78,6 +78,7 @@ def show(row: str, manifests: tuple[Path, ...], as_json: bool) -> None:
             place[field] = shown(place[field])
     facts = _facts(benchmark, found) | {
         "paper": found.paper,
+        "recipe": found.recipe,
         "statistic": manifest["metric"],
         "protocol": manifest["protocol"],
         "heads": manifest["heads"],

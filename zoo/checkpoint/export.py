@@ -105,9 +105,13 @@ def export(
     metadata = _metadata(checkpoint, model, read.meta)
     if part:
         metadata["source_part"] = part
+    config = None
     if names != "mixzoo":
         entries = peer_entries(model, entries, head)
         metadata |= {"names": names, "head": head or model.head_name}
+        if names == "timm" and (benchmark := checkpoint.benchmark):
+            protocol = benchmark.manifest.protocol
+            config = timm_config(model.architecture, model.num_classes, protocol)
     elif head:
         raise UsageError(f"--head {head}: expected --names timm or torchvision with it.")
     content = _serialise(entries, metadata, checkpoint.path.name)
@@ -117,10 +121,8 @@ def export(
         for piece in content:
             file.write(piece)
             digest.update(piece)
-    if names == "timm" and (benchmark := checkpoint.benchmark):
-        protocol = benchmark.manifest.protocol
-        text = timm_config(model.architecture, model.num_classes, protocol)
-        write(path.with_name(TIMM_CONFIG), text)
+    if config:
+        write(path.with_name(TIMM_CONFIG), config)
     return Exported(checkpoint.name, path, sum(map(len, content)), digest.hexdigest(), metadata)
 
 

@@ -56,8 +56,14 @@ def peer_entries(
 def timm_config(architecture: str, num_classes: int, protocol: Protocol) -> str:
     """The text of the `config.json` by which timm makes the network and the pixels it takes.
 
-    It stands beside `model.safetensors`, in a folder or a repository of the hub.
+    It stands beside `model.safetensors`, in a folder or a repository of the hub. Raises UsageError
+    for pixels that timm's transforms don't make.
     """
+    if protocol.channels != "RGB":
+        raise UsageError(
+            f"timm makes RGB pixels, and the protocol wants {protocol.channels}. Export the "
+            "weights with --names torchvision or mixzoo."
+        )
     config = {
         "architecture": architecture,
         "num_classes": num_classes,

@@ -158,7 +158,8 @@ def _model(
         (folder / EVIDENCE / name).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / EVIDENCE / name / path.name)
     timm = head = None
-    if has_peer(row.architecture):
+    rgb = candidate.benchmark.manifest.protocol.channels == "RGB"  # timm has no other
+    if rgb and has_peer(row.architecture):
         timm = TIMM_FILE if alone else f"timm/{name}/{TIMM_FILE}"
         head = measured.head if measured else exported.metadata["heads"].partition(",")[0]
         export(found, folder / timm, names="timm", head=head)
@@ -180,7 +181,7 @@ def _own_row(candidate: Candidate, exported: Exported, benchmark: str) -> Row:
             f"{candidate.checkpoint.path}: was trained by {facts.method}, but {row.id} is a row of "
             f"{row.method}. Make it a row of its own first: {command('train', 'publish', 'RUN')}"
         )
-    alpha = row.alpha if not facts.method or isinstance(facts.alpha, tuple) else facts.alpha
+    alpha = facts.alpha if isinstance(facts.alpha, float) else row.alpha
     recipe = dict(facts.recipe) or row.recipe
     return msgspec.structs.replace(row, id=row.id_in(benchmark), alpha=alpha, recipe=recipe)
 

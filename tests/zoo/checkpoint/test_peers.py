@@ -148,6 +148,12 @@ def test_timm_comes_to_the_protocols_size() -> None:
             assert math.floor(crop / pixels["crop_pct"]) == resize
 
 
+def test_timm_is_given_no_config_for_pixels_that_it_does_not_make() -> None:
+    """It would silently evaluate with red and blue exchanged."""
+    with pytest.raises(UsageError, match="timm makes RGB pixels, and the protocol wants BGR"):
+        timm_config("resnet50", 10, Protocol(crop=224, resize=256, channels="BGR"))
+
+
 def test_timm_takes_a_rows_folder_with_its_pixels(saved: Callable, tmp_path: Path) -> None:
     """Network, weights and transform come from the folder: those of the row's protocol."""
     timm = pytest.importorskip("timm")
