@@ -21,8 +21,9 @@ def command(
 ) -> None:
     """Count the published numbers that are off, by how much.
 
-    They are counted by more than 0.05, 1 and 5 points. A REPORT is what mixzoo eval --out FILE.json wrote, EVIDENCE a folder of --evidence, which is
-    checked. A row counts if it was evaluated on the images and pixels that its table is about.
+    By more than 0.05, 1 and 5 points. A REPORT is what mixzoo eval --out FILE.json wrote, EVIDENCE
+    a folder of --evidence, which is checked. A row counts if it was evaluated on the images and
+    pixels that its table is about.
     """
     from ...eval.evidence import INDEX
     from ...eval.signed import sound
