@@ -54,16 +54,18 @@ def statement(checked: Checked) -> dict[str, Any]:
 def sign(folder: Path, signer: signing.Signer, catalog: Catalog) -> Iterator[tuple[Path, str]]:
     """Sign evidence (a row's, or the folders of several), or a repository and the evidence in it.
 
-    Yields each folder that was signed, and by whom. Raises IntegrityError for evidence that isn't
+    Evidence in a repository that is signed already keeps its signature. Yields each folder that was signed, and by whom. Raises IntegrityError for evidence that isn't
     what it says, and for a folder that is neither.
     """
     from ..zoo.publish.repository import LOCK
 
     whole = (folder / LOCK).is_file()
     for row in sorted(p.parent for p in folder.rglob(INDEX)) if whole else find((folder,)):
-        checked = evidence.check(row, catalog)
+        checked = (check if whole else evidence.check)(row, catalog)
         if checked.problems:
             raise IntegrityError(f"{row}: wasn't signed. {checked.problems[0]}")
+        if checked.signature:  # who evaluated may be another than who publishes
+            continue
         signer.sign_statement(statement(checked), row / VERDICT)
         yield row, signer.sign_folder(row).by
     if whole:

@@ -252,6 +252,26 @@ def test_a_repository_is_signed_published_and_verified(
     assert "evidence/note wasn't signed" in why
 
 
+def test_published_evidence_keeps_who_signed_it(
+    mixzoo: Run, root: Path, keys: Path, tmp_path: Path
+) -> None:
+    """Ada evaluated, Eve publishes; built again, the folder is the same."""
+    folder = tmp_path / "mine"
+    publish = ("zoo", "publish", ROW, "--repo", "jane/models", "--folder", folder, "--dry-run")
+    publish = (*publish, "--evidence", root)
+    assert mixzoo(*publish)[0] == 0
+
+    code, out, err = mixzoo("sign", folder, "--key", keys / "eve.key")
+    again, _, why = mixzoo(*publish)
+
+    [inner] = [path.parent for path in folder.rglob(evidence.INDEX)]
+    assert code == 0, err
+    assert out.count("signed by") == 1
+    assert again == 0, why
+    assert mixzoo("eval", "check", inner, "--signed-by", keys / "ada.pub")[0] == 0
+    assert mixzoo("zoo", "verify", folder, "--signed-by", keys / "eve.pub")[0] == 0
+
+
 def test_a_folder_is_verified_by_its_signature(mixzoo: Run, root: Path, keys: Path) -> None:
     """It and the cache's files are named to one command; a signature is demanded of folders alone."""
     folder = root / ROW
