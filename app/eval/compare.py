@@ -28,9 +28,9 @@ def command(
 ) -> None:
     """Compare evaluated rows image by image, by a paired test.
 
-    Each REF, a row or a checkpoint, must have been evaluated with mixzoo eval on the same images:
-    the kept predictions are read, no model is run. With three and more every two are compared and
-    the p-values are corrected.
+    Each REF is a row or a checkpoint that was evaluated here, a report, or a folder of evidence, all
+    on the same images; no model is run. With three rows and more every two are compared and the
+    p-values are corrected.
     """
     from ...eval import compare
     from ...eval.kept import ALL_HEADS, rows_of
@@ -39,8 +39,6 @@ def command(
         raise UsageError("Both --json and --markdown were given; expected one of them.")
     if against is not None and against not in refs:
         refs = (*refs, against)
-    if len(refs) < 2:
-        raise UsageError(f"{' '.join(refs)}: expected at least two REFs to compare, got one.")
     if against is not None and head == ALL_HEADS:
         raise UsageError("--head all: expected one head with --against, which names one row.")
     rows, fast = rows_of(refs, open_catalog(manifests), head)

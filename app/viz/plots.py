@@ -146,9 +146,9 @@ def compare(
 ) -> "tuple[Figure, str]":
     """Draw paired comparisons of rows as a matrix.
 
-    The rows were evaluated on the same images: REFs are rows or checkpoints, REPORT.json names all
-    that stand in a report. The predictions are those that mixzoo eval kept; no model is run. A sign
-    in each cell tells whether the row is better than the column, worse, or not distinguishable.
+    REFs as in mixzoo eval compare: rows, checkpoints, reports and folders of evidence, all on the
+    same images; no model is run. A sign in each cell tells whether the row is better than the
+    column, worse, or not distinguishable.
     --out ends in .png, .svg, .pdf or .jpg.
     """
     from ...eval.compare import BETTER, WORSE, compare_rows

@@ -149,5 +149,7 @@ def test_fast_arithmetic_never_hides_better() -> None:
 
 def test_one_row_has_no_partner() -> None:
     """Two are needed."""
+    keep(VANILLA, 60)
+
     with pytest.raises(UsageError, match="at least two"):
         run(VANILLA)
