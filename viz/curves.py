@@ -11,7 +11,10 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import CARETLEFT, Line2D
+from matplotlib.lines import (
+    CARETLEFT,  # type: ignore[attr-defined]
+    Line2D,
+)
 from matplotlib.ticker import MaxNLocator
 
 from ..eval.logs import MEDIAN, LogAudit
