@@ -33,7 +33,7 @@ format: $(VENV)/.installed-dev  ## Sort imports, format, and write what the docu
 	$(BIN)/python docs/reference.py
 
 bench: $(VENV)/.installed-dev  ## Run the benchmarks; results go to benchmarks/results/
-	for script in $(filter-out benchmarks/machine.py benchmarks/openmixup_step.py, $(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out $(addprefix benchmarks/, machine.py lab.py planted.py openmixup_step.py), $(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
 
 signals: $(VENV)/.installed-dev  ## Stop every command at 30 random moments, and go on (an hour)
 	OMP_NUM_THREADS=1 MIXZOO_SIGNAL_MOMENTS=30 $(BIN)/python -m pytest -rP tests/end_to_end/test_signals.py

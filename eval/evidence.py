@@ -172,7 +172,7 @@ def check(folder: Path, catalog: Catalog) -> Checked:
             benchmark, table_row = catalog.row(index.judged_as)
         derived = _derived(folder, index, report, stored, benchmark, table_row)
         problems = [
-            *_changed(index, content),
+            *_changed(folder, index, content),
             *_other_list(folder, images, index),
             *_other_weights(report.rows[0], index, benchmark, table_row),
             *_miscounted(content, stored),
@@ -284,11 +284,15 @@ def _of_one(report: Report, row: Row) -> Report:
     return msgspec.structs.replace(report, rows=(row,), seeds=(), rules=rules_of([row]))
 
 
-def _changed(index: Index, content: Mapping[str, bytes]) -> Iterator[str]:
+def _changed(folder: Path, index: Index, content: Mapping[str, bytes]) -> Iterator[str]:
     for name, expected in index.files.items():
         got = hashlib.sha256(content[name]).hexdigest()
         if got != expected:
             yield f"{name}: expected the bytes with sha256 {expected}, got {got}."
+    known = {*content, VERDICT, SIGNATURE}
+    for name in sorted(path.name for path in folder.iterdir()):
+        if name not in known and not name.startswith("."):
+            yield f"{name}: is no part of the evidence, so nothing here vouches for it. Remove it."
 
 
 def _other_list(folder: Path, images: _Images, index: Index) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Evidence gives the verdict again from predictions alone, and no edit of it goes unseen."""
 
 import hashlib
+import importlib.util
 import json
 import os
 import random
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -310,3 +312,62 @@ def test_kept_predictions_give_evidence_later(
     assert (code, checked) == (0, 0), err
     assert "intact" in table
     assert str(tmp_path / "e") in out
+
+
+# Edits that the numbers don't depend on, which with fitting hashes only the digest gives away.
+BY_DIGEST_ALONE = {
+    "a prediction",
+    "a margin",
+    "a margin of the first five",
+    "a confidence",
+    "a state",
+    "a digit of the report",
+    "a digit of the list",
+    "a line of the log",
+    "a fact of the index",
+    "a byte",
+    "everything, by mixzoo itself",
+}
+
+
+@pytest.fixture(scope="module")
+def bench() -> ModuleType:
+    """The benchmark, which is part of no package."""
+    path = Path(__file__).parents[2] / "benchmarks/edited_evidence.py"
+    spec = importlib.util.spec_from_file_location("edited_evidence", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_edits_are_found(bench: ModuleType, root: Path) -> None:
+    """`benchmarks/edited_evidence.py`, less often: by the folder itself; with fitting hashes by the
+    numbers, or by the digest."""
+    plain, fitted = bench.edited(root, len(bench.EDITS), seed=1)
+
+    for kind, found in plain.items():
+        assert found["digest"] == found["edits"], kind
+        assert found["folder"] == found["edits"] or kind in ("a fact of the index", "a byte"), kind
+    for kind, found in fitted.items():
+        assert found["digest"] == found["edits"], kind
+        assert found["folder"] == found["edits"] or kind in BY_DIGEST_ALONE, kind
+
+
+def test_intact_evidence_is_never_accused(bench: ModuleType) -> None:
+    """Few images or many, judged or not, heads, logs, odd names, images that can't be read."""
+    assert bench.intact(40, seed=1) == []
+
+
+def test_a_file_that_nothing_names_is_found(folder: Path, catalog: Catalog) -> None:
+    """A second report beside the first, say; a signature and what systems hide are no part of it."""
+    for name in ("model.sig", "verdict.sigstore.json", ".DS_Store"):
+        (folder / name).write_text("{}")
+    before = problems(folder, catalog)
+    (folder / "report-2.json").write_text("{}")
+
+    [problem] = problems(folder, catalog)
+
+    assert before == []
+    assert "report-2.json: is no part of the evidence" in problem
