@@ -290,7 +290,8 @@ def _changed(folder: Path, index: Index, content: Mapping[str, bytes]) -> Iterat
         if got != expected:
             yield f"{name}: expected the bytes with sha256 {expected}, got {got}."
     known = {*content, VERDICT, SIGNATURE}
-    for name in sorted(path.name for path in folder.iterdir()):
+    files_here = (path for path in folder.rglob("*") if not path.is_dir())
+    for name in sorted({path.relative_to(folder).as_posix() for path in files_here}):
         if name not in known and not name.startswith("."):
             yield f"{name}: is no part of the evidence, so nothing here vouches for it. Remove it."
 

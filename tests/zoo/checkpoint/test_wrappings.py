@@ -329,3 +329,22 @@ def test_untrained_statistics_are_said(tmp_path: Path) -> None:
     (remark,) = load_file(saved(fresh, tmp_path)).remarks
 
     assert "those of an untrained network" in remark
+
+
+@pytest.mark.parametrize("part", ["backbone.layer4.1.bn2.", "head.fc.bias"])
+def test_what_is_as_it_was_made_is_said(tmp_path: Path, part: str) -> None:
+    """A loader that takes the keys it knows left these out, and the network was saved again."""
+    trained = {
+        name: torch.full_like(value, 7) if name.endswith("num_batches_tracked") else value
+        for name, value in PLAIN.items()
+    }
+    trained["head.fc.bias"] = torch.ones_like(PLAIN["head.fc.bias"])
+    left = {
+        name: torch.zeros_like(value) if name.startswith(part) and "var" not in name else value
+        for name, value in trained.items()
+    }
+
+    (remark,) = load_file(saved(left, tmp_path)).remarks
+
+    assert load_file(saved(trained, tmp_path)).remarks == ()
+    assert f"as a new network has them, and no trained one: {part.rstrip('.')}" in remark
