@@ -26,7 +26,7 @@ from ..zoo.report import Report, Row, parse_report
 from ..zoo.signing import SIGNATURE, Signature
 from .logs import Claim, LogAudit, audit_files, claim_of
 from .predictions import UNREADABLE, Predictions
-from .report import report_of, row_of, rules_of
+from .report import report_of, row_of, rules_of, versions
 from .store import Stored
 
 INDEX, REPORT, IMAGES = "evidence.json", "report.json", "images.json"
@@ -159,7 +159,8 @@ def check(folder: Path, catalog: Catalog) -> Checked:
     with wall(IntegrityError, folder, "It isn't evidence as it was written; get it again."):
         index, content = _opened(folder)
         images = msgspec.json.decode(content[IMAGES], type=_Images)
-        report = parse_report(msgspec.json.decode(content[REPORT]), str(folder / REPORT))
+        written = msgspec.json.decode(content[REPORT])
+        report = parse_report(written, str(folder / REPORT))
         stored = Stored(
             key=index.key,
             heads={head: _unpacked(content[_file_of(head)], images.labels) for head in index.heads},
@@ -171,12 +172,15 @@ def check(folder: Path, catalog: Catalog) -> Checked:
         if index.judged_as:
             benchmark, table_row = catalog.row(index.judged_as)
         derived = _derived(folder, index, report, stored, benchmark, table_row)
+        pair = [_comparable(one, benchmark) for one in (report, derived)]
+        if report.versions.get("mixzoo") != versions()["mixzoo"]:
+            pair = [_known_to(written, one) for one in pair]
         problems = [
             *_changed(folder, index, content),
             *_other_list(folder, images, index),
             *_other_weights(report.rows[0], index, benchmark, table_row),
             *_miscounted(content, stored),
-            *_differences(_comparable(report, benchmark), _comparable(derived, benchmark)),
+            *_differences(*pair),
         ]
     digest = hashlib.sha256(content[INDEX]).hexdigest()
     return Checked(folder, digest, index, derived, stored, tuple(problems))
@@ -330,6 +334,16 @@ def _comparable(report: Report, benchmark: Benchmark | None) -> dict[str, Any]:
     plain = msgspec.to_builtins(report)
     if benchmark is None:  # whose pixels weren't overridden then
         plain["protocol"].pop("overrides", None)
+    return plain
+
+
+def _known_to(written: Any, plain: Any) -> Any:
+    """Plain data without the fields that a report lacks, as another version of mixzoo wrote it."""
+    if isinstance(written, dict) and isinstance(plain, dict):
+        return {n: _known_to(written[n], value) for n, value in plain.items() if n in written}
+    if isinstance(written, list) and isinstance(plain, list | tuple):
+        both = zip(written, plain, strict=False)  # of unequal lengths the differences tell
+        return [*(_known_to(*pair) for pair in both), *plain[len(written) :]]
     return plain
 
 

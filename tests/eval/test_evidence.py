@@ -371,3 +371,23 @@ def test_a_file_that_nothing_names_is_found(folder: Path, catalog: Catalog) -> N
 
     assert before == []
     assert "report-2.json: is no part of the evidence" in problem
+
+
+@pytest.mark.parametrize("version", ["0.0.1", None])
+def test_what_an_older_version_did_not_write_is_no_edit(
+    folder: Path, catalog: Catalog, version: str | None
+) -> None:
+    """A field that reports gained later; all that the report has must agree still."""
+
+    def older(report: Any, _: random.Random) -> None:
+        del report["rows"][0]["heads"][0]["calibration"]
+        report["versions"]["mixzoo"] = version or report["versions"]["mixzoo"]
+
+    of_json("report.json", older)(folder, random.Random())
+    with_fitting_hashes(folder)
+    before = problems(folder, catalog)
+    EDITS["a count"](folder, random.Random())
+    with_fitting_hashes(folder)
+
+    assert bool(before) == (version is None)
+    assert any("correct: says" in problem for problem in problems(folder, catalog))

@@ -206,23 +206,20 @@ def _remarks(checkpoint: Checkpoint, entries: Mapping[str, Tensor]) -> Iterator[
             "batch-norm-untrained",
             "the statistics of its batch norms are those of an untrained network (means 0)",
         )
-    elif new := list(_as_made(entries)):
-        yield "keys-left-out", f"as a new network has them, and no trained one: {several(new)}"
+    yield from _as_made(entries)
 
 
-def _as_made(entries: Mapping[str, Tensor]) -> Iterator[str]:
+def _as_made(entries: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
     """Batch norms that saw no batch, and heads without a bias, where others were trained.
 
     A loader that takes the keys it knows leaves the rest so, and what it made is saved again.
     """
-    batches = {name: int(n) for name, n in entries.items() if name.endswith(COUNT)}
-    if not any(batches.values()):
-        return  # all of it is new, or the counts weren't kept
-    for name, value in entries.items():
-        norm = name.removesuffix(COUNT)
-        unseen = norm != name and not value and not entries[f"{norm}.running_mean"].any()
-        if unseen or (name.endswith("fc.bias") and not value.any()):
-            yield norm
+    batches = {name: bool(n) for name, n in entries.items() if name.endswith(COUNT)}
+    unseen = (name.removesuffix(COUNT) for name, seen in batches.items() if not seen)
+    new = [norm for norm in unseen if not entries[f"{norm}.running_mean"].any()]
+    new += [name for name, bias in entries.items() if name.endswith("fc.bias") and not bias.any()]
+    if new and any(batches.values()):  # else all of it is new, or the counts weren't kept
+        yield "keys-left-out", f"as a new network has them, and no trained one: {several(new)}"
 
 
 def _rounded_to(entries: Mapping[str, Tensor]) -> str | None:
