@@ -19,6 +19,8 @@ from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.errors import DataError
 from mixzoo.zoo.manifest import Protocol
 
+from ..nursery import Nursery
+
 PROTOCOL = Protocol(resize=36, crop=32)
 CROP = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 
@@ -267,32 +269,27 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture
-def command(pictures: LabelledImages, tmp_path: Path) -> list[str]:
-    """Runs PROGRAM on the pictures and a cache in tmp_path; how is added."""
-    (tmp_path / "program.py").write_text(PROGRAM)
-    return [sys.executable, str(tmp_path / "program.py"), str(pictures.root), str(tmp_path / "c")]
-
-
-def test_decoding_processes_may_be_spawned(pictures: LabelledImages, command: list[str]) -> None:
+def test_decoding_processes_may_be_spawned(pictures: LabelledImages, tmp_path: Path) -> None:
     """All that they need can be pickled, the cache too."""
-    run = subprocess.run([*command, "spawn"], check=True, capture_output=True, timeout=120)
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, tmp_path / "program.py", pictures.root, tmp_path / "c", "spawn"]
+    run = subprocess.run(command, check=True, capture_output=True, timeout=120)
 
     assert int(run.stdout) == int(crops_of(pictures, list(range(299))).sum())
 
 
 def test_killed_writers_leave_whole_rows_or_none(
-    pictures: LabelledImages, command: list[str], tmp_path: Path
+    pictures: LabelledImages, nursery: Nursery, tmp_path: Path
 ) -> None:
     """Two processes write all rows over and over; killed at once, every row is right or absent."""
-    writers = [subprocess.Popen([*command, "write"], stdout=subprocess.PIPE) for _ in range(2)]
+    words = [pictures.root, tmp_path / "c", "write"]
+    writers = [nursery.start(words, PROGRAM) for _ in range(2)]
     for writer in writers:
-        assert writer.stdout is not None
-        writer.stdout.readline()
+        assert writer.first_line() == "go", writer.err
     time.sleep(0.05)
     for writer in writers:
-        writer.send_signal(signal.SIGKILL)
-        writer.communicate()
+        writer.signal(signal.SIGKILL)
+        assert writer.wait() == -signal.SIGKILL
 
     cache = CropCache.open(tmp_path / "c", pictures, PROTOCOL)
     rows = [cache.read(index) for index in range(len(pictures))]
