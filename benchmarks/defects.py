@@ -270,6 +270,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="mini's images, if they are somewhere already")
     parser.add_argument("--invented", type=int, default=400, help="invented runs")
     parser.add_argument("--only", default="", help="part of the networks' names")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     torch.set_num_threads(2)
@@ -281,7 +282,7 @@ def main() -> None:
         if one.held_out in parts and options.only in one.name
     ]
     runs = [seed for seed in range(options.invented) if seed % 2 in parts]
-    with ProcessPoolExecutor(2) as pool:
+    with ProcessPoolExecutor(options.jobs) as pool:
         jobs = [pool.submit(of_networks, [n], options.keep, options.data) for n in networks]
         jobs += [
             pool.submit(of_invented, runs[i : i + 25], options.keep, options.data)
@@ -299,6 +300,7 @@ def main() -> None:
             for kind, said in told["table"].items():  # type: ignore[attr-defined]
                 print(f"  {kind}: {said}")
     wrong = [one for one in outcomes if not one.is_right]
+    content["networks"] = sorted({one.of for one in outcomes if "invented" not in one.of})
     content["wrong"] = [asdict(one) for one in wrong]
     content["machine"] = machine("mixzoo", "torch", "numpy")
     options.out.write_text(json.dumps(content, indent=2) + "\n")

@@ -278,8 +278,9 @@ class Planter:
                     shelf = kept if number % 2 and case.kind != "file of another row" else {}
                     yield replace(case, logs=logs, kept=shelf) if case.stored else case
             if network.feed == network.benchmark.manifest.protocol:
-                for case in self.other_rows(network, others):
-                    yield case
+                for number, case in enumerate(self.other_rows(network, others)):
+                    if number == 0 and case.checkpoint and "weights-" not in case.checkpoint.name:
+                        yield case  # saved again, neither its bytes nor its number tell it
                     yield replace(case, logs=logs)
                     yield replace(case, kept=kept)
 

@@ -172,15 +172,15 @@ def check(folder: Path, catalog: Catalog) -> Checked:
         if index.judged_as:
             benchmark, table_row = catalog.row(index.judged_as)
         derived = _derived(folder, index, report, stored, benchmark, table_row)
-        pair = [_comparable(one, benchmark) for one in (report, derived)]
+        said, gives = _comparable(report, benchmark), _comparable(derived, benchmark)
         if report.versions.get("mixzoo") != versions()["mixzoo"]:
-            pair = [_known_to(written, one) for one in pair]
+            said, gives = _known_to(written, said), _known_to(written, gives)
         problems = [
             *_changed(folder, index, content),
             *_other_list(folder, images, index),
             *_other_weights(report.rows[0], index, benchmark, table_row),
             *_miscounted(content, stored),
-            *_differences(*pair),
+            *_differences(said, gives),
         ]
     digest = hashlib.sha256(content[INDEX]).hexdigest()
     return Checked(folder, digest, index, derived, stored, tuple(problems))
