@@ -17,7 +17,7 @@ from ..zoo.errors import MixzooError, UnsettledError
 from ..zoo.launcher import speaks
 from ..zoo.looks import printable
 from . import data, logs, quickstart, serve, sign, viz
-from .eval import evaluate, evidence
+from .eval import evaluate, evidence, explain
 from .options import option
 from .train import train
 from .zoo import group as zoo
@@ -64,6 +64,7 @@ app.add_command(zoo.commands, "zoo")
 app.add_command(data.commands, "data")
 app.add_command(evaluate.command)
 app.add_command(evidence.command)
+app.add_command(explain.command)
 app.add_command(sign.command)
 app.add_command(logs.command)
 app.add_command(train.command)

@@ -46,7 +46,7 @@ KEYS = {
 PIXEL_KEYS = tuple(KEYS)[5:11]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trial:
     """Predictions of some images by pixels that a cause would explain. key: of the cause.
 

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..zoo.cache import data_path
 from ..zoo.catalog import Benchmark, Catalog, open_catalog
 from ..zoo.checkpoint.claims import claims
 from ..zoo.checkpoint.facts import in_words, training_facts
 from ..zoo.checkpoint.reading import read_checkpoint
-from ..zoo.data import LabelledImages, find_images, from_file, named_file
+from ..zoo.data import LabelledImages, find_images
 from ..zoo.errors import DataError, MixzooError, UsageError
 from ..zoo.manifest import Protocol
 from ..zoo.net.progress import count_bar
@@ -19,12 +21,14 @@ from ..zoo.publish.candidates import log_of
 from ..zoo.refs import CheckpointFile
 from ..zoo.report import Failure, Report, Row, Unreadable
 from . import evidence
+from .causes import causes_of, worth_telling
 from .crops import BATCH_SIZE, CropCache, Work
 from .jobs import Job, device_name, load_models, predict, recall, resolve_all
-from .logs import Claim, LogAudit, audit_files, claim_of
+from .known import audit_for, case_of, training_list, with_others
+from .logs import LogAudit
 from .predictions import Precision
 from .protocol import PIXELS, override
-from .report import readable_audit, report_of, row_of, sampled_row_of
+from .report import report_of, row_of, sampled_row_of
 from .sampled_run import Sampled, Sampling, describe, evaluate_sample
 from .seeds import is_retrained
 from .world import World
@@ -123,8 +127,7 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
             for job in sound
         ]
     else:
-        training = world.leader_first(lambda: _training_images(found.images, found.benchmark))
-        rows = world.leader_first(lambda: _rows(sound, found, audits, training))
+        rows, training = world.leader_first(lambda: _rows(sound, found, audits, request))
     report = report_of(
         rows,
         sound[0].stored,
@@ -202,27 +205,34 @@ def _sample(
 
 
 def _rows(
-    jobs: Sequence[Job],
-    found: Found,
-    audits: Mapping[str, LogAudit],
-    training: Mapping[int, int],
-) -> list[Row]:
-    rows = []
+    jobs: Sequence[Job], found: Found, audits: Mapping[str, LogAudit], request: Request
+) -> tuple[list[Row], dict[int, int]]:
+    """The rows, with the causes of numbers that are off; and the training images of each class."""
+    rows, train = [], training_list(found.images, found.benchmark)
+    training = dict(train.class_counts()) if train else {}
+    datasets = [benchmark.manifest.dataset for benchmark in found.catalog.benchmarks.values()]
     for job in jobs:
         manifest = job.benchmark.manifest if job.benchmark else None
         said = claims(read_checkpoint(job.checkpoint.path).meta, found.protocol, job.row, manifest)
         own = is_retrained(said.facts, job.checkpoint.sha256, job.benchmark, job.row)
+        audit = audits.get(job.name)
         row = row_of(
             job.stored,
             str(job.checkpoint.path) if own else job.name,
             job.benchmark,
             job.row,
-            audit=audits.get(job.name),
+            audit=audit,
             claims=said,
             training_images=training,
         )
+        case = case_of(
+            job.checkpoint, job.stored, audit, train, datasets=datasets, data=request.data or "DIR"
+        )
+        if case.is_off and not own:  # another run's number is another draw
+            case = with_others(case, job.checkpoint.sha256)
+            row = msgspec.structs.replace(row, causes=worth_telling(causes_of(case)))
         rows.append(row)
-    return rows
+    return rows, training
 
 
 def _write_evidence(
@@ -251,26 +261,19 @@ def _audits(jobs: Sequence[Job], request: Request) -> tuple[dict[str, LogAudit],
     The log is the one named with the request, else the row's own. Raises what reading a named one
     raises.
     """
-    if request.log:
-        if len(jobs) != 1:
-            raise UsageError("--log belongs to one checkpoint; expected one REF with it.")
-        (job,) = jobs
-        claim = Claim(images=len(job.images))
-        if job.benchmark and job.row:
-            claim = claim_of(job.benchmark.manifest, job.row)
-        audit = audit_files([request.log], claim)
-        return {job.name: audit}, [f"{request.log.name} {audit.problem}."] * bool(audit.problem)
+    if request.log and len(jobs) != 1:
+        raise UsageError("--log belongs to one checkpoint; expected one REF with it.")
     audits, problems = {}, []
     for job in jobs:
-        if job.benchmark and job.row:
-            if _is_own_run(job):
-                log = log_of(job.checkpoint.path, job.checkpoint.path)
-                claim = claim_of(job.benchmark.manifest, job.row)
-                audits |= {job.name: audit_files([log], claim)} if log else {}
-                continue
-            audit, unread = readable_audit(job.benchmark, job.row)
-            audits |= {job.name: audit} if audit else {}
-            problems += unread
+        if job.benchmark and job.row and not request.log and _is_own_run(job):
+            log = log_of(job.checkpoint.path, job.checkpoint.path)
+            audits |= (
+                {job.name: audit} if log and (audit := audit_for(job.checkpoint, log)[0]) else {}
+            )
+            continue
+        audit, unread = audit_for(job.checkpoint, request.log, len(job.images))
+        audits |= {job.name: audit} if audit else {}
+        problems += unread
     return audits, problems
 
 
@@ -341,17 +344,6 @@ def _files_sha256(found: Found) -> str | None:
         return found.images.files_sha256()
     except DataError:
         return None
-
-
-def _training_images(images: LabelledImages, benchmark: Benchmark | None) -> dict[int, int]:
-    """Training images of each class, from the training annotations if they lie beside these."""
-    train = benchmark.manifest.dataset.train if benchmark else None
-    folder = images.root if images.root.is_dir() else images.root.parent
-    try:
-        path = named_file(folder, train.annotations) if train else None
-        return dict(from_file(folder, path).class_counts()) if path else {}
-    except MixzooError:
-        return {}  # a detail of the report isn't worth the evaluation
 
 
 def _how(

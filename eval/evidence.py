@@ -270,6 +270,7 @@ def _derived(
         claims=said.claims,
         training_images=index.training_images,
     )
+    judged = msgspec.structs.replace(judged, causes=said.causes)  # of more than evidence holds
     derived = report_of(
         [judged],
         stored,

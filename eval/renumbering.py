@@ -15,7 +15,7 @@ from ..zoo.data import numberings
 from .predictions import UNREADABLE, Ints, Mask, Predictions
 from .statistics import mcnemar
 
-SEED = 0  # of the halves
+SEED = 0x5EED  # of the halves: not one that a list is likely to have been shuffled by
 UNKNOWN_ORDER = "an order that isn't known here"
 _KEYS = {
     "off by one": "labels-off-by-one",

@@ -14,7 +14,7 @@ import msgspec
 from ..zoo import shelf
 from ..zoo.catalog import Benchmark
 from ..zoo.errors import MixzooError
-from ..zoo.looks import MATCHES_LOG, NOT_COMPARABLE, signed
+from ..zoo.looks import MATCHES_LOG, NOT_COMPARABLE, cause_in_words, signed
 from ..zoo.manifest import Metric, Protocol
 from ..zoo.manifest import Row as TableRow
 from ..zoo.report import Claims, Head, Images, LoggedHead, Pixels, Report, Row, Seeds, Weights
@@ -358,6 +358,8 @@ def notes(report: Report) -> Iterator[str]:
             yield f"{row.id}: {row.matches_log} ({', '.join(_against_log(row))})."
         if row.not_comparable is None and round(row.judged.gap_images or 0):
             yield f"{row.id}: {row.verdict}: {row.reason}."
+        for cause in row.causes[:1]:
+            yield f"{row.id}: {cause_in_words(cause)}"
     yield from _how_computed(report.rows)
     if report.sample:
         yield f"A sample: {report.sample.images} of {report.sample.of} images."

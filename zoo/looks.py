@@ -10,7 +10,10 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from .report import Cause
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and full-width
 
@@ -74,6 +77,10 @@ _TONES: dict[str, Tone] = {
     "foreign": "odd",
     "ok": "good",
     "missing": "odd",
+    # of causes (eval.causes)
+    "found": "bad",
+    "open": "odd",
+    "ruled out": "good",
 }
 
 
@@ -107,6 +114,14 @@ def signed(value: float, decimals: int) -> str:
     """A number with its sign, `+0.25` or `-0.25`; what rounds to zero has none."""
     text = f"{value:+.{decimals}f}"
     return text[1:] if float(text) == 0 else text
+
+
+def cause_in_words(cause: "Cause") -> str:
+    """A cause of a number that is off: the sentence, how sure it is, and what to do next."""
+    begins = "Likeliest cause" if cause.state == "found" else "No cause is seen yet"
+    sure = f" (likelihood {cause.likelihood:.2f})" if cause.state == "found" else ""
+    told = f"{begins}: {cause.sentence}{sure}."
+    return f"{told} Next: {cause.command}" if cause.command else told
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> "Markdown":
