@@ -46,6 +46,7 @@ def case_of(
     """
     content, benchmark, row = read_checkpoint(checkpoint.path), checkpoint.benchmark, checkpoint.row
     found = traits(content, row, checkpoint.num_classes)
+    is_own = benchmark and row and shelf.file(benchmark, row).sha256 == checkpoint.sha256
     return Case(
         stored=stored,
         benchmark=benchmark,
@@ -55,7 +56,7 @@ def case_of(
         traits=found,
         training=dict(zip(training.files, training.labels, strict=True)) if training else {},
         datasets=datasets,
-        ref=checkpoint.name if row and checkpoint.name != row.id else str(checkpoint.path),
+        ref=row.id if row and is_own else str(checkpoint.path),
         data=str(data),
     )
 

@@ -20,6 +20,8 @@ from ..zoo.manifest import Row as TableRow
 from ..zoo.report import Claims, Head, Images, LoggedHead, Pixels, Report, Row, Seeds, Weights
 from .breakdown import SHOTS, break_down, shots, supercategories
 from .calibration import calibrate
+from .case import Case
+from .causes import causes_of, worth_telling
 from .judge import RULES as JUDGE_RULES
 from .judge import Conditions, Logged, judge, slack, what_log_says
 from .logs import LogAudit
@@ -125,6 +127,9 @@ def kept_report(benchmark: Benchmark, row: TableRow) -> Report | None:
     stored = next(own, kept[0])
     audit, problems = readable_audit(benchmark, row)
     judged = row_of(stored, row.id, benchmark, row, audit=audit)
+    case = Case(stored=stored, benchmark=benchmark, row=row, audit=audit)
+    if case.is_off:
+        judged = msgspec.structs.replace(judged, causes=worth_telling(causes_of(case)))
     run = {"log_problems": problems} if problems else {}
     return report_of(
         [judged], stored, benchmark, labels=KEPT, run=run, created=stored.about["created"]
@@ -342,6 +347,11 @@ def _cells(row: Row, head: Head) -> list[str]:
         f"{low:.2f} to {high:.2f}",
         row.verdict if judged else "",
     ]
+
+
+def reason(row: Row) -> str:
+    """Why a row has its verdict, and the likeliest cause where its number is off."""
+    return "; ".join((row.reason, *map(cause_in_words, row.causes[:1])))
 
 
 def notes(report: Report) -> Iterator[str]:

@@ -12,7 +12,7 @@ from ...eval.compare import Pair, compare_rows
 from ...eval.kept import rows_of
 from ...eval.logs import RULES as LOG_RULES
 from ...eval.logs import LogAudit
-from ...eval.report import COLUMNS, RULES, readable_audit, table
+from ...eval.report import COLUMNS, RULES, readable_audit, reason, table
 from ...eval.store import of_weights
 from ...viz.groups import grouped, groups_plot, groups_words
 from ...viz.lanes import gap_plot
@@ -159,7 +159,7 @@ def _lines(
         known |= {name: as_cell(cells[name]) for name in RECOMPUTED}
         known["Head"] = cells["Head"] if len(line.row.heads) > 1 else ""
         if line.head is line.row.judged:
-            yield known | {"Verdict": (line.row.verdict, line.row.reason)}
+            yield known | {"Verdict": (line.row.verdict, reason(line.row))}
         else:
             yield known | {
                 "Log": _logged(audit, line.head.head) if audit else "",

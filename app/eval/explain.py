@@ -57,23 +57,26 @@ def print_explained(one: "Explained") -> None:
         say(f"{cause_in_words(cause)}", style="yellow")
     if not found:
         say("No cause was found.")
-    print_table(
-        ("Cause", "State", "Likelihood", "What shows it", "Next"),
-        [
-            (
-                cause.key,
-                cause.state,
-                f"{cause.likelihood:.3f}" if cause.state == "found" else "",
-                cause.sentence,
-                cause.command or "",
-            )
-            for cause in one.causes
-            if cause.state != "ruled out"
-        ],
-        right=("Likelihood",),
-        optional=("Next",),
-    )
-    out = [cause.key for cause in one.causes if cause.state == "ruled out"]
-    say(f"Ruled out, as far as this can: {', '.join(out)}." if out else "")
+    shown = found or [cause for cause in one.causes if cause.state == "open"]
+    if shown:
+        print_table(
+            ("Cause", "State", "Likelihood", "What shows it, or would", "Next"),
+            [
+                (
+                    cause.key,
+                    cause.state,
+                    f"{cause.likelihood:.3f}" if cause.state == "found" else "",
+                    cause.sentence,
+                    cause.command or "",
+                )
+                for cause in shown
+            ],
+            right=("Likelihood",),
+            optional=("Next",),
+        )
+    for state in ("open", "ruled out") if one.verdict else ():
+        keys = [cause.key for cause in one.causes if cause.state == state and cause not in shown]
+        if keys:
+            say(f"{state.capitalize()}: {', '.join(keys)}.")
     if one.tried:
         say(f"Other pixels were tried on {one.tried} images.")
