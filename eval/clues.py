@@ -392,7 +392,7 @@ def _by_labels(case: Case) -> Iterator[Found]:
     for one in known or better:  # an order without a name only where no known one explains it
         p = min(1.0, one.p * len(tested))
         yield _renumbered(case, one, p, verify, fitted=one is tested[-1])
-    if any(0.6 <= one.hits / max(one.expected, 1.0) for one in better):
+    if any(one.hits / max(one.expected, 1.0) >= 0.6 for one in better):
         return  # the numbering explains it all
     hits, images, commonest = confusion.told
     from scipy.stats import binom
