@@ -171,7 +171,8 @@ def _api(name: str, it: Callable) -> list[str]:
 
 
 def _described(name: str, command: click.Command) -> Iterator[str]:
-    context = click.Context(command, info_name=name, terminal_width=94)
+    names = ["-h", "--help"]  # as under `mixzoo`; click keeps the option that it made first
+    context = click.Context(command, info_name=name, terminal_width=94, help_option_names=names)
     usage = " ".join(command.collect_usage_pieces(context))
     yield from (f"`{name} {usage}`", "")
     for paragraph in (command.help or "").split("\n\n"):
