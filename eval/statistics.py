@@ -6,7 +6,8 @@ sampling: there only arithmetic can differ, and no interval excuses it.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+
+import numpy as np
 
 EXACT_BELOW = 25  # discordant pairs
 
@@ -90,12 +91,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     The chance of even one false "different" among all of them stays below the level tested at.
     """
-    if len(p_values) < 2:
-        return list(p_values)
-    # statsmodels imports pandas, a second or two: only where there is something to correct.
-    from statsmodels.stats.multitest import multipletests
-
-    corrected: Any = multipletests(p_values, method="holm")[1]
+    p = np.asarray(p_values, float)
+    order = np.argsort(p)
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(steps, 1)
     return corrected.tolist()
 
 

@@ -5,7 +5,6 @@ Every way of numbering folders by their place in some order gives labels that lo
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import PurePosixPath
 
 from ..manifest import Dataset
 
@@ -94,7 +93,7 @@ def diagnose_list(
 
     if images(dataset, other_split) == count != images(dataset, split):
         return f"it is the {other_split} list: {count:,} images, as {dataset.name}'s {other_split} split has"
-    trees = {PurePosixPath(file).parts[0] for file in files}
+    trees = {file.partition("/")[0] for file in files}
     for other in others:
         if (
             other.image_tree
