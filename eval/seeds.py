@@ -6,7 +6,7 @@ from itertools import count
 
 from ..zoo import shelf
 from ..zoo.catalog import Benchmark, Catalog
-from ..zoo.checkpoint.facts import CHANGED, is_own_run, recipe_of_words
+from ..zoo.checkpoint.facts import CHANGED, SOURCE, is_own_run, recipe_of_words
 from ..zoo.errors import several
 from ..zoo.looks import MATCHES_LOG
 from ..zoo.manifest import Metric
@@ -22,14 +22,15 @@ def is_retrained(
 ) -> bool:
     """Whether a checkpoint is a run of its own of the row that it is judged against.
 
-    words: what it says of its training (`claims.facts`). A file of the row's locked hash is the
-    published draw itself, as is a run of this package's own rows with the seed that they had; one
+    words: what it says of its training (`claims.facts`). A file of the row's locked hash, or an
+    export of it, is the published draw itself, as is a run of this package's own rows with the seed that they had; one
     that doesn't say that mixzoo trained it may be.
     """
     if not (benchmark and row and is_own_run(words)):
         return False
     released = benchmark.manifest.dataset.drawn_by_package and words["seed"] == str(PUBLISHED_SEED)
-    return not released and shelf.file(benchmark, row).sha256 != sha256
+    own = shelf.file(benchmark, row).sha256
+    return not released and own not in (sha256, words.get(SOURCE))
 
 
 def together(rows: Iterable[Row], benchmark: Benchmark | None) -> tuple[Seeds, ...]:

@@ -11,6 +11,7 @@ from mixzoo.eval.predictions import Counts
 from mixzoo.eval.seeds import is_retrained, sentences, together
 from mixzoo.eval.statistics import student
 from mixzoo.zoo.catalog import Benchmark, open_catalog
+from mixzoo.zoo.checkpoint.facts import in_words, recipe_text, training_facts
 from mixzoo.zoo.manifest import Metric
 from mixzoo.zoo.report import Claims, Head, LoggedHead, Row, Weights
 
@@ -122,7 +123,7 @@ def test_a_retrained_checkpoint_gets_no_other_word(correct: int) -> None:
         (RECIPE | {"seed": "1"}, "0" * 64, True),
         (RECIPE | {"seed": "1"}, "", False),  # the released file itself
         (RECIPE | {"seed": "0"}, "0" * 64, False),  # the released run, in another file
-        (RECIPE, "0" * 64, False),  # an export says no seed
+        (RECIPE, "0" * 64, False),  # nothing says the seed
         ({"seed": "1", "software": "openmixup 0.2.9, mmcv 1.4.7"}, "0" * 64, False),
         ({}, "0" * 64, False),
     ],
@@ -231,3 +232,20 @@ def test_rows_that_were_not_retrained_are_not_judged_so(mini: Benchmark) -> None
     """Neither are files without a row."""
     assert together([run(1, 700, row=None)], mini) == ()
     assert together([run(1, 700)], None) == ()
+
+
+@pytest.mark.parametrize(("source", "own"), [("published", False), ("another", True)])
+def test_export_is_what_it_was_made_of(mini: Benchmark, source: str, own: bool) -> None:
+    """A header tells seed and source: of the row's own file it is the published draw."""
+    asset = mini.asset(ROW)
+    assert asset is not None
+    meta = {
+        "config": recipe_text("resnet18_w6", {"mix_mode": ["vanilla"], "seed": 1}),
+        "mixzoo_version": "0.2.0",
+        "source_sha256": str(asset.sha256) if source == "published" else "1" * 64,
+    }
+
+    facts = in_words(training_facts(meta))
+
+    assert facts["seed"] == "1"
+    assert is_retrained(facts, "0" * 64, mini, mini.manifest.rows[0]) is own

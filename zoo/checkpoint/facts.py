@@ -17,7 +17,8 @@ TORCHVISION_DEFAULT = "bilinear"  # of transforms.Resize, where a config names n
 USED = {"method", "mix_mode", "alpha", "architecture", "num_classes", "epochs", "precision", "seed"}
 OF_NETWORK = {"method", "architecture", "num_classes"}
 CHANGED = "changed from the row's recipe"
-OWN = {"seed", "epoch", "epoch as written", "written", "software", "log every"}
+SOURCE = "exported from"
+OWN = {"seed", "epoch", "epoch as written", "written", "software", "log every", SOURCE}
 MOST = 2000  # characters of one fact; a long pipeline has a few hundred
 
 Alpha = float | tuple[float, ...]
@@ -67,9 +68,12 @@ def training_facts(meta: Mapping[str, Any]) -> TrainingFacts:
     facts = _of_mixzoo(config) if is_recipe else _of_openmixup(config)
     notes = {
         "epoch as written": pick(meta, "epoch_written", kind=str),
-        "seed": pick(meta, "seed", kind=int),
+        "seed": seed
+        if (seed := pick(meta, "seed", kind=int)) is not None
+        else facts.recipe.get("seed"),
         CHANGED: pick(meta, "changed", kind=str),
         "written": pick(meta, "time", kind=str),
+        SOURCE: pick(meta, "source_sha256", kind=str),
         "software": _software(meta),
     }
     return replace(
