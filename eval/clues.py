@@ -28,6 +28,7 @@ SURE = 0.01  # chance with which a clue is passed on at most
 UNRELATED = 1 / 40  # a point: density of a number that has nothing to do with the row's
 SAME = 0.98  # share of equal predictions from which two evaluations are one
 SAME_PIXELS = 0.99  # what arithmetic leaves equal at least
+PARTLY = 0.3  # share of what a numbering should explain, below which it isn't the one
 FEWEST = -5.0  # digits that a number at the wrong place can take from a cause
 
 # Where the gap, recomputed minus published, of a cause lies, in points, if nothing tells it better.
@@ -389,7 +390,8 @@ def _by_labels(case: Case) -> Iterator[Found]:
     verify = case.command("data", "verify", case.benchmark.name)
     better = [one for one in tested if one.p * len(tested) <= SURE]
     known = [one for one in better if one in named and one.hits >= one.expected / 2]
-    for one in known or better:  # an order without a name only where no known one explains it
+    explains = [one for one in better if one.hits >= one.expected * PARTLY]
+    for one in known or explains:  # an order without a name only where no known one explains it
         p = min(1.0, one.p * len(tested))
         yield _renumbered(case, one, p, verify, fitted=one is tested[-1])
     if any(one.hits / max(one.expected, 1.0) >= 0.6 for one in better):
@@ -398,11 +400,12 @@ def _by_labels(case: Case) -> Iterator[Found]:
     from scipy.stats import binom
 
     p = float(binom.sf(hits - 1, images, min(1.0, 2 * commonest)))
+    related = [min(1.0, one.p * len(tested)) for one in better if one not in explains]
     before = case.counts[case.head].correct / case.counts[case.head].total
-    if (
-        before <= 3 * max(commonest, 1 / confusion.classes)
-        and 100 * hits / images > case.reported / 4
+    if before <= 3 * max(commonest, 1 / confusion.classes) and (
+        related or 100 * hits / images > case.reported / 4
     ):
+        p = min(p, *related, 1.0)
         yield Found(
             "other-head",
             f"the predictions tell the classes apart ({100 * hits / images:.1f}% of one half of the "
@@ -536,7 +539,10 @@ def tried(case: Case, trial: Trial) -> tuple[float, int, int, dict[str, Any]]:
         evidence |= {"as_kept": alike, "as_kept_before": alike_before}
         return 4 * alike, gained, lost, evidence
     evidence["top1"] = case.counts[case.head].top1 + 100 * (gained - lost) / n
-    spread = max(100 * math.sqrt(gained + lost) / n, 0.5 * 10.0**-case.decimals)
+    whole = n == case.counts[case.head].total  # then nothing is left to chance but a handful
+    spread = max(
+        HANDFUL if whole else 100 * math.sqrt(gained + lost) / n, 0.5 * 10.0**-case.decimals
+    )
     evidence["spread"] = spread
     missing = abs(evidence["top1"] - (case.reported or 0.0)) / max(abs(case.gap), 1e-9)
     closed = FEWEST + 4 * max(0.0, 1 - missing)  # of what doesn't give it all, what gives most
