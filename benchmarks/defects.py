@@ -7,7 +7,8 @@ rules were not tuned on them.
 
     python benchmarks/defects.py [--part open|held-out|all] [--keep FOLDER] [--data FOLDER]
 
---keep: where networks and what they say are kept; the second run then takes a few minutes.
+--keep: where networks and what they say are kept; the second run then takes a few minutes. Results
+of parts are written beside those of other parts.
 """
 
 import argparse
@@ -15,10 +16,11 @@ import json
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -156,7 +158,7 @@ def tried_on(planted: Planted, lab: Lab, said: Protocol) -> Iterator[Trial]:
     assert planted.stored
     assert planted.images
     assert planted.state is not None
-    most = FEW if abs(planted.off) > 10 else None
+    most = FEW if planted.off < -10 else None
     some = lab.some(most)
     shuffled = planted.images.files != lab.images.files
     place = np.argsort(lab.shuffled)[some] if shuffled else some
@@ -175,8 +177,10 @@ def tried_on(planted: Planted, lab: Lab, said: Protocol) -> Iterator[Trial]:
         yield Trial(key_of_pixels(one, published), one, place[order], heads)
 
 
-def of_networks(numbers: Sequence[int], keep: Path, data: Path | None) -> list[Outcome]:
-    """Outcomes of some of the networks, by their numbers."""
+def of_networks(
+    numbers: Sequence[int], keep: Path, data: Path | None, *, pixels: bool = True
+) -> list[Outcome]:
+    """Outcomes of some of the networks, by their numbers. pixels: try them, and plant defects of them."""
     torch.set_num_threads(1)
     lab = Lab(keep, data)
     networks = networks_of(lab)
@@ -187,8 +191,9 @@ def of_networks(numbers: Sequence[int], keep: Path, data: Path | None) -> list[O
             for planted in planter.cases(networks, [networks[number]]):
                 small = networks[number].benchmark.name == "small"
                 of_pixels = RIGHT.get(planted.kind, set()) & PIXELS
-                whole = planted.state is networks[number].state
-                tries = bool(small or of_pixels or whole)
+                if of_pixels and not pixels:
+                    continue
+                tries = pixels and bool(small or of_pixels)
                 found.append(asked(planted, lab, try_pixels=tries))
                 _tell(found[-1])
     return found
@@ -227,7 +232,7 @@ def of_invented(seeds: Sequence[int], keep: Path, data: Path | None) -> list[Out
     return found
 
 
-def summary(outcomes: Sequence[Outcome]) -> dict[str, object]:
+def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Confusion of planted and said, shares and their intervals."""
     table: dict[str, Counter[str]] = defaultdict(Counter)
     for one in outcomes:
@@ -250,8 +255,19 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, object]:
         "accused": accused,
         "accused_percent": round(100 * accused / max(1, len(healthy)), 3),
         "accused_interval95": _interval(accused, len(healthy)),
+        "of": sorted({one.of for one in outcomes if not one.of.startswith("invented")}),
         "table": {kind: dict(found.most_common()) for kind, found in table.items()},
+        "wrong": [asdict(one) for one in outcomes if not one.is_right],
     }
+
+
+def _show(title: str, told: dict[str, Any]) -> None:
+    print(f"== {title}")
+    for key, value in told.items():
+        if key not in ("table", "wrong"):
+            print(f"{key}: {value}")
+    for kind, said in told["table"].items():
+        print(f"  {kind}: {said}")
 
 
 def _interval(count: int, total: int) -> list[float]:
@@ -269,7 +285,13 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "mixzoo-defects")
     parser.add_argument("--data", type=Path, help="mini's images, if they are somewhere already")
     parser.add_argument("--invented", type=int, default=400, help="invented runs")
-    parser.add_argument("--only", default="", help="part of the networks' names")
+    parser.add_argument("--only", default="", help="parts of the networks' names, with commas")
+    parser.add_argument(
+        "--no-pixels",
+        dest="pixels",
+        action="store_false",
+        help="leave those defects out of networks",
+    )
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
@@ -279,31 +301,39 @@ def main() -> None:
     networks = [
         number
         for number, one in enumerate(networks_of(lab))
-        if one.held_out in parts and options.only in one.name
+        if one.held_out in parts and any(part in one.name for part in options.only.split(","))
     ]
     runs = [seed for seed in range(options.invented) if seed % 2 in parts]
+    outcomes: list[Outcome] = []
     with ProcessPoolExecutor(options.jobs) as pool:
-        jobs = [pool.submit(of_networks, [n], options.keep, options.data) for n in networks]
+        shared = (options.keep, options.data)
+        jobs = [pool.submit(of_networks, [n], *shared, pixels=options.pixels) for n in networks]
         jobs += [
-            pool.submit(of_invented, runs[i : i + 25], options.keep, options.data)
-            for i in range(0, len(runs), 25)
+            pool.submit(of_invented, runs[i : i + 25], *shared) for i in range(0, len(runs), 25)
         ]
-        outcomes = [outcome for job in jobs for outcome in job.result()]
-    content: dict[str, object] = {}
-    for name, held_out in (("open", False), ("held out", True)):
-        if of := [one for one in outcomes if one.held_out == held_out]:
-            content[name] = told = summary(of)
-            print(f"== {name}")
-            for key, value in told.items():
-                if key != "table":
-                    print(f"{key}: {value}")
-            for kind, said in told["table"].items():  # type: ignore[attr-defined]
-                print(f"  {kind}: {said}")
-    wrong = [one for one in outcomes if not one.is_right]
-    content["networks"] = sorted({one.of for one in outcomes if "invented" not in one.of})
-    content["wrong"] = [asdict(one) for one in wrong]
-    content["machine"] = machine("mixzoo", "torch", "numpy")
-    options.out.write_text(json.dumps(content, indent=2) + "\n")
+        for job in as_completed(jobs):  # written each time: it may be stopped
+            outcomes += job.result()
+            content = json.loads(options.out.read_text()) if options.out.exists() else {}
+            for what, part, of in _parts(outcomes):
+                content.setdefault(what, {})[part] = summary(of)
+            content["machine"] = machine("mixzoo", "torch", "numpy")
+            options.out.write_text(json.dumps(content, indent=2) + "\n")
+    for what, part, of in _parts(outcomes):
+        _show(f"{what}, {part}", summary(of))
+
+
+def _parts(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str, list[Outcome]]]:
+    """Outcomes of networks and of invented runs, open and held out, as far as there are any."""
+    for what in ("networks", "invented runs"):
+        for name, held_out in (("open", False), ("held out", True)):
+            of = [
+                one
+                for one in outcomes
+                if one.held_out == held_out
+                and (what == "networks") != one.of.startswith("invented")
+            ]
+            if of:
+                yield what, name, of
 
 
 if __name__ == "__main__":
