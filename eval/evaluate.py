@@ -15,19 +15,22 @@ from ..zoo.checkpoint.facts import in_words, training_facts
 from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.data import LabelledImages, find_images
 from ..zoo.errors import DataError, MixzooError, UsageError
+from ..zoo.looks import command
 from ..zoo.manifest import Protocol
 from ..zoo.net.progress import count_bar
 from ..zoo.publish.candidates import log_of
 from ..zoo.refs import CheckpointFile
 from ..zoo.report import Failure, Report, Row, Unreadable
 from . import evidence
+from .case import Case
 from .causes import causes_of, worth_telling
+from .clues import pixels_said
 from .crops import BATCH_SIZE, CropCache, Work
 from .jobs import Job, device_name, load_models, predict, recall, resolve_all
 from .known import audit_for, case_of, training_list, with_others
 from .logs import LogAudit
 from .predictions import Precision
-from .protocol import PIXELS, override
+from .protocol import PIXELS, flags, override
 from .report import report_of, row_of, sampled_row_of
 from .sampled_run import Sampled, Sampling, describe, evaluate_sample
 from .seeds import is_retrained
@@ -213,7 +216,15 @@ def _rows(
     datasets = [benchmark.manifest.dataset for benchmark in found.catalog.benchmarks.values()]
     for job in jobs:
         manifest = job.benchmark.manifest if job.benchmark else None
-        said = claims(read_checkpoint(job.checkpoint.path).meta, found.protocol, job.row, manifest)
+        meta = read_checkpoint(job.checkpoint.path).meta
+        said = claims(meta, found.protocol, job.row, manifest)
+        named = pixels_said(training_facts(meta), found.published)
+        if said.disagreements and named not in (found.published, found.protocol):
+            judged_as = ("--row", job.row.id) if job.row else ()
+            data, pixels = request.data or "DIR", flags(named, found.published)
+            words = ("eval", job.checkpoint.path, *judged_as, "--data", data, *pixels)
+            ask = f"To evaluate with the pixels that it names: {command(*words)}"
+            said = msgspec.structs.replace(said, disagreements=(*said.disagreements, ask))
         own = is_retrained(said.facts, job.checkpoint.sha256, job.benchmark, job.row)
         audit = audits.get(job.name)
         row = row_of(
@@ -225,10 +236,10 @@ def _rows(
             claims=said,
             training_images=training,
         )
-        case = case_of(
-            job.checkpoint, job.stored, audit, train, datasets=datasets, data=request.data or "DIR"
-        )
-        if case.is_off and not own:  # another run's number is another draw
+        known = Case(stored=job.stored, benchmark=job.benchmark, row=job.row, audit=audit)
+        if known.is_off and not own:  # another run's number is another draw
+            data = request.data or "DIR"
+            case = case_of(job.checkpoint, job.stored, audit, train, datasets=datasets, data=data)
             case = with_others(case, job.checkpoint.sha256)
             row = msgspec.structs.replace(row, causes=worth_telling(causes_of(case)))
         rows.append(row)

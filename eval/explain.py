@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
-
 from ..zoo.catalog import Catalog, open_catalog
 from ..zoo.checkpoint.load import build
 from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.errors import UsageError
-from ..zoo.looks import CONSISTENT, NO_NUMBER, REPRODUCED, command
+from ..zoo.looks import CONSISTENT, NO_NUMBER, REPRODUCED, RETRAINED, command
 from ..zoo.net.progress import count_bar
 from ..zoo.refs import CheckpointFile, resolve
 from ..zoo.report import Cause, Report, read_report
@@ -29,6 +27,7 @@ from .store import Stored, of_weights
 from .trials import IMAGES, try_pixels, variants
 from .world import World
 
+FINE = (REPRODUCED, CONSISTENT, RETRAINED, NO_NUMBER)  # nothing to explain
 FIRST, LIKELY = 128, 4  # images that all pixels are tried on, and pixels that are tried on more
 
 
@@ -64,7 +63,7 @@ def explain_all(
             continue
         report = read_report(Path(ref))
         for row in report.rows:
-            if row.verdict not in (REPRODUCED, CONSISTENT, NO_NUMBER) or len(report.rows) == 1:
+            if row.verdict not in FINE or len(report.rows) == 1:
                 one = replace(request, refs=[row.id])
                 yield _explained(one, catalog, world, images, report, quiet)
 
@@ -160,8 +159,3 @@ def _with_trials(
             trials += try_pixels(model, found.images, best, world.device, most=images)
             trials = [one for one in trials if one not in others[:LIKELY]]
     return replace(case, trials=trials)
-
-
-def to_dict(explained: Explained) -> dict[str, object]:
-    """Plain data for JSON."""
-    return msgspec.to_builtins(explained)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from ...zoo.looks import cause_in_words
 from ..console import print_json, print_table, say
@@ -35,13 +36,13 @@ def command(device: str, images: int, as_json: bool, **request: Any) -> None:
     normalisations, crops, sizes and interpolations are tried on some of them. A finding is no error.
     """
     from ...eval.evaluate import Request
-    from ...eval.explain import explain_all, to_dict
+    from ...eval.explain import explain_all
     from ...eval.world import join
 
     with join(device) as world:
         found = list(explain_all(Request(**request), world, images=images))
     if as_json:
-        print_json({"explained": [to_dict(one) for one in found]})
+        print_json({"explained": msgspec.to_builtins(found)})
         return
     for one in found:
         print_explained(one)

@@ -1,0 +1,75 @@
+"""`mixzoo explain` and what `mixzoo eval` says of a number that is off, through the command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+ROW = "resnet18_w6.vanilla_mini"
+ASSETS = Path(__file__).parents[3] / "zoo/mini/assets"
+CONFIG = """
+model = dict(type='Classification', backbone=dict(type='ResNet'))
+data = dict(val=dict(pipeline=[dict(type='Resize', size=110, interpolation=3),
+                               dict(type='CenterCrop', size=96)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def few(mini_images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A list of 80 of mini's images."""
+    content = json.loads((mini_images / "val2018.json").read_text())
+    names = {one["id"]: one["file_name"] for one in content["images"]}
+    pairs = [(names[one["image_id"]], one["category_id"]) for one in content["annotations"]][:80]
+    path = tmp_path_factory.mktemp("lists") / "few.txt"
+    path.write_text("".join(f"{name},{label}\n" for name, label in pairs))
+    return path
+
+
+def test_a_file_that_lacks_its_statistics_is_explained_without_images(
+    mixzoo: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    """It can't be evaluated, so the file alone is asked; a finding is no error."""
+    content = torch.load(ASSETS / f"{ROW}.pth", weights_only=True)
+    entries = content["state_dict"]
+    content["state_dict"] = {n: v for n, v in entries.items() if "running_" not in n}
+    torch.save(content, tmp_path / "w.pth")
+
+    code, out, err = mixzoo("explain", tmp_path / "w.pth", "--row", ROW, "--json")
+
+    (cause, *_) = json.loads(out)["explained"][0]["causes"]
+    assert (code, cause["key"], cause["state"]) == (0, "batch-norm-missing", "found"), err
+
+
+def test_pixels_that_a_checkpoint_names_are_offered_as_a_command(
+    mixzoo: Callable[..., tuple[int, str, str]], mini_images: Path, few: Path, tmp_path: Path
+) -> None:
+    """And missing images are the cause of another number."""
+    content = torch.load(ASSETS / f"{ROW}.pth", weights_only=True)
+    content["meta"] = {"epoch": 40, "config": CONFIG}
+    torch.save(content, tmp_path / "w.pth")
+    file = (tmp_path / "w.pth", "--row", ROW, "--data", mini_images)
+
+    code, out, err = mixzoo("eval", *file, "--list", few, "--workers", 0)
+
+    words = " ".join(map(str, file))
+    assert code == 0, err
+    assert f"mixzoo eval {words} --resize 110 --crop 96" in out
+    assert "Likeliest cause: 80 images, the table's validation set has 1000" in out
+
+
+def test_what_was_never_evaluated_asks_for_images(
+    mixzoo: Callable[..., tuple[int, str, str]],
+    write_benchmark: Callable[..., Path],
+    small_weights: Callable,
+) -> None:
+    """One line, with the command."""
+    path = write_benchmark("", small_weights())
+    weights = path.with_name("w.pth")
+    weights.write_bytes(small_weights())
+
+    code, _, err = mixzoo("explain", weights, "--manifest", path)
+
+    assert code == 2
+    assert "no evaluation of it is kept here" in err
