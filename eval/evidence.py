@@ -19,7 +19,7 @@ from safetensors.numpy import load, save
 from ..zoo import files, shelf
 from ..zoo.catalog import Benchmark, Catalog
 from ..zoo.data import FolderStore, LabelledImages
-from ..zoo.errors import IntegrityError, several, wall
+from ..zoo.errors import IntegrityError, ManifestError, several, wall
 from ..zoo.manifest import Count, Sha256
 from ..zoo.manifest import Row as TableRow
 from ..zoo.report import Report, Row, parse_report
@@ -136,11 +136,8 @@ def find(paths: tuple[Path, ...]) -> list[Path]:
     found = []
     for path in paths:
         folder = path.parent if path.name == INDEX else path
-        here = (
-            [folder]
-            if (folder / INDEX).is_file()
-            else sorted(p.parent for p in folder.glob(f"*/{INDEX}"))
-        )
+        below = sorted(p.parent for p in folder.glob(f"*/{INDEX}"))
+        here = [folder] if (folder / INDEX).is_file() else below
         if not here:
             raise IntegrityError(
                 f"{path}: expected a folder that `mixzoo eval --evidence` wrote, with {INDEX} in "
@@ -160,7 +157,10 @@ def check(folder: Path, catalog: Catalog) -> Checked:
         index, content = _opened(folder)
         images = msgspec.json.decode(content[IMAGES], type=_Images)
         written = msgspec.json.decode(content[REPORT])
-        report = parse_report(written, str(folder / REPORT))
+        try:
+            report = parse_report(written, str(folder / REPORT))
+        except ManifestError as error:  # a count that isn't its percentage, say
+            raise IntegrityError(f"{error} It isn't evidence as it was written.") from None
         stored = Stored(
             key=index.key,
             heads={head: _unpacked(content[_file_of(head)], images.labels) for head in index.heads},
@@ -175,6 +175,7 @@ def check(folder: Path, catalog: Catalog) -> Checked:
         said, gives = _comparable(report, benchmark), _comparable(derived, benchmark)
         if report.versions.get("mixzoo") != versions()["mixzoo"]:
             said, gives = _known_to(written, said), _known_to(written, gives)
+            gives["rules"] = said["rules"]  # the words for a verdict may change, not the verdict
         problems = [
             *_changed(folder, index, content),
             *_other_list(folder, images, index),

@@ -20,7 +20,7 @@ from mixzoo.eval import evidence
 from mixzoo.eval.evaluate import Request, evaluate_refs
 from mixzoo.eval.world import join
 from mixzoo.zoo.catalog import Catalog, open_catalog
-from mixzoo.zoo.errors import MixzooError
+from mixzoo.zoo.errors import IntegrityError, MixzooError
 from safetensors.numpy import load, save
 
 ROWS = ("resnet18_w6.vanilla_mini", "resnet18_w6.samix_mini")
@@ -381,6 +381,7 @@ def test_what_an_older_version_did_not_write_is_no_edit(
 
     def older(report: Any, _: random.Random) -> None:
         del report["rows"][0]["heads"][0]["calibration"]
+        report["rules"] = dict.fromkeys(report["rules"], "in other words")
         report["versions"]["mixzoo"] = version or report["versions"]["mixzoo"]
 
     of_json("report.json", older)(folder, random.Random())
@@ -391,3 +392,15 @@ def test_what_an_older_version_did_not_write_is_no_edit(
 
     assert bool(before) == (version is None)
     assert any("correct: says" in problem for problem in problems(folder, catalog))
+
+
+def test_a_report_that_contradicts_itself_is_no_evidence(folder: Path, catalog: Catalog) -> None:
+    """Its reader refuses the percentage; that is evidence which isn't sound, no manifest's fault."""
+
+    def half(report: Any, _: random.Random) -> None:
+        report["rows"][0]["heads"][0]["top1"] /= 2
+
+    of_json("report.json", half)(folder, random.Random())
+
+    with pytest.raises(IntegrityError, match="isn't evidence as it was written"):
+        evidence.check(folder, catalog)
