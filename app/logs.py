@@ -104,7 +104,7 @@ def print_audits(found: "Audits") -> None:
             say(f"- {sentence}.")
     if found.missing:
         names = ", ".join(found.missing)
-        say(f"\nNo log here of {len(found.missing)} rows: {names}.", style="yellow")
+        say(f"\nThe logs of {len(found.missing)} rows aren't here: {names}.", style="yellow")
 
 
 def lines(audit: "LogAudit") -> Sequence[Sequence[str]]:

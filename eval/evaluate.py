@@ -333,7 +333,7 @@ def _images(request: Request, benchmark: Benchmark | None) -> LabelledImages:
     if data is None:
         if benchmark is None or not benchmark.manifest.dataset.drawn_by_package:
             wanted = benchmark.manifest.dataset.name if benchmark else "the checkpoint's data set"
-            raise UsageError(f"--data is missing: expected the folder with the images of {wanted}.")
+            raise UsageError(f"--data DIR is missing: name the folder with the images of {wanted}.")
         from ..zoo.mini import draw
 
         data = draw(data_path(benchmark.name), "val")

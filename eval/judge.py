@@ -48,17 +48,15 @@ NEAR = 0.10  # points; as much has been seen between fp32 and bf16
 HANDFUL = 0.05  # points; other decoders and processors flip fewer images (12 of 24,426)
 SCATTER = 0.25  # points; 99% of honest last epochs lie so near their median of five (sd 0.09)
 FAR = 1.0  # points; eleven standard deviations of an honest last epoch
-OUTLIER = (
-    3.0  # times the range of the window's other epochs: 1 in 100 honest last epochs lies further
-)
+OUTLIER = 3.0  # times the range of the window's other epochs: 1 in 100 honest ones lies further
 ENOUGH = 3  # seeds
 FEW_SEEDED = 5  # up to so many seeds an interval is called wide
 MANY_SEEDS = 1.96  # standard deviations: half the interval that very many seeds would make
 LOG_ROUNDING = 1e-5  # points: half a unit of a log's last digit, and what single precision adds
 
 RULES = {
-    REPRODUCED: "the number itself, or else both: the file matches its log, and the statistic that "
-    "the table names, taken from the log, rounds to the published digits",
+    REPRODUCED: "the recomputed number rounds to the published digits; or the file matches its log, and "
+    "the statistic that the table names, taken from the log, rounds to them",
     CONSISTENT: f"at most {SCATTER:.2f} points from a median over the last epochs, as 99 of 100 "
     "honest last epochs are; whether the run gives the table's number, its training log decides",
     CLOSE: f"other digits, but at most {NEAR:.2f} points away, which arithmetic explains",

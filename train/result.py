@@ -103,7 +103,7 @@ def _base(result: Result, catalog: Catalog, target: Path, name: str | None) -> B
     if known is None:
         raise UsageError(
             f"{result.weights.name}: on which benchmark it was trained is not known. Give "
-            "--benchmark NAME, or its manifest file; see: mixzoo zoo list"
+            "--benchmark NAME (see: mixzoo zoo list), or --manifest FILE if it is of your own images"
         )
     if own is None:
         return known

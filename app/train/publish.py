@@ -59,4 +59,5 @@ def command(
     say(f"{added.row.id}: {added.row.reported_top1} ({rule})", style="green")
     for path in (added.manifest, *added.files):
         say(f"  {path}")
-    say(looks.command("eval", added.row.id, "--manifest", manifest))
+    told = looks.command("eval", added.row.id, "--manifest", manifest)
+    say(f"Recompute its number, with --data unless the package draws the images: {told}")

@@ -102,7 +102,8 @@ def command(
         path = train_row(run, How(world, **how), train_list, val_list)
     if world.leads:
         epochs = "1 epoch" if run.recipe.epochs == 1 else f"{run.recipe.epochs} epochs"
-        data_and_row = [*(("--data", data) if data else ()), "--row", run.row.id]
-        options = [*data_and_row, *(word for one in manifests for word in ("--manifest", one))]
+        named = [word for one in manifests for word in ("--manifest", one)]
+        options = [*(("--data", data) if data else ()), "--row", run.row.id, *named]
         say(f"{path}: {epochs}. Recompute its number: {looks.command('eval', path, *options)}")
         say("It is one draw among seeds: with three runs or more, name all their weights there.")
+        say(f"Make it a row: {looks.command('train', 'publish', path.parent, *named)}")

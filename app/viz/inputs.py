@@ -195,7 +195,7 @@ def _files(images: Sequence[Path]) -> list[Path]:
             continue
         inside = sorted(one for one in path.iterdir() if is_picture(PurePath(one.name)))
         if not inside:
-            raise UsageError(f"--images {path}: expected a folder with pictures, found none there.")
+            raise UsageError(f"--images {path}: holds no pictures itself. Name a folder that does.")
         files += inside
     return files
 

@@ -101,7 +101,7 @@ def verify(
     bad = [finding for _, finding in mend]
     for finding in bad if aside else ():
         if finding.state is State.DAMAGED:
-            tell(f"{finding.path.name}: now {set_aside(finding.path).name}")
+            tell(f"{finding.path.name}: set aside as {set_aside(finding.path).name}")
     if bad:
         raise IntegrityError(
             f"{len(bad)} of {len(findings)} files are damaged or not here: "
@@ -110,7 +110,7 @@ def verify(
         )
     if unanswered:
         raise UsageError(
-            f"{', '.join(unanswered)}: no file is locked or here, so there is nothing to verify."
+            f"{', '.join(unanswered)}: no file is locked or here. Fetch it first: mixzoo zoo download NAME"
         )
 
 
@@ -162,7 +162,7 @@ def prune(
     else:
         say(f"{len(items)} files can go, which frees {freed:,} bytes. To remove them, add --yes.")
     if others := [] if names else unknown_folders(catalog):
-        say(f"Not looked at, since no manifest here knows them: {', '.join(others)}.")
+        say(f"No manifest here knows these, so they stay: {', '.join(others)}.")
 
 
 def _download(catalog: Catalog, assets: Sequence[Asset]) -> str:

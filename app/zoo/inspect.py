@@ -40,7 +40,7 @@ def command(file: Path, row_id: str | None, manifests: tuple[Path, ...], as_json
     except CheckpointError as error:
         remarks = [f"The weights can't be used: {error}"]
     else:
-        weights = f"a {model.architecture} with {model.num_classes} classes ({model.method})"
+        weights = f"a {model.architecture} with {model.num_classes} classes (heads: {', '.join(model.heads)})"
         remarks = [f"{text[:1].upper()}{text[1:]}." for text in model.remarks]
     if as_json:
         names = ("file", "facts", "disagreements", "weights", "remarks")

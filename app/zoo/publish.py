@@ -85,7 +85,7 @@ def command(
         print_table(("File", "Bytes", "sha256"), cells, right=("Bytes",), optional=("sha256",))
         for note in notes:
             say(note, style="yellow")
-        say(f"Built for {repository.id}: {folder}")
+        say(f"The repository {repository.id} is built in {folder}")
     uploaded = upload(api, repository.id, folder, list(hashes), private=private) if api else None
     if not as_json:
         say(f"Uploaded: {uploaded.url}" if uploaded else "Dry run: nothing was uploaded.")

@@ -44,9 +44,9 @@ PAIRS: dict[str, str] = {
 RULES = {
     SUSPICIOUS: "values that counting right answers on one number of images can't give",
     NOT_COMPARABLE: "the values come from another number of images than the table's",
-    REPRODUCED: "the statistic that the table names rounds to the published digits (of AutoMix and "
-    "SAMix of one_k, or of the better of one_k and mix_k or of one_q and mix_q; or OpenMixup's own "
-    "median of these)",
+    REPRODUCED: "the statistic that the table names rounds to the published digits; for AutoMix and "
+    "SAMix it may be one_k's, that of the better of one_k and mix_k or of one_q and mix_q, or "
+    "OpenMixup's own median of these",
     OTHER_RULE: "the statistic that the table names doesn't give the published digits; another does, "
     "or another head",
     INCOMPLETE: "epochs that the table's statistic needs are missing, and no other rule gives the digits",

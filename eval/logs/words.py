@@ -40,8 +40,8 @@ def _published(audit: LogAudit) -> str:
         return "no published number to compare with; name the row with --row"
     number = f"{claim.top1:.{claim.decimals}f}"
     odds = (
-        f"of {len(audit.summaries)} numbers tried, some would give the digits of an unrelated one "
-        f"between their lowest and highest with a chance of {100 * (audit.hit_by_chance or 0):.0f}%"
+        f"{len(audit.summaries)} numbers were tried, and a random one between their lowest and highest "
+        f"would be met by some of them with a chance of {100 * (audit.hit_by_chance or 0):.0f}%"
     )
     if not by:
         nearest = min(audit.summaries, key=lambda s: abs(s.value - (claim.top1 or 0)))

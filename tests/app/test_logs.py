@@ -140,7 +140,7 @@ def test_all_names_rows_without_a_log(run: Run) -> None:
     result = run("--all")
 
     assert result.exit_code == 0
-    assert "No log here of 69 rows" in result.stdout
+    assert "The logs of 69 rows aren't here" in result.stdout
     assert "resnet50.automix_inat2018" in result.stdout
 
 

@@ -259,6 +259,6 @@ def hold_against_row(
     else:
         return
     raise CheckpointError(
-        f"{row.id} expects {expected}: is it the file of another row? See: mixzoo zoo show {row.id}",
+        f"{row.id} expects {expected}: is it the file of another row? `mixzoo zoo inspect FILE` shows.",
         cause,
     )

@@ -36,7 +36,7 @@ def find_images(
     tar = data if data.is_file() else None
     folder = data.parent if tar else data
     if not folder.is_dir():
-        raise DataError(f"--data {data}: expected a folder with the images, found none there.")
+        raise DataError(f"--data {data}: expected the folder of the images. Name that one.")
     if tar:
         with tar.open("rb") as file:
             if file.read(2) == GZIP:

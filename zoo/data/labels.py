@@ -134,14 +134,14 @@ def from_folders(root: Path) -> LabelledImages:
         if pictures and label is None:
             raise DataError(
                 f"{root / folder}: holds images, but its name isn't a category id (an integer), so they "
-                "have no label. Name the labels with --list FILE or --annotations FILE."
+                "have no label. Images of your own: mixzoo data init DIR. Else name the labels with --list FILE."
             )
         files += [(folder / name).as_posix() for name in pictures]
         labels += [label or 0] * len(pictures)
     if not files:
         others = f", but {len(left_out):,} other files, first {left_out[0]}" if left_out else ""
         raise DataError(
-            f"{root}: no annotation file, no list file and no image folders found{others}."
+            f"{root}: no annotation, list or image folder found{others}. See: mixzoo data --help"
         )
     notes = [
         f"{len(left_out):,} files and folders in {root} are left out, first {first}: they are hidden, or "

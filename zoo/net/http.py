@@ -318,4 +318,5 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, ValueError) and not isinstance(error, OSError):
         # whose words would quote what cannot be sent
         return f"an address, a proxy or a header that cannot be used ({type(error).__name__})"
-    return without_secrets(f"{type(error).__name__}: {error}")[:200]
+    words = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+    return without_secrets(words)[:200]

@@ -43,7 +43,7 @@ def files_of_row(
     if not unasked and askable(benchmark.manifest):
         raise _unsettled(benchmark, row, kinds[0], catalog.asked[benchmark.name])
     places, why = by_hand(benchmark), f"and its release can't be asked: {unasked}"
-    why = why if unasked else "and no source lists its files."
+    why = why if unasked else "and no source lists its files: train and publish the row first."
     get = f" Get it by hand from {places}, then:" if places else " If you have it:"
     bring = benchmark.command("zoo", "import", "FILE", "--row", row.id)
     raise SourceError(f"{row.id}: no lock names its {_word(kinds[0])}, {why}{get} {bring}")

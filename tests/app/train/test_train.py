@@ -92,8 +92,8 @@ def test_a_run_says_where_its_weights_are_and_goes_on(
     assert "after step 1 of 2" in stopped[2]
     weights = out / "resnet18_w4.vanilla_own.pth"
     line = f"{weights}: 1 epoch. Recompute its number: mixzoo eval {weights} --data "
-    for code, said, err in (finished, again):
-        assert (code, err) == (0, "")
+    for code, said, _ in (finished, again):
+        assert code == 0  # a slow machine is told of each epoch on stderr
         assert " ".join(said.split()).startswith(line)
         assert "--row resnet18_w4.vanilla_own --manifest" in said
     assert (out / "epoch_1.pth").exists()

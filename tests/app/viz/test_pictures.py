@@ -249,7 +249,7 @@ def bomb() -> bytes:
         (("mix", "--images", "eps.jpg", "eps.jpg"), "eps.jpg: expected an image, got bytes of no known"),
         (("release", "eps_as_png.zip"), "a.png: expected an image, got bytes of no known"),
         (("mix", "--images", "bomb.png", "bomb.png"), "bomb.png: expected an image, got Decompression"),
-        (("mix", "--images", "empty"), "--images empty: expected a folder with pictures"),
+        (("mix", "--images", "empty"), "--images empty: holds no pictures itself"),
         (("mix", "--images", "ant.png", "cat.png", "mini", "rest"), "A REF stands before --images"),
         (("mix", "--out", "mix.txt"), "expected a name ending in one of .png, .svg, .pdf, .jpg"),
         (("mix", "--lam", "2"), "--lams 2: expected numbers from 0 to 1"),

@@ -70,7 +70,7 @@ def test_verify_quick_then_full_finds_silent_damage(mixzoo: Run, write_benchmark
     assert "unchanged since" in quick
     assert (code, here) == (5, True)
     assert "mixzoo zoo download resnet18_w4.vanilla_own --manifest" in full
-    assert "w.pth: now w.pth.damaged" in aside
+    assert "w.pth: set aside as w.pth.damaged" in aside
     assert not path.exists()
     assert path.with_name("w.pth.damaged").read_bytes() == BYTES[:-1] + b"x"
 

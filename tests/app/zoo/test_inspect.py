@@ -70,7 +70,7 @@ def test_what_weights_are_and_are_not_is_said(mixzoo: Run, tmp_path: Path) -> No
     _, out, _ = mixzoo("zoo", "inspect", tmp_path / "half.pth")
     broken = json.loads(mixzoo("zoo", "inspect", tmp_path / "nan.pth", "--json")[1])
 
-    assert "Its weights are a resnet18_w6 with 40 classes (plain)." in out
+    assert "Its weights are a resnet18_w6 with 40 classes (heads: head0)." in out
     assert "Its weights are stored as float16, so they are not the trained" in out
     assert f"mixzoo zoo export {tmp_path / 'half.pth'} --part model_ema --to DIR" in out
     assert broken["weights"] is None
