@@ -309,7 +309,7 @@ def main() -> None:
         shared = (options.keep, options.data)
         jobs = [pool.submit(of_networks, [n], *shared, pixels=options.pixels) for n in networks]
         jobs += [
-            pool.submit(of_invented, runs[i : i + 25], *shared) for i in range(0, len(runs), 25)
+            pool.submit(of_invented, runs[i : i + 12], *shared) for i in range(0, len(runs), 12)
         ]
         for job in as_completed(jobs):  # written each time: it may be stopped
             outcomes += job.result()
