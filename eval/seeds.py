@@ -30,7 +30,7 @@ def is_retrained(
         return False
     released = benchmark.manifest.dataset.drawn_by_package and words["seed"] == str(PUBLISHED_SEED)
     own = shelf.file(benchmark, row).sha256
-    return not released and own not in (sha256, words.get(SOURCE))
+    return not released and (own is None or own not in (sha256, words.get(SOURCE)))
 
 
 def together(rows: Iterable[Row], benchmark: Benchmark | None) -> tuple[Seeds, ...]:

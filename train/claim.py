@@ -29,15 +29,8 @@ def facts_of(name: str, recipe: Recipe, data: Data) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def claimed(out: Path, facts: Mapping[str, Any], world: World = ALONE) -> Iterator[None]:
-    """Make `out` the folder of one run while the body runs.
-
-    facts: what a run is, apart from where it stands (see `facts_of`); they are written to
-    `run.json` at the first time, and compared at every other. Raises UsageError, on all ranks,
-    where another job trains in the folder, where it holds another run, or where ranks have
-    different facts.
-    """
+def require_same(facts: Mapping[str, Any], world: World) -> None:
+    """Raise UsageError, on all ranks, where they have different facts."""
     for rank, other in enumerate(every := world.gather(facts)):
         if other != every[0]:
             names = ", ".join(name for name in other if other[name] != every[0].get(name))
@@ -45,6 +38,17 @@ def claimed(out: Path, facts: Mapping[str, Any], world: World = ALONE) -> Iterat
                 f"Rank {rank} has another run than rank 0; different: {names}. Start all processes "
                 "with the same command, the same images and the same version of mixzoo."
             )
+
+
+@contextmanager
+def claimed(out: Path, facts: Mapping[str, Any], world: World = ALONE) -> Iterator[None]:
+    """Make `out` the folder of one run while the body runs.
+
+    facts: what a run is, apart from where it stands (see `facts_of`); they are written to
+    `run.json` at the first time, and compared at every other. Raises UsageError, on all ranks,
+    where another job trains in the folder, or where it holds another run. The facts are the same on
+    all ranks (see `require_same`).
+    """
     error = None
     with ExitStack() as held:
         if world.leads:

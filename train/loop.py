@@ -19,7 +19,7 @@ from ..zoo.checkpoint.export import export
 from ..zoo.errors import CheckpointError, DataError, InterruptedRunError
 from ..zoo.net.progress import tell
 from ..zoo.refs import resolve
-from .claim import claimed, facts_of
+from .claim import claimed, facts_of, require_same
 from .data import (
     Data,
     MicroBatch,
@@ -55,13 +55,15 @@ def train_row(
     """
     run.recipe.accumulation(how.world.size)
     images = how.world.leader_first(lambda: find_data(run.manifest, run.data, train_list, val_list))
+    facts = facts_of(run.row.id, run.recipe, images)
+    require_same(facts, how.world)
     check_labels(run.recipe, images)
     if run.recipe.crop != images.protocol.crop:
         tell(
             f"Trains on crops of {run.recipe.crop} pixels; validation keeps the benchmark's "
             f"{images.protocol.crop} (protocol.crop of its manifest)."
         )
-    with claimed(run.out, facts_of(run.row.id, run.recipe, images), how.world):
+    with claimed(run.out, facts, how.world):
         return train(run.recipe, images, run.out, run.row.id, how, run.changed)
 
 

@@ -234,6 +234,13 @@ def test_rows_that_were_not_retrained_are_not_judged_so(mini: Benchmark) -> None
     assert together([run(1, 700)], None) == ()
 
 
+def test_run_of_a_row_without_a_file_is_its_own(mini: Benchmark) -> None:
+    """Nothing is published that it could be."""
+    row = msgspec.structs.replace(mini.manifest.rows[0], id="resnet18_w6.vanilla_none")
+
+    assert is_retrained(RECIPE | {"seed": "1"}, "0" * 64, mini, row)
+
+
 @pytest.mark.parametrize(("source", "own"), [("published", False), ("another", True)])
 def test_export_is_what_it_was_made_of(mini: Benchmark, source: str, own: bool) -> None:
     """A header tells seed and source: of the row's own file it is the published draw."""

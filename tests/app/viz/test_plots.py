@@ -300,7 +300,7 @@ assert "torch" not in sys.modules
         ("groups LOG", "cannot be read"),
         ("groups REPORT --train none.json", "'none.json' does not exist"),
         (f"compare {VANILLA}", "at least two"),
-        (f"compare REPORT {VANILLA}", "reports alone or REFs alone"),
+        (f"compare REPORT {VANILLA}", "given twice"),
         ("compare REPORT REPORT", "given twice"),
         ("compare REPORT --head one_q", "expected one of head0, or all"),
         ("compare schema.json", "missing required field"),
