@@ -125,7 +125,7 @@ def test_verify_fails_on_named_weights_that_are_missing(
     assert mixzoo("zoo", "verify", "own", "--manifest", manifest)[0] == 5
     assert mixzoo("zoo", "verify", "--manifest", manifest)[0] == 0
     write_benchmark("", b"a log", kind="log")
-    assert "nothing to verify" in mixzoo("zoo", "verify", "own", "--manifest", manifest)[2]
+    assert "no file is locked or here" in mixzoo("zoo", "verify", "own", "--manifest", manifest)[2]
 
 
 ERRORS = {

@@ -186,9 +186,9 @@ def test_a_signal_at_a_random_moment(
     assert not orphans, told
     ours = [path for path in temporary.iterdir() if not path.name.startswith("torchinductor")]
     assert not ours, told  # torch keeps its own cache
-    assert not [p for folder in (out, cache) if folder.exists() for p in folder.rglob("*.part")], (
-        told
-    )
+    parts = [p for folder in (out, cache) if folder.exists() for p in folder.rglob("*.part")]
+    # A download keeps its beginning, to go on from there.
+    assert all(part.is_relative_to(cache / "assets") for part in parts), told
     if not command.serves:
         monkeypatch.setenv("MIXZOO_CACHE", str(cache))
         ours = finished(mixzoo, command, out)
