@@ -96,5 +96,5 @@ def test_demo_can_be_stopped_while_it_starts(tmp_path: Path) -> None:
         told, _ = process.communicate(timeout=15)
 
     assert process.returncode == 129
-    assert told == ""
+    assert "Traceback" not in told  # the address, where it had started before the signal came
     assert [*tmp_path.iterdir()] == []
