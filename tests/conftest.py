@@ -38,6 +38,11 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
         signal.signal(number, usual)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """The name of bytes in a test's name: a packed file holds the time, and workers compare names."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIXZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
