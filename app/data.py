@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from ..zoo.data.findings import Findings, GroupImages
     from ..zoo.data.prepare import Prepared
     from ..zoo.data.request import Form, SplitName
-    from ..zoo.mini.dataset import Splits
 
-SPLITS: "dict[Splits, tuple[SplitName, ...]]" = {
+SPLITS: "dict[str, tuple[SplitName, ...]]" = {
     "val": ("val",),
     "train": ("train",),
     "all": ("train", "val"),
@@ -70,7 +69,7 @@ def prepare(
     root: Path,
     archive: str | None,
     annotations: tuple[str, ...],
-    split: "Splits",
+    split: str,
     form: "Form",
     manifests: tuple[Path, ...],
 ) -> None:
@@ -90,7 +89,7 @@ def prepare(
                 f"{benchmark}: is drawn by the package; --archive, --annotations and --as tar don't "
                 "apply."
             )
-        draw(root, split)
+        draw(root, *SPLITS[split])
         say(f"{dataset.name} ({split}) is in {root}")
         return
     from ..zoo.data.prepare import Request
@@ -166,7 +165,7 @@ def init(
 def verify(
     benchmark: str,
     root: Path,
-    split: "Splits",
+    split: str,
     deep: bool,
     as_json: bool,
     manifests: tuple[Path, ...],

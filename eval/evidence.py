@@ -175,7 +175,7 @@ def check(folder: Path, catalog: Catalog) -> Checked:
         said, gives = _comparable(report, benchmark), _comparable(derived, benchmark)
         if report.versions.get("mixzoo") != versions()["mixzoo"]:
             said, gives = _known_to(written, said), _known_to(written, gives)
-            gives["rules"] = said["rules"]  # the words for a verdict may change, not the verdict
+            gives["rules"] = said["rules"]
         problems = [
             *_changed(folder, index, content),
             *_other_list(folder, images, index),
@@ -340,8 +340,12 @@ def _comparable(report: Report, benchmark: Benchmark | None) -> dict[str, Any]:
 
 
 def _known_to(written: Any, plain: Any) -> Any:
-    """Plain data without the fields that a report lacks, as another version of mixzoo wrote it."""
+    """Plain data as another version of mixzoo wrote it: without the fields that a report lacks.
+
+    The sentences for a verdict may change, not the verdict, so reasons are as they were written.
+    """
     if isinstance(written, dict) and isinstance(plain, dict):
+        plain = plain | {"reason": written.get("reason")}
         return {n: _known_to(written[n], value) for n, value in plain.items() if n in written}
     if isinstance(written, list) and isinstance(plain, list | tuple):
         both = zip(written, plain, strict=False)  # of unequal lengths the differences tell

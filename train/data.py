@@ -55,7 +55,7 @@ def find_data(
             raise UsageError(f"{manifest.name}: expected --data DIR, the folder of its images.")
         from ..zoo.mini import draw
 
-        data = draw(data_path(manifest.name), "all")
+        data = draw(data_path(manifest.name), "train", "val")
     train = manifest.dataset.train
     names = train.annotations if train else []
     found = Data(

@@ -382,6 +382,7 @@ def test_what_an_older_version_did_not_write_is_no_edit(
     def older(report: Any, _: random.Random) -> None:
         del report["rows"][0]["heads"][0]["calibration"]
         report["rules"] = dict.fromkeys(report["rules"], "in other words")
+        report["rows"][0]["reason"] = "As another version said it."
         report["versions"]["mixzoo"] = version or report["versions"]["mixzoo"]
 
     of_json("report.json", older)(folder, random.Random())

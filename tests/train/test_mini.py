@@ -28,7 +28,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     """The images, drawn afresh."""
     from mixzoo.zoo import mini
 
-    return find_data(MANIFEST, mini.draw(tmp_path_factory.mktemp("mini"), "all"))
+    return find_data(MANIFEST, mini.draw(tmp_path_factory.mktemp("mini"), "train", "val"))
 
 
 def _log(row_id: str) -> list[dict[str, Any]]:

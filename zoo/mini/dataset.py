@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from PIL import Image
 
@@ -17,7 +17,6 @@ from .scenery import backdrop, develop, foreground
 from .species import VERSION, Species, Split, generator, portraits, species
 
 QUALITY = 85
-Splits = Literal["train", "val", "all"]
 # Drawings with names of their own, one of each kind that the benchmark draws.
 # name: (species, number of its validation picture), see `example`
 NAMED = {
@@ -34,11 +33,6 @@ NAMED = {
     "lizard": (26, 0),
     "snail": (28, 0),
 }
-_SPLITS: dict[Splits, tuple[Split, ...]] = {
-    "train": ("train",),
-    "val": ("val",),
-    "all": ("train", "val"),
-}
 _INFO = {
     "year": 2018,
     "version": VERSION,
@@ -54,14 +48,14 @@ _LICENSE = {
 }
 
 
-def draw(root: Path, split: Splits) -> Path:
-    """Draw a split below `root`: train_val2018/, its annotation JSON, categories.json.
+def draw(root: Path, *splits: Split) -> Path:
+    """Draw splits below `root`: train_val2018/, its annotation JSON, categories.json.
 
     Every file appears whole or not at all, the annotations last, and pictures that are there
     are kept: call it again after an interruption. Returns `root`. Raises
     DataError if `root` can't be written to, or a link leads out of it.
     """
-    individuals = _individuals(split)
+    individuals = _individuals(*splits)
     try:
         count = len(individuals)
         for one, part, index in count_bar("drawing", count, " img", iterable=individuals):
@@ -69,7 +63,7 @@ def draw(root: Path, split: Splits) -> Path:
             if not path.exists():
                 _write(root, path, _jpeg(one, part, index))
         tables = {"categories.json": [one.category() for one in species()]}
-        tables |= {f"{part}2018.json": _annotations(part) for part in _SPLITS[split]}
+        tables |= {f"{part}2018.json": _annotations(part) for part in splits}
         for name, content in tables.items():
             path, text = root / name, json.dumps(content).encode()
             if not path.exists() or path.read_bytes() != text:
@@ -126,11 +120,11 @@ def paint(name: str, rng: Rng) -> Image.Image:
     return develop(picture.reduce(2), rng)
 
 
-def _individuals(split: Splits) -> list[tuple[Species, Split, int]]:
+def _individuals(*splits: Split) -> list[tuple[Species, Split, int]]:
     """Every picture as (species, split, index), in the order of ids."""
     return [
         (one, part, index)
-        for part in _SPLITS[split]
+        for part in splits
         for one in species()
         for index in range(one.count(part))
     ]
