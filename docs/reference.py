@@ -1,12 +1,10 @@
 """Writes the pages of the documentation that are made of the code. Run by `make format`."""
 
-import ast
 import inspect
-import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import mixzoo
@@ -15,8 +13,9 @@ from mixzoo.train import mixing
 from mixzoo.zoo import nets
 
 DOCS = Path(__file__).parent
-BENCHMARKS = DOCS.parent / "benchmarks"
-MOST = 60  # figures of a file that a page shows
+sys.path.insert(0, str(DOCS))
+import measured  # noqa: E402
+
 ENVIRONMENT = {
     "MIXZOO_CACHE": "The folder of fetched files and kept predictions.",
     "MIXZOO_LOCKS": "The folder of your own locks.",
@@ -103,57 +102,6 @@ def api_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def measurements_page() -> str:
-    """Every figure of benchmarks/results, with command, machine and versions."""
-    lines = [
-        "# Measurements",
-        "",
-        "Made of the files in `benchmarks/results`. Each says which command makes it, on which",
-    ]
-    lines += ["machine and versions it was measured, and when. `make bench` makes them all again."]
-    for path in sorted(BENCHMARKS.glob("results/**/*.json")):
-        found = json.loads(path.read_text())
-        script = max(
-            (it for it in BENCHMARKS.glob("*.py") if path.stem.startswith(it.stem)),
-            key=lambda it: len(it.stem),
-        )
-        about = ast.get_docstring(ast.parse(script.read_text())) or ""
-        on = found.pop("machine")
-        lines += ["", f"## {path.relative_to(BENCHMARKS / 'results').with_suffix('')}", ""]
-        lines += [about.split("\n\n")[0].replace("\n", " "), ""]
-        lines += [
-            f"`{found.pop('command', f'python benchmarks/{script.name}')}`, on: "
-            + ", ".join(f"{name} {str(value).split(' (')[0]}" for name, value in on.items())
-            + ".",
-            "",
-        ]
-        figures = list(_figures(found))
-        cells = ((_cell(name), _cell(value)) for name, value in figures[:MOST])
-        lines += ["| figure | value |", "|---|---|", *(f"| {a} | {b} |" for a, b in cells)]
-        if len(figures) > MOST:
-            lines += ["", f"{len(figures) - MOST} more stand in the file."]
-    return "\n".join(lines) + "\n"
-
-
-def _figures(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """The leaves of a result, by their place: lists of numbers as their range."""
-    if isinstance(value, dict):
-        for name, part in value.items():
-            yield from _figures(part, (*path, name.replace("_", " ")))
-    elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
-        for number, part in enumerate(value):
-            yield from _figures(part, (*path, str(part.get("name", number + 1))))
-    elif (
-        isinstance(value, list)
-        and len(value) > 4
-        and all(isinstance(v, int | float) for v in value)
-    ):
-        yield ": ".join(path), f"{min(value):.5g} to {max(value):.5g} ({len(value)} values)"
-    else:
-        shown = f"{value:.5g}" if isinstance(value, float) else str(value)
-        yield ": ".join(path), shown
-
-
 def _api(name: str, it: Callable) -> list[str]:
     says = inspect.cleandoc(it.__doc__ or "")
     signature = "" if inspect.isclass(it) else str(inspect.signature(it))
@@ -199,7 +147,7 @@ def _anchor(name: str) -> str:
     return name.replace(" ", "-")
 
 
-PAGES = {"commands.md": commands_page, "api.md": api_page, "measurements.md": measurements_page}
+PAGES = {"commands.md": commands_page, "api.md": api_page, "measurements.md": measured.page}
 
 if __name__ == "__main__":
     for name, make in PAGES.items():
