@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from ..zoo import shelf
-from ..zoo.catalog import Catalog
+from ..zoo.catalog import Benchmark, Catalog
 from ..zoo.errors import UsageError
 from ..zoo.looks import command
+from ..zoo.manifest import Row as TableRow
 from ..zoo.report import Report, Row, read_report
 from . import evidence
 from .compare import NamedPredictions
 from .protocol import pixels
+from .report import kept_report, readable_audit
 from .store import Stored, of_weights
 
 ALL_HEADS = "all"
@@ -73,6 +75,22 @@ def behind(report: Report, row: Row) -> Stored:
         f"{row.id}: the predictions behind its report aren't kept here (MIXZOO_CACHE). Evaluate it "
         f"again: {command('eval', row.id, '--data', 'DIR')}"
     )
+
+
+def write_evidence(benchmark: Benchmark, row: TableRow, root: Path) -> Path:
+    """Write the evidence of a row that was evaluated here below `root`; returns its folder.
+
+    Raises UsageError if no evaluation of it is kept, OSError where it can't be written.
+    """
+    report = kept_report(benchmark, row)
+    if report is None:
+        evaluate = command("eval", row.id, "--data", "DIR", "--evidence", root)
+        raise UsageError(f"{row.id}: no evaluation of it is kept here. Run: {evaluate}")
+    [judged] = report.rows
+    audit, _ = readable_audit(benchmark, row)
+    logs = audit.log.files if audit else ()
+    stored = behind(report, judged)
+    return evidence.write(root, report, judged, stored, judged_as=row.id, logs=logs)
 
 
 def _named(chosen: Sequence[tuple[str, Stored]], head: str | None) -> list[NamedPredictions]:

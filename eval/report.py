@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from ..zoo import shelf
-from ..zoo.catalog import Benchmark
+from ..zoo.catalog import Benchmark, Catalog
 from ..zoo.errors import MixzooError
 from ..zoo.looks import MATCHES_LOG, NOT_COMPARABLE, cause_in_words, signed
 from ..zoo.manifest import Metric, Protocol
@@ -133,6 +133,40 @@ def kept_report(benchmark: Benchmark, row: TableRow) -> Report | None:
     run = {"log_problems": problems} if problems else {}
     return report_of(
         [judged], stored, benchmark, labels=KEPT, run=run, created=stored.about["created"]
+    )
+
+
+def judged_again(report: Report, row: Row, catalog: Catalog) -> Row:
+    """A report's row with the verdict that its counts alone give by the table here, without a log.
+
+    A row that no table here has is held against nothing.
+    """
+    benchmark, published_row = next(
+        ((own, one) for own, one in catalog if one.id == (row.row or row.id)), (None, None)
+    )
+    reported, metric = published(benchmark, published_row)
+    conditions = Conditions(
+        images=row.default.total,
+        list_sha256=report.data.list_sha256,
+        files_sha256=report.data.files_sha256,
+        unreadable=len(report.unreadable),
+        protocol=msgspec.convert(pixels(report.protocol), Protocol),
+        precision=row.default.precision.get("precision", "guarded"),
+    )
+    verdict = judge(
+        {one.head: Counts(one.correct, one.correct5, one.total) for one in row.heads},
+        reported,
+        metric,
+        not_comparable=conditions.differ_from(benchmark) if benchmark else None,
+        retrained=row.row is not None,
+    )
+    return msgspec.structs.replace(
+        row,
+        reported_top1=reported,
+        decimals=metric.decimals,
+        verdict=verdict.word,
+        reason=verdict.why,
+        head=verdict.head,
     )
 
 

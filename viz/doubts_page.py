@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
@@ -22,7 +22,7 @@ def to_html(found: Doubts, images: LabelledImages | None = None) -> str:
     images: what the list's files are read from; a file that it doesn't name or hold has no picture.
     All text is escaped; the page fetches nothing and runs nothing.
     """
-    shown = [*_pictured(found.doubts[:MOST], images)]
+    shown = [*pictured(found.doubts[:MOST], images)]
     in_doubt = [one for one in shown if one[0].in_doubt]
     missed = [one for one in shown if not one[0].in_doubt]
     return (
@@ -40,9 +40,7 @@ def to_html(found: Doubts, images: LabelledImages | None = None) -> str:
     )
 
 
-def _pictured(
-    doubts: tuple[Doubt, ...], images: LabelledImages | None
-) -> Iterator[tuple[Doubt, str]]:
+def pictured(doubts: Sequence[Doubt], images: LabelledImages | None) -> Iterator[tuple[Doubt, str]]:
     """Each image with its picture as a data address, "" where it can't be had."""
     places = {file: place for place, file in enumerate(images.files)} if images else {}
     for one in doubts:

@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from ...zoo.catalog import open_catalog
-from ...zoo.errors import UsageError
 from ...zoo.looks import command as command_line
 from ..console import say
 from ..options import OutputFolder, complete_names, manifest_option, option
@@ -21,28 +20,10 @@ def command(rows: tuple[str, ...], out: Path, manifests: tuple[Path, ...]) -> No
     Each row gets a folder; no model is run and no image is read. For a checkpoint file, and with the breakdown by training
     images, the evaluation writes it: mixzoo eval REF --evidence DIR.
     """
-    from ...eval import evidence
-    from ...eval.kept import behind
-    from ...eval.report import kept_report, readable_audit
+    from ...eval.kept import write_evidence
 
     catalog = open_catalog(manifests)
     for name in rows:
-        benchmark, row = catalog.row(name)
-        report = kept_report(benchmark, row)
-        if report is None:
-            raise UsageError(
-                f"{name}: no evaluation of it is kept here. Run: "
-                f"{command_line('eval', name, '--data', 'DIR', '--evidence', out)}"
-            )
-        [judged] = report.rows
-        audit, _ = readable_audit(benchmark, row)
-        folder = evidence.write(
-            out,
-            report,
-            judged,
-            behind(report, judged),
-            judged_as=name,
-            logs=audit.log.files if audit else (),
-        )
+        folder = write_evidence(*catalog.row(name), out)
         say(f"Evidence: {folder}")
     say(f"Check it, here or elsewhere: {command_line('eval', 'check', out)}")
