@@ -217,7 +217,7 @@ def _in_words(error: click.ClickException) -> str:
 
         name = error.option_name.lstrip("-").replace("-", "_")
         if name in field_types():
-            return f"{error.option_name}: is a setting of the recipe. Say --set {name}=VALUE"
+            return f"{error.option_name}: is a setting of the recipe. Say --set {name}=VALUE."
     return error.format_message()
 
 

@@ -25,12 +25,12 @@ SPLITS: "dict[str, tuple[SplitName, ...]]" = {
 
 def root_option(kind: click.Path) -> Callable:
     """Where the images are, or will be. kind: of path."""
-    return option("--root DIR", "Folder for the images.", kind, required=True)
+    return option("--root DIR", "The folder for the images.", kind, required=True)
 
 
 split_option = option(
     "--split",
-    "The validation images, the training images, or both.",
+    "Take the validation images, the training images, or both.",
     click.Choice(list(SPLITS)),
     default="val",
 )
@@ -58,7 +58,7 @@ def commands() -> None:
 @split_option
 @option(
     "--as",
-    "Image files, or one tar a split that the evaluator reads directly.",
+    "Write image files, or one tar a split, which the evaluator reads directly.",
     click.Choice(["files", "tar"]),
     to="form",
     default="files",
@@ -87,7 +87,7 @@ def prepare(
         if archive or annotations or form == "tar":
             raise UsageError(
                 f"{benchmark}: is drawn by the package; --archive, --annotations and --as tar don't "
-                "apply."
+                "apply. Leave them out."
             )
         draw(root, *SPLITS[split])
         say(f"{dataset.name} ({split}) is in {root}")
@@ -111,15 +111,24 @@ def prepare(
 @commands.command("init")
 @click.argument("folder", type=FilePath, metavar="DIR")
 @option("--name", "Name of the benchmark.  [default: the folder's]", str)
-@option("--table FILE.csv", "Paths and classes, and perhaps splits, instead of folders.", FilePath)
 @option(
-    "--val SHARE", "Share that validates, if nothing says.", click.FloatRange(0, 0.9), default=0.1
+    "--table FILE.csv",
+    "Take paths, classes and perhaps splits from this table, not from folders.",
+    FilePath,
 )
-@option("--seed", "Seed of that choice.", click.IntRange(0), default=0)
-@option("--architecture NAME", "Network of its rows.", default="resnet50")
-@option("--crop", "Pixels of a crop.  [default: 224, or what fits]", click.IntRange(16, 1024))
-@option("--epochs", "Epochs of a training.", click.IntRange(1), default=100)
-@option("--force", "Write over what an earlier call wrote.")
+@option(
+    "--val SHARE",
+    "Share of the images that validates, where nothing says which do.",
+    click.FloatRange(0, 0.9),
+    default=0.1,
+)
+@option("--seed", "Seed by which the validation images are drawn.", click.IntRange(0), default=0)
+@option("--architecture NAME", "The network that its rows train.", default="resnet50")
+@option(
+    "--crop", "Side of a crop in pixels.  [default: 224, or what fits]", click.IntRange(16, 1024)
+)
+@option("--epochs", "Epochs that its rows train.", click.IntRange(1), default=100)
+@option("--force", "Write over what is there and says something else.")
 def init(
     folder: Path,
     name: str | None,
@@ -159,7 +168,7 @@ def init(
 @click.argument("benchmark", shell_complete=complete_names)
 @root_option(FilePath)
 @split_option
-@option("--deep", "Decode every image.")
+@option("--deep", "Decode every image, instead of reading the ends of its file.")
 @json_option
 @manifest_option
 def verify(

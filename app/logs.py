@@ -36,8 +36,8 @@ log_options = together(
 @click.command("logs")
 @click.argument("refs", nargs=-1, metavar="[FILE|ROW]...", shell_complete=complete_names)
 @log_options
-@option("--all", "Every row whose log is in the cache.", to="everything")
-@option("--benchmark NAME", "Every row of this benchmark whose log is in the cache.")
+@option("--all", "Audit every row whose log is in the cache.", to="everything")
+@option("--benchmark NAME", "Audit every row of this benchmark whose log is in the cache.")
 @option("--images", "Number of validation images, if not the row's.", click.IntRange(1))
 @option("--out FILE.json", "Write the audit as JSON, too.", OutputFile)
 @json_option
@@ -54,7 +54,7 @@ def command(out: Path | None, as_json: bool, **request: Any) -> None:
     number that isn't reproduced is a finding, not an error.
     """
     if out and out.suffix != ".json":
-        raise UsageError(f"--out {out}: expected a name ending in .json.")
+        raise UsageError(f"--out {out}: expected a name ending in .json. Rename it.")
     from ..eval.logs.sources import Request, audit_all
 
     found = audit_all(Request(**request))

@@ -115,7 +115,7 @@ manifest_option = option(
     to="manifests",
     multiple=True,
 )
-json_option = option("--json", "Print JSON instead of a table.", to="as_json")
+json_option = option("--json", "Print JSON for programs, instead of text for people.", to="as_json")
 names_argument = click.argument(
     "names", nargs=-1, metavar="[NAME]...", shell_complete=complete_names
 )
@@ -124,7 +124,7 @@ signed_by_option = option(
     "Demand a signature by this public key, or by this certificate or one that it vouches for (PEM).",
     PresentFile,
 )
-data_option = option("--data DIR", "Folder with the images.", FilePath)
+data_option = option("--data DIR", "The folder with the images.", FilePath)
 device_option = option(
     "--device TEXT",
     "Where to compute: auto, cpu, cuda, cuda:N, or another that torch knows, as mps.",
@@ -138,9 +138,18 @@ pixel_options = together(
     option(
         "--interpolation NAME", "Resize by bicubic, bilinear or nearest, instead of the protocol's."
     ),
-    option("--mean R,G,B", "Subtract these from pixels in [0, 1], in their order.", _Triple()),
-    option("--std R,G,B", "Divide by these after that.", _Triple()),
-    option("--channels", "The order of colours.", click.Choice(["RGB", "BGR"]), default=None),
+    option(
+        "--mean R,G,B",
+        "Subtract these from pixels in [0, 1], one for each colour in its order.",
+        _Triple(),
+    ),
+    option("--std R,G,B", "Divide by these after --mean was subtracted.", _Triple()),
+    option(
+        "--channels",
+        "The order of the colours in a pixel.",
+        click.Choice(["RGB", "BGR"]),
+        default=None,
+    ),
 )
 """Pixels other than the protocol's."""
 

@@ -28,7 +28,7 @@ from .options import manifest_option, option
 )
 @option(
     "--allow-host NAME",
-    "A further name of the page, such as a reverse proxy's; may be repeated.",
+    "A further name of the page, such as a reverse proxy's. Repeatable.",
     to="allow_hosts",
     multiple=True,
 )

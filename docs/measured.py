@@ -56,7 +56,7 @@ class Answer:
 
 def page() -> str:
     """The questions in order. Raises KeyError for a file of results that answers none of them."""
-    lines = ["# Measurements", "", *_wrapped(OPENING)]
+    lines = ["# Measurements", "", *wrapped(OPENING)]
     known = [file for group in QUESTIONS.values() for answer in group for file in answer.files]
     for path in BENCHMARKS.glob("results/**/*.json"):
         if path.relative_to(RESULTS).as_posix() not in known:
@@ -65,11 +65,11 @@ def page() -> str:
         lines += ["", f"## {question}"]
         for answer in group:
             found = _together([json.loads((RESULTS / file).read_text()) for file in answer.files])
-            lines += ["", *_wrapped(answer.says(found))]
+            lines += ["", *wrapped(answer.says(found))]
             if answer.table:
                 head, rows = answer.table(found)
                 lines += ["", *_table(head, rows)]
-            lines += ["", *_wrapped(_made(answer.files, found))]
+            lines += ["", *wrapped(_made(answer.files, found))]
     return "\n".join(lines) + "\n"
 
 
@@ -104,8 +104,9 @@ def _made(files: Sequence[str], found: Found) -> str:
     return f"`{command}`, {on['date']}, {machine}; {versions}. All figures: {listed}."
 
 
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+def wrapped(text: str, **how: str) -> list[str]:
+    """Lines of at most WIDTH characters; words stay whole. how: of `textwrap.wrap`."""
+    return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False, **how)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

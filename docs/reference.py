@@ -16,6 +16,10 @@ DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
 import measured  # noqa: E402
 
+OPENING = (
+    "An error is one line: what was expected, what was got, what to do. `mixzoo --debug ...` shows "
+    "the traceback."
+)
 ENVIRONMENT = {
     "MIXZOO_CACHE": "The folder of fetched files and kept predictions.",
     "MIXZOO_LOCKS": "The folder of your own locks.",
@@ -50,8 +54,7 @@ def commands_page() -> str:
     lines = [
         "# Commands",
         "",
-        "An error is one line: what was expected, what was got, what to do. `mixzoo --debug ...` "
-        "shows the traceback.",
+        *measured.wrapped(OPENING),
         "",
         "| command | does |",
         "|---|---|",
@@ -105,13 +108,13 @@ def api_page() -> str:
 def _api(name: str, it: Callable) -> list[str]:
     says = inspect.cleandoc(it.__doc__ or "")
     signature = "" if inspect.isclass(it) else str(inspect.signature(it))
-    signature = re.sub(r"[a-z_.]+\.(?=[A-Z])|'", "", signature)
+    signature = name.rpartition(".")[2] + re.sub(r"[a-z_.]+\.(?=[A-Z])|'", "", signature)
     return [
         "",
         f"### {name}",
         "",
         "```python",
-        name.rpartition(".")[2] + signature,
+        *measured.wrapped(signature, subsequent_indent="    "),
         "```",
         "",
         says,
@@ -122,11 +125,11 @@ def _described(name: str, command: click.Command) -> Iterator[str]:
     names = ["-h", "--help"]  # as under `mixzoo`; click keeps the option that it made first
     context = click.Context(command, info_name=name, terminal_width=94, help_option_names=names)
     usage = " ".join(command.collect_usage_pieces(context))
-    yield from (f"`{name} {usage}`", "")
+    yield from (*measured.wrapped(f"`{name} {usage}`"), "")
     for paragraph in (command.help or "").split("\n\n"):
         as_it_is = paragraph.startswith("\b")
         text = paragraph.removeprefix("\b\n")
-        yield from (("```", text, "```", "") if as_it_is else (" ".join(text.split()), ""))
+        yield from (("```", text, "```", "") if as_it_is else (*measured.wrapped(text), ""))
     yield from ("| option | does |", "|---|---|")
     for option in command.get_params(context):
         record = option.get_help_record(context)

@@ -205,11 +205,13 @@ def require_alike(rows: Sequence[NamedPredictions], against: str | None = None) 
     names = [row.name for row in rows]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise UsageError(f"{twice[0]} was given twice; expected different rows to compare.")
+        raise UsageError(
+            f"{twice[0]} was given twice; expected different rows to compare. Name others."
+        )
     if len(rows) < 2:
-        raise UsageError(f"Expected at least two rows to compare, got {len(rows)}.")
+        raise UsageError(f"Expected at least two rows to compare, got {len(rows)}. Name another.")
     if against is not None and against not in names:
-        raise UsageError(f"--against {against}: expected one of {', '.join(names)}.")
+        raise UsageError(f"--against {against}: expected one of {', '.join(names)}. Name one.")
     for row in rows[1:]:
         _require_same(rows[0], row)
 

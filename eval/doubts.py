@@ -89,7 +89,7 @@ def find_doubts(rows: Sequence[NamedPredictions], cut: float = ODDS) -> Doubts:
     Raises UsageError for fewer than two rows or odds below 1, DataError as `compare_rows` does.
     """
     if not (cut >= 1 and math.isfinite(cut)):
-        raise UsageError(f"--odds {cut:g}: expected a number of 1 or more.")
+        raise UsageError(f"--odds {cut:g}: expected a number of 1 or more. Choose such a number.")
     require_alike(rows)
     labels = rows[0].predictions.labels
     top = np.stack([row.predictions.top[:, 0] for row in rows]).astype(np.int64)  # (M, N)

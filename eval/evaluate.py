@@ -273,7 +273,7 @@ def _audits(jobs: Sequence[Job], request: Request) -> tuple[dict[str, LogAudit],
     raises.
     """
     if request.log and len(jobs) != 1:
-        raise UsageError("--log belongs to one checkpoint; expected one REF with it.")
+        raise UsageError("--log belongs to one checkpoint; expected one REF with it. Name one.")
     audits, problems = {}, []
     for job in jobs:
         if job.benchmark and job.row and not request.log and _is_own_run(job):
@@ -312,9 +312,13 @@ def _sampling(request: Request, images: int) -> Sampling | None:
             "--evidence holds the predictions of all images; leave --sample or --until."
         )
     if request.sample is not None and request.until is not None:
-        raise UsageError("Both --sample and --until were given; expected one of them.")
+        raise UsageError(
+            "Both --sample and --until were given; expected one of them. Leave one out."
+        )
     if request.sample is not None and request.sample > images:
-        raise UsageError(f"--sample: expected 1 to {images} (all images), got {request.sample}.")
+        raise UsageError(
+            f"--sample: expected 1 to {images} (all images), got {request.sample}. Choose such a number."
+        )
     return Sampling(request.sample, request.until, request.seed)
 
 
@@ -338,7 +342,9 @@ def _images(request: Request, benchmark: Benchmark | None) -> LabelledImages:
 
         data = draw(data_path(benchmark.name), "val")
     if request.annotations and request.list_file:
-        raise UsageError("Both --annotations and --list were given; expected one of them.")
+        raise UsageError(
+            "Both --annotations and --list were given; expected one of them. Leave one out."
+        )
     return find_images(
         data,
         request.annotations or request.list_file,

@@ -141,7 +141,7 @@ def find(paths: tuple[Path, ...]) -> list[Path]:
         if not here:
             raise IntegrityError(
                 f"{path}: expected a folder that `mixzoo eval --evidence` wrote, with {INDEX} in "
-                "it or in the folders below."
+                "it or in the folders below. Name that one."
             )
         found += here
     return found
@@ -160,7 +160,9 @@ def check(folder: Path, catalog: Catalog) -> Checked:
         try:
             report = parse_report(written, str(folder / REPORT))
         except ManifestError as error:  # a count that isn't its percentage, say
-            raise IntegrityError(f"{error} It isn't evidence as it was written.") from None
+            raise IntegrityError(
+                f"{error} It isn't evidence as it was written. Get it again."
+            ) from None
         stored = Stored(
             key=index.key,
             heads={head: _unpacked(content[_file_of(head)], images.labels) for head in index.heads},
@@ -215,7 +217,7 @@ def _opened(folder: Path) -> tuple[Index, dict[str, bytes]]:
     for name in index.files:
         if name != Path(name).name or "\\" in name:
             raise IntegrityError(
-                f"{folder / INDEX}: expected names of files in this folder, got {name!r}."
+                f"{folder / INDEX}: expected names of files in this folder, got {name!r}. Get the evidence again."
             )
         content[name] = files.content_of(folder / name, MAX_BYTES)
     return index, content

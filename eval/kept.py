@@ -97,7 +97,7 @@ def _named(chosen: Sequence[tuple[str, Stored]], head: str | None) -> list[Named
     """The heads asked for, in the order of the first one's images."""
     known = dict.fromkeys(name for _, stored in chosen for name in stored.heads)
     if head not in (None, ALL_HEADS, *known):
-        raise UsageError(f"--head {head}: expected one of {', '.join(known)}, or all.")
+        raise UsageError(f"--head {head}: expected one of {', '.join(known)}, or all. Name one.")
     rows = []
     for ref, stored in chosen:
         heads, list_sha256 = stored.ordered(chosen[0][1].files).heads, stored.key["list_sha256"]

@@ -100,7 +100,7 @@ def decode(content: bytes, name: str, *, upright: bool = False) -> Pixels:
     except UnidentifiedImageError:
         reason = "bytes of no known image format" if content else "an empty file"
     except Exception as error:  # the parsers of Pillow raise whatever they stumble over
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(".")
     raise DataError(
         f"{name}: expected an image, got {reason}. Replace the file with the original one."
     )

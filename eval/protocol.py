@@ -59,17 +59,19 @@ def override(protocol: Protocol, **given: Any) -> Protocol:
     if facts["interpolation"] not in INTERPOLATIONS:
         raise UsageError(
             f"--interpolation: expected one of {', '.join(INTERPOLATIONS)}, got "
-            f"{facts['interpolation']!r}."
+            f"{facts['interpolation']!r}. Choose one of them."
         )
     if not 0 < facts["crop"] <= facts["resize"]:
         raise UsageError(
             f"--crop: expected 1 to {facts['resize']} (the resized shorter side), got "
-            f"{facts['crop']}."
+            f"{facts['crop']}. Choose such a number."
         )
     try:
         return msgspec.convert(facts, Protocol)
     except msgspec.ValidationError as error:
-        raise UsageError(f"Pixels that can't be: {str(error).replace('`', '')}.") from None
+        raise UsageError(
+            f"The pixels that were asked for can't be made: {str(error).replace('`', '')}. Correct the option."
+        ) from None
 
 
 def placement(

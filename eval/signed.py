@@ -83,7 +83,9 @@ def check(folder: Path, catalog: Catalog, signed_by: Path | None = None) -> Chec
         if found and VERDICT in found.files:
             path = folder / VERDICT
             if signing.read(path, signed_by, TEST_RESULT).statement != statement(checked):
-                raise IntegrityError(f"{path}: the evidence gives another verdict than was signed.")
+                raise IntegrityError(
+                    f"{path}: the evidence gives another verdict than was signed. Get both again."
+                )
     except IntegrityError as error:
         problem = str(error).removeprefix(f"{folder}: ")
         return replace(checked, problems=(*checked.problems, problem))

@@ -87,7 +87,9 @@ def try_pixels(
             progress(min(BATCH_SIZE, len(order) - start))
     read = np.flatnonzero(known[0][model.heads[0]].top[:, 0] >= 0)
     if not len(read):
-        raise DataError("None of the images that were drawn can be read, so no pixels were tried.")
+        raise DataError(
+            "None of the images that were drawn can be read, so no pixels were tried. Get the images again."
+        )
     return [
         Trial(
             key_of_pixels(one, protocols[0]),

@@ -6,6 +6,7 @@ import io
 import ipaddress
 import json
 import os
+import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -223,13 +224,21 @@ def small_weights() -> Callable[..., bytes]:
 def mixzoo(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
-    """Runs the command in this process; returns exit code, stdout and stderr."""
+    """Runs the command in this process; returns exit code, stdout and stderr.
+
+    An error that isn't a whole sentence fails the test.
+    """
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["mixzoo", *map(str, arguments)])
         with pytest.raises(SystemExit) as exit_:
             cli.main()
         out, err = capsys.readouterr()
+        for line in re.findall(r"^error: (.*)", err, re.MULTILINE):
+            assert re.search(r"[^.][.?)]$|\b(mixzoo|pip|hf|torchrun) \S.*$", line), (
+                f"no end: {line}"
+            )
+            assert ".. " not in line.replace("... ", ""), f"two full stops: {line}"
         return int(exit_.value.code or 0), out, err
 
     return run

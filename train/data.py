@@ -52,7 +52,9 @@ def find_data(
     """
     if data is None:
         if not manifest.dataset.drawn_by_package:
-            raise UsageError(f"{manifest.name}: expected --data DIR, the folder of its images.")
+            raise UsageError(
+                f"{manifest.name}: expected --data DIR, the folder of its images. Give it."
+            )
         from ..zoo.mini import draw
 
         data = draw(data_path(manifest.name), "train", "val")
@@ -194,7 +196,9 @@ def fit_in_memory(images: LabelledImages) -> bool:
     Raises DataError where there is no image, or one of them is none.
     """
     if not len(images):
-        raise DataError(f"{images.origin}: expected training images, got none.")
+        raise DataError(
+            f"{images.origin}: expected training images, got none. Name their labels with --train-list FILE."
+        )
     some = np.linspace(0, len(images) - 1, num=min(32, len(images)), dtype=int)
     sizes = [decode(images.read(int(row)), images.files[row]).nbytes for row in some]
     return len(images) * float(np.mean(sizes)) <= KEPT_BYTES

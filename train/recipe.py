@@ -112,7 +112,7 @@ class Recipe:
         if self.batch_size % self.micro_batch:
             raise UsageError(
                 f"batch_size {self.batch_size} isn't a multiple of micro_batch {self.micro_batch}; "
-                "choose a micro_batch that divides it"
+                "choose a micro_batch that divides it."
             )
 
     @property
@@ -143,7 +143,7 @@ class Recipe:
             raise UsageError(
                 f"batch_size {self.batch_size} is {micro} micro batches of {self.micro_batch}, "
                 f"which {processes} processes can't share evenly; start as many as fit "
-                f"({fitting}), or set micro_batch to a smaller divisor"
+                f"({fitting}), or set micro_batch to a smaller divisor."
             )
         return micro // processes
 
@@ -163,7 +163,7 @@ class Recipe:
             raise UsageError(
                 f"{', '.join(set(LEARNT_METHODS) & set(self.mix_mode))} learns its mask in a "
                 f"pipeline of its own and can't be part of a mixture, got mix_mode {self.method}; "
-                "train it alone"
+                "train it alone."
             )
         if len(self.alpha) != 1:
             raise UsageError(f"expected one alpha for {self.method}, got {len(self.alpha)}")
@@ -183,11 +183,15 @@ def overridden(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     for setting in settings:
         key, equals, text = (part.strip() for part in setting.partition("="))
         if not equals:
-            raise UsageError(f"--set {setting}: expected key=value, such as epochs=300.")
+            raise UsageError(
+                f"--set {setting}: expected key=value, such as epochs=300. Write it so."
+            )
         if key not in field_types():
             raise UsageError(_unknown(key))
         if key in given:
-            raise UsageError(f"--set {setting}: {key} is set twice; expected it once.")
+            raise UsageError(
+                f"--set {setting}: {key} is set twice; expected it once. Leave one out."
+            )
         given[key] = _checked(key, _parsed(text, field_types()[key]), strict=False)
     inner = {k.removeprefix("automix."): v for k, v in given.items() if k.startswith("automix.")}
     own = {key: value for key, value in given.items() if "." not in key}
@@ -249,7 +253,7 @@ def _checked(key: str, value: Any, strict: bool = True) -> Any:
     except msgspec.ValidationError:
         shown = repr(value) if isinstance(value, str) else _spelled(value)
         raise UsageError(
-            f"expected {key} to be {_in_words(kind)}, got {shown}; correct the value"
+            f"expected {key} to be {_in_words(kind)}, got {shown}; correct the value."
         ) from None
 
 

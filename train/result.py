@@ -35,13 +35,15 @@ def read_result(path: Path) -> Result:
     can't be read or say nothing of their training.
     """
     if not path.exists():
-        raise UsageError(f"{path}: expected the folder of a finished run, but there is none.")
+        raise UsageError(
+            f"{path}: expected the folder of a finished run, but there is none. Correct the path."
+        )
     weights = checkpoint_in(path) if path.is_dir() else path
     facts = training_facts(read_checkpoint(weights).meta)
     if not (facts.method and facts.architecture and facts.num_classes and facts.epochs):
         raise CheckpointError(
             f"{weights}: expected the recipe or config of its training in its notes, got none that "
-            "says method, architecture, classes and epochs."
+            "says method, architecture, classes and epochs. Publish what mixzoo train wrote."
         )
     if facts.epoch != facts.epochs:
         raise UsageError(
@@ -51,7 +53,7 @@ def read_result(path: Path) -> Result:
     log = log_of(weights, path)
     if log is None:
         raise UsageError(
-            f"{weights}: expected its log {weights.stem}.log.json beside it, got none."
+            f"{weights}: expected its log {weights.stem}.log.json beside it, got none. Put it there."
         )
     return Result(weights, log, facts)
 
@@ -126,7 +128,7 @@ def _row(result: Result, manifest: Manifest, row_id: str | None, catalog: Catalo
         tag = row_id.removeprefix(start).removesuffix(end)
         if f"{start}{tag}{end}" != row_id or not tag or slug(tag) != tag:
             raise UsageError(
-                f"--id {row_id}: expected {plain}, or {start}TAG{end} with a tag of a-z, 0-9 and _."
+                f"--id {row_id}: expected {plain}, or {start}TAG{end} with a tag of a-z, 0-9 and _. Choose such an id."
             )
     papers = {row.method: row.paper for _, row in catalog if row.paper}
     return Row(
@@ -152,5 +154,5 @@ def _number(result: Result, manifest: Manifest, row: Row) -> Summary:
     last = max(v.epoch for v in audit.log.validations)
     raise UsageError(
         f"{result.log}: expected validations for the {audit.claim.rule} of {result.facts.epochs} "
-        f"epochs ({manifest.metric.epochs} needed), got epochs up to {last}."
+        f"epochs ({manifest.metric.epochs} needed), got epochs up to {last}. Give the whole log."
     )

@@ -162,7 +162,7 @@ def automix_losses(
     if any(parameter.requires_grad for parameter in model.side("k")):
         raise UsageError(
             "expected a k side that only follows q, got one with gradients; "
-            "call freeze_k(model) once, before training"
+            "call freeze_k(model) once, before training."
         )
     block, mb, bb = model.mix_block, draw.mb, draw.bb
     with torch.no_grad():

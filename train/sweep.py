@@ -46,7 +46,9 @@ def plan(
     runs: dict[str, RowRun] = {}
     for (benchmark, row), combination in product(catalog.select(rows), product(*axes.values())):
         if data is None and not benchmark.manifest.dataset.drawn_by_package:
-            raise UsageError(f"{row.id}: expected --data DIR, the folder of its images, got none.")
+            raise UsageError(
+                f"{row.id}: expected --data DIR, the folder of its images, got none. Give it."
+            )
         unused = "alpha" if row.method == "vanilla" else None  # which draws none
         chosen = [setting for setting in combination if _key(setting) != unused]
         varied = [re.sub(r"[^\w.,+=-]", "", one) for one in chosen if len(axes[_key(one)]) > 1]
@@ -73,7 +75,9 @@ def write_scripts(runs: Sequence[RowRun], gpus: int, out: Path) -> list[Path]:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     if "\n" in str(out) or "\r" in str(out):  # would begin a line of its own
-        raise UsageError(f"--out {str(out)!r}: expected a folder without line breaks in its name.")
+        raise UsageError(
+            f"--out {str(out)!r}: expected a folder without line breaks in its name. Choose another."
+        )
     templates = Environment(
         loader=PackageLoader("mixzoo.train", ""),
         undefined=StrictUndefined,

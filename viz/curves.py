@@ -207,12 +207,12 @@ def _choose(audits: Sequence[LogAudit], heads: Sequence[str] | None, theme: Them
     Of one run, heads differ in everything; of several, runs do, and heads in their dashes.
     """
     if not audits:
-        raise UsageError("Expected at least one training log to draw, got none.")
+        raise UsageError("Expected at least one training log to draw, got none. Name one.")
     runs, alone = [Run(audit) for audit in audits], len(audits) == 1
     known = dict.fromkeys(head for run in runs for head in run.heads)
     if heads is not None and known.keys().isdisjoint(heads):
         raise UsageError(
-            f"No log has the head {' or '.join(heads)}; expected one of {', '.join(known)}."
+            f"No log has the head {' or '.join(heads)}; expected one of {', '.join(known)}. Name one."
         )
     shown = [run.heads if alone else run.heads[:1] for run in runs]
     if heads is not None:

@@ -117,7 +117,9 @@ def groups_plot(
     }
     with_counts = any(one.bins for one in checkpoints)
     if not tables and not with_counts:
-        raise UsageError("Expected at least one checkpoint with accuracies by group, got none.")
+        raise UsageError(
+            "Expected at least one checkpoint with accuracies by group, got none. Name its report."
+        )
     step = max(0.3, (0.15 if len(checkpoints) < 5 else 0.11) * len(checkpoints) + 0.1)
     heights = {name: step * len(found) + 0.75 for name, found in tables.items()}
     if with_counts:

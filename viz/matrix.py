@@ -49,7 +49,7 @@ def comparison_plot(pairs: Sequence[Pair], *, theme: Theme = LIGHT) -> Figure:
     the row is better, worse or not distinguishable. Raises UsageError for no pair.
     """
     if not pairs:
-        raise UsageError("Expected at least two rows to compare, got none.")
+        raise UsageError("Expected at least two rows to compare, got none. Name them.")
     names = list(dict.fromkeys(name for pair in pairs for name in (pair.a, pair.b)))
     beside = LETTER * (max(map(len, names)) + 4)  # inches
     width = max(beside + CELL[0] * len(names) + MARGIN, LEAST_WIDTH)

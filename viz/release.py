@@ -28,11 +28,11 @@ def list_pictures(path: Path) -> list[Entry]:
     """
     content = list_archive(path)
     if content.refused:
-        raise IntegrityError(f"{path.name}: {content.refused}. Nothing was read.")
+        raise IntegrityError(f"{path.name}: {content.refused}. Nothing was read; get another copy.")
     found = [e for e in content.entries if not e.is_folder and is_picture(parts(e.name))]
     if not found:
         raise UsageError(
-            f"{path}: expected a zip with pictures, got {len(content.entries)} entries without any."
+            f"{path}: expected a zip with pictures, got {len(content.entries)} entries without any. Name another file."
         )
     return sorted(found, key=lambda one: _natural(one.name))
 
@@ -54,7 +54,9 @@ def read_pictures(path: Path, wanted: Sequence[Entry]) -> Iterator[Pixels]:
             with archive.open(infos[one.name]) as file:
                 content = file.read(one.size + 1)
             if len(content) != one.size:
-                raise IntegrityError(f"{path.name}: {one.name!r} isn't {one.size:,} bytes long.")
+                raise IntegrityError(
+                    f"{path.name}: {one.name!r} isn't {one.size:,} bytes long. Download it again."
+                )
             yield decode(content, f"{path.name}: {one.name}")
 
 

@@ -32,7 +32,7 @@ def named_format(path: Path, known: Sequence[str] = FORMATS) -> str:
     found = path.suffix.lower().removeprefix(".").replace("jpeg", "jpg")
     if found not in known:
         expected = ", ".join(f".{name}" for name in known)
-        raise UsageError(f"{path}: expected a name ending in one of {expected}.")
+        raise UsageError(f"{path}: expected a name ending in one of {expected}. Rename it.")
     return found
 
 

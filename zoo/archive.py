@@ -86,7 +86,9 @@ def unpack(path: Path, to: Path, wanted: Callable[[str], bool] = lambda name: Tr
         raise UsageError(f"{to}: exists already. Remove it, or name another folder with --to.")
     content = list_archive(path)
     if content.refused:
-        raise IntegrityError(f"{path.name}: {content.refused}. Nothing was unpacked.")
+        raise IntegrityError(
+            f"{path.name}: {content.refused}. Nothing was unpacked; get another copy."
+        )
     needed = sum(entry.size for entry in content.entries if wanted(entry.name))
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +103,7 @@ def unpack(path: Path, to: Path, wanted: Callable[[str], bool] = lambda name: Tr
                     _write(opened, entry, folder)
     except OSError as error:
         raise SourceError(
-            f"{path.name}: cannot be unpacked to {to}: {error.strerror}. Nothing was unpacked."
+            f"{path.name}: cannot be unpacked to {to}: {error.strerror}. Nothing was unpacked; name another folder with --to."
         ) from None
     files = [entry for entry in content.entries if not entry.is_folder and wanted(entry.name)]
     return [to / parts(entry.name) for entry in files]
@@ -183,7 +185,9 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
             with zipfile.ZipFile(file) as archive:
                 yield archive
         except NotImplementedError as error:  # a compression that zipfile can't undo
-            raise IntegrityError(f"{path.name}: cannot be read here: {error}.") from None
+            raise IntegrityError(
+                f"{path.name}: cannot be read here: {error}. Unpack it with another tool."
+            ) from None
 
 
 @contextmanager

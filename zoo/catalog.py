@@ -117,7 +117,7 @@ class Catalog:
         if wrong := [shown(one) for one in addresses if not re.match(r"https?://[^/?#]", one)]:
             raise UsageError(
                 f"--mirror {wrong[0]}: expected the address of a folder, https://... or "
-                "http://...; the names of files are appended to it."
+                "http://...; Name it alone: the names of files are appended."
             )
         mirrors = [HttpSource(url=one) for one in addresses]
         changed = {
@@ -263,7 +263,7 @@ def _joined(
     """
     if not in_package(known.path) and {"metric", "protocol", "dataset"} <= above.keys():
         raise ManifestError(
-            f"{path}: field 'name': {known.name!r} is taken by {known.path}; expected another name."
+            f"{path}: field 'name': {known.name!r} is taken by {known.path}; expected another name. Choose one."
         )
     sources = above.get("sources")
     for source in sources if isinstance(sources, list) else ():

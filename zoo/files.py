@@ -129,12 +129,16 @@ def content_of(path: Path, most: int) -> bytes:
     """The bytes of a stranger's file. Raises IntegrityError if it isn't one of at most so many."""
     try:
         if not path.is_file():  # a pipe would be waited for
-            raise IntegrityError(f"{path}: expected a file, and there is none.")
+            raise IntegrityError(f"{path}: expected a file, and there is none. Correct the path.")
         if (size := path.stat().st_size) > most:
-            raise IntegrityError(f"{path}: expected at most {most} bytes, got {size}.")
+            raise IntegrityError(
+                f"{path}: expected at most {most} bytes, got {size}. Is it the right file?"
+            )
         return path.read_bytes()
     except OSError as error:
-        raise IntegrityError(f"{path}: can't be read: {error.strerror}.") from None
+        raise IntegrityError(
+            f"{path}: can't be read: {error.strerror}. Make it readable, or get another copy."
+        ) from None
 
 
 def clear(folder: Path) -> None:

@@ -71,7 +71,7 @@ def parse_lock(text: str, origin: str, manifest: Manifest) -> Lock:
     lock = convert(content, Lock, origin)
     if lock.benchmark != manifest.name:
         raise ManifestError(
-            f"{origin}: field 'benchmark': expected {manifest.name!r}, got {lock.benchmark!r}."
+            f"{origin}: field 'benchmark': expected {manifest.name!r}, got {lock.benchmark!r}. Is it another benchmark's lock?"
         )
     rows = {row.id for row in manifest.rows}
     names: set[str] = set()
@@ -80,14 +80,16 @@ def parse_lock(text: str, origin: str, manifest: Manifest) -> Lock:
         if asset.row not in rows:
             raise ManifestError(
                 f"{origin}: asset {asset.name!r}, field 'row': expected a row of the manifest, "
-                f"got {asset.row!r}."
+                f"got {asset.row!r}. Correct it, or lock again."
             )
         if asset.name.casefold() in names:  # Windows and macOS keep both in one file
-            raise ManifestError(f"{origin}: asset {asset.name!r} stands twice; names are unique.")
+            raise ManifestError(
+                f"{origin}: asset {asset.name!r} stands twice; names are unique. Remove one."
+            )
         if (asset.row, asset.kind) in places and asset.kind in SINGLE:
             raise ManifestError(
                 f"{origin}: row {asset.row!r} has a second asset of kind {asset.kind!r}, "
-                f"{asset.name!r}; expected one."
+                f"{asset.name!r}; expected one. Remove the other."
             )
         names.add(asset.name.casefold())
         places.add((asset.row, asset.kind))

@@ -259,7 +259,7 @@ def manifest_of(facts: dict[str, Any], origin: str) -> Manifest:
         if {"", ".."} & parts or ":" in source.path:
             raise ManifestError(
                 f"{origin}: field 'sources', kind 'package': expected a path inside the package, "
-                f'got {source.path!r}. For a folder of yours: kind = "file".'
+                f'got {source.path!r}. For a folder of yours, write kind = "file".'
             )
     return manifest
 
@@ -419,10 +419,12 @@ def _check_rows(manifest: Manifest, origin: str) -> None:
             form = f"architecture.method{'_tag' * bool(row.tag)}_benchmark"
             raise ManifestError(
                 f"{origin}: row {row.id!r}, field 'id': expected {row.id_in(manifest.name)!r} "
-                f"({form}), got {row.id!r}."
+                f"({form}), got {row.id!r}. Correct it."
             )
         if row.id in seen:
-            raise ManifestError(f"{origin}: row {row.id!r} stands twice; expected each id once.")
+            raise ManifestError(
+                f"{origin}: row {row.id!r} stands twice; expected each id once. Rename one."
+            )
         seen.add(row.id)
 
 
@@ -435,7 +437,7 @@ def _check_counts(dataset: Dataset, origin: str) -> None:
         if stated is not None and total != stated:
             raise ManifestError(
                 f"{origin}: field 'dataset.supercategories': expected {name} to sum to {stated}, "
-                f"got {total}."
+                f"got {total}. Correct it."
             )
 
 

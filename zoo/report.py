@@ -318,7 +318,7 @@ def read_report(path: Path) -> Report:
     except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
         raise UsageError(
             f"{path}: expected a report as `mixzoo eval --out report.json` writes it, but it "
-            f"cannot be read ({getattr(error, 'strerror', None) or error})."
+            f"cannot be read ({getattr(error, 'strerror', None) or error}). Name such a report."
         ) from None
     return parse_report(content, str(path))
 

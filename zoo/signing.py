@@ -121,7 +121,9 @@ def check(folder: Path, signed_by: Path | None = None) -> Signature | None:
     path = folder / SIGNATURE
     if not os.path.lexists(path):
         if signed_by:
-            raise IntegrityError(f"{folder}: isn't signed; expected a signature by {signed_by}.")
+            raise IntegrityError(
+                f"{folder}: isn't signed; expected a signature by {signed_by}. Ask whom it is from for a signed copy."
+            )
         return None
     if not (signed_by or find_spec("model_signing")):
         return Signature("")

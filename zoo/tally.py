@@ -98,7 +98,9 @@ def tally(reports: Iterable[Report], catalog: Catalog) -> Tally:
                 continue
             same = found.setdefault((report.benchmark, row.id), row)
             if _result(same) != _result(row):
-                raise UsageError(f"{row.id}: stands in two reports with different results.")
+                raise UsageError(
+                    f"{row.id}: stands in two reports with different results. Leave one of them out."
+                )
     claims = tuple(_claim(benchmark, row) for (benchmark, _), row in found.items())
     off = [_off(row) for row in found.values()]
     counted = {claim.row for claim in claims}

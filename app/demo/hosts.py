@@ -26,7 +26,9 @@ class Hosts:
         self._named = {host_of(name) for name in settings.allow_hosts}
         self._own = {"localhost", settings.host.strip("[]").lower(), *self._named}
         if "" in self._named:
-            raise UsageError(f"--allow-host: expected names of hosts, got {settings.allow_hosts}.")
+            raise UsageError(
+                f"--allow-host: expected names of hosts, got {settings.allow_hosts}. Give names such as demo.example.org."
+            )
         if self._public:
             name = socket.gethostname().lower()
             self._own |= {name, f"{name}.local"}

@@ -172,7 +172,7 @@ def audit_upload(path: Path, claim: Claim) -> LogAudit:
 def at_most(rows: Sequence[str], most: int = MOST_BESIDE) -> Sequence[str]:
     """The rows, if they aren't too many for one picture. Raises UsageError."""
     if len(rows) > most:
-        raise UsageError(f"Expected at most {most} rows beside, got {len(rows)}.")
+        raise UsageError(f"Expected at most {most} rows beside, got {len(rows)}. Choose fewer.")
     return rows
 
 

@@ -225,5 +225,7 @@ def _rows(kind: str, mix: Mix, pictures: Sequence[Picture]) -> list[Row]:
 def _whole(seed: Any) -> int:
     """A seed as a visitor gave it. Raises UsageError."""
     if not isinstance(seed, int | float) or seed != seed // 1 or not 0 <= seed <= LARGEST_SEED:
-        raise UsageError(f"Seed: expected a whole number from 0 to {LARGEST_SEED}, got {seed!r}.")
+        raise UsageError(
+            f"Seed: expected a whole number from 0 to {LARGEST_SEED}, got {seed!r}. Correct it."
+        )
     return int(seed)

@@ -60,7 +60,9 @@ def build(context: Context) -> None:
         """Download a row's weights, and its training log if it has one and it is wanted."""
         with shown_to_visitors():
             if not allowed:
-                raise UsageError("The owner of this page doesn't allow downloads from here.")
+                raise UsageError(
+                    "The owner of this page doesn't allow downloads from here. Ask them, or run mixzoo app on your own machine."
+                )
             of, assets = wanted(catalog, row, log=log)
             running = downloads.begin(of, assets)
             while not running.wait(SECONDS):

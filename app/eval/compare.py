@@ -36,11 +36,15 @@ def command(
     from ...eval.kept import ALL_HEADS, rows_of
 
     if as_json and markdown:
-        raise UsageError("Both --json and --markdown were given; expected one of them.")
+        raise UsageError(
+            "Both --json and --markdown were given; expected one of them. Leave one out."
+        )
     if against is not None and against not in refs:
         refs = (*refs, against)
     if against is not None and head == ALL_HEADS:
-        raise UsageError("--head all: expected one head with --against, which names one row.")
+        raise UsageError(
+            "--head all: expected one head with --against, which names one row. Name the head."
+        )
     rows, fast = rows_of(refs, open_catalog(manifests), head)
     pairs = compare.compare_rows(rows, against=against)
     if as_json:

@@ -26,8 +26,13 @@ SHOWN = 20  # images on the screen
 @click.command("doubts")
 @click.argument("refs", nargs=-1, required=True, metavar="REF...", shell_complete=complete_names)
 @data_option
-@option("--list FILE", "Its annotations or list, where they aren't found.", FilePath, to="labels")
-@option("--head HEAD", "Which head of AutoMix and SAMix.  [default: inference's]")
+@option(
+    "--list FILE",
+    "The images' annotations or list, where they aren't found in the folder.",
+    FilePath,
+    to="labels",
+)
+@option("--head HEAD", "Which head of AutoMix and SAMix to ask.  [default: inference's]")
 @option("--odds", "Odds of another class from which on a label is in doubt.", float, default=10.0)
 @option("--out FILE.json", "Write the list; FILE.csv and a page, FILE.html, beside it.", OutputFile)
 @manifest_option
@@ -53,7 +58,9 @@ def command(
     from ...zoo.data import find_images
 
     if out and out.suffix != ".json":
-        raise UsageError(f"--out {out}: expected a name ending in .json; others come beside it.")
+        raise UsageError(
+            f"--out {out}: expected a name ending in .json; the other forms are written beside it. Rename it."
+        )
     rows, _ = rows_of(refs, open_catalog(manifests), head)
     found = doubts.find_doubts(rows, odds)
     if out:

@@ -40,7 +40,7 @@ FORMS = (".md", ".html", ".csv", ".yaml")
 @click.argument("refs", nargs=-1, metavar="REF...", shell_complete=complete_names)
 @evaluation_options
 @option("--benchmark NAME", "The benchmark whose rows --all evaluates.")
-@option("--all", "All rows of --benchmark, in one pass.", to="all_rows")
+@option("--all", "Evaluate all rows of --benchmark, in one pass.", to="all_rows")
 @option("--row ROW", "The row that a checkpoint file is judged against.")
 @pixel_options
 @option(
@@ -56,12 +56,12 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     click.IntRange(1),
 )
 @option("--crops DIR", "Keep decoded crops in this folder.", OutputFolder)
-@option("--allow-missing", "Report although images can't be read, which count as wrong.")
-@option("--log FILE", "The training log of the one checkpoint.", FilePath)
+@option("--allow-missing", "Report even if images can't be read, which then count as wrong.")
+@option("--log FILE", "The training log of the checkpoint, where REF is one file.", FilePath)
 @option("--sample N", "Evaluate a drawn sample of N images.", click.IntRange(1))
 @option(
     "--until POINTS",
-    "Draw images until the interval is at most so wide, or excludes the published number.",
+    "Draw images until the 95% interval is at most so wide, or excludes the published number.",
     click.FloatRange(0, 100, min_open=True),
 )
 @option("--seed", "Seed of the drawn sample.", click.IntRange(0), default=0)
@@ -88,10 +88,12 @@ def command(all_rows: bool, out: Path | None, device: str, as_json: bool, **opti
     """
     if out and out.suffix != ".json":
         raise UsageError(
-            f"--out {out}: expected a name ending in .json; the other forms are written beside it."
+            f"--out {out}: expected a name ending in .json; the other forms are written beside it. Rename it."
         )
     if all_rows != bool(options["benchmark"]) or not (options["refs"] or all_rows):
-        raise UsageError("Expected checkpoints (REF...), or a whole table: --all --benchmark NAME.")
+        raise UsageError(
+            "Expected checkpoints, got none. Name them (REF...), or a whole table: --all --benchmark NAME."
+        )
     from ...eval.evaluate import Request, evaluate_refs
     from ...eval.world import join
 
@@ -126,7 +128,7 @@ def _raise_problems(report: "Report") -> None:
         first = report.unreadable[0]
         raise DataError(
             f"{len(report.unreadable)} images can't be read, first {first.file}: {first.reason} "
-            "Or count them as wrong: --allow-missing."
+            "Or have them counted as wrong, by --allow-missing."
         )
 
 

@@ -12,7 +12,7 @@ from ..options import OutputFolder, complete_names, manifest_option, option
 
 @click.command("evidence")
 @click.argument("rows", nargs=-1, required=True, metavar="ROW...", shell_complete=complete_names)
-@option("--out DIR", "The folder to write them into.", OutputFolder, required=True)
+@option("--out DIR", "The folder to write the evidence into.", OutputFolder, required=True)
 @manifest_option
 def command(rows: tuple[str, ...], out: Path, manifests: tuple[Path, ...]) -> None:
     """Write the evidence of rows that were evaluated here.

@@ -31,7 +31,7 @@ def command(
     from ...zoo.tally import COLUMNS, tally
 
     if as_json and as_csv:
-        raise UsageError("Both --json and --csv were given; expected one of them.")
+        raise UsageError("Both --json and --csv were given; expected one of them. Leave one out.")
     catalog = open_catalog(manifests)
     files = [p for p in paths if p.suffix == ".json" and p.name != INDEX]
     folders = tuple(path for path in paths if path not in files)

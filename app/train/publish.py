@@ -13,7 +13,7 @@ from ..options import FilePath, OutputFile, json_option, option
 @click.argument("run", type=FilePath, metavar="RUN")
 @option(
     "--manifest FILE.toml",
-    "Manifest to write into, made if it isn't there.",
+    "The manifest to write into; it is made if it isn't there.",
     OutputFile,
     default="own.toml",
 )

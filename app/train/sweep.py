@@ -11,8 +11,8 @@ from ..options import FilePath, OutputFolder, complete_names, json_option, manif
 
 @click.command("sweep")
 @click.argument("rows", nargs=-1, required=True, metavar="ROW...", shell_complete=complete_names)
-@option("--data DIR", "Folder with the images of all runs.", FilePath)
-@option("--out DIR", "Folder for scripts and runs.", OutputFolder, required=True)
+@option("--data DIR", "The folder with the images of all runs.", FilePath)
+@option("--out DIR", "The folder for scripts and runs.", OutputFolder, required=True)
 @option(
     "--set KEY=VALUE",
     "Change one value of the recipes. Repeatable; every value of a key is a run of its own.",

@@ -34,18 +34,18 @@ from ..options import (
 @option(
     "--val-list FILE", "Validation labels (annotations or a list), if not found in DIR.", FilePath
 )
-@option("--out DIR", "Folder for this run alone.  [default: runs/ROW]", OutputFolder)
+@option("--out DIR", "The folder for this run alone.  [default: runs/ROW]", OutputFolder)
 @option(
     "--set KEY=VALUE",
     "Change one value of the recipe, such as epochs=300 or seed=1. Repeatable.",
     to="settings",
     multiple=True,
 )
-@option("--show", "Print recipe, expectation and command; don't train.")
+@option("--show", "Print recipe, expected number and command, and don't train.")
 @device_option
 @option("--threads", "CPU threads per process.", click.IntRange(1))
 @option("--workers", "Decoding processes per training process.", click.IntRange(0))
-@option("--compile", "Compile the networks (torch.compile).")
+@option("--compile", "Compile the networks by torch.compile.")
 @option(
     "--checkpoint-every STEPS",
     "Save where the run stands every so many steps, not only every epoch.",

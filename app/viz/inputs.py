@@ -76,7 +76,9 @@ class Given:
         if isinstance(self.model, MixClassifier):
             return self.model
         got = f"{self.checkpoint.name} has none" if self.checkpoint else "got no REF"
-        raise UsageError(f"--layout maps: expected a REF with a MixBlock (automix, samix), {got}.")
+        raise UsageError(
+            f"--layout maps: expected a REF with a MixBlock (automix, samix), {got}. Name such a row or file."
+        )
 
     @property
     def title(self) -> str:
@@ -90,7 +92,7 @@ class Given:
         """
         names = [name.strip() for name in text.split(",") if name.strip()]
         if not names:
-            raise UsageError("expected at least one method, got none.")
+            raise UsageError("expected at least one method, got none. Name one.")
         for name in names:
             check_pictured(name, self.model)
         return names
@@ -102,7 +104,7 @@ class Given:
         """
         names = self.methods(text if text is not None else self.learnt or otherwise)
         if len(names) != 1:
-            raise UsageError(f"--method: expected one name, got {', '.join(names)}.")
+            raise UsageError(f"--method: expected one name, got {', '.join(names)}. Choose one.")
         return names[0]
 
     def pairs(self, most: int = MOST_PAIRS) -> Pairs:
@@ -115,12 +117,12 @@ class Given:
         if len(files) % 2:
             raise UsageError(
                 "--images: expected an even number of pictures, since they are taken in pairs, "
-                f"got {len(files)}."
+                f"got {len(files)}. Add or leave out one."
             )
         if len(files) > 2 * most:
             raise UsageError(
                 f"--images: expected at most {2 * most} pictures, since one sheet can't show more, "
-                f"got {len(files)}."
+                f"got {len(files)}. Name fewer."
             )
         protocol = PLAIN if files or self.size else DRAWN
         if self.benchmark:

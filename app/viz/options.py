@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 theme_option = option(
     "--theme",
-    "The ground that the picture is drawn on.",
+    "The ground that is drawn on, light or dark.",
     click.Choice(["light", "dark"]),
     default="light",
 )
@@ -144,5 +144,7 @@ def fractions(text: str, name: str) -> list[float]:
     except ValueError:
         numbers = []
     if not numbers or not all(0 <= one <= 1 for one in numbers):
-        raise UsageError(f"{name} {text}: expected numbers from 0 to 1, separated by commas.")
+        raise UsageError(
+            f"{name} {text}: expected numbers from 0 to 1, separated by commas. Write them so."
+        )
     return numbers

@@ -86,7 +86,9 @@ def mix(
     if layout == "maps" and methods is not None:
         raise UsageError("--layout maps: leave out --methods; the maps are of REF's own method.")
     if beside is not None and layout != "reference":
-        raise UsageError("--beside: expected --layout reference, which is drawn like the releases.")
+        raise UsageError(
+            "--beside: expected --layout reference, which is drawn like the releases. Give both."
+        )
     several = len(weights) > 1
     names = [given.with_block.method] if layout == "maps" else _methods(methods, given, several)
     if layout in ("reference", "mix") and (several or len(names) > 1):
@@ -201,7 +203,7 @@ def cam(
 
     weights = fractions(lam, "--lam")
     if len(weights) != 1:
-        raise UsageError(f"--lam {lam}: expected one number.")
+        raise UsageError(f"--lam {lam}: expected one number. Give one.")
     assert given.model is not None
     assert given.checkpoint is not None
     chosen = given.method(method, "cutmix")
@@ -232,7 +234,9 @@ def release(
     path = next(visualisations(ref, open_catalog(manifests)))
     listed = [one for one in list_pictures(path) if only is None or fnmatch(one.name, only)]
     if not listed:
-        raise UsageError(f"{path.name}: no picture has a name like --only {only}.")
+        raise UsageError(
+            f"{path.name}: no picture has a name like --only {only}. Change the pattern."
+        )
     kept, title = listed[:first], printable(path.name)
     names = [printable(one.name) for one in kept]
     figure = draw_sheet(list(read_pictures(path, kept)), names, theme, title=title)

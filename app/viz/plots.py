@@ -100,8 +100,8 @@ def curves(
 @click.argument("reports", nargs=-1, required=True, type=FilePath, metavar="REPORT.json...")
 @option(
     "--train FILE",
-    "Training annotations (train2018.json): adds accuracy against the training images of a "
-    "class, from the predictions that mixzoo eval kept.",
+    "Add accuracy against the training images of a class, which these annotations tell "
+    "(train2018.json), from the predictions that mixzoo eval kept.",
     PresentFile,
 )
 @narrow_option
@@ -138,7 +138,10 @@ def groups(
 @click.argument(
     "refs", nargs=-1, required=True, metavar="[REF|REPORT.json]...", shell_complete=complete_names
 )
-@option("--head HEAD", "Head of AutoMix and SAMix, or all.  [default: inference's]")
+@option(
+    "--head HEAD",
+    "Which head of AutoMix and SAMix to compare, or all of them.  [default: inference's]",
+)
 @manifest_option
 @draws("compare.png")
 def compare(

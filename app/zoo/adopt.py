@@ -22,7 +22,7 @@ UNLOCKED = "; no locked hash, trusted on first use"
 @click.argument("paths", nargs=-1, required=True, type=FilePath, metavar="PATH...")
 @option("--benchmark NAME", "The benchmark that the files belong to.")
 @option("--row ROW", "The row that the files belong to, if you know it.")
-@option("--copy", "Copy, also where a hard link would do.", to="as_copies")
+@option("--copy", "Copy the files, even where a hard link would do.", to="as_copies")
 @manifest_option
 @json_option
 def command(
@@ -44,7 +44,9 @@ def command(
     """
     files = find_files(paths)
     if not files:
-        raise UsageError(f"{', '.join(map(str, paths))}: expected files, got none.")
+        raise UsageError(
+            f"{', '.join(map(str, paths))}: expected files, got none. Name files, or folders that hold some."
+        )
     catalog = open_catalog(manifests)
     with byte_bar("recognise", sum(map(size_of, files))) as bar:
         adoptions = import_files(

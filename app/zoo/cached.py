@@ -40,7 +40,9 @@ def where(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) ->
         for path in [asset_path(benchmark.name, asset)]
     ]
     if not paths:
-        raise UsageError(f"{', '.join(names)}: no file is locked yet, so none has a place.")
+        raise UsageError(
+            f"{', '.join(names)}: no file is locked yet, so none has a place. Lock the release first: mixzoo zoo lock BENCHMARK"
+        )
     if as_json:
         print_json(paths)
     for entry in paths if not as_json else ():
@@ -75,7 +77,9 @@ def verify(
     folders = [Path(name) for name in names if name not in known and Path(name).is_dir()]
     names = tuple(name for name in names if Path(name) not in folders)
     if signed_by and (names or not folders):
-        raise UsageError("--signed-by: expected signed folders alone as NAME.")
+        raise UsageError(
+            "--signed-by: expected signed folders alone as NAME. Leave the others out."
+        )
     files = files_of(catalog, names) if names or not folders else []
     with byte_bar("verify", bytes_of(files)) as bar:
         found = check_all(files, quick=quick, on_bytes=bar.update)
@@ -118,11 +122,11 @@ def verify(
 @names_argument
 @option(
     "--only",
-    "Without NAME, only what can go for this reason. Repeatable.",
+    "List only what can go for this reason, without NAME. Repeatable.",
     click.Choice(REASONS),
     multiple=True,
 )
-@option("--yes", "Remove it; without this, it is only listed.")
+@option("--yes", "Remove what is listed.")
 @manifest_option
 @json_option
 def prune(
@@ -140,7 +144,9 @@ def prune(
     (a row or a benchmark). What a locked file was at its first use stays noted.
     """
     if names and only:
-        raise UsageError("--only chooses among left-over files; expected it without NAME.")
+        raise UsageError(
+            "--only chooses among left-over files; expected it without NAME. Leave NAME out."
+        )
     catalog = open_catalog(manifests)
     items = removable(catalog, names, only or REASONS)
     freed = remove(items, catalog) if yes else sum(item.frees for item in items)

@@ -19,7 +19,7 @@ from ..options import OutputFolder, complete_names, json_option, manifest_option
 @option("--row ROW", "The row that a checkpoint file belongs to.")
 @option(
     "--part KEYS",
-    "Which weights of a file with several, such as state_dict_ema; keys are joined by dots.",
+    "Which weights to take of a file that holds several, such as state_dict_ema; keys are joined by dots.",
 )
 @option(
     "--names NAMES",
@@ -59,7 +59,9 @@ def command(
     from ...zoo.refs import resolve
 
     if row and len(refs) > 1:
-        raise UsageError(f"--row {row}: expected one REF with it, got {len(refs)}.")
+        raise UsageError(
+            f"--row {row}: expected one REF with it, got {len(refs)}. Export each by itself."
+        )
     catalog = open_catalog(manifests)
     written = []
     found = [resolve(ref, catalog, row_id=row) for ref in refs]

@@ -124,7 +124,9 @@ def read_log(paths: Sequence[Path], name: str | None = None) -> TrainingLog:
         ordered = sorted(readers, key=DECIMALS.__getitem__, reverse=True)
         log, *twins = [readers[one].log() for one in ordered]
     if len(twins) > 1:
-        raise DataError(f"{name}: expected logs in two formats at most, got {', '.join(ordered)}.")
+        raise DataError(
+            f"{name}: expected logs in two formats at most, got {', '.join(ordered)}. Leave the others out."
+        )
     return replace(log, twin=twins[0] if twins else None)
 
 
@@ -288,7 +290,7 @@ class _Reader:
             found += " Is it another file, or a run that never validated?"
         if self.validations:
             found = f"none in {len(self.validations)} validation lines{said}; they hold "
-            found += f"{several(others) or 'nothing else'}."
+            found += f"{several(others) or 'nothing else'}. Name another log."
         raise DataError(
             f"{self.name}: expected a training log with top-1 accuracies by epoch "
             f"(head0_top1, accuracy_top-1, accuracy/top1, top1_acc or the like), found {found}"
@@ -323,13 +325,13 @@ class _Reader:
         if line.counter == "step" and (self.format == "csv" or epoch != line.epoch):
             raise DataError(
                 f"{path}: line {line.line}: expected validations counted by epoch, got step "
-                f"{line.epoch}. Runs that are validated by iterations aren't read."
+                f"{line.epoch}. Runs that are validated by iterations aren't read; use the log of another run."
             )
         for name, value in line.accuracies.items():
             if not (value.is_finite() and 0 <= value <= 100):
                 raise DataError(
                     f"{path}: line {line.line}: {name} is {value:.9g}, expected a percentage "
-                    "from 0 to 100. No evaluation gives that; the log is damaged or invented."
+                    "from 0 to 100. No evaluation gives that; the log is damaged or invented. Get it again from its source."
                 )
 
     def _second_of(self, line: str, number: int, path: Path) -> Line | None:
@@ -351,7 +353,9 @@ def _lines_of(path: Path) -> Iterator[str]:
         with path.open("rb") as file:
             begin, size = file.read(4), path.stat().st_size
         if size > MAX_BYTES:
-            raise DataError(f"{path}: expected a log of at most 256 MiB, got {size:,} bytes.")
+            raise DataError(
+                f"{path}: expected a log of at most 256 MiB, got {size:,} bytes. Is it a log?"
+            )
         if begin.startswith((b"\x1f\x8b", b"PK\x03\x04")):
             raise DataError(f"{path}: expected a log as text, got a packed file. Unpack it first.")
         # UTF-16 is what PowerShell's redirection writes
@@ -362,7 +366,9 @@ def _lines_of(path: Path) -> Iterator[str]:
                 while len(line) == LONGEST_LINE and not line.endswith("\n"):
                     line = text.readline(LONGEST_LINE)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from None
+        raise DataError(
+            f"{path}: cannot be read: {error.strerror or error}. Make it readable, or name another file."
+        ) from None
 
 
 def _format_of(path: Path) -> Format:

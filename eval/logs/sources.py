@@ -136,13 +136,17 @@ def _asked(request: Request, catalog: Catalog) -> tuple[list[_Job], tuple[str, .
     paths = [Path(ref) for ref in refs if is_path(ref, SUFFIXES)]
     names = [ref for ref in refs if not is_path(ref, SUFFIXES)]
     if whole and (refs or request.row or request.join):
-        raise UsageError("--all and --benchmark take every row; expected no FILE or ROW beside.")
+        raise UsageError(
+            "--all and --benchmark take every row; expected no FILE or ROW beside. Leave it out."
+        )
     if not whole and not refs:
         raise UsageError(
             "expected a FILE, a ROW, --benchmark NAME or --all. See: mixzoo logs --help"
         )
     if names and (request.row or request.join):
-        raise UsageError(f"--row and --join go with files, but {names[0]} names a row.")
+        raise UsageError(
+            f"--row and --join go with files, but {names[0]} names a row. Name a file, or leave them out."
+        )
     if request.benchmark:
         names = [catalog.benchmark(request.benchmark).name]
     rows = catalog.select(names) if whole or names else ()
@@ -171,7 +175,7 @@ def _run(paths: Sequence[Path], catalog: Catalog, row_id: str | None) -> tuple[A
         files.require_no_pipe(path)
         if not path.is_file():
             problem = "is a folder; name its files" if path.is_dir() else "does not exist"
-            raise UsageError(f"{path}: expected a log file, but it {problem}.")
+            raise UsageError(f"{path}: expected a log file, but it {problem}. Name a file.")
     known = (found for path in paths for found in catalog.recognise(files.sha256_of(path)))
     ids = [row_id] if row_id else [one.row for _, one in known if one.kind in shelf.LOGS]
     owner = catalog.row(ids[0]) if ids else None

@@ -182,7 +182,7 @@ def resizemix(x: torch.Tensor, perm: torch.Tensor, scale: float, row: int, col: 
     """
     check_batch(x, perm)
     if not 0 <= scale <= 1:
-        raise UsageError(f"expected a scale in [0, 1], got {scale}; draw it with draw_resizemix")
+        raise UsageError(f"expected a scale in [0, 1], got {scale}; draw it with draw_resizemix.")
 
     perm = perm.to(x.device, non_blocking=True)
     box = box_around(row, col, scale, *x.shape[2:])

@@ -40,7 +40,7 @@ def draw_fmix(
     """
     n, _, h, w = shape
     if h < 2 or w < 2:
-        raise UsageError(f"expected images of 2x2 pixels or more, got {h}x{w}; use larger ones")
+        raise UsageError(f"expected images of 2x2 pixels or more, got {h}x{w}; use larger ones.")
     lam = draw_lam(rng, alpha)
     if variant == "paper":
         spectrum = smooth_spectrum(rng.standard_normal((h, w // 2 + 1, 2)), h, w)

@@ -44,7 +44,7 @@ def cut_grid(unary: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> to
         raise UsageError(
             f"expected weights {(n, h - 1, w)} down and {(n, h, w - 1)} right for costs "
             f"{tuple(unary.shape)}, got {tuple(down.shape)} and {tuple(right.shape)}; "
-            "pass the weights of neighbouring pixels"
+            "pass the weights of neighbouring pixels."
         )
     # times (L - 1)**2 throughout: quarters become integers
     scale = (n_labels - 1) ** 2

@@ -111,11 +111,11 @@ def apply(draw: Draw, x: torch.Tensor, saliency: torch.Tensor | None = None) -> 
     match draw:
         case ManifoldmixDraw():
             raise UsageError(
-                "ManifoldMix mixes inside the network, not images; call manifoldmix with a backbone"
+                "ManifoldMix mixes inside the network, not images; call manifoldmix with a backbone."
             )
         case PuzzlemixDraw(perm, lam, blocks):
             if saliency is None:
-                raise UsageError("PuzzleMix needs saliency; compute it first with input_saliency")
+                raise UsageError("PuzzleMix needs saliency; compute it first with input_saliency.")
             return puzzlemix(x, perm, lam, blocks, saliency)
     return _APPLIES[type(draw)](x, **vars(draw))
 
@@ -162,7 +162,7 @@ def check_mixture(
     if not mix_mode or len(alpha) != n:
         raise UsageError(
             f"expected one alpha for each of {n or 'at least 1'} mix_mode, got {len(alpha)}; "
-            "give both lists the same length"
+            "give both lists the same length."
         )
     for name, one in zip(mix_mode, alpha, strict=True):
         if name != "vanilla":
@@ -173,14 +173,14 @@ def check_mixture(
         raise UsageError(
             f"expected mix_prob of {n} probabilities that sum to 1, one for each mix_mode, got "
             f"{list(mix_prob)} with sum {sum(mix_prob):g}; correct the list, or leave it out for "
-            "equal probabilities"
+            "equal probabilities."
         )
     # OpenMixup fails in these cases as soon as it has drawn vanilla
     used_up = mix_prob is not None or set(mix_mode) == {"vanilla"}
     if mix_repeat > 1 and "vanilla" in mix_mode and used_up:
         raise UsageError(
             f"vanilla is used once a step, so mix_repeat {mix_repeat} needs other methods "
-            "and no mix_prob; drop 'vanilla' or mix_prob, or set mix_repeat to 1"
+            "and no mix_prob; drop 'vanilla' or mix_prob, or set mix_repeat to 1."
         )
 
 
@@ -201,15 +201,19 @@ def check_pictured(name: str, model: Classifier | MixClassifier | None) -> None:
     if name not in PICTURED:
         meant = get_close_matches(name, PICTURED, n=1)
         advice = f"did you mean '{meant[0]}'?" if meant and name not in METHODS else ""
-        advice += f"{' C' if advice else 'c'}hoose from {', '.join(PICTURED)}"
+        advice += f"{' C' if advice else 'c'}hoose from {', '.join(PICTURED)}."
         raise UsageError(f"no method '{name}' that mixes images; {advice}")
     if name in LEARNT_METHODS and (not isinstance(model, MixClassifier) or model.method != name):
         got = "got none" if model is None else f"got one of {model.method}"
         if model is not None and not isinstance(model, MixClassifier):
             got = "got one without a mix block"
-        raise UsageError(f"{name} mixes by learnt masks: expected a checkpoint of {name}, {got}")
+        raise UsageError(
+            f"{name} mixes by learnt masks: expected a checkpoint of {name}, {got}. Name one."
+        )
     if name == "puzzlemix" and model is None:
-        raise UsageError("puzzlemix needs a classifier's saliency: expected a checkpoint, got none")
+        raise UsageError(
+            "puzzlemix needs a classifier's saliency: expected a checkpoint, got none. Name one."
+        )
 
 
 def mix_by_name(

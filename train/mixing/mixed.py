@@ -54,15 +54,15 @@ def check_batch(x: torch.Tensor, perm: torch.Tensor, lam: float = 1.0) -> None:
     if x.ndim != 4 or not x.is_floating_point():
         raise UsageError(
             f"expected a batch (N, C, H, W) of floats, got {tuple(x.shape)} {x.dtype}; "
-            "convert the images to float and stack them"
+            "convert the images to float and stack them."
         )
     if perm.shape != x.shape[:1] or perm.dtype != torch.int64:
         raise UsageError(
             f"expected a permutation ({len(x)},) int64 for {len(x)} images, got "
-            f"{tuple(perm.shape)} {perm.dtype}; draw it for this batch"
+            f"{tuple(perm.shape)} {perm.dtype}; draw it for this batch."
         )
     if not 0 <= lam <= 1:
-        raise UsageError(f"expected lam in [0, 1], got {lam}; draw it with the method's draw")
+        raise UsageError(f"expected lam in [0, 1], got {lam}; draw it with the method's draw.")
 
 
 def uniform_weight(x: torch.Tensor, lam: float) -> torch.Tensor:
@@ -90,7 +90,7 @@ def check_alpha(alpha: float) -> None:
     if not alpha > 0:
         raise UsageError(
             f"expected alpha > 0 for Beta(alpha, alpha), got {alpha}; "
-            "use the method 'vanilla' to train without mixing"
+            "use the method 'vanilla' to train without mixing."
         )
 
 
@@ -148,7 +148,7 @@ def denormalize(x: torch.Tensor) -> torch.Tensor:
     if x.shape[1] != 3:
         raise UsageError(
             f"expected RGB images (N, 3, H, W), got {tuple(x.shape)}; "
-            "choose a method that doesn't look at colours, such as cutmix"
+            "choose a method that doesn't look at colours, such as cutmix."
         )
     mean, std = IMAGENET if x.shape[-1] >= SMALLEST_IMAGENET_WIDTH else CIFAR
     per_channel = [torch.tensor(v, device=x.device).view(3, 1, 1) for v in (mean, std)]

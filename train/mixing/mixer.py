@@ -114,11 +114,11 @@ class Mixer:
         if labels.shape != images.shape[:1] or labels.is_floating_point():
             raise UsageError(
                 f"expected one whole number as label for each of {len(images)} images, got "
-                f"{tuple(labels.shape)} {labels.dtype}; mix before labels become soft"
+                f"{tuple(labels.shape)} {labels.dtype}; mix before labels become soft."
             )
         if "puzzlemix" in self.methods and model is None:
             raise UsageError(
-                "puzzlemix needs a classifier's saliency: mixer(images, labels, model)"
+                "puzzlemix needs a classifier's saliency. Call mixer(images, labels, model)."
             )
         rng = self._generator()
         if not self.mixup_enabled or rng.random() >= self.mixed:

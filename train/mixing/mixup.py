@@ -92,7 +92,7 @@ def manifoldmix(
     Nothing is modified. Raises `UsageError` for other shapes, dtypes or ranges.
     """
     if layer not in LAYERS:
-        raise UsageError(f"expected a layer of {LAYERS}, got {layer}; draw it for this method")
+        raise UsageError(f"expected a layer of {LAYERS}, got {layer}; draw it for this method.")
 
     hidden = backbone(x, stop=layer) if layer else x
     return mixup(hidden, perm, lam)

@@ -91,12 +91,12 @@ def puzzlemix(
     check_batch(x, perm, lam)
     n, _, h, w = x.shape
     if blocks not in GRIDS:
-        raise UsageError(f"expected blocks of {GRIDS}, got {blocks}; draw them for this method")
+        raise UsageError(f"expected blocks of {GRIDS}, got {blocks}; draw them for this method.")
     _check_divides(blocks, h, w)
     if saliency.shape != (n, h, w):
         raise UsageError(
             f"expected saliency {(n, h, w)}, one value per pixel, got {tuple(saliency.shape)}; "
-            "compute it with input_saliency"
+            "compute it with input_saliency."
         )
 
     perm = perm.to(x.device, non_blocking=True)
@@ -125,7 +125,7 @@ def _check_divides(blocks: int, h: int, w: int) -> None:
     if h % blocks or w % blocks:
         raise UsageError(
             f"expected image sides that are multiples of {blocks} (PuzzleMix's grid), got {h}x{w}; "
-            "resize or crop the images"
+            "resize or crop the images."
         )
 
 

@@ -113,7 +113,9 @@ def export(
             protocol = benchmark.manifest.protocol
             config = timm_config(model.architecture, model.num_classes, protocol)
     elif head:
-        raise UsageError(f"--head {head}: expected --names timm or torchvision with it.")
+        raise UsageError(
+            f"--head {head}: expected --names timm or torchvision with it. Give one of them, or leave --head out."
+        )
     content = _serialise(entries, metadata, checkpoint.path.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()

@@ -69,7 +69,7 @@ def _depth(shapes: Mapping[str, Shape], prefix: str, bottleneck: bool) -> int:
     kind = "bottleneck" if bottleneck else "basic"
     raise CheckpointError(
         f"{prefix}layer*: {blocks} {kind} blocks per stage fit no ResNet of depth "
-        f"{', '.join(map(str, BLOCKS))}; entries are missing, or it is another network",
+        f"{', '.join(map(str, BLOCKS))}; entries are missing, or it is another network. Get another copy.",
         cause="keys-left-out",
     )
 
@@ -78,12 +78,14 @@ def _shape(shapes: Mapping[str, Shape], name: str, ndim: int) -> Shape:
     if name not in shapes:
         raise CheckpointError(
             f"no entry '{name}' among {_some(list(shapes))}; expected a ResNet classifier with "
-            "OpenMixup's, torchvision's or timm's names",
+            "OpenMixup's, torchvision's or timm's names. Get another copy, or export it with such names.",
             cause="keys-left-out",
         )
     shape = shapes[name]
     if len(shape) != ndim or 0 in shape:
-        raise CheckpointError(f"'{name}' has shape {shape}, expected {ndim} sizes above 0")
+        raise CheckpointError(
+            f"'{name}' has shape {shape}, expected {ndim} sizes above 0. Get another copy."
+        )
     return shape
 
 
@@ -95,14 +97,16 @@ def _compare(shapes: Mapping[str, Shape], model: Classifier | MixClassifier) -> 
     if missing:
         statistics = all(name.endswith((".running_mean", ".running_var")) for name in missing)
         raise CheckpointError(
-            f"{what} also needs {_some(missing)}",
+            f"{what} also needs {_some(missing)}. Get another copy.",
             cause="batch-norm-missing" if statistics else "keys-left-out",
         )
     if foreign:
-        raise CheckpointError(f"{what} has no place for {_some(foreign)}")
+        raise CheckpointError(f"{what} has no place for {_some(foreign)}. Save the network alone.")
     for name, got in shapes.items():
         if got != expected[name]:
-            raise CheckpointError(f"{what} needs '{name}' of shape {expected[name]}, got {got}")
+            raise CheckpointError(
+                f"{what} needs '{name}' of shape {expected[name]}, got {got}. Get another copy."
+            )
 
 
 def _some(names: list[str]) -> str:

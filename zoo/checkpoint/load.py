@@ -133,7 +133,7 @@ def traits(
     except CheckpointError as error:
         if not error.cause:
             raise
-        return {error.cause: str(error)}
+        return {error.cause: str(error).split(". Get ")[0]}  # without what to do
     found: dict[str, str] = {}
     for key, text in _remarks(checkpoint, canonical(checkpoint.state_dict)):
         found[key] = f"{found[key]}; {text}" if key in found else text
@@ -152,7 +152,7 @@ def _remarks(checkpoint: Checkpoint, entries: Mapping[str, Tensor]) -> Iterator[
         if value.dtype not in FLOATS:
             raise CheckpointError(
                 f"'{name}' holds {_named(value.dtype)} numbers, expected floating-point weights; "
-                "have it saved as it was trained"
+                "have it saved as it was trained."
             )
         faults = {
             "a NaN": torch.isnan(value).any(),
@@ -162,7 +162,7 @@ def _remarks(checkpoint: Checkpoint, entries: Mapping[str, Tensor]) -> Iterator[
         if fault := next((fault for fault, present in faults.items() if present), None):
             raise CheckpointError(
                 f"'{name}' holds {fault}, so the network can't be used; get another copy, or an "
-                "earlier epoch"
+                "earlier epoch."
             )
         if value.dtype != torch.float32:
             dtypes[_named(value.dtype)] = dtypes.get(_named(value.dtype), 0) + 1

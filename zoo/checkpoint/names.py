@@ -57,7 +57,7 @@ def canonical(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if name in entries and not _same(entries[name], value):
             raise CheckpointError(
                 f"'{origins[name]}' and '{old}' are two names of one thing but hold different "
-                "values; the file was put together wrongly, get another copy"
+                "values; the file was put together wrongly; get another copy."
             )
         entries[name] = value
         origins[name] = old

@@ -85,7 +85,9 @@ def choose(path: Path, content: Any, wanted: str | None = None) -> tuple[Part, l
         found = next((part for part in parts if part.name == wanted), None)
         if found is None:
             names = ", ".join(dict.fromkeys(part.name for part in parts)) or "none"
-            raise UsageError(f"--part {wanted}: expected a part of the file: {names[:500]}.")
+            raise UsageError(
+                f"--part {wanted}: expected a part of the file: {names[:500]}. Name one."
+            )
         return found, []
     averaged = [part for part in parts if part.is_averaged]
     plain = [part for part in parts if not part.is_averaged] or averaged
@@ -108,7 +110,7 @@ def choose(path: Path, content: Any, wanted: str | None = None) -> tuple[Part, l
         held = several(f"{key!r:.60}{classes.get(key, '')}" for key in content) or "nothing"
         raise CheckpointError(
             f"expected the weights of a network, got no table of tensors; it holds {held}. Save "
-            "the model's state_dict"
+            "the model's state_dict."
         )
     return Part(name, "", tables[name]), []
 

@@ -37,7 +37,7 @@ def peer_entries(
     """
     head = head or model.head_name
     if head not in model.heads:
-        raise UsageError(f"--head {head}: expected one of {', '.join(model.heads)}.")
+        raise UsageError(f"--head {head}: expected one of {', '.join(model.heads)}. Name one.")
     if not has_peer(model.architecture):
         raise UsageError(
             f"{model.architecture}: timm and torchvision have no network of this shape, so there "

@@ -30,10 +30,10 @@ from .unpickle import Foreign, Storage, Stored, read_pickle
 Format = Literal["torch-zip", "torch-legacy", "safetensors"]
 Fetch = Callable[[Storage], Tensor]
 
-ADVICE = "save the model's state_dict"
+ADVICE = "save the model's state_dict."
 AGAIN = (
     "isn't a whole torch checkpoint: it is damaged, cut short, or a file of another kind; download "
-    "it again, or name another file"
+    "it again, or name another file."
 )
 _HEAD = 512  # bytes that are enough to tell formats apart
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of torch's older format
@@ -145,15 +145,15 @@ def _impostor(start: bytes) -> str | None:
     """What a file is that is often found in a checkpoint's place, and what to do about it."""
     text = start.lstrip().lower()
     if not start:
-        return "an empty file; download it again"
+        return "an empty file; download it again."
     if text.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "a web page: the server sent it in place of the file; download it again"
+        return "a web page: the server sent it in place of the file; download it again."
     if start.startswith(b"version https://git-lfs"):
-        return "a git-LFS pointer; run `git lfs pull` where it comes from"
+        return "a git-LFS pointer; run `git lfs pull` where it comes from."
     if start.startswith(b"\x1f\x8b"):
-        return "a gzip archive; unpack it and name the checkpoint inside"
+        return "a gzip archive; unpack it and name the checkpoint inside."
     if start[257:262] == b"ustar":
-        return "a tar archive; unpack it and name the checkpoint inside"
+        return "a tar archive; unpack it and name the checkpoint inside."
     return None
 
 
@@ -167,20 +167,22 @@ def _zip(path: Path) -> Iterator[tuple[Any, Mapping[Any, Any], Fetch]]:
             entries = {entry.filename: entry for entry in archive.infolist()}
             if any(name.rpartition("/")[2] == "constants.pkl" for name in entries):
                 raise CheckpointError(
-                    "is a TorchScript program, not weights; save its state_dict instead"
+                    "is a TorchScript program, not weights; save its state_dict instead."
                 )
             pickles = [name for name in entries if name.rpartition("/")[2] == "data.pkl"]
             if len(pickles) > 1:
                 raise CheckpointError(f"holds {pickles[0]} and {pickles[1]}; {ADVICE}")
             if not pickles:
                 raise CheckpointError(
-                    "is a zip archive but not a checkpoint; unpack it and name the checkpoint inside"
+                    "is a zip archive but not a checkpoint; unpack it and name the checkpoint inside."
                 )
             (pickle,) = pickles
             folder = pickle.removesuffix("data.pkl")
             order = f"{folder}byteorder"
             if order in entries and archive.read(order).strip() != b"little":
-                raise CheckpointError(f"was written by a big-endian machine; {ADVICE} on another")
+                raise CheckpointError(
+                    "was written by a big-endian machine; save the model's state_dict on another."
+                )
             whole = _mapped(path)
 
             @functools.cache
@@ -210,7 +212,9 @@ def _legacy(path: Path) -> Iterator[tuple[Any, Mapping[Any, Any], Fetch]]:
         raise CheckpointError(f"is a pickle, but no checkpoint that torch.save wrote; {ADVICE}")
     _protocol, system = read_pickle(file), read_pickle(file)
     if not system.get("little_endian", True):
-        raise CheckpointError(f"was written by a big-endian machine; {ADVICE} on another")
+        raise CheckpointError(
+            "was written by a big-endian machine; save the model's state_dict on another."
+        )
     content, keys = read_pickle(file, storages), read_pickle(file)
     at = file.tell()
     places = {}
@@ -232,7 +236,7 @@ def _safetensors(path: Path) -> Iterator[tuple[Any, Mapping[Any, Any], Fetch]]:
             notes = file.metadata() or {}
     except (safetensors.SafetensorError, ValueError) as error:
         raise CheckpointError(
-            f"is not whole safetensors ({error}), {path.stat().st_size} bytes; download it again"
+            f"is not whole safetensors ({error}), {path.stat().st_size} bytes; download it again."
         ) from None
     yield tensors, notes, lambda storage: torch.empty(0)
 

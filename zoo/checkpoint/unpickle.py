@@ -152,7 +152,7 @@ class _Machine:
         if self.spent > MOST_OPCODES:
             raise CheckpointError(
                 f"has more than {MOST_OPCODES:,} parts, too many to be looked through; save only "
-                "the state_dict"
+                "the state_dict."
             )
 
     def take(self, opcode: pickletools.OpcodeInfo) -> list[Any]:
@@ -249,7 +249,7 @@ def _name(module: Any, name: Any) -> Name:
     if refused:
         raise CheckpointError(
             f"expected only tensors, but it asks for {found[:200]}; nothing of it was run. Don't "
-            "trust it, or have its authors save only the state_dict"
+            "trust it, or have its authors save only the state_dict."
         )
     return found
 

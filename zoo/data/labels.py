@@ -134,7 +134,8 @@ def from_folders(root: Path) -> LabelledImages:
         if pictures and label is None:
             raise DataError(
                 f"{root / folder}: holds images, but its name isn't a category id (an integer), so they "
-                "have no label. Images of your own: mixzoo data init DIR. Else name the labels with --list FILE."
+                "have no label. Make a benchmark of images of your own (mixzoo data init DIR), or name "
+                "the labels with --list FILE."
             )
         files += [(folder / name).as_posix() for name in pictures]
         labels += [label or 0] * len(pictures)
@@ -180,7 +181,9 @@ def walk(root: Path, passed: list[str]) -> Iterator[tuple[Path, list[str]]]:
 
 
 def _unreadable(error: OSError) -> None:
-    raise DataError(f"{error.filename}: cannot be read: {error.strerror}.")
+    raise DataError(
+        f"{error.filename}: cannot be read: {error.strerror}. Make it readable, or name another file."
+    )
 
 
 class _Image(msgspec.Struct):
@@ -252,7 +255,7 @@ def _check_labels(files: Sequence[str], labels: Sequence[int], source: Path) -> 
     if repeated:
         raise DataError(
             f"{source}: expected each image once; {len(repeated)} stand more than once, first "
-            f"{repeated[0]}. Counting an image twice would change the number."
+            f"{repeated[0]}. Counting an image twice would change the number. Remove the repetitions."
         )
     mistake = diagnose_labels(files, labels)
     if mistake is None:

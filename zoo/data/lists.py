@@ -70,12 +70,14 @@ def read_lines(text: str, source: object) -> tuple[list[tuple[str, int]], list[s
             order = "" if one is None else ", in the order of the lines before"
             raise DataError(
                 f"{source}, line {number}: expected 'path,label' or 'path label' with an integer label"
-                f"{order}, got {line[:_SHOWN]!r}."
+                f"{order}, got {line[:_SHOWN]!r}. Correct the line."
             )
         else:
             found.append(one)
     if not found:
-        raise DataError(f"{source}: expected lines 'path,label', got an empty file.")
+        raise DataError(
+            f"{source}: expected lines 'path,label', got an empty file. Write a line for each image."
+        )
     unusual = {
         f"a line of column names ({header[:_SHOWN]!r})": header,
         f"comments left out ({len(comments)}, first {comments and comments[0][:_SHOWN]!r})": comments,

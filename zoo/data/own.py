@@ -65,7 +65,7 @@ def look(root: Path, table: Path | None = None, share: float = 0.1, seed: int = 
     Raises DataError for what holds no images by classes, or classes of one split alone.
     """
     if not root.is_dir():
-        raise UsageError(f"{root}: expected a folder with images, got none.")
+        raise UsageError(f"{root}: expected a folder with images, got none. Name that one.")
     found = list(_of_table(root, table) if table else _of_folders(root))
     if not found:
         raise DataError(
@@ -82,7 +82,7 @@ def look(root: Path, table: Path | None = None, share: float = 0.1, seed: int = 
     if parts[""]:
         if parts["train"] or parts["val"]:
             raise DataError(
-                f"{root}: expected a split for all images or for none, got none for {parts[''][0][0]}."
+                f"{root}: expected a split for all images or for none, got none for {parts[''][0][0]}. Add it, or leave all out."
             )
         parts["train"], parts["val"] = _split(parts[""], share, seed)
         notes.append(
@@ -92,14 +92,16 @@ def look(root: Path, table: Path | None = None, share: float = 0.1, seed: int = 
     if not (parts["train"] and parts["val"]):
         have, lack = ("val", "train") if parts["val"] else ("train", "val")
         raise DataError(
-            f"{root}: expected images to train and to validate, got {have} and no {lack}."
+            f"{root}: expected images to train and to validate, got {have} and no {lack}. Add some."
         )
     for part, other in (("train", "val"), ("val", "train")):
         there = {label for _, label in parts[part]}
         if missing := [name for name in names if numbers[name] not in there]:
             message = f"{several(missing)}: in {other}, but without an image in {part}"
             if part == "train":
-                raise DataError(f"{root}: {message}. A network can't learn what it never sees.")
+                raise DataError(
+                    f"{root}: {message}. A network can't learn what it never sees. Add images, or leave the class out."
+                )
             notes.append(f"{message}.")
     return OwnImages(root, names, parts["train"], parts["val"], tuple(notes))
 
@@ -216,12 +218,12 @@ def _of_table(root: Path, table: Path) -> Iterator[tuple[str, str, str]]:
         if not (root / file).is_file() or not name:
             raise DataError(
                 f"{table}: line {number}: expected a file below {root} and a class, got {file!r} and "
-                f"{name!r}."
+                f"{name!r}. Correct the line."
             )
         split = str(line[columns["split"]] or "").strip().lower() if "split" in columns else ""
         if split and split not in TRAIN + VAL:
             raise DataError(
-                f"{table}: line {number}: expected the split train or val, got {split!r}."
+                f"{table}: line {number}: expected the split train or val, got {split!r}. Correct the line."
             )
         yield ("train" if split in TRAIN else "val" if split else ""), Path(file).as_posix(), name
 

@@ -278,8 +278,12 @@ def _needed(
             raise IntegrityError(f"{archive}: {name} stands twice. Use the published archive.")
         if name in missing:
             if not member.isreg():
-                raise IntegrityError(f"{archive}: {name} is a link or a device, not an image.")
+                raise IntegrityError(
+                    f"{archive}: {name} is a link or a device, not an image. Use the published archive."
+                )
             if member.size > LARGEST:
-                raise IntegrityError(f"{archive}: {name} claims {member.size:,} bytes.")
+                raise IntegrityError(
+                    f"{archive}: {name} claims {member.size:,} bytes, too many for an image. Use the published archive."
+                )
             found.add(name)
             yield name, members.body(member)

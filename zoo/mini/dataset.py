@@ -84,12 +84,14 @@ def example(species_id: int, index: int, split: Split = "val") -> Image.Image:
     """
     known = species()
     if not 0 <= species_id < len(known):
-        raise DataError(f"Expected a species from 0 to {len(known) - 1}, got {species_id}.")
+        raise DataError(
+            f"Expected a species from 0 to {len(known) - 1}, got {species_id}. Choose one of these."
+        )
     one = known[species_id]
     if not 0 <= index < one.count(split):
         raise DataError(
             f"{one.name} has {one.count(split)} {split} pictures; expected one from 0 to "
-            f"{one.count(split) - 1}, got {index}."
+            f"{one.count(split) - 1}, got {index}. Choose one of these."
         )
     return Image.open(io.BytesIO(_jpeg(one, split, index))).convert("RGB")
 

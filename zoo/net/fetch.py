@@ -166,7 +166,7 @@ class _Fetcher:
                     self._progress.tell(f"{error} Going on with {places[0]}.")
         if not failures:
             raise SourceError(
-                f"{asset.name}: the manifest of {benchmark.name} names no source for it."
+                f"{asset.name}: the manifest of {benchmark.name} names no source for it. Add one under [[sources]], or use --mirror."
             )
         listed = askable(benchmark.manifest)
         *_, last = failures.values()
@@ -218,7 +218,9 @@ class _Fetcher:
         def waiting() -> None:
             nonlocal told
             if self._cancelled.is_set():
-                raise SourceError(f"{asset.name}: stopped while waiting.")
+                raise SourceError(
+                    f"{asset.name}: stopped while waiting. Run the same command again."
+                )
             if not told:
                 self._progress.tell(f"{asset.name}: another process is fetching it; waiting.")
             told = True
@@ -237,7 +239,7 @@ def _wrong(
     benchmark: Benchmark, asset: Asset, location: Location, got: str, partial: Partial
 ) -> IntegrityError | None:
     """What is wrong with the bytes that came, by the hash, else by the file's own checksums."""
-    path, advice = partial.path, "run again, or try another source"
+    path, advice, end = partial.path, "run again, or try another source", "."
     if asset.sha256 == got:
         return None
     if asset.sha256 is None:
@@ -249,12 +251,13 @@ def _wrong(
         wrong = f"expected sha256 {asset.sha256[:12]}…, got {got[:12]}…"
         if askable(benchmark.manifest):
             again = benchmark.command("zoo", "lock", benchmark.name, "--accept")
-            advice += f"; if the release changed on purpose: {again}"
+            advice, end = f"{advice}; if the release changed on purpose: {again}", ""
         # a lock can't tell a file of the same size and date
         if verify.first_use(path) == asset.sha256:
             advice += f"; if this file changed on purpose, remove {verify.first_use_record(path)}"
+            end = "."
     return IntegrityError(
-        f"{asset.name} from {location}: {wrong}. The partial file was removed; {advice}"
+        f"{asset.name} from {location}: {wrong}. The partial file was removed; {advice}{end}"
     )
 
 

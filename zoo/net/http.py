@@ -218,7 +218,9 @@ def _check_status(response: "requests.Response", url: str, start: int) -> None:
     code, headers = response.status_code, response.headers
     if code in (200, 206):
         if headers.get("content-type", "").startswith("text/html"):
-            raise SourceError(f"{shown(url)}: expected the file, got a web page (HTML).")
+            raise SourceError(
+                f"{shown(url)}: expected the file, got a web page (HTML). Use another source, or fetch it in a browser."
+            )
         return _require_plain(response, url)
     said = f"got {status_of(response)}"
     if code == 416 and start:
@@ -229,7 +231,9 @@ def _check_status(response: "requests.Response", url: str, start: int) -> None:
     if response.url != url and code in REFUSED_SIGNATURE:
         # the signature ran out
         raise TransientError(f"{said} from {urlsplit(response.url).hostname}")
-    raise SourceError(f"{shown(url)}: expected the file, {said}.")
+    raise SourceError(
+        f"{shown(url)}: expected the file, {said}. Try again later, or use another source."
+    )
 
 
 def status_of(response: "requests.Response") -> str:
@@ -240,7 +244,9 @@ def status_of(response: "requests.Response") -> str:
 def _require_plain(response: "requests.Response", url: str) -> None:
     coding = response.headers.get("content-encoding", "identity")
     if coding != "identity":
-        raise SourceError(f"{shown(url)}: expected plain bytes, got {coding} encoding.")
+        raise SourceError(
+            f"{shown(url)}: expected plain bytes, got {coding} encoding. Use another source."
+        )
 
 
 def server_time(headers: Any) -> float:
@@ -295,7 +301,7 @@ def _answer(response: "requests.Response", url: str, start: int, stop: int | Non
         size = _number(total)
         if not begin.startswith(f"{start}-") or size is None:
             raise SourceError(
-                f"{shown(url)}: expected bytes from {start} on, got {begin[:40] or '?'}."
+                f"{shown(url)}: expected bytes from {start} on, got {begin[:40] or '?'}. Use another source."
             )
     elif start or stop is not None:
         raise ChangedError("the server sent the whole file where a part was asked for")
@@ -319,4 +325,4 @@ def reason_of(error: BaseException) -> str:
         # whose words would quote what cannot be sent
         return f"an address, a proxy or a header that cannot be used ({type(error).__name__})"
     words = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-    return without_secrets(words)[:200]
+    return without_secrets(words)[:200].rstrip(".")

@@ -138,7 +138,9 @@ def _open_file(
             changed = f"mtime {facts.st_mtime_ns}"
             yield Answer(facts.st_size, changed, ranges=False, chunks=chunks, stop=lambda: None)
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}.") from None
+        raise SourceError(
+            f"{path}: cannot be read: {error.strerror}. Make it readable, or name another source."
+        ) from None
 
 
 def _fsspec(address: str) -> Opener:
@@ -155,14 +157,16 @@ def _fsspec(address: str) -> Opener:
         raise
     except ImportError as error:
         scheme = address.partition("://")[0]
-        raise UsageError(f"{shown(address)}: {error} (for {scheme}:// addresses).") from None
+        raise UsageError(
+            f"{shown(address)}: {error} (for {scheme}:// addresses). Install it, or name a local file."
+        ) from None
     except (ValueError, TypeError) as error:
         said = f"expected a path or URL; {_reason(error)}"
-        raise UsageError(f"{shown(address)}: {said}.") from None
+        raise UsageError(f"{shown(address)}: {said}. Correct the address.") from None
     except Exception as error:  # each store's library has its own
         raise SourceError(f"{shown(address)}: {_reason(error)}. Check the address.") from None
     if facts.get("type") == "directory":
-        raise SourceError(f"{shown(address)}: expected a file, got a folder.")
+        raise SourceError(f"{shown(address)}: expected a file, got a folder. Name a file in it.")
 
     @contextmanager
     def open_at(start: int, _stop: int | None, _validator: str | None) -> Iterator[Answer]:

@@ -241,7 +241,7 @@ class _Crew:
         if answer.size is not None and locked not in (None, answer.size):
             raise IntegrityError(
                 f"{self.asset.name} from {self.location}: expected {locked} bytes, got an offer of "
-                f"{answer.size}."
+                f"{answer.size}. Use another source."
             )
         if answer.size is None and partial.size is None and self.asset.sha256 is None:
             raise SourceError(

@@ -185,7 +185,7 @@ class MixClassifier(nn.Module):
         Raises UsageError in training mode, for other lam, or for sides that don't fit.
         """
         if self.training:
-            raise UsageError("mixing would change batch-norm statistics; call model.eval() first")
+            raise UsageError("mixing would change batch-norm statistics; call model.eval() first.")
         lams = list(lam) if isinstance(lam, Sequence) else [lam]
         if not lams or not all(0 <= one <= 1 for one in lams):
             raise UsageError(f"expected lam in [0, 1], or several, got {lam}")

@@ -207,7 +207,7 @@ def pixels_per_feature(images: Tensor, features: Tensor) -> int:
         raise UsageError(
             f"expected images whose sides are multiples of the mask's cells, got "
             f"{tuple(images.shape[-2:])} pixels for {tuple(features.shape[-2:])} cells; "
-            "resize them, for example to 224x224"
+            "resize them, for example to 224x224."
         )
     return scale
 

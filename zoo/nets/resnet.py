@@ -82,7 +82,7 @@ class ResNetConfig:
                 return config
         raise UsageError(
             f"expected an architecture such as resnet50, resnext101_32x4d or resnet18_cifar_w16, "
-            f"got '{name}'"
+            f"got '{name}'. Correct the name."
         )
 
 

@@ -69,13 +69,15 @@ class Publication:
         except HFValidationError as error:
             raise UsageError(f"--repo: {str(error).splitlines()[0]}") from None
         if self.repository.count("/") != 1:
-            raise UsageError(f"--repo {self.repository}: expected OWNER/NAME.")
+            raise UsageError(f"--repo {self.repository}: expected OWNER/NAME. Name it so.")
         if self.report and self.evidence:
             raise UsageError("--report: the report is in the --evidence; give one of them.")
         if self.leaderboard is None:
             return
         if not re.fullmatch(r"[^/\s:]+/[^/\s:]+:\S+", self.leaderboard):
-            raise UsageError(f"--leaderboard {self.leaderboard}: expected OWNER/DATASET:TASK.")
+            raise UsageError(
+                f"--leaderboard {self.leaderboard}: expected OWNER/DATASET:TASK. Name it so."
+            )
         if not (self.report or self.evidence) or len(self.refs) != 1:
             raise UsageError(
                 f"--leaderboard {self.leaderboard}: expected one row or run and its --report or "
@@ -130,7 +132,9 @@ def _report(wish: Publication, benchmark: Benchmark) -> Report | None:
                 "--out report.json"
             )
     if len({(str(one.protocol), one.data.list_sha256) for one in given}) > 1:
-        raise UsageError("--evidence: expected one list of images and one protocol, got several.")
+        raise UsageError(
+            "--evidence: expected one list of images and one protocol, got several. Publish each by itself."
+        )
     rows = tuple(row for report in given for row in report.rows)
     rules = {word: rule for report in given for word, rule in report.rules.items()}
     return msgspec.structs.replace(given[0], rows=rows, rules=rules) if given else None

@@ -47,7 +47,7 @@ def find_candidates(
         option = "--row" if row_id else "--log"
         raise UsageError(f"{option}: expected one row or run with it, got {len(refs)}.")
     if log and not log.is_file():
-        raise UsageError(f"--log {log}: expected a file, but there is none.")
+        raise UsageError(f"--log {log}: expected a file, but there is none. Correct the path.")
     found = [
         _of_run(Path(ref), catalog, row_id, log)
         if is_path(ref)

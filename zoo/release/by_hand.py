@@ -86,7 +86,9 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
             files = [path]
         else:
             require_no_pipe(path)
-            raise UsageError(f"{path}: expected a file or a folder, but it does not exist.")
+            raise UsageError(
+                f"{path}: expected a file or a folder, but it does not exist. Correct the path."
+            )
         for file in files:
             found.setdefault(file.resolve(), file)
     cache = cache_root().resolve()
@@ -280,12 +282,12 @@ def _require_free_place(file: Arrival, identity: Identity) -> None:
             and not same_row
             and verify.first_use(before) == file.sha256
         ):
-            raise UsageError(f"it is here as {asset.kind} of {asset.row}; remove {before} first")
+            raise UsageError(f"it is here as {asset.kind} of {asset.row}; remove {before} first.")
         if same_name != same_row and (same_name or new.kind in SINGLE):
             there = asset_path(identity.benchmark.name, asset)
             raise UsageError(
                 f"{there} is there as {asset.kind} of {asset.row}; remove it first to have "
-                f"{file.path.name} as {new.kind} of {new.row}"
+                f"{file.path.name} as {new.kind} of {new.row}."
             )
 
 
@@ -299,7 +301,7 @@ def _require_same_as_before(file: Arrival, asset: Asset, path: Path) -> None:
     if before not in (None, file.sha256):
         raise IntegrityError(
             f"{path} {what} with sha256 {before[:12]}…, this one has {file.sha256[:12]}…; if this "
-            f"one is right, remove {path.name} and {verify.first_use_record(path).name} there first"
+            f"one is right, remove {path.name} and {verify.first_use_record(path).name} there first."
         )
     if before is None:
         verify.require_sound(file.path, str(file.path), "Get it again")

@@ -107,7 +107,7 @@ def identify(
             kinds: list[Kind] = [end[1] for end in endings if end]
             if not kinds:
                 raise UsageError(
-                    f"no lock knows its hash; expected a name ending in {', '.join(ENDINGS)}"
+                    f"no lock knows its hash; expected a name ending in {', '.join(ENDINGS)}. Rename it."
                 )
             if {"weights", "visualisation"} & {*kinds} and file.sha256 not in inside:
                 inside[file.sha256] = look_at(file.path)
@@ -119,7 +119,7 @@ def identify(
             if held and kinds[0] == "weights" and held.method not in (None, row.method):
                 how += f", though its config says {held.method}"
             elif held and kinds[0] != "weights" and not held.pictures:
-                raise UsageError(held.fault or "it is a checkpoint, no archive of pictures")
+                raise UsageError(held.fault or "it is a checkpoint, no archive of pictures.")
             found[number] = _as_row(file, among[0], row.id, kinds[0], how)
         except MixzooError as error:
             found[number] = error
@@ -131,22 +131,22 @@ def identify(
 def _require_whole(file: Arrival) -> None:
     """Refuse what can't be any released file at all. Raises UsageError or IntegrityError."""
     if file.path.name.casefold().endswith(UNFINISHED):
-        raise UsageError("it is an unfinished download; let it end first")
+        raise UsageError("it is an unfinished download; let it end first.")
     if not file.size:
-        raise IntegrityError("it is empty; download it again")
+        raise IntegrityError("it is empty; download it again.")
     if file.start.lstrip().lower().startswith((b"<!doctype", b"<html")):
         raise IntegrityError(
-            "it is a web page: the server sent it in place of the file; download it again"
+            "it is a web page: the server sent it in place of the file; download it again."
         )
     for start, what in FOREIGN.items():
         if file.start.startswith(start):
-            raise UsageError(f"it is {what}, which mixzoo doesn't open; unpack it first")
+            raise UsageError(f"it is {what}, which mixzoo doesn't open; unpack it first.")
 
 
 def _require_end(file: Arrival) -> None:
     """No hash tells that an unlocked file is whole, but a zip (or torch file) has its list last."""
     if file.start.startswith(b"PK\x03\x04") and not zipfile.is_zipfile(file.path):
-        raise IntegrityError("it is cut short: its end is missing; download it again")
+        raise IntegrityError("it is cut short: its end is missing; download it again.")
 
 
 def _by_hash(
@@ -159,7 +159,9 @@ def _by_hash(
             return Identity(benchmark, asset, "by its hash")
     if known:
         said = row.id if row else ", ".join(sorted(names))
-        raise UsageError(f"its hash says that it is {known[0][1].row}, not {said}")
+        raise UsageError(
+            f"its hash says that it is {known[0][1].row}, not {said}. Give the right --row or --benchmark."
+        )
     return None
 
 
@@ -230,7 +232,9 @@ def _settled(
     asked = [one for one in problems if one.rows or one.candidates]
     if inside and not asked and not any(map(inside.may_be_of, among)):
         what = inside.fault or f"it fits no row: it is {inside.in_words()}"
-        raise CheckpointError(f"no lock knows its hash, and {what}")
+        raise CheckpointError(
+            f"no lock knows its hash, and {what.removesuffix('.')}. Is it a released file?"
+        )
     # a benchmark whose network or data the name doesn't even name has the least to say
     near = asked or sorted(problems, key=lambda one: one.reason.startswith("it names"))
     reason = near[0].reason
@@ -253,7 +257,9 @@ def _as_row(file: Arrival, benchmark: Benchmark, row: str, kind: Kind, how: str)
     locked = [asset for asset in benchmark.assets if (asset.row, asset.kind) == (row, kind)]
     if len(locked) > 1:
         names = ", ".join(asset.name for asset in locked)
-        raise IntegrityError(f"it has the hash of none of {row}'s locked files ({names})")
+        raise IntegrityError(
+            f"it has the hash of none of {row}'s locked files ({names}). Download it again."
+        )
     if locked:
         return _as_locked(file, benchmark, locked[0], how)
     _require_end(file)
@@ -284,5 +290,5 @@ def _as_locked(file: Arrival, benchmark: Benchmark, asset: Asset, how: str) -> I
         _require_end(file)
         return Identity(benchmark, asset, how)
     raise IntegrityError(
-        f"it should be {asset.name} of {asset.row}, but {differs}; download it again"
+        f"it should be {asset.name} of {asset.row}, but {differs}; download it again."
     )

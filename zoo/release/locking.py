@@ -71,7 +71,7 @@ def survey(benchmark: Benchmark) -> tuple[list[Listed], list[Problem]]:
     if not sources:
         raise UsageError(
             f"{manifest.name}: none of its sources can be asked for its files; expected one of "
-            "kind github or huggingface in the manifest."
+            "kind github or huggingface in the manifest. Add one."
         )
     if forbidden := offline():
         raise SourceError(
@@ -101,8 +101,8 @@ def assignments(said: Sequence[str], manifest: Manifest, files: Sequence[Listed]
         name, _, row = text.rpartition("=")
         if not any(file.name == name for file in files):
             raise UsageError(
-                f"--assign {text}: expected FILE=ROW with a file of the release, got {name!r}; it "
-                f"has {several(file.name for file in files)}."
+                f"--assign {text}: expected FILE=ROW with a file of the release, got {name!r}. "
+                f"Name one of: {several(file.name for file in files)}."
             )
         if manifest.row(row) is None:
             raise UsageError(
