@@ -14,7 +14,7 @@ KINDS = [name for name in vars(errors) if name.endswith("Error")]
 CALLS = [*KINDS, "say", "tell", "echo"]
 HOLE = "\x00"  # where a message names something of its own
 STEPS = """
-add ask begin build call change check choose compare compute convert correct crop download draw drop
+add ask begin build call change check choose compare compute convert correct crop do download draw drop
 evaluate export fetch finish follow free freeze get give have install keep lay leave let lock lower
 make mend mix move name open pass pick prepare publish put read relax remove rename repeat replace
 resize restart run save say see send set sign spell start sweep take train try turn unpack unset upload

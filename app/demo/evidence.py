@@ -94,7 +94,7 @@ def check(path: Path, catalog: Catalog) -> str:
     if unpacked > limits.MAX_UNPACKED:
         raise IntegrityError(
             f"{path.name}: expected at most {limits.MAX_UNPACKED >> 20} MiB when unpacked, got "
-            f"{unpacked >> 20} MiB. On your own machine: mixzoo eval check FOLDER"
+            f"{unpacked >> 20} MiB. Do it on your own machine: mixzoo eval check FOLDER"
         )
     with TemporaryDirectory() as folder:
         place = Path(folder, "evidence")
@@ -103,7 +103,7 @@ def check(path: Path, catalog: Catalog) -> str:
         if not folders:
             raise IntegrityError(
                 f"{path.name}: expected a zip of a folder that `mixzoo eval --evidence` wrote, with "
-                f"{INDEX} in it."
+                f"{INDEX} in it. Upload such a zip."
             )
         checked = [signed.check(one, catalog) for one in folders[: limits.MAX_CHECKED]]
     problems = [f"{one.row.id}: {text}" for one in checked for text in one.problems]

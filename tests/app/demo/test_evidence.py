@@ -118,5 +118,5 @@ def test_unpacked_size_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = tmp_path / "large.zip"
     path.write_bytes(archive(noise=np.random.default_rng(0).bytes(2 << 20)))
 
-    with pytest.raises(MixzooError, match="On your own machine: mixzoo eval check"):
+    with pytest.raises(MixzooError, match="on your own machine: mixzoo eval check"):
         evidence.check(path, open_catalog())
