@@ -43,6 +43,7 @@ from .options import manifest_option, option
     "Whether visitors may start downloads.  [default: only where other machines can't reach it]",
     default=None,
 )
+@option("--mcp", "Offer mix, predict, verdict and evidence as tools for MCP clients, too.")
 @option("--no-browser", "Don't open a browser.")
 @manifest_option
 def command(*, no_browser: bool, **chosen: Any) -> None:
@@ -52,13 +53,15 @@ def command(*, no_browser: bool, **chosen: Any) -> None:
     machines, and may be shown to strangers: uploads are limited and deleted after an hour.
     """
     with until_asked() as ending:
-        from .demo.serve import elsewhere, running
+        from .demo.serve import ENDPOINT, elsewhere, running
 
         settings = Settings(**chosen)
         with running(settings, ending) as url:
             say(url)
             if settings.is_public:
                 say(f"Other machines can reach it{elsewhere(settings, url)}.")
+            if settings.mcp:
+                say(f"Tools for MCP clients: {url}{ENDPOINT}")
             say("Ctrl-C ends it.", style="dim")
             sys.stdout.flush()
             if not no_browser:

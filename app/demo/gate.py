@@ -6,18 +6,21 @@ any other machine on a visitor's behalf.
 """
 
 import asyncio
+import html
 import json
 import logging
+import os
 import re
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.formparsers import MultiPartException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...zoo.errors import UsageError
@@ -36,6 +39,7 @@ READ = re.compile(
     rf"{API}/(info|openapi\.json|theme\.css|app_id|startup-events|upload_progress|queue/data|queue/status)/?|"
     rf"{API}/(heartbeat|call)/.+|{API}/file=.+"
 )
+TOOLS = re.compile(rf"{API}/mcp/?")
 WRITE = re.compile(rf"{API}/(upload|queue/join|cancel|reset)/?|{API}/(run|api|call)/.+")
 ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//|data:", re.IGNORECASE)
 PATIENCE, SLOWEST = 30.0, 16 << 10  # seconds that a body may take, and bytes per second beside
@@ -45,9 +49,13 @@ ODD = "Expected a request as the page makes it; see `Use via API`."
 TOO_LARGE = "The request is too large. Upload files first."
 
 FOREIGN_PREVIEW = re.compile(rb'<meta\s+(?:property|name)="(?:og|twitter):[^>]*>\s*')
-PREVIEW = b"""<meta property="og:type" content="website"><meta property="og:title" content="mixzoo">
+PREVIEW = """<meta property="og:type" content="website"><meta property="og:title" content="mixzoo">
 <meta property="og:description" content="Mix two pictures as published models do, and see what they make of it.">
+<meta property="og:url" content="{page}"><meta property="og:image" content="{image}">
+<meta name="twitter:card" content="summary_large_image">
 </head>"""
+PREVIEW_IMAGE = "/preview.png"
+A_DAY = {"Cache-Control": "max-age=86400"}
 
 # The browser is told to load nothing from elsewhere either. Gradio's page runs inline scripts and
 # compiles the JavaScript of events.
@@ -66,10 +74,22 @@ HEADERS = {
 
 
 class Gate:
-    """ASGI middleware. store: where uploads and results go. hosts: the page's names."""
+    """ASGI middleware. store: where uploads and results go. hosts: the page's names.
 
-    def __init__(self, app: ASGIApp, store: Store, hosts: Hosts) -> None:
+    tools_open: set where programs may speak MCP. preview: the picture of a link, from its query.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        store: Store,
+        hosts: Hosts,
+        tools_open: threading.Event,
+        preview: Callable[[str], bytes],
+    ) -> None:
         self._app = app
+        self._preview, self._drawing = preview, asyncio.Semaphore(1)
+        self._tools_open = tools_open
         self._store = store
         self._hosts = hosts
 
@@ -107,13 +127,22 @@ class Gate:
         if method in ("GET", "HEAD") and READ.fullmatch(path):
             if ADDRESS.match(unquote(path.partition("file=")[2])):
                 raise _Refused(403, "Files of other machines are not fetched.")
-            own = _with_own_preview(send) if (method, path) == ("GET", "/") else send
+            own = _with_own_preview(send, scope) if (method, path) == ("GET", "/") else send
             await self._app(scope, receive, own)
+        elif method == "GET" and path == PREVIEW_IMAGE:
+            query = scope["query_string"].decode("latin-1")
+            async with self._drawing:
+                content = await asyncio.to_thread(self._preview, query)
+            await Response(content, headers=A_DAY, media_type="image/png")(scope, receive, send)
         elif method == "POST" and WRITE.fullmatch(path):
             if path.rstrip("/") == UPLOAD:
                 await self._upload(scope, receive, send)
             else:
                 await self._app(scope, await self._small(headers, receive), send)
+        elif TOOLS.fullmatch(path) and self._tools_open.is_set():
+            if method != "POST":  # each answer comes with its question
+                raise _Refused(405, "MCP is spoken here; each message is sent by POST.")
+            await self._app(scope, await self._small(headers, receive), send)
         else:
             raise _Refused(404, "There is nothing here.")
 
@@ -177,9 +206,17 @@ class _Answer:
         await self._send(message)
 
 
-def _with_own_preview(send: Send) -> Send:
+def _with_own_preview(send: Send, scope: Scope) -> Send:
     """Sends the page with what other programs show of a link to it: Gradio tells of itself."""
-    body, start = bytearray(), {}
+    headers, body, start = Headers(scope=scope), bytearray(), {}
+    proxied = headers.get("x-forwarded-proto", "").partition(",")[0].strip()
+    scheme = proxied if proxied in ("http", "https") else scope["scheme"]
+    host = (headers.get("x-forwarded-host") or headers.get("host", "")).partition(",")[0].strip()
+    root = f"{scheme}://{host}{os.environ.get('GRADIO_ROOT_PATH', '').rstrip('/')}"
+    query = f"?{scope['query_string'].decode('latin-1')}".rstrip("?")
+    own = PREVIEW.format(
+        page=html.escape(f"{root}/{query}"), image=html.escape(f"{root}{PREVIEW_IMAGE}{query}")
+    )
 
     async def sent(message: Message) -> None:
         nonlocal start
@@ -188,7 +225,7 @@ def _with_own_preview(send: Send) -> Send:
             return
         body.extend(message.get("body", b""))
         if not message.get("more_body", False):
-            page = FOREIGN_PREVIEW.sub(b"", bytes(body)).replace(b"</head>", PREVIEW, 1)
+            page = FOREIGN_PREVIEW.sub(b"", bytes(body)).replace(b"</head>", own.encode(), 1)
             MutableHeaders(scope=start)["content-length"] = str(len(page))
             await send(start)
             await send({"type": "http.response.body", "body": page})

@@ -32,6 +32,10 @@ _FOLDER = Path(__file__).parent
 def build(context: Context) -> gr.Blocks:
     """The page, not yet served. Raises UsageError if a tab has nothing to begin with."""
     mix_tab.first_ref(context)  # raises before anything is made
+    if context.settings.mcp:
+        from . import tools
+
+        tools.require()
     with gr.Blocks(
         title="mixzoo", analytics_enabled=False, delete_cache=(CLEANING, limits.KEEP_FILES)
     ) as page:
@@ -47,6 +51,8 @@ def build(context: Context) -> gr.Blocks:
                 )
         context.state.listen("tab", tabs, lambda text: gr.Tabs(selected=among(names)(text)))
         context.state.wire(page)
+        if context.settings.mcp:
+            tools.build(context)
     page.queue(
         max_size=limits.MAX_QUEUE,
         default_concurrency_limit=limits.CONCURRENCY,

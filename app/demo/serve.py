@@ -7,7 +7,8 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ ENVIRONMENT = {
     "NO_PROXY": "*",
     "no_proxy": "*",
 }
+ENDPOINT = "gradio_api/mcp/"  # where MCP is spoken
 FIRST_PORT, PORTS = 7860, 100
 REMOVAL = 3.0  # seconds
 
@@ -53,35 +55,48 @@ def running(settings: Settings, ending: Ending) -> Iterator[str]:
         from .gate import Gate
         from .hosts import Hosts
         from .page import build, css, head, theme
+        from .preview import drawer
+        from .tools import offer_alone
 
         store = Store(Path(os.environ["GRADIO_TEMP_DIR"]))
         context = Context(open_catalog(settings.manifests), settings, store, downloads)
-        gate = Middleware(Gate, store=store, hosts=Hosts(settings))
+        tools_open = threading.Event()  # before, others than ours would be offered
+        gate = Middleware(
+            Gate,
+            store=store,
+            hosts=Hosts(settings),
+            tools_open=tools_open,
+            preview=drawer(context),
+        )
         page = build(context)
         host = settings.host.strip("[]")
         try:
-            _, url, _ = page.launch(
-                server_name=f"[{host}]" if ":" in host else host,
-                server_port=port,
-                prevent_thread_lock=True,
-                quiet=True,
-                share=False,
-                show_error=False,
-                ssr_mode=False,
-                mcp_server=False,
-                pwa=False,
-                run_history=False,
-                enable_monitoring=False,
-                strict_cors=True,
-                footer_links=["api", "settings"],
-                max_file_size=limits.MAX_UPLOAD,
-                state_session_capacity=limits.MAX_SESSIONS,
-                theme=theme(),
-                css=css(),
-                favicon_path=Path(__file__).with_name("icon.svg"),
-                head=head(),
-                app_kwargs={"middleware": [gate]},
-            )
+            with redirect_stdout(StringIO()):  # what is said is said by the command
+                _, url, _ = page.launch(
+                    server_name=f"[{host}]" if ":" in host else host,
+                    server_port=port,
+                    prevent_thread_lock=True,
+                    quiet=True,
+                    share=False,
+                    show_error=False,
+                    ssr_mode=False,
+                    mcp_server=settings.mcp,
+                    pwa=False,
+                    run_history=False,
+                    enable_monitoring=False,
+                    strict_cors=True,
+                    footer_links=["api", "settings"],
+                    max_file_size=limits.MAX_UPLOAD,
+                    state_session_capacity=limits.MAX_SESSIONS,
+                    theme=theme(),
+                    css=css(),
+                    favicon_path=Path(__file__).with_name("icon.svg"),
+                    head=head(),
+                    app_kwargs={"middleware": [gate]},
+                )
+            if settings.mcp:
+                offer_alone(page)
+                tools_open.set()
             threading.Thread(target=_warm_up, args=(context,), name="warm-up", daemon=True).start()
             with store.looked_after():
                 yield url

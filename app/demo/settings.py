@@ -29,6 +29,9 @@ class Settings:
     allow_hosts: tuple[str, ...] = ()
     """Names of the page beside its own: those that a reverse proxy gives it."""
 
+    mcp: bool = False
+    """Whether programs may use the demo as tools, by the Model Context Protocol."""
+
     @property
     def is_public(self) -> bool:
         """Whether other machines can reach the page."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +215,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     (folder / "reports" / "mini.json").write_text(report_text(correct))
     program = "from mixzoo.app.serve import command; command()"
     options = ["--port", "0", "--no-browser", "--allow-downloads"]
+    options += ["--mcp"] * (find_spec("mcp") is not None)
     folders = ["--reports", str(folder / "reports"), "--manifest", str(manifest)]
     own = {"MIXZOO_CACHE": str(folder / "cache"), "MIXZOO_LOCKS": str(folder / "locks")}
     inherited = {k: v for k, v in os.environ.items() if k != "TORCHINDUCTOR_CACHE_DIR"}

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def gate_before(app, folder: Path) -> Gate:
     """A gate with a store and names of its own."""
-    return Gate(app, Store(folder), Hosts(Settings()))
+    return Gate(app, Store(folder), Hosts(Settings()), threading.Event(), lambda query: b"")
 
 
 def form(*files: bytes) -> bytes:
@@ -87,6 +88,8 @@ def ask(
         "type": "http",
         "method": method,
         "path": path,
+        "scheme": "http",
+        "query_string": b"",
         "headers": [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()],
     }
     asyncio.run(gate_before(app, folder)(scope, receive, send))

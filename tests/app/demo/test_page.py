@@ -1,5 +1,6 @@
 """The served page without a browser: its programs' interface, its limits, what it gives away."""
 
+import base64
 import io
 import json
 import re
@@ -10,6 +11,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -284,15 +286,97 @@ def test_page_names_no_other_host_to_load_from(served: Served) -> None:
 
 def test_link_is_shown_as_the_pages_own(served: Served) -> None:
     """What a chat shows of a link, and a browser's tab, is mixzoo's and not Gradio's."""
-    page = requests.get(served.url, timeout=30).text
+    page = requests.get(f"{served.url}?a=owl&lam=0.3", timeout=30).text
     told = dict(re.findall(r'<meta property="og:(\w+)" content="([^"]*)">', page))
     icon = requests.get(f"{served.url}favicon.ico", timeout=30)
 
     assert told["title"] == "mixzoo"
     assert told["description"].startswith("Mix two pictures")
-    assert not re.search(r'"twitter:|og:image|"{url}"', page.partition("</head>")[0])
+    assert told["url"] == f"{served.url}?a=owl&amp;lam=0.3"
+    assert told["image"] == f"{served.url}preview.png?a=owl&amp;lam=0.3"
+    assert not re.search(r'"twitter:(?!card)|"{url}"', page.partition("</head>")[0])
     assert icon.headers["content-type"] == "image/svg+xml"
     assert b"#fee838" in icon.content
+
+
+def test_link_has_the_picture_of_its_mix(served: Served) -> None:
+    """It shows what the page opens with; whatever else a query says, there is a picture."""
+    queries = [
+        "",
+        "?a=owl&lam=0.3",
+        "?method=nope&lam=x&a=/etc/passwd&ref=../x&seed=-1",
+        "?%ff=&a&&",
+    ]
+
+    answers = [requests.get(f"{served.url}preview.png{query}", timeout=60) for query in queries]
+
+    assert {Image.open(io.BytesIO(one.content)).size for one in answers} == {(1200, 630)}
+    fresh, owl, *odd = (one.content for one in answers)
+    assert owl != fresh
+    assert odd == [fresh, fresh]
+
+
+def ask(served: Served, method: str, **parameters: Any) -> Any:
+    """What an MCP client is answered."""
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
+    accepted = {"Accept": "application/json, text/event-stream"}
+    answer = requests.post(f"{served.api}mcp/", json=message, headers=accepted, timeout=60)
+    if answer.status_code != 200:
+        raise ValueError(answer.text)
+    return json.loads(answer.text.partition("data: ")[2])["result"]
+
+
+@pytest.mark.skipif(find_spec("mcp") is None, reason="pip install 'mixzoo[mcp]'")
+def test_tools_are_offered_to_programs(served: Served, pair) -> None:
+    """An MCP client finds four tools and no other endpoint; a mix is the page's, pixel for pixel."""
+    offered = ask(served, "tools/list")["tools"]
+    arguments = {"a": "fox", "b": "owl", "method": "cutmix", "lam": 0.3, "row": REF}
+    mixed = ask(served, "tools/call", name="mix", arguments=arguments)
+    on_page, _, weights, *_ = call(served, "mix", *pair, "cutmix", 0.3, 0, REF)
+    verdict = ask(served, "tools/call", name="verdict", arguments={"row": REF})
+    other = ask(served, "tools/call", name="zoo", arguments={"benchmark": "mini"})
+
+    assert [one["name"] for one in offered] == ["mix", "predict", "verdict", "evidence"]
+    assert all(one["description"] and one["inputSchema"]["properties"] for one in offered)
+    image, _, told, command = mixed["content"]
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(image["data"]))))
+    assert np.array_equal(shown, pixels(served, on_page))
+    assert json.loads(told["text"])["label"] == weights
+    assert "--methods cutmix --lams 0.3" in command["text"]
+    assert f"{REF}, recomputed here: not reproduced" in verdict["content"][0]["text"]
+    assert other["isError"]
+
+
+@pytest.mark.skipif(find_spec("mcp") is None, reason="pip install 'mixzoo[mcp]'")
+@pytest.mark.parametrize(
+    ("tool", "arguments", "told"),
+    [
+        ("mix", {"a": "http://127.0.0.1:9/a.png"}, "Expected a drawing's name or a picture"),
+        ("mix", {"a": {"path": "/etc/passwd"}}, "is not of type 'string'"),
+        ("mix", {"lam": 7}, "expected lam in"),
+        ("predict", {"picture": "AAAA"}, "expected a picture"),
+        ("predict", {"picture": "fox", "row": "/etc/passwd"}, "No row 'passwd'"),
+        ("evidence", {"row": "resnet18_w6.mixup_min"}, "Did you mean 'resnet18_w6.mixup_mini'"),
+    ],
+)
+def test_tools_refuse_in_one_line(served: Served, tool: str, arguments: Any, told: str) -> None:
+    """They fetch nothing, read no file that is named, and say what they expect."""
+    answer = ask(served, "tools/call", name=tool, arguments=arguments)
+
+    assert answer["isError"]
+    [said] = answer["content"]
+    assert told in said["text"]
+    assert "\n" not in said["text"].strip() or "not of type" in told
+
+
+def test_tools_take_no_address_for_a_file(served: Served) -> None:
+    """A file that is an address is refused before anything reads it, and only POST is spoken."""
+    arguments = {"a": {"path": "http://127.0.0.1:9/a.png", "meta": {"_type": "gradio.FileData"}}}
+
+    with pytest.raises(ValueError, match=r"got an address|nothing here"):
+        ask(served, "tools/call", name="mix", arguments=arguments)
+    for path in ("mcp/sse", "mcp/schema", "mcp/messages/"):
+        assert requests.get(f"{served.api}{path}", timeout=30).status_code == 404
 
 
 def test_errors_hide_the_servers_folders(served: Served, pair) -> None:

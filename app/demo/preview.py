@@ -1,0 +1,86 @@
+"""The picture that a chat shows of a link: the mix that the link's page opens with."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from io import BytesIO
+from urllib.parse import parse_qsl
+
+from PIL import Image, ImageDraw, ImageFont
+
+from ...eval.pixels import Pixels
+from ...train.mixing import LEARNT_METHODS
+from ...viz.mix import mix_pair
+from ...viz.themes import DARK
+from ...zoo.errors import MixzooError
+from .context import Context
+from .mix_tab import FIRST, LAM, first_ref
+from .pictures import drawings, read_picture
+from .state import among, number_between
+
+SIZE, SIDE, EDGE = (1200, 630), 368, 24  # pixels: as chats show it, a picture's side, between them
+MOST_QUERY = 1000  # bytes of a link's state
+CACHED = 64  # about 100 kB each
+
+
+def drawer(context: Context) -> Callable[[str], bytes]:
+    """A function from a link's query to a PNG; what the query doesn't say is as on a fresh page."""
+
+    def read(query: str) -> tuple[str, str, str, float, int, str]:
+        said = dict(parse_qsl(query[:MOST_QUERY]))
+        here = context.models.available()
+
+        def one(name: str, reader: Callable[[str], object], otherwise: object) -> object:
+            try:
+                return reader(said[name])
+            except (KeyError, ValueError):
+                return otherwise
+
+        ref = str(one("ref", among(here), first_ref(context)))
+        of_row = context.catalog.row(ref)[1].method
+        fresh = of_row if of_row in LEARNT_METHODS else "cutmix"
+        a, b = (str(one(name, among(drawings()), FIRST[name])) for name in FIRST)
+        method = str(one("method", str, fresh))
+        lam = float(str(one("lam", number_between(0, 1), LAM)))
+        seed = int(float(str(one("seed", number_between(0, 2**31 - 1), 0))))
+        fitting = [row for row in here if context.catalog.row(row)[1].method == method]
+        if method in LEARNT_METHODS and fitting and of_row != method:
+            ref = fitting[0]
+        return a, b, method, round(lam, 2), seed, ref
+
+    @lru_cache(maxsize=CACHED)
+    def drawn(a: str, b: str, method: str, lam: float, seed: int, ref: str) -> bytes:
+        protocol = context.catalog.row(ref)[0].manifest.protocol
+        files = drawings()
+        crops = [read_picture(str(files[name]), protocol).crop for name in (a, b)]
+        model = context.models.get(ref)
+        [pair] = mix_pair(*crops, method, [lam], seed=seed, model=model, protocol=protocol)
+        titles = (a, f"{method}, lam {lam:g}", b)
+        words = (
+            f"{pair.mask.mean():.0%} of the pixels are the {a}'s; the label says {pair.share:.0%}."
+        )
+        return _laid_out([crops[0], pair.image, crops[1]], titles, words)
+
+    def draw(query: str) -> bytes:
+        try:
+            return drawn(*read(query))
+        except MixzooError:  # such as an unknown method: the page opens all the same
+            return drawn(*read(""))
+
+    return draw
+
+
+def _laid_out(pixels: list[Pixels], titles: tuple[str, ...], words: str) -> bytes:
+    """Three squares side by side with a line above and below."""
+    page = Image.new("RGB", SIZE, DARK.ground)
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(36)
+    top = (SIZE[1] - SIDE) // 2
+    for place, (square, title) in enumerate(zip(pixels, titles, strict=True)):
+        left = EDGE + place * (SIDE + EDGE)
+        page.paste(
+            Image.fromarray(square).resize((SIDE, SIDE), Image.Resampling.BICUBIC), (left, top)
+        )
+        pen.text((left + SIDE // 2, top - 40), title, DARK.ink, font, anchor="mm")
+    pen.text((SIZE[0] // 2, top + SIDE + 56), words, DARK.ink, font, anchor="mm")
+    file = BytesIO()
+    page.save(file, "PNG")
+    return file.getvalue()
