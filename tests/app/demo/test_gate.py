@@ -260,11 +260,11 @@ def test_trip_over_an_odd_request_is_one_line(
     async def send(message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    scope = {"type": "http", "method": "GET", "path": "/config", "headers": []}
     asyncio.run(gate_before(app, tmp_path)(scope, send, send))  # type: ignore[arg-type]
 
     assert sent[0]["status"] == 400
-    assert caplog.messages == ["GET '/': KeyError('\\x1b[31m')"]
+    assert caplog.messages == ["GET '/config': KeyError('\\x1b[31m')"]
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere"])
