@@ -10,7 +10,7 @@ import click
 from .console import say
 from .demo.ending import until_asked
 from .demo.settings import Settings
-from .options import manifest_option, option
+from .options import OutputFolder, manifest_option, option
 
 
 @click.command("app")
@@ -44,18 +44,29 @@ from .options import manifest_option, option
     default=None,
 )
 @option("--mcp", "Offer mix, predict, verdict and evidence as tools for MCP clients, too.")
+@option(
+    "--space DIR",
+    "Serve nothing; write a folder that runs as a Hugging Face Space, or by Docker.",
+    OutputFolder,
+)
 @option("--no-browser", "Don't open a browser.")
 @manifest_option
-def command(*, no_browser: bool, **chosen: Any) -> None:
+def command(*, no_browser: bool, space: Path | None, **chosen: Any) -> None:
     """Serve the demo in a browser until it is interrupted.
 
     It works on `mini` at once, and on any row that was downloaded. The page asks nothing of other
     machines, and may be shown to strangers: uploads are limited and deleted after an hour.
     """
+    settings = Settings(**chosen)
+    if space:
+        from .demo.space import write
+
+        write(space, settings)
+        say(f"The demo is in {space}. Push it to a Hugging Face Space, or start it: python app.py")
+        return
     with until_asked() as ending:
         from .demo.serve import ENDPOINT, elsewhere, running
 
-        settings = Settings(**chosen)
         with running(settings, ending) as url:
             say(url)
             if settings.is_public:
