@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -91,3 +92,9 @@ def say(text: str = "", *, style: str | None = None) -> None:
     They are never broken, since people copy commands and paths from them.
     """
     console().print(Text(printable_lines(text)), style=style, soft_wrap=True)
+
+
+def say_submitted(numbers: Sequence[str], folder: Path) -> None:
+    """Say which jobs were submitted, and where their output goes."""
+    told = numbers[0] if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+    say(f"{'Job' if len(numbers) == 1 else f'{len(numbers)} jobs'}: {told}. Output: {folder}")

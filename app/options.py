@@ -1,7 +1,7 @@
 """Arguments and options that several commands share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +91,32 @@ def together(*options: Callable) -> Callable:
     return decorate
 
 
+def words_of(ctx: click.Context, without: Collection[str] = ()) -> list[str]:
+    """The command of a context in the words that were given, without some of its parameters.
+
+    Paths are absolute, so that the words hold in any folder.
+    """
+    from ..zoo.refs import is_path
+
+    words: list[str] = ctx.command_path.split()[1:]
+    ends: list[str] = []
+    for one in ctx.command.params:
+        value, given = ctx.params[one.name or ""], ctx.get_parameter_source(one.name or "")
+        if given != click.core.ParameterSource.COMMANDLINE or one.name in without:
+            continue
+        for item in (
+            value if isinstance(value, tuple) and (one.multiple or one.nargs < 0) else [value]
+        ):
+            text = ",".join(map(str, item)) if isinstance(item, tuple) else str(item)
+            if isinstance(item, Path) or (isinstance(one, click.Argument) and is_path(text)):
+                text = str(Path(text).absolute())
+            if isinstance(one, click.Argument):
+                ends.append(text)
+            else:
+                words += [one.opts[0]] if getattr(one, "is_flag", False) else [one.opts[0], text]
+    return [*words, *ends]
+
+
 def complete_names(
     _context: click.Context, _parameter: click.Parameter, begun: str
 ) -> "list[CompletionItem]":
@@ -130,6 +156,23 @@ device_option = option(
     "Where to compute: auto, cpu, cuda, cuda:N, or another that torch knows, as mps.",
     default="auto",
 )
+
+
+submit_options = together(
+    option(
+        "--submit WHERE",
+        "Run this as a job, by submitit: under SLURM, or local, in the background of this machine.",
+        click.Choice(["slurm", "local"]),
+    ),
+    option(
+        "--job KEY=VALUE",
+        "A setting of the job, as submitit names it: timeout_min=600, gpus_per_node=4, "
+        "tasks_per_node=4, slurm_partition=gpu. Repeatable.",
+        to="job_settings",
+        multiple=True,
+    ),
+)
+"""Run a command as a job."""
 
 
 pixel_options = together(

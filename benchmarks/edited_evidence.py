@@ -389,7 +389,9 @@ def invented(root: Path, rng: np.random.Generator, benchmark: Benchmark) -> Path
         margin5 = np.full(count, np.inf) if classes <= 5 else rng.gamma(1, 1, count)
         confidence = rng.choice([rng.uniform(1 / classes, 1, count), np.ones(count)])
         floats = (a.astype(np.float32) for a in (rng.gamma(1, 1, count), margin5, confidence))
-        known.put(Rows(np.arange(count), top, *floats, exact=rng.random(count) < 0.5))
+        known.put(
+            Rows(np.arange(count), top, *floats, rng.random(count) < 0.5, np.zeros(count, bool))
+        )
         if rng.random() < 0.2:
             known.put_unreadable(np.flatnonzero(rng.random(count) < 0.1))
     images = LabelledImages(FolderStore(root), files, tuple(labels.tolist()), "invented")

@@ -74,7 +74,9 @@ def write(root: Path, benchmark: Benchmark, row: Row, rng: np.random.Generator) 
         right = rng.random(IMAGES) < 0.64
         top[right, 0] = labels[right]
         floats = rng.random((3, IMAGES)).astype(np.float32)
-        heads[name].put(Rows(np.arange(IMAGES), top, *floats, exact=np.ones(IMAGES, bool)))
+        heads[name].put(
+            Rows(np.arange(IMAGES), top, *floats, np.ones(IMAGES, bool), np.zeros(IMAGES, bool))
+        )
     weights = {
         "file": "invented.pth",
         "sha256": "a" * 64,

@@ -49,7 +49,7 @@ class Planted:
     log: Path | None = None
     logs: Mapping[str, Path] = field(default_factory=dict)
     kept: Mapping[str, Stored] = field(default_factory=dict)
-    training: Mapping[str, int] = field(default_factory=dict)
+    training: Mapping[str, int] | None = None
     state: State | None = None
     turned: bool = False
 
@@ -323,7 +323,7 @@ class Planter:
             files_sha256=changes.pop("files_sha256", self.lab.files_sha256),
         )  # fmt: skip
         log = changes.pop("log", network.log)
-        training = changes.pop("training", {})
+        training = changes.pop("training", None)
         assert not changes, changes
         return Planted(
             kind, network.name, network.held_out, benchmark, row, stored, path, images, log,
@@ -645,7 +645,9 @@ class Invented:
         confidence = np.where(right, rng.beta(5, 2, IMAGES), rng.beta(2, 3, IMAGES))
         margin = rng.gamma(1.5, np.where(right, 2.5, 0.8))
         floats = (a.astype(np.float32) for a in (margin, rng.gamma(1.5, 1.5, IMAGES), confidence))
-        known.put(Rows(np.arange(IMAGES), top, *floats, exact=np.ones(IMAGES, bool)))
+        known.put(
+            Rows(np.arange(IMAGES), top, *floats, np.ones(IMAGES, bool), np.zeros(IMAGES, bool))
+        )
         if missing is not None:
             known.put_unreadable(missing)
         files = self.files if labels is self.labels else self.flat

@@ -1,6 +1,6 @@
 """What is known of a number that may be off, and the causes that are known: the data alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -66,8 +66,8 @@ class Case:
 
     stored: None where the file can't be loaded. row: with the published number. audit: of its own
     log. facts: what the checkpoint says of itself. traits: `zoo.checkpoint.load.traits`. logs, kept:
-    of the benchmark's other rows, by id. training: file -> label of the training list. datasets:
-    whose lists are known by name. data, ref: for the commands that are printed.
+    of the benchmark's other rows, by id. training: the images that the training list has too, None
+    without one. datasets: whose lists are known by name. data, ref: for printed commands.
     """
 
     stored: Stored | None
@@ -78,7 +78,7 @@ class Case:
     traits: Mapping[str, str] = field(default_factory=dict)
     logs: Mapping[str, LogAudit] = field(default_factory=dict)
     kept: Mapping[str, Stored] = field(default_factory=dict)
-    training: Mapping[str, int] = field(default_factory=dict)
+    training: Collection[str] | None = None
     trials: Sequence[Trial] = ()
     datasets: Sequence[Dataset] = ()
     ref: str | None = None

@@ -68,7 +68,7 @@ def _not_found(case: Case, key: str) -> Cause:
         _BY_LOG: case.audit is None and case.row is not None,
         _BY_FILE: case.is_off,
         "rows": not (case.logs or case.kept) and case.is_off,
-        "training": not case.training and case.is_off and case.gap > 0,
+        "training": case.training is None and case.is_off and case.gap > 0,
     }
     needed = _TOLD_BY.get(key)
     if case.stored is None or (needed and lacks[needed]):

@@ -444,7 +444,8 @@ def _by_training(case: Case) -> Iterator[Found]:
     """Evaluated images among the training's, or a number that is too good."""
     if case.stored is None or not case.counts:
         return
-    both = np.array([file in case.training for file in case.stored.files], bool)
+    shared = set(case.training or ())
+    both = np.array([file in shared for file in case.stored.files], bool)
     right = case.known.correct
     if both.any():
         on, off = 100 * right[both].mean(), 100 * right[~both].mean() if (~both).any() else math.nan

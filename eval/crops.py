@@ -28,6 +28,7 @@ from ..zoo.errors import DataError
 from ..zoo.manifest import Protocol
 from .decoding import HandedOver, decoded, default_workers
 from .pixels import Pixels, decode_crop, jpeg_decoder, prepare
+from .shard import ALL, Shard, batches
 
 logger = logging.getLogger(__name__)
 prepare()  # now, so that decoding processes, and whatever is forked, have it all
@@ -162,18 +163,22 @@ class Batch(HandedOver):
 
 @dataclass(frozen=True)
 class Work:
-    """Whose crops are made how. workers: decoding processes per rank, None picks by cores."""
+    """Whose crops are made how. workers: decoding processes per rank, None picks by cores.
+
+    shard: the part of the images that is to be predicted.
+    """
 
     images: LabelledImages
     protocol: Protocol
     batch_size: int = BATCH_SIZE
     workers: int | None = None
     cache: CropCache | None = None
+    shard: Shard = ALL
 
     def groups(self, order: Sequence[int] | None = None) -> list[Sequence[int]]:
         """Batches of positions: of the whole list, or of some images in an order."""
         order = range(len(self.images)) if order is None else order
-        return [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+        return batches(order, self.batch_size)
 
     def batches(
         self, groups: Sequence[Sequence[int]], *, ranks_here: int = 1
@@ -187,8 +192,8 @@ class Work:
         workers = default_workers(ranks_here) if self.workers is None else self.workers
         warned = False
         workers = min(workers, len(groups))
-        with closing(decoded(_Batches(self, groups), range(len(groups)), workers)) as batches:
-            for batch in batches:
+        with closing(decoded(_Batches(self, groups), range(len(groups)), workers)) as made:
+            for batch in made:
                 if batch.cache_failure and not warned:
                     logger.warning(
                         "%s. Going on without writing the crop cache.", batch.cache_failure

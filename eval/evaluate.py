@@ -1,6 +1,6 @@
 """From references to a report: find, recall, predict, judge."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from ..zoo.cache import data_path
 from ..zoo.catalog import Benchmark, Catalog, open_catalog
 from ..zoo.checkpoint.claims import claims
 from ..zoo.checkpoint.facts import in_words, training_facts
+from ..zoo.checkpoint.load import traits
 from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.data import LabelledImages, find_images
 from ..zoo.errors import DataError, MixzooError, UsageError
@@ -21,19 +22,19 @@ from ..zoo.net.progress import count_bar
 from ..zoo.publish.candidates import log_of
 from ..zoo.refs import CheckpointFile
 from ..zoo.report import Failure, Report, Row, Unreadable
-from . import evidence
+from . import evidence, parts
 from .case import Case
-from .causes import causes_of, worth_telling
 from .clues import pixels_said
 from .crops import BATCH_SIZE, CropCache, Work
 from .jobs import Job, device_name, load_models, predict, recall, resolve_all
-from .known import audit_for, case_of, training_list, with_others
+from .known import Said, Training, audit_for, case_of, judged, ref_of, training_of
 from .logs import LogAudit
 from .predictions import Precision
 from .protocol import PIXELS, flags, override
-from .report import report_of, row_of, sampled_row_of
+from .report import report_of, sampled_row_of, versions
 from .sampled_run import Sampled, Sampling, describe, evaluate_sample
 from .seeds import is_retrained
+from .shard import ALL, Shard
 from .world import World
 
 PROTOCOL_OF = "inat2018"  # whose pixels a checkpoint without a row is evaluated with
@@ -52,7 +53,8 @@ class Request:
     checkpoints in memory together; None for all. log: the training log of a single checkpoint;
     rows' own logs are used where they are here. sample, until, seed: evaluate so many images, or
     until the interval is so many points wide. evidence: folder in which the evidence of each
-    verdict is written (see `eval.evidence`).
+    verdict is written (see `eval.evidence`). shard: the part of the images to predict, which
+    `eval.parts` keeps.
     """
 
     refs: Sequence[str] = ()
@@ -79,6 +81,7 @@ class Request:
     until: float | None = None
     seed: int = 0
     evidence: Path | None = None
+    shard: Shard = ALL
     manifests: Sequence[Path] = ()
 
 
@@ -95,6 +98,24 @@ class Found:
     protocol: Protocol
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """All that a report is made of. jobs: the sound ones. run: how it was computed.
+
+    training: what the training list beside the images says. seen: of a sample.
+    """
+
+    found: Found
+    jobs: list[Job]
+    failures: dict[str, str]
+    unreadable: dict[int, str]
+    audits: dict[str, LogAudit]
+    run: dict[str, Any]
+    training: Training | None
+    sampling: Sampling | None
+    seen: Sampled | None = None
+
+
 def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Report:
     """Evaluate checkpoints and judge them against their rows.
 
@@ -103,11 +124,132 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
     Raises MixzooError (on every rank) if nothing can be evaluated. A checkpoint among several that
     can't be evaluated is named in the report's `failures`.
     """
+    done = predicted(request, world, quiet=quiet)
+    found, sound, training = done.found, done.jobs, done.training
+    if done.sampling and done.seen:
+        width = done.sampling.width
+        rows = [
+            sampled_row_of(job.stored, job.name, job.benchmark, job.row, done.seen, width)
+            for job in sound
+        ]
+    else:
+        rows = world.leader_first(lambda: _rows(done, request))
+    report = report_of(
+        rows,
+        sound[0].stored,
+        found.benchmark,
+        labels=found.images.origin,
+        run=done.run,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        published_pixels=found.published,
+        failures=tuple(Failure(id=name, error=why) for name, why in done.failures.items()),
+        unreadable=tuple(
+            Unreadable(file=found.images.files[i], reason=reason)
+            for i, reason in sorted(done.unreadable.items())
+        ),
+        allow_missing=request.allow_missing,
+        sample=describe(done.sampling, done.seen, sound[0])
+        if done.sampling and done.seen
+        else None,
+    )
+    if folder := request.evidence:
+        world.leader_first(
+            lambda: [
+                evidence.write(
+                    folder,
+                    report,
+                    row,
+                    job.stored,
+                    judged_as=job.row.id if job.row else None,
+                    logs=audit.log.files if (audit := done.audits.get(job.name)) else (),
+                    training_images=training.counts if training else None,
+                )
+                for job, row in zip(sound, rows, strict=True)
+            ]
+        )
+    return report
+
+
+def evaluate_part(
+    request: Request, world: World, out: Path, words: Sequence[str], *, quiet: bool = False
+) -> dict[str, str]:
+    """Predict a shard of the images, and keep it in `out` for `eval.parts`.
+
+    words: of the command, without its --shard and --out. Returns the checkpoints that failed, and
+    why. Raises MixzooError as `evaluate_refs` does.
+    """
+    done = predicted(request, world, quiet=quiet)
+    images = done.found.images
+    at = request.shard.positions(len(images), request.batch_size)
+    if not at:
+        raise UsageError(
+            f"--shard {request.shard}: there are fewer batches ({len(images)} images by "
+            f"{request.batch_size}) than parts. Make fewer parts."
+        )
+    world.leader_first(lambda: _write_part(done, request, at, out, words) if world.leads else None)
+    return done.failures
+
+
+def _write_part(
+    done: Predicted, request: Request, at: Sequence[int], out: Path, words: Sequence[str]
+) -> None:
+    found, checkpoints, logs = done.found, [], list[Path]()
+    for place, job in enumerate(done.jobs):
+        of_job = done.audits[job.name].log.files if job.name in done.audits else ()
+        content = read_checkpoint(job.checkpoint.path)
+        said = msgspec.structs.replace(
+            said_by(job, found, request),
+            traits=dict(traits(content, job.row, job.checkpoint.num_classes)),
+        )
+        names = (f"{place}-log-{n}{''.join(p.suffixes[-2:])}" for n, p in enumerate(of_job))
+        one = parts.Of(
+            said=said, key=job.key.facts(), file=f"{place}.safetensors", logs=tuple(names)
+        )
+        checkpoints.append(one)
+        logs += of_job
+    part = parts.Part(
+        number=request.shard.number,
+        of=request.shard.of,
+        images=len(found.images),
+        batch_size=request.batch_size,
+        precision=request.precision,
+        benchmark=found.benchmark.name if found.benchmark else None,
+        published=found.published,
+        labels=found.images.origin,
+        data=str(request.data or "DIR"),
+        run={name: value for name, value in done.run.items() if name != "from_store"},
+        versions=versions(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=tuple(words),
+        allow_missing=request.allow_missing,
+        training=done.training,
+        checkpoints=tuple(checkpoints),
+        failures=done.failures,
+        unreadable={found.images.files[i]: why for i, why in sorted(done.unreadable.items())},
+        files={},
+    )
+    parts.write(out, part, [job.stored.at(at) for job in done.jobs], logs)
+
+
+def predicted(request: Request, world: World, *, quiet: bool = False) -> Predicted:
+    """Find checkpoints and images, and predict what isn't known, the same on every rank.
+
+    Raises MixzooError as `evaluate_refs` does.
+    """
     found = prepare(request, world)
     sampling = _sampling(request, len(found.images))
     jobs = [
-        recall(c, found.images, found.protocol, request.precision, world, fresh=request.fresh)
-        for c in found.checkpoints
+        recall(
+            checkpoint,
+            found.images,
+            found.protocol,
+            request.precision,
+            world,
+            fresh=request.fresh,
+            batch_size=request.batch_size,
+            shard=request.shard,
+        )
+        for checkpoint in found.checkpoints
     ]
     audits, log_problems = world.leader_first(lambda: _audits(jobs, request))
     files_sha256 = world.leader_first(lambda: _files_sha256(found))
@@ -123,33 +265,17 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
     sound = [job for job in jobs if not job.error]
     if not sound:
         raise next(iter(failures.values()))
-    training: dict[int, int] = {}
-    if sampling and seen:
-        rows = [
-            sampled_row_of(job.stored, job.name, job.benchmark, job.row, seen, sampling.width)
-            for job in sound
-        ]
-    else:
-        rows, training = world.leader_first(lambda: _rows(sound, found, audits, request))
-    report = report_of(
-        rows,
-        sound[0].stored,
-        found.benchmark,
-        labels=found.images.origin,
-        run=_how(request, world, jobs, log_problems) | _notes(found.images),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        published_pixels=found.published,
-        failures=tuple(Failure(id=name, error=str(error)) for name, error in failures.items()),
-        unreadable=tuple(
-            Unreadable(file=found.images.files[i], reason=reason)
-            for i, reason in sorted(unreadable.items())
-        ),
-        allow_missing=request.allow_missing,
-        sample=describe(sampling, seen, sound[0]) if sampling and seen else None,
+    return Predicted(
+        found,
+        sound,
+        {name: str(error) for name, error in failures.items()},
+        unreadable,
+        audits,
+        _how(request, world, jobs, log_problems) | _notes(found.images),
+        world.leader_first(lambda: training_of(found.images, found.benchmark)),
+        sampling,
+        seen,
     )
-    if folder := request.evidence:
-        world.leader_first(lambda: _write_evidence(folder, report, sound, audits, training))
-    return report
 
 
 def prepare(request: Request, world: World) -> Found:
@@ -182,7 +308,8 @@ def _predict(
     for start in range(0, len(todo), step):
         group = todo[start : start + step]
         models = load_models(group, world, request.batch_size)
-        with _bar(group, len(found.images), world, quiet=quiet) as bar:
+        wanted = request.shard.positions(len(found.images), request.batch_size)
+        with _bar(group, len(wanted), world, quiet=quiet) as bar:
             advance = _advance(bar, world.size)
             unreadable |= predict(group, models, work, world, progress=advance)
     return unreadable
@@ -207,63 +334,46 @@ def _sample(
         return evaluate_sample(able, models, work, world, sampling, _advance(bar, world.size))
 
 
-def _rows(
-    jobs: Sequence[Job], found: Found, audits: Mapping[str, LogAudit], request: Request
-) -> tuple[list[Row], dict[int, int]]:
-    """The rows, with the causes of numbers that are off; and the training images of each class."""
-    rows, train = [], training_list(found.images, found.benchmark)
-    training = dict(train.class_counts()) if train else {}
-    datasets = [benchmark.manifest.dataset for benchmark in found.catalog.benchmarks.values()]
-    for job in jobs:
-        manifest = job.benchmark.manifest if job.benchmark else None
-        meta = read_checkpoint(job.checkpoint.path).meta
-        said = claims(meta, found.protocol, job.row, manifest)
-        named = pixels_said(training_facts(meta), found.published)
-        if said.disagreements and named not in (found.published, found.protocol):
-            judged_as = ("--row", job.row.id) if job.row else ()
-            data, pixels = request.data or "DIR", flags(named, found.published)
-            words = ("eval", job.checkpoint.path, *judged_as, "--data", data, *pixels)
-            ask = f"To evaluate with the pixels that it names: {command(*words)}"
-            said = msgspec.structs.replace(said, disagreements=(*said.disagreements, ask))
-        own = is_retrained(said.facts, job.checkpoint.sha256, job.benchmark, job.row)
-        audit = audits.get(job.name)
-        row = row_of(
-            job.stored,
-            str(job.checkpoint.path) if own else job.name,
-            job.benchmark,
-            job.row,
-            audit=audit,
-            claims=said,
-            training_images=training,
-        )
-        known = Case(stored=job.stored, benchmark=job.benchmark, row=job.row, audit=audit)
-        if known.is_off and not own:  # another run's number is another draw
+def said_by(job: Job, found: Found, request: Request) -> Said:
+    """What a job's checkpoint says of itself, held against its row and these pixels."""
+    row, manifest = job.row, job.benchmark.manifest if job.benchmark else None
+    meta = read_checkpoint(job.checkpoint.path).meta
+    facts = training_facts(meta)
+    said = claims(meta, found.protocol, row, manifest)
+    named = pixels_said(facts, found.published)
+    if said.disagreements and named not in (found.published, found.protocol):
+        judged_as = ("--row", row.id) if row else ()
+        data, pixels = request.data or "DIR", flags(named, found.published)
+        words = ("eval", job.checkpoint.path, *judged_as, "--data", data, *pixels)
+        ask = f"To evaluate with the pixels that it names: {command(*words)}"
+        said = msgspec.structs.replace(said, disagreements=(*said.disagreements, ask))
+    own = is_retrained(said.facts, job.checkpoint.sha256, job.benchmark, row)
+    return Said(
+        name=str(job.checkpoint.path) if own else job.name,
+        judged_as=row.id if row else None,
+        own=own,
+        claims=said,
+        facts=facts,
+        ref=ref_of(job.checkpoint),
+    )
+
+
+def _rows(done: Predicted, request: Request) -> list[Row]:
+    """The rows, with the causes of numbers that are off."""
+    datasets = [one.manifest.dataset for one in done.found.catalog.benchmarks.values()]
+
+    def row_of_job(job: Job) -> Row:
+        audit, stored = done.audits.get(job.name), job.stored
+
+        def case() -> Case:
             data = request.data or "DIR"
-            case = case_of(job.checkpoint, job.stored, audit, train, datasets=datasets, data=data)
-            case = with_others(case, job.checkpoint.sha256)
-            row = msgspec.structs.replace(row, causes=worth_telling(causes_of(case)))
-        rows.append(row)
-    return rows, training
+            known = job.checkpoint, stored, audit, done.training
+            return case_of(*known, datasets=datasets, data=data)
 
+        said = said_by(job, done.found, request)
+        return judged(said, stored, job.benchmark, job.row, audit, done.training, case)
 
-def _write_evidence(
-    folder: Path,
-    report: Report,
-    jobs: Sequence[Job],
-    audits: Mapping[str, LogAudit],
-    training: Mapping[int, int],
-) -> None:
-    for job, row in zip(jobs, report.rows, strict=True):
-        audit = audits.get(job.name)
-        evidence.write(
-            folder,
-            report,
-            row,
-            job.stored,
-            judged_as=job.row.id if job.row else None,
-            logs=audit.log.files if audit else (),
-            training_images=training,
-        )
+    return [row_of_job(job) for job in done.jobs]
 
 
 def _audits(jobs: Sequence[Job], request: Request) -> tuple[dict[str, LogAudit], list[str]]:
@@ -301,12 +411,15 @@ def _work(found: Found, request: Request, world: World) -> Work:
     crops, cache = request.crops, None
     if crops:
         cache = world.leader_first(lambda: CropCache.open(crops, found.images, found.protocol))
-    return Work(found.images, found.protocol, request.batch_size, request.workers, cache)
+    size, workers = request.batch_size, request.workers
+    return Work(found.images, found.protocol, size, workers, cache, request.shard)
 
 
 def _sampling(request: Request, images: int) -> Sampling | None:
     if request.sample is None and request.until is None:
         return None
+    if request.shard.of > 1:
+        raise UsageError("--shard is a part of all images; leave --sample or --until.")
     if request.evidence:
         raise UsageError(
             "--evidence holds the predictions of all images; leave --sample or --until."

@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import numpy as np
 import torch
 
 from ..zoo.errors import DataError, MixzooError, UsageError
 from .crops import Work
 from .decoding import explained
 from .precision import HeadLogits
-from .predictions import PENDING, Counts, Predictions, Rows
+from .predictions import PENDING, Counts, Ints, Predictions, Rows
 from .predictor import Predictor
 from .world import ALONE, World
 
@@ -76,20 +78,26 @@ def evaluate_all(
     """Fill in what the subjects don't know yet, decoding each image once.
 
     A batch that was only partly known is predicted wholly again, so that an image always has the
-    same neighbours. order: positions of the images to predict, all if None; batches are cut from
-    it. progress: called with images done on this rank. save: called now and then, and before an
+    same neighbours. order: positions of the images to predict, the work's shard if None; batches
+    are cut from it. Every process calibrates on the first batches, also where they are another's to
+    predict. progress: called with images done on this rank. save: called now and then, and before an
     error leaves, so that what this rank knows isn't lost.
     A subject that fails keeps its `error`, on every rank, and the others go on. Returns positions
     and reasons of the images that can't be read, the same on every rank.
     """
     run = _Pass(subjects, work, world)
-    todo = [group for group in work.groups(order) if any(s.pending(group) for s in subjects)]
+    for subject in subjects:
+        subject.predictor.filled = order is None
+    groups = work.groups(order)
+    mine = groups if order else work.shard.share(groups)
+    todo = [group for group in mine if any(s.pending(group) for s in subjects)]
+    todo = todo[world.rank :: world.size]
     failure: MixzooError | None = None
     saved = time.monotonic()
     try:
-        with closing(run.walk(todo[world.rank :: world.size])) as walk:
+        with closing(run.walk(todo, groups)) as walk:
             for done in walk:
-                if progress:
+                if progress and done:
                     progress(done)
                 if save and time.monotonic() - saved > SAVE_EVERY:
                     run.save(save)
@@ -113,22 +121,44 @@ class _Pass:
         self.rows: list[tuple[str, dict[str, Rows]]] = []
         self.unreadable: dict[int, str] = {}
 
-    def walk(self, groups: Sequence[Sequence[int]]) -> Generator[int, None, None]:
-        """Predict batches of positions; yields the number of images of each batch."""
-        decoded = self.work.batches(groups, ranks_here=self.world.local_size)
+    def walk(
+        self, todo: Sequence[Sequence[int]], groups: Sequence[Sequence[int]]
+    ) -> Generator[int, None, None]:
+        """Predict batches of positions; yields the number of images of each batch.
+
+        groups: all batches; the first of them are looked at before, by whoever calibrates, and
+        yield 0 where they aren't among `todo`.
+        """
+        learning = [s.predictor for s in self.subjects if s.predictor.calibrates and todo]
+        size = self.work.batch_size
+        begin = min((p.seen // size for p in learning), default=0)
+        first = groups[begin : max((-(-p.calibration // size) for p in learning), default=0)]
+        mine = {group[0] for group in todo}
+        seen = {group[0] for group in first}
+        ordered = [*first, *(group for group in todo if group[0] not in seen)]
+        decoded = self.work.batches(ordered, ranks_here=self.world.local_size)
         with _explained(), closing(decoded):
-            for group, batch in zip(groups, decoded, strict=True):
-                self.unreadable.update(batch.unreadable)
+            for group, batch in zip(ordered, decoded, strict=True):
+                own = group[0] in mine
+                if own:
+                    self.unreadable.update(batch.unreadable)
                 for subject in self.subjects:
-                    if len(batch.indices) and subject.pending(group):
-                        predict = subject.predictor.predict
-                        self._note(subject, predict, batch.indices, batch.crops, batch.labels)
-                yield len(group)
+                    predictor = subject.predictor
+                    pending = own and subject.pending(group)
+                    predictor.seen += len(batch.unreadable)
+                    if len(batch.indices) and (pending or predictor.calibrates):
+                        inputs = (batch.indices, batch.crops, batch.labels)
+                        self._note(subject, predictor.predict, *inputs, keep=pending)
+                yield len(group) if own else 0
             for subject in self.subjects:
                 self._note(subject, subject.predictor.flush)
 
     def _note(
-        self, subject: Subject, predict: Callable[..., dict[str, Rows]], *inputs: torch.Tensor
+        self,
+        subject: Subject,
+        predict: Callable[..., dict[str, Rows]],
+        *inputs: Any,
+        keep: bool = True,
     ) -> None:
         """Let the subject predict, and write the rows down; a failure is the subject's own."""
         if subject.error:
@@ -138,8 +168,9 @@ class _Pass:
         except MixzooError as error:
             subject.error = error
             return
-        self.rows.append((subject.name, rows))
-        self._put(subject, rows)
+        if keep:
+            self.rows.append((subject.name, rows))
+            self._put(subject, rows)
 
     def _put(self, subject: Subject, rows: Mapping[str, Rows]) -> None:
         for head, found in rows.items():
@@ -171,35 +202,36 @@ class _Pass:
 
     def settle(self) -> None:
         """Recompute what doesn't hold any longer under the largest bound that any rank has."""
+        shard, images = self.work.shard, len(self.work.images)
+        own = shard.positions(images, self.work.batch_size) if shard.of > 1 else np.arange(images)
         while True:
             bounds = self.world.gather({s.name: s.predictor.bounds for s in self.subjects})
-            stale: dict[str, list[int]] = {}
+            stale: dict[str, dict[str, Ints]] = {}
             for subject in (s for s in self.subjects if not s.error):
                 for found in bounds:
                     subject.predictor.raise_bounds(found[subject.name])
-                at = {
-                    int(i)
-                    for head, known in subject.known.items()
-                    for i in subject.predictor.stale(head, known)
-                }
-                if at:
-                    stale[subject.name] = sorted(at)
+                for head, known in subject.known.items():
+                    at = np.intersect1d(subject.predictor.stale(head, known), own)
+                    if len(at):
+                        stale.setdefault(subject.name, {})[head] = at
             if not stale:
                 return
             self._recompute(stale)
             self.exchange()
 
-    def _recompute(self, stale: Mapping[str, Sequence[int]]) -> None:
+    def _recompute(self, stale: Mapping[str, Mapping[str, Ints]]) -> None:
         """This rank's share of stale images, decoded once for all subjects."""
-        groups = self.work.groups(sorted(set().union(*stale.values())))
+        every = {int(i) for heads in stale.values() for at in heads.values() for i in at}
+        groups = self.work.groups(sorted(every))
         here = replace(self.work, workers=0)
         for batch in here.batches(groups[self.world.rank :: self.world.size]):
             self.unreadable.update(batch.unreadable)
             for subject in (s for s in self.subjects if s.name in stale):
-                rows = torch.isin(batch.indices, torch.tensor(stale[subject.name]))
+                heads = stale[subject.name]
+                rows = torch.isin(batch.indices, torch.tensor(np.concatenate([*heads.values()])))
                 if rows.any():
                     images = (batch.indices[rows], batch.crops[rows], batch.labels[rows])
-                    self._note(subject, subject.predictor.recompute, *images)
+                    self._note(subject, subject.predictor.recompute, *images, heads)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ answers is computed from the predictions, and the verdict from the table that th
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -241,7 +241,7 @@ def _unpacked(content: bytes, labels: tuple[int, ...]) -> Predictions:
                 f"column {name}: expected {of.dtype} of shape {of.shape}, got {got.dtype} of "
                 f"{got.shape}"
             )
-    known = Predictions(labels=empty.labels, **{name: columns[name] for name in COLUMNS})
+    known = replace(empty, **{name: columns[name] for name in COLUMNS})
     unread = known.state == UNREADABLE
     if not known.complete or (known.state > UNREADABLE).any() or (known.top[unread] != -1).any():
         raise ValueError(

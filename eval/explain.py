@@ -22,7 +22,7 @@ from .crops import Work
 from .evaluate import Found, Request, prepare
 from .jobs import load_models, predict, recall
 from .kept import behind
-from .known import audit_for, case_of, training_list, with_others
+from .known import audit_for, case_of, training_of, with_others
 from .store import Stored, of_weights
 from .trials import IMAGES, try_pixels, variants
 from .world import World
@@ -91,7 +91,7 @@ def _explained(
         drawn = checkpoint.benchmark and checkpoint.benchmark.manifest.dataset.drawn_by_package
         found = prepare(request, world) if request.data or drawn else None
         stored = _predicted(checkpoint, found, request, world) if found else None
-        train = training_list(found.images, checkpoint.benchmark) if found else None
+        train = training_of(found.images, checkpoint.benchmark) if found else None
         stored = stored or _kept(checkpoint, report)
         case = case_of(
             checkpoint, stored, audit, train, datasets=datasets, data=request.data or "DIR"

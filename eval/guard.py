@@ -27,6 +27,13 @@ everything seen, and just in a close competitor. How likely that is, step by ste
 - A deviation above all before raises the bound, and `stale` names what was believed under
   the smaller one. So the first sample decides the cost, the last bound the predictions.
 
+**What comes out doesn't depend on order, processes or interruptions.** The images that are computed
+in fp32 are the first ones, the spot checks, those beyond `Reach`, and those whose margin the bound
+doubts; the bound is of all of them. A larger bound doubts more images, and more images give no
+smaller bound, so there is one smallest set that agrees with itself; whoever starts from the same
+first images and goes on until nothing is stale arrives there. What a summary says is counted in the
+predictions, not on the way.
+
 That is no theorem. An image whose error is unlike all others', and whose margin is large, is found
 by no rule that learns from a sample unless it computes that image: not by more spot checks, a wider
 bound, or one that follows the tail seen (benchmarks/guard_rules.py, docs/precision.md). But rounding
@@ -39,13 +46,17 @@ own. Why all classes and not close competitors only: that bound is two to three 
 rests on so few numbers that half of the samples of 128 left images above it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from .predictions import FAST, Mask, Predictions, Rows
+from .predictions import EXACT, Mask, Precision, Predictions, Rows
+
+if TYPE_CHECKING:
+    import torch
 
 Numbers = npt.NDArray[np.float32]
 
@@ -55,18 +66,20 @@ SPOT_CHECKS = 64  # one in so many believed images is computed both ways
 TIE = 1e-4  # logit units: fp32 itself differs by as much between machines and layouts
 
 
-def deviations(fast: torch.Tensor, exact: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def deviations(
+    fast: "torch.Tensor", exact: "torch.Tensor", labels: "torch.Tensor"
+) -> "torch.Tensor":
     """How far fast arithmetic moves what decides an image's prediction, in logit units.
 
     fast, exact: logits (B, C). labels: (B,). Returns (B,) float32: the largest change of a
     difference between any logit and that of the fast best class or of the label.
     """
     moved = fast.float() - exact.float()
-    pivots = torch.stack((fast.argmax(1), labels.to(fast.device)), 1)
-    at_pivots = moved.gather(1, pivots)  # (B, 2)
-    above = moved.amax(1, keepdim=True) - at_pivots
-    below = at_pivots - moved.amin(1, keepdim=True)
-    return torch.maximum(above, below).amax(1)
+    pivots = fast.argmax(1), labels.to(fast.device)
+    best, labelled = (moved.gather(1, classes[:, None]) for classes in pivots)
+    above = moved.amax(1, keepdim=True) - best.minimum(labelled)
+    below = best.maximum(labelled) - moved.amin(1, keepdim=True)
+    return above.maximum(below)[:, 0]
 
 
 def changes(fast: Rows, exact: Rows, labels: np.ndarray) -> Mask:
@@ -78,30 +91,17 @@ def changes(fast: Rows, exact: Rows, labels: np.ndarray) -> Mask:
 
 @dataclass
 class Guard:
-    """The bound of one head, and what it was learnt from.
-
-    compared: images computed both ways. changed: of these, images that fast arithmetic would have
-    predicted otherwise. surprises: of these, spot checks, whose margin was believed.
-    """
+    """The bound of one head: SAFETY times the largest deviation seen."""
 
     bound: float = 0.0
-    largest_deviation: float = 0.0
-    compared: int = 0
-    changed: int = 0
-    surprises: int = 0
 
-    def observe(self, deviation: np.ndarray, changed: Mask, spots: Mask) -> None:
+    def observe(self, deviation: np.ndarray) -> None:
         """Learn from images that were computed both ways.
 
         deviation: (n,), see `deviations`; what isn't finite (fp16 overflowed) teaches nothing.
-        changed: (n,) see `changes`. spots: (n,) whether fast arithmetic had been believed.
         """
-        self.compared += len(deviation)
-        self.changed += int(changed.sum())
-        self.surprises += int((changed & spots).sum())
         finite = deviation[np.isfinite(deviation)]
-        self.largest_deviation = max(self.largest_deviation, float(finite.max(initial=0)))
-        self.raise_to(SAFETY * self.largest_deviation)
+        self.raise_to(SAFETY * float(finite.max(initial=0)))
 
     def raise_to(self, bound: float) -> None:
         """Use at least this bound."""
@@ -111,23 +111,19 @@ class Guard:
         """(n,) whether a prediction, or the label's place among the first five, could change."""
         return ~(np.minimum(rows.margin, rows.margin5) > self.bound)
 
-    def stale(self, predictions: Predictions) -> np.ndarray:
-        """Images that fast arithmetic settled and the present bound doubts: (m,) int64."""
-        least = np.minimum(predictions.margin, predictions.margin5)
-        return np.flatnonzero((predictions.state == FAST) & ~(least > self.bound))
-
 
 @dataclass
 class Reach:
-    """The activations of one backbone that its bounds speak for: those it was learnt from.
+    """The activations of one backbone that its bounds speak for: those of the first images.
 
-    largest: (L,) in each of L convolutions, of any image that was computed both ways.
+    largest: (L,) in each of L convolutions, of any image of the calibration. Not of what was
+    computed both ways later: which images those are hangs on the order, and this must not.
     """
 
     largest: Numbers = field(default_factory=lambda: np.zeros(1, np.float32))
 
     def observe(self, peaks: Numbers) -> None:
-        """Learn from images that were computed both ways. peaks: (n, L); overflow teaches nothing."""
+        """Learn from images of the calibration. peaks: (n, L); overflow teaches nothing."""
         finite = peaks[np.isfinite(peaks).all(axis=1)]
         self.largest = np.maximum(self.largest, finite.max(axis=0, initial=0))
 
@@ -142,3 +138,40 @@ def spot(indices: np.ndarray) -> Mask:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return (x ^ (x >> np.uint64(31))) % np.uint64(SPOT_CHECKS) == 0
+
+
+def summary(
+    precision: Precision,
+    arithmetic: str,
+    heads: Mapping[str, Predictions],
+    bounds: Mapping[str, float],
+    calibrated: int,
+) -> dict[str, Any]:
+    """What was computed how, for reports: counts of images, and per head what was measured.
+
+    heads: head -> predictions of all images. calibrated: images of the calibration.
+    """
+    tied = [known.margin < TIE for known in heads.values()]
+    told = {
+        "precision": precision,
+        "arithmetic": arithmetic,
+        "ties": int(np.logical_or.reduce(tied).sum()),
+        "heads": {},
+    }
+    if precision != "guarded":
+        return told
+    exact = {head: known.state == EXACT for head, known in heads.items()}
+    return told | {
+        "safety": SAFETY,
+        "calibrated": calibrated,
+        "recomputed": int(np.logical_or.reduce([*exact.values()]).sum()) - calibrated,
+        "heads": {
+            head: {
+                "bound": bounds.get(head, 0.0),
+                "largest_deviation": bounds.get(head, 0.0) / SAFETY,
+                "compared": int(exact[head].sum()),
+                "changed": int(known.changed.sum()),
+            }
+            for head, known in heads.items()
+        },
+    }

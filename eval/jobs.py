@@ -24,10 +24,10 @@ from ..zoo.report import Weights
 from . import store
 from .crops import BATCH_SIZE, Work
 from .evaluator import Subject, evaluate_all
-from .guard import CALIBRATION
 from .precision import fastest
 from .predictions import Precision, Predictions
 from .predictor import Predictor
+from .shard import ALL, Shard
 from .world import World
 
 
@@ -104,10 +104,12 @@ def recall(
     world: World,
     *,
     fresh: bool,
+    batch_size: int = BATCH_SIZE,
+    shard: Shard = ALL,
 ) -> Job:
     """The job of a checkpoint with what the store knows of it, merged over all machines.
 
-    fresh: forget what an earlier evaluation left behind. Weights that can't be the row's are the
+    batch_size, shard: the images that are wanted. fresh: forget what an earlier evaluation left behind. Weights that can't be the row's are the
     job's error, as they are when a model is loaded: a verdict doesn't hang on what was kept.
     """
     key = store.Key(checkpoint.sha256, protocol, images.sha256(), precision)
@@ -119,7 +121,9 @@ def recall(
     found = world.gather(store.find(key, images) if asks else None)
     known = store.merge([kept for kept in found if kept])
     if known:
-        job.heads, job.about, job.from_store = known.heads, known.about, known.complete
+        job.heads, job.about = known.heads, known.about
+        mine = known.at(shard.positions(len(images), batch_size)) if shard.of > 1 else known
+        job.from_store = mine.complete and not mine.stale and "precision" in known.about
         try:
             hold_against_row(job.weights, checkpoint.row, checkpoint.num_classes)
         except CheckpointError as error:
@@ -130,8 +134,7 @@ def recall(
 def load_models(jobs: Sequence[Job], world: World, batch_size: int) -> dict[str, Subject]:
     """The jobs' models, by name; a job whose model can't be loaded keeps its error.
 
-    All ranks use the arithmetic that the leader finds fastest, and share the calibration out.
-    batch_size: fp32 computes again in batches as large, of BATCH_SIZE images at most.
+    All ranks use the arithmetic that the leader finds fastest. batch_size: see `Predictor`.
     """
     subjects = {job.name: _load(job, world, batch_size) for job in jobs}
     return {name: subject for name, subject in subjects.items() if subject}
@@ -155,8 +158,9 @@ def predict(
 
     def save(subject: Subject) -> None:
         job = by_name[subject.name]
-        job.about["bounds"] = subject.predictor.bounds
-        _keep(job.key.parts / f"{world.rank}-of-{world.size}.safetensors", job)
+        job.about |= subject.predictor.learnt
+        rank, size = world.rank * work.shard.of + work.shard.number - 1, world.size * work.shard.of
+        _keep(job.key.parts / f"{rank}-of-{size}.safetensors", job)
 
     unreadable = evaluate_all(
         list(subjects.values()), work, world=world, order=order, progress=progress, save=save
@@ -166,8 +170,8 @@ def predict(
         job.error = subject.error
         if subject.error:
             continue
-        summaries = world.gather(subject.predictor.summary())
-        job.about |= {"precision": _together(summaries), "bounds": subject.predictor.bounds}
+        job.about |= subject.predictor.learnt
+        job.about["precision"] = subject.predictor.summary(job.heads)
         if world.leads and all(known.complete for known in job.heads.values()):
             _keep(job.key.path, job)
             store.forget_parts(job.key)
@@ -206,10 +210,9 @@ def _load(job: Job, world: World, batch_size: int) -> Subject | None:
         world.device,
         precision,
         arithmetic=arithmetic,
-        batch_size=min(batch_size, BATCH_SIZE),
-        calibration=-(-CALIBRATION // world.size),
+        batch_size=batch_size,
     )
-    predictor.raise_bounds(job.about.get("bounds", {}))
+    predictor.relearn(job.about)
     return Subject(job.name, predictor, job.heads)
 
 
@@ -230,21 +233,6 @@ def _keep(path: Path, job: Job) -> None:
         store.write(path, job.stored)
     except OSError as error:
         job.about["not_kept"] = f"{path}: {error.strerror or error}"
-
-
-def _together(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One summary of all ranks: counts are added; of bounds, deviations and words the largest."""
-    joined: dict[str, Any] = {}
-    for summary in summaries:
-        for name, value in summary.items():
-            before = joined.get(name)
-            if isinstance(value, dict):
-                joined[name] = _together([before or {}, value])
-            elif isinstance(value, int):
-                joined[name] = (before or 0) + value
-            else:
-                joined[name] = value if before is None else max(before, value)
-    return joined
 
 
 def device_name(device: torch.device) -> str:

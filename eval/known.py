@@ -1,40 +1,122 @@
 """Gathers what is known of a checkpoint's number: its file, logs, lists, and what is kept here."""
 
-from collections.abc import Sequence
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ..zoo import shelf
+import msgspec
+
+from ..zoo import files, shelf
+from ..zoo.cache import cache_root
 from ..zoo.catalog import Benchmark
-from ..zoo.checkpoint.facts import training_facts
+from ..zoo.checkpoint.facts import TrainingFacts, training_facts
 from ..zoo.checkpoint.load import traits
 from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.data import LabelledImages, from_file, named_file
 from ..zoo.errors import MixzooError
-from ..zoo.manifest import Dataset
+from ..zoo.manifest import Count, Dataset
+from ..zoo.manifest import Row as TableRow
 from ..zoo.refs import CheckpointFile
+from ..zoo.report import Claims, Row
 from .case import Case
+from .causes import causes_of, worth_telling
 from .logs import Claim, LogAudit, audit_files, claim_of
-from .report import conditions_of, readable_audit
+from .report import conditions_of, readable_audit, row_of
 from .store import Stored, of_weights
 
 
-def training_list(images: LabelledImages, benchmark: Benchmark | None) -> LabelledImages | None:
-    """The training list, if it lies beside these images and can be read."""
+class Training(msgspec.Struct, frozen=True):
+    """What a training list says of an evaluation.
+
+    counts: its images of each class. shared: files that are evaluated, and stand in it too.
+    """
+
+    counts: dict[int, Count]
+    shared: tuple[str, ...]
+
+
+def training_of(images: LabelledImages, benchmark: Benchmark | None) -> Training | None:
+    """What the training list beside these images says; None if there is none, or it can't be read.
+
+    It is kept in the cache: iNaturalist-2018's takes seconds to read.
+    """
     train = benchmark.manifest.dataset.train if benchmark else None
     folder = images.root if images.root.is_dir() else images.root.parent
+    path = named_file(folder, train.annotations) if train else None
+    if path is None:
+        return None
+    seen = path.stat()
+    facts = f"{path.resolve()}\0{seen.st_size}\0{seen.st_mtime_ns}\0{images.sha256()}"
+    name = hashlib.sha256(os.fsencode(facts)).hexdigest()
+    kept = cache_root() / "training" / f"{name}.json"
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(kept.read_bytes(), type=Training)
     try:
-        path = named_file(folder, train.annotations) if train else None
-        return from_file(folder, path) if path else None
+        listed = from_file(folder, path)
     except MixzooError:
         return None  # a detail isn't worth the evaluation
+    trained = set(listed.files)
+    shared = tuple(file for file in images.files if file in trained)
+    found = Training(dict(listed.class_counts()), shared)
+    with suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        files.write(kept, msgspec.json.encode(found))
+    return found
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a checkpoint says of itself, as far as a report asks it.
+
+    name: under which it is reported. own: whether it is a run of one's own of its row. ref: by which
+    commands name it. traits: of its tensors, see `Case`.
+    """
+
+    name: str
+    judged_as: str | None
+    own: bool
+    claims: Claims
+    facts: TrainingFacts
+    ref: str
+    traits: dict[str, str] = {}
+
+
+def judged(
+    said: Said,
+    stored: Stored,
+    benchmark: Benchmark | None,
+    row: TableRow | None,
+    audit: LogAudit | None,
+    training: Training | None,
+    case: Callable[[], Case],
+) -> Row:
+    """A checkpoint's row from its predictions, with causes where its number is off.
+
+    case: what is known of it then, without the other rows.
+    """
+    found = row_of(
+        stored,
+        said.name,
+        benchmark,
+        row,
+        audit=audit,
+        claims=said.claims,
+        training_images=training.counts if training else None,
+    )
+    known = Case(stored=stored, benchmark=benchmark, row=row, audit=audit)
+    if known.is_off and not said.own:  # another run's number is another draw
+        causes = causes_of(with_others(case(), found.weights.sha256))
+        found = msgspec.structs.replace(found, causes=worth_telling(causes))
+    return found
 
 
 def case_of(
     checkpoint: CheckpointFile,
     stored: Stored | None,
     audit: LogAudit | None,
-    training: LabelledImages | None = None,
+    training: Training | None = None,
     *,
     datasets: Sequence[Dataset] = (),
     data: object = "DIR",
@@ -46,7 +128,6 @@ def case_of(
     """
     content, benchmark, row = read_checkpoint(checkpoint.path), checkpoint.benchmark, checkpoint.row
     found = traits(content, row, checkpoint.num_classes)
-    is_own = benchmark and row and shelf.file(benchmark, row).sha256 == checkpoint.sha256
     return Case(
         stored=stored,
         benchmark=benchmark,
@@ -54,11 +135,18 @@ def case_of(
         audit=audit,
         facts=training_facts(content.meta),
         traits=found,
-        training=dict(zip(training.files, training.labels, strict=True)) if training else {},
+        training=training and training.shared,
         datasets=datasets,
-        ref=row.id if row and is_own else str(checkpoint.path),
+        ref=ref_of(checkpoint),
         data=str(data),
     )
+
+
+def ref_of(checkpoint: CheckpointFile) -> str:
+    """How a command names it: by its row if it is that row's file, else by its path."""
+    benchmark, row = checkpoint.benchmark, checkpoint.row
+    is_own = benchmark and row and shelf.file(benchmark, row).sha256 == checkpoint.sha256
+    return row.id if row and is_own else str(checkpoint.path)
 
 
 def with_others(case: Case, sha256: str) -> Case:

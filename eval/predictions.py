@@ -56,6 +56,7 @@ class Rows:
     confidence: Floats
     exact: Mask
     """(n,) whether computed in fp32."""
+    changed: Mask
 
     def at(self, mask: Mask) -> "Rows":
         """Those of some images. mask: (n,)."""
@@ -85,6 +86,8 @@ class Predictions:
     """(N,) softmax probability of the best class, in (0, 1]."""
     state: npt.NDArray[np.uint8]
     """(N,) PENDING, FAST, EXACT or UNREADABLE."""
+    changed: Mask
+    """(N,) whether fast arithmetic was tried too, and would have predicted otherwise."""
 
     @classmethod
     def empty(cls, labels: npt.ArrayLike) -> "Predictions":
@@ -99,6 +102,7 @@ class Predictions:
             margin5=nan.copy(),
             confidence=nan,
             state=np.zeros(n, np.uint8),
+            changed=np.zeros(n, bool),
         )
 
     def __len__(self) -> int:
@@ -112,6 +116,12 @@ class Predictions:
         self.margin5[at] = rows.margin5
         self.confidence[at] = rows.confidence
         self.state[at] = np.where(rows.exact, EXACT, FAST)
+        self.changed[at] = rows.changed
+
+    def set(self, at: npt.ArrayLike, others: "Predictions") -> None:
+        """Write the predictions of n images in place, at these positions. at: (n,)."""
+        for name in COLUMNS:
+            getattr(self, name)[at] = getattr(others, name)
 
     def put_unreadable(self, indices: npt.ArrayLike) -> None:
         """Note in place that these images can't be decoded."""
@@ -132,6 +142,12 @@ class Predictions:
         for column in (self.margin, self.margin5, self.confidence):
             column[at] = np.nan
         self.state[at] = state
+        self.changed[at] = False
+
+    def stale(self, bound: float) -> Ints:
+        """Images (m,) that fast arithmetic settled, with a margin that this bound doubts."""
+        least = np.minimum(self.margin, self.margin5)
+        return np.flatnonzero((self.state == FAST) & ~(least > bound))
 
     @property
     def complete(self) -> bool:

@@ -2,17 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from ..zoo.errors import CheckpointError, DataError
 from ..zoo.manifest import Protocol
 from .crops import BATCH_SIZE
-from .guard import CALIBRATION, SAFETY, TIE, Guard, Reach, changes, deviations, spot
+from .guard import CALIBRATION, Guard, Reach, changes, deviations, spot, summary
 from .precision import HeadLogits, Network, choose, exact_networks, fast_networks
 from .predictions import TOP, Precision, Predictions, Rows
 from .protocol import normalise
@@ -25,8 +26,6 @@ class _Images:
     indices: Tensor
     crops: Tensor
     labels: Tensor
-    spots: Tensor
-    """(n,) bool, which are spot checks."""
     fast: Mapping[str, Tensor]
     peaks: Tensor
     """(n, L) each image's largest activation in L convolutions; none where they aren't known."""
@@ -40,7 +39,6 @@ class _Images:
             self.indices[rows],
             self.crops[rows],
             self.labels[rows],
-            self.spots[rows],
             fast,
             self.peaks[rows],
         )
@@ -51,7 +49,6 @@ class _Images:
             torch.cat([part.indices for part in parts]),
             torch.cat([part.crops for part in parts]),
             torch.cat([part.labels for part in parts]),
-            torch.cat([part.spots for part in parts]),
             {h: torch.cat([part.fast[h] for part in parts]) for h in parts[0].fast},
             torch.cat([part.peaks for part in parts]),
         )
@@ -66,14 +63,13 @@ class _Backbone:
     waiting: list[_Images] = field(default_factory=list)
     reach: Reach = field(default_factory=Reach)
 
-    def look(self, indices: Tensor, crops: Tensor, labels: Tensor, x: Tensor) -> _Images:
-        """What fast arithmetic says of these images. x: the crops, normalised."""
+    def look(self, indices: Tensor, crops: Tensor, labels: Tensor, x: Tensor, size: int) -> _Images:
+        """What fast arithmetic says of these images. x: the crops, normalised. size: see `_filled`."""
         assert self.fast is not None  # given with every precision but fp32
-        none = torch.zeros(len(labels), dtype=torch.bool)
-        logits = self.fast(x)
+        logits = _filled(self.fast, x, size)
         noted = self.fast.peaks if isinstance(self.fast, Network) else []
-        peaks = torch.stack(noted, 1).cpu() if noted else torch.zeros(len(labels), 0)
-        return _Images(indices, crops, labels, none, logits, peaks)
+        peaks = torch.stack(noted, 1)[: len(labels)].cpu() if noted else torch.zeros(len(labels), 0)
+        return _Images(indices, crops, labels, logits, peaks)
 
     def take(self, size: int, *, everything: bool) -> Iterator[_Images]:
         """Waiting images, in whole batches; the rest too if everything is asked for."""
@@ -93,8 +89,12 @@ class Predictor:
     model: a classifier of the zoo in eval mode on `device`; in fp32 any callable (N, 3, H, W)
     -> {head: (N, C)}. arithmetic: what "fast" means, "auto" measures what this machine does
     fastest. fast: use these functions for it instead, one for each backbone. batch_size: of the
-    recomputation in fp32. calibration: images computed both ways before any is believed.
+    images that come together; of the recomputation in fp32, BATCH_SIZE at most. calibration: images
+    computed both ways before any is believed.
     """
+
+    filled = True
+    """Whether guarded batches are filled up to their size, see `_filled`; not those of a sample."""
 
     def __init__(
         self,
@@ -110,6 +110,7 @@ class Predictor:
     ) -> None:
         self.protocol, self.device, self.precision = protocol, device, precision
         self.batch_size, self.calibration = batch_size, calibration
+        self.seen = 0  # images, with those that couldn't be read: the first calibrate
         self.arithmetic = "fp32"
         exact = exact_networks(model)
         if precision != "fp32" and fast is None:
@@ -120,8 +121,11 @@ class Predictor:
         ]
         self._guards: dict[str, Guard] = defaultdict(Guard)
         self._calibrated = 0
-        self._recomputed: set[int] = set()
-        self._ties: set[int] = set()
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether the next images are computed both ways, whatever their margins."""
+        return self.precision == "guarded" and self.seen < self.calibration
 
     @torch.inference_mode()
     def predict(self, indices: Tensor, crops: Tensor, labels: Tensor) -> dict[str, Rows]:
@@ -133,18 +137,20 @@ class Predictor:
         if self.precision == "fp32":
             return self.recompute(indices, crops, labels)
         x = self._normalised(crops)
-        calibrates = self.precision == "guarded" and self._calibrated < self.calibration
+        calibrates = self.calibrates
+        self.seen += len(labels)
         self._calibrated += len(labels) if calibrates else 0
         settled: dict[str, Rows] = {}
         for backbone in self._backbones:
-            images = backbone.look(indices, crops, labels, x)
+            images = backbone.look(indices, crops, labels, x, self._size)
             if calibrates:
+                backbone.reach.observe(images.peaks.numpy())
                 settled |= self._compare(backbone, images, x)
             elif self.precision == "fast":
                 settled |= _rank_all(images.fast, labels, indices, exact=False)
             else:
                 settled |= _joined([self._believe(backbone, images), *self._settle(backbone)])
-        return self._noted(settled)
+        return settled
 
     @torch.inference_mode()
     def flush(self) -> dict[str, Rows]:
@@ -152,16 +158,33 @@ class Predictor:
         settled: dict[str, Rows] = {}
         for backbone in self._backbones:
             settled |= _joined(list(self._settle(backbone, everything=True)))
-        return self._noted(settled)
+        return settled
 
     @torch.inference_mode()
-    def recompute(self, indices: Tensor, crops: Tensor, labels: Tensor) -> dict[str, Rows]:
-        """Rows in fp32; arguments as of `predict`."""
+    def recompute(
+        self,
+        indices: Tensor,
+        crops: Tensor,
+        labels: Tensor,
+        stale: Mapping[str, npt.ArrayLike] | None = None,
+    ) -> dict[str, Rows]:
+        """Rows in fp32; arguments as of `predict`.
+
+        stale: head -> positions that are stale; then only those are computed, with the other heads
+        of their backbone, and the guards learn from them.
+        """
         x = self._normalised(crops)
-        if self.precision != "fp32":
-            self._recomputed.update(indices.tolist())
-        logits = {h: z for backbone in self._backbones for h, z in backbone.exact(x).items()}
-        return self._noted(_rank_all(logits, labels, indices, exact=True))
+        if stale is None:
+            logits = {h: z for backbone in self._backbones for h, z in backbone.exact(x).items()}
+            return _rank_all(logits, labels, indices, exact=True)
+        settled: dict[str, Rows] = {}
+        for backbone in self._backbones:
+            images = backbone.look(indices, crops, labels, x, self._size)
+            doubted = [indices[:0], *(torch.as_tensor(stale.get(h, ())) for h in images.fast)]
+            if (rows := torch.isin(indices, torch.cat(doubted).long())).any():
+                backbone.waiting.append(images.at(rows))
+                settled |= _joined(list(self._settle(backbone, everything=True)))
+        return settled
 
     @property
     def bounds(self) -> dict[str, float]:
@@ -177,23 +200,32 @@ class Predictor:
         """Images (m,) that fast arithmetic settled under a smaller bound; recompute them."""
         if self.precision != "guarded":
             return np.zeros(0, np.int64)
-        return self._guards[head].stale(predictions)
+        return predictions.stale(self._guards[head].bound)
 
-    def summary(self) -> dict[str, Any]:
-        """What was computed how, for reports: counts of images, and per head what was measured."""
-        shared = {
-            "precision": self.precision,
-            "arithmetic": self.arithmetic,
-            "ties": len(self._ties),
-        }
-        if self.precision != "guarded":
-            return shared | {"heads": {}}
-        return shared | {
-            "safety": SAFETY,
-            "calibrated": self._calibrated,
-            "recomputed": len(self._recomputed),
-            "heads": {head: asdict(guard) for head, guard in self._guards.items()},
-        }
+    @property
+    def learnt(self) -> dict[str, Any]:
+        """What another process, or the same later, needs to go on as if it had seen the same."""
+        if not self._size:
+            return {"bounds": self.bounds}
+        reach = [backbone.reach.largest.tolist() for backbone in self._backbones]
+        counts = {"seen": self.seen, "calibrated": self._calibrated}
+        return {"bounds": self.bounds, "reach": reach, **counts}
+
+    def relearn(self, learnt: Mapping[str, Any]) -> None:
+        """Go on from what was `learnt`; from bounds alone they are taken, and it calibrates too."""
+        self.raise_bounds(learnt.get("bounds", {}))
+        if "reach" in learnt:
+            self.seen, self._calibrated = learnt["seen"], learnt["calibrated"]
+            for backbone, largest in zip(self._backbones, learnt["reach"], strict=True):
+                backbone.reach.largest = np.float32(largest)
+
+    def summary(self, known: Mapping[str, Predictions]) -> dict[str, Any]:
+        """What was computed how, see `guard.summary`. known: head -> predictions of all images."""
+        return summary(self.precision, self.arithmetic, known, self.bounds, self._calibrated)
+
+    @property
+    def _size(self) -> int:
+        return self.batch_size if self.filled and self.precision == "guarded" else 0
 
     def _believe(self, backbone: _Backbone, images: _Images) -> dict[str, Rows]:
         """Rows of the images that fast arithmetic may settle; the others wait."""
@@ -202,44 +234,44 @@ class Predictor:
         doubted = backbone.reach.exceeded(images.peaks.numpy())
         for head, row in rows.items():
             doubted |= self._guards[head].doubts(row)
-        spots = spot(images.indices.numpy()) & ~doubted
-        wait = doubted | spots
+        wait = doubted | spot(images.indices.numpy())
         if wait.any():
-            at = torch.from_numpy(np.flatnonzero(wait))
-            spotted = replace(images, spots=torch.from_numpy(spots))
-            backbone.waiting.append(spotted.at(at))
+            backbone.waiting.append(images.at(torch.from_numpy(np.flatnonzero(wait))))
         return {head: row.at(~wait) for head, row in rows.items()}
 
     def _settle(
         self, backbone: _Backbone, *, everything: bool = False
     ) -> Iterator[dict[str, Rows]]:
-        for images in backbone.take(self.batch_size, everything=everything):
-            self._recomputed.update(images.indices.tolist())
+        for images in backbone.take(min(self.batch_size, BATCH_SIZE), everything=everything):
             yield self._compare(backbone, images, self._normalised(images.crops))
 
     def _compare(self, backbone: _Backbone, images: _Images, x: Tensor) -> dict[str, Rows]:
         """Rows in fp32 of images that are computed both ways, from which the guards learn."""
-        exact, labels = backbone.exact(x), images.labels
-        backbone.reach.observe(images.peaks.numpy())
+        exact = _filled(backbone.exact, x, min(self._size, BATCH_SIZE))
+        labels = images.labels
         settled = _rank_all(exact, labels, images.indices, exact=True)
         for head, rows in settled.items():
             fast = images.fast[head]
             guess = rank(_rankable(fast), labels, images.indices, exact=False, head=head)
-            self._guards[head].observe(
-                deviations(fast, exact[head], labels).cpu().numpy(),
-                changes(guess, rows, labels.numpy()),
-                images.spots.numpy(),
-            )
-        return settled
-
-    def _noted(self, settled: dict[str, Rows]) -> dict[str, Rows]:
-        """The same; images whose best class fp32 itself leaves open are remembered."""
-        for rows in settled.values():
-            self._ties.update(rows.indices[rows.margin < TIE].tolist())
+            self._guards[head].observe(deviations(fast, exact[head], labels).cpu().numpy())
+            settled[head] = replace(rows, changed=changes(guess, rows, labels.numpy()))
         return settled
 
     def _normalised(self, crops: Tensor) -> Tensor:
         return normalise(crops.to(self.device), self.protocol)
+
+
+def _filled(network: HeadLogits, x: Tensor, size: int) -> Mapping[str, Tensor]:
+    """Logits of images, of which fewer than `size` are filled up to as many.
+
+    Libraries pick another kernel for another number of images, and its last bits differ. In full
+    batches an image's logits don't depend on its neighbours, so not on who computes it with whom.
+    """
+    n = len(x)
+    if n >= size:
+        return network(x)
+    more = x[:1].expand(size - n, *x.shape[1:])
+    return {head: z[:n] for head, z in network(torch.cat((x, more))).items()}
 
 
 def _rankable(z: Tensor) -> Tensor:
@@ -314,4 +346,5 @@ def rank(
         margin5=np.where(hit, labelled[:, 0] - values[:, TOP], values[:, TOP - 1] - labelled[:, 0]),
         confidence=confidence[:, 0],
         exact=np.full(len(top), exact),
+        changed=np.zeros(len(top), bool),
     )

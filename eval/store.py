@@ -93,14 +93,24 @@ class Stored:
         """Whether every image was read and predicted by every head."""
         return all(p.complete and not (p.state == UNREADABLE).any() for p in self.heads.values())
 
+    @property
+    def stale(self) -> int:
+        """Predictions that were believed under smaller bounds than those known now."""
+        bounds = self.about.get("bounds", {})
+        return sum(len(known.stale(bounds.get(h, -1.0))) for h, known in self.heads.items())
+
     def ordered(self, files: Sequence[str]) -> "Stored":
         """The same predictions in the order of these files, which are the same in any order."""
         if self.files == tuple(files):
             return self
         places = {file: place for place, file in enumerate(self.files)}
-        order = [places[file] for file in files]
+        return self.at([places[file] for file in files])
+
+    def at(self, order: Sequence[int]) -> "Stored":
+        """A copy of some images' predictions, in an order. order: positions in `files`."""
         heads = {head: known.at(order) for head, known in self.heads.items()}
-        return Stored(self.key, heads, tuple(files), self.sizes[order], self.about)
+        names = tuple(self.files[place] for place in order)
+        return Stored(self.key, heads, names, self.sizes[order], self.about)
 
     def of(self, images: LabelledImages) -> "Stored":
         """The same predictions in the order of these images, without those of replaced ones."""
@@ -192,8 +202,9 @@ def read(path: Path, key: Mapping[str, Any] | None = None) -> Stored | None:
     if key is not None and found != key:
         return None
     tensors = load(content)
+    unchanged = np.zeros(len(tensors["sizes"]), bool)  # as files of before have no such column
     heads = {
-        head: Predictions(**{c: tensors[f"{head}.{c}"] for c in COLUMNS})
+        head: Predictions(**{c: tensors.get(f"{head}.{c}", unchanged) for c in COLUMNS})
         for head in json.loads(about["heads"])
     }
     names = tensors["files"].tobytes().decode(errors="surrogateescape").split("\0")

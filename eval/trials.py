@@ -47,6 +47,14 @@ def variants(protocol: Protocol, said: Protocol) -> list[Protocol]:
         *({"crop": side} for side in (resize, crop * 15 // 16, crop * 7 // 8, crop * 3 // 4)),
         *({"resize": int(crop / ratio)} for ratio in (1, 0.95, 0.9, 0.875, 0.85, 0.8, 0.7)),
         *({"interpolation": kind} for kind in ("bicubic", "bilinear", "nearest")),
+        *(
+            {
+                "resize": int(crop / ratio),
+                "interpolation": kind,
+            }  # torchvision's default is bilinear
+            for ratio in (0.875, 0.85)
+            for kind in ("bicubic", "bilinear")
+        ),
     ]
     tried = [protocol, said, *(override(protocol, **change) for change in changed)]
     return [one for place, one in enumerate(tried) if one not in tried[:place]]

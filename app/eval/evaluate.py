@@ -1,14 +1,17 @@
 """`mixzoo eval`: recompute a published number and judge it."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...zoo import submit as jobs
 from ...zoo.errors import DataError, MixzooError, UsageError
 from ...zoo.files import write
 from ...zoo.looks import command as command_line
-from ..console import print_table, say
+from ...zoo.submit import Cluster
+from ..console import print_table, say, say_submitted
 from ..groups import CommandWithVerbs
 from ..options import (
     FilePath,
@@ -20,6 +23,8 @@ from ..options import (
     manifest_option,
     option,
     pixel_options,
+    submit_options,
+    words_of,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +40,7 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     "eval",
     cls=CommandWithVerbs,
     package=__package__,
-    verbs={name: name for name in ("check", "compare", "doubts", "sweep", "tally")},
+    verbs={name: name for name in ("check", "compare", "doubts", "merge", "tally")},
 )
 @click.argument("refs", nargs=-1, metavar="REF...", shell_complete=complete_names)
 @evaluation_options
@@ -67,6 +72,11 @@ FORMS = (".md", ".html", ".csv", ".yaml")
 @option("--seed", "Seed of the drawn sample.", click.IntRange(0), default=0)
 @option("--fresh", "Predict again what an earlier run predicted.")
 @option(
+    "--shard N/OF",
+    "Predict one of OF parts of the images into the folder --out; auto: that of a SLURM array's task. "
+    "Then: mixzoo eval merge DIR...",
+)
+@option(
     "--out FILE.json",
     "Write the report; FILE.md, .html, .csv and .yaml are written beside it.",
     OutputFile,
@@ -76,9 +86,29 @@ FORMS = (".md", ".html", ".csv", ".yaml")
     "Write all predictions, from which anybody can check the verdict: mixzoo eval check DIR.",
     OutputFolder,
 )
+@submit_options
+@option(
+    "--jobs N",
+    "With --submit: share the images among so many jobs, whose parts mixzoo eval merge joins.",
+    click.IntRange(1),
+    to="count",
+    default=1,
+)
 @manifest_option
 @json_option
-def command(all_rows: bool, out: Path | None, device: str, as_json: bool, **options: Any) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context,
+    all_rows: bool,
+    out: Path | None,
+    device: str,
+    as_json: bool,
+    shard: str | None,
+    submit: Cluster | None,
+    job_settings: tuple[str, ...],
+    count: int,
+    **options: Any,
+) -> None:
     """Recompute top-1 and judge it against the published number.
 
     A REF is a row id (its weights are fetched if they aren't here) or a checkpoint file.
@@ -86,7 +116,7 @@ def command(all_rows: bool, out: Path | None, device: str, as_json: bool, **opti
     Counts are the same under any number of processes:
     torchrun --nproc_per_node N -m mixzoo.eval REF... --data DIR
     """
-    if out and out.suffix != ".json":
+    if out and not shard and out.suffix != ".json":
         raise UsageError(
             f"--out {out}: expected a name ending in .json; the other forms are written beside it. Rename it."
         )
@@ -94,13 +124,58 @@ def command(all_rows: bool, out: Path | None, device: str, as_json: bool, **opti
         raise UsageError(
             "Expected checkpoints, got none. Name them (REF...), or a whole table: --all --benchmark NAME."
         )
-    from ...eval.evaluate import Request, evaluate_refs
+    if submit:
+        _submit(ctx, submit, job_settings, count, out)
+        return
+    from ...eval.evaluate import Request, evaluate_part, evaluate_refs
+    from ...eval.shard import parse
     from ...eval.world import join
 
+    if shard:
+        if not out or options["evidence"] or as_json:
+            raise UsageError(
+                "--shard needs --out DIR, and makes no report: leave --json, --evidence."
+            )
+        words = words_of(ctx, without=("shard", "out"))
+        request = Request(**options, shard=parse(shard, os.environ))
+        with join(device) as world:
+            failures = evaluate_part(request, world, out, words)
+        if world.leads:
+            say(
+                f"Part {request.shard}: {out}. When all are there: {command_line('eval', 'merge')} DIR..."
+            )
+        for name, why in failures.items():
+            raise MixzooError(f"Not all checkpoints could be evaluated, first {name}: {why}")
+        return
     with join(device) as world:
         report = evaluate_refs(Request(**options), world)
-    if not world.leads:
-        return
+    if world.leads:
+        give(report, out, options["evidence"], as_json)
+
+
+def _submit(
+    ctx: click.Context, where: Cluster, settings: tuple[str, ...], count: int, out: Path | None
+) -> None:
+    """This evaluation as jobs: one that makes the report, or several that make parts of it."""
+    if out is None:
+        raise UsageError("--submit needs --out FILE.json, since a job's output goes to a file.")
+    words, out = words_of(ctx, without=("submit", "job_settings", "count", "out")), out.absolute()
+    folder, parts = out.with_suffix(".jobs"), out.with_suffix(".parts")
+    ends = [["--out", str(out)]]
+    if count > 1:
+        shards = range(1, count + 1)
+        ends = [["--shard", f"{n}/{count}", "--out", str(parts / str(n))] for n in shards]
+    groups = [jobs.Commands([[*words, *end]]) for end in ends]
+    say_submitted(jobs.submit(where, folder, groups, settings, {"name": "mixzoo-eval"}), folder)
+    if count > 1:
+        say(f"When all are done: {command_line('eval', 'merge', parts)}/* --out {out}")
+
+
+def give(report: "Report", out: Path | None, evidence: Path | None, as_json: bool) -> None:
+    """Print a report, write it, and raise what it can't hide.
+
+    evidence: the folder that holds it, if it was written.
+    """
     if as_json:
         click.echo(report.to_json(), nl=False)
     else:
@@ -109,10 +184,9 @@ def command(all_rows: bool, out: Path | None, device: str, as_json: bool, **opti
         _write_all(report, out)
         if not as_json:
             say(f"Report: {out}, and beside it {', '.join(FORMS)}")
-    if (folder := options["evidence"]) and not as_json:
-        say(
-            f"Evidence: {folder}. Check it, here or elsewhere: {command_line('eval', 'check', folder)}"
-        )
+    if evidence and not as_json:
+        check = command_line("eval", "check", evidence)
+        say(f"Evidence: {evidence}. Check it, here or elsewhere: {check}")
     _raise_problems(report)
 
 

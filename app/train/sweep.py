@@ -1,18 +1,26 @@
-"""`mixzoo train sweep`: a grid of training runs as scripts for this machine and for SLURM."""
+"""`mixzoo train sweep`: a grid of training runs as jobs."""
 
-import shlex
 from pathlib import Path
 
 import click
 
-from ..console import print_json, print_table, say
-from ..options import FilePath, OutputFolder, complete_names, json_option, manifest_option, option
+from ...zoo.submit import Cluster
+from ..console import print_json, print_table, say, say_submitted
+from ..options import (
+    FilePath,
+    OutputFolder,
+    complete_names,
+    json_option,
+    manifest_option,
+    option,
+    submit_options,
+)
 
 
 @click.command("sweep")
 @click.argument("rows", nargs=-1, required=True, metavar="ROW...", shell_complete=complete_names)
 @option("--data DIR", "The folder with the images of all runs.", FilePath)
-@option("--out DIR", "The folder for scripts and runs.", OutputFolder, required=True)
+@option("--out DIR", "The folder for the runs.", OutputFolder, required=True)
 @option(
     "--set KEY=VALUE",
     "Change one value of the recipes. Repeatable; every value of a key is a run of its own.",
@@ -20,6 +28,7 @@ from ..options import FilePath, OutputFolder, complete_names, json_option, manif
     multiple=True,
 )
 @option("--gpus", "GPUs of each run; 0 trains on CPUs.", click.IntRange(0), default=1)
+@submit_options
 @manifest_option
 @json_option
 def command(
@@ -28,18 +37,21 @@ def command(
     out: Path,
     settings: tuple[str, ...],
     gpus: int,
+    submit: Cluster | None,
+    job_settings: tuple[str, ...],
     manifests: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Write a grid of runs as scripts for bash and SLURM.
+    """Train a grid of runs as jobs.
 
     Each ROW, a row id or a benchmark, is trained with every combination of the values: --set seed=0
-    --set seed=1 --set lr=0.1 --set lr=0.2 are four runs. `sweep.sh` trains one run after the other
-    on this machine, `sweep.sbatch` as an array of SLURM jobs that requeue themselves until each run
-    has ended; give it sbatch's own options, such as --time. Both can be started again at any time
-    and go on where they were. Nothing is trained by this command.
+    --set seed=1 --set lr=0.1 --set lr=0.2 are four runs. --submit slurm trains them as an array of
+    jobs that requeue themselves until each run has ended, --submit local one after the other in one
+    job; both can be submitted again at any time and go on where they were. Without --submit the
+    runs are listed, and nothing is trained.
     """
-    from ...train.sweep import plan, write_scripts
+    from ...train.sweep import plan
+    from ...zoo import submit as jobs
     from ...zoo.catalog import open_catalog
 
     runs = plan(
@@ -51,7 +63,17 @@ def command(
         processes=max(1, gpus),
         manifests=[path.absolute() for path in manifests],
     )
-    scripts = write_scripts(runs, gpus, out.absolute())
+    numbers: list[str] = []
+    if submit:
+        words = [run.words[1:] for run in runs]
+        groups = [[one] for one in words] if submit == "slurm" else [words]
+        numbers = jobs.submit(
+            submit,
+            out.absolute() / "jobs",
+            [jobs.Commands(group) for group in groups],
+            job_settings,
+            {"name": out.name, **jobs.of_processes(gpus)},
+        )
     if as_json:
         facts = [
             {
@@ -64,11 +86,12 @@ def command(
             }
             for run in runs
         ]
-        print_json({"runs": facts, "scripts": [str(script) for script in scripts]})
+        print_json({"runs": facts, "jobs": numbers})
         return
     expected = ["-" if run.expected is None else f"{run.expected:g}" for run in runs]
     names = [run.out.name for run in runs]
     print_table(("Run", "Expected"), [*zip(names, expected, strict=True)], right=("Expected",))
     say(f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}.")
-    for start, script in zip(("bash", "sbatch --time=TIME"), scripts, strict=True):
-        say(f"{start} {shlex.quote(str(script))}")
+    say_submitted(numbers, out / "jobs") if submit else say(
+        "To train them: --submit slurm, or local."
+    )

@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from ...zoo import looks
-from ..console import say
+from ...zoo import submit as jobs
+from ...zoo.submit import Cluster
+from ..console import say, say_submitted
 from ..groups import CommandWithVerbs
 from ..options import (
     FilePath,
@@ -17,6 +19,8 @@ from ..options import (
     device_option,
     manifest_option,
     option,
+    submit_options,
+    words_of,
 )
 
 
@@ -62,8 +66,11 @@ from ..options import (
     click.IntRange(1),
 )
 @option("--tensorboard DIR", "Write the log's curves for TensorBoard.", OutputFolder)
+@submit_options
 @manifest_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     row: str,
     data: Path | None,
     train_list: Path | None,
@@ -73,6 +80,8 @@ def command(
     show: bool,
     device: str,
     threads: int | None,
+    submit: Cluster | None,
+    job_settings: tuple[str, ...],
     manifests: tuple[Path, ...],
     **how: Any,
 ) -> None:
@@ -88,6 +97,11 @@ def command(
     run = run_of(row, settings, data, out, manifests)
     if show:
         say(run.describe())
+        return
+    if submit:
+        words, folder = words_of(ctx, without=("submit", "job_settings", "out")), run.out.absolute()
+        job = jobs.Commands([[*words, "--out", str(folder)]])
+        say_submitted(jobs.submit(submit, folder / "jobs", [job], job_settings), folder / "jobs")
         return
 
     import torch

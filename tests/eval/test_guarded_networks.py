@@ -58,9 +58,10 @@ def test_guarded_is_fp32_for_the_references_checkpoints(
     exact = walk(Predictor(model, protocol, CPU), tiny_val)
     guarded = Predictor(model, protocol, CPU, "guarded", arithmetic=arithmetic, calibration=64)
 
-    assert_same(walk(guarded, tiny_val), exact)
+    found = walk(guarded, tiny_val)
 
-    changed = sum(head["changed"] for head in guarded.summary()["heads"].values())
+    assert_same(found, exact)
+    changed = sum(head["changed"] for head in guarded.summary(found)["heads"].values())
     assert (changed > 0) == (arithmetic == "emulated-bf16")
 
 

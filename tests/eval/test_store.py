@@ -46,7 +46,11 @@ def predicted(indices: list[int], seed: int = 0) -> Predictions:
     known = Predictions.empty(LABELS)
     floats = rng.random((3, n)).astype(np.float32)
     top = rng.integers(0, 3, (n, 5)).astype(np.int32)
-    known.put(Rows(np.array(indices), top, *floats, exact=np.array(indices) % 2 == 0))
+    known.put(
+        Rows(
+            np.array(indices), top, *floats, np.array(indices) % 2 == 0, np.array(indices) % 4 == 0
+        )
+    )
     return known
 
 

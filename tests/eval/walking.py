@@ -26,10 +26,9 @@ def walk(predictor: Predictor, images: Images, batch_size: int = 64) -> dict[str
     for at in torch.arange(len(labels)).split(batch_size):
         put(predictor.predict(at, crops[at], labels[at]))
     put(predictor.flush())
-    for head in list(known):
-        at = torch.from_numpy(predictor.stale(head, known[head]))
-        if len(at):
-            put(predictor.recompute(at, crops[at], labels[at]))
+    while stale := {h: at for h, k in known.items() if len(at := predictor.stale(h, k))}:
+        at = torch.from_numpy(np.unique(np.concatenate([*stale.values()])))
+        put(predictor.recompute(at, crops[at], labels[at], stale))
     return known
 
 

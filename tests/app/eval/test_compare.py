@@ -139,7 +139,7 @@ def test_fast_arithmetic_is_told() -> None:
 
 
 def test_fast_arithmetic_never_hides_better() -> None:
-    """Though it was kept later, as by `eval sweep`."""
+    """Though it was kept later, as by `explain`."""
     keep(VANILLA, 60)
     keep(MIXUP, 90)
     keep(VANILLA, 10, precision="fast")
