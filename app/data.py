@@ -109,8 +109,14 @@ def prepare(
 
 
 @commands.command("init")
-@click.argument("folder", type=FilePath, metavar="DIR")
+@click.argument("source", metavar="DIR|FILE.csv|hf://USER/NAME")
+@option(
+    "--to DIR",
+    "Folder for the images of a Hugging Face data set.  [default: its name, here]",
+    OutputFolder,
+)
 @option("--name", "Name of the benchmark.  [default: the folder's]", str)
+@option("--columns IMAGE,CLASS", "Which columns of a table or data set these are, if unclear.")
 @option(
     "--table FILE.csv",
     "Take paths, classes and perhaps splits from this table, not from folders.",
@@ -130,9 +136,11 @@ def prepare(
 @option("--epochs", "Epochs that its rows train.", click.IntRange(1), default=100)
 @option("--force", "Write over what is there and says something else.")
 def init(
-    folder: Path,
+    source: str,
+    to: Path | None,
     name: str | None,
     table: Path | None,
+    columns: str | None,
     val: float,
     seed: int,
     architecture: str,
@@ -140,17 +148,38 @@ def init(
     epochs: int,
     force: bool,
 ) -> None:
-    """Make a benchmark of a folder of your own images.
+    """Make a benchmark of images of your own.
 
     DIR holds train/ and val/ with a folder for each class, or class folders alone, which are then
-    split. Annotations with the classes' names and a manifest with a row for each method are written
-    into DIR; train, eval, publish and all else then take the rows with --manifest.
+    split; or it holds the images of a table of paths and classes, FILE.csv. A Hugging Face data set
+    (of the Hub, as hf://USER/NAME, or a folder that the library saved or that holds parquet files;
+    pip install 'mixzoo[datasets]') is written out as image files first. Annotations with the
+    classes' names and a manifest with a row for each method are written beside the images; train,
+    eval, publish and all else then take the rows with --manifest.
     """
-    from ..zoo.data.own import look, manifest_for, write_own
+    from ..zoo.data import hugging_face
+    from ..zoo.data.own import arrange, look, manifest_for, write_own
     from ..zoo.looks import command
     from ..zoo.manifest import slug
 
-    own = look(folder, table, val, seed)
+    chosen = columns.split(",") if columns else []
+    if columns and len(chosen) != 2:
+        raise UsageError(f"--columns {columns}: expected two names. Write them as image,label.")
+    folder = Path(source)
+    if not table and hugging_face.is_data_set(source):
+        folder = to or Path(folder.name.partition("@")[0])
+        if folder.exists() and folder.resolve() == Path(source).resolve():
+            raise UsageError(f"{source}: its images need a folder of their own; name it with --to.")
+        found, order = hugging_face.write_out(source, folder, chosen)
+        own = arrange(folder, found, order, val, seed)
+    else:
+        if to:
+            raise UsageError(
+                f"--to {to}: is for Hugging Face data sets; the others stay in place. Leave it out."
+            )
+        if folder.is_file() and not table:
+            folder, table = folder.parent, folder
+        own = look(folder, table, val, seed, chosen)
     like = open_catalog().benchmark("inat2018")
     name = slug(name or folder.resolve().name)
     manifest = manifest_for(own, name, like, architecture, crop, epochs)
@@ -160,8 +189,9 @@ def init(
     )
     for line in (*own.notes, *map(str, written)):
         say(f"  {line}")
+    say("Train one of its rows:")
     row = f"{architecture}.mixup_{name}"
-    say(command("train", row, "--manifest", written[-1], "--data", folder))
+    say(f"  {command('train', row, '--manifest', written[-1], '--data', folder)}")
 
 
 @commands.command("verify")

@@ -1,6 +1,7 @@
 """Writes the pages of the documentation that are made of the code. Run by `make format`."""
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -150,7 +151,29 @@ def _anchor(name: str) -> str:
     return name.replace(" ", "-")
 
 
-PAGES = {"commands.md": commands_page, "api.md": api_page, "measurements.md": measured.page}
+def notebook() -> str:
+    """The recipes as a notebook without outputs: a cell for each block of Python, and for the words."""
+    text = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    text = re.sub(r"As a notebook:\s*\S+\n", "", text)
+    text = re.sub(r"\[([^\]]+)\]\([\w.#-]+\)", r"\1", text)  # pages aren't beside it
+    cells = []
+    for number, part in enumerate(re.split(r"(?ms)^```python\n(.*?)^```\n", text)):
+        if part.strip():
+            kind = "code" if number % 2 else "markdown"
+            cell = {"cell_type": kind, "id": f"cell-{number}", "metadata": {}}
+            cell |= {"source": part.strip().splitlines(keepends=True)}
+            cells.append(cell | ({"execution_count": None, "outputs": []} if number % 2 else {}))
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    book = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(book, indent=1, ensure_ascii=False) + "\n"
+
+
+PAGES = {
+    "commands.md": commands_page,
+    "api.md": api_page,
+    "measurements.md": measured.page,
+    "recipes.ipynb": notebook,
+}
 
 if __name__ == "__main__":
     for name, make in PAGES.items():

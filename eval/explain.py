@@ -11,7 +11,7 @@ from ..zoo.catalog import Catalog, open_catalog
 from ..zoo.checkpoint.load import build
 from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.errors import UsageError
-from ..zoo.looks import CONSISTENT, NO_NUMBER, REPRODUCED, RETRAINED, command
+from ..zoo.looks import CONSISTENT, NO_NUMBER, REPRODUCED, RETRAINED
 from ..zoo.net.progress import count_bar
 from ..zoo.refs import CheckpointFile, resolve
 from ..zoo.report import Cause, Report, read_report
@@ -128,7 +128,7 @@ def _kept(checkpoint: CheckpointFile, report: Report | None) -> Stored:
     if stored is None:
         raise UsageError(
             f"{checkpoint.name}: no evaluation of it is kept here, and no images are named. Run: "
-            f"{command('explain', checkpoint.name, '--data', 'DIR')}"
+            f"{open_catalog().command('explain', checkpoint.name)}"
         )
     return stored
 

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ..zoo import shelf
-from ..zoo.catalog import Benchmark, Catalog
+from ..zoo.catalog import Benchmark, Catalog, open_catalog
 from ..zoo.errors import UsageError
-from ..zoo.looks import command
 from ..zoo.manifest import Row as TableRow
 from ..zoo.report import Report, Row, read_report
 from . import evidence
@@ -56,7 +55,7 @@ def _kept_here(refs: Sequence[str], catalog: Catalog) -> list[tuple[str, Stored]
     for ref, found in known.items():
         if not found:
             raise UsageError(
-                f"{ref}: no evaluation of it is stored. Run: {command('eval', ref, '--data', 'DIR')}"
+                f"{ref}: no evaluation of it is stored. Run: {catalog.command('eval', ref)}"
             )
     return list(_under_one_setting(known).items())
 
@@ -73,7 +72,7 @@ def behind(report: Report, row: Row) -> Stored:
             return stored
     raise UsageError(
         f"{row.id}: the predictions behind its report aren't kept here (MIXZOO_CACHE). Evaluate it "
-        f"again: {command('eval', row.id, '--data', 'DIR')}"
+        f"again: {open_catalog().command('eval', row.id)}"
     )
 
 
@@ -84,7 +83,7 @@ def write_evidence(benchmark: Benchmark, row: TableRow, root: Path) -> Path:
     """
     report = kept_report(benchmark, row)
     if report is None:
-        evaluate = command("eval", row.id, "--data", "DIR", "--evidence", root)
+        evaluate = benchmark.command("eval", row.id, *benchmark.images, "--evidence", root)
         raise UsageError(f"{row.id}: no evaluation of it is kept here. Run: {evaluate}")
     [judged] = report.rows
     audit, _ = readable_audit(benchmark, row)

@@ -21,13 +21,15 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ..zoo.catalog import open_catalog
-from ..zoo.errors import DataError, wall
+from ..zoo.errors import DataError, UsageError, wall
 from ..zoo.images import open_image
 from ..zoo.manifest import Protocol
 from .protocol import normalise, placement
 
 if TYPE_CHECKING:
     import torch
+
+    from ..zoo.nets import Classifier, MixClassifier
 
 Pixels = npt.NDArray[np.uint8]
 DECODERS = {"torchvision": "torchvision.io", "torchcodec": "torchcodec.decoders"}
@@ -67,13 +69,18 @@ class Transform:
         return normalise(torch.from_numpy(np.ascontiguousarray(crop))[None], self.protocol)[0]
 
 
-def transform(name: str) -> Transform:
-    """The evaluation transform of a row or benchmark, such as `resnet50.automix_inat2018`.
+def transform(of: "str | Classifier | MixClassifier") -> Transform:
+    """The evaluation transform of a row or benchmark, such as `resnet50.automix_inat2018`, or of a
+    row's model.
 
-    Raises UsageError for a name that no manifest has.
+    Raises UsageError for a name that no manifest has, or for a model that was no row's.
     """
+    if not isinstance(of, str):
+        if of.protocol is None:
+            raise UsageError("The model is of a file that no row names; give a row or a benchmark.")
+        return Transform(of.protocol)
     catalog = open_catalog()
-    benchmark = catalog.benchmarks.get(name) or catalog.row(name)[0]
+    benchmark = catalog.benchmarks.get(of) or catalog.row(of)[0]
     return Transform(benchmark.manifest.protocol)
 
 

@@ -176,6 +176,7 @@ def _seed(facts: Mapping[str, str]) -> int | None:
 
 def _next(benchmark: Benchmark, row: str, settings: Sequence[str], known: Collection[int]) -> str:
     seed = next(n for n in count(PUBLISHED_SEED + 1) if n not in known)
-    data = [] if benchmark.manifest.dataset.drawn_by_package else ["--data", "DIR"]
     changed = [word for one in (f"seed={seed}", *settings) for word in ("--set", one)]
-    return benchmark.command("train", row, *data, *changed, "--out", f"runs/{row}-seed{seed}")
+    return benchmark.command(
+        "train", row, *benchmark.images, *changed, "--out", f"runs/{row}-seed{seed}"
+    )

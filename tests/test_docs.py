@@ -1,9 +1,11 @@
 """What the README and docs/ say is there, and runs as it stands."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -40,7 +42,7 @@ def _anchors(text: str) -> set[str]:
 @pytest.mark.parametrize("name", REFERENCE.PAGES)
 def test_reference_is_made_of_the_code(name: str) -> None:
     """`make format` writes these pages."""
-    assert PAGES[f"docs/{name}"] == REFERENCE.PAGES[name]()
+    assert (ROOT / "docs" / name).read_text() == REFERENCE.PAGES[name]()
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/python.md"])
@@ -67,6 +69,31 @@ def test_python_runs(name: str, golden: Path, tmp_path: Path) -> None:
         assert names["tuned"](names["x"]).shape == (2, 10)  # type: ignore[operator]
         assert torch.equal(names["plain"](names["images"]), names["everything"]["one_q"])  # type: ignore
         assert names["everything"].keys() == {"one_k", "mix_k", "one_q", "mix_q"}  # type: ignore[attr-defined]
+
+
+def test_recipes_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The notebook's cells, one after the other, which are the blocks of the page."""
+    torch.manual_seed(0)
+    monkeypatch.chdir(tmp_path)
+    book = json.loads((ROOT / "docs/recipes.ipynb").read_text())
+    cells = ["".join(one["source"]) for one in book["cells"] if one["cell_type"] == "code"]
+    names: dict[str, Any] = {}
+
+    for cell in cells:
+        exec(cell, names)
+
+    assert len(cells) == 5
+    assert [f"{cell}\n" for cell in cells] == re.findall(
+        r"(?s)```python\n(.*?)```", PAGES["docs/recipes.md"]
+    )
+    said = capsys.readouterr().out
+    assert "29 of 30 are what most" in said
+    assert int(re.findall(r"(\d+) of 30 after fine-tuning", said)[0]) > 20
+    assert names["automix"].step == 3
+    with Image.open("mixed.png") as sheet:
+        assert sheet.size == (5 * 128, 2 * 128)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from ..zoo.errors import UsageError
+from ..zoo.errors import UsageError, wall
 from ..zoo.nets import MixClassifier
 from ..zoo.nets.classifiers import MIX_BLOCKS
 from .mixing import draw_automix
@@ -191,9 +191,14 @@ def _look_into(network: nn.Module, layer: str | None, size: int) -> tuple[str, s
 
             hooks.callback(module.register_forward_hook(note).remove)
         modes = [(module, module.training) for module in network.modules()]
-        first = next(network.parameters())
+        first = next(network.parameters(), torch.empty(0))
+        kind, hint = type(network).__name__, "Name the size of its images by size=, or wrap it."
         try:
-            network.eval()(torch.zeros((1, 3, size, size), device=first.device, dtype=first.dtype))
+            with wall(
+                UsageError, f"{kind}: expected a network of images (N, 3, {size}, {size})", hint
+            ):
+                zeros = torch.zeros((1, 3, size, size), device=first.device, dtype=first.dtype)
+                network.eval()(zeros)
         finally:
             for module, training in modes:
                 module.training = training

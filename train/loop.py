@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,8 +110,8 @@ def walk(run: Run, data: Data, batches: Iterator[MicroBatch], asked: Interruptio
     start, began = run.iteration, time.monotonic()
     weights = mask_loss_weights(run.recipe.automix, run.recipe.epochs * run.iterations)
     folder = run.how.tensorboard if run.world.leads else None
-    hidden = None if run.world.leads else True  # None: only where stderr is a terminal
-    bar = tqdm(desc=run.name, total=run.total, initial=start, unit="step", disable=hidden)
+    every = min(run.recipe.log_every, run.iterations)  # a line for each epoch at least
+    bar = _bar(run, run.total, "step", initial=start)
     with bar, tensorboard(folder, start) as show:
         while not run.is_done:
             if run.is_validation_due:
@@ -124,15 +125,16 @@ def walk(run: Run, data: Data, batches: Iterator[MicroBatch], asked: Interruptio
                 raise stopped(run, asked)
             epoch, batch = divmod(run.iteration, run.iterations)
             lr = run.set_learning_rates(epoch)
+            bar.set_description_str(f"epoch {epoch + 1}/{run.recipe.epochs}", refresh=False)
             times, losses, stop = take_step(run, data, batches, weights, bool(asked.signal))
             run.iteration += 1
             run.log.add({"data_time": times[0], **losses, "time": times[1]})
             run.note_loss(losses["loss"])
             bar.update()
-            if (batch + 1) % run.recipe.log_every == 0:
+            if (batch + 1) % every == 0:
                 means = run.log.train(epoch=epoch + 1, iteration=batch + 1, lr=lr)
                 show("train", run.iteration, means | {"lr": lr})
-                bar.set_postfix(epoch=epoch + 1, loss=f"{means['loss']:.3f}")
+                bar.set_postfix(loss=f"{means['loss']:.3f}")
             if run.is_time_to_checkpoint or stop:
                 require_finite(run)
                 run.checkpoint()
@@ -193,12 +195,16 @@ def end_epoch(run: Run, data: Data, show: Show, asked: Interruption) -> float:
     epoch = run.validated + 1
     lr = run.set_learning_rates(run.validated)
 
-    def stop_if_asked(_: int) -> None:
+    bar = _bar(run, -(-len(data.val) // run.world.size), "img", desc="validating", leave=False)
+
+    def progress(images: int) -> None:
+        bar.update(images)
         if asked.signal:
             raise stopped(run, asked)
 
     try:
-        counts = run.validate(data, stop_if_asked)
+        with bar:
+            counts = run.validate(data, progress)
     except CheckpointError as error:  # logits that are no numbers
         raise diverged(run, None, str(error)) from None
     heads = {run.step.head_prefix + head: counts[head] for head in run.step.heads}
@@ -253,6 +259,19 @@ def _next(batches: Iterator[MicroBatch], run: Run) -> MicroBatch:
         if not run.world.leads:
             logger.error("error: rank %d: %s", run.world.rank, error)
         raise
+
+
+def _bar(run: Run, total: int, unit: str, **options: Any) -> Any:
+    """A bar of the leading process where stderr is a terminal, whole in 80 columns."""
+    form = "{desc}: {percentage:.0f}%|{bar}| {n_fmt}/{total_fmt} [{remaining} left, {rate_fmt}{postfix}]"
+    return tqdm(
+        total=total,
+        unit=unit,
+        bar_format=form,
+        dynamic_ncols=True,
+        disable=None if run.world.leads else True,
+        **options,
+    )
 
 
 def _tell_epoch(run: Run, top1: float, left: float) -> None:

@@ -17,6 +17,7 @@ from ..zoo.manifest import Manifest, Row, slug
 from ..zoo.publish.candidates import checkpoint_in, log_of, named_row
 from ..zoo.publish.own_rows import AddedRow, add_row, manifest_for
 from ..zoo.release.by_hand import import_files
+from .rows import RowRun
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,14 @@ def read_result(path: Path) -> Result:
             f"{weights}: expected its log {weights.stem}.log.json beside it, got none. Put it there."
         )
     return Result(weights, log, facts)
+
+
+def number_of(run: RowRun) -> str:
+    """Top-1 of a finished run, of inference's head by its benchmark's rule, in words."""
+    log = run.out / f"{run.row.id}.log.json"
+    audit = audit_files([log], claim_of(run.manifest, run.row), epochs=run.recipe.epochs)
+    found = audit.table_values[0]
+    return f"top-1 {found.value:.{run.manifest.metric.decimals}f} ({found.rule} of the log, {found.head})"
 
 
 def publish(

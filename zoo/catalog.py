@@ -62,6 +62,16 @@ class Benchmark:
         """What a command needs to know this benchmark wherever it came from."""
         return [word for path in self.named for word in ("--manifest", str(path))]
 
+    @property
+    def images(self) -> list[str]:
+        """The images that a command needs: in a manifest's own folder, else in a DIR to be named."""
+        dataset = self.manifest.dataset
+        if dataset.drawn_by_package:
+            return []
+        own = (path.parent for path in self.named for name in dataset.val.annotations
+               if (path.parent / name).is_file())  # fmt: skip
+        return ["--data", str(next(own, "DIR"))]
+
     def command(self, *words: object) -> str:
         """A command for people to copy, which knows this benchmark."""
         return command(*words, *self.options)
@@ -102,6 +112,12 @@ class Catalog:
             if row.id == row_id:
                 return benchmark, row
         raise self._missing("row", row_id, [row.id for _, row in self])
+
+    def command(self, verb: str, ref: str, *words: object) -> str:
+        """A command for people to copy, on the images of a row, or of a file's own data set."""
+        of = next((benchmark for benchmark, row in self if row.id == ref), None)
+        images = of.images if of else ["--data", "DIR"]
+        return command(verb, ref, *images, *words, *(of.options if of else ()))
 
     def relocked(self, name: str) -> Benchmark:
         """A benchmark with its lock as it lies on the disk now; this catalog has it from here on."""

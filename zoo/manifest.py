@@ -135,6 +135,7 @@ class Dataset(Facts, frozen=True, kw_only=True):
     files: list[DataFile] = []
     # supercategory -> (classes, training images, validation images)
     supercategories: dict[str, tuple[Count, Count, Count]] = {}
+    classes: list[Text] = []  # names by class number, where no file beside the images tells them
     drawn_by_package: bool = False  # images come from mixzoo.zoo.mini instead of a server
 
     def split(self, name: str) -> Split | None:
@@ -429,6 +430,11 @@ def _check_rows(manifest: Manifest, origin: str) -> None:
 
 
 def _check_counts(dataset: Dataset, origin: str) -> None:
+    if dataset.classes and len(dataset.classes) != dataset.num_classes:
+        raise ManifestError(
+            f"{origin}: field 'dataset.classes': expected {dataset.num_classes} names, got "
+            f"{len(dataset.classes)}. Correct it."
+        )
     if not dataset.supercategories:
         return
     totals = [sum(column) for column in zip(*dataset.supercategories.values(), strict=True)]

@@ -22,8 +22,9 @@ from typing import Literal
 
 import msgspec
 
-from .errors import IntegrityError
-from .files import OnBytes, ignore, sha256_of_open, size_of, write
+from .catalog import Catalog
+from .errors import IntegrityError, UsageError
+from .files import OnBytes, ignore, sha256_of, sha256_of_open, size_of, write
 from .lock import Asset
 from .parallel import each_in_parallel
 
@@ -138,6 +139,23 @@ def check_all(
                 content = msgspec.json.format(msgspec.json.encode(_Record(after)), indent=1)
                 write(folder / RECORD, content + b"\n")
     return [finding for finding, _ in results]
+
+
+def check_loose(path: Path, catalog: Catalog) -> tuple[Asset | None, Finding]:
+    """A file that lies anywhere: the asset whose bytes it has, or none; then its checksums count.
+
+    Raises UsageError where there is no such file, IntegrityError where they contradict it.
+    """
+    if not path.is_file():
+        raise UsageError(
+            f"{path}: expected a row, a benchmark, a file or a folder; there is none. Correct the name."
+        )
+    sha256 = sha256_of(path)
+    for benchmark, asset in catalog.recognise(sha256):
+        remark = f"has the bytes of {benchmark.name}'s {asset.name}"
+        return asset, Finding(path, State.VERIFIED, sha256, remark)
+    require_sound(path, str(path), "Copy or download it again.")
+    return None, Finding(path, State.FOREIGN, sha256, f"no lock knows it; {own_sums(path)[1]}")
 
 
 def bytes_of(files: Sequence[tuple[Path, Asset | None]]) -> int:

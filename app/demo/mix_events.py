@@ -17,10 +17,11 @@ from ...viz.maps import map_rows
 from ...viz.mix import Pairs, heat_over, mix_rows
 from ...viz.save import figure_bytes
 from ...viz.themes import DARK, LIGHT
+from ...zoo.data.classes import class_names
 from ...zoo.errors import DataError, MixzooError, UsageError
 from ...zoo.manifest import Protocol
 from ...zoo.nets import MixClassifier
-from ..viz.inputs import class_names, methods_here
+from ..viz.inputs import methods_here
 from . import limits
 from .context import Context
 from .mixing import Mix, command_line, look, python_lines, why_label

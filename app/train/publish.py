@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ...zoo import looks
+from ...zoo.catalog import open_catalog
 from ..console import print_json, say
 from ..options import FilePath, OutputFile, json_option, option
 
@@ -59,5 +59,5 @@ def command(
     say(f"{added.row.id}: {added.row.reported_top1} ({rule})", style="green")
     for path in (added.manifest, *added.files):
         say(f"  {path}")
-    told = looks.command("eval", added.row.id, "--manifest", manifest)
-    say(f"Recompute its number, with --data unless the package draws the images: {told}")
+    say("Recompute its number:")
+    say(f"  {open_catalog([manifest]).command('eval', added.row.id)}")

@@ -115,9 +115,14 @@ def command(
     with join(device) as world:
         path = train_row(run, How(world, **how), train_list, val_list)
     if world.leads:
+        from ...train.result import number_of
+
         epochs = "1 epoch" if run.recipe.epochs == 1 else f"{run.recipe.epochs} epochs"
         named = [word for one in manifests for word in ("--manifest", one)]
         options = [*(("--data", data) if data else ()), "--row", run.row.id, *named]
-        say(f"{path}: {epochs}. Recompute its number: {looks.command('eval', path, *options)}")
+        say(f"{path}: {epochs}, {number_of(run)}")
+        say("Recompute its number:")
+        say(f"  {looks.command('eval', path, *options)}")
         say("It is one draw among seeds: with three runs or more, name all their weights there.")
-        say(f"Make it a row: {looks.command('train', 'publish', path.parent, *named)}")
+        say("Make it a row:")
+        say(f"  {looks.command('train', 'publish', path.parent, *named)}")

@@ -3,9 +3,7 @@
 Imported when a command runs, since it takes torch.
 """
 
-import json
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -17,12 +15,9 @@ import numpy as np
 from ...eval.pixels import Pixels, centre_crop, decode
 from ...train.mixing import LEARNT_METHODS, PICTURED, check_pictured
 from ...viz.mix import Model, Pairs
-from ...zoo.cache import data_path
 from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.checkpoint.load import load_resolved
-from ...zoo.data.lists import whole
-from ...zoo.data.texts import read_text
-from ...zoo.errors import DataError, MixzooError, UsageError, wall
+from ...zoo.errors import DataError, UsageError
 from ...zoo.files import require_no_pipe
 from ...zoo.images import is_picture
 from ...zoo.manifest import Protocol
@@ -33,7 +28,6 @@ from ...zoo.refs import CheckpointFile, resolve
 PAIRS_OF_MINI = ((18, 8), (36, 22), (4, 27))  # species that are drawn where no images are given
 DRAWN = Protocol(resize=146, crop=128)  # as the embedded benchmark evaluates the drawn species
 PLAIN = Protocol(resize=256, crop=224)  # where no row says another
-MOST_CLASSES = 1_000_000
 MOST_PAIRS = 40  # in one picture: higher ones can't be rendered
 
 
@@ -153,39 +147,6 @@ def methods_here(learnt: Collection[str]) -> list[str]:
     if find_spec("cv2") is None:
         lacking.add("saliencymix")
     return [name for name in PICTURED if name not in lacking]
-
-
-def class_names(benchmark: Benchmark | None, file: Path | None = None) -> list[str]:
-    """Names of the classes by index, of all that the benchmark has; `class 17` where none is known.
-
-    file: JSON that is, or has as `categories`, a list of objects with id and name; without one the
-    drawn species, or the `categories.json` in the data set's cache folder, where it can be read.
-    Raises DataError if a file that is named isn't such a list, IntegrityError for a damaged archive.
-    """
-    known: dict[int, str] = {}
-    if file is not None:
-        known = _categories(file)
-    elif benchmark and benchmark.manifest.dataset.drawn_by_package:
-        known = dict(enumerate(one.name for one in species()))
-    elif benchmark and (kept := data_path(benchmark.name) / "categories.json").is_file():
-        with suppress(MixzooError):  # names are an ornament: an odd file takes nothing else away
-            known = _categories(kept)
-    count = benchmark.manifest.dataset.num_classes if benchmark else 0
-    count = max(count, max(known, default=-1) + 1)
-    return [known.get(index, f"class {index}") for index in range(count)]
-
-
-def _categories(file: Path) -> dict[int, str]:
-    expected = f"{file}: expected JSON categories, each with a whole id and a name"
-    text, _ = read_text(file)
-    with wall(DataError, expected):
-        content = json.loads(text)
-        entries = content["categories"] if isinstance(content, dict) else content
-        ids = [number for entry in entries if (number := whole(entry["id"])) is not None]
-        names = [str(entry["name"]) for entry in entries]
-    if len(ids) != len(names) or max(ids, default=0) > MOST_CLASSES:
-        raise DataError(f"{expected}, ids from 0 to {MOST_CLASSES:,}. Correct it.")
-    return dict(zip(ids, names, strict=True))
 
 
 def _files(images: Sequence[Path]) -> list[Path]:

@@ -199,7 +199,7 @@ def cam(
     """
     from ...viz.grid import draw_grid
     from ...viz.maps import cam_rows
-    from .inputs import class_names
+    from ...zoo.data.classes import class_names
 
     weights = fractions(lam, "--lam")
     if len(weights) != 1:

@@ -14,8 +14,9 @@ from ...zoo.lock import LOGS, Asset
 from ...zoo.looks import command
 from ...zoo.net.progress import byte_bar, tell
 from ...zoo.prune import REASONS, Reason, removable, remove, unknown_folders
+from ...zoo.refs import is_path
 from ...zoo.shelf import files_of, known_assets
-from ...zoo.verify import Finding, State, bytes_of, check_all, set_aside
+from ...zoo.verify import Finding, State, bytes_of, check_all, check_loose, set_aside
 from ..console import print_json, print_table, say
 from ..options import json_option, manifest_option, names_argument, option, signed_by_option
 
@@ -68,19 +69,22 @@ def verify(
 
     Says of each file verified, damaged, not downloaded, trusted on first use (no lock knows its
     hash) or foreign (no lock knows it). --quick goes by size and time, which damage on the disk
-    doesn't change. A NAME may also be a folder, as of a repository, which is held against what mixzoo
+    doesn't change. A NAME may also be a checkpoint file, which is held against all locks and its own
+    checksums, or a folder, as of a repository, which is held against what mixzoo
     sign wrote into it. Exits with 5 if a file is damaged, if a signature doesn't hold, or if
     weights that were named aren't here, with 2 if a NAME has no file that is locked or here.
     """
     catalog = open_catalog(manifests)
     known = {*catalog.benchmarks, *(row.id for _, row in catalog)}
-    folders = [Path(name) for name in names if name not in known and Path(name).is_dir()]
-    names = tuple(name for name in names if Path(name) not in folders)
-    if signed_by and (names or not folders):
+    paths = [Path(name) for name in names if name not in known and is_path(name)]
+    folders = [path for path in paths if path.is_dir()]
+    loose = [path for path in paths if path not in folders]
+    names = tuple(name for name in names if Path(name) not in paths)
+    if signed_by and (names or loose or not folders):
         raise UsageError(
             "--signed-by: expected signed folders alone as NAME. Leave the others out."
         )
-    files = files_of(catalog, names) if names or not folders else []
+    files = files_of(catalog, names) if names or not paths else []
     with byte_bar("verify", bytes_of(files)) as bar:
         found = check_all(files, quick=quick, on_bytes=bar.update)
     # Nothing was promised about files that nobody asked for: logs, or rows not named.
@@ -90,6 +94,7 @@ def verify(
         if finding.state is not State.ABSENT or (names and asset and asset.kind == "weights")
     ]
     unanswered = _unanswered(catalog, names, findings)
+    findings += [check_loose(path, catalog) for path in loose]
     findings += [(None, signing.finding(folder, signed_by)) for folder in folders]
     if as_json:
         print_json([_facts(*one) for one in findings])
@@ -99,7 +104,7 @@ def verify(
             for asset, f in findings
         ]
         print_table(("Row", "File", "State", "Detail"), rows, whole=("Row", "State"), cut="File")
-    elif not (names or folders):
+    elif not (names or paths):
         say(f"No locked file has been downloaded to {cache_root()} yet.")
     mend = [(a, f) for a, f in findings if a and f.state in (State.DAMAGED, State.ABSENT)]
     bad = [finding for _, finding in mend]

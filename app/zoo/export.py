@@ -29,8 +29,9 @@ from ..options import OutputFolder, complete_names, json_option, manifest_option
 )
 @option(
     "--head HEAD",
-    "Head of AutoMix and SAMix whose classifier timm or torchvision get.  [default: one_k]",
+    "Head of AutoMix and SAMix whose classifier timm, torchvision or ONNX get.  [default: one_k]",
 )
+@option("--onnx", "Write ONNX networks instead (pip install 'mixzoo[onnx]').")
 @option("--force", "Replace files that are already there.")
 @manifest_option
 @json_option
@@ -41,6 +42,7 @@ def command(
     part: str | None,
     names: Any,
     head: str | None,
+    onnx: bool,
     force: bool,
     manifests: tuple[Path, ...],
     as_json: bool,
@@ -52,7 +54,8 @@ def command(
     With --part an averaged copy, or one of several networks in a file, becomes a file of its own,
     for all other commands. --names timm writes a folder of its own for each, ROW.timm, which also
     holds timm's config.json with the row's pixels: timm.create_model("local-dir:DIR/ROW.timm",
-    pretrained=True).
+    pretrained=True). --onnx writes ROW.onnx: images (batch, 3, crop, crop) to logits (batch, classes);
+    its metadata hold the row's pixels and the names of the classes.
     """
     from ...zoo.checkpoint.export import export_all
     from ...zoo.checkpoint.peers import how_to_load
@@ -62,6 +65,9 @@ def command(
         raise UsageError(
             f"--row {row}: expected one REF with it, got {len(refs)}. Export each by itself."
         )
+    if onnx and names != "mixzoo":
+        raise UsageError(f"--onnx: names no weights, so --names {names} has no use. Leave one out.")
+    names = "onnx" if onnx else names
     catalog = open_catalog(manifests)
     written = []
     found = [resolve(ref, catalog, row_id=row) for ref in refs]
@@ -72,7 +78,9 @@ def command(
             say(f"{one.source}: wrote {one.path} ({one.size:,} bytes)")
             say(f"  sha256 {one.sha256}")
             say(f"  from   {one.metadata['source_sha256']}  {one.metadata['source_file']}")
-            if names != "mixzoo":
+            if onnx:
+                say(f"  load   session = onnxruntime.InferenceSession({str(one.path)!r})")
+            elif names != "mixzoo":
                 network, classes = one.metadata["architecture"], int(one.metadata["num_classes"])
                 say(f"  load   {how_to_load(names, network, classes, one.path)}")
     if as_json:

@@ -30,9 +30,11 @@ def commands() -> None:
 def list_(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) -> None:
     """List the rows of all benchmarks, or those named.
 
-    Of each its published number, and whether its weights are here.
+    Of each its published number, and whether its weights are here. --manifest names its rows too.
     """
-    rows = open_catalog(manifests).select(names)
+    catalog = open_catalog(manifests)
+    own = [benchmark.name for benchmark in catalog.benchmarks.values() if benchmark.named]
+    rows = catalog.select(names or own)
     facts = [_facts(benchmark, row) for benchmark, row in rows]
     if as_json:
         print_json(facts)

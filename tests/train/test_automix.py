@@ -185,6 +185,8 @@ def test_two_processes_stay_one(tmp_path: Path) -> None:
     [
         (nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten()), {}, "whose last layer is a linear one"),
         (nn.Sequential(nn.Flatten(), nn.Linear(3072, 2)), {}, "puts out maps"),
+        (nn.Linear(4, 2), {}, "Linear: expected a network of images .N, 3, 32, 32.: .* size="),
+        (nn.Identity(), {}, "whose last layer is a linear one"),
         (Small(), {"layer": "fc"}, "got fc; name one by layer= .of stem, body, last."),
         (Small(), {"method": "mixup"}, "expected method automix or samix"),
         (Small(), {"steps": 0}, "steps of 1 or more"),

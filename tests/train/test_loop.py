@@ -1,9 +1,12 @@
 """Whole runs: their logged numbers, their repeatability, what reaches the weights."""
 
+import io
 import json
+import sys
 from dataclasses import replace
 from functools import partialmethod
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from mixzoo.eval.evaluator import evaluate
 from mixzoo.eval.logs import AUTOMIX, WINDOW, Claim, audit_files, read_log
 from mixzoo.eval.logs.summaries import summarise
 from mixzoo.train.data import Data
-from mixzoo.train.loop import train
+from mixzoo.train.loop import _bar, train
 from mixzoo.train.network import fresh_network
 from mixzoo.train.recipe import Recipe
 from mixzoo.train.run import How
@@ -134,6 +137,36 @@ def test_training_learns(tiny: Recipe, data: Data, tmp_path: Path) -> None:
     checkpoint = train(recipe, data, tmp_path, "run")
 
     assert _lines(checkpoint)[-1]["head0_top1"] > 40
+
+
+def test_the_bar_tells_what_matters_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epoch, steps, time left and loss of the longest run; only the leader has one, on a terminal."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    hidden = _bar(SimpleNamespace(world=SimpleNamespace(leads=True)), 9, "step")  # type: ignore
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with _bar(SimpleNamespace(world=SimpleNamespace(leads=True)), 171_000, "step") as bar:  # type: ignore
+        bar.set_description_str("epoch 100/100")
+        bar.set_postfix(loss="2.294")
+        facts = {**bar.format_dict, "n": 170_000, "elapsed": 4e5, "ncols": 80}
+        line = bar.format_meter(**facts)
+
+    assert hidden.disable
+    assert len(line) <= 80
+    assert line.startswith("epoch 100/100: 99%|")
+    assert line.endswith("170000/171000 [39:12 left,  2.35s/step, loss=2.294]")
+
+
+def test_a_small_data_set_logs_losses_too(tiny: Recipe, data: Data, tmp_path: Path) -> None:
+    """A line for each epoch at least, where an epoch has fewer steps than `log_every`."""
+    train(replace(tiny, log_every=1000), data, tmp_path, "x")
+
+    lines = [json.loads(line) for line in (tmp_path / "x.log.json").read_text().splitlines()]
+    epochs = [line["epoch"] for line in lines if line.get("mode") == "train"]
+    assert epochs == list(range(1, tiny.epochs + 1))
 
 
 def test_log_lines_stand_where_the_published_ones_do(mixup: Path) -> None:

@@ -19,7 +19,8 @@ from ..manifest import slug
 from ..nets import Classifier, MixClassifier
 from ..refs import CheckpointFile
 from .facts import recipe_text, training_facts
-from .load import examine, tell
+from .load import build, examine, tell
+from .onnx import onnx_bytes
 from .peers import Names, peer_entries, timm_config
 from .reading import read_checkpoint
 
@@ -53,7 +54,7 @@ def export_name(
     """
     stem = checkpoint.row.id if checkpoint.row else checkpoint.path.stem
     stem += (f".{slug(part)}" if part else "") + ("" if names == "mixzoo" else f".{names}")
-    return f"{stem}/{TIMM_FILE}" if names == "timm" else stem + SUFFIX
+    return f"{stem}/{TIMM_FILE}" if names == "timm" else stem + ("" if names == "onnx" else SUFFIX)
 
 
 def export_all(
@@ -91,7 +92,7 @@ def export(
     export gives the source's logits to the bit. The file appears whole or not at all. part:
     which weights to take of a file that holds several, such as an averaged copy. names: those of
     timm or torchvision are of one `head`'s classifier; for a row, timm's `config.json` with its
-    pixels is written beside it. force: replace what stands at `path`. Raises CheckpointError if the file doesn't fit its row or
+    pixels is written beside it; "onnx" makes that classifier an ONNX network, see `onnx_bytes`. force: replace what stands at `path`. Raises CheckpointError if the file doesn't fit its row or
     architecture, UsageError if `path` is taken, or for names or a head that the network hasn't.
     """
     if path.exists() and path.samefile(checkpoint.path):
@@ -105,8 +106,12 @@ def export(
     metadata = _metadata(checkpoint, model, read.meta)
     if part:
         metadata["source_part"] = part
-    config = None
-    if names != "mixzoo":
+    config, content = None, b""
+    if names == "onnx":
+        model = build(read, head=head, row=checkpoint.row, num_classes=checkpoint.num_classes)
+        metadata["head"] = model.head_name
+        content, metadata = onnx_bytes(model, metadata, checkpoint.benchmark)
+    elif names != "mixzoo":
         entries = peer_entries(model, entries, head)
         metadata |= {"names": names, "head": head or model.head_name}
         if names == "timm" and (benchmark := checkpoint.benchmark):
@@ -114,18 +119,19 @@ def export(
             config = timm_config(model.architecture, model.num_classes, protocol)
     elif head:
         raise UsageError(
-            f"--head {head}: expected --names timm or torchvision with it. Give one of them, or leave --head out."
+            f"--head {head}: expected --names timm or torchvision, or --onnx, with it. Give one of them, or "
+            "leave --head out."
         )
-    content = _serialise(entries, metadata, checkpoint.path.name)
+    pieces = [content] if content else _serialise(entries, metadata, checkpoint.path.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with replacing(path) as file:
-        for piece in content:
+        for piece in pieces:
             file.write(piece)
             digest.update(piece)
     if config:
         write(path.with_name(TIMM_CONFIG), config)
-    return Exported(checkpoint.name, path, sum(map(len, content)), digest.hexdigest(), metadata)
+    return Exported(checkpoint.name, path, sum(map(len, pieces)), digest.hexdigest(), metadata)
 
 
 def _metadata(

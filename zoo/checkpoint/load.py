@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..catalog import open_catalog
+from ..data.classes import class_names
 from ..errors import CheckpointError, UsageError, several
 from ..looks import printable
 from ..manifest import Row
@@ -25,16 +26,21 @@ FLOATS = {torch.float32, torch.float64, torch.float16, torch.bfloat16}
 
 
 def load(
-    ref: str | Path, head: str | None = None, device: torch.device | str = "cpu"
+    ref: str | Path,
+    head: str | None = None,
+    device: torch.device | str = "cpu",
+    manifest: str | Path | None = None,
 ) -> Classifier | MixClassifier:
     """The classifier of a row (fetched if it isn't here) or of a checkpoint file, in eval mode.
 
     ref: a row id like `resnet50.automix_inat2018`, or a path. head: of AutoMix and SAMix one of
-    `one_k` (default, as the reference infers), `mix_k`, `one_q`, `mix_q`.
+    `one_k` (default, as the reference infers), `mix_k`, `one_q`, `mix_q`. manifest: file of a
+    benchmark of one's own. A row's model knows the names of its `classes`, and its `protocol`.
     Raises MixzooError: UsageError for an unknown row or head, SourceError or IntegrityError if
     the weights can't be had, CheckpointError if the file isn't what it has to be.
     """
-    return load_resolved(resolve(str(ref), open_catalog()), head=head, device=device)
+    catalog = open_catalog([Path(manifest)] if manifest else ())
+    return load_resolved(resolve(str(ref), catalog), head=head, device=device)
 
 
 def load_resolved(
@@ -48,6 +54,9 @@ def load_resolved(
     row, num_classes = resolved.row, resolved.num_classes
     model = build(checkpoint, head=head, device=device, row=row, num_classes=num_classes)
     tell(resolved.name, model.remarks)
+    if resolved.benchmark:
+        model.classes = tuple(class_names(resolved.benchmark))
+        model.protocol = resolved.benchmark.manifest.protocol
     return model
 
 

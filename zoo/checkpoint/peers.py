@@ -16,7 +16,7 @@ from ..errors import UsageError
 from ..manifest import Protocol
 from ..nets import Classifier, MixClassifier, ResNetConfig
 
-Names = Literal["mixzoo", "timm", "torchvision"]
+Names = Literal["mixzoo", "timm", "torchvision", "onnx"]
 IN_TIMM = {"resnext50_32x4d", "resnext101_32x4d", "resnext101_32x8d", "resnext101_64x4d"}
 
 

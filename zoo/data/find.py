@@ -107,7 +107,7 @@ def _from_folders(data: Path, split: SplitName, names: Iterable[str]) -> Labelle
         raise DataError(
             f"{data}: expected the training split's labels ({', '.join(names)}, train*.json, train*.txt or "
             "folders train/<category_id>), found none. Put them there, or name them with "
-            "--train-list FILE."
+            "--train-list FILE. Of images of your own: mixzoo data init DIR."
         )
     return from_folders(data)
 

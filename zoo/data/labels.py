@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -28,6 +29,7 @@ from .stores import FolderStore, ImageStore
 from .texts import read_text
 
 EXPECTED = "expected iNaturalist annotation JSON (images, annotations)"
+OWN = "mixzoo data init"  # contributor of annotations whose classes have numbers of their own
 OFFICIAL = "Download the official file again."
 # A path that can only be one: most are, and half a million are asked in a second.
 _PLAIN = re.compile(r"(?:[\w-][\w.+ -]{0,200}/){0,9}[\w-][\w.+ -]{0,200}", re.ASCII)
@@ -101,13 +103,12 @@ def from_file(root: Path, path: Path) -> LabelledImages:
     as_json = path.suffix == ".json" or text.lstrip()[:1] in ("{", "[")
     if as_json:
         with wall(DataError, f"{path}: {EXPECTED}", OFFICIAL):
-            pairs, more = _annotated(text, path), []
+            (pairs, own), more = _annotated(text, path), []
     else:
-        pairs, more = read_lines(text, path)
-    roots = [f"{place.as_posix().rstrip('/')}/" for place in (root.absolute(), root.resolve())]
-    files = tuple(_below(file, roots, path) for file, _ in pairs)
+        (pairs, more), own = read_lines(text, path), False
+    files = below(root, (file for file, _ in pairs), path)
     labels = tuple(label for _, label in pairs)
-    _check_labels(files, labels, path)
+    _check_labels(files, labels, path, own=own)
     unusual += more
     if sample := next((file for file, _ in pairs if "\\" in file), None):
         unusual.append(f"backslashes as slashes ({sample!r})")
@@ -199,10 +200,11 @@ class _Annotation(msgspec.Struct):
 class _Coco(msgspec.Struct):
     images: list[_Image]
     annotations: list[_Annotation] = []
+    info: Any = None
 
 
-def _annotated(text: str, source: Path) -> list[tuple[str, int]]:
-    """The file and label of each annotation of a COCO-like JSON, in its order."""
+def _annotated(text: str, source: Path) -> tuple[list[tuple[str, int]], bool]:
+    """The file and label of each annotation of a COCO-like JSON, in its order; whether it is OWN."""
     # json, since it takes NaN where nobody looks; msgspec would take the last of a key's two values
     coco = msgspec.convert(json.loads(text, object_pairs_hook=each_once), _Coco)
     if not coco.annotations:
@@ -222,7 +224,8 @@ def _annotated(text: str, source: Path) -> list[tuple[str, int]]:
             f"{source}: expected exactly one annotation per image, got {count} annotations of "
             f"{len(labels)} images, and {images} images of {len(names)} ids. {OFFICIAL}"
         )
-    return [(names[image], label) for image, label in labels.items()]
+    pairs = [(names[image], label) for image, label in labels.items()]
+    return pairs, isinstance(coco.info, dict) and coco.info.get("contributor") == OWN
 
 
 def _key(image: float | str) -> str:
@@ -232,6 +235,12 @@ def _key(image: float | str) -> str:
 
 def _hash_lines(lines: Iterable[str]) -> str:
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def below(root: Path, files: Iterable[str], source: Path) -> tuple[str, ...]:
+    """Images' paths below a folder, POSIX, as a file wrote them. Raises DataError for others."""
+    roots = [f"{place.as_posix().rstrip('/')}/" for place in (root.absolute(), root.resolve())]
+    return tuple(_below(file, roots, source) for file in files)
 
 
 def _below(file: str, roots: Sequence[str], source: Path) -> str:
@@ -249,15 +258,15 @@ def _below(file: str, roots: Sequence[str], source: Path) -> str:
     return path
 
 
-def _check_labels(files: Sequence[str], labels: Sequence[int], source: Path) -> None:
-    """Each image once, and no label against the number of its folder."""
+def _check_labels(files: Sequence[str], labels: Sequence[int], source: Path, *, own: bool) -> None:
+    """Each image once, and no label against the number of its folder, but in OWN numbering."""
     repeated = [file for file, count in Counter(files).items() if count > 1]
     if repeated:
         raise DataError(
             f"{source}: expected each image once; {len(repeated)} stand more than once, first "
             f"{repeated[0]}. Counting an image twice would change the number. Remove the repetitions."
         )
-    mistake = diagnose_labels(files, labels)
+    mistake = None if own else diagnose_labels(files, labels)
     if mistake is None:
         return
     for file, label in zip(files, labels, strict=True):

@@ -5,6 +5,7 @@ Classes are numbered here, once, and written down with their names; nothing numb
 """
 
 import csv
+import io
 import json
 import re
 from collections import Counter
@@ -30,7 +31,7 @@ from ..manifest import (
     manifest_of,
     manifest_text,
 )
-from .labels import LabelledImages, walk
+from .labels import OWN, LabelledImages, below, walk
 from .stores import FolderStore
 from .texts import read_text
 
@@ -38,6 +39,7 @@ TRAIN, VAL = ("train", "training"), ("val", "valid", "validation", "test", "test
 PATHS = ("path", "file", "image", "filename", "file_name", "image_path", "filepath")
 CLASSES = ("label", "class", "species", "category", "class_name", "category_id", "target")
 LOOKED_AT = 40  # images whose sizes say which crop fits
+LONGEST = 200  # characters of a class's name in the manifest
 LARGE, SMALL_BATCH = 20_000, 64  # training images from which on batches are the released runs'
 
 
@@ -55,30 +57,61 @@ class OwnImages:
     notes: tuple[str, ...]
 
 
-def look(root: Path, table: Path | None = None, share: float = 0.1, seed: int = 0) -> OwnImages:
+def look(
+    root: Path,
+    table: Path | None = None,
+    share: float = 0.1,
+    seed: int = 0,
+    columns: Sequence[str] = (),
+) -> OwnImages:
     """Find the images of a folder with their classes, and split them where they aren't.
 
     root: holds `train/` and `val/` (or `test/`), each with a folder for each class, or the class
-    folders alone. table: a CSV or TSV with a line of column names instead: a path below root, a
-    class, and perhaps a `split`. share: of each class's images that validate where nothing says which,
-    drawn from `seed`; one at least, where a class has two.
-    Raises DataError for what holds no images by classes, or classes of one split alone.
+    folders alone. table: a CSV or TSV of paths below root, classes, and perhaps a `split`, with a
+    line of column names or of two columns; columns: the path's and the class's, where their names
+    don't tell. For the rest, and errors, see `arrange`.
     """
     if not root.is_dir():
         raise UsageError(f"{root}: expected a folder with images, got none. Name that one.")
-    found = list(_of_table(root, table) if table else _of_folders(root))
+    found = list(_of_table(root, table, columns) if table else _of_folders(root))
     if not found:
         raise DataError(
             f"{root}: expected pictures in a folder for each class (train/ant/1.jpg, or ant/1.jpg), "
             "got none. Name a table of paths and classes with --table FILE.csv."
         )
-    names = _in_order({name for _, _, name in found})
+    return arrange(root, found, share=share, seed=seed)
+
+
+def arrange(
+    root: Path,
+    found: Sequence[tuple[str, str, str]],
+    order: Sequence[str] = (),
+    share: float = 0.1,
+    seed: int = 0,
+) -> OwnImages:
+    """Number the classes of images, and split them where they aren't.
+
+    found: split ("train", "val" or ""), path below root and class of each image. order: the classes
+    by their numbers; none orders them by name. share: of each class's images that validate where
+    nothing says which, drawn from `seed`; one at least, where a class has two.
+    Raises DataError for classes that aren't in `train`, an image that stands twice in a split, or
+    for what lacks one of the splits.
+    """
+    names = tuple(order) or in_order({name for _, _, name in found})
     numbers = {name: number for number, name in enumerate(names)}
-    notes = [f"Classes are numbered in the order of their names: {several(_numbered(names))}."]
+    by = "as in the data set" if order else "in the order of their names"
+    notes = [f"Classes are numbered {by}: {several(_numbered(names))}."]
     parts = {
         part: tuple((file, numbers[name]) for split, file, name in found if split == part)
         for part in ("train", "val", "")
     }
+    for images in parts.values():
+        if twice := [file for file, n in Counter(file for file, _ in images).items() if n > 1]:
+            raise DataError(
+                f"{root}: expected each image once, got {several(twice)} more often. Remove them."
+            )
+    if both := {file for file, _ in parts["train"]} & {file for file, _ in parts["val"]}:
+        notes.append(f"{len(both):,} images both train and validate, first {min(both)}.")
     if parts[""]:
         if parts["train"] or parts["val"]:
             raise DataError(
@@ -92,11 +125,15 @@ def look(root: Path, table: Path | None = None, share: float = 0.1, seed: int = 
     if not (parts["train"] and parts["val"]):
         have, lack = ("val", "train") if parts["val"] else ("train", "val")
         raise DataError(
-            f"{root}: expected images to train and to validate, got {have} and no {lack}. Add some."
+            f"{root}: expected images to train and to validate, got {have} and no {lack}. Add some, or "
+            f"name the folder of the classes, as {root / have}, to have it split."
         )
+    nowhere = set(names) - {name for _, _, name in found}
+    if nowhere:
+        notes.append(f"{several(n for n in names if n in nowhere)}: without an image.")
     for part, other in (("train", "val"), ("val", "train")):
         there = {label for _, label in parts[part]}
-        if missing := [name for name in names if numbers[name] not in there]:
+        if missing := [n for n in names if numbers[n] not in there and n not in nowhere]:
             message = f"{several(missing)}: in {other}, but without an image in {part}"
             if part == "train":
                 raise DataError(
@@ -140,6 +177,7 @@ def manifest_for(
         dataset=Dataset(
             name=name,
             num_classes=len(own.classes),
+            classes=[name[:LONGEST] for name in own.classes],
             train=Split(images=len(own.train), annotations=["train.json"]),
             val=Split(
                 images=len(own.val),
@@ -182,50 +220,67 @@ def write_own(own: OwnImages, manifest: Manifest, force: bool = False) -> list[P
     return list(contents)
 
 
+def parts_of(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Of the names of splits: those that train, and those that validate; test isn't beside val."""
+    known = {name.lower(): name for name in names}
+    val = [name for name in VAL if name in known]
+    val = [name for name in val if name in VAL[:3]] or val
+    train = [name for name in TRAIN if name in known]
+    return [("train", known[name]) for name in train] + [("val", known[name]) for name in val]
+
+
 def _of_folders(root: Path) -> Iterator[tuple[str, str, str]]:
     """Split ("" where there is none), path and class of each picture below class folders."""
-    trees = {folder.name.lower(): folder for folder in root.iterdir() if folder.is_dir()}
-    splits = [
-        (part, trees[name])
-        for part, known in (("train", TRAIN), ("val", VAL))
-        for name in known
-        if name in trees
-    ]
-    if len([part for part, _ in splits if part == "val"]) > 1:
-        splits = [one for one in splits if one[1].name.lower() not in VAL[3:]]  # test beside val
-    for part, tree in splits if splits else [("", root)]:
+    trees = {folder.name: folder for folder in root.iterdir() if folder.is_dir()}
+    splits = [(part, trees[name]) for part, name in parts_of(trees)]
+    for part, tree in splits or [("", root)]:
         for folder, names in walk(tree, []):
             for name in names:
                 if folder.parts and is_picture(Path(name)):
                     yield part, (tree / folder / name).relative_to(root).as_posix(), folder.parts[0]
 
 
-def _of_table(root: Path, table: Path) -> Iterator[tuple[str, str, str]]:
+def _of_table(root: Path, table: Path, columns: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     text, _ = read_text(table)
-    with wall(DataError, f"{table}: expected a table with a line of column names"):
-        lines = list(
-            csv.DictReader(text.splitlines(), dialect=csv.Sniffer().sniff(text[:4096], ",;\t"))
+    first = text.partition("\n")[0]
+    with wall(DataError, f"{table}: expected a table of paths and classes"):
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
+        lines = [(reader.line_num, cells) for cells in reader if any(cells)]
+    _, head = lines[0] if lines else (0, [])
+    names = [cell.strip().lower() for cell in head]
+    wanted = [[name.lower()] for name in columns] or [PATHS, CLASSES]
+    path, label = (next((names.index(n) for n in of if n in names), -1) for of in wanted)
+    split = names.index("split") if "split" in names else -1
+    if path < 0 and len(head) == 2 and not columns:  # no column names: one of both is a picture
+        pictures = [is_picture(Path(cell.strip())) for cell in head]
+        path, label = (
+            (pictures.index(True), pictures.index(False)) if len({*pictures}) == 2 else (-1, -1)
         )
-    columns = {name.strip().lower(): name for name in (lines[0] if lines else {}) if name}
-    path, label = (next((n for n in of if n in columns), None) for of in (PATHS, CLASSES))
-    if not (path and label):
+    else:
+        lines = lines[1:]
+    if min(path, label) < 0:
         raise DataError(
             f"{table}: expected columns such as 'path' and 'label', got "
-            f"{several(map(repr, columns)) or 'none'}. Name them so in its first line."
+            f"{several(map(repr, names)) or 'none'}. Name them so in its first line, or here: --columns "
+            "PATH,CLASS."
         )
-    for number, line in enumerate(lines, 2):
-        file, name = (str(line[columns[it]] or "").strip() for it in (path, label))
+    for number, cells in lines:
+        file, name, part = (
+            cells[place].strip() if 0 <= place < len(cells) else ""
+            for place in (path, label, split)
+        )
         if not (root / file).is_file() or not name:
             raise DataError(
                 f"{table}: line {number}: expected a file below {root} and a class, got {file!r} and "
                 f"{name!r}. Correct the line."
             )
-        split = str(line[columns["split"]] or "").strip().lower() if "split" in columns else ""
-        if split and split not in TRAIN + VAL:
+        if part and part.lower() not in TRAIN + VAL:
             raise DataError(
-                f"{table}: line {number}: expected the split train or val, got {split!r}. Correct the line."
+                f"{table}: line {number}: expected the split train or val, got {part!r}. Correct the line."
             )
-        yield ("train" if split in TRAIN else "val" if split else ""), Path(file).as_posix(), name
+        [file] = below(root, [file], table)
+        part = part.lower()
+        yield ("train" if part in TRAIN else "val" if part in VAL else ""), file, name
 
 
 def _split(
@@ -242,7 +297,7 @@ def _split(
     )
 
 
-def _in_order(names: Iterable[str]) -> tuple[str, ...]:
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Numbers by their value, other names by their letters."""
     return tuple(
         sorted(names, key=lambda name: [(int(part or -1), "") if part.isdecimal() else (-1, part)
@@ -272,4 +327,5 @@ def _annotations(own: OwnImages, part: Sequence[tuple[str, int]]) -> str:
     images = [{"id": n, "file_name": file} for n, (file, _) in enumerate(part)]
     labels = [{"id": n, "image_id": n, "category_id": c} for n, (_, c) in enumerate(part)]
     categories = [{"id": number, "name": name} for number, name in enumerate(own.classes)]
-    return json.dumps({"images": images, "annotations": labels, "categories": categories})
+    facts = {"images": images, "annotations": labels, "categories": categories}
+    return json.dumps({"info": {"contributor": OWN}, **facts})

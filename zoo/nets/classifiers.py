@@ -2,7 +2,8 @@
 
 Both have `architecture`, `num_classes`, `method`, `heads` (names, the default first), `head_name`
 (the chosen one), `forward(x)` for its logits and `logits(x)` for those of all heads; and `remarks`,
-sentences on what loaded weights aren't, though they seem to be.
+sentences on what loaded weights aren't, though they seem to be. Of a row's weights, `classes` are
+the classes' names by number, and `protocol` says which pixels they are evaluated on.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
+from ..manifest import Protocol
 from .mixblock import (
     AutoMixBlock,
     MixBlock,
@@ -62,6 +64,8 @@ class Classifier(nn.Module):
     heads = ("head0",)
     head_name = "head0"
     remarks: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    protocol: Protocol | None = None
 
     def __init__(self, config: ResNetConfig, num_classes: int) -> None:
         super().__init__()
@@ -78,15 +82,18 @@ class Classifier(nn.Module):
         """{"head0": logits (N, num_classes)} of normalised images (N, 3, H, W)."""
         return {"head0": self(x)}
 
-    def features(self, x: Tensor) -> Tensor:
-        """What the head sees, averaged over places: (N, c) of normalised images (N, 3, H, W).
+    def features(self, x: Tensor, *, maps: bool = False) -> Tensor:
+        """What the head sees of normalised images (N, 3, H, W): (N, c), averaged over places.
 
-        `backbone(x)` gives the maps before, (N, c, H / 32, W / 32).
+        maps: (N, c, H / 32, W / 32) before that (H / 8 with the cifar stem), as `backbone(x)`.
         """
-        return self.backbone(x).mean(dim=(2, 3))
+        found = self.backbone(x)
+        return found if maps else found.mean(dim=(2, 3))
 
     def with_head(self, num_classes: int) -> "Classifier":
         """A classifier of this backbone (a copy) and a new head for other classes, to be trained."""
+        if num_classes < 1:
+            raise UsageError(f"expected a head of 1 class or more, got {num_classes}")
         new = Classifier(self.backbone.config, num_classes)
         new.backbone.load_state_dict(self.backbone.state_dict())
         nn.init.normal_(new.head.fc.weight, std=0.01)
@@ -102,6 +109,8 @@ class MixClassifier(nn.Module):
 
     heads = ("one_k", "mix_k", "one_q", "mix_q")
     remarks: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    protocol: Protocol | None = None
 
     def __init__(self, config: ResNetConfig, num_classes: int, method: str) -> None:
         super().__init__()
@@ -128,11 +137,23 @@ class MixClassifier(nn.Module):
         features = {side: self.get_submodule(f"backbone_{side}")(x) for side in sorted(sides)}
         return {name: self.get_submodule(f"head_{name}")(features[name[-1]]) for name in names}
 
+    @property
+    def backbone(self) -> nn.Module:
+        """The backbone of the chosen head."""
+        return self.get_submodule(f"backbone_{self.head_name[-1]}")
+
+    def features(self, x: Tensor, *, maps: bool = False) -> Tensor:
+        """What the chosen head sees, see `Classifier.features`."""
+        return Classifier.features(self, x, maps=maps)  # type: ignore[arg-type]
+
+    def with_head(self, num_classes: int) -> Classifier:
+        """A classifier of the chosen head's backbone, see `Classifier.with_head`."""
+        return self.single().with_head(num_classes)
+
     def single(self) -> Classifier:
         """A copy of the chosen head and its backbone alone: a classifier as any other method's."""
         new = Classifier(self.backbone_q.config, self.num_classes)
-        side = self.head_name[-1]
-        new.backbone.load_state_dict(self.get_submodule(f"backbone_{side}").state_dict())
+        new.backbone.load_state_dict(self.backbone.state_dict())
         new.head.load_state_dict(self.get_submodule(f"head_{self.head_name}").state_dict())
         return new.train(self.training).to(next(self.parameters()).device)
 

@@ -126,7 +126,7 @@ def test_a_row_without_evaluation_is_named() -> None:
     """With the command that makes one."""
     keep(VANILLA, 60)
 
-    with pytest.raises(UsageError, match=f"Run: mixzoo eval {MIXUP} --data DIR"):
+    with pytest.raises(UsageError, match=f"Run: mixzoo eval {MIXUP}$"):
         run(VANILLA, MIXUP)
 
 

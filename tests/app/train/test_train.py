@@ -1,5 +1,6 @@
 """`mixzoo train`: what it shows, what it refuses before any data is read, its exit codes."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,10 +92,11 @@ def test_a_run_says_where_its_weights_are_and_goes_on(
     assert stopped[0] == 75
     assert "after step 1 of 2" in stopped[2]
     weights = out / "resnet18_w4.vanilla_own.pth"
-    line = f"{weights}: 1 epoch. Recompute its number: mixzoo eval {weights} --data "
+    number = json.loads((out / "resnet18_w4.vanilla_own.log.json").read_text().splitlines()[-1])
+    line = f"{weights}: 1 epoch, top-1 {number['head0_top1']:.1f} (last epoch of the log, head0)"
     for code, said, _ in (finished, again):
         assert code == 0  # a slow machine is told of each epoch on stderr
-        assert " ".join(said.split()).startswith(line)
+        assert said.startswith(f"{line}\nRecompute its number:\n  mixzoo eval {weights} --data ")
         assert "--row resnet18_w4.vanilla_own --manifest" in said
     assert (out / "epoch_1.pth").exists()
     assert other[0] == 2

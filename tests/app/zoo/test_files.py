@@ -41,6 +41,42 @@ def test_verify_lists_foreign_files_without_failing(mixzoo: Run, write_benchmark
     }
 
 
+def test_a_manifest_that_is_named_is_listed(mixzoo: Run, write_benchmark: Write) -> None:
+    """Its rows alone, unless others are named."""
+    manifest = write_benchmark("", BYTES)
+
+    alone = mixzoo("zoo", "list", "--manifest", manifest, "--json")
+    other = mixzoo("zoo", "list", "mini", "--manifest", manifest, "--json")
+
+    assert [row["id"] for row in json.loads(alone[1])] == [ROW]
+    assert len(json.loads(other[1])) == 10
+
+
+def test_verify_of_any_file(mixzoo: Run, write_benchmark: Write, tmp_path: Path) -> None:
+    """The bytes of a locked one, unknown ones that are whole, damaged ones, and none."""
+    manifest = write_benchmark("", BYTES)
+    copy, other, cut = (tmp_path / name for name in ("copy.pth", "other.pth", "cut.pth"))
+    copy.write_bytes(BYTES)
+    with zipfile.ZipFile(other, "w") as archive:
+        archive.writestr("data.pkl", b"weights")
+    cut.write_bytes(other.read_bytes()[:-9])
+
+    code, out, _ = mixzoo("zoo", "verify", copy, other, "--manifest", manifest, "--json")
+    damaged = mixzoo("zoo", "verify", cut)
+    absent = mixzoo("zoo", "verify", tmp_path / "no.pth")
+
+    assert code == 0
+    assert [(f["id"], f["state"]) for f in json.loads(out)] == [
+        (ROW, "verified"),
+        (None, "foreign"),
+    ]
+    assert "its 1 entries have their CRC-32" in out
+    assert (damaged[0], absent[0]) == (5, 2)
+    assert "cut.pth: is cut off or damaged" in damaged[2]
+    assert "expected a row, a benchmark, a file or a folder" in absent[2]
+    assert sorted(tmp_path.glob(".*")) == []
+
+
 def test_verify_names_what_has_nothing_to_verify(mixzoo: Run, write_benchmark: Write) -> None:
     """A row without lock or file isn't passed over because another row is whole."""
     manifest = write_benchmark("", BYTES)

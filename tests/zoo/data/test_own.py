@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mixzoo.zoo.catalog import open_catalog
+from mixzoo.zoo.catalog import Benchmark, open_catalog
 from mixzoo.zoo.data import find_images
+from mixzoo.zoo.data.classes import class_names
 from mixzoo.zoo.data.own import _split, look, manifest_for, write_own
-from mixzoo.zoo.errors import DataError, UsageError
-from mixzoo.zoo.manifest import parse_manifest
+from mixzoo.zoo.errors import DataError, ManifestError, UsageError
+from mixzoo.zoo.manifest import manifest_text, parse_manifest
 from PIL import Image
+
+from ...emulator.hub_upload import Hub
 
 Mixzoo = Callable[..., tuple[int, str, str]]
 
@@ -95,10 +98,43 @@ def test_table_of_paths(tmp_path: Path, mark: str) -> None:
     assert own.val == (("all/3.png", 1), ("all/0.png", 0))
 
 
+@pytest.mark.parametrize("order", ["{file},{name}", '"{file}";{name}', "{name}\t{file}"])
+def test_table_without_column_names(tmp_path: Path, order: str) -> None:
+    """Of two columns the pictures' is known by them; absolute paths are taken, numbers are names."""
+    _pictures(tmp_path / "x", {"2021": 4})
+    lines = [order.format(file=f"2021/{n}.png", name=(7, 12)[n % 2]) for n in range(3)]
+    lines.append(order.format(file=tmp_path / "x/2021/3.png", name=12))
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+
+    own = look(tmp_path / "x", tmp_path / "t.csv", share=0.5)
+
+    assert own.classes == ("7", "12")
+    assert sorted((*own.train, *own.val)) == [(f"2021/{n}.png", n % 2) for n in range(4)]
+
+
+def test_columns_of_a_table_are_named(tmp_path: Path) -> None:
+    """Where their names tell nothing."""
+    _pictures(tmp_path, {"x": 2})
+    (tmp_path / "t.csv").write_text("bild,art,x\nx/0.png,biene,1\n\nx/1.png,biene,2\n")
+
+    own = look(tmp_path, tmp_path / "t.csv", columns=("Bild", "art"))
+
+    assert own.classes == ("biene",)
+    with pytest.raises(DataError, match="line 2: expected a file below"):
+        look(tmp_path, tmp_path / "t.csv", columns=("x", "art"))
+    (tmp_path / "x/1.png").unlink()
+    with pytest.raises(DataError, match="line 4: expected a file below"):
+        look(tmp_path, tmp_path / "t.csv", columns=("bild", "art"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("a,b\n0.png,bee\n", "expected columns such as 'path' and 'label', got 'a', 'b'"),
+        ("path,label\n0.png,a\n0.png,b\n", "each image once, got 0.png more often"),
+        ("path,label\n../x/0.png,a\n", "expected image paths below"),
+        ("0.png,1.png\n", "expected columns such as 'path' and 'label', got '0.png', '1.png'"),
+        ("path,label\n0.png\n", "line 2: expected a file below .* and a class, got '0.png' and ''"),
         ("path,label\nnone.png,bee\n", "line 2: expected a file below"),
         ("path,label\n0.png,\n", "line 2: expected a file below .* and a class"),
         ("path,label,split\n0.png,bee,maybe\n", "expected the split train or val, got 'maybe'"),
@@ -182,33 +218,69 @@ def test_any_split_is_whole(counts: list[int], share: float, seed: int) -> None:
         assert any(of == label for _, of in val) == (count > 1)
 
 
-def test_from_a_folder_to_a_judged_row(
-    mixzoo: Mixzoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The source document's mixture in four commands, no file written by hand."""
-    monkeypatch.chdir(tmp_path)
-    _pictures(tmp_path / "mine", {"a": 20, "b": 20}, 32)
-    of = ("--manifest", "mine/mine.toml")
-    mixture = (
-        "mix_mode=mixup,cutmix",
-        "alpha=0.8,1",
-        "mix_prob=0.4,0.6",
-        "batch_size=8",
-        "micro_batch=8",
+def test_numbered_and_dated_folders_train(mixzoo: Mixzoo, tmp_path: Path) -> None:
+    """What `data init` numbered isn't held against iNaturalist's folders."""
+    root = _pictures(tmp_path / "flowers", {str(n): 4 for n in (10, 9, 2)})
+
+    made = mixzoo("data", "init", root, "--architecture", "resnet18_w4", "--epochs", 1)
+    of = ("--manifest", root / "flowers.toml")
+    checked = mixzoo("data", "verify", "flowers", "--root", root, "--split", "all", *of)
+    trained = mixzoo(
+        *("train", "resnet18_w4.mixup_flowers", *of, "--data", root, "--out", tmp_path / "run"),
+        *("--set", "batch_size=8", "--set", "micro_batch=8"),
     )
-    settings = [word for one in mixture for word in ("--set", one)]
+
+    assert made[0] == checked[0] == trained[0] == 0, (made, checked, trained)
+    log = (tmp_path / "run/resnet18_w4.mixup_flowers.log.json").read_text()
+    assert '"mode": "train"' in log  # less than log_every steps
+
+
+def test_manifest_names_as_many_classes_as_there_are(tmp_path: Path) -> None:
+    """`data init` writes them; another number of names is an error."""
+    own = look(_pictures(tmp_path / "x", SPLIT))
+    text = manifest_text(manifest_for(own, "mine", open_catalog().benchmark("inat2018")))
+
+    assert class_names(Benchmark(parse_manifest(text, ""), None, tmp_path)) == ["ant", "bee"]
+    with pytest.raises(ManifestError, match=r"'dataset\.classes': expected 2 names, got 1"):
+        parse_manifest(text.replace('["ant", "bee"]', '["ant"]'), "")
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+def test_from_a_folder_to_a_published_row(
+    mixzoo: Mixzoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub_server: Hub
+) -> None:
+    """The source document's mixture in five commands, no file written by hand; blanks in paths."""
+    monkeypatch.chdir(tmp_path)
+    _pictures(tmp_path / "my bees", {"a": 20, "b": 20}, 32)
+    of = ("--manifest", "my bees/my_bees.toml")
+    mixture = ("mix_mode=mixup,cutmix", "alpha=0.8,1", "mix_prob=0.4,0.6", "batch_size=16")
+    settings = [word for one in (*mixture, "micro_batch=16") for word in ("--set", one)]
+    row = "resnet18_w4.mixup_cutmix_my_bees"
 
     steps = [
-        mixzoo("data", "init", "mine", "--architecture", "resnet18_w4", "--epochs", 1),
-        mixzoo("data", "verify", "mine", "--root", "mine", "--split", "all", *of),
-        mixzoo("train", "resnet18_w4.mixup_mine", *of, "--data", "mine", "--out", "run", *settings),
-        mixzoo("train", "publish", "run", *of),
-        mixzoo("eval", "resnet18_w4.mixup_cutmix_mine", *of, "--data", "mine"),
+        mixzoo("data", "init", "my bees", "--architecture", "resnet18_w4", "--epochs", 1),
+        mixzoo(
+            *("train", "resnet18_w4.mixup_my_bees", *of, "--data", "my bees", "--out", "a run"),
+            *settings,
+        ),
+        mixzoo("train", "publish", "a run", *of),
+        mixzoo("eval", row, *of, "--data", "my bees", "--evidence", "ev"),
+        mixzoo(
+            "zoo", "publish", row, *of, "--evidence", "ev", "--repo", "me/bees", "--folder", "r"
+        ),
     ]
 
     assert [code for code, _, _ in steps] == [0] * 5, steps
-    assert "epoch 1 of 1: top-1" in steps[2][2]
-    assert "reproduced" in steps[-1][1]
+    assert "mixzoo train resnet18_w4.mixup_my_bees --manifest 'my bees/my_bees.toml'" in steps[0][1]
+    assert "epoch 1 of 1: top-1" in steps[1][2]
+    assert "mixzoo train publish 'a run' --manifest 'my bees/my_bees.toml'" in steps[1][1]
+    told = f"  mixzoo eval {row} --data 'my bees' --manifest 'my bees/my_bees.toml'"
+    assert told in steps[2][1].splitlines()
+    assert "reproduced" in steps[3][1]
+    card = (tmp_path / "r/README.md").read_text()
+    assert "0.8" in card
+    assert "mixup, cutmix" in card or "mixup + cutmix" in card
+    assert f"{row}.safetensors" in hub_server.repos["me/bees"].files
 
 
 def test_ten_classes_do_not_train_thousands(mixzoo: Mixzoo, tmp_path: Path) -> None:

@@ -45,6 +45,27 @@ def test_a_plain_classifier_has_one_head(entries_of: Callable, images: torch.Ten
     assert logits["head0"].shape == (4, 5)
 
 
+def test_features_heads_and_backbone_of_both_kinds(
+    mixer: MixClassifier, images: torch.Tensor
+) -> None:
+    """Pooled features give the logits, maps are the backbone's; a new head has a backbone's copy."""
+    mixer.head_name = "one_q"
+    for model in (Classifier(TINY, 5).eval(), mixer):
+        head = model.head if isinstance(model, Classifier) else model.head_one_q
+        with torch.inference_mode():
+            pooled, maps = model.features(images), model.features(images, maps=True)
+
+            torch.testing.assert_close(head.fc(pooled), model(images))
+            assert torch.equal(maps, model.backbone(images))
+        tuned = model.with_head(3)
+        assert tuned.head.fc.weight.shape == (3, pooled.shape[1])
+        own, copied = (next(one.backbone.parameters()) for one in (model, tuned))
+        assert torch.equal(own, copied)
+        assert own is not copied
+        with pytest.raises(UsageError, match="1 class or more, got 0"):
+            model.with_head(0)
+
+
 def test_each_backbone_runs_once_for_all_heads(mixer: MixClassifier, images: torch.Tensor) -> None:
     """Four heads cost two backbone passes, one head costs one."""
     ran = []
