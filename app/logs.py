@@ -102,6 +102,8 @@ def print_audits(found: "Audits") -> None:
         say(f"\n{audit.name}", style="bold")
         for sentence in explain(audit):
             say(f"- {sentence}.")
+        if audit.claim.top1 is None:
+            say("- Name that row: --row ROW.")
     if found.missing:
         names = ", ".join(found.missing)
         say(f"\nThe logs of {len(found.missing)} rows aren't here: {names}.", style="yellow")

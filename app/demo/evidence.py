@@ -19,7 +19,7 @@ from ...zoo.looks import signed as with_sign
 from ...zoo.manifest import Row as TableRow
 from ...zoo.report import Head, Row, read_report
 from . import limits
-from .html import number, render
+from .html import as_sentences, number, render
 from .recomputed import Recomputed
 
 LOG_SENTENCES = 3  # what was read, what gives the published number, the arithmetic
@@ -38,7 +38,7 @@ def about(
     published = number(row.reported_top1, manifest.metric.decimals) or "no number"
     known = {"Published": ", ".join(filter(None, (published, manifest.title, manifest.homepage)))}
     if audit:
-        known["Its log"] = " ".join(f"{told}." for told in islice(explain(audit), LOG_SENTENCES))
+        known["Its log"] = " ".join(as_sentences(islice(explain(audit), LOG_SENTENCES)))
     if found:
         report, judged = found.report, found.row.judged
         how = judged.precision.get("precision", "precision not told")

@@ -1,6 +1,7 @@
 """The tabs' pages as HTML, and figures in them in the page's own colours and font."""
 
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ def svg(figure: Figure, name: str, words: str) -> Markup:
     """
     with _ALONE:
         return Markup(inline_svg(figure, name, words))
+
+
+def as_sentences(texts: Iterable[str]) -> list[str]:
+    """Texts of a terminal's list, which begin small and end without a full stop, as sentences."""
+    return [f"{text[:1].upper()}{text[1:]}." for text in texts]
 
 
 def as_cell(text: str) -> str:

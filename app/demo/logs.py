@@ -27,7 +27,7 @@ from ...zoo.errors import DataError, SourceError, UsageError
 from ...zoo.looks import command
 from ..logs import lines
 from .context import Context
-from .html import as_cell, render, svg
+from .html import as_cell, as_sentences, render, svg
 from .recomputed import stamp
 from .state import among
 from .toasts import shown_to_visitors
@@ -36,7 +36,8 @@ NUMBERS = (*HEADINGS.values(), "Published", "Images")
 MOST_BESIDE = 5
 MAX_BYTES = 8 << 20  # the logs of 100 epochs that are released take less than one million
 NONE_HERE = (
-    "No row's log is on this machine. Upload one, or fetch them: mixzoo zoo download NAME --logs"
+    "No row's log is here yet. Upload one of your own; or whoever runs this page fetches them: "
+    "mixzoo zoo download NAME --logs"
 )
 
 
@@ -101,7 +102,7 @@ def build(context: Context) -> None:
             against = gr.Dropdown(
                 every, value=None, label="Held against the row", elem_id="logs-against"
             )
-    shown = gr.HTML(elem_id="logs-page", apply_default_css=False)
+    shown = gr.HTML(label="Audit", elem_id="logs-page", apply_default_css=False)
     common: dict[str, Any] = {
         "concurrency_id": "log",
         "concurrency_limit": 1,
@@ -144,7 +145,7 @@ def page(audit: LogAudit, beside: Sequence[LogAudit] = ()) -> str:
         ],
         numbers=NUMBERS,
         columns={HEADINGS[rule]: text for rule, text in meanings.items() if rule in used},
-        sentences=[f"{sentence}." for sentence in explain(audit)],
+        sentences=as_sentences(explain(audit)),
         wide=svg(curves_plot(audits), "curves-wide", words),
         narrow=svg(curves_plot(audits, narrow=True), "curves-narrow", words),
     )

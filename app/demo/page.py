@@ -1,8 +1,11 @@
 """Puts the page together: its header, its tabs, its limits, and how it looks."""
 
+import json
+import re
 from pathlib import Path
 
 import gradio as gr
+from gradio.components import Component
 from gradio.themes import Base, Font, colors, sizes
 
 from ...viz.themes import DARK, LIGHT, css_variables
@@ -26,6 +29,7 @@ CLEANING = 600  # seconds between two looks for old files
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 SCRIPTS = ("page.js", "access.js", "facts.js")
+ADDRESS = re.compile(r"https?://[^\"' ]*/")
 _FOLDER = Path(__file__).parent
 
 
@@ -53,12 +57,22 @@ def build(context: Context) -> gr.Blocks:
         context.state.wire(page)
         if context.settings.mcp:
             tools.build(context)
+    for component in page.blocks.values():
+        if isinstance(component, Component):
+            _show_own_example(component)
     page.queue(
         max_size=limits.MAX_QUEUE,
         default_concurrency_limit=limits.CONCURRENCY,
         api_open=False,
     )
     return page
+
+
+def _show_own_example(component: Component) -> None:
+    """In "Use via API", name a file where Gradio names one of another machine, which isn't fetched."""
+    example = json.dumps(component.example_inputs())
+    if (own := ADDRESS.sub("", example)) != example:
+        setattr(component, "example_inputs", lambda: json.loads(own))  # noqa: B010
 
 
 def theme() -> Base:

@@ -65,7 +65,7 @@ def build(context: Context) -> None:
         label="Benchmark",
         elem_id="table-benchmark",
     )
-    shown = gr.HTML(elem_id="table-page", apply_default_css=False)
+    shown = gr.HTML(label="Table", elem_id="table-page", apply_default_css=False)
     gr.on(  # also when the page is loaded
         None,
         shown_table,
@@ -111,8 +111,8 @@ def _evidence(context: Context, chosen: gr.Dropdown) -> None:
             height=130,
             elem_id="table-file",
         )
-        judged = gr.HTML(elem_id="table-check", apply_default_css=False)
-    kept = gr.File(visible=False)
+        judged = gr.HTML(label="Verdicts", elem_id="table-check", apply_default_css=False)
+    kept = gr.File(label="Evidence", visible=False)
     page_load = Building.root_block.load  # type: ignore[union-attr]
     gr.on([page_load, chosen.change], saved, chosen, [row, saving], api_visibility="private")
     save.click(evidence, row, kept, api_name="evidence").success(

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from .toasts import shown_to_visitors, tell
 TO_FETCH = (State.ABSENT, State.PARTIAL, State.DAMAGED)
 SECONDS = 0.5  # between two looks at something that runs
 NOT_ALLOWED = (
-    "Downloads can't be started from this page; its owner can allow them with --allow-downloads, "
+    "Downloads can't be started from this page. Whoever runs it can allow them with --allow-downloads, "
     "or run mixzoo zoo download ROW."
 )
 
@@ -37,10 +38,9 @@ def build(context: Context) -> None:
     downloads = context.downloads
 
     @shown_to_visitors()
-    def zoo(benchmark: str) -> tuple[str, str, dict[str, Any]]:
-        """Which files are here and intact, as HTML; what is being downloaded; rows to download."""
-        of, last = catalog.benchmark(benchmark), downloads.last
-        return page(of), _progress(last) if last and last.running else "", _choices(of)
+    def zoo(benchmark: str) -> str:
+        """Which of a benchmark's files are here and intact, as HTML."""
+        return page(catalog.benchmark(benchmark))
 
     def verify(benchmark: str) -> Iterator[tuple[Any, str]]:
         """Compare every byte of a benchmark's files here with the lock.
@@ -56,7 +56,7 @@ def build(context: Context) -> None:
                 else:
                     yield page(of, findings), ""
 
-    def download(benchmark: str, row: str | None, log: bool) -> Iterator[tuple[Any, str, Any]]:
+    def download(benchmark: str, row: str | None, log: bool) -> Iterator[tuple[Any, ...]]:
         """Download a row's weights, and its training log if it has one and it is wanted."""
         with shown_to_visitors():
             if not allowed:
@@ -66,32 +66,31 @@ def build(context: Context) -> None:
             of, assets = wanted(catalog, row, log=log)
             running = downloads.begin(of, assets)
             while not running.wait(SECONDS):
-                yield gr.skip(), _progress(running), gr.skip()
-            shown = catalog.benchmark(benchmark)
-            yield page(shown), "", _choices(shown)
+                yield gr.skip(), _progress(running), gr.skip(), gr.update(visible=True)
+            yield zoo(benchmark), "", gr.skip(), gr.update(visible=False)
             running.raise_problem()
             tell(f"{running.row_id} is here.")
 
-    with gr.Row():
-        with gr.Column(min_width=280):
-            chosen = gr.Dropdown(
-                list(catalog.benchmarks),
-                value=context.first_benchmark,
-                label="Benchmark",
-                elem_id="zoo-benchmark",
-            )
-        with gr.Column(min_width=280, visible=allowed):
-            row = gr.Dropdown([], label="Row to download", elem_id="zoo-row")
-            log = gr.Checkbox(label="With its training log", elem_id="zoo-log")
+    chosen = gr.Dropdown(
+        list(catalog.benchmarks),
+        value=context.first_benchmark,
+        label="Benchmark",
+        elem_id="zoo-benchmark",
+    )
+    row = gr.Dropdown([], label="Row to download", elem_id="zoo-row", visible=False)
+    log = gr.Checkbox(label="With its training log", elem_id="zoo-log", visible=False)
     with gr.Row():
         check = _button("Verify")
-        start = _button("Download", variant="primary", visible=allowed)
-        stop = _button("Stop", visible=allowed)
-    status = gr.HTML(elem_id="zoo-progress", apply_default_css=False)
+        start = _button("Download", variant="primary")
+        stop = _button("Stop")
+    status = gr.HTML(label="Progress", elem_id="zoo-progress", apply_default_css=False)
     if not allowed:
         gr.HTML(render("note.html", text=NOT_ALLOWED), apply_default_css=False)
-    shown = gr.HTML(elem_id="zoo-page", apply_default_css=False)
-    gr.on(None, zoo, chosen, [shown, status, row], api_name="zoo", show_progress="minimal")
+    shown = gr.HTML(label="Files", elem_id="zoo-page", apply_default_css=False)
+    controls = [status, row, log, check, start, stop]
+    offer = partial(offered, context)
+    gr.on(None, zoo, chosen, shown, api_name="zoo", show_progress="minimal")
+    gr.on(None, offer, chosen, controls, api_visibility="private", show_progress="hidden")
     check.click(
         verify,
         chosen,
@@ -101,17 +100,37 @@ def build(context: Context) -> None:
         concurrency_limit=1,
         show_progress="hidden",
     )
-    start.click(
+    started = start.click(
         download,
         [chosen, row, log],
-        [shown, status, row],
+        [shown, status, start, stop],
         api_visibility="private",
         concurrency_id="download",
         concurrency_limit=4,  # who joins the one that runs waits, too
         show_progress="hidden",
     )
+    started.then(offer, chosen, controls, api_visibility="private", show_progress="hidden")
     stop.click(downloads.stop, api_visibility="private")
     context.state.keep("zoo", chosen, among(catalog.benchmarks))
+
+
+def offered(context: Context, benchmark: str) -> tuple[Any, ...]:
+    """The bar of what is being downloaded, and the controls that can do something now.
+
+    These are: row, log, verify, download, stop.
+    """
+    of, last = context.catalog.benchmark(benchmark), context.downloads.last
+    running = last if last and last.running else None
+    rows = downloadable(of) if context.settings.visitors_may_download else []
+    logs = any(shelf.log(*context.catalog.row(one)).state in TO_FETCH for one in rows)
+    return (
+        _progress(running) if running else "",
+        gr.update(choices=rows, value=None, visible=bool(rows)),
+        gr.update(visible=logs),
+        gr.update(visible=bool(_here(of))),
+        gr.update(visible=bool(rows)),
+        gr.update(visible=running is not None),
+    )
 
 
 def page(benchmark: Benchmark, findings: Sequence[Finding] = ()) -> str:
@@ -173,8 +192,7 @@ def wanted(catalog: Catalog, row_id: str | None, *, log: bool) -> tuple[Benchmar
 
 def verified(benchmark: Benchmark) -> Iterator[tuple[int, int, list[Finding] | None]]:
     """Check a benchmark's files that are here: bytes read, of how many, in the end the findings."""
-    known = [(shelf.of_asset(benchmark, one).path, one) for one in shelf.known_assets(benchmark)]
-    here = [(path, asset) for path, asset in known if path and path.is_file()]
+    here = _here(benchmark)
     total, read = bytes_of(here), 0
 
     def count(size: int) -> None:
@@ -189,15 +207,16 @@ def verified(benchmark: Benchmark) -> Iterator[tuple[int, int, list[Finding] | N
         yield total, total, found.result()
 
 
+def _here(benchmark: Benchmark) -> list[tuple[Path, Asset]]:
+    """The files that can be compared with the lock."""
+    known = [(shelf.of_asset(benchmark, one).path, one) for one in shelf.known_assets(benchmark)]
+    return [(path, asset) for path, asset in known if path and path.is_file()]
+
+
 def _button(name: str, **more: Any) -> gr.Button:
-    return gr.Button(name, elem_id=f"zoo-{name.lower()}", scale=0, min_width=150, **more)
-
-
-def _choices(benchmark: Benchmark) -> dict[str, Any]:
-    """The dropdown of rows to download, as it has to be now."""
-    rows = downloadable(benchmark)
-    label = "Row to download" if rows else "Row to download (nothing to fetch)"
-    return gr.update(choices=rows, value=None, label=label, interactive=bool(rows))
+    return gr.Button(
+        name, elem_id=f"zoo-{name.lower()}", scale=0, min_width=150, visible=False, **more
+    )
 
 
 def _progress(running: Download) -> str:

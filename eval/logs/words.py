@@ -37,7 +37,7 @@ def _read(audit: LogAudit) -> str:
 def _published(audit: LogAudit) -> str:
     claim, by = audit.claim, audit.reproduced_by
     if claim.top1 is None:
-        return "no published number to compare with; name the row with --row"
+        return "no published number to compare with, until it is told which row it is of"
     number = f"{claim.top1:.{claim.decimals}f}"
     odds = (
         f"{len(audit.summaries)} numbers were tried, and a random one between their lowest and highest "

@@ -154,6 +154,9 @@ def test_interface_is_documented(served: Served) -> None:
     assert "label weights" in endpoints["/mix"]["description"]
     assert {"/mix", "/grid"} <= set(endpoints)
     assert not {"/show", "/put", "/draw", "/restore"} & set(endpoints)
+    told = [value for one in endpoints.values() for value in (*one["parameters"], *one["returns"])]
+    assert not [value for value in told if "http" in str(value.get("example_input"))]
+    assert not [value for value in told if re.search(r"_\d+$", value["label"])]
 
 
 @pytest.mark.parametrize(

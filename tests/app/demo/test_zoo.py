@@ -176,6 +176,19 @@ def event(page: gr.Blocks, name: str) -> Callable[..., Any]:
     return next(one.fn for one in page.fns.values() if one.fn and one.name == name)
 
 
+def test_controls_are_there_where_they_can_do_something(
+    build: Callable[..., gr.Blocks],
+) -> None:
+    """Rows to fetch where there are some, Verify where a file is here, Stop while one comes."""
+    page = build()
+    offer = next(one.fn for one in page.fns.values() if getattr(one.fn, "func", 0) is zoo.offered)
+
+    shown = {name: [one["visible"] for one in offer(name)[1:]] for name in ("mini", "own")}
+
+    assert shown["own"] == [True, False, False, True, False]
+    assert shown["mini"][0] is shown["mini"][3] is shown["mini"][4] is False
+
+
 def test_download_is_refused_where_the_owner_forbids(build: Callable[..., gr.Blocks]) -> None:
     """Hiding the button isn't enough: the event itself refuses."""
     page = build(allow_downloads=False)
