@@ -9,7 +9,7 @@ from gradio.components import Component
 from gradio.themes import Base, Font, colors, sizes
 
 from ...viz.themes import DARK, LIGHT, css_variables
-from . import limits, logs, mix_tab, table, zoo
+from . import limits, logs, mix_tab, table, tools, zoo
 from .context import Context
 from .state import among
 
@@ -37,8 +37,6 @@ def build(context: Context) -> gr.Blocks:
     """The page, not yet served. Raises UsageError if a tab has nothing to begin with."""
     mix_tab.first_ref(context)  # raises before anything is made
     if context.settings.mcp:
-        from . import tools
-
         tools.require()
     with gr.Blocks(
         title="mixzoo", analytics_enabled=False, delete_cache=(CLEANING, limits.KEEP_FILES)

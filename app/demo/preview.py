@@ -51,14 +51,14 @@ def drawer(context: Context) -> Callable[[str], bytes]:
     def drawn(a: str, b: str, method: str, lam: float, seed: int, ref: str) -> bytes:
         protocol = context.catalog.row(ref)[0].manifest.protocol
         files = drawings()
-        crops = [read_picture(str(files[name]), protocol).crop for name in (a, b)]
+        crop_a, crop_b = (read_picture(str(files[name]), protocol).crop for name in (a, b))
         model = context.models.get(ref)
-        [pair] = mix_pair(*crops, method, [lam], seed=seed, model=model, protocol=protocol)
+        [pair] = mix_pair(crop_a, crop_b, method, [lam], seed=seed, model=model, protocol=protocol)
         titles = (a, f"{method}, lam {lam:g}", b)
         words = (
             f"{pair.mask.mean():.0%} of the pixels are the {a}'s; the label says {pair.share:.0%}."
         )
-        return _laid_out([crops[0], pair.image, crops[1]], titles, words)
+        return _laid_out([crop_a, pair.image, crop_b], titles, words)
 
     def draw(query: str) -> bytes:
         try:

@@ -27,10 +27,10 @@ from ...zoo import shelf
 from ...zoo.cache import data_path
 from ...zoo.catalog import Benchmark, Catalog
 from ...zoo.data import find_images
+from ...zoo.data.classes import class_names
 from ...zoo.errors import MixzooError
 from ...zoo.looks import signed
 from ...zoo.manifest import Row
-from ..viz.inputs import class_names
 from .context import Context
 from .evidence import about, check, packed
 from .html import as_cell, number, render, svg

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
 
 from ...eval.logs import RULES as LOG_RULES
 from ...eval.report import readable_audit
@@ -62,7 +63,7 @@ def build(context: Context) -> None:
 
     for tool in Tools(context).all():
         name = f"{PREFIX}{tool.__name__}"
-        gr.api(offered(tool), api_name=name, queue=False, api_visibility="public")
+        api(offered(tool), api_name=name, queue=False, api_visibility="public")
 
 
 def offer_alone(page: gr.Blocks) -> None:
