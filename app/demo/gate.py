@@ -89,6 +89,7 @@ class Gate:
     ) -> None:
         self._app = app
         self._preview, self._drawing = preview, asyncio.Semaphore(1)
+        self._asking = asyncio.Semaphore(limits.MAX_QUEUE)
         self._tools_open = tools_open
         self._store = store
         self._hosts = hosts
@@ -142,7 +143,10 @@ class Gate:
         elif TOOLS.fullmatch(path) and self._tools_open.is_set():
             if method != "POST":  # each answer comes with its question
                 raise _Refused(405, "MCP is spoken here; each message is sent by POST.")
-            await self._app(scope, await self._small(headers, receive), send)
+            if self._asking.locked():
+                raise _Refused(503, "The server is busy. Try again in a minute.")
+            async with self._asking:
+                await self._app(scope, await self._small(headers, receive), send)
         else:
             raise _Refused(404, "There is nothing here.")
 

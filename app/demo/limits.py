@@ -8,7 +8,7 @@ MAX_FILES = 8  # of the largest size at once
 MAX_PIXELS = 50_000_000  # of a picture: a phone's 48 megapixels, 150 MB when decoded
 MAX_ASPECT = 20  # a picture's longer side over its shorter one
 MAX_BODY = MIB  # bytes of a request that isn't an upload
-MAX_UNPACKED = 256 * MIB  # bytes of a zip of evidence, once it is unpacked
+MAX_UNPACKED = 128 * MIB  # bytes of a zip of evidence, once it is unpacked
 MAX_CHECKED = 50  # rows of it that are judged
 MAX_PICTURES = 8  # of one grid beside A and B
 

@@ -4,6 +4,7 @@ import filecmp
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,16 @@ def read_picture(path: str, protocol: Protocol) -> Picture:
     crop = np.ascontiguousarray(centre_crop(pixels, protocol))
     crop.flags.writeable = False
     return Picture(crop, name, _drawn_as(Path(path)))
+
+
+def without_alpha(path: str) -> bytes | None:
+    """A PNG of what the methods see of a picture that `read_picture` takes, if it has transparency."""
+    with open_image(Path(path)) as image:
+        if not image.has_transparency_data:
+            return None
+        content = BytesIO()
+        ImageOps.exif_transpose(image).convert("RGB").save(content, "PNG")
+    return content.getvalue()
 
 
 def _require_limits(image: Image.Image) -> None:

@@ -29,6 +29,7 @@ from .pictures import drawings
 from .recomputed import KEPT, find
 from .toasts import shown_to_visitors
 
+NAMES = ("mix", "predict", "verdict", "evidence")
 PREFIX = "tool_"  # of their endpoints; the page has some of the same names
 
 
@@ -39,39 +40,30 @@ def require() -> None:
 
 
 def build(context: Context) -> None:
-    """Add the tools to the page that is being built."""
-    turns, waiting = asyncio.Semaphore(limits.CONCURRENCY), 0
+    """Add the tools to the page that is being built. They take turns outside of its queue."""
+    turns, tools = asyncio.Semaphore(limits.CONCURRENCY), Tools(context)
 
     def offered(tool: Callable[..., Any]) -> Callable[..., Any]:
-        """A tool that waits for its turn, outside of the page's queue, and whose errors are lines."""
-
         @functools.wraps(tool)
         async def run(*words: Any) -> Any:
-            nonlocal waiting
-            if waiting >= limits.MAX_QUEUE:
-                raise RuntimeError("The server is busy. Try again in a minute.")
-            waiting += 1
             try:
                 async with turns:
                     return await asyncio.to_thread(shown_to_visitors()(tool), *words)
             except gr.Error as error:
                 raise RuntimeError(html.unescape(error.message)) from None
-            finally:
-                waiting -= 1
 
         return run
 
-    for tool in Tools(context).all():
-        name = f"{PREFIX}{tool.__name__}"
-        api(offered(tool), api_name=name, queue=False, api_visibility="public")
+    for name in NAMES:
+        tool = offered(getattr(tools, name))
+        api(tool, api_name=f"{PREFIX}{name}", queue=False, api_visibility="public")
 
 
 def offer_alone(page: gr.Blocks) -> None:
     """Take the page's other endpoints from the MCP server of a page that is served."""
     server = page.mcp_server_obj
     assert server is not None
-    own = {f"/{PREFIX}{name}": name for name in ("mix", "predict", "verdict", "evidence")}
-    server.tool_to_endpoint = {name: endpoint for endpoint, name in own.items()}
+    server.tool_to_endpoint = {name: f"/{PREFIX}{name}" for name in NAMES}
 
 
 class Tools:
@@ -80,10 +72,6 @@ class Tools:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._events = MixEvents(context)
-
-    def all(self) -> tuple[Callable[..., Any], ...]:
-        """The tools."""
-        return self.mix, self.predict, self.verdict, self.evidence
 
     def mix(
         self,
