@@ -2,8 +2,8 @@
 
 The first of each series are those of Okabe and Ito (2008), darkened or lightened to stand out from
 the ground by 3:1 and more (WCAG 2.2, 1.4.11); the others were chosen to stay apart from them for
-red- and green-blind readers too. Colour never says a thing alone: every figure pairs it with a
-marker, a line style, a sign or a word.
+red- and green-blind readers too. Those of verdicts are words' colours as well: 4.5:1. Colour never
+says a thing alone: every figure pairs it with a marker, a line style, a sign or a word.
 """
 
 from dataclasses import dataclass, fields
@@ -43,10 +43,10 @@ LIGHT = Theme(
     muted="#5b6570",
     rule="#d5dae0",
     good="#0072b2",
-    near="#0090a8",
-    odd="#b87400",
-    bad="#d04a00",
-    neutral="#6f7782",
+    near="#00798d",
+    odd="#986000",
+    bad="#c04300",
+    neutral="#666e78",
     series=(
         "#0071b1",
         "#d04900",

@@ -66,8 +66,10 @@ def test_marks_stand_out_from_the_ground(theme: Theme) -> None:
 
 @BOTH
 def test_text_can_be_read(theme: Theme) -> None:
-    """4.5:1 at least for text (WCAG 2.2, 1.4.3)."""
-    assert min(contrast(colour, theme.ground) for colour in (theme.ink, theme.muted)) >= 4.5
+    """4.5:1 at least for text (WCAG 2.2, 1.4.3); the words of verdicts are text, too."""
+    verdicts = (theme.good, theme.near, theme.odd, theme.bad, theme.neutral)
+
+    assert min(contrast(one, theme.ground) for one in (theme.ink, theme.muted, *verdicts)) >= 4.5
 
 
 @BOTH
