@@ -32,7 +32,12 @@ from .options import OutputFolder, manifest_option, option
     to="allow_hosts",
     multiple=True,
 )
-@option("--ref ROW", "The checkpoint that is chosen at first.")
+@option(
+    "--ref ROW|FILE",
+    "The checkpoint that is chosen at first, a row or a file. Repeatable, for further ones.",
+    to="refs",
+    multiple=True,
+)
 @option(
     "--reports DIR",
     "Reports that `mixzoo eval --out` wrote, for the Table tab.",
@@ -65,8 +70,10 @@ def command(*, no_browser: bool, space: Path | None, **chosen: Any) -> None:
         say(f"The demo is in {space}. Push it to a Hugging Face Space, or start it: python app.py")
         return
     with until_asked() as ending:
-        from .demo.serve import ENDPOINT, elsewhere, running
+        from .demo.serve import ENDPOINT, elsewhere, import_early, running
 
+        click.echo("Starting the demo; its address follows in a few seconds.", err=True)
+        import_early()
         with running(settings, ending) as url:
             say(url)
             if settings.is_public:

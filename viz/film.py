@@ -34,18 +34,23 @@ def sweep_frames(
     sources: of `Pairs.sources`. mixes: of one method, as `mix_pair` gives them. Yields (H', W', 3)
     uint8, all of one even size.
     """
-    a, b = sources.tiles
     for mixed in mixes:
-        tiles: Sequence[Tile] = (a, mixed_tile(mixed), mask_tile(mixed), b)
-        titles = ("", mixed.method, f"λ {mixed.lam:.2f}", "")
-        columns = tuple(Column((tile,), title) for tile, title in zip(tiles, titles, strict=True))
-        figure = draw_grid([Row(columns, key=MASK_KEY)], theme, tile=TILE)
+        figure = draw_grid([sweep_row(sources, mixed)], theme, tile=TILE)
         figure.set_dpi(DOTS_PER_INCH)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         pixels = np.asarray(canvas.buffer_rgba())[..., :3]
         height, width = (side // 2 * 2 for side in pixels.shape[:2])  # H.264 wants even sides
         yield pixels[:height, :width].copy()
+
+
+def sweep_row(sources: Column, mixed: MixedPair) -> Row:
+    """A, the mix, its mask and B side by side. sources: of `Pairs.sources`."""
+    a, b = sources.tiles
+    tiles: Sequence[Tile] = (a, mixed_tile(mixed), mask_tile(mixed), b)
+    titles = ("", mixed.method, f"λ {mixed.lam:.2f}", "")
+    columns = tuple(Column((tile,), title) for tile, title in zip(tiles, titles, strict=True))
+    return Row(columns, key=MASK_KEY)
 
 
 def film_format(path: Path) -> str:

@@ -3,7 +3,7 @@
 import html
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,19 @@ def named_format(path: Path, known: Sequence[str] = FORMATS) -> str:
     return found
 
 
-def figure_bytes(figure: Figure, kind: str = "png", *, dpi: int = DOTS_PER_INCH) -> bytes:
-    """A figure as a file's content. kind: one of FORMATS. dpi: of png and jpg."""
+def figure_bytes(
+    figure: Figure,
+    kind: str = "png",
+    *,
+    dpi: int = DOTS_PER_INCH,
+    about: Mapping[str, str] | None = None,
+) -> bytes:
+    """A figure as a file's content. kind: one of FORMATS. dpi: of png and jpg. about: what a PNG
+    says of itself, by keyword."""
     buffer, ground = io.BytesIO(), figure.get_facecolor()
+    told = dict(about) if about else _UNDATED.get(kind)
     with rc_context(_VECTOR_TEXT):
-        figure.savefig(buffer, format=kind, dpi=dpi, facecolor=ground, metadata=_UNDATED.get(kind))
+        figure.savefig(buffer, format=kind, dpi=dpi, facecolor=ground, metadata=told)
     return buffer.getvalue()
 
 

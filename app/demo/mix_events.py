@@ -1,41 +1,65 @@
 """What happens when a visitor changes something on the Mix tab, or a program asks for a mix."""
 
+import base64
 from collections.abc import Sequence
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from ...eval.pixels import Pixels
 from ...train.mixing import LEARNT_METHODS
 from ...train.mixing.mixed import draw_lam
-from ...viz.grid import Row, draw_grid
-from ...viz.maps import map_rows
-from ...viz.mix import Pairs, heat_over, mix_rows
+from ...viz.along import along_lam, along_plot
+from ...viz.film import sweep_row
+from ...viz.grid import draw_grid
+from ...viz.maps import cam_rows, map_rows
+from ...viz.mix import MixedPair, Pairs, heat_over, mix_pair, mix_rows
 from ...viz.save import figure_bytes
-from ...viz.themes import DARK, LIGHT
+from ...viz.themes import LIGHT, THEMES, Theme
 from ...zoo.data.classes import class_names
 from ...zoo.errors import DataError, MixzooError, UsageError
 from ...zoo.manifest import Protocol
+from ...zoo.mini import species
 from ...zoo.nets import MixClassifier
 from ..viz.inputs import methods_here
 from . import limits
-from .context import Context
-from .mixing import Mix, command_line, look, python_lines, why_label
+from .context import EMBEDDED, Context, Offer
+from .html import render
+from .mixing import (
+    STORY,
+    TITLES,
+    Mix,
+    command_line,
+    file_name,
+    look,
+    paired,
+    python_lines,
+    settings,
+    why_label,
+)
 from .pictures import Picture, read_picture
 from .toasts import shown_to_visitors, tell, warn
 
 PLAIN = "cutmix"  # what takes the place of a learnt method that a checkpoint can't do
 LARGEST_SEED = 2**31 - 1
-METHODS, LAMS, MAPS = "methods", "lams", "maps"  # kinds of grids
+METHODS, LAMS, CURVE, CAM, MAPS = "methods", "lams", "curve", "cam", "maps"  # kinds of grids
 SWEEP = (0.1, 0.3, 0.5, 0.7, 0.9)
-DPI = 200
+FRAMES = tuple(step / 20 for step in range(21))  # lams of an animation
+THUMBNAIL = 128  # pixels of a side in a strip
+DPI, CARD_DPI = 200, 230
+TAKE_A_MODEL = (*LEARNT_METHODS, "puzzlemix")
 EMPTY = (None, None, None, None, None, None, "", "")  # what `mix` returns, of no pictures
 Wish = tuple[str | None, str | None, str, float, int, str]
 """What is chosen: A, B, method, lam, seed, checkpoint."""
+Strip = tuple[str, str | None]
+"""A method, and the checkpoint whose network it takes, if it takes one."""
 
 
 class MixEvents:
@@ -43,6 +67,7 @@ class MixEvents:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._strip = lru_cache(limits.MAX_STRIPS)(self._draw_strip)
 
     @shown_to_visitors()
     def mix(
@@ -64,26 +89,115 @@ class MixEvents:
         """The mix of what is chosen now. shown: what was chosen for the mix that is on the page.
 
         A picture that can't be read leaves its slot, and method and checkpoint are made to fit.
-        Returns (shown, A, B, method, checkpoint, *outputs); nothing new if nothing has changed.
-        Errors are told and leave the page without a mix: an event that fails would make the browser
-        forget the change that waits behind it.
+        Returns (shown, A, B, method, checkpoint, strips, words, *outputs); nothing new if nothing
+        has changed. Errors are told and leave the page without a mix: an event that fails would
+        make the browser forget the change that waits behind it.
         """
         if wish == shown:
-            return (gr.skip(),) * (5 + len(EMPTY))
+            return (gr.skip(),) * (7 + len(EMPTY))
         a, b, method, lam, seed, ref = wish
-        protocol = self._context.catalog.row(ref)[0].manifest.protocol
+        protocol = self._context.models.about(ref).protocol
         a, b = self._readable(a, protocol), self._readable(b, protocol)
         outputs: tuple[Any, ...] = EMPTY
+        strips, words = (gr.skip() if a and b else None), gr.skip()
         try:
-            method, ref = self._fitting(method, ref, shown)
+            method, ref = self._fitting(method, ref, shown and (shown[2], shown[5]))
+            offer = self._context.models.about(ref)
+            if not shown or shown[5] != ref:
+                words = self._words(offer)
             if a and b:
-                outputs = self._mixed(a, b, method, lam, seed, ref)
+                rows = self._strips_of(method, ref)
+                before = shown and (
+                    shown[0],
+                    shown[1],
+                    shown[4],
+                    self._strips_of(shown[2], shown[5]),
+                )
+                if (a, b, seed, rows) != before:
+                    strips = self._strips(a, b, seed, rows, protocol)
+                image, mask, weights, *guesses, command, program = self._mixed(
+                    a, b, method, lam, seed, ref
+                )
+                named = self._named(guesses, a, b, offer)
+                outputs = (image, mask, weights, *named, command, program)
         except MixzooError as error:
             warn(str(error))
         now = (a, b, method, lam, seed, ref)
         changed = (new if new != old else gr.skip() for new, old in zip(now, wish, strict=True))
         new_a, new_b, new_method, _, _, new_ref = changed
-        return now, new_a, new_b, new_method, new_ref, *outputs
+        return now, new_a, new_b, new_method, new_ref, strips, words, *outputs
+
+    def _strips_of(self, method: str, ref: str) -> list[Strip]:
+        """The methods of the first sight, and the chosen one: learnt ones where the checkpoint's
+        benchmark has one of theirs."""
+        models, rows = self._context.models, []
+        near = models.about(ref)
+        for name in [*STORY, *([] if method in STORY else [method])]:
+            offer = models.of_method(name, near) if name in LEARNT_METHODS else near
+            if offer and offer.benchmark == near.benchmark:
+                rows.append((name, offer.ref if name in TAKE_A_MODEL else None))
+        return rows
+
+    def _strips(
+        self, a: str, b: str, seed: int, rows: Sequence[Strip], protocol: Protocol
+    ) -> dict[str, Any]:
+        """What methods make of A and B over lam: for each a picture of its mixes side by side."""
+        drawn = [
+            {"method": name, "title": TITLES[name]}
+            | {"image": self._strip(a, b, name, ref, seed, protocol, SWEEP)}
+            for name, ref in rows
+        ]
+        return {"lams": SWEEP, "rows": drawn}
+
+    def warm_up(self, *wish: Any) -> None:
+        """Make what the first visitor asks for. Raises MixzooError."""
+        a, b, method, _, seed, ref = wish
+        protocol = self._context.models.about(ref).protocol
+        self._strips(a, b, seed, self._strips_of(method, ref), protocol)
+        self._mixed(*wish)
+
+    @shown_to_visitors()
+    def film(self, *wish: Any) -> dict[str, Any]:
+        """The frames of an animation over lam, side by side in one picture, as a data URL."""
+        mix = self._recipe(*wish)
+        of = (mix.method, mix.ref, mix.seed, mix.protocol)
+        return {"lams": FRAMES, "image": self._strip(wish[0], wish[1], *of, FRAMES)}
+
+    @shown_to_visitors()
+    def compare(
+        self,
+        is_open: bool,
+        shown: Wish | None,
+        before: tuple[str, str] | None,
+        method: str,
+        ref: str,
+    ) -> tuple[Any, ...]:
+        """The mix on the page beside that of another method or checkpoint, which are made to fit.
+
+        before: method and checkpoint of the last one. Returns both pictures, what they are, and
+        method and checkpoint, together and each.
+        """
+        if not is_open or not shown or not shown[0] or not shown[1]:
+            return (gr.skip(),) * 5
+        a, b, own, lam, seed, mine = shown
+        method, ref = self._fitting(method, ref, before)
+        both = [
+            self._recipe(a, b, *of) for of in ((own, lam, seed, mine), (method, lam, seed, ref))
+        ]
+        pictures = tuple(self._kept(self._pair(mix).image, mix) for mix in both)
+        left, right = (f"{TITLES[mix.method]} ({mix.ref})" for mix in both)
+        told = f"Left: {left}. Right: {right}. Both at lam {lam:.2f}."
+        return pictures, told, (method, ref), method, ref
+
+    @shown_to_visitors()
+    def card(self, *wish: Any) -> str:
+        """A picture to show: A, the mix, its mask and B, with what they are; settings inside."""
+        mix = self._recipe(*wish)
+        pair, stems = self._pair(mix), [Path(one.name).stem for one in (mix.a, mix.b)]
+        pairs = Pairs([(mix.a.crop, mix.b.crop)], [(stems[0], stems[1])], mix.protocol)
+        title = f"{TITLES[mix.method]} ({mix.ref}). {why_label(pair)}"
+        figure = draw_grid([sweep_row(pairs.sources()[0], pair)], title=title, tile=1.7)
+        return self._saved(figure, mix, "", CARD_DPI)
 
     @shown_to_visitors()
     def draw(self, alpha: float, seed: int) -> tuple[float, int]:
@@ -103,44 +217,134 @@ class MixEvents:
         seed: int,
         ref: str,
         theme: str,
+        pairing: str = "turn",
     ) -> str:
-        """Draw a grid: each pair of pictures by every method, or by one method at five lams.
+        """Draw many mixes at once, or what the network says of them.
 
-        image_a, image_b: the first pair. more: further pictures, taken in pairs; one that is left
-        over is paired with A. kind: `methods` (all that the checkpoint can do, at `lam`), `lams`
-        (`method` at 0.1 to 0.9) or `maps` (value and attention of automix or samix). seed, ref: see
-        `mix`. theme: `light` or `dark`. Returns the grid.
+        image_a, image_b: the first pair. more: further pictures. kind: `methods` (all that the
+        checkpoint can do, at `lam`), `lams` (`method` at 0.1 to 0.9), `curve` (how likely A's and
+        B's class are over lam, of the first pair), `cam` (what speaks for the classes in A, B and
+        the mix) or `maps` (value and attention of automix or samix). seed, ref: see `mix`. theme:
+        `light` or `dark`. pairing: `turn`, `a` (A with each) or `each` (each with each). Returns
+        the picture, named after what it shows.
         """
         mix = self._recipe(image_a, image_b, method, lam, seed, ref)
-        pictures = [mix.a, mix.b, *self._further(more, mix.protocol)]
-        if len(pictures) % 2:
-            pictures.append(mix.a)
-        title = {
-            METHODS: f"λ = {mix.lam:g}",
-            LAMS: f"{method}, λ 0.1 to 0.9",
-            MAPS: f"{method}, λ = {mix.lam:g}: what its mix block sees",
-        }[kind]
-        figure = draw_grid(
-            _rows(kind, mix, pictures), DARK if theme == "dark" else LIGHT, title=title
-        )
-        return self._context.store.keep(figure_bytes(figure, "png", dpi=DPI), "image.png")
+        pairs = paired([mix.a, mix.b, *self._further(more, mix.protocol)], pairing)
+        if len(pairs) > limits.MAX_PAIRS:
+            tell(f"The first {limits.MAX_PAIRS} of {len(pairs)} pairs are shown.")
+        shade = THEMES.get(theme, LIGHT)
+        figure = self._figure(kind, mix, pairs[: limits.MAX_PAIRS], shade)
+        return self._saved(figure, mix, f"-{kind}", DPI)
+
+    def _figure(
+        self, kind: str, mix: Mix, pictures: Sequence[tuple[Picture, Picture]], theme: Theme
+    ) -> Figure:
+        """What a grid shows. Raises UsageError for maps of a checkpoint without a MixBlock."""
+        model, title, names = mix.model, TITLES[mix.method], self._classes(mix)
+        crops = [(a.crop, b.crop) for a, b in pictures]
+        stems = [(Path(a.name).stem, Path(b.name).stem) for a, b in pictures]
+        pairs, how = Pairs(crops, stems, mix.protocol), {"seed": mix.seed, "model": model}
+        if kind == CURVE:
+            drawn = [one.drawn[0] for one in pictures[0] if one.drawn]
+            knows = self._context.models.about(mix.ref).knows_drawings and len(drawn) == 2
+            mixes, likely, (a, b) = along_lam(
+                pairs, mix.method, classes=(drawn[0], drawn[1]) if knows else None, **how
+            )
+            return along_plot(
+                mixes, likely, (names[a], names[b]), theme, title=f"{title} ({mix.ref})"
+            )
+        if kind == CAM:
+            rows = cam_rows(pairs, mix.method, mix.lam, class_names=names, **how)
+            return draw_grid(rows, theme, title=f"What {mix.ref} looks at")
+        if kind == MAPS:
+            if not isinstance(model, MixClassifier) or model.method != mix.method:
+                raise UsageError(
+                    f"{mix.method} has no maps: they are of AutoMix's and SAMix's mix block. Choose "
+                    "automix or samix as the method."
+                )
+            rows = map_rows(pairs, [mix.lam], model=model)
+            return draw_grid(
+                rows, theme, title=f"{title}, λ = {mix.lam:g}: what its mix block sees"
+            )
+        if kind == LAMS:
+            rows = mix_rows(pairs, [mix.method], SWEEP, **how)
+            return draw_grid(rows, theme, title=f"{title}, λ 0.1 to 0.9")
+        rows = mix_rows(pairs, methods_here([model.method]), (mix.lam,), **how)
+        return draw_grid(rows, theme, title=f"λ = {mix.lam:g}")
 
     def _mixed(self, *wish: Any) -> tuple[Any, ...]:
         mix = self._recipe(*wish)
-        pair, guesses = look(mix, class_names(self._context.catalog.row(mix.ref)[0]))
+        pair, guesses = look(mix, self._classes(mix))
         return (
-            self._kept(pair.image),
-            self._kept(heat_over(pair.image, pair.mask)),
+            self._kept(pair.image, mix),
+            self._kept(heat_over(pair.image, pair.mask), mix, "-mask"),
             {"A": pair.share, "B": 1 - pair.share, "why": why_label(pair)},
             *guesses,
             command_line(mix),
             python_lines(mix),
         )
 
-    def _kept(self, image: Pixels) -> str:
+    def _pair(self, mix: Mix) -> MixedPair:
+        how = {"seed": mix.seed, "model": mix.model, "protocol": mix.protocol}
+        return mix_pair(mix.a.crop, mix.b.crop, mix.method, [mix.lam], **how)[0]
+
+    def _classes(self, mix: Mix) -> list[str]:
+        """Names of the model's classes, by index."""
+        known = class_names(self._context.models.about(mix.ref).benchmark)
+        return known or [f"class {index}" for index in range(mix.model.num_classes)]
+
+    def _draw_strip(
+        self,
+        a: str,
+        b: str,
+        method: str,
+        ref: str | None,
+        seed: int,
+        protocol: Protocol,
+        lams: Sequence[float],
+    ) -> str:
+        """The mixes at several lams side by side, as a data URL."""
+        model = self._context.models.get(ref) if ref else None
+        crops = [read_picture(one, protocol).crop for one in (a, b)]
+        how: dict[str, Any] = {"seed": seed, "model": model, "protocol": protocol}
+        mixes = mix_pair(crops[0], crops[1], method, lams, **how)
+        strip = Image.fromarray(np.concatenate([one.image for one in mixes], axis=1))
+        if protocol.crop > THUMBNAIL:
+            strip = strip.resize((THUMBNAIL * len(lams), THUMBNAIL), Image.Resampling.LANCZOS)
         file = BytesIO()
-        Image.fromarray(image).save(file, "PNG")
-        return self._context.store.keep(file.getvalue(), "image.png")
+        strip.save(file, "WEBP", quality=82, method=2)
+        return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+    def _kept(self, image: Pixels, mix: Mix, ending: str = "-mix") -> str:
+        """A picture of the page, pixel for pixel, with its settings inside."""
+        file, about = BytesIO(), PngInfo()
+        for key, text in settings(mix).items():
+            about.add_text(key, text)
+        Image.fromarray(image).save(file, "PNG", pnginfo=about)
+        return self._context.store.keep(file.getvalue(), file_name(mix, ending))
+
+    def _saved(self, figure: Figure, mix: Mix, ending: str, dpi: int) -> str:
+        content = figure_bytes(figure, "png", dpi=dpi, about=settings(mix))
+        return self._context.store.keep(content, file_name(mix, ending))
+
+    def _named(
+        self, guesses: Sequence[dict[str, float]], a: str, b: str, offer: Offer
+    ) -> list[Any]:
+        """What is seen in A, the mix and B, under what A and B truly are, where that is known."""
+        told = []
+        for side, file in (("A", a), ("B", b)):
+            drawn = read_picture(file, offer.protocol).drawn if offer.knows_drawings else None
+            truly = f": truly {species()[drawn[0]].name}" if drawn else ""
+            told.append(f"Seen in {side}{truly}")
+        labels = (told[0], "Seen in the mix", told[1])
+        return [gr.update(value=v, label=n) for v, n in zip(guesses, labels, strict=True)]
+
+    def _words(self, offer: Offer) -> str:
+        """The caption: what is seen, and whose weights these are."""
+        rows = {row.method: row for row in self._context.catalog.benchmark(EMBEDDED).manifest.rows}
+        return render(
+            "mix.html", offer=offer, titles=TITLES, papers={m: rows[m].paper for m in STORY}
+        )
 
     def _recipe(
         self, a: str | None, b: str | None, method: str, lam: float, seed: int, ref: str
@@ -148,7 +352,7 @@ class MixEvents:
         """The visitor's wishes, checked as far as mixing itself doesn't. Raises MixzooError."""
         if not a or not b:
             raise UsageError("Expected two pictures. Put one into A and one into B.")
-        protocol = self._context.catalog.row(ref)[0].manifest.protocol
+        protocol = self._context.models.about(ref).protocol
         return Mix(
             a=read_picture(a, protocol),
             b=read_picture(b, protocol),
@@ -177,50 +381,25 @@ class MixEvents:
             return None
         return file
 
-    def _fitting(self, method: str, ref: str, shown: Wish | None) -> tuple[str, str]:
+    def _fitting(self, method: str, ref: str, before: tuple[str, str] | None) -> tuple[str, str]:
         """A method and a checkpoint that can do it: which of them was chosen last stays.
 
         The checkpoint is then one of the same benchmark, if there is one. Raises UsageError if no
         checkpoint of the method is here.
         """
-        catalog = self._context.catalog
-        benchmark, row = catalog.row(ref)
-        if method not in LEARNT_METHODS or row.method == method:
+        offer = self._context.models.about(ref)
+        if method not in LEARNT_METHODS or offer.method == method:
             return method, ref
-        if shown and shown[2] == method and shown[5] != ref:
-            instead = row.method if row.method in methods_here([row.method]) else PLAIN
+        if before and before[0] == method and before[1] != ref:
+            instead = offer.method if offer.method in methods_here([offer.method]) else PLAIN
             tell(f"{ref} has no masks of {method}, so this is {instead}.")
             return instead, ref
-        rows = [catalog.row(one) for one in self._context.models.available()]
-        fits = [(own.name != benchmark.name, one.id) for own, one in rows if one.method == method]
-        if not fits:
+        fit = self._context.models.of_method(method, offer)
+        if fit is None:
             raise UsageError(
                 f"No checkpoint of {method} is on this machine. Choose another method."
             )
-        return method, min(fits, key=lambda fit: fit[0])[1]
-
-
-def _rows(kind: str, mix: Mix, pictures: Sequence[Picture]) -> list[Row]:
-    """What the grid shows. Raises UsageError for maps of a checkpoint without a MixBlock."""
-    model = mix.model
-    crops = [one.crop for one in pictures]
-    stems = [Path(one.name).stem for one in pictures]
-    pairs = Pairs(
-        list(zip(crops[::2], crops[1::2], strict=True)),
-        list(zip(stems[::2], stems[1::2], strict=True)),
-        mix.protocol,
-    )
-    if kind == MAPS:
-        if not isinstance(model, MixClassifier) or model.method != mix.method:
-            raise UsageError(
-                f"{mix.method} has no maps: they are of AutoMix's and SAMix's mix block. Choose "
-                "automix or samix as the method."
-            )
-        return map_rows(pairs, [mix.lam], model=model)
-    methods, lams = [mix.method], SWEEP
-    if kind == METHODS:
-        methods, lams = methods_here([model.method]), (mix.lam,)
-    return mix_rows(pairs, methods, lams, seed=mix.seed, model=model)
+        return method, fit.ref
 
 
 def _whole(seed: Any) -> int:

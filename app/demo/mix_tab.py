@@ -11,9 +11,9 @@ from gradio.component_meta import ComponentMeta
 from ...train.mixing import LEARNT_METHODS
 from ...zoo.errors import UsageError
 from ..viz.inputs import methods_here
-from .context import Context
-from .mix_events import LAMS, LARGEST_SEED, MAPS, METHODS, PLAIN, MixEvents
-from .mixing import TOP
+from .context import Context, Offer
+from .mix_events import CAM, CURVE, EMPTY, LAMS, LARGEST_SEED, MAPS, METHODS, PLAIN, MixEvents
+from .mixing import PAIRINGS, STORY, TOP
 from .pictures import drawings
 from .state import among, number_between
 
@@ -21,13 +21,27 @@ FIRST = {"a": "fox", "b": "butterfly"}  # drawings
 LAM = 0.5  # at first
 # JavaScript: a drawing's name is the caption of the gallery's picture that a slot shows
 NAME = "(slot, gallery) => (gallery ?? []).find((one) => one.image.path === slot?.path)?.caption"
-SAVE = "(file, method, lam) => {{ mixzooSave(file, `mixzoo-{}-${{method}}-lam${{lam}}.png`); }}"
 # the mix's label as one bar, A's part in the mask's colour of A
 SHARES = """${typeof value?.A !== "number" ? "" : `
 <div class="mix-shares" role="img" aria-label="Label of the mix: ${value.A} A, ${value.B} B">
   <span style="flex-grow: ${value.A}">Label: A ${value.A.toFixed(2)}</span>
   <span style="flex-grow: ${value.B}">B ${value.B.toFixed(2)}</span>
 </div><p class="mix-why">${value.why}</p>`}"""
+# a row of radio buttons for each method; each shows its part of the row's picture
+STRIPS = """${!value ? "" : `<div class="mix-strips" role="radiogroup" aria-label="Method and lam">
+<span class="mix-corner" aria-hidden="true">lam</span>
+${value.lams.map((lam) => `<span class="mix-head" aria-hidden="true">${lam}</span>`).join("")}
+${value.rows.map((row) => `<span class="mix-name" aria-hidden="true">${row.title}</span>
+${value.lams.map((lam, n) => `<label style="background-image: url(${row.image});
+  background-position: ${100 * n / (value.lams.length - 1)}% 0">
+  <input type="radio" name="mix-cell" value="${row.method} ${lam}"
+    aria-label="${row.title} at lam ${lam}"></label>`).join("")}`).join("")}</div>`}"""
+LEAD = """<p><b>Two pictures become one, and so do their labels.</b> MixUp blends A and B evenly, CutMix pastes a
+box. AutoMix and SAMix learn what to keep of each while the classifier trains.</p>"""
+ON_PICK = "mixzoo.strips(element, trigger)"
+ON_LOOK = "mixzoo.look(element, trigger)"
+LOOK = """<button type="button" class="mix-play" aria-label="Play all lams">&#9654; Play</button>
+<label>Mask <input type="range" min="0" max="1" step="0.05" value="0" aria-label="Opacity of the mask"></label>"""
 
 
 class _WithoutStub(ComponentMeta):
@@ -69,47 +83,57 @@ class Choices(NamedTuple):
 def build(context: Context) -> None:
     """Lay the tab out and connect it. Raises UsageError if there is no checkpoint to begin with."""
     drawn = drawings()
-    with gr.Row(elem_id="mix-pictures"):
-        a, b = (_slot(name, drawn) for name in FIRST)
-        mixed, save_mixed = _answer("mixed", "Mix")
-        mask, save_mask = _answer("mask", "Mask: yellow is A")
-    weights = gr.HTML(html_template=SHARES, elem_id="mix-weights", label="Label weights")
-    method, lam, alpha, draw, seed, ref = _numbers(context)
+    with gr.Row(elem_id="mix-story"):
+        with gr.Column(elem_id="mix-sources", min_width=0):
+            a, b = (_slot(name, drawn) for name in FIRST)
+        with gr.Column(elem_id="mix-middle", min_width=0):
+            strips = gr.HTML(
+                html_template=STRIPS, elem_id="mix-strips", label="Over lam", js_on_load=ON_PICK
+            )
+            gr.HTML(LEAD, elem_id="mix-lead", label="What is seen")
+        with gr.Column(elem_id="mix-stage", min_width=0):
+            mixed, mask = _answer("mixed", "Mix"), _answer("mask", "Mask: yellow is A")
+            look = gr.HTML(LOOK, elem_id="mix-look", label="Look", js_on_load=ON_LOOK)
+            weights = gr.HTML(html_template=SHARES, elem_id="mix-weights", label="Label weights")
+    with gr.Row(elem_id="mix-choices"):
+        with gr.Column(elem_id="mix-numbers", min_width=0):
+            method, lam = _main_numbers(context)
+            save = gr.Button("Save the picture", variant="primary", elem_id="mix-save")
+        words = gr.HTML(elem_id="mix-words", label="Caption", apply_default_css=False)
+    slots = _drawings(drawn, a, b)
+    tops = _tops()
+    with gr.Accordion("Checkpoint, seed, and a drawn lam", open=False, elem_id="mix-more-numbers"):
+        alpha, draw, seed, ref = _numbers(context)
     choices = Choices(a, b, method, lam, seed, ref)
     events = MixEvents(context)
-    gallery = _drawings(drawn, choices)
-    outputs = [mixed, mask, weights, *_tops()]
+    shown = gr.State(None)
+    _compare(context, events, shown, choices)
     _grid(events, choices)
-    outputs += _snippets()
-    for name, image, save in (("mixed", mixed, save_mixed), ("mask", mask, save_mask)):
-        save.click(None, [image, method, lam], None, js=SAVE.format(name))
+    outputs = [mixed, mask, weights, *tops, *_snippets()]
     draw.click(events.draw, [alpha, seed], [lam, seed], queue=False, api_visibility="private")
-    _connect(context, events, choices, outputs)
-    _share(context, choices, gallery)
+    _play(events, choices, look, strips, mixed, save)
+    _connect(context, events, choices, [shown, a, b, method, ref, strips, words, *outputs])
+    _share(context, choices, slots)
+    first = [a.value["path"], b.value["path"], *(one.value for one in choices[2:])]
+    context.warm_ups.append(lambda: events.warm_up(*first))
 
 
 def first_ref(context: Context) -> str:
-    """The row chosen at first: the owner's, else one of `mini`, with learnt masks if there is.
+    """The checkpoint chosen at first: the owner's, else one with learnt masks, a released one if
+    there is, else SAMix's.
 
-    Raises UsageError for an unknown row, or if no checkpoint is here.
+    Raises UsageError if no checkpoint is here, and what `Models` raises.
     """
-    here = context.models.available()
-    wanted = context.settings.ref
-    if wanted is not None:
-        context.catalog.row(wanted)  # raises for an unknown one
-        if wanted not in here:
-            raise UsageError(
-                f"--ref {wanted}: its weights aren't here. Run: mixzoo zoo download {wanted}"
-            )
-        return wanted
+    if context.models.chosen:
+        return context.models.chosen[0]
+    here = [context.models.about(ref) for ref in context.models.available()]
     if not here:
         raise UsageError("No checkpoint is here. Run: mixzoo zoo download mini")
 
-    def rank(ref: str) -> tuple[bool, bool]:
-        benchmark, row = context.catalog.row(ref)
-        return not benchmark.manifest.dataset.drawn_by_package, row.method not in LEARNT_METHODS
+    def rank(offer: Offer) -> tuple[bool, bool, bool]:
+        return offer.method not in LEARNT_METHODS, offer.knows_drawings, offer.method != STORY[0]
 
-    return min(here, key=rank)
+    return min(here, key=rank).ref
 
 
 def _slot(name: str, drawn: dict[str, Path]) -> PictureInput:
@@ -123,29 +147,47 @@ def _slot(name: str, drawn: dict[str, Path]) -> PictureInput:
         buttons=[],
         elem_id=f"mix-{name}",
         elem_classes="mix-slot",
-        min_width=140,
+        min_width=0,
     )
 
 
-def _answer(name: str, label: str) -> tuple[gr.Image, gr.Button]:
-    """A picture of the page's own, with a button that saves it."""
-    with gr.Column(min_width=140, elem_classes="mix-answer"):
-        image = gr.Image(
-            label=label,
-            format="png",
-            buttons=["fullscreen"],
-            interactive=False,
-            elem_id=f"mix-{name}",
-            elem_classes="mix-slot",
-            alt_text=label,
+def _answer(name: str, label: str) -> gr.Image:
+    """A picture of the page's own."""
+    return gr.Image(
+        label=label,
+        format="png",
+        buttons=["download", "fullscreen"] if name == "mixed" else [],
+        interactive=False,
+        elem_id=f"mix-{name}",
+        elem_classes="mix-slot",
+        alt_text=label,
+    )
+
+
+def _main_numbers(context: Context) -> tuple[gr.Radio, gr.Slider]:
+    """Method and lam."""
+    trained_by = context.models.about(first_ref(context)).method
+    with gr.Group():
+        lam = gr.Slider(
+            0,
+            1,
+            LAM,
+            step=0.01,
+            label="lam: the wanted weight of A",
+            elem_id="mix-lam",
+            buttons=[],
         )
-        return image, gr.Button("Save as PNG", size="sm", elem_id=f"mix-save-{name}")
+        method = gr.Radio(
+            _methods(context),
+            value=trained_by if trained_by in LEARNT_METHODS else PLAIN,
+            label="Method",
+            elem_id="mix-method",
+        )
+    return method, lam
 
 
-def _numbers(context: Context) -> tuple[Any, ...]:
-    """Method, lam, alpha, the button that draws from it, seed, checkpoint."""
-    ref = first_ref(context)
-    trained_by = context.catalog.row(ref)[1].method
+def _numbers(context: Context) -> tuple[gr.Number, gr.Button, gr.Number, gr.Dropdown]:
+    """Alpha, the button that draws from it, seed, checkpoint."""
 
     def number(name: str, value: float, low: float, high: float, **more: Any) -> gr.Number:
         at = f"mix-{name}"
@@ -153,39 +195,24 @@ def _numbers(context: Context) -> tuple[Any, ...]:
             value, label=name, minimum=low, maximum=high, elem_id=at, min_width=80, **more
         )
 
+    here = context.models.available()
     with gr.Row():
-        with gr.Column(scale=3, min_width=300), gr.Group():
-            lam = gr.Slider(
-                0,
-                1,
-                LAM,
-                step=0.01,
-                label="lam: the wanted weight of A",
-                elem_id="mix-lam",
-                buttons=[],
-            )
-            method = gr.Radio(
-                _methods(context),
-                value=trained_by if trained_by in LEARNT_METHODS else PLAIN,
-                label="Method",
-                elem_id="mix-method",
-            )
-        with gr.Column(scale=2, min_width=300), gr.Group():
-            here = context.models.available()
-            chosen = gr.Dropdown(here, value=ref, label="Checkpoint", elem_id="mix-ref")
-            with gr.Row():
-                alpha = number("alpha", 1.0, 0.01, 100)
-                seed = number("seed", 0, 0, LARGEST_SEED, precision=0)
-            draw = gr.Button("Draw lam from Beta(alpha, alpha)", elem_id="mix-draw", size="sm")
-    return method, lam, alpha, draw, seed, chosen
+        ref = gr.Dropdown(
+            here, value=first_ref(context), label="Checkpoint", elem_id="mix-ref", min_width=260
+        )
+        seed = number("seed", 0, 0, LARGEST_SEED, precision=0)
+        alpha = number("alpha", 1.0, 0.01, 100)
+        draw = gr.Button("Draw lam from Beta(alpha, alpha)", elem_id="mix-draw", min_width=220)
+    return alpha, draw, seed, ref
 
 
 def _methods(context: Context) -> list[str]:
     """What can be chosen now: a learnt method once a checkpoint of it is here."""
-    return methods_here({context.catalog.row(one)[1].method for one in context.models.available()})
+    models = context.models
+    return methods_here({models.about(one).method for one in models.available()})
 
 
-def _drawings(drawn: dict[str, Path], choices: Choices) -> gr.Gallery:
+def _drawings(drawn: dict[str, Path], a: PictureInput, b: PictureInput) -> gr.Gallery:
     """The bundled pictures, where the next of them goes, and a button that swaps A and B."""
     with gr.Group(elem_id="mix-drawings"):
         with gr.Row(elem_classes="mix-line"):
@@ -218,7 +245,7 @@ def _drawings(drawn: dict[str, Path], choices: Choices) -> gr.Gallery:
         file = files[event.index]
         return ("B", file, gr.skip()) if slot == "A" else ("A", gr.skip(), file)
 
-    pair = [choices.a, choices.b]
+    pair = [a, b]
     gallery.select(put, slot, [slot, *pair], queue=False, api_visibility="private")
     swap.click(None, pair, pair, js="(a, b) => [b, a]")
     return gallery
@@ -240,55 +267,127 @@ def _tops() -> list[gr.Label]:
         ]
 
 
+def _compare(context: Context, events: MixEvents, shown: gr.State, choices: Choices) -> None:
+    """The mix beside another one, with a slider between them."""
+    is_open, last = gr.State(False), gr.State(None)
+    with gr.Accordion("Compare with another method", open=False, elem_id="mix-compare") as box:
+        with gr.Row():
+            method = gr.Dropdown(
+                _methods(context),
+                value=PLAIN,
+                label="Method",
+                elem_id="mix-other-method",
+                min_width=160,
+            )
+            ref = gr.Dropdown(
+                context.models.available(),
+                value=first_ref(context),
+                label="Checkpoint",
+                elem_id="mix-other-ref",
+                min_width=260,
+            )
+        both = gr.ImageSlider(
+            show_label=False, interactive=False, buttons=["fullscreen"], elem_id="mix-both"
+        )
+        told = gr.Markdown(elem_id="mix-both-told")
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    box.expand(lambda: True, None, is_open, **quiet)
+    box.collapse(lambda: False, None, is_open, **quiet)
+    gr.on(
+        [is_open.change, shown.change, method.change, ref.change],
+        events.compare,
+        [is_open, shown, last, method, ref],
+        [both, told, last, method, ref],
+        trigger_mode="always_last",
+        show_progress="hidden",
+        concurrency_id="mix",
+        api_visibility="private",
+    )
+
+
+def _play(
+    events: MixEvents,
+    choices: Choices,
+    look: gr.HTML,
+    strips: gr.HTML,
+    mixed: gr.Image,
+    save: gr.Button,
+) -> None:
+    """What is picked among the strips, the animation, and the picture that is saved; page.js."""
+    film, card = gr.JSON(visible=False), gr.Image(visible=False, format="png", label="Card")
+    pair = [choices.method, choices.lam]
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    strips.select(None, None, pair, js="() => mixzoo.picked")
+    gr.on(
+        [strips.change, *(one.change for one in pair)],
+        None,
+        pair,
+        None,
+        js="(method, lam) => { mixzoo.mark(method, lam); }",
+    )
+    look.play(events.film, list(choices), film, **quiet).success(
+        None, film, None, js="(film) => { mixzoo.play(film); }"
+    )
+    look.pause(None, None, choices.lam, js="() => mixzoo.lam")
+    mixed.change(None, None, None, js="() => { mixzoo.stop(); }")
+    save.click(
+        events.card, list(choices), card, concurrency_id="draw", show_progress_on=save, **quiet
+    ).success(None, card, None, js="(file) => { mixzoo.save(file); }")
+
+
 def _grid(events: MixEvents, choices: Choices) -> None:
-    """The grid of all pictures that a visitor has given."""
-    with gr.Group(elem_id="mix-grid-box"):
-        with gr.Row(elem_classes="mix-line"):
-            kind = gr.Radio(
-                [
-                    ("All methods at this lam", METHODS),
-                    ("This method, lam 0.1 to 0.9", LAMS),
-                    ("What its mix block sees", MAPS),
-                ],
-                value=METHODS,
-                label="Grid",
-                elem_id="mix-grid-kind",
-                scale=3,
-            )
-            button = gr.Button(
-                "Draw the grid",
-                variant="primary",
-                size="md",
-                elem_id="mix-grid-button",
-                min_width=150,
-            )
-        with gr.Accordion("Further pictures for the grid", open=False, elem_id="mix-further"):
+    """Many mixes at once, of all pictures that a visitor has given, and what is said of them."""
+    kinds = {
+        METHODS: "All methods at this lam",
+        LAMS: "This method, lam 0.1 to 0.9",
+        CURVE: "How likely A and B are, over lam",
+        CAM: "Where the network looks",
+        MAPS: "What its mix block sees",
+    }
+    with gr.Accordion("Look closer, and mix many pictures", open=False, elem_id="mix-grid-box"):
+        kind = gr.Radio(
+            [(words, kind) for kind, words in kinds.items()],
+            value=METHODS,
+            label="Show",
+            elem_id="mix-grid-kind",
+        )
+        with gr.Row():
             more = gr.Gallery(
-                label="Taken in pairs; the last one with A if it is left over",
+                label="Further pictures",
                 type="filepath",
                 file_types=["image"],
                 columns=6,
-                height="auto",
+                height=150,
                 interactive=True,
                 elem_id="mix-more",
                 buttons=[],
+                scale=3,
             )
+            pairing = gr.Radio(
+                [(words, how) for how, words in PAIRINGS.items()],
+                value="turn",
+                label="Pair them",
+                elem_id="mix-pairing",
+                scale=2,
+            )
+        with gr.Row():
+            button = gr.Button("Draw", variant="primary", elem_id="mix-grid-button")
+            save = gr.Button("Save it", visible="hidden", elem_id="mix-save-grid")
+        image = gr.Image(
+            label="Grid",
+            format="png",
+            interactive=False,
+            visible="hidden",
+            elem_id="mix-grid",
+            buttons=["fullscreen"],
+        )
     theme = gr.Textbox("light", label="Theme", visible=False)
-    image = gr.Image(
-        label="Grid",
-        format="png",
-        interactive=False,
-        visible="hidden",
-        elem_id="mix-grid",
-        buttons=["fullscreen"],
-    )
-    save = gr.Button("Save as PNG", size="sm", visible="hidden", elem_id="mix-save-grid")
     a, b, method, lam, seed, ref = choices
     drawn = button.click(
         events.grid,
-        [a, b, more, kind, method, lam, seed, ref, theme],
+        [a, b, more, kind, method, lam, seed, ref, theme, pairing],
         image,
-        js="(...values) => [...values.slice(0, -1), mixzooTheme()]",
+        js="(...values) => values.with(8, mixzoo.theme())",
         api_name="grid",
         concurrency_id="draw",
         concurrency_limit=1,  # matplotlib's settings are the process's
@@ -303,7 +402,7 @@ def _grid(events: MixEvents, choices: Choices) -> None:
         queue=False,
         show_progress="hidden",
     )
-    save.click(None, image, None, js="(file) => { mixzooSave(file, 'mixzoo-grid.png'); }")
+    save.click(None, image, None, js="(file) => { mixzoo.save(file); }")
 
 
 def _snippets() -> list[gr.Code]:
@@ -317,15 +416,16 @@ def _snippets() -> list[gr.Code]:
 
 def _connect(context: Context, events: MixEvents, choices: Choices, outputs: Sequence[Any]) -> None:
     """Show the mix of every change by one event: of those that come meanwhile the last wins."""
-    shown = gr.State(None)
+    shown, *rest = outputs
     ready = gr.Textbox(visible="hidden", label="Ready")  # changes once the URL's state is restored
     program = gr.Button(visible=False)  # nobody clicks it: programs call what it would
-    program.click(events.mix, list(choices), outputs, api_name="mix", concurrency_id="mix")
+    answers = list(rest[-len(EMPTY) :])
+    program.click(events.mix, list(choices), answers, api_name="mix", concurrency_id="mix")
     gr.on(
         [ready.change, *(one.change for one in choices)],
         events.show,
         [shown, *choices],
-        [shown, choices.a, choices.b, choices.method, choices.ref, *outputs],
+        list(outputs),
         trigger_mode="always_last",
         show_progress="hidden",
         concurrency_id="mix",

@@ -1,7 +1,10 @@
 """What the Mix tab shows of two pictures, computed; nothing here knows of a page."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import combinations
 from pathlib import Path
 
 import msgspec
@@ -15,6 +18,22 @@ from ...zoo.manifest import Protocol
 from .context import Model
 from .pictures import Picture
 
+TITLES = {  # as their papers write them; those of the page's first sight first, SAMix's soft masks
+    "samix": "SAMix",  # before AutoMix's, which look like blocks where they are small
+    "automix": "AutoMix",
+    "cutmix": "CutMix",
+    "mixup": "MixUp",
+    "saliencymix": "SaliencyMix",
+    "fmix": "FMix",
+    "resizemix": "ResizeMix",
+    "puzzlemix": "PuzzleMix",
+}
+STORY = tuple(TITLES)[:4]
+PAIRINGS = {
+    "turn": "in turn: A and B, the first two, the next two",
+    "a": "A with each",
+    "each": "each with each",
+}
 TOP = 5  # classes that are told
 VISIBLE = 0.005  # a difference that two digits show
 CLIPPED = "B's box reaches over the edge"
@@ -72,6 +91,35 @@ def why_label(pair: MixedPair) -> str:
             "learnt which pixels carry it."
         )
     return f"{lam}: A has as much of the picture as of the label."
+
+
+def file_name(mix: Mix, ending: str = "") -> str:
+    """A name for a saved picture that says what it is: `fox-owl-samix-lam0.3-seed0.png`."""
+    stems = (re.sub(r"[^\w-]+", "-", Path(one.name).stem)[:40] for one in (mix.a, mix.b))
+    return "-".join([*stems, mix.method, f"lam{_number(mix.lam)}", f"seed{mix.seed}"]) + (
+        f"{ending}.png"
+    )
+
+
+def settings(mix: Mix) -> dict[str, str]:
+    """What a saved picture says of itself in its PNG's text: what it is, and how it is made."""
+    a, b = _files(mix)
+    return {
+        "Title": f"{a} and {b}, mixed by {TITLES[mix.method]}",
+        "Description": f"lam {_number(mix.lam)}, seed {mix.seed}, checkpoint {mix.ref}",
+        "Software": f"mixzoo {version('mixzoo')}",
+        "Command": command_line(mix),
+    }
+
+
+def paired(pictures: Sequence[Picture], pairing: str) -> list[tuple[Picture, Picture]]:
+    """Pictures in pairs, by one of PAIRINGS. In turn, one that is left over goes with the first."""
+    if pairing == "each":
+        return list(combinations(pictures, 2))
+    if pairing == "a":
+        return [(pictures[0], one) for one in pictures[1:]]
+    whole = [*pictures, pictures[0]] if len(pictures) % 2 else pictures
+    return list(zip(whole[::2], whole[1::2], strict=True))
 
 
 def command_line(mix: Mix) -> str:

@@ -28,17 +28,87 @@
     restored = true;
   };
 
-  // Saves a picture that the page shows under a name that says what it is: the server's file is
-  // called image.png. file: Gradio's {url}.
-  window.mixzooSave = async (file, name) => {
+  const mixzoo = (window.mixzoo = {});
+
+  // Saves a picture that the page shows under the name that the server gave it. file: Gradio's.
+  mixzoo.save = async (file) => {
     if (!file || !file.url) return;
     const content = await (await fetch(file.url)).blob();
     const link = document.createElement("a");
     link.href = URL.createObjectURL(content);
-    link.download = name;
+    link.download = file.path.split(/[\\/]/).pop();
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
 
-  window.mixzooTheme = () => (document.body.classList.contains("dark") ? "dark" : "light");
+  mixzoo.theme = () => (document.body.classList.contains("dark") ? "dark" : "light");
+
+  // The strips of mixes over lam: what is picked among them, and the one that is shown.
+  mixzoo.strips = (element, trigger) =>
+    element.addEventListener("change", (event) => {
+      const [method, lam] = event.target.value.split(" ");
+      mixzoo.picked = [method, Number(lam)];
+      trigger("select");
+    });
+
+  mixzoo.mark = (method, lam) => {
+    for (const one of document.querySelectorAll("#mix-strips input")) {
+      const [of, at] = one.value.split(" ");
+      one.checked = of === method && Math.abs(at - lam) < 0.005;
+    }
+  };
+
+  // The stage: the mask's opacity, and an animation over lam above the mix. It takes single steps
+  // where less motion is wanted.
+  let filmTimer = 0;
+  let play = null;
+
+  mixzoo.look = (element, trigger) => {
+    play = element.querySelector("button");
+    const mask = element.querySelector("input");
+    mask.addEventListener("input", () =>
+      document.getElementById("mix-stage").style.setProperty("--mask", mask.value),
+    );
+    play.addEventListener("click", () => {
+      const plays = filmTimer;
+      halt();
+      trigger(plays ? "pause" : "play");
+    });
+  };
+
+  const halt = () => {
+    clearInterval(filmTimer);
+    filmTimer = 0;
+    play.textContent = "\u25b6 Play";
+    play.setAttribute("aria-label", "Play all lams");
+  };
+
+  mixzoo.stop = () => {
+    if (play) halt();
+    document.getElementById("mix-film")?.remove();
+  };
+
+  mixzoo.play = ({ lams, image }) => {
+    mixzoo.stop();
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const film = document.createElement("div");
+    film.id = "mix-film";
+    film.style.backgroundImage = `url(${image})`;
+    film.style.backgroundSize = `${100 * lams.length}% 100%`;
+    const words = film.appendChild(document.createElement("span"));
+    document.getElementById("mix-mixed").after(film);
+    const frames = lams.map((_, n) => n).filter((n) => !still || n % 5 === 0);
+    const loop = [...frames, ...frames.slice(1, -1).reverse()];
+    let at = 0;
+    const step = () => {
+      const n = loop[at++ % loop.length];
+      mixzoo.lam = lams[n];
+      film.style.backgroundPosition = `${(100 * n) / (lams.length - 1)}% 0`;
+      words.textContent = `lam ${lams[n].toFixed(2)}`;
+    };
+    step();
+    filmTimer = setInterval(step, still ? 1500 : 120);
+    play.textContent = "\u275a\u275a Pause";
+    play.setAttribute("aria-label", "Pause at this lam");
+  };
 })();

@@ -27,7 +27,6 @@ def drawer(context: Context) -> Callable[[str], bytes]:
 
     def read(query: str) -> tuple[str, str, str, float, int, str]:
         said = dict(parse_qsl(query[:MOST_QUERY]))
-        here = context.models.available()
 
         def one(name: str, reader: Callable[[str], object], otherwise: object) -> object:
             try:
@@ -35,21 +34,20 @@ def drawer(context: Context) -> Callable[[str], bytes]:
             except (KeyError, ValueError):
                 return otherwise
 
-        ref = str(one("ref", among(here), first_ref(context)))
-        of_row = context.catalog.row(ref)[1].method
-        fresh = of_row if of_row in LEARNT_METHODS else "cutmix"
+        ref = str(one("ref", among(context.models.available), first_ref(context)))
+        offer = context.models.about(ref)
+        fresh = offer.method if offer.method in LEARNT_METHODS else "cutmix"
         a, b = (str(one(name, among(drawings()), FIRST[name])) for name in FIRST)
         method = str(one("method", str, fresh))
         lam = float(str(one("lam", number_between(0, 1), LAM)))
         seed = int(float(str(one("seed", number_between(0, 2**31 - 1), 0))))
-        fitting = [row for row in here if context.catalog.row(row)[1].method == method]
-        if method in LEARNT_METHODS and fitting and of_row != method:
-            ref = fitting[0]
+        if method in LEARNT_METHODS and (fitting := context.models.of_method(method, offer)):
+            ref = fitting.ref
         return a, b, method, round(lam, 2), seed, ref
 
     @lru_cache(maxsize=CACHED)
     def drawn(a: str, b: str, method: str, lam: float, seed: int, ref: str) -> bytes:
-        protocol = context.catalog.row(ref)[0].manifest.protocol
+        protocol = context.models.about(ref).protocol
         files = drawings()
         crop_a, crop_b = (read_picture(str(files[name]), protocol).crop for name in (a, b))
         model = context.models.get(ref)

@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,16 @@ ENVIRONMENT = {
 ENDPOINT = "gradio_api/mcp/"  # where MCP is spoken
 FIRST_PORT, PORTS = 7860, 100
 REMOVAL = 3.0  # seconds
+
+
+def import_early() -> None:
+    """Import the largest libraries in a thread, beside Gradio, which doesn't need them."""
+
+    def load() -> None:
+        for name in ("torch", "matplotlib.figure"):
+            import_module(name)
+
+    threading.Thread(target=load, name="warm-up imports", daemon=True).start()
 
 
 @contextmanager
@@ -134,12 +145,12 @@ def _removed_at_the_end() -> Iterator[Path]:
 
 
 def _warm_up(context: "Context") -> None:
-    """Load what the first mix needs while the visitor's browser loads the page."""
+    """Make what the first mix needs while the visitor's browser loads the page."""
     from ...eval.pixels import prepare
-    from .mix_tab import first_ref
 
-    with suppress(MixzooError):  # the visitor is told when it is asked for
-        context.models.get(first_ref(context))
+    for one in context.warm_ups:
+        with suppress(MixzooError):  # the visitor is told when it is asked for
+            one()
     prepare(jpegs=False)  # the drawn examples are PNGs
 
 

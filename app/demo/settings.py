@@ -17,8 +17,8 @@ class Settings:
     manifests: tuple[Path, ...] = ()
     """Benchmarks beside the package's own: manifest files, or folders of them."""
 
-    ref: str | None = None
-    """The row that is chosen at first."""
+    refs: tuple[str, ...] = ()
+    """Rows and checkpoint files that are offered before all others; the first is chosen at first."""
 
     reports: Path | None = None
     """Folder of reports that `mixzoo eval --out` wrote."""

@@ -25,7 +25,7 @@ def write(folder: Path, settings: Settings) -> None:
     own files stay. Raises UsageError for a folder that holds something else, for a row or a manifest
     of one's own, or if mixzoo isn't installed; OSError where it can't be written.
     """
-    if settings.ref or settings.manifests:
+    if settings.refs or settings.manifests:
         raise UsageError(
             "--space takes neither --ref nor --manifest: the folder holds what the package holds, and "
             "its page offers what is downloaded there. Leave them out."

@@ -153,10 +153,10 @@ class Tools:
 
     def _row_for(self, method: str) -> str:
         """A checkpoint that is here and can do a method; the page's first if none is of it."""
-        catalog, here = self._context.catalog, self._context.models.available()
-        of_it = [row for row in here if catalog.row(row)[1].method == method]
-        learnt = method in LEARNT_METHODS and of_it
-        return of_it[0] if learnt else first_ref(self._context)
+        first = first_ref(self._context)
+        models = self._context.models
+        fit = models.of_method(method, models.about(first)) if method in LEARNT_METHODS else None
+        return fit.ref if fit else first
 
     def _picture(self, text: str) -> str:
         """The file of a drawing, or of a picture in base64. Raises DataError."""

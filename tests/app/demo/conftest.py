@@ -132,6 +132,7 @@ def keep_predictions() -> Callable[..., None]:
     return keep
 
 
+SHOWN = "resnet18_w6.samix_mini"
 ROW, LEARNT = "resnet18_w4.vanilla_own", "resnet18_w6.automix_own"
 CONTENT = bytes(range(256)) * 400
 OWN = f"""
@@ -214,7 +215,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     correct = {("resnet18_w6.vanilla_mini", "head0"): 702, ("resnet18_w6.mixup_mini", "head0"): 561}
     (folder / "reports" / "mini.json").write_text(report_text(correct))
     program = "from mixzoo.app.serve import command; command()"
-    options = ["--port", "0", "--no-browser", "--allow-downloads"]
+    options = ["--port", "0", "--no-browser", "--allow-downloads", "--ref", SHOWN]
     options += ["--mcp"] * (find_spec("mcp") is not None)
     folders = ["--reports", str(folder / "reports"), "--manifest", str(manifest)]
     own = {"MIXZOO_CACHE": str(folder / "cache"), "MIXZOO_LOCKS": str(folder / "locks")}

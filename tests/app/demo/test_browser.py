@@ -1,10 +1,16 @@
 """The demo in a real browser: Debian's chromium, driven by Playwright."""
 
+import io
+import os
+import random
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
+from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from .conftest import Served
@@ -12,6 +18,7 @@ from .conftest import Served
 TABS = ("mix", "table", "zoo", "logs")
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
+SEQUENCES = int(os.environ.get("MIXZOO_SEQUENCES", "4"))  # of quick choices, 60 by hand
 PATIENCE = 60_000  # milliseconds that a loaded machine may need for one answer
 
 
@@ -28,8 +35,10 @@ def open_page(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]
         if not url.startswith((served.url, "data:", "blob:")):
             complaints.append(f"a request to {url}")
 
-    def open_(query: str = "", *, size: dict = DESKTOP, scheme: str = "light") -> Page:
-        context = browser.new_context(viewport=size, color_scheme=scheme)
+    def open_(
+        query: str = "", *, size: dict = DESKTOP, scheme: str = "light", motion: str = "reduce"
+    ) -> Page:
+        context = browser.new_context(viewport=size, color_scheme=scheme, reduced_motion=motion)
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
@@ -142,6 +151,7 @@ def test_every_choice_is_shown(open_page: Callable[..., Page]) -> None:
     expect(page.locator("#mix-cli")).to_contain_text("frog butterfly")
     expect(page).to_have_url(re.compile("a=frog"))
     seen = page.locator("#mix-top-mixed").inner_text()
+    page.locator("#mix-more-numbers button").first.click()
     choose(page, "#mix-ref", "resnet18_w6.mixup_mini")
 
     expect(page.locator("#mix-top-mixed")).not_to_have_text(seen, use_inner_text=True)
@@ -155,6 +165,7 @@ def test_last_choice_wins(open_page: Callable[..., Page]) -> None:
     """
     page = open_page("?method=mixup&ref=resnet18_w6.mixup_mini")
     page.locator("#mix-same button").first.click()
+    page.locator("#mix-more-numbers button").first.click()
     command = page.locator("#mix-cli")
     expect(command).to_contain_text("mixup")
     slider, methods = page.locator("#mix-lam input[type=range]"), page.locator("#mix-method")
@@ -174,6 +185,147 @@ def test_last_choice_wins(open_page: Callable[..., Page]) -> None:
         expect(command).to_contain_text(images)
         expect(page.locator("#mix-weights")).to_contain_text("Label: A")
     assert page.locator(".toast-body").count() == 0
+
+
+def command_of(page: Page) -> str:
+    """The command that stands inside the mixed picture itself."""
+    content = requests.get(mixed(page).get_attribute("src") or "", timeout=30).content
+    return Image.open(io.BytesIO(content)).text["Command"]
+
+
+def wanted_by(page: Page) -> str:
+    """The command for what the page's controls say."""
+    name = "(e) => e.src.split('/').pop().replace('.png', '')"
+    a, b = (page.locator(f"#mix-{side} img").first.evaluate(name) for side in "ab")
+    method = page.locator("#mix-method input:checked").input_value()
+    lam = float(page.locator("#mix-lam input[type=number]").input_value())
+    ref = page.locator("#mix-ref input").input_value()
+    how = f"--methods {method} --lams {lam:g} --seed 0 --layout mix --out mix.png"
+    return f"mixzoo viz mix {ref} --images {a} {b} {how}"
+
+
+def test_no_sequence_of_choices_leaves_an_older_picture(open_page: Callable[..., Page]) -> None:
+    """Whatever is changed however quickly: in the end picture, command and controls are of one mind.
+
+    MIXZOO_SEQUENCES=60 tries more of them.
+    """
+    page, rng = open_page(), random.Random(0)
+    for part in ("#mix-same", "#mix-more-numbers"):
+        page.locator(f"{part} button").first.click()
+    expect(page.locator("#mix-cli")).to_contain_text("samix")
+    slider = page.locator("#mix-lam input[type=range]")
+    move = "(e, v) => { e.value = v; e.dispatchEvent(new Event('input', {bubbles: true})); }"
+    click = "(e) => e.click()"
+    methods, cells = page.locator("#mix-method input"), page.locator("#mix-strips input")
+    drawn = page.locator("#mix-examples button:has(img)")
+    choices = (
+        lambda: slider.evaluate(move, rng.randint(0, 20) / 20),
+        lambda: methods.nth(rng.randrange(8)).evaluate(click),
+        lambda: cells.nth(rng.randrange(20)).evaluate(click),
+        lambda: drawn.nth(rng.randrange(12)).evaluate(click),
+        lambda: page.locator("#mix-swap").evaluate(click),
+    )
+    stale = []
+    for number in range(SEQUENCES):
+        for _ in range(rng.randint(2, 6)):
+            rng.choice(choices)()
+            page.wait_for_timeout(rng.choice((0, 10, 40, 160)))
+        until = time.monotonic() + PATIENCE / 1000
+        while time.monotonic() < until:
+            page.wait_for_timeout(300)
+            said = page.locator("#mix-cli .cm-content").inner_text().strip()
+            if {said, command_of(page)} == {wanted_by(page)}:
+                break
+        else:
+            stale.append((number, said, command_of(page), wanted_by(page)))
+    assert stale == []
+
+
+@pytest.mark.parametrize("size", [{"width": 1440, "height": 900}, PHONE], ids=["desktop", "phone"])
+def test_story_is_told_at_first_sight(open_page: Callable[..., Page], size: dict) -> None:
+    """Without scrolling: two pictures, what SAMix and AutoMix make of them beside CutMix and MixUp
+    over lam, and what that is. SAMix comes before AutoMix's blocks."""
+    page = open_page(size=size)
+    expect(page.locator("#mix-strips input")).to_have_count(20)
+
+    for part in ("#mix-a img", "#mix-b img", ".mix-strips", "#mix-lead p"):
+        box = page.locator(part).first.bounding_box()
+        assert box is not None, part
+        assert box["y"] + box["height"] <= size["height"], part
+    names = page.locator(".mix-name").all_inner_texts()
+    assert names == ["SAMix", "AutoMix", "CutMix", "MixUp"]
+    said = page.locator("#mix-words").inner_text()
+    for words in ("A mask", "0.70 of the pixels", "Published", "recomputed", "trained on drawings"):
+        assert words in said
+    hosts = {one.get_attribute("href") for one in page.locator("#mix-words a").all()}
+    assert "https://arxiv.org/abs/2103.13027" in hosts
+    expect(page.locator("#mix-top-a")).to_contain_text("truly Vulpifabula simplex")
+
+
+def test_three_clicks_make_a_picture_to_show(open_page: Callable[..., Page]) -> None:
+    """A drawing, AutoMix's mix, and save: a large picture that says what it is."""
+    page = open_page(size=PHONE)
+    expect(mixed(page)).to_be_visible()
+
+    page.locator("#mix-examples button:has(img)").nth(6).click()
+    page.locator("#mix-strips label:has([value='automix 0.5'])").click()
+    with page.expect_download() as saved:
+        page.locator("#mix-save").click()
+
+    image = Image.open(saved.value.path())
+    assert saved.value.suggested_filename == "owl-butterfly-automix-lam0.5-seed0.png"
+    assert image.width > 1500
+    assert "--images owl butterfly --methods automix --lams 0.5" in image.text["Command"]
+    expect(page.locator("#mix-why, .mix-why")).to_contain_text("automix has learnt")
+
+
+def test_film_plays_and_halts_at_a_lam(open_page: Callable[..., Page]) -> None:
+    """Play runs through lam; pause leaves the page at the lam that is shown. Mask has an opacity."""
+    page = open_page("?method=mixup", motion="no-preference")
+    expect(mixed(page)).to_be_visible()
+    play, words = page.locator(".mix-play"), page.locator("#mix-film span")
+
+    play.click()
+    expect(words).to_contain_text("lam 0.3")
+    play.click()
+    lam = words.inner_text().removeprefix("lam ")
+
+    expect(page.locator("#mix-weights")).to_contain_text(f"Label: A {lam}")
+    expect(page.locator("#mix-film")).to_have_count(0)
+    expect(play).to_contain_text("Play")
+    page.locator("#mix-look input").fill("0.6")
+    assert page.locator("#mix-mask").evaluate("(e) => getComputedStyle(e).opacity") == "0.6"
+
+
+def test_film_takes_few_steps_where_motion_is_unwanted(open_page: Callable[..., Page]) -> None:
+    """It goes on a step every second and a half, in quarters of lam."""
+    page = open_page("?method=cutmix")
+    expect(mixed(page)).to_be_visible()
+
+    page.locator(".mix-play").click()
+
+    for lam in ("0.00", "0.25"):
+        expect(page.locator("#mix-film span")).to_have_text(f"lam {lam}")
+
+
+def test_two_methods_beside_each_other(open_page: Callable[..., Page]) -> None:
+    """Any other method and checkpoint with a slider between them; a new lam is both pictures'."""
+    page = open_page()
+    expect(mixed(page)).to_be_visible()
+
+    page.locator("#mix-compare button").first.click()
+    told = page.locator("#mix-both-told")
+    expect(told).to_contain_text("Left: SAMix (resnet18_w6.samix_mini). Right: CutMix")
+    choose(page, "#mix-other-method", "automix")
+    expect(told).to_contain_text("Right: AutoMix (resnet18_w6.automix_mini)")
+    choose(page, "#mix-other-ref", "resnet18_w6.mixup_mini")
+    expect(told).to_contain_text("(resnet18_w6.mixup_mini)")
+    set_slider(page, 0.2)
+
+    expect(told).to_contain_text("Both at lam 0.20")
+    pictures = page.locator("#mix-both img")
+    expect(pictures).to_have_count(2)
+    assert all("lam0.2" in (one.get_attribute("src") or "") for one in pictures.all())
 
 
 def test_broken_picture_is_a_toast(open_page: Callable[..., Page], tmp_path: Path) -> None:

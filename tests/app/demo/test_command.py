@@ -59,11 +59,11 @@ def test_foreign_address_is_named(app) -> None:
     [
         ("resnet18_w6.mixup_mni", "Did you mean 'resnet18_w6.mixup_mini'"),
         ("resnet50.automix_inat2018", "mixzoo zoo download resnet50.automix_inat2018"),
-        ("w.pth", "No row 'w.pth'"),
+        ("w.pth", "w.pth: expected a checkpoint file, but it does not exist"),
     ],
 )
 def test_row_that_cannot_be_shown_is_named(app, ref: str, told: str) -> None:
-    """An unknown row, one that isn't here and a path are refused."""
+    """An unknown row, one that isn't here and a file that isn't there are refused."""
     result = app("--port", "0", "--ref", ref)
 
     assert isinstance(result.exception, UsageError)

@@ -4,10 +4,12 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 from mixzoo.app.demo.context import Models
 from mixzoo.zoo.catalog import open_catalog, package_path
-from mixzoo.zoo.errors import UsageError
+from mixzoo.zoo.errors import CheckpointError, UsageError
 
+AUTOMIX = "resnet18_w6.automix_mini"
 VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
 
 
@@ -81,3 +83,50 @@ def test_missing_row_is_not_downloaded(models: Models) -> None:
     """A listed row that isn't here is refused with the command that fetches it."""
     with pytest.raises(UsageError, match=r"mixzoo zoo download resnet50\.automix_inat2018"):
         models.get("resnet50.automix_inat2018")
+
+
+def own_file(folder: Path, row: str) -> str:
+    """A checkpoint file that no manifest knows: a row's weights, written by another torch.save."""
+    path = folder / "latest.pth"
+    path.parent.mkdir()
+    asset = package_path("zoo/mini/assets") / f"{row}.pth"
+    torch.save({"state_dict": torch.load(asset)["state_dict"]}, path)
+    return str(path)
+
+
+def test_owners_files_are_offered_first(tmp_path: Path) -> None:
+    """Files of one name are told apart by as little of their path as that takes, and say what
+    mixes them; one that is a known row is called by it."""
+    refs = [own_file(tmp_path / "r1", AUTOMIX), own_file(tmp_path / "r2", MIXUP), str(CHECKPOINT)]
+
+    models = Models(open_catalog(), 2, refs)
+
+    assert models.chosen == ["r1/latest.pth", "r2/latest.pth", VANILLA]
+    assert models.available()[:3] == models.chosen
+    assert len(set(models.available())) == len(models.available())
+    told = [
+        (one.method, one.benchmark and one.benchmark.name)
+        for one in map(models.about, models.chosen)
+    ]
+    assert told == [("automix", None), ("", None), ("vanilla", "mini")]
+    assert models.about("r1/latest.pth").protocol.crop == 224
+    assert models.get("r1/latest.pth").num_classes == 40
+    near = models.of_method("automix", models.about("r2/latest.pth"))
+    assert near == models.about("r1/latest.pth")
+
+
+def test_owners_file_that_is_no_checkpoint_is_refused_at_once(tmp_path: Path) -> None:
+    """Before anything is served, not when a visitor chooses it."""
+    (tmp_path / "w.pth").write_bytes(b"PK not a checkpoint")
+
+    with pytest.raises(CheckpointError):
+        Models(open_catalog(), 2, [str(tmp_path / "w.pth")])
+
+
+@pytest.mark.parametrize("other", ["latest.pth", "r1/../r1/latest.pth"])
+def test_one_file_named_twice_is_served(tmp_path: Path, monkeypatch, other: str) -> None:
+    """However its path is written."""
+    path = own_file(tmp_path / "r1", MIXUP)
+    monkeypatch.chdir(tmp_path if ".." in other else tmp_path / "r1")
+
+    assert len(Models(open_catalog(), 1, [path, other]).available()) >= 11

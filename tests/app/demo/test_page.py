@@ -135,14 +135,21 @@ def test_ends_of_lam_show_the_sources(served: Served, pair, lam: float, shown: s
 
 @pytest.mark.parametrize(
     ("kind", "method", "ref"),
-    [("methods", "mixup", REF), ("lams", "cutmix", REF), ("maps", "automix", LEARNT)],
+    [
+        ("methods", "mixup", REF),
+        ("lams", "cutmix", REF),
+        ("curve", "mixup", REF),
+        ("cam", "cutmix", REF),
+        ("maps", "automix", LEARNT),
+    ],
 )
 def test_grids_are_drawn(served: Served, pair, kind: str, method: str, ref: str) -> None:
-    """Each kind gives a picture, wider than one tile."""
+    """Each kind gives a picture, wider than one tile, named after what it shows."""
     more = [{"image": pair[0], "caption": None}]
-    [grid] = call(served, "grid", *pair, more, kind, method, 0.4, 0, ref, "dark")
+    [grid] = call(served, "grid", *pair, more, kind, method, 0.4, 0, ref, "dark", "a")
 
     assert pixels(served, grid).shape[1] > 800
+    assert grid["path"].endswith(f"/fox-owl-{method}-lam0.4-seed0-{kind}.png")
 
 
 def test_interface_is_documented(served: Served) -> None:
@@ -447,7 +454,7 @@ def test_end_leaves_nothing_behind(served: Served, pair) -> None:
     for lam in (0.2, 0.4, 0.6):
         asked = {"data": [*pair, "puzzlemix", lam, 0, REF]}
         requests.post(f"{served.api}call/mix", json=asked, timeout=30).raise_for_status()
-    asked = {"data": [*pair, [], "maps", "automix", 0.4, 0, LEARNT, "dark"]}
+    asked = {"data": [*pair, [], "maps", "automix", 0.4, 0, LEARNT, "dark", "turn"]}
     requests.post(f"{served.api}call/grid", json=asked, timeout=30).raise_for_status()
     with requests.get(f"{served.api}heartbeat/x", stream=True, timeout=30):
         time.sleep(0.4)

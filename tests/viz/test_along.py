@@ -1,0 +1,37 @@
+"""What a network says of a mix along lam."""
+
+import numpy as np
+import torch
+from mixzoo.eval.protocol import normalise
+from mixzoo.viz.along import STEPS, along_lam, along_plot
+from mixzoo.viz.mix import Pairs, mix_pair
+from mixzoo.zoo.checkpoint.load import load
+from mixzoo.zoo.manifest import Protocol
+from mixzoo.zoo.mini import NAMED, example
+
+PROTOCOL = Protocol(resize=128, crop=128)
+
+
+def test_curves_are_the_networks_probabilities() -> None:
+    """At each lam those of the mixed picture as a file holds it, of the classes asked for."""
+    model = load("resnet18_w6.mixup_mini")
+    a, b = (np.asarray(example(*NAMED[name])) for name in ("fox", "owl"))
+    a, b = a[:128, :128], b[:128, :128]
+    pairs = Pairs([(a, b)], (), PROTOCOL)
+
+    mixes, likely, classes = along_lam(pairs, "mixup", model=model, classes=(21, 20))
+
+    [one] = mix_pair(a, b, "mixup", [0.35], model=model, protocol=PROTOCOL)
+    with torch.no_grad():
+        x = normalise(torch.from_numpy(np.stack([one.image, a])), PROTOCOL)
+        expected = model(x).softmax(1)
+    assert likely.shape == (STEPS, 2)
+    assert classes == (21, 20)
+    np.testing.assert_allclose(likely[7], expected[0, [21, 20]], atol=1e-5)
+    np.testing.assert_allclose(likely[-1], expected[1, [21, 20]], atol=1e-5)
+    assert along_lam(pairs, "mixup", model=model)[2][0] == int(expected[1].argmax())
+
+    figure = along_plot(mixes, likely, ("fox", "owl"), title="MixUp")
+    drawn = figure.axes[0].lines
+    np.testing.assert_array_equal(drawn[0].get_ydata(), likely[:, 0])
+    np.testing.assert_allclose(drawn[1].get_ydata(), [one.share for one in mixes])
