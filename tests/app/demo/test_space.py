@@ -94,4 +94,4 @@ def test_it_is_written_anew_but_over_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"found thesis\.tex"):
         space.write(folder, Settings())
     with pytest.raises(UsageError, match="neither --ref nor --manifest"):
-        space.write(tmp_path / "other", Settings(ref=VANILLA))
+        space.write(tmp_path / "other", Settings(refs=(VANILLA,)))
