@@ -36,7 +36,7 @@ from .evidence import about, check, packed
 from .html import as_cell, number, render, svg
 from .recomputed import KEPT, Recomputed, find, newest_benchmark, signature
 from .state import among
-from .toasts import shown_to_visitors
+from .toasts import shown_to_visitors, without_folders
 
 RECOMPUTED = ("Recomputed", "Gap")  # of eval.report; the others stand behind the row
 NUMBERS = ("Published", "Log", *RECOMPUTED)
@@ -132,7 +132,6 @@ def page(benchmark: Benchmark, reports: Path | None) -> str:
         problems += unread
         if audit:
             audits[row.id] = audit
-    drawn = benchmark.manifest.dataset.drawn_by_package
     pairs, doubts, unpaired = compared(benchmark)
     results = results_table(
         benchmark.manifest, [one.report for one in found.values()], list(audits.values())
@@ -158,8 +157,8 @@ def page(benchmark: Benchmark, reports: Path | None) -> str:
         is_kept=any(one.source == KEPT for one in found.values()),
         problems=dict.fromkeys([*problems, *([unpaired] if unpaired else [])]),  # each once
         lacking=len(benchmark.manifest.rows) - len(found),
-        recompute=benchmark.command(
-            "eval", "--all", "--benchmark", benchmark.name, *([] if drawn else ["--data", "DIR"])
+        recompute=without_folders(
+            benchmark.command("eval", "--all", "--benchmark", benchmark.name, *benchmark.images)
         ),
         details={
             row.id: about(benchmark, row, found.get(row.id), audits.get(row.id))

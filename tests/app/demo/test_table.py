@@ -13,6 +13,8 @@ from mixzoo.eval.judge import RULES
 from mixzoo.zoo import shelf
 from mixzoo.zoo.catalog import Benchmark, open_catalog
 
+from .conftest import write_own
+
 VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
 AUTOMIX, SAMIX = "resnet18_w6.automix_mini", "resnet18_w6.samix_mini"
 Write = Callable[..., Path]
@@ -186,3 +188,11 @@ def test_signature_changes_with_what_is_shown(
 
     assert len(set(states)) == 4
     assert signature(mini, tmp_path / "reports") == states[-1]
+
+
+def test_owners_folders_are_not_told(tmp_path: Path) -> None:
+    """A manifest of one's own is named in the command, without where it lies."""
+    page = table.page(open_catalog([write_own(tmp_path)]).benchmark("own"), None)
+
+    assert "mixzoo eval --all --benchmark own --data DIR --manifest own.toml" in page
+    assert str(tmp_path) not in page
