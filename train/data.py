@@ -65,8 +65,14 @@ def find_data(
         val=find_images(data, val_list, names=manifest.dataset.val.annotations),
         protocol=manifest.protocol,
     )
-    for note in (*found.train.notes, *found.val.notes):
-        tell(note)
+    for split, images in ((train, found.train), (manifest.dataset.val, found.val)):
+        for note in images.notes:
+            tell(note)
+        if split and split.images not in (None, len(images)):
+            tell(
+                f"{images.origin}: {len(images):,} images, but the manifest of {manifest.name} says "
+                f"{split.images:,}: a number on them isn't the benchmark's."
+            )
     return found
 
 

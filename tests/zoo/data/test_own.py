@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mixzoo.train.data import find_data
 from mixzoo.zoo.catalog import Benchmark, open_catalog
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.data.classes import class_names
 from mixzoo.zoo.data.own import _split, look, manifest_for, write_own
 from mixzoo.zoo.errors import DataError, ManifestError, UsageError
-from mixzoo.zoo.manifest import manifest_text, parse_manifest
+from mixzoo.zoo.manifest import Split, manifest_text, parse_manifest
+from msgspec.structs import replace
 from PIL import Image
 
 from ...emulator.hub_upload import Hub
@@ -233,6 +235,27 @@ def test_numbered_and_dated_folders_train(mixzoo: Mixzoo, tmp_path: Path) -> Non
     assert made[0] == checked[0] == trained[0] == 0, (made, checked, trained)
     log = (tmp_path / "run/resnet18_w4.mixup_flowers.log.json").read_text()
     assert '"mode": "train"' in log  # less than log_every steps
+
+
+def test_counts_are_held_against_the_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before a training: a number on other images isn't the benchmark's."""
+    own = look(_pictures(tmp_path / "x", SPLIT))
+    manifest = manifest_for(own, "mine", open_catalog().benchmark("inat2018"))
+    write_own(own, manifest)
+
+    find_data(manifest, tmp_path / "x")
+    assert capsys.readouterr().err == ""
+    find_data(
+        replace(
+            manifest,
+            dataset=replace(manifest.dataset, train=Split(images=9, annotations=["train.json"])),
+        ),
+        tmp_path / "x",
+    )
+
+    assert "train.json: 7 images, but the manifest of mine says 9" in capsys.readouterr().err
 
 
 def test_manifest_names_as_many_classes_as_there_are(tmp_path: Path) -> None:
