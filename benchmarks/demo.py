@@ -1,11 +1,12 @@
 """What the demo holds: many visitors at once, and how long a page and a new lam take in a browser.
 
-Three questions. How long from `mixzoo app` to a page that shows its first mix, in Debian's chromium; how long
-from a moved slider to the new picture there; and, with 40 visitors for a minute who each upload two
-pictures and go on asking for mixes by all methods, how many requests fail, how long they take, and
-how much memory the server has at its highest.
+Four questions. How much processor time until the page's address is told, and until the first mix is
+warm, beside a bare page of Gradio, in turn; how long from `mixzoo app` to a page that shows its first mix, in
+Debian's chromium; how long from a moved slider to the new picture there, by each method; and, with 20 visitors for
+half a minute who each upload two pictures and go on asking for mixes by all methods, how many requests
+fail, how long they take, and how much memory the server has at its highest.
 
-    python benchmarks/demo.py [--visitors 40] [--seconds 60] [--out benchmarks/results/demo.json]
+    python benchmarks/demo.py [--visitors 20] [--seconds 30] [--out benchmarks/results/demo.json]
 
 Needs `pip install playwright` and chromium for the first two questions.
 """
@@ -13,6 +14,7 @@ Needs `pip install playwright` and chromium for the first two questions.
 import argparse
 import io
 import json
+import os
 import random
 import shutil
 import signal
@@ -32,12 +34,21 @@ from machine import machine
 from mixzoo.zoo.mini import example
 
 PROGRAM = "from mixzoo.app.serve import command; command()"
+BARE = """import time, gradio as gr
+with gr.Blocks() as page:
+    image, lam = gr.Image(), gr.Slider(0, 1)
+    lam.change(lambda one: one, image, image)
+print(page.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)[1], flush=True)
+time.sleep(60)"""
+STARTS = 5  # of each program, in turn
+WARM = 4.0  # seconds that a page gets to warm up
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 REF = "resnet18_w6.mixup_mini"
 METHODS = ("mixup", "cutmix", "fmix", "resizemix", "puzzlemix")
 PAUSE = 0.5  # seconds that a visitor looks at a picture, on average
-MOVES = 30  # of the slider
-TARGETS = {"first_mix_s": 6.0, "new_lam_s": 0.3, "failed_requests": 0}
+MOVES = 6  # of the slider, by each method
+PICTURED = ("mixup", "cutmix", "saliencymix", "fmix", "resizemix", "puzzlemix", "automix", "samix")
+TARGETS = {"first_mix_s": 6.0, "new_lam_s": 0.2, "failed_requests": 0, "median_s": 1.0}
 MOVE = "(e, v) => { e.value = v; e.dispatchEvent(new Event('input', {bubbles: true})); }"
 MOVED = """(before) => {
   const image = document.querySelector('#mix-mixed img');
@@ -64,6 +75,35 @@ def server() -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
         assert process.stdout is not None
         yield process.stdout.readline().strip(), process
         process.send_signal(signal.SIGINT)
+
+
+def processor_seconds(process: "subprocess.Popen[str]") -> float:
+    """What the process has used of all processors together."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def start() -> dict[str, Any]:
+    """Processor time of starting, ours and a bare page of Gradio in turn, of both the median."""
+    quiet = os.environ | {"GRADIO_ANALYTICS_ENABLED": "False"}
+    programs = {"bare": [BARE], "mixzoo": [PROGRAM, "--port", "0", "--no-browser"]}
+    found: dict[str, list[float]] = {}
+    for _ in range(STARTS):
+        for name, words in programs.items():
+            began = time.perf_counter()
+            with subprocess.Popen(
+                [sys.executable, "-c", *words], stdout=subprocess.PIPE, text=True, env=quiet
+            ) as process:
+                assert process.stdout is not None
+                process.stdout.readline()
+                told = {"address_s": time.perf_counter() - began}
+                told["address_processor_s"] = processor_seconds(process)
+                time.sleep(WARM)
+                told["warm_processor_s"] = processor_seconds(process)
+                process.terminate()
+            for key, value in told.items():
+                found.setdefault(f"{name}_{key}", []).append(value)
+    return {key: statistics.median(values) for key, values in found.items()}
 
 
 def peak_megabytes(process: "subprocess.Popen[str]") -> float:
@@ -143,19 +183,23 @@ def in_browser() -> dict[str, Any]:
         page.goto(url)
         page.wait_for_selector("#mix-mixed img")
         first = time.perf_counter() - started
-        slider, taken = page.locator("#mix-lam input[type=range]"), []
-        for move in range(MOVES):
-            page.wait_for_timeout(300)
-            before = page.get_attribute("#mix-mixed img", "src")
-            began = time.perf_counter()
-            slider.evaluate(MOVE, 0.1 + 0.8 * ((move * 7) % MOVES) / MOVES)
-            page.wait_for_function(MOVED, arg=before)
-            taken.append(time.perf_counter() - began)
+        page.locator("#mix-same button").first.click()
+        slider, taken = page.locator("#mix-lam input[type=range]"), {}
+        for method in PICTURED:
+            page.locator("#mix-method").get_by_label(method, exact=True).check()
+            page.wait_for_selector(f"#mix-cli :text('--methods {method}')")
+            for move in range(MOVES):
+                page.wait_for_timeout(400)
+                before = page.get_attribute("#mix-mixed img", "src")
+                began = time.perf_counter()
+                slider.evaluate(MOVE, 0.1 + 0.8 * ((move * 7) % MOVES) / MOVES)
+                page.wait_for_function(MOVED, arg=before)
+                taken.setdefault(method, []).append(time.perf_counter() - began)
         chromium.close()
     return {
         "first_mix_s": first,
-        "new_lam_s": statistics.median(taken),
-        "new_lam_slowest_s": max(taken),
+        "new_lam_s": statistics.median(one for times in taken.values() for one in times),
+        "new_lam_by_method_s": {name: statistics.median(times) for name, times in taken.items()},
         "moves": MOVES,
     }
 
@@ -163,11 +207,12 @@ def in_browser() -> dict[str, Any]:
 def main() -> None:
     """Measure, print, and write where asked."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--visitors", type=int, default=40)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--visitors", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     result: dict[str, Any] = {"machine": machine(), "targets": TARGETS}
+    result |= {"load": os.getloadavg(), "start": start()}
     if shutil.which("chromium"):
         result["browser"] = in_browser()
     result["crowd"] = crowd(options.visitors, options.seconds)

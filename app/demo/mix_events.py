@@ -104,7 +104,7 @@ class MixEvents:
             method, ref = self._fitting(method, ref, shown and (shown[2], shown[5]))
             offer = self._context.models.about(ref)
             if not shown or shown[5] != ref:
-                words = self._words(offer)
+                words = self.words(offer)
             if a and b:
                 rows = self._strips_of(method, ref)
                 before = shown and (
@@ -339,12 +339,11 @@ class MixEvents:
         labels = (told[0], "Seen in the mix", told[1])
         return [gr.update(value=v, label=n) for v, n in zip(guesses, labels, strict=True)]
 
-    def _words(self, offer: Offer) -> str:
-        """The caption: what is seen, and whose weights these are."""
+    def words(self, offer: Offer | None = None) -> str:
+        """What is seen, with its papers; of a checkpoint, what else there is to know."""
         rows = {row.method: row for row in self._context.catalog.benchmark(EMBEDDED).manifest.rows}
-        return render(
-            "mix.html", offer=offer, titles=TITLES, papers={m: rows[m].paper for m in STORY}
-        )
+        papers = {method: rows[method].paper for method in STORY}
+        return render("mix.html", offer=offer, titles=TITLES, papers=papers)
 
     def _recipe(
         self, a: str | None, b: str | None, method: str, lam: float, seed: int, ref: str

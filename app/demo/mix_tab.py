@@ -36,8 +36,6 @@ ${value.lams.map((lam, n) => `<label style="background-image: url(${row.image});
   background-position: ${100 * n / (value.lams.length - 1)}% 0">
   <input type="radio" name="mix-cell" value="${row.method} ${lam}"
     aria-label="${row.title} at lam ${lam}"></label>`).join("")}`).join("")}</div>`}"""
-LEAD = """<p><b>Two pictures become one, and so do their labels.</b> MixUp blends A and B evenly, CutMix pastes a
-box. AutoMix and SAMix learn what to keep of each while the classifier trains.</p>"""
 ON_PICK = "mixzoo.strips(element, trigger)"
 ON_LOOK = "mixzoo.look(element, trigger)"
 LOOK = """<button type="button" class="mix-play" aria-label="Play all lams">&#9654; Play</button>
@@ -82,7 +80,7 @@ class Choices(NamedTuple):
 
 def build(context: Context) -> None:
     """Lay the tab out and connect it. Raises UsageError if there is no checkpoint to begin with."""
-    drawn = drawings()
+    drawn, events = drawings(), MixEvents(context)
     with gr.Row(elem_id="mix-story"):
         with gr.Column(elem_id="mix-sources", min_width=0):
             a, b = (_slot(name, drawn) for name in FIRST)
@@ -90,7 +88,7 @@ def build(context: Context) -> None:
             strips = gr.HTML(
                 html_template=STRIPS, elem_id="mix-strips", label="Over lam", js_on_load=ON_PICK
             )
-            gr.HTML(LEAD, elem_id="mix-lead", label="What is seen")
+            gr.HTML(events.words(), elem_id="mix-lead", label="What is seen")
         with gr.Column(elem_id="mix-stage", min_width=0):
             mixed, mask = _answer("mixed", "Mix"), _answer("mask", "Mask: yellow is A")
             look = gr.HTML(LOOK, elem_id="mix-look", label="Look", js_on_load=ON_LOOK)
@@ -105,7 +103,6 @@ def build(context: Context) -> None:
     with gr.Accordion("Checkpoint, seed, and a drawn lam", open=False, elem_id="mix-more-numbers"):
         alpha, draw, seed, ref = _numbers(context)
     choices = Choices(a, b, method, lam, seed, ref)
-    events = MixEvents(context)
     shown = gr.State(None)
     _compare(context, events, shown, choices)
     _grid(events, choices)

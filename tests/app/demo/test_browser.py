@@ -257,7 +257,7 @@ def test_story_is_told_at_first_sight(open_page: Callable[..., Page], size: dict
     said = page.locator("#mix-words").inner_text()
     for words in ("A mask", "0.70 of the pixels", "Published", "recomputed", "trained on drawings"):
         assert words in said
-    hosts = {one.get_attribute("href") for one in page.locator("#mix-words a").all()}
+    hosts = {one.get_attribute("href") for one in page.locator("#mix-lead a").all()}
     assert "https://arxiv.org/abs/2103.13027" in hosts
     expect(page.locator("#mix-top-a")).to_contain_text("truly Vulpifabula simplex")
 
