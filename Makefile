@@ -32,8 +32,8 @@ format: $(VENV)/.installed-dev  ## Sort imports, format, and write what the docu
 	$(BIN)/python -c "import json; from mixzoo.zoo.report import report_schema as s; print(json.dumps(s(), indent=2))" > docs/report.schema.json
 	$(BIN)/python docs/reference.py
 
-bench: $(VENV)/.installed-dev  ## Run the benchmarks; results go to benchmarks/results/
-	for script in $(filter-out $(addprefix benchmarks/, machine.py lab.py planted.py openmixup_step.py), $(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
+bench: $(VENV)/.installed-dev  ## Ours beside peers, limits and targets, in an hour: one table
+	$(BIN)/python benchmarks/bench.py
 
 signals: $(VENV)/.installed-dev  ## Stop every command at 30 random moments, and go on (an hour)
 	OMP_NUM_THREADS=1 MIXZOO_SIGNAL_MOMENTS=30 $(BIN)/python -m pytest -rP tests/end_to_end/test_signals.py

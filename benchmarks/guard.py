@@ -188,10 +188,11 @@ def guard(case: Case, arithmetic: str, ranks: int) -> tuple[dict[str, Prediction
     for one in predictors:
         for other in predictors:
             one.raise_bounds(other.bounds)
-    stale = {int(i) for head in known for i in predictors[0].stale(head, known[head])}
-    for batch in case.work.batches(case.work.groups(sorted(stale))):
-        put(predictors[0].recompute(batch.indices, batch.crops, batch.labels))
-    return known, [predictor.summary() for predictor in predictors]
+    while stale := {h: at for h, k in known.items() if len(at := predictors[0].stale(h, k))}:
+        every = sorted({int(i) for at in stale.values() for i in at})
+        for batch in case.work.batches(case.work.groups(every)):
+            put(predictors[0].recompute(batch.indices, batch.crops, batch.labels, stale))
+    return known, [predictor.summary(known) for predictor in predictors]
 
 
 def differing(found: Predictions, exact: Predictions) -> int:

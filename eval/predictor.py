@@ -224,6 +224,11 @@ class Predictor:
         return summary(self.precision, self.arithmetic, known, self.bounds, self._calibrated)
 
     @property
+    def exact_size(self) -> int:
+        """Images that fp32 computes again at once."""
+        return min(self.batch_size, BATCH_SIZE)
+
+    @property
     def _size(self) -> int:
         return self.batch_size if self.filled and self.precision == "guarded" else 0
 
@@ -242,12 +247,12 @@ class Predictor:
     def _settle(
         self, backbone: _Backbone, *, everything: bool = False
     ) -> Iterator[dict[str, Rows]]:
-        for images in backbone.take(min(self.batch_size, BATCH_SIZE), everything=everything):
+        for images in backbone.take(self.exact_size, everything=everything):
             yield self._compare(backbone, images, self._normalised(images.crops))
 
     def _compare(self, backbone: _Backbone, images: _Images, x: Tensor) -> dict[str, Rows]:
         """Rows in fp32 of images that are computed both ways, from which the guards learn."""
-        exact = _filled(backbone.exact, x, min(self._size, BATCH_SIZE))
+        exact = _filled(backbone.exact, x, min(self._size, self.exact_size))
         labels = images.labels
         settled = _rank_all(exact, labels, images.indices, exact=True)
         for head, rows in settled.items():

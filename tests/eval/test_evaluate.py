@@ -133,7 +133,7 @@ def test_fp32_computes_again_in_batches_no_larger_than_asked_for(
     class Seen(Predictor):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
-            sizes.append(self.batch_size)
+            sizes.append(self.exact_size)
 
     monkeypatch.setattr("mixzoo.eval.jobs.Predictor", Seen)
 
