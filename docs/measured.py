@@ -352,6 +352,37 @@ def _evidence(found: Found) -> str:
     )
 
 
+# --- Does it bear full size? -------------------------------------------------------------------
+
+_PARTS = {
+    "list": "finding, labelling and hashing the images",
+    "verify": "reading every file",
+    "report": "a report from kept predictions, with 437,513 training annotations",
+    "merge": "one report of 64 parts",
+}
+
+
+def _full_size(found: Found) -> str:
+    parts = [found[name] for name in _PARTS if name in found]
+    grows = "" if all(one["linear"] for one in parts) else " not in every part"
+    report = found["report"]["runs"]["24426"]
+    return (
+        f"Time grows with the number of images{grows or ' and no faster'}, to {max(int(n) for one in parts for n in one['runs']):,} of them. Of 24,426 images a report from kept predictions "
+        f"takes {report['first']} s of processor the first time, and {report['again']} s again. "
+        "The files are hard links to one drawn JPEG."
+    )
+
+
+def _full_size_rows(found: Found) -> Table:
+    def lines() -> Iterable[Sequence[object]]:
+        for name, said in _PARTS.items():
+            for images, run in found.get(name, {}).get("runs", {}).items():
+                each = found[name]["microseconds_per_image"][images]
+                yield said, f"{int(images):,}", run["processor_seconds"], each, run["peak_mib"]
+
+    return ("part", "images", "processor s", "of them for each image, us", "peak, MiB"), lines()
+
+
 # --- How fast do files come? -------------------------------------------------------------------
 
 
@@ -503,6 +534,7 @@ QUESTIONS = {
         Answer(["pixels.json"], _pixels),
         Answer(["evidence.json"], _evidence),
     ],
+    "Does it bear full size?": [Answer(["full_size.json"], _full_size, _full_size_rows)],
     "How fast do files come, and how fast are they checked?": [
         Answer(["download.json"], _download, _download_rows),
         Answer(["extract.json"], _extract, _extract_rows),

@@ -5,18 +5,29 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from mixzoo.eval import crops
 from mixzoo.eval.crops import Work
 from mixzoo.eval.evaluator import Subject, evaluate, evaluate_all
 from mixzoo.eval.pixels import decode_crop
-from mixzoo.eval.predictions import EXACT, PENDING, UNREADABLE, Counts
+from mixzoo.eval.predictions import (
+    COLUMNS,
+    EXACT,
+    FAST,
+    PENDING,
+    UNREADABLE,
+    Counts,
+    Predictions,
+)
 from mixzoo.eval.predictor import Predictor
 from mixzoo.eval.protocol import normalise
+from mixzoo.eval.shard import Shard
 from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.errors import CheckpointError
 from mixzoo.zoo.manifest import Protocol
@@ -183,6 +194,49 @@ def test_a_bound_that_rises_late_reaches_back(pictures: LabelledImages) -> None:
     assert known.top[:, 0].tolist() == plain.known["head0"].top[:, 0].tolist()
     early = known.margin[:200] < guarded.predictor.bounds["head0"]
     assert (known.state[:200][early] == EXACT).all()
+
+
+def errs_by_image(x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Fast arithmetic whose errors are an image's own, and rarely large."""
+    z = two_heads(x)
+    size = 0.02 * (1 + 30 * torch.sin(1e3 * z["up"][:, :1]).clamp(min=0) ** 40)
+    return {head: one + size * torch.sin(1e4 * one) for head, one in z.items()}
+
+
+def guarded_subject() -> Subject:
+    options: dict[str, Any] = {"fast": [errs_by_image], "batch_size": 16, "calibration": 32}
+    return Subject("a", Predictor(two_heads, PROTOCOL, CPU, "guarded", **options))
+
+
+@pytest.mark.parametrize("of", [2, 7, 19])
+def test_guarded_shards_are_one_process_to_the_bit(pictures: LabelledImages, of: int) -> None:
+    """Each knows its own bound; once the largest is known to all, every column is the same."""
+    work = Work(pictures, PROTOCOL, batch_size=16, workers=0)
+    one, together = guarded_subject(), guarded_subject()
+    evaluate_all([one], work)
+    bounds = []
+    for number in range(1, of + 1):
+        shard, part = Shard(number, of), guarded_subject()
+        evaluate_all([part], replace(work, shard=shard))
+        at = shard.positions(len(pictures), 16)
+        for head, known in part.known.items():
+            together.known.setdefault(head, Predictions.empty(pictures.labels)).set(
+                at, known.at(at)
+            )
+        together.predictor.relearn(part.predictor.learnt)
+        bounds.append(part.predictor.bounds["up"])
+
+    evaluate_all([together], work)
+
+    assert len(set(bounds)) > 1
+    assert together.predictor.bounds == one.predictor.bounds
+    for head, known in one.known.items():
+        assert (known.state == FAST).mean() > 0.2
+        for column in COLUMNS:
+            found = getattr(together.known[head], column)
+            np.testing.assert_array_equal(found, getattr(known, column), column)
+    summaries = [each.predictor.summary(each.known) for each in (one, together)]
+    assert summaries[0] == summaries[1]
 
 
 INTERRUPTED = """
