@@ -153,20 +153,11 @@ def evaluate_refs(request: Request, world: World, *, quiet: bool = False) -> Rep
         else None,
     )
     if folder := request.evidence:
-        world.leader_first(
-            lambda: [
-                evidence.write(
-                    folder,
-                    report,
-                    row,
-                    job.stored,
-                    judged_as=job.row.id if job.row else None,
-                    logs=audit.log.files if (audit := done.audits.get(job.name)) else (),
-                    training_images=training.counts if training else None,
-                )
-                for job, row in zip(sound, rows, strict=True)
-            ]
-        )
+        logs = [audit.log.files if (audit := done.audits.get(j.name)) else () for j in sound]
+        names = [job.row.id if job.row else None for job in sound]
+        of = [*zip(rows, (job.stored for job in sound), names, logs, strict=True)]
+        counts = training.counts if training else None
+        world.leader_first(lambda: evidence.write_all(folder, report, of, counts))
     return report
 
 

@@ -7,7 +7,7 @@ answers is computed from the predictions, and the verdict from the table that th
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -126,6 +126,18 @@ def write(
         files.write(folder / name, data)
     files.write(folder / INDEX, msgspec.json.format(msgspec.json.encode(index), indent=1))
     return folder
+
+
+def write_all(
+    root: Path,
+    report: Report,
+    of: Iterable[tuple[Row, Stored, str | None, Sequence[Path]]],
+    training_images: Mapping[int, int] | None,
+) -> None:
+    """Write the evidence of every row of a report. of: row, predictions, judged_as, logs."""
+    for row, stored, judged_as, logs in of:
+        more = {"judged_as": judged_as, "logs": tuple(logs), "training_images": training_images}
+        write(root, report, row, stored, **more)
 
 
 def find(paths: tuple[Path, ...]) -> list[Path]:

@@ -168,18 +168,10 @@ class Merged:
 
     def write_evidence(self, root: Path) -> None:
         """As an evaluation writes it. Raises OSError."""
+        names = [one.said.judged_as for one in self.first.checkpoints]
+        of = zip(self.report.rows, self.stored, names, self.logs, strict=True)
         training = self.first.training
-        rows = zip(self.first.checkpoints, self.report.rows, self.stored, self.logs, strict=True)
-        for one, row, stored, logs in rows:
-            evidence.write(
-                root,
-                self.report,
-                row,
-                stored,
-                judged_as=one.said.judged_as,
-                logs=logs,
-                training_images=training.counts if training else None,
-            )
+        evidence.write_all(root, self.report, of, training.counts if training else None)
 
 
 def merge(folders: Sequence[Path], catalog: Catalog) -> Merged:
@@ -229,7 +221,7 @@ def _chosen(folders: Sequence[Path]) -> list[Opened]:
     if not found:
         raise UsageError(
             f"{several(folders)}: expected folders that `mixzoo eval --shard N/OF --out DIR` wrote, "
-            f"with {INDEX} in each; got none."
+            f"with {INDEX} in each; got none. Name these."
         )
     found.sort(key=lambda one: (one.part.number, one.part.created, one.digest))
     common = Counter(_plain(one.part.alike) for one in found).most_common(1)[0][0]
@@ -239,12 +231,12 @@ def _chosen(folders: Sequence[Path]) -> list[Opened]:
             if value != (expected := sample.part.alike[name]):
                 raise UsageError(
                     f"{one.folder}: expected the {name} of {sample.folder}, {_short(expected)}, got "
-                    f"{_short(value)}. Merge parts of one evaluation."
+                    f"{_short(value)}. Give parts of one evaluation."
                 )
     if found[0].part.versions["mixzoo"] != (ours := versions()["mixzoo"]):
         raise UsageError(
             f"{found[0].folder}: was made by mixzoo {found[0].part.versions['mixzoo']}, this is "
-            f"{ours}. Merge parts with the version that made them."
+            f"{ours}. Use the version that made them."
         )
     parts = [next(same) for _, same in groupby(found, lambda one: one.part.number)]
     part = parts[0].part
@@ -253,8 +245,8 @@ def _chosen(folders: Sequence[Path]) -> list[Opened]:
             *part.command, "--shard", f"{missing[0]}/{part.of}", "--out", f"part-{missing[0]}"
         )
         raise DataError(
-            f"Of {part.of} parts {len(missing)} are missing: {_ranges(missing)}. To make the first "
-            f"of them: {make}"
+            f"{len(missing)} of {part.of} parts are missing: {_ranges(missing)}. Make them, the first "
+            f"by: {make}"
         )
     return parts
 

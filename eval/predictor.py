@@ -93,6 +93,7 @@ class Predictor:
     computed both ways before any is believed.
     """
 
+    precision: Precision
     filled = True
     """Whether guarded batches are filled up to their size, see `_filled`; not those of a sample."""
 
@@ -217,7 +218,7 @@ class Predictor:
         if "reach" in learnt:
             self.seen, self._calibrated = learnt["seen"], learnt["calibrated"]
             for backbone, largest in zip(self._backbones, learnt["reach"], strict=True):
-                backbone.reach.largest = np.float32(largest)
+                backbone.reach.largest = np.asarray(largest, np.float32)
 
     def summary(self, known: Mapping[str, Predictions]) -> dict[str, Any]:
         """What was computed how, see `guard.summary`. known: head -> predictions of all images."""

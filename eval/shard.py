@@ -53,7 +53,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Shard:
     if match and 1 <= int(match[1]) <= int(match[2]) <= MOST:
         return Shard(int(match[1]), int(match[2]))
     raise UsageError(
-        f"--shard {text!r}: expected N/OF with N from 1 to OF, as 3/64, or auto in a SLURM array."
+        f"--shard {text!r}: expected N/OF with N from 1 to OF, as 3/64, or auto in a SLURM array. Give one."
     )
 
 
@@ -65,7 +65,7 @@ def _of_array(environment: Mapping[str, str]) -> Shard:
             got = f"got {text[:40]!r}" if text else "but it isn't set"
             raise UsageError(
                 f"--shard auto: expected a whole number in SLURM_ARRAY_TASK_{name}, as in a task of "
-                f"sbatch --array=1-64, {got}. Elsewhere name the shard: --shard 3/64."
+                f"sbatch --array=1-64, {got}. Name the shard elsewhere: --shard 3/64."
             )
         values[name] = int(text)
     if values["MAX"] - values["MIN"] + 1 != values["COUNT"] or values["COUNT"] > MOST:

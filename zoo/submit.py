@@ -117,7 +117,7 @@ def submit(
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key.isidentifier():
-            raise UsageError(f"--job {setting!r}: expected KEY=VALUE, as timeout_min=600.")
+            raise UsageError(f"--job {setting!r}: expected KEY=VALUE. Write it as timeout_min=600.")
         values[key] = int(text) if text.isdecimal() else text
     try:
         executor = submitit.AutoExecutor(
@@ -131,9 +131,13 @@ def submit(
         with executor.batch():
             submitted = [executor.submit(job) for job in jobs]
     except OSError as error:
-        raise UsageError(f"--submit {cluster}: {folder}: {error.strerror or error}.") from None
+        raise UsageError(
+            f"--submit {cluster}: {folder}: {error.strerror or error}. Choose another --out."
+        ) from None
     except Exception as error:  # submitit's own are of every kind
         said = " ".join(str(error).split())[:300].rstrip(".")
-        raise UsageError(f"--submit {cluster}: {said or type(error).__name__}.") from None
+        raise UsageError(
+            f"--submit {cluster}: {said or type(error).__name__}. Change --job, or run it here without --submit."
+        ) from None
     _SUBMITTED.extend(getattr(job, "_process", None) for job in submitted)
     return [job.job_id for job in submitted]

@@ -89,7 +89,7 @@ FORMS = (".md", ".html", ".csv", ".yaml")
 @submit_options
 @option(
     "--jobs N",
-    "With --submit: share the images among so many jobs, whose parts mixzoo eval merge joins.",
+    "Submitted jobs that share the images; mixzoo eval merge joins their parts.",
     click.IntRange(1),
     to="count",
     default=1,
@@ -158,7 +158,7 @@ def _submit(
 ) -> None:
     """This evaluation as jobs: one that makes the report, or several that make parts of it."""
     if out is None:
-        raise UsageError("--submit needs --out FILE.json, since a job's output goes to a file.")
+        raise UsageError("--submit: a job's report goes to a file. Name it: --out FILE.json.")
     words, out = words_of(ctx, without=("submit", "job_settings", "count", "out")), out.absolute()
     folder, parts = out.with_suffix(".jobs"), out.with_suffix(".parts")
     ends = [["--out", str(out)]]

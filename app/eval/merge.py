@@ -40,7 +40,7 @@ def command(
     from ...eval.parts import UnsettledError, merge
 
     if out and out.suffix != ".json":
-        raise UsageError(f"--out {out}: expected a name ending in .json.")
+        raise UsageError(f"--out {out}: expected a name ending in .json. Rename it.")
     try:
         merged = merge(parts, open_catalog(manifests))
     except UnsettledError as error:

@@ -93,5 +93,5 @@ def command(
     print_table(("Run", "Expected"), [*zip(names, expected, strict=True)], right=("Expected",))
     say(f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}.")
     say_submitted(numbers, out / "jobs") if submit else say(
-        "To train them: --submit slurm, or local."
+        "Train them by --submit slurm, or --submit local."
     )

@@ -155,7 +155,7 @@ def test_missing_parts_are_named_with_a_command(written: dict[int, list[Path]]) 
     with pytest.raises(DataError) as raised:
         parts.merge(here, CATALOG)
 
-    assert "5 are missing: 3,5-7,64." in str(raised.value)
+    assert "5 of 64 parts are missing: 3,5-7,64." in str(raised.value)
     made = f"mixzoo eval {ROW} --data /nowhere --shard 3/64 --out part-3"
     assert str(raised.value).endswith(made)
 
