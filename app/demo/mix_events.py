@@ -44,7 +44,7 @@ from .mixing import (
     settings,
     why_label,
 )
-from .pictures import Picture, read_picture
+from .pictures import Picture, read_picture, without_alpha
 from .toasts import shown_to_visitors, tell, warn
 
 PLAIN = "cutmix"  # what takes the place of a learnt method that a checkpoint can't do
@@ -371,10 +371,15 @@ class MixEvents:
         return [read_picture(file, protocol) for file in files[:most]]
 
     def _readable(self, file: str | None, protocol: Protocol) -> str | None:
-        """The file, or None with a toast if it isn't a picture within the limits."""
+        """The file, or None with a toast if it isn't a picture within the limits.
+
+        Of one with transparency another file, of what is mixed: without, as in evaluation.
+        """
         try:
             if file:
                 read_picture(file, protocol)
+                if seen := without_alpha(file):
+                    return self._context.store.keep(seen, Path(file).name)
         except DataError as error:
             warn(str(error))
             return None

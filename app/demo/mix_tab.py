@@ -16,6 +16,7 @@ from .mix_events import CAM, CURVE, EMPTY, LAMS, LARGEST_SEED, MAPS, METHODS, PL
 from .mixing import PAIRINGS, STORY, TOP
 from .pictures import drawings
 from .state import among, number_between
+from .toasts import tell
 
 FIRST = {"a": "fox", "b": "butterfly"}  # drawings
 LAM = 0.5  # at first
@@ -96,7 +97,10 @@ def build(context: Context) -> None:
     with gr.Row(elem_id="mix-choices"):
         with gr.Column(elem_id="mix-numbers", min_width=0):
             method, lam = _main_numbers(context)
-            save = gr.Button("Save the picture", variant="primary", elem_id="mix-save")
+            with gr.Row():
+                save = gr.Button("Save the picture", variant="primary", elem_id="mix-save")
+                link = gr.Button("Copy the link", elem_id="mix-link")
+            link.click(_copied, js="mixzoo.copyLink", queue=False, api_visibility="private")
         words = gr.HTML(elem_id="mix-words", label="Caption", apply_default_css=False)
     slots = _drawings(drawn, a, b)
     tops = _tops()
@@ -113,6 +117,11 @@ def build(context: Context) -> None:
     _share(context, choices, slots)
     first = [a.value["path"], b.value["path"], *(one.value for one in choices[2:])]
     context.warm_ups.append(lambda: events.warm_up(*first))
+
+
+def _copied() -> None:
+    """Say what was copied."""
+    tell("The link to this mix was copied. A picture of your own isn't part of it.")
 
 
 def first_ref(context: Context) -> str:

@@ -30,6 +30,14 @@
 
   const mixzoo = (window.mixzoo = {});
 
+  mixzoo.copyLink = async () => {
+    try {
+      await navigator.clipboard.writeText(location.href);
+    } catch {
+      prompt("The link to this mix:", location.href); // without https, or where it isn't allowed
+    }
+  };
+
   // Saves a picture that the page shows under the name that the server gave it. file: Gradio's.
   mixzoo.save = async (file) => {
     if (!file || !file.url) return;

@@ -104,6 +104,7 @@ def running(settings: Settings, ending: Ending) -> Iterator[str]:
                     favicon_path=Path(__file__).with_name("icon.svg"),
                     head=head(),
                     app_kwargs={"middleware": [gate]},
+                    _frontend=False,  # else it asks itself, and a busy machine answers too late
                 )
             if settings.mcp:
                 offer_alone(page)

@@ -116,7 +116,7 @@ def _evidence(context: Context, chosen: gr.Dropdown) -> None:
     page_load = Building.root_block.load  # type: ignore[union-attr]
     gr.on([page_load, chosen.change], saved, chosen, [row, saving], api_visibility="private")
     save.click(evidence, row, kept, api_name="evidence").success(
-        None, kept, None, js="(file) => { mixzooSave(file, file.orig_name); }"
+        None, kept, None, js="(file) => { mixzoo.save(file); }"
     )
     file.change(
         check_here, file, judged, api_name="check", concurrency_id="check", concurrency_limit=1

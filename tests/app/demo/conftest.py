@@ -20,6 +20,7 @@ import torch
 from mixzoo.eval import store
 from mixzoo.eval.predictions import EXACT, Precision, Predictions
 from mixzoo.eval.report import report_of, row_of
+from mixzoo.zoo.cache import cache_root
 from mixzoo.zoo.catalog import Benchmark, open_catalog
 from mixzoo.zoo.manifest import Protocol
 from mixzoo.zoo.nets import MixClassifier, ResNetConfig
@@ -214,6 +215,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         (folder / name).mkdir()
     correct = {("resnet18_w6.vanilla_mini", "head0"): 702, ("resnet18_w6.mixup_mini", "head0"): 561}
     (folder / "reports" / "mini.json").write_text(report_text(correct))
+    key, stored = evaluated("resnet18_w6.cutmix_mini", {"head0": 457})
+    store.write(folder / "cache" / key.path.relative_to(cache_root()), stored)
     program = "from mixzoo.app.serve import command; command()"
     options = ["--port", "0", "--no-browser", "--allow-downloads", "--ref", SHOWN]
     options += ["--mcp"] * (find_spec("mcp") is not None)

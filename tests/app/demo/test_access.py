@@ -1,5 +1,6 @@
 """The page for keyboards, screen readers and weak eyes, and its tables, in one visit of a real browser."""
 
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,38 @@ def test_table_is_sorted_filtered_and_opened(page: Page) -> None:
     opened = shown.locator("tr.behind:visible")
     expect(opened).to_contain_text("561 of 1,000 images")
     expect(opened).to_contain_text("mini.json")
+
+
+def test_evidence_is_saved(page: Page) -> None:
+    """What stands behind a kept evaluation is a zip to save, named by its row."""
+    show(page, "table")
+
+    with page.expect_download() as saving:
+        page.locator("#table-save").click()
+
+    assert saving.value.suggested_filename == "resnet18_w6.cutmix_mini.zip"
+    with zipfile.ZipFile(saving.value.path()) as saved:
+        assert "resnet18_w6.cutmix_mini/evidence.json" in saved.namelist()
+
+
+def test_slots_show_what_is_mixed(page: Page) -> None:
+    """A and B are shown as they are cut for the network: their centre, here 128 of 146 pixels."""
+    show(page, "mix")
+
+    for name in ("a", "b"):
+        scale = page.locator(f"#mix-{name} img").evaluate("(e) => getComputedStyle(e).scale")
+        assert float(scale) == pytest.approx(146 / 128, rel=0.01)
+
+
+def test_link_is_copied(page: Page) -> None:
+    """One click copies the address, which holds what is chosen; a visitor is told so."""
+    show(page, "mix")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+    page.locator("#mix-link").click()
+
+    expect(page.locator(".toast-body").last).to_contain_text("The link to this mix was copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
 
 
 def test_report_is_checked_here(page: Page, served: Served, tmp_path: Path) -> None:

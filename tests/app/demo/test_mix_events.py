@@ -176,3 +176,18 @@ def test_drawn_lam_is_of_the_next_seed(context) -> None:
     assert events.draw(1.0, 4) == events.draw(1.0, 4)
     assert events.draw(1.0, 4)[1] == 5
     assert events.draw(1.0, LARGEST_SEED)[1] < LARGEST_SEED
+
+
+def test_transparent_picture_is_shown_as_it_is_mixed(context, pair, tmp_path: Path) -> None:
+    """Without its transparency, as in evaluation: the slot gets the pixels that are mixed."""
+    pixels = np.random.default_rng(0).integers(0, 256, (150, 150, 4), np.uint8)
+    file = tmp_path / "glass.png"
+    Image.fromarray(pixels).save(file)
+
+    _, a, b, *_ = MixEvents(context()).show(None, str(file), pair[1], "mixup", 0.5, 0, MIXUP)
+
+    assert Path(a).name == "glass.png"
+    with Image.open(a) as shown:
+        assert shown.mode == "RGB"
+        assert np.array_equal(np.asarray(shown), pixels[..., :3])
+    assert b == gr.skip()
