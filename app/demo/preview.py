@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import lru_cache
 from io import BytesIO
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 from PIL import Image, ImageDraw, ImageFont
@@ -13,9 +14,9 @@ from ...viz.mix import mix_pair
 from ...viz.themes import DARK
 from ...zoo.errors import MixzooError
 from .context import Context
+from .mix_events import PLAIN
 from .mix_tab import FIRST, LAM, first_ref
 from .pictures import drawings, read_picture
-from .state import among, number_between
 
 SIZE, SIDE, EDGE = (1200, 630), 368, 24  # pixels: as chats show it, a picture's side, between them
 MOST_QUERY = 1000  # bytes of a link's state
@@ -26,30 +27,19 @@ def drawer(context: Context) -> Callable[[str], bytes]:
     """A function from a link's query to a PNG; what the query doesn't say is as on a fresh page."""
 
     def read(query: str) -> tuple[str, str, str, float, int, str]:
-        said = dict(parse_qsl(query[:MOST_QUERY]))
-
-        def one(name: str, reader: Callable[[str], object], otherwise: object) -> object:
-            try:
-                return reader(said[name])
-            except (KeyError, ValueError):
-                return otherwise
-
-        ref = str(one("ref", among(context.models.available), first_ref(context)))
-        offer = context.models.about(ref)
-        fresh = offer.method if offer.method in LEARNT_METHODS else "cutmix"
-        a, b = (str(one(name, among(drawings()), FIRST[name])) for name in FIRST)
-        method = str(one("method", str, fresh))
-        lam = float(str(one("lam", number_between(0, 1), LAM)))
-        seed = int(float(str(one("seed", number_between(0, 2**31 - 1), 0))))
-        if method in LEARNT_METHODS and (fitting := context.models.of_method(method, offer)):
-            ref = fitting.ref
-        return a, b, method, round(lam, 2), seed, ref
+        said = context.state.said(dict(parse_qsl(query[:MOST_QUERY])))
+        offer = context.models.about(said.get("ref") or first_ref(context))
+        method = said.get("method", offer.method if offer.method in LEARNT_METHODS else PLAIN)
+        if method in LEARNT_METHODS:
+            offer = context.models.of_method(method, offer) or offer
+        a, b = (str(said.get(name) or drawings()[FIRST[name]]) for name in FIRST)
+        return a, b, method, said.get("lam", LAM), said.get("seed", 0), offer.ref
 
     @lru_cache(maxsize=CACHED)
     def drawn(a: str, b: str, method: str, lam: float, seed: int, ref: str) -> bytes:
         protocol = context.models.about(ref).protocol
-        files = drawings()
-        crop_a, crop_b = (read_picture(str(files[name]), protocol).crop for name in (a, b))
+        crop_a, crop_b = (read_picture(file, protocol).crop for file in (a, b))
+        a, b = Path(a).stem, Path(b).stem
         model = context.models.get(ref)
         [pair] = mix_pair(crop_a, crop_b, method, [lam], seed=seed, model=model, protocol=protocol)
         titles = (a, f"{method}, lam {lam:g}", b)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -77,12 +78,15 @@ class PageState:
 
     def restored(self, query: Mapping[str, str]) -> list[Any]:
         """The components' values as a URL's query says; unchanged where it is silent or wrong."""
-        values = []
-        for name, (_, read) in self._kept.items():
-            try:
-                values.append(read(query[name]))
-            except (KeyError, ValueError):
-                values.append(gr.skip())
+        said = self.said(query)
+        return [said.get(name, gr.skip()) for name in self._kept]
+
+    def said(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """What a URL's query says rightly: parameter -> value."""
+        values = {}
+        for name in self._kept.keys() & query.keys():
+            with suppress(ValueError):
+                values[name] = self._kept[name][1](query[name])
         return values
 
 
