@@ -100,7 +100,7 @@ def build(context: Context) -> None:
             with gr.Row():
                 save = gr.Button("Save the picture", variant="primary", elem_id="mix-save")
                 link = gr.Button("Copy the link", elem_id="mix-link")
-            link.click(_copied, js="mixzoo.copyLink", queue=False, api_visibility="private")
+            link.click(_copied, js="mixzoo.copyLink", api_visibility="private")
         words = gr.HTML(elem_id="mix-words", label="Caption", apply_default_css=False)
     slots = _drawings(drawn, a, b)
     tops = _tops()
