@@ -28,6 +28,10 @@ TABS = {
 CLEANING = 600  # seconds between two looks for old files
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+# Gradio hides its API link on a phone, but not the dot behind it; its own rules reach no footer.
+FOOTER = (
+    "<style>@media (max-width: 640px) { footer .divider { display: none !important; } }</style>"
+)
 SCRIPTS = ("page.js", "access.js", "facts.js")
 ADDRESS = re.compile(r"https?://[^\"' ]*/")
 _FOLDER = Path(__file__).parent
@@ -102,6 +106,6 @@ def css() -> str:
 
 
 def head() -> str:
-    """What stands in the page's head: its scripts."""
+    """What stands in the page's head: its scripts, and the style of what is outside its contents."""
     scripts = ((_FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    return "".join(f"<script>{script}</script>" for script in scripts)
+    return FOOTER + "".join(f"<script>{script}</script>" for script in scripts)
