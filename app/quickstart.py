@@ -78,7 +78,7 @@ def _require_reproduced(out: Path) -> None:
     if off:
         raise IntegrityError(
             f"{len(off)} of {len(rows)} numbers differ from the logged ones, first {off[0].id}: "
-            f"{off[0].reason}. Pillow or torch may round differently here; see {out}"
+            f"{off[0].reason}. Pillow or torch may round differently here; see {out}."
         )
     say(
         f"All {len(rows)} recomputed numbers are the published ones to the image, and match their logs.",

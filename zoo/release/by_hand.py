@@ -150,7 +150,7 @@ def _opened(
     stack: has them away at its end. Raises SourceError, IntegrityError or UsageError.
     """
     if isinstance(file, OSError):
-        raise SourceError(f"cannot be read: {file.strerror}")
+        raise SourceError(f"cannot be read: {file.strerror}. Make it readable.")
     packed = is_tar(path) or (file.start.startswith(b"PK") and zipfile.is_zipfile(path))
     if not packed or any(catalog.recognise(file.sha256)):
         return [file]
@@ -215,7 +215,9 @@ def adopt(file: Arrival, identity: Identity, as_copies: bool = False) -> Adoptio
                 _note(file, identity, path)
                 Partial(path).reset()  # what a download had of it isn't needed any more
     except OSError as error:
-        raise SourceError(f"{path} cannot be written: {error.strerror}") from None
+        raise SourceError(
+            f"{path} cannot be written: {error.strerror}. Name another folder in MIXZOO_CACHE."
+        ) from None
     detail = "; ".join((identity.how, *remarks))
     return Adoption(file.path, what, detail, file.sha256, asset, path)
 
