@@ -16,12 +16,12 @@ HOLE = "\x00"  # where a message names something of its own
 STEPS = """
 add ask begin build call change check choose compare compute convert correct crop do download draw drop
 evaluate export fetch finish follow free freeze get give have install keep lay leave let lock lower
-make mend mix move name open pass pick prepare publish put read relax remove rename repeat replace
+make mend merge mix move name open pass pick prepare publish put read relax remove rename repeat replace
 resize restart run save say see send set sign spell start sweep take train try turn unpack unset upload
 use wait wrap write
 """
 STEP = re.compile(rf"(^|[.;:,?(] *|{HOLE} *|\b(?i:or|and|then) )(?i:{'|'.join(STEPS.split())})\b")
-FRAGMENT = re.compile(r"(Of|For|With|As|By|From|In|On|To|And|Or|Without) ")
+FRAGMENT = re.compile(r"(Of|For|With|As|By|From|In|On|And|Or|Without) ")
 
 
 def _texts(node: ast.expr | None) -> list[str]:
