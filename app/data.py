@@ -159,7 +159,7 @@ def init(
     """
     from ..zoo.data import hugging_face
     from ..zoo.data.own import arrange, look, manifest_for, write_own
-    from ..zoo.looks import command
+    from ..zoo.looks import command, printable
     from ..zoo.manifest import slug
 
     chosen = columns.split(",") if columns else []
@@ -188,7 +188,7 @@ def init(
         f"{name}: {len(own.classes):,} classes, {len(own.train):,} images to train, {len(own.val):,} to validate"
     )
     for line in (*own.notes, *map(str, written)):
-        say(f"  {line}")
+        say(f"  {printable(line)}")
     say("Train one of its rows:")
     row = f"{architecture}.mixup_{name}"
     say(f"  {command('train', row, '--manifest', written[-1], '--data', folder)}")

@@ -134,6 +134,29 @@ class AutoMix(MixClassifier):
         pooled = _seen(network, x, self.classifier, before=True)
         return self.get_submodule(f"head_mix_{side}")(pooled)
 
+    def features(self, x: Tensor, *, maps: bool = False) -> Tensor:
+        """What the chosen side's last layer sees, (N, c). maps: what `layer` puts out, (N, c, h, w)."""
+        if maps:
+            return _seen(self.backbone, x, self.layer)
+        return _seen(self.backbone, x, self.classifier, before=True)
+
+    def single(self) -> Any:
+        """A copy of the network with the chosen head, as it was given: to be saved, or used alone."""
+        network = deepcopy(self.backbone).requires_grad_(True)
+        if self.head_name.startswith("mix"):
+            head = self.get_submodule(f"head_{self.head_name}")
+            network.get_submodule(self.classifier).load_state_dict(head.state_dict())
+        return network
+
+    def with_head(self, num_classes: int) -> Any:
+        """`single`, with a new last layer for other classes, to be trained."""
+        network = self.single()
+        old = network.get_submodule(self.classifier)
+        network.set_submodule(
+            self.classifier, nn.Linear(old.in_features, num_classes).to(old.weight)
+        )
+        return network
+
     def side(self, side: str) -> Iterator[nn.Parameter]:
         """The parameters of one side, "q" or "k", in the same order for both."""
         parts = (self.get_submodule(f"{part}_{side}") for part in ("backbone", "head_mix"))

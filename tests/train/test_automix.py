@@ -198,6 +198,24 @@ def test_what_does_not_fit_is_refused(network: nn.Module, options: Any, message:
         mixzoo.AutoMix(network, **{"steps": 1, "size": 32} | options)
 
 
+@pytest.mark.parametrize("head", ["one_k", "mix_q"])
+def test_the_network_alone_is_the_chosen_head(head: str) -> None:
+    """A copy in its own type, with the head's logits; features, and a head for other classes."""
+    automix = mixzoo.AutoMix(Small(), steps=1, size=32).eval()
+    automix.head_name = head
+    x = torch.randn(2, 3, 32, 32)
+
+    alone = automix.single()
+
+    assert type(alone) is Small
+    assert torch.equal(alone(x), automix(x))
+    assert all(p.requires_grad for p in alone.parameters())
+    pooled = automix.features(x)
+    torch.testing.assert_close(alone.fc(pooled), automix(x))
+    assert automix.features(x, maps=True).ndim == 4
+    assert automix.with_head(7)(x).shape == (2, 7)
+
+
 def test_network_keeps_its_mode_and_hooks() -> None:
     """Looking into it changes nothing."""
     network = Small().train()

@@ -40,7 +40,8 @@ def write_out(source: str, root: Path, columns: Sequence[str] = ()) -> tuple[Fou
     Raises UsageError without the extra, SourceError for what can't be had, DataError for what holds
     no images with classes.
     """
-    with TemporaryDirectory(prefix=".datasets-", dir=_made(root)) as cache:
+    root.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".datasets-", dir=root) as cache:
         parts = _read(source, cache)
         features = next(iter(parts.values())).features
         image, label = _columns(source, features, columns)
@@ -70,11 +71,6 @@ def write_out(source: str, root: Path, columns: Sequence[str] = ()) -> tuple[Fou
     return found, order
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _read(source: str, cache: str) -> "dict[str, Dataset]":
     """The data set's splits by our names, "" where nothing says which images validate."""
     try:
@@ -90,19 +86,17 @@ def _read(source: str, cache: str) -> "dict[str, Dataset]":
         kind = SourceError
         if name := offline():
             raise SourceError(f"{source}: {name} forbids the network. Unset it, or name a folder.")
+    options: Any = {"cache_dir": cache, "streaming": False}
     with wall(kind, source, "See: mixzoo data init --help"):
         if any((Path(source) / name).is_file() for name in SAVED[:2]):
             read: Any = datasets.load_from_disk(source)
+        elif kind is DataError:
+            read = datasets.load_dataset(source, **options)
         else:
             address, _, revision = source.removeprefix(HUB).partition("@")
-            path, config = address, None
-            if source.startswith(HUB):
-                user, _, rest = address.partition("/")
-                name, _, config = rest.partition("/")
-                path = f"{user}/{name}"
-            read = datasets.load_dataset(
-                path, config or None, revision=revision or None, cache_dir=cache, streaming=False
-            )
+            user, name, config = [*address.split("/", 2), "", ""][:3]
+            options["revision"] = revision or None
+            read = datasets.load_dataset(f"{user}/{name}", config or None, **options)
     if isinstance(read, datasets.Dataset):
         return {"": read}
     parts = {part: read[name] for part, name in parts_of(read)}

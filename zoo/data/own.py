@@ -98,6 +98,8 @@ def arrange(
     for what lacks one of the splits.
     """
     names = tuple(order) or in_order({name for _, _, name in found})
+    files = below(root, (file for _, file, _ in found), root)  # as they will be read
+    found = [(split, file, name) for (split, _, name), file in zip(found, files, strict=True)]
     numbers = {name: number for number, name in enumerate(names)}
     by = "as in the data set" if order else "in the order of their names"
     notes = [f"Classes are numbered {by}: {several(_numbered(names))}."]
@@ -269,7 +271,9 @@ def _of_table(root: Path, table: Path, columns: Sequence[str]) -> Iterator[tuple
             cells[place].strip() if 0 <= place < len(cells) else ""
             for place in (path, label, split)
         )
-        if not (root / file).is_file() or not name:
+        with wall(DataError, f"{table}: line {number}"):  # of a name that no system opens
+            here = (root / file).is_file()
+        if not (here and name):
             raise DataError(
                 f"{table}: line {number}: expected a file below {root} and a class, got {file!r} and "
                 f"{name!r}. Correct the line."
@@ -278,7 +282,6 @@ def _of_table(root: Path, table: Path, columns: Sequence[str]) -> Iterator[tuple
             raise DataError(
                 f"{table}: line {number}: expected the split train or val, got {part!r}. Correct the line."
             )
-        [file] = below(root, [file], table)
         part = part.lower()
         yield ("train" if part in TRAIN else "val" if part in VAL else ""), file, name
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mixzoo.train.data import find_data
 from mixzoo.zoo.catalog import Benchmark, open_catalog
 from mixzoo.zoo.data import find_images
 from mixzoo.zoo.data.classes import class_names
 from mixzoo.zoo.data.own import _split, look, manifest_for, write_own
-from mixzoo.zoo.errors import DataError, ManifestError, UsageError
+from mixzoo.zoo.errors import DataError, ManifestError, MixzooError, UsageError
 from mixzoo.zoo.manifest import Split, manifest_text, parse_manifest
 from msgspec.structs import replace
 from PIL import Image
@@ -34,6 +34,19 @@ def _pictures(root: Path, tree: dict[str, int], size: int = 40) -> Path:
     return root
 
 
+PIECES = (
+    "path",
+    "label",
+    "split",
+    "train",
+    "val",
+    '"',
+    "a",
+    "x" * 300,
+    "x/0.png",
+    "x/1.png",
+    "x/2.png",
+)
 SPLIT = {"train/bee": 4, "train/ant/wings": 3, "val/bee": 2, "val/ant": 1}
 
 
@@ -100,6 +113,33 @@ def test_table_of_paths(tmp_path: Path, mark: str) -> None:
     assert own.val == (("all/3.png", 1), ("all/0.png", 0))
 
 
+@given(
+    lines=st.lists(
+        st.lists(st.sampled_from([*PIECES]) | st.text(max_size=9), max_size=4), max_size=5
+    ),
+    mark=st.sampled_from(",;\t|"),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_table_is_read_or_refused(tmp_path: Path, lines: list[list[str]], mark: str) -> None:
+    """In one line; what is read are pictures that are there, with the class that stands beside."""
+    if not (tmp_path / "x").exists():
+        _pictures(tmp_path, {"x": 3})
+    text = "\n".join(mark.join(line) for line in lines)
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8", errors="replace", newline="")
+
+    refused = ""
+    try:
+        own = look(tmp_path, tmp_path / "t.csv")
+    except MixzooError as error:
+        refused = str(error)
+    assert "\n" not in refused
+    if refused:
+        return
+    for file, label in (*own.train, *own.val):
+        assert (tmp_path / file).is_file()
+        assert own.classes[label] in text
+
+
 @pytest.mark.parametrize("order", ["{file},{name}", '"{file}";{name}', "{name}\t{file}"])
 def test_table_without_column_names(tmp_path: Path, order: str) -> None:
     """Of two columns the pictures' is known by them; absolute paths are taken, numbers are names."""
@@ -157,6 +197,7 @@ def test_table_that_says_nothing_is_refused(tmp_path: Path, text: str, message: 
     [
         ({}, "expected pictures in a folder for each class"),
         ({"train/a": 1}, "got train and no val"),
+        ({"train/a\nb": 1, "val/a": 1}, "has control characters"),
         ({"train/a": 1, "val/a": 1, "val/b": 1}, "b: in val, but without an image in train"),
     ],
 )
