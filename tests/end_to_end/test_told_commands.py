@@ -15,7 +15,7 @@ ELSEWHERE = (
     r"/data/|/walk|_walk|torchrun|mixzoo app|zoo (download|verify|lock|import)|epoch_100|2022|"
     r"runs/|OUT\b|sweep|my_benchmark|vis\.zip|report\.json|automix_inat2018 --images|"
     r"(logs|compare) resnet50|logs --all|quickstart|_photos|"
-    r"--onnx|my_checkpoint|my\.pth|check evidence|zoo (export|publish) resnet50|eval doubts"
+    r"--onnx|eval merge|--shard|my_checkpoint|my\.pth|check evidence|zoo (export|publish) resnet50|eval doubts"
 )
 
 
