@@ -58,8 +58,9 @@ TAKE_A_MODEL = (*LEARNT_METHODS, "puzzlemix")
 EMPTY = (None, None, None, None, None, None, "", "")  # what `mix` returns, of no pictures
 Wish = tuple[str | None, str | None, str, float, int, str]
 """What is chosen: A, B, method, lam, seed, checkpoint."""
-Strip = tuple[str, str | None]
-"""A method, and the checkpoint whose network it takes, if it takes one."""
+Strip = tuple[str, str, str, str | None, int, Protocol, tuple[float, ...]]
+"""Mixes side by side: A, B, method, the checkpoint whose network it takes, if any, seed, how
+pictures are cut, lams."""
 
 
 class MixEvents:
@@ -106,15 +107,9 @@ class MixEvents:
             if not shown or shown[5] != ref:
                 words = self.words(offer)
             if a and b:
-                rows = self._strips_of(method, ref)
-                before = shown and (
-                    shown[0],
-                    shown[1],
-                    shown[4],
-                    self._strips_of(shown[2], shown[5]),
-                )
-                if (a, b, seed, rows) != before:
-                    strips = self._strips(a, b, seed, rows, protocol)
+                wanted = self._strips_of(a, b, method, lam, seed, ref)
+                if not shown or wanted != self._strips_of(*shown):
+                    strips = self._strips(wanted)
                 image, mask, weights, *guesses, command, program = self._mixed(
                     a, b, method, lam, seed, ref
                 )
@@ -127,33 +122,29 @@ class MixEvents:
         new_a, new_b, new_method, _, _, new_ref = changed
         return now, new_a, new_b, new_method, new_ref, strips, words, *outputs
 
-    def _strips_of(self, method: str, ref: str) -> list[Strip]:
+    def _strips_of(self, *wish: Any) -> list[Strip]:
         """The methods of the first sight, and the chosen one: learnt ones where the checkpoint's
         benchmark has one of theirs."""
-        models, rows = self._context.models, []
-        near = models.about(ref)
-        for name in [*STORY, *([] if method in STORY else [method])]:
+        (a, b, method, _, seed, ref), models = wish, self._context.models
+        near, strips = models.about(ref), []
+        for name in dict.fromkeys([*STORY, method]):
             offer = models.of_method(name, near) if name in LEARNT_METHODS else near
             if offer and offer.benchmark == near.benchmark:
-                rows.append((name, offer.ref if name in TAKE_A_MODEL else None))
-        return rows
+                of = offer.ref if name in TAKE_A_MODEL else None
+                strips.append((a, b, name, of, seed, near.protocol, SWEEP))
+        return strips
 
-    def _strips(
-        self, a: str, b: str, seed: int, rows: Sequence[Strip], protocol: Protocol
-    ) -> dict[str, Any]:
+    def _strips(self, wanted: Sequence[Strip]) -> dict[str, Any]:
         """What methods make of A and B over lam: for each a picture of its mixes side by side."""
-        drawn = [
-            {"method": name, "title": TITLES[name]}
-            | {"image": self._strip(a, b, name, ref, seed, protocol, SWEEP)}
-            for name, ref in rows
+        rows = [
+            {"method": one[2], "title": TITLES[one[2]], "image": self._strip(*one)}
+            for one in wanted
         ]
-        return {"lams": SWEEP, "rows": drawn}
+        return {"lams": SWEEP, "rows": rows}
 
     def warm_up(self, *wish: Any) -> None:
         """Make what the first visitor asks for. Raises MixzooError."""
-        a, b, method, _, seed, ref = wish
-        protocol = self._context.models.about(ref).protocol
-        self._strips(a, b, seed, self._strips_of(method, ref), protocol)
+        self._strips(self._strips_of(*wish))
         self._mixed(*wish)
 
     @shown_to_visitors()
@@ -293,17 +284,9 @@ class MixEvents:
         known = class_names(self._context.models.about(mix.ref).benchmark)
         return known or [f"class {index}" for index in range(mix.model.num_classes)]
 
-    def _draw_strip(
-        self,
-        a: str,
-        b: str,
-        method: str,
-        ref: str | None,
-        seed: int,
-        protocol: Protocol,
-        lams: Sequence[float],
-    ) -> str:
-        """The mixes at several lams side by side, as a data URL."""
+    def _draw_strip(self, *strip_of: Any) -> str:
+        """A `Strip` as a data URL."""
+        a, b, method, ref, seed, protocol, lams = strip_of
         model = self._context.models.get(ref) if ref else None
         crops = [read_picture(one, protocol).crop for one in (a, b)]
         how: dict[str, Any] = {"seed": seed, "model": model, "protocol": protocol}

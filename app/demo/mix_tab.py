@@ -22,21 +22,6 @@ FIRST = {"a": "fox", "b": "butterfly"}  # drawings
 LAM = 0.5  # at first
 # JavaScript: a drawing's name is the caption of the gallery's picture that a slot shows
 NAME = "(slot, gallery) => (gallery ?? []).find((one) => one.image.path === slot?.path)?.caption"
-# the mix's label as one bar, A's part in the mask's colour of A
-SHARES = """${typeof value?.A !== "number" ? "" : `
-<div class="mix-shares" role="img" aria-label="Label of the mix: ${value.A} A, ${value.B} B">
-  <span style="flex-grow: ${value.A}">Label: A ${value.A.toFixed(2)}</span>
-  <span style="flex-grow: ${value.B}">B ${value.B.toFixed(2)}</span>
-</div><p class="mix-why">${value.why}</p>`}"""
-# a row of radio buttons for each method; each shows its part of the row's picture
-STRIPS = """${!value ? "" : `<div class="mix-strips" role="radiogroup" aria-label="Method and lam">
-<span class="mix-corner" aria-hidden="true">lam</span>
-${value.lams.map((lam) => `<span class="mix-head" aria-hidden="true">${lam}</span>`).join("")}
-${value.rows.map((row) => `<span class="mix-name" aria-hidden="true">${row.title}</span>
-${value.lams.map((lam, n) => `<label style="background-image: url(${row.image});
-  background-position: ${100 * n / (value.lams.length - 1)}% 0">
-  <input type="radio" name="mix-cell" value="${row.method} ${lam}"
-    aria-label="${row.title} at lam ${lam}"></label>`).join("")}`).join("")}</div>`}"""
 ON_PICK = "mixzoo.strips(element, trigger)"
 ON_LOOK = "mixzoo.look(element, trigger)"
 LOOK = """<button type="button" class="mix-play" aria-label="Play all lams">&#9654; Play</button>
@@ -87,13 +72,18 @@ def build(context: Context) -> None:
             a, b = (_slot(name, drawn) for name in FIRST)
         with gr.Column(elem_id="mix-middle", min_width=0):
             strips = gr.HTML(
-                html_template=STRIPS, elem_id="mix-strips", label="Over lam", js_on_load=ON_PICK
+                html_template=_template("strips"),
+                elem_id="mix-strips",
+                label="Over lam",
+                js_on_load=ON_PICK,
             )
             gr.HTML(events.words(), elem_id="mix-lead", label="What is seen")
         with gr.Column(elem_id="mix-stage", min_width=0):
             mixed, mask = _answer("mixed", "Mix"), _answer("mask", "Mask: yellow is A")
             look = gr.HTML(LOOK, elem_id="mix-look", label="Look", js_on_load=ON_LOOK)
-            weights = gr.HTML(html_template=SHARES, elem_id="mix-weights", label="Label weights")
+            weights = gr.HTML(
+                html_template=_template("shares"), elem_id="mix-weights", label="Label weights"
+            )
     with gr.Row(elem_id="mix-choices"):
         with gr.Column(elem_id="mix-numbers", min_width=0):
             method, lam = _main_numbers(context)
@@ -140,6 +130,11 @@ def first_ref(context: Context) -> str:
         return offer.method not in LEARNT_METHODS, offer.knows_drawings, offer.method != STORY[0]
 
     return min(here, key=rank).ref
+
+
+def _template(name: str) -> str:
+    """What the browser fills in with a value: a file of the folder `templates`."""
+    return (Path(__file__).parent / "templates" / f"{name}.html").read_text(encoding="utf-8")
 
 
 def _slot(name: str, drawn: dict[str, Path]) -> PictureInput:

@@ -46,8 +46,9 @@ DOTS_PER_INCH = 200
     "--layout",
     "What is drawn. grid: mixes above their masks. maps: also the value map and the attention "
     "of REF's MixBlock. reference: three rows A, B, mixed, as in the releases' pictures. "
-    "mix: one mixed picture alone, pixel by pixel.",
-    click.Choice(["grid", "maps", "reference", "mix"]),
+    "mix: one mixed picture alone, pixel by pixel. curve: how likely the classes of A and B are "
+    "for REF, all along lam.",
+    click.Choice(["grid", "maps", "reference", "mix", "curve"]),
     default="grid",
 )
 @option(
@@ -96,6 +97,8 @@ def mix(
             f"--layout {layout}: expected one method and one lam, got {', '.join(names)} "
             f"and {counted(len(weights), 'lam')}. Name one with --methods."
         )
+    if layout == "curve":
+        return _curve(given, names, seed, title, theme)
     most = MOST_PAIRS // (len(names) if several else 1)
     pairs = given.pairs(1 if layout == "mix" else most)
     told = ", ".join(f"{one:g}" for one in weights)
@@ -116,6 +119,23 @@ def mix(
         rows = mix_rows(pairs, names, weights, seed=seed, model=given.model)
     heading = ", ".join(filter(None, (given.title, told))) if title is None else title
     return draw_grid(rows, theme, title=heading), words
+
+
+def _curve(
+    given: "Given", names: list[str], seed: int, title: str | None, theme: "Theme"
+) -> "tuple[Figure, str]":
+    """How likely the classes of A and B are all along lam, by the last method named."""
+    from ...viz.along import along_lam, along_plot
+    from ...zoo.data.classes import class_names
+
+    if given.model is None:
+        raise UsageError("--layout curve: expected a REF, whose classes they are. Name one.")
+    pairs, model = given.pairs(1), given.model
+    mixes, likely, (a, b) = along_lam(pairs, names[-1], model=model, seed=seed)
+    known = class_names(given.benchmark) or [f"class {n}" for n in range(model.num_classes)]
+    heading = f"{names[-1]} ({given.title})" if title is None else title
+    words = f"{names[-1]}, {known[a]} and {known[b]}, all along lam"
+    return along_plot(mixes, likely, (known[a], known[b]), theme, title=heading), words
 
 
 def _methods(text: str | None, given: "Given", several: bool) -> list[str]:

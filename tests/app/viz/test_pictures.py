@@ -158,6 +158,16 @@ def test_by_default_a_checkpoints_own_method_is_shown(
     assert several.rstrip().endswith("lam 0.2, 0.8, samix")
 
 
+def test_curves_along_lam_name_the_classes(draw: Draw, plain: Path) -> None:
+    """What REF takes A and B for, over lam, of a method that needs no checkpoint of its own."""
+    given = (plain, "--images", "fox", "owl", "--methods", "cutmix", "--layout", "curve")
+
+    printed, written = draw("mix", *given)
+
+    assert "cutmix, class " in printed
+    assert {"A", "B"} <= {line.partition(": class")[0] for line in written}
+
+
 def test_the_references_layout_stands_beside_a_released_picture(
     draw: Draw, photos: Path, archive: Path
 ) -> None:
@@ -260,6 +270,7 @@ def bomb() -> bytes:
         (("mix", "--images", "many", "--methods", "mixup"), "expected at most 80 pictures, since one sheet"),
         (("mix", "--images", "many", "--lams", "0,1", "--methods", "mixup,fmix"), "expected at most 40 pictures"),
         (("sweep", "--images", "many"), "expected at most 2 pictures"),
+        (("mix", "--layout", "curve"), "--layout curve: expected a REF, whose classes they are"),
         (("mix", "--beside", "notes.txt"), "--beside: expected --layout reference"),
         (("mix", "--layout", "reference"), "expected one method and one lam, got mixup, cutmix"),
         (("mix", "--layout", "reference", "--methods", "mixup", "--beside", "no.png"), "no.png' does not exist"),
