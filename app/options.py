@@ -30,9 +30,12 @@ class _Input(click.Path):
 
 
 class _Output(click.Path):
-    """A path to be written to, tried before the command's work begins."""
+    """A path to be written to, tried before the command's work begins.
 
-    def __init__(self, *, folder: bool) -> None:
+    folder: None where it may be either, and one without an ending is a folder.
+    """
+
+    def __init__(self, *, folder: bool | None) -> None:
         super().__init__(path_type=Path)
         self.folder = folder
 
@@ -40,7 +43,8 @@ class _Output(click.Path):
         """The path. Raises UsageError where this process, if it is the one that writes, can't."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if speaks():
-            require_writable(path, folder=self.folder)
+            either = path.is_dir() or not path.suffix
+            require_writable(path, folder=either if self.folder is None else self.folder)
         return path
 
 
@@ -62,6 +66,7 @@ class _Triple(click.ParamType):
 
 FilePath, PresentFile = _Input(), _Input(exists=True, dir_okay=False)
 OutputFile, OutputFolder = _Output(folder=False), _Output(folder=True)
+OutputPlace = _Output(folder=None)
 
 
 def option(

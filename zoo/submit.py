@@ -135,7 +135,7 @@ def submit(
             f"--submit {cluster}: {folder}: {error.strerror or error}. Choose another --out."
         ) from None
     except Exception as error:  # submitit's own are of every kind
-        said = " ".join(str(error).split())[:300].rstrip(".")
+        said = " ".join(str(error).split())[:300].rstrip(".?")
         raise UsageError(
             f"--submit {cluster}: {said or type(error).__name__}. Change --job, or run it here without --submit."
         ) from None

@@ -15,8 +15,8 @@ from ..console import print_table, say, say_submitted
 from ..groups import CommandWithVerbs
 from ..options import (
     FilePath,
-    OutputFile,
     OutputFolder,
+    OutputPlace,
     complete_names,
     evaluation_options,
     json_option,
@@ -79,7 +79,7 @@ FORMS = (".md", ".html", ".csv", ".yaml")
 @option(
     "--out FILE.json",
     "Write the report; FILE.md, .html, .csv and .yaml are written beside it.",
-    OutputFile,
+    OutputPlace,
 )
 @option(
     "--evidence DIR",
