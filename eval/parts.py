@@ -182,6 +182,11 @@ def merge(folders: Sequence[Path], catalog: Catalog) -> Merged:
     where a part believed fast arithmetic under a smaller bound than another found.
     """
     parts = _chosen(folders)
+    with wall(IntegrityError, parts[0].folder, AGAIN, passing=(OSError,)):
+        return _merged(parts, catalog)
+
+
+def _merged(parts: Sequence[Opened], catalog: Catalog) -> Merged:
     first, images = parts[0].part, _list_of(parts)
     stored = tuple(_joined(parts, place, images) for place in range(len(first.checkpoints)))
     _require_settled(stored, first)
