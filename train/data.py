@@ -65,10 +65,11 @@ def find_data(
         val=find_images(data, val_list, names=manifest.dataset.val.annotations),
         protocol=manifest.protocol,
     )
-    for split, images in ((train, found.train), (manifest.dataset.val, found.val)):
+    val = manifest.dataset.val
+    for split, images, named in ((train, found.train, train_list), (val, found.val, val_list)):
         for note in images.notes:
             tell(note)
-        if split and split.images not in (None, len(images)):
+        if split and not named and split.images not in (None, len(images)):
             tell(
                 f"{images.origin}: {len(images):,} images, but the manifest of {manifest.name} says "
                 f"{split.images:,}: a number on them isn't the benchmark's."
