@@ -190,7 +190,7 @@ def init(
     for line in (*own.notes, *map(str, written)):
         say(f"  {printable(line)}")
     say("Train one of its rows:")
-    row = f"{architecture}.mixup_{name}"
+    row = f"{slug(architecture)}.mixup_{name}"
     say(f"  {command('train', row, '--manifest', written[-1], '--data', folder)}")
 
 

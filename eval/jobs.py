@@ -18,7 +18,7 @@ from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.data import LabelledImages
 from ..zoo.errors import CheckpointError, MixzooError
 from ..zoo.manifest import Protocol, Row
-from ..zoo.nets import Classifier, MixClassifier
+from ..zoo.nets import Classifier, Foreign, MixClassifier
 from ..zoo.refs import CheckpointFile, is_path, resolve
 from ..zoo.report import Weights
 from . import store
@@ -202,7 +202,7 @@ def _load(job: Job, world: World, batch_size: int) -> Subject | None:
     }
     precision = job.key.precision
     arithmetic = "fp32"
-    if precision != "fp32":
+    if precision != "fp32" and not isinstance(model, Foreign):
         arithmetic = world.gather(fastest(world.device) if world.leads else "")[0]
     predictor = Predictor(
         model,

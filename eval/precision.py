@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..zoo.errors import UsageError
-from ..zoo.nets import Classifier, MixClassifier
+from ..zoo.nets import Classifier, Foreign, MixClassifier
 from .folded import EmulatedConv, Fold, FoldedConv, FoldedResNet, OneDnnConv
 
 HeadLogits = Callable[[Tensor], Mapping[str, Tensor]]
@@ -66,7 +66,7 @@ def exact_networks(model: nn.Module | HeadLogits) -> list[HeadLogits]:
 
     Weights on a CPU are laid out channels-last, in place: the same numbers, faster convolutions.
     """
-    if isinstance(model, Classifier | MixClassifier):
+    if isinstance(model, Classifier | MixClassifier) and not isinstance(model, Foreign):
         if next(model.parameters()).device.type == "cpu":
             model.to(memory_format=torch.channels_last)
         return [Network(backbone, heads) for backbone, heads in _sides(model)]
@@ -78,8 +78,11 @@ def fast_networks(
 ) -> list[HeadLogits]:
     """The same heads in the same groups as `exact_networks`, by folded convolutions.
 
-    Raises UsageError for anything but the zoo's classifiers: a function can't be folded.
+    A foreign network isn't folded: it is exact here, too. Raises UsageError for anything but the
+    zoo's classifiers: a function can't be folded.
     """
+    if isinstance(model, Foreign):
+        return exact_networks(model)
     if not isinstance(model, Classifier | MixClassifier):
         raise UsageError(
             "fast arithmetic folds a classifier's weights; expected one, got "

@@ -88,12 +88,11 @@ def _millions(weights: Weights) -> float | None:
     """Millions of parameters of the network, None if it isn't one of this package's."""
     import torch
 
-    from ..zoo.nets import Classifier, ResNetConfig
+    from ..zoo.nets import make
 
     try:
         with torch.device("meta"):
-            config = ResNetConfig.from_name(weights.architecture)
-            model = Classifier(config, weights.num_classes)
+            model = make(weights.architecture, weights.num_classes)
     except MixzooError:
         return None
     return sum(parameter.numel() for parameter in model.parameters()) / 1e6

@@ -19,9 +19,11 @@ from torch import Tensor, nn
 
 from .. import __version__
 from ..zoo.checkpoint.names import ALIASES
+from ..zoo.checkpoint.reading import NETWORK
 from ..zoo.errors import CheckpointError, wall
 from ..zoo.files import replacing
-from ..zoo.nets import MixClassifier
+from ..zoo.nets import Foreign, MixClassifier
+from ..zoo.nets.named import TIMM
 from .recipe import Recipe
 
 logger = logging.getLogger(__name__)
@@ -40,12 +42,12 @@ ORDER = (
 def openmixup_state(model: nn.Module) -> "OrderedDict[str, Tensor]":
     """The state dict of a network under OpenMixup's names, on the CPU.
 
-    OpenMixup's AutoMix and SAMix hold their k side twice, also as `backbone` and `head`; those
+    Those of a foreign network have its own. OpenMixup's AutoMix and SAMix hold their k side twice, also as `backbone` and `head`; those
     entries share their values here. The order is OpenMixup's. Golden data:
     tests/golden/state_dict.
     """
     weights = OrderedDict((name, value.cpu()) for name, value in model.state_dict().items())
-    if not isinstance(model, MixClassifier):
+    if not isinstance(model, MixClassifier) or isinstance(model, Foreign):
         return weights
     for alias, full in ALIASES.items():
         for name in [name for name in weights if name.startswith(full)]:
@@ -68,6 +70,7 @@ def meta_of(
         "seed": recipe.seed,
         "config": recipe.text(),
         "mixzoo_version": __version__,
+        **({NETWORK: recipe.architecture} if recipe.architecture.startswith(TIMM) else {}),
         **({"changed": " ".join(changed)} if changed else {}),
     }
 

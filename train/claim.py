@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..eval.world import ALONE, World
 from ..zoo.errors import UsageError
 from ..zoo.files import alone, clear, write
@@ -19,13 +21,17 @@ PATIENCE = 15.0
 run hold its lock until they see, within five, that they are orphans."""
 
 
-def facts_of(name: str, recipe: Recipe, data: Data) -> dict[str, Any]:
-    """What makes a run the same run: its name, its recipe, its labelled images."""
+def facts_of(name: str, recipe: Recipe, data: Data, begun: Any = None) -> dict[str, Any]:
+    """What makes a run the same run: its name, its recipe, its labelled images, what it began with.
+
+    begun: a `begin.Begun`, None where that is nothing but the seed.
+    """
     return {
         "name": name,
-        "recipe": json.loads(json.dumps(recipe.to_dict())),
+        "recipe": json.loads(json.dumps(recipe.stated())),
         "train": {"images": len(data.train), "sha256": data.train.sha256()},
         "val": {"images": len(data.val), "sha256": data.val.sha256()},
+        **({"begun": msgspec.to_builtins(begun)} if begun else {}),
     }
 
 

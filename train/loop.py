@@ -3,13 +3,14 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from ..eval.decoding import default_workers
@@ -19,7 +20,10 @@ from ..zoo.catalog import open_catalog
 from ..zoo.checkpoint.export import export
 from ..zoo.errors import CheckpointError, DataError, InterruptedRunError
 from ..zoo.net.progress import tell
+from ..zoo.nets import Foreign
+from ..zoo.nets.foreign import try_size
 from ..zoo.refs import resolve
+from .begin import begin
 from .claim import claimed, facts_of, require_same
 from .data import (
     Data,
@@ -56,7 +60,8 @@ def train_row(
     """
     run.recipe.accumulation(how.world.size)
     images = how.world.leader_first(lambda: find_data(run.manifest, run.data, train_list, val_list))
-    facts = facts_of(run.row.id, run.recipe, images)
+    run, begun, weights = begin(run, how.world)
+    facts = facts_of(run.row.id, run.recipe, images, begun)
     require_same(facts, how.world)
     check_labels(run.recipe, images)
     if run.recipe.crop != images.protocol.crop:
@@ -65,7 +70,7 @@ def train_row(
             f"{images.protocol.crop} (protocol.crop of its manifest)."
         )
     with claimed(run.out, facts, how.world):
-        return train(run.recipe, images, run.out, run.row.id, how, run.changed)
+        return train(run.recipe, images, run.out, run.row.id, how, run.changed, weights)
 
 
 def train(
@@ -75,12 +80,14 @@ def train(
     name: str,
     how: How | None = None,
     changed: Sequence[str] = (),
+    weights: Mapping[str, Tensor] | None = None,
 ) -> Path:
     """Train a classifier, or go on training one, in the folder `out`; returns its weights' file.
 
     `<name>.pth` and `.safetensors` get the weights of the last epoch, `<name>.log.json` what
     happened; beside them lie the checkpoints (see `checkpoints`). Validation is that of
-    `mixzoo eval`: same pixels, same counting. changed: for the checkpoints' notes, see `meta_of`.
+    `mixzoo eval`: same pixels, same counting. changed: for the checkpoints' notes, see `meta_of`. weights: what it begins with, see
+    `begin.begin`; None draws all.
 
     On a CPU, one recipe on as many processes of as many threads gives the same weights, interrupted
     or not. Other numbers of processes see the same batches and draws, but add up gradients in
@@ -95,7 +102,10 @@ def train(
         if workers is None:
             workers = 0 if small else default_workers(how.world.local_size)
         images = TrainingImages(data.train, recipe, keep=small and not workers)
-        run = Run(recipe, out, name, images.batches, how, changed)
+        run = Run(recipe, out, name, images.batches, how, changed, weights)
+        if isinstance(run.model, Foreign):
+            for size in {recipe.crop, data.protocol.crop}:
+                try_size(run.model, size, recipe.architecture)
         pin = run.device.type == "cuda"
         with (
             cudnn_setting("benchmark", value=True),  # tries kernels for each shape, once
@@ -161,6 +171,8 @@ def take_step(
         y = micro.labels.to(run.device, non_blocking=True)  # (N,)
         rng = run.recipe.generator("mix", run.iteration, slot)
         draw = run.step.draw(rng, tuple(x.shape))
+        if isinstance(run.model, Foreign):  # its dropout draws from torch's own generator
+            torch.manual_seed(int(rng.integers(1 << 63)))
         with run.sharing(now=slot == run.slots[-1]):
             with run.autocast():
                 losses = run.parallel(x, y, draw, float(weights[run.iteration]))

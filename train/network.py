@@ -11,11 +11,10 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..eval.world import World
-from ..zoo.nets import Classifier, MixClassifier, ResNetConfig
+from ..zoo.nets import Classifier, Foreign, ForeignClassifier, MixClassifier, make
+from ..zoo.nets.classifiers import draw_new
 from ..zoo.nets.resnet import BasicBlock, Bottleneck
 from .recipe import Recipe
-
-HEAD_STD = MIX_BLOCK_STD = 0.01
 
 
 def fresh_network(recipe: Recipe) -> Classifier | MixClassifier:
@@ -23,18 +22,34 @@ def fresh_network(recipe: Recipe) -> Classifier | MixClassifier:
 
     Of AutoMix and SAMix, k is a frozen copy of q.
     """
-    config = ResNetConfig.from_name(recipe.architecture)
-    rng = torch.Generator().manual_seed(recipe.seed)
-    model = (
-        MixClassifier(config, recipe.num_classes, recipe.method)
-        if recipe.learnt
-        else Classifier(config, recipe.num_classes)
-    )
-    initialise(model, rng)
+    kind = recipe.method if recipe.learnt else "plain"
+    model = make(recipe.architecture, recipe.num_classes, kind, recipe.seed)
+    if not isinstance(model, Foreign):
+        initialise(model, torch.Generator().manual_seed(recipe.seed))
+    elif isinstance(model, ForeignClassifier) and "manifoldmix" in recipe.mix_mode:
+        model.check_stages()
     if isinstance(model, MixClassifier):
         copy_q_to_k(model)
         freeze_k(model)
-    return model.train()
+    if recipe.freeze:
+        for name, parameter in model.named_parameters():
+            if is_backbone(model, name):
+                parameter.requires_grad_(False)
+    return in_training(model, recipe)
+
+
+def is_backbone(model: Classifier | MixClassifier, name: str) -> bool:
+    """Whether a parameter belongs to a backbone: neither to a head nor to the mix block."""
+    return not name.startswith((*model.head_prefixes, "mix_block."))
+
+
+def in_training(model: Classifier | MixClassifier, recipe: Recipe) -> Classifier | MixClassifier:
+    """The model in training mode, in place; frozen backbones keep their batch norms' statistics."""
+    model.train()
+    for name, part in model.named_children():
+        if recipe.freeze and name.startswith("backbone"):
+            part.eval()
+    return model
 
 
 def initialise(model: nn.Module, rng: torch.Generator) -> None:
@@ -47,13 +62,8 @@ def initialise(model: nn.Module, rng: torch.Generator) -> None:
     for name, module in model.named_modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
-        elif isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=HEAD_STD, generator=rng)
-            nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Conv2d) and "mix_block" in name:
-            nn.init.normal_(module.weight, std=MIX_BLOCK_STD, generator=rng)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear) or "mix_block" in name:
+            draw_new(module, rng)
         elif isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(
                 module.weight, mode="fan_out", nonlinearity="relu", generator=rng
@@ -89,11 +99,17 @@ def momentum_update(model: MixClassifier, momentum: float) -> None:
     get_ema_multi_avg_fn(momentum)(k, q, 0)  # all at once: a few launches on a GPU, not hundreds
 
 
-def optimizer_of(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """SGD with a group of its own for the mix block, whose rate falls to another floor."""
-    block = [p for name, p in model.named_parameters() if name.startswith("mix_block.")]
-    networks = [p for name, p in model.named_parameters() if not name.startswith("mix_block.")]
-    groups = [{"params": networks}, {"params": block}]
+def optimizer_of(model: Classifier | MixClassifier, recipe: Recipe) -> torch.optim.SGD:
+    """SGD with a group of its own for the mix block, whose rate falls to another floor, and one for
+    the backbones where their rate is another than the heads'."""
+    own = recipe.backbone_lr_mult != 1
+    block, backbones, networks = [], [], []
+    for name, parameter in model.named_parameters():
+        if name.startswith("mix_block."):
+            block.append(parameter)
+        else:
+            (backbones if own and is_backbone(model, name) else networks).append(parameter)
+    groups = [{"params": networks}, {"params": backbones}, {"params": block}]
     return torch.optim.SGD(
         [group for group in groups if group["params"]],
         recipe.lr,

@@ -4,7 +4,7 @@ import ast
 import difflib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Meta
 
 from ..zoo.errors import UsageError
-from ..zoo.nets import ResNetConfig
+from ..zoo.nets import check_name
 from ..zoo.nets.classifiers import LAM_MARGIN
 from .mixing import LEARNT_METHODS, Variant, check_mixture
 from .mixing.mixed import check_alpha
@@ -24,6 +24,7 @@ Amount = Annotated[float, Meta(ge=0, le=FINITE)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Number = Annotated[float, Meta(ge=-FINITE, le=FINITE)]
 
+LATER = {"init", "init_sha256", "backbone_lr_mult", "freeze"}
 Precision = Literal["fp32", "bf16", "fp16"]
 Purpose = Literal["order", "crop", "mix"]
 
@@ -100,11 +101,29 @@ class Recipe:
     log_every: Count = 50
     """Steps per train line of the log."""
 
+    init: str | None = None
+    """What the weights begin with: a row's id, the name of a checkpoint file, or `timm/NAME`; None
+    draws them from the seed. The run notes the file's sha256 too."""
+
+    init_sha256: str | None = None
+
+    backbone_lr_mult: Amount = 1.0
+    """The backbone's learning rate as a multiple of the head's `lr`, as mmcv's `lr_mult`."""
+
+    freeze: bool = False
+    """Whether only the heads (and the mix block) learn: the backbone, its batch norms' statistics
+    too, stays as it began."""
+
     automix: Automix = field(default_factory=Automix)
 
     def __post_init__(self) -> None:
         _check_fields(self)
-        ResNetConfig.from_name(self.architecture)
+        check_name(self.architecture)
+        if self.freeze and not self.init:
+            raise UsageError(
+                "freeze keeps the backbone as it begins, and without --init it begins at random; "
+                "give weights to begin with, or leave freeze out"
+            )
         if self.learnt:
             self._check_learnt()
         else:
@@ -154,9 +173,14 @@ class Recipe:
             del values[name]
         return values
 
+    def stated(self) -> dict[str, Any]:
+        """`to_dict` without `LATER` settings that change nothing: older recipes have none of them."""
+        values, plain = self.to_dict(), {one.name: one.default for one in fields(Recipe)}
+        return {k: v for k, v in values.items() if k not in LATER or v != plain[k]}
+
     def text(self) -> str:
         """One `name = value` a line, in Python's notation, for logs and checkpoints."""
-        return "".join(f"{name} = {value!r}\n" for name, value in self.to_dict().items())
+        return "".join(f"{name} = {value!r}\n" for name, value in self.stated().items())
 
     def _check_learnt(self) -> None:
         if len(self.mix_mode) > 1 or self.mix_repeat > 1 or self.mix_prob:

@@ -130,10 +130,11 @@ def _base(result: Result, catalog: Catalog, target: Path, name: str | None) -> B
 def _row(result: Result, manifest: Manifest, row_id: str | None, catalog: Catalog) -> Row:
     said = result.facts
     method = slug(said.method or "")
-    plain = f"{said.architecture}.{method}_{manifest.name}"
+    network = slug(said.architecture or "")
+    plain = f"{network}.{method}_{manifest.name}"
     tag = None
     if row_id not in (None, plain):
-        start, end = f"{said.architecture}.{method}_", f"_{manifest.name}"
+        start, end = f"{network}.{method}_", f"_{manifest.name}"
         tag = row_id.removeprefix(start).removesuffix(end)
         if f"{start}{tag}{end}" != row_id or not tag or slug(tag) != tag:
             raise UsageError(

@@ -18,6 +18,8 @@ from typing import Any
 from ..zoo.catalog import open_catalog
 from ..zoo.errors import UsageError
 from ..zoo.manifest import Manifest, Row
+from ..zoo.nets.named import TIMM
+from ..zoo.refs import is_path
 from .recipe import Automix, Recipe, differences, flat, overridden, settings_between
 
 BENCHMARKS: dict[str, dict[str, Any]] = {
@@ -76,7 +78,8 @@ class RowRun:
     """A run that trains a row's recipe, or a variant of it.
 
     data: the folder of its images, None where the package draws them. out: the run's own folder,
-    from which it also goes on. manifests: files that tell of a benchmark of one's own.
+    from which it also goes on. manifests: files that tell of a benchmark of one's own. init: what it
+    begins with, as it was given; None is what the recipe says.
     """
 
     manifest: Manifest
@@ -85,6 +88,7 @@ class RowRun:
     data: Path | None
     out: Path
     manifests: tuple[Path, ...] = ()
+    init: str | None = None
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -103,7 +107,11 @@ class RowRun:
         images = [] if drawn else ["--data", str(self.data or "DIR")]
         words = ["mixzoo", "train", self.row.id, *images, "--out", str(self.out)]
         words += [word for path in self.manifests for word in ("--manifest", str(path))]
-        return words + [word for setting in self.settings for word in ("--set", setting)]
+        given = self.settings
+        if self.init:
+            words += ["--init", self.init]
+            given = tuple(one for one in given if not one.startswith("init"))
+        return words + [word for setting in given for word in ("--set", setting)]
 
     def describe(self) -> str:
         """The recipe in words: what it should reach, the exact commands, and every value."""
@@ -149,12 +157,16 @@ def run_of(
     data: Path | None = None,
     out: Path | None = None,
     manifests: Sequence[Path] = (),
+    init: str | None = None,
 ) -> RowRun:
     """The run that `mixzoo train ROW` trains. settings: `key=value`, see `recipe.overridden`.
 
-    out: `runs/ROW` where it is None. Raises UsageError for a row or a setting that there isn't.
+    out: `runs/ROW` where it is None. init: a row, a file or `timm/NAME` to begin with. Raises UsageError for a row or a setting that there isn't.
     """
     benchmark, row = open_catalog(manifests).row(row_id)
+    if init:  # the recipe keeps no path: it is published
+        name = init if init.startswith(TIMM) or not is_path(init) else Path(init).name
+        settings = [*settings, f"init={name}", "init_sha256=none"]
     recipe = overridden(recipe_of(benchmark.manifest, row), settings)
     out = out or Path("runs") / row.id
-    return RowRun(benchmark.manifest, row, recipe, data, out, tuple(manifests))
+    return RowRun(benchmark.manifest, row, recipe, data, out, tuple(manifests), init)

@@ -1,6 +1,6 @@
 """A run on its way: everything that a step changes, and how it is kept on disk."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..eval.predictions import Counts
 from ..eval.world import ALONE, World
 from ..zoo.checkpoint.names import canonical
 from ..zoo.errors import CheckpointError, UsageError, wall
-from ..zoo.nets import ResNetConfig
+from ..zoo.nets import Foreign, ResNetConfig
 from .checkpoints import (
     BEST,
     Count,
@@ -32,7 +32,7 @@ from .checkpoints import (
 )
 from .data import Data
 from .log import JsonLog, environment
-from .network import fresh_network, optimizer_of, parallel, share_buffers
+from .network import fresh_network, in_training, optimizer_of, parallel, share_buffers
 from .recipe import Recipe
 from .schedules import learning_rate, mix_block_learning_rate
 from .steps import step_of
@@ -73,8 +73,12 @@ class Run:
         iterations: int,
         how: How,
         changed: Sequence[str] = (),
+        weights: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """Begin a run, or go on from the last checkpoint in `out`, which the leader alone reads."""
+        """Begin a run, or go on from the last checkpoint in `out`, which the leader alone reads.
+
+        weights: tensors of the network to begin with; those it doesn't name are drawn.
+        """
         self.recipe, self.out, self.name, self.how, self.changed = recipe, out, name, how, changed
         self.world, self.device = how.world, how.world.device
         self.iterations = iterations  # per epoch
@@ -83,8 +87,13 @@ class Run:
         self.best: dict[str, Any] = {}
         self._losses: list[float] = []  # of this epoch, as far as this process took its steps
         self.model = fresh_network(recipe)
+        self.model.load_state_dict(self.model.state_dict() | dict(weights or {}))
         self.model.to(self.device)
-        if ResNetConfig.from_name(recipe.architecture).base_width % 16 == 0:
+        foreign = isinstance(self.model, Foreign)
+        if how.compile and foreign:
+            raise UsageError(f"--compile: expected one of our networks, not {recipe.architecture}.")
+        wide = foreign or ResNetConfig.from_name(recipe.architecture).base_width % 16 == 0
+        if wide and not (foreign and self.device.type == "cpu"):
             # Faster; but of narrow layers torch's CPU kernels (seen in 2.15) corrupt memory with
             # it.
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -128,7 +137,10 @@ class Run:
 
     def set_learning_rates(self, epoch: int) -> float:
         """Set the rates of an epoch (from 0). Returns the networks'."""
-        rates = learning_rate(self.recipe, epoch), mix_block_learning_rate(self.recipe, epoch)
+        rate = learning_rate(self.recipe, epoch)
+        mult = self.recipe.backbone_lr_mult
+        rates = [rate, *([rate * mult] if mult != 1 else [])]  # the groups of `optimizer_of`
+        rates.append(mix_block_learning_rate(self.recipe, epoch))
         for group, rate in zip(self.optimizer.param_groups, rates, strict=False):
             group["lr"] = rate
         return rates[0]
@@ -160,7 +172,7 @@ class Run:
                 world=self.world,
                 progress=progress,
             )
-        self.model.train()
+        in_training(self.model, self.recipe)
         return counts
 
     def batches_of(self, data: Data) -> int:

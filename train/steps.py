@@ -115,10 +115,8 @@ def mixed_losses(
     Returns scalars under the names of OpenMixup's logs: "loss", with gradients; "acc", against `y`
     alone, and "acc_mix", in percent. Raises what the method's apply function raises.
     """
-    start = 0
     if isinstance(draw, ManifoldmixDraw):
-        start = draw.layer
-        mixed = manifoldmix(model.backbone, x, draw.perm, draw.lam, draw.layer)
+        mixed, logits = manifoldmix(model, x, draw.perm, draw.lam, draw.layer)
     else:
         saliency = None
         if isinstance(draw, PuzzlemixDraw):
@@ -126,7 +124,7 @@ def mixed_losses(
             with torch.autocast(x.device.type, enabled=False):
                 saliency = input_saliency(model, x, y)
         mixed = apply(draw, x, saliency)
-    logits = model.head(model.backbone(mixed.images, start=start))  # (N, K)
+        logits = model(mixed.images)  # (N, K)
     y_partner = y[mixed.perm]
     return {
         "loss": mix_cross_entropy(logits, y, y_partner, mixed.lam, variant),

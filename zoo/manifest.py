@@ -17,6 +17,7 @@ from msgspec import Meta
 from .errors import ManifestError, wall
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_]*\Z", max_length=64)]
+Architecture = Annotated[str, Meta(pattern=r"^(timm/)?[a-z0-9][a-z0-9_]*\Z", max_length=64)]
 RowId = Annotated[str, Meta(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+\Z", max_length=200)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -50,7 +51,7 @@ class Row(Facts, frozen=True, kw_only=True):
 
     id: RowId  # `architecture.method_benchmark`, or `architecture.method_tag_benchmark`
     method: Name
-    architecture: Name
+    architecture: Architecture  # ours, or `timm/NAME`
     reported_top1: Percent | None = None  # percent, as printed in the table
     alpha: NotNegative | None = None  # of Beta(alpha, alpha); none for vanilla
     paper: str | None = None  # of the mixing method
@@ -60,7 +61,7 @@ class Row(Facts, frozen=True, kw_only=True):
 
     def id_in(self, benchmark: str) -> str:
         """The id that this row has in a benchmark."""
-        return f"{self.architecture}.{'_'.join(filter(None, (self.method, self.tag, benchmark)))}"
+        return f"{slug(self.architecture)}.{'_'.join(filter(None, (self.method, self.tag, benchmark)))}"
 
 
 class Metric(Facts, frozen=True, kw_only=True):
@@ -196,7 +197,7 @@ class Matching(Facts, frozen=True, kw_only=True):
     `kinds` holds the name endings, the longest match wins.
     """
 
-    architectures: dict[Name, list[str]] = {}
+    architectures: dict[Architecture, list[str]] = {}
     methods: dict[Name, list[str]] = {}
     kinds: dict[Literal["weights", "log", "text_log", "visualisation"], list[str]] = {}
 

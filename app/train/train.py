@@ -45,6 +45,12 @@ from ..options import (
     to="settings",
     multiple=True,
 )
+@option(
+    "--init ROW|FILE|timm/NAME",
+    "Weights to begin with: a row's, a checkpoint's, or timm's pretrained ones.",
+    str,
+)
+@option("--freeze", "Train the head alone; the backbone stays as --init gave it.")
 @option("--show", "Print recipe, expected number and command, and don't train.")
 @device_option
 @option("--threads", "CPU threads per process.", click.IntRange(1))
@@ -77,6 +83,8 @@ def command(
     val_list: Path | None,
     out: Path | None,
     settings: tuple[str, ...],
+    init: str | None,
+    freeze: bool,
     show: bool,
     device: str,
     threads: int | None,
@@ -94,7 +102,8 @@ def command(
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from ...train.rows import run_of
 
-    run = run_of(row, settings, data, out, manifests)
+    settings += ("freeze=true",) * freeze
+    run = run_of(row, settings, data, out, manifests, init)
     if show:
         say(run.describe())
         return
@@ -121,8 +130,9 @@ def command(
         named = [word for one in manifests for word in ("--manifest", one)]
         options = [*(("--data", data) if data else ()), "--row", run.row.id, *named]
         say(f"{path}: {epochs}, {number_of(run)}")
-        say("Recompute its number:")
-        say(f"  {looks.command('eval', path, *options)}")
+        if run.recipe.architecture == run.row.architecture:  # else no row has such a network
+            say("Recompute its number:")
+            say(f"  {looks.command('eval', path, *options)}")
         say("It is one draw among seeds: with three runs or more, name all their weights there.")
         say("Make it a row:")
         say(f"  {looks.command('train', 'publish', path.parent, *named)}")

@@ -86,7 +86,7 @@ class Mixer:
         if "manifoldmix" in self.methods:
             raise UsageError(
                 "manifoldmix mixes inside the network, not images: call "
-                "mixzoo.train.mixing.manifoldmix with a backbone, or choose another method"
+                "mixzoo.train.mixing.manifoldmix with a classifier, or choose another method"
             )
         check_mixture(self.methods, self.alpha, self.prob)
         if not (0 <= smoothing < 1 and 0 <= mixed <= 1 and lam in ("batch", "sample")):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ...zoo.errors import UsageError
-from ...zoo.nets.resnet import ResNet
+from ...zoo.nets import Classifier
 from .mixed import Mixed, check_batch, draw_lam, draw_permutation, shared_mask, uniform_weight
 
 
@@ -82,17 +82,23 @@ def draw_manifoldmix(rng: np.random.Generator, n: int, alpha: float) -> Manifold
 
 
 def manifoldmix(
-    backbone: ResNet, x: torch.Tensor, perm: torch.Tensor, lam: float, layer: int
-) -> Mixed:
+    model: Classifier, x: torch.Tensor, perm: torch.Tensor, lam: float, layer: int
+) -> tuple[Mixed, torch.Tensor]:
     """MixUp of what the network has made of the images (Verma et al., 2019, arXiv:1806.05236).
 
-    x: (N, 3, H, W) float. perm: (N,) int64. lam: weight of the original, in [0, 1]. layer: where to
-    mix, one of 0, 1, 2. The result's `images` are the mixed hidden states (N, C', H', W'), with
-    gradients, its mask is of their size; go on with `backbone(mixed.images, start=layer)`.
-    Nothing is modified. Raises `UsageError` for other shapes, dtypes or ranges.
+    model: classifies them on the way, in one pass. x: (N, 3, H, W) float. perm: (N,) int64. lam:
+    weight of the original, in [0, 1]. layer: where to mix, one of 0, 1, 2. Returns what was mixed,
+    whose `images` are the hidden states (N, C', H', W') and whose mask is of their size, and the
+    logits (N, K), both with gradients. Only batch norm's statistics are modified. Raises
+    `UsageError` for other shapes, dtypes or ranges, or a network that shows no such layer.
     """
     if layer not in LAYERS:
         raise UsageError(f"expected a layer of {LAYERS}, got {layer}; draw it for this method.")
+    inside: list[Mixed] = []
 
-    hidden = backbone(x, stop=layer) if layer else x
-    return mixup(hidden, perm, lam)
+    def mix(hidden: torch.Tensor) -> torch.Tensor:
+        inside.append(mixup(hidden, perm, lam))
+        return inside[-1].images
+
+    logits = model.through(x, layer, mix)
+    return inside[-1], logits

@@ -14,7 +14,17 @@ VERSIONS = ("mixzoo", "openmixup", "mmcv")  # of software that notes its own
 TORCHVISION_DEFAULT = "bilinear"  # of transforms.Resize, where a config names none
 
 # Names in a recipe of mixzoo's own that facts are made of; its other values are told as they are.
-USED = {"method", "mix_mode", "alpha", "architecture", "num_classes", "epochs", "precision", "seed"}
+USED = {
+    "method",
+    "mix_mode",
+    "alpha",
+    "architecture",
+    "num_classes",
+    "epochs",
+    "precision",
+    "seed",
+    "init",
+}
 OF_NETWORK = {"method", "architecture", "num_classes"}
 CHANGED = "changed from the row's recipe"
 SOURCE = "exported from"
@@ -180,6 +190,7 @@ def _of_mixzoo(config: TrainingConfig) -> TrainingFacts:
         learning_rate=config.get("lr", kind=float),
         weight_decay=config.get("weight_decay", kind=float),
         precision=config.get("precision", kind=str),
+        started_from=config.get("init", kind=str),
         recipe=_settings({"mix_mode": modes, **config.values}),
         others={
             name.replace("_", " "): value

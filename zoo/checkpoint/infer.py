@@ -7,19 +7,45 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, several
-from ..nets import Classifier, MixClassifier, ResNetConfig
+from ..nets import Classifier, MixClassifier, ResNetConfig, make
+from ..nets.named import TIMM, classifier_of
 from ..nets.resnet import BLOCKS
+from .names import canonical, unwrapped
+from .reading import Checkpoint
 
 Shape = tuple[int, ...]
 COUNT = ".num_batches_tracked"  # PyTorch before 0.4.1 wrote none; evaluation doesn't ask for it
 
 
-def infer(entries: Mapping[str, Tensor]) -> Classifier | MixClassifier:
-    """The classifier that these entries fill exactly, still empty: on the `meta` device.
+def network_of(
+    checkpoint: Checkpoint, architecture: str = ""
+) -> tuple[Classifier | MixClassifier, dict[str, Tensor]]:
+    """The classifier that a file's entries fill exactly, still empty; and they, by its names.
 
-    entries: by their canonical names (`names.canonical`). Raises CheckpointError, naming the key,
-    where an entry is missing, left over, or has another shape than the rest implies. Batch norms
-    may lack their COUNT.
+    architecture: of a file whose notes don't name its network: one of timm is made if they or this
+    do, ours are told by their shapes. Raises CheckpointError, naming the key, where an entry is missing, left over, or has
+    another shape than the rest implies (batch norms may lack their COUNT); UsageError where timm is
+    wanted and isn't here.
+    """
+    named = checkpoint.network or architecture
+    if not named.startswith(TIMM):
+        entries = canonical(checkpoint.state_dict)
+        return infer(entries), entries
+    entries = {unwrapped(name): value for name, value in checkpoint.state_dict.items()}
+    if not any(name.startswith("backbone") for name in entries):  # timm's own file
+        entries = {f"backbone.{name}": value for name, value in entries.items()}
+    shapes = {name: tuple(value.shape) for name, value in entries.items()}
+    side = "" if (method := _method(shapes)) == "plain" else "_k"
+    head = _shape(shapes, f"backbone{side}.{classifier_of(named)}.weight", expected=f"a {named}")
+    model = make(named, head[0], method)
+    _compare(shapes, model)
+    return model, entries
+
+
+def infer(entries: Mapping[str, Tensor]) -> Classifier | MixClassifier:
+    """The classifier of ours that these entries fill, still empty: on the `meta` device.
+
+    entries: by their canonical names (`names.canonical`). For errors see `network_of`.
     """
     shapes = {name: tuple(value.shape) for name, value in entries.items()}
     method = _method(shapes)
@@ -28,10 +54,7 @@ def infer(entries: Mapping[str, Tensor]) -> Classifier | MixClassifier:
     head = "head.fc.weight" if method == "plain" else "head_one_k.fc.weight"
     num_classes = _shape(shapes, head, ndim=2)[0]
     with torch.device("meta"):
-        if method == "plain":
-            model = Classifier(config, num_classes)
-        else:
-            model = MixClassifier(config, num_classes, method)
+        model = make(config.name, num_classes, method)
     _compare(shapes, model)
     return model
 
@@ -74,18 +97,21 @@ def _depth(shapes: Mapping[str, Shape], prefix: str, bottleneck: bool) -> int:
     )
 
 
-def _shape(shapes: Mapping[str, Shape], name: str, ndim: int) -> Shape:
+def _shape(
+    shapes: Mapping[str, Shape],
+    name: str,
+    ndim: int = 0,
+    expected: str = "a ResNet classifier with OpenMixup's, torchvision's or timm's names",
+) -> Shape:
     if name not in shapes:
         raise CheckpointError(
-            f"no entry '{name}' among {_some(list(shapes))}; expected a ResNet classifier with "
-            "OpenMixup's, torchvision's or timm's names. Get another copy, or export it with such names.",
+            f"no entry '{name}' among {_some(list(shapes))}; expected {expected}. "
+            "Get another copy, or export it with such names.",
             cause="keys-left-out",
         )
     shape = shapes[name]
-    if len(shape) != ndim or 0 in shape:
-        raise CheckpointError(
-            f"'{name}' has shape {shape}, expected {ndim} sizes above 0. Get another copy."
-        )
+    if len(shape) != (ndim or len(shape)) or not shape or 0 in shape:
+        raise CheckpointError(f"'{name}' has shape {shape}, expected {ndim} sizes above 0. Get another copy.")
     return shape
 
 

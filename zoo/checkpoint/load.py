@@ -12,12 +12,11 @@ from ..data.classes import class_names
 from ..errors import CheckpointError, UsageError, several
 from ..looks import printable
 from ..manifest import Row
-from ..nets import Classifier, MixClassifier
+from ..nets import Classifier, Foreign, MixClassifier
 from ..nets.classifiers import MIX_BLOCKS
 from ..refs import CheckpointFile, resolve
 from ..report import Weights
-from .infer import COUNT, infer
-from .names import canonical
+from .infer import COUNT, network_of
 from .parts import TOP, how_to_take, is_averaged
 from .reading import Checkpoint, read_checkpoint
 
@@ -107,21 +106,27 @@ def build(
         for name in model.state_dict()
         if name not in entries  # a batch norm's count, which `infer` lets be absent
     }
-    model.to_empty(device=device).load_state_dict(entries | uncounted)
-    return model.eval()
+    if not isinstance(model, Foreign):  # which has tables that no file holds
+        model.to_empty(device=device)
+    model.load_state_dict(entries | uncounted)
+    return model.to(device).eval()
 
 
 def examine(
-    checkpoint: Checkpoint, row: Row | None = None, num_classes: int | None = None
+    checkpoint: Checkpoint,
+    row: Row | None = None,
+    num_classes: int | None = None,
+    *,
+    architecture: str = "",
 ) -> tuple[Classifier | MixClassifier, dict[str, Tensor]]:
     """The classifier, still empty, and its entries: all that can be wrong with them is asked here.
 
-    Import, loading and evaluation ask it, so that a file is taken by all of them or by none. For
+    Import, loading and evaluation ask it, so that a file is taken by all of them or by none.
+    architecture: that of a network of timm's, where neither the file nor a row says it. For other
     arguments and errors see `build`.
     """
     try:
-        entries = canonical(checkpoint.state_dict)
-        model = infer(entries)
+        model, entries = network_of(checkpoint, row.architecture if row else architecture)
         model.remarks = tuple(text for _, text in _remarks(checkpoint, entries))
     except CheckpointError as error:
         raise CheckpointError(f"{checkpoint.path.name}: {error}", error.cause) from None
@@ -138,13 +143,13 @@ def traits(
     for no cause is raised.
     """
     try:
-        examine(checkpoint, row, num_classes)
+        _, entries = examine(checkpoint, row, num_classes)
     except CheckpointError as error:
         if not error.cause:
             raise
         return {error.cause: str(error).split(". Get ")[0]}  # without what to do
     found: dict[str, str] = {}
-    for key, text in _remarks(checkpoint, canonical(checkpoint.state_dict)):
+    for key, text in _remarks(checkpoint, entries):
         found[key] = f"{found[key]}; {text}" if key in found else text
     return {key: text for key, text in found.items() if key}
 
@@ -210,7 +215,11 @@ def _remarks(checkpoint: Checkpoint, entries: Mapping[str, Tensor]) -> Iterator[
         yield "averaged", f"its weights are an averaged copy{named}, not those of the last step"
     means = [value for name, value in entries.items() if name.endswith("running_mean")]
     variances = [value for name, value in entries.items() if name.endswith("running_var")]
-    if not any(map(torch.any, means)) and all(bool((value == 1).all()) for value in variances):
+    if (
+        means
+        and not any(map(torch.any, means))
+        and all(bool((value == 1).all()) for value in variances)
+    ):
         yield (
             "batch-norm-untrained",
             "the statistics of its batch norms are those of an untrained network (means 0)",

@@ -67,10 +67,13 @@ def how_to_take(path: Path, part: str) -> str:
     return command("zoo", "export", path, "--part", part, "--to", "DIR")
 
 
-def choose(path: Path, content: Any, wanted: str | None = None) -> tuple[Part, list[str]]:
+def choose(
+    path: Path, content: Any, wanted: str | None = None, *, foreign: bool = False
+) -> tuple[Part, list[str]]:
     """The part that holds the weights, and the names of averaged copies beside it.
 
-    path, content: a file, and what it stored. wanted: the name of the part to take. Raises
+    path, content: a file, and what it stored. wanted: the name of the part to take. foreign: whether
+    it is one network that isn't ours, whatever its names look like. Raises
     CheckpointError, without the file's name, where there is no table of tensors or several networks
     could be meant; UsageError if there is no part of that name.
     """
@@ -79,7 +82,8 @@ def choose(path: Path, content: Any, wanted: str | None = None) -> tuple[Part, l
         for path, table in _all_tables(content)
         if any(map(_is_tensor, table.values()))
     }
-    parts = [part for name in tables for part in _networks(name, tables[name])]
+    own = {} if foreign else tables
+    parts = [part for name in own for part in _networks(name, own[name])]
     if wanted is not None:
         parts += [Part(name, "", table, is_averaged(name)) for name, table in tables.items()]
         found = next((part for part in parts if part.name == wanted), None)

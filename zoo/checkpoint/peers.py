@@ -14,14 +14,18 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..manifest import Protocol
-from ..nets import Classifier, MixClassifier, ResNetConfig
+from ..nets import Classifier, ForeignMixClassifier, MixClassifier, ResNetConfig
+from ..nets.named import TIMM, pretrained_cfg
 
 Names = Literal["mixzoo", "timm", "torchvision", "onnx"]
 IN_TIMM = {"resnext50_32x4d", "resnext101_32x4d", "resnext101_32x8d", "resnext101_64x4d"}
 
 
 def has_peer(architecture: str) -> bool:
-    """Whether timm and torchvision have this network, under the same name where it is no ResNeXt."""
+    """Whether timm has this network; of ours torchvision has it too, under the same name where it
+    is no ResNeXt."""
+    if architecture.startswith(TIMM):
+        return True
     config = ResNetConfig.from_name(architecture)
     plain = config.groups == 1 and config.base_width == 64 and config.stem == "imagenet"
     return plain or architecture in IN_TIMM
@@ -45,6 +49,13 @@ def peer_entries(
         )
     learnt = isinstance(model, MixClassifier)
     parts = (f"backbone_{head[-1]}.", f"head_{head}.") if learnt else ("backbone.", "head.")
+    if isinstance(model, ForeignMixClassifier):  # whose own head is the one for unmixed images
+        entries = {n: v for n, v in entries.items() if n.startswith(parts)} | {
+            f"{parts[0]}{model.classifier}.{name.removeprefix(parts[1])}": value
+            for name, value in entries.items()
+            if name.startswith(parts[1])
+        }
+        parts = parts[:1]
     return {
         name.removeprefix(part): value
         for name, value in entries.items()
@@ -64,11 +75,13 @@ def timm_config(architecture: str, num_classes: int, protocol: Protocol) -> str:
             f"timm makes RGB pixels, and the protocol wants {protocol.channels}. Export the "
             "weights with --names torchvision or mixzoo."
         )
+    own = pretrained_cfg(architecture) if architecture.startswith(TIMM) else {}
+    features = {} if own else {"num_features": ResNetConfig.from_name(architecture).channels(4)}
     config = {
-        "architecture": architecture,
+        "architecture": architecture.removeprefix(TIMM),
         "num_classes": num_classes,
-        "num_features": ResNetConfig.from_name(architecture).channels(4),
-        "global_pool": "avg",
+        **features,
+        **({} if own else {"global_pool": "avg"}),
         "pretrained_cfg": {
             "custom_load": False,
             "input_size": [3, protocol.crop, protocol.crop],
@@ -79,8 +92,8 @@ def timm_config(architecture: str, num_classes: int, protocol: Protocol) -> str:
             "mean": protocol.mean,
             "std": protocol.std,
             "num_classes": num_classes,
-            "first_conv": "conv1",
-            "classifier": "fc",
+            "first_conv": own.get("first_conv", "conv1"),
+            "classifier": own.get("classifier", "fc"),
         },
     }
     return json.dumps(config, indent=2) + "\n"
@@ -90,7 +103,8 @@ def how_to_load(names: Names, architecture: str, num_classes: int, path: Path) -
     """The line of Python by which timm or torchvision take an export as it is."""
     classes, file = f"num_classes={num_classes}", repr(str(path))
     if names == "timm":
-        return f'model = timm.create_model("{architecture}", {classes}, checkpoint_path={file})'
+        name = architecture.removeprefix(TIMM)
+        return f'model = timm.create_model("{name}", {classes}, checkpoint_path={file})'
     network = f"torchvision.models.{architecture}({classes})"
     if architecture == "resnext101_32x4d":  # torchvision has its parts, but no name for it
         network = (

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from ..archive import list_archive, open_zip
 from ..errors import CheckpointError, IntegrityError, MixzooError, UsageError, wall
+from ..nets.named import TIMM
 from .config import is_plain
 from .parts import choose, unnamed_averages
 from .unpickle import Foreign, Storage, Stored, read_pickle
@@ -35,6 +36,8 @@ AGAIN = (
     "isn't a whole torch checkpoint: it is damaged, cut short, or a file of another kind; download "
     "it again, or name another file."
 )
+NETWORK = "architecture"
+"""The note that says which network of timm a file holds: its names alone don't."""
 _HEAD = 512  # bytes that are enough to tell formats apart
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of torch's older format
 _LOCAL_HEADER = 30  # bytes before an entry's name in a zip
@@ -74,6 +77,9 @@ class Checkpoint:
     averaged: tuple[str, ...] = ()
     """Parts of the file that hold averaged copies of the weights, which were left out."""
 
+    network: str = ""
+    """The network of timm that the writer says it is, such as `timm/resnet10t`; "" for others."""
+
     unnamed: tuple[str, ...] = ()
     """Averaged copies that have no names, which were left out."""
 
@@ -102,7 +108,10 @@ def read_checkpoint(path: Path | str, part: str | None = None) -> Checkpoint:
             if not isinstance(content, dict):
                 kind_of = type(content).__name__
                 raise CheckpointError(f"expected a dict of tensors, got {kind_of}; {ADVICE}")
-            chosen, averaged = choose(path, content, part)
+            meta = _notes(content, notes)
+            said = str(meta.get(NETWORK, ""))
+            network = said if said.startswith(TIMM) else ""
+            chosen, averaged = choose(path, content, part, foreign=bool(network))
             tensors = _tensors(chosen.tensors, path.stat().st_size, fetch)
             unnamed = unnamed_averages(content) if part is None else []
     except (CheckpointError, UsageError) as error:
@@ -110,11 +119,12 @@ def read_checkpoint(path: Path | str, part: str | None = None) -> Checkpoint:
     return Checkpoint(
         path,
         tensors,
-        _notes(content, notes),
+        meta,
         kind,
         part=chosen.name,
         is_averaged=chosen.is_averaged,
         averaged=tuple(averaged),
+        network=network,
         unnamed=tuple(unnamed),
         beside=chosen.beside,
     )

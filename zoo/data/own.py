@@ -30,6 +30,7 @@ from ..manifest import (
     Training,
     manifest_of,
     manifest_text,
+    slug,
 )
 from .labels import OWN, LabelledImages, below, walk
 from .stores import FolderStore
@@ -190,7 +191,7 @@ def manifest_for(
         sources=[FileSource(path="weights")],  # where `train publish` puts them
         rows=[
             Row(
-                id=f"{architecture}.{row.method}_{name}",
+                id=f"{slug(architecture)}.{row.method}_{name}",
                 method=row.method,
                 architecture=architecture,
                 alpha=row.alpha,

@@ -6,7 +6,7 @@ sentences on what loaded weights aren't, though they seem to be. Of a row's weig
 the classes' names by number, and `protocol` says which pixels they are evaluated on.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -28,6 +28,7 @@ from .resnet import ResNet, ResNetConfig
 
 MASK_STAGE = 3  # the stage whose output the mix block sees (`mask_layer=2` in OpenMixup)
 LAM_MARGIN = 0.08
+NEW_STD = 0.01  # of the first weights of heads and mix blocks, as OpenMixup draws them
 MIX_BLOCKS: dict[str, type[MixBlock]] = {"automix": AutoMixBlock, "samix": SAMixBlock}
 
 
@@ -43,6 +44,14 @@ class MixedImages:
 
     lam: Tensor
     """() or (L,) float32: the weight of the first image that was asked for."""
+
+
+def draw_new(layer: nn.Module, rng: torch.Generator | None = None) -> None:
+    """Draw a head's or mix block's first weights as OpenMixup does, in place: deviation 0.01."""
+    if isinstance(layer, nn.Linear | nn.Conv2d):
+        nn.init.normal_(layer.weight, std=NEW_STD, generator=rng)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 class Head(nn.Module):
@@ -63,6 +72,8 @@ class Classifier(nn.Module):
     method = "plain"
     heads = ("head0",)
     head_name = "head0"
+    head_prefixes: tuple[str, ...] = ("head.",)
+    """What the names of its heads' parameters begin with; the backbones' begin with `backbone`."""
     remarks: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     protocol: Protocol | None = None
@@ -77,6 +88,11 @@ class Classifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: (N, 3, H, W) float, normalised. Returns logits (N, num_classes)."""
         return self.head(self.backbone(x))
+
+    def through(self, x: Tensor, stage: int, change: Callable[[Tensor], Tensor]) -> Tensor:
+        """Logits (N, num_classes), where what `stage` (0, the images, to 3) gave was changed."""
+        hidden = self.backbone(x, stop=stage) if stage else x
+        return self.head(self.backbone(change(hidden), start=stage))
 
     def logits(self, x: Tensor) -> dict[str, Tensor]:
         """{"head0": logits (N, num_classes)} of normalised images (N, 3, H, W)."""
@@ -96,8 +112,7 @@ class Classifier(nn.Module):
             raise UsageError(f"expected a head of 1 class or more, got {num_classes}")
         new = Classifier(self.backbone.config, num_classes)
         new.backbone.load_state_dict(self.backbone.state_dict())
-        nn.init.normal_(new.head.fc.weight, std=0.01)
-        nn.init.zeros_(new.head.fc.bias)
+        draw_new(new.head.fc)
         return new.to(next(self.parameters()).device)
 
 
@@ -108,6 +123,7 @@ class MixClassifier(nn.Module):
     """
 
     heads = ("one_k", "mix_k", "one_q", "mix_q")
+    head_prefixes: tuple[str, ...] = ("head_",)
     remarks: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     protocol: Protocol | None = None

@@ -251,7 +251,7 @@ def _front_matter(repository: Repository) -> str:
 
     rows = [model.row for model in repository.models]
     of_timm = repository.models[0].timm == TIMM_FILE  # then the hub's own lines of use are timm's
-    names = [*(row.method for row in rows), *(row.architecture for row in rows)]
+    names = [*(row.method for row in rows), *(row.architecture.rpartition("/")[2] for row in rows)]
     dataset = repository.benchmark.manifest.dataset.name
     # The data set's id on the hub where it is known, else its name as a plain tag.
     named = repository.leaderboard and repository.leaderboard.partition(":")[0]

@@ -159,14 +159,13 @@ def look_at(path: Path) -> Inside:
         some = ", ".join(PurePosixPath(name).name for name in islice(names, 3))
         return Inside(fault=f"it is an archive without pictures or weights ({some})")
     from ..checkpoint.facts import training_facts
-    from ..checkpoint.infer import infer
-    from ..checkpoint.names import canonical
+    from ..checkpoint.infer import network_of
     from ..checkpoint.reading import read_checkpoint
 
     try:
         with wall(CheckpointError, path.name, "Get another copy."):
             checkpoint = read_checkpoint(path)
-            network = infer(canonical(checkpoint.state_dict))
+            network, _ = network_of(checkpoint)
     except MixzooError as error:
         # who asks names the file, which from a server is but a stand-in here
         return Inside(fault=str(error).removeprefix(f"{path.name}: "))
