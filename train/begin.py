@@ -1,6 +1,7 @@
 """What a run begins with in place of random weights: those of a row, of a file, or timm's own."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,16 +15,16 @@ from torch import Tensor
 
 from ..eval.world import World
 from ..zoo.catalog import open_catalog
+from ..zoo.checkpoint.config import pick
 from ..zoo.checkpoint.infer import COUNT
 from ..zoo.checkpoint.load import examine, tell
 from ..zoo.checkpoint.names import canonical
 from ..zoo.checkpoint.peers import has_peer
 from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.errors import IntegrityError, MixzooError, UsageError
-from ..zoo.files import sha256_of
 from ..zoo.net.progress import tell as say
 from ..zoo.nets import Classifier, MixClassifier
-from ..zoo.nets.named import TIMM, classifier_of, pretrained, pretrained_file
+from ..zoo.nets.named import TIMM, classifier_of, pretrained
 from ..zoo.refs import is_path, resolve
 from .checkpoints import LAST, PREVIOUS
 from .claim import RECORD
@@ -35,19 +36,13 @@ SIDE = re.compile(r"(backbone|head_one|head_mix)_[qk]\.")
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run began with, as its `run.json` keeps it. left: tensors that are new, by their name
-    in the run's network, of which `taken` others are the file's."""
+    """What a run began with, as its `run.json` keeps it. sha256: of the file; of timm's weights, of
+    their tensors as safetensors. taken: number of the tensors, left: names of those that are new."""
 
     init: str
     sha256: str
     taken: int
     left: list[str]
-
-
-class Record(msgspec.Struct):
-    """What of `run.json` is asked here."""
-
-    begun: Begun | None = None
 
 
 @dataclass(frozen=True)
@@ -88,22 +83,23 @@ def begin(run: RowRun, world: World) -> tuple[RowRun, Begun | None, dict[str, Te
 
 
 def _kept(run: RowRun) -> Begun | None:
+    """What the run began with, if it has a checkpoint to go on from."""
     if not any((run.out / name).exists() for name in (LAST, PREVIOUS)):
         return None
-    with suppress(OSError, msgspec.MsgspecError):  # `claim` names what is wrong with it
-        begun = msgspec.json.decode((run.out / RECORD).read_bytes(), type=Record).begun
+    with suppress(OSError, ValueError):  # `claim` names what is wrong with it
+        begun = pick(json.loads((run.out / RECORD).read_bytes()), "begun", kind=Begun)
         return begun if begun and begun.init == run.recipe.init else None
     return None
 
 
 def _taken(ref: str, recipe: Recipe, manifests: Sequence[Path]) -> tuple[Begun, dict[str, Tensor]]:
-    source = _of_timm(ref) if ref.startswith(TIMM) else _of_file(ref, recipe, manifests)
+    source = _of_timm(ref, recipe) if ref.startswith(TIMM) else _of_file(ref, recipe, manifests)
     if recipe.init_sha256 not in (None, source.sha256):
         raise IntegrityError(
             f"--init {ref}: sha256 is {source.sha256}, the row's recipe began with "
             f"{recipe.init_sha256}. Name that file with --init, or say --set init_sha256=none."
         )
-    entries = _in_network(source, recipe.architecture, ref)
+    entries = _in_network(source, recipe.architecture)
     model = fresh_network(replace(recipe, freeze=False))
     taken, left = {}, []
     for name, own in model.state_dict().items():
@@ -128,13 +124,12 @@ def _taken(ref: str, recipe: Recipe, manifests: Sequence[Path]) -> tuple[Begun, 
     return Begun(init=recipe.init, sha256=source.sha256, taken=len(taken), left=left), taken
 
 
-def _of_timm(ref: str) -> Source:
-    network, architecture = pretrained(ref), ref.partition(".")[0]
+def _of_timm(ref: str, recipe: Recipe) -> Source:
+    architecture = ref.partition(".")[0]
+    _require_same(ref, architecture, recipe.architecture)
+    network = pretrained(ref)
     entries = network.state_dict()
-    file = pretrained_file(network)
-    sha256 = (
-        sha256_of(file) if file else hashlib.sha256(safetensors.torch.save(entries)).hexdigest()
-    )
+    sha256 = hashlib.sha256(safetensors.torch.save(entries)).hexdigest()
     head = entries[f"{classifier_of(architecture)}.weight"]
     named = {f"backbone.{name}": value for name, value in entries.items()}
     return Source(architecture, len(head), "plain", sha256, named)
@@ -148,13 +143,17 @@ def _of_file(ref: str, recipe: Recipe, manifests: Sequence[Path]) -> Source:
             + (f" (its sha256 is {recipe.init_sha256})" if recipe.init_sha256 else "")
             + ". Name it: --init FILE."
         )
-    resolved = resolve(ref, open_catalog(manifests))
+    catalog = open_catalog(manifests)
+    if not is_path(ref):  # before it is fetched
+        _require_same(ref, catalog.row(ref)[1].architecture, recipe.architecture)
+    resolved = resolve(ref, catalog)
     model, entries = examine(
         read_checkpoint(resolved.path),
         resolved.row,
         resolved.num_classes,
-        architecture=recipe.architecture,
+        architecture=_in_ours(recipe.architecture),
     )
+    _require_same(ref, model.architecture, recipe.architecture)
     tell(resolved.name, model.remarks)
     if isinstance(model, MixClassifier):  # k, as the reference infers
         sides = {"backbone_k.": "backbone.", "head_one_k.": "head.", "head_mix_k.": "head_mix."}
@@ -168,18 +167,28 @@ def _of_file(ref: str, recipe: Recipe, manifests: Sequence[Path]) -> Source:
     return Source(model.architecture, model.num_classes, model.method, resolved.sha256, entries)
 
 
-def _in_network(source: Source, architecture: str, ref: str) -> Mapping[str, Tensor]:
-    """The entries as the network called `architecture` names them: timm has our ResNets, too."""
+def _in_ours(architecture: str) -> str:
+    """Our name of a network that timm has, too; else its own."""
+    bare = architecture.removeprefix(TIMM)
+    with suppress(UsageError):
+        return bare if has_peer(bare) else architecture
+    return architecture
+
+
+def _require_same(ref: str, got: str, wanted: str) -> None:
+    if _in_ours(got) != _in_ours(wanted):
+        raise UsageError(
+            f"--init {ref}: is a {got}, the run trains a {wanted}. Begin with the same network, or "
+            f"train that one: --set architecture={got}"
+        )
+
+
+def _in_network(source: Source, architecture: str) -> Mapping[str, Tensor]:
+    """The entries by the names of the network called `architecture`."""
     if source.architecture == architecture:
         return source.entries
-    ours = min(source.architecture, architecture, key=lambda name: name.startswith(TIMM))
-    if {source.architecture, architecture} != {ours, TIMM + ours} or not has_peer(ours):
-        raise UsageError(
-            f"--init {ref}: is a {source.architecture}, the run trains a {architecture}; begin with "
-            f"the same network, or train that one: --set architecture={source.architecture}"
-        )
     bare = {re.sub(r"^(backbone|head)\.", "", name): v for name, v in source.entries.items()}
-    if architecture == ours:
+    if not architecture.startswith(TIMM):
         return canonical(bare)
     return {f"backbone.{name}": value for name, value in bare.items()}
 

@@ -21,7 +21,6 @@ from ..zoo.checkpoint.export import export
 from ..zoo.errors import CheckpointError, DataError, InterruptedRunError
 from ..zoo.net.progress import tell
 from ..zoo.nets import Foreign
-from ..zoo.nets.foreign import try_size
 from ..zoo.refs import resolve
 from .begin import begin
 from .claim import claimed, facts_of, require_same
@@ -42,6 +41,7 @@ from .endings import (
     require_finite,
 )
 from .log import Show, tensorboard
+from .network import check_network
 from .recipe import Recipe
 from .rows import RowRun
 from .run import How, Run
@@ -64,6 +64,7 @@ def train_row(
     facts = facts_of(run.row.id, run.recipe, images, begun)
     require_same(facts, how.world)
     check_labels(run.recipe, images)
+    check_network(run.recipe, images.protocol.crop)
     if run.recipe.crop != images.protocol.crop:
         tell(
             f"Trains on crops of {run.recipe.crop} pixels; validation keeps the benchmark's "
@@ -103,9 +104,6 @@ def train(
             workers = 0 if small else default_workers(how.world.local_size)
         images = TrainingImages(data.train, recipe, keep=small and not workers)
         run = Run(recipe, out, name, images.batches, how, changed, weights)
-        if isinstance(run.model, Foreign):
-            for size in {recipe.crop, data.protocol.crop}:
-                try_size(run.model, size, recipe.architecture)
         pin = run.device.type == "cuda"
         with (
             cudnn_setting("benchmark", value=True),  # tries kernels for each shape, once

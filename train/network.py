@@ -13,6 +13,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from ..eval.world import World
 from ..zoo.nets import Classifier, Foreign, ForeignClassifier, MixClassifier, make
 from ..zoo.nets.classifiers import draw_new
+from ..zoo.nets.foreign import try_size
+from ..zoo.nets.named import TIMM
 from ..zoo.nets.resnet import BasicBlock, Bottleneck
 from .recipe import Recipe
 
@@ -38,9 +40,19 @@ def fresh_network(recipe: Recipe) -> Classifier | MixClassifier:
     return in_training(model, recipe)
 
 
+def check_network(recipe: Recipe, crop: int) -> None:
+    """Raise UsageError for a foreign network that can't be trained by the recipe, or can't see the
+    images of its crop or of the validation's."""
+    if recipe.architecture.startswith(TIMM):
+        model = fresh_network(recipe)
+        for size in sorted({recipe.crop, crop}):
+            try_size(model, size, recipe.architecture)
+
+
 def is_backbone(model: Classifier | MixClassifier, name: str) -> bool:
     """Whether a parameter belongs to a backbone: neither to a head nor to the mix block."""
-    return not name.startswith((*model.head_prefixes, "mix_block."))
+    own_head = f".{model.classifier}." if isinstance(model, Foreign) else "."
+    return name.startswith("backbone") and (own_head == "." or own_head not in name)
 
 
 def in_training(model: Classifier | MixClassifier, recipe: Recipe) -> Classifier | MixClassifier:

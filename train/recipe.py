@@ -121,8 +121,8 @@ class Recipe:
         check_name(self.architecture)
         if self.freeze and not self.init:
             raise UsageError(
-                "freeze keeps the backbone as it begins, and without --init it begins at random; "
-                "give weights to begin with, or leave freeze out"
+                "freeze keeps the backbone as it begins, and without --init it begins at random. "
+                "Give weights to begin with, or leave freeze out."
             )
         if self.learnt:
             self._check_learnt()
@@ -285,6 +285,8 @@ def _parsed(text: str, kind: Any) -> Any:
     """A value in Python's notation, or text; what stands for a list is one."""
     if text.lower() == "none":
         return None
+    if _of(kind) is str:
+        return text
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

@@ -91,7 +91,9 @@ class Run:
         self.model.to(self.device)
         foreign = isinstance(self.model, Foreign)
         if how.compile and foreign:
-            raise UsageError(f"--compile: expected one of our networks, not {recipe.architecture}.")
+            raise UsageError(
+                f"--compile: expected one of our networks, got {recipe.architecture}. Leave it out."
+            )
         wide = foreign or ResNetConfig.from_name(recipe.architecture).base_width % 16 == 0
         if wide and not (foreign and self.device.type == "cpu"):
             # Faster; but of narrow layers torch's CPU kernels (seen in 2.15) corrupt memory with

@@ -111,7 +111,9 @@ def _shape(
         )
     shape = shapes[name]
     if len(shape) != (ndim or len(shape)) or not shape or 0 in shape:
-        raise CheckpointError(f"'{name}' has shape {shape}, expected {ndim} sizes above 0. Get another copy.")
+        raise CheckpointError(
+            f"'{name}' has shape {shape}, expected {ndim} sizes above 0. Get another copy."
+        )
     return shape
 
 

@@ -7,8 +7,10 @@ the classes' names by number, and `protocol` says which pixels they are evaluate
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -72,8 +74,8 @@ class Classifier(nn.Module):
     method = "plain"
     heads = ("head0",)
     head_name = "head0"
-    head_prefixes: tuple[str, ...] = ("head.",)
-    """What the names of its heads' parameters begin with; the backbones' begin with `backbone`."""
+    last = "head.fc"
+    """Its last layer."""
     remarks: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     protocol: Protocol | None = None
@@ -106,14 +108,25 @@ class Classifier(nn.Module):
         found = self.backbone(x)
         return found if maps else found.mean(dim=(2, 3))
 
-    def with_head(self, num_classes: int) -> "Classifier":
-        """A classifier of this backbone (a copy) and a new head for other classes, to be trained."""
+    def with_head(self, num_classes: int) -> Self:
+        """A classifier of this backbone (a copy) and a new head for other classes, to be trained.
+
+        Raises UsageError where the last layer isn't a linear one.
+        """
         if num_classes < 1:
             raise UsageError(f"expected a head of 1 class or more, got {num_classes}")
-        new = Classifier(self.backbone.config, num_classes)
-        new.backbone.load_state_dict(self.backbone.state_dict())
-        draw_new(new.head.fc)
-        return new.to(next(self.parameters()).device)
+        new = deepcopy(self)
+        old = new.get_submodule(self.last)
+        if not isinstance(old, nn.Linear):
+            raise UsageError(
+                f"{self.architecture}: expected a linear head, got a {type(old).__name__}. Make the "
+                "network anew, with so many classes."
+            )
+        head = nn.Linear(old.in_features, num_classes, device=old.weight.device)
+        draw_new(head)
+        new.set_submodule(self.last, head)
+        new.num_classes, new.classes = num_classes, ()
+        return new
 
 
 class MixClassifier(nn.Module):
@@ -123,7 +136,6 @@ class MixClassifier(nn.Module):
     """
 
     heads = ("one_k", "mix_k", "one_q", "mix_q")
-    head_prefixes: tuple[str, ...] = ("head_",)
     remarks: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     protocol: Protocol | None = None

@@ -41,7 +41,7 @@ class Layers:
         if not last or self.shapes.get("") != self.shapes[last[0]] or len(self.shapes[""]) != 2:
             raise UsageError(
                 f"{self.name}: expected a classifier whose last layer is a linear one and that "
-                "returns its logits (N, classes); wrap it so that it does, or choose another"
+                "returns its logits (N, classes). Wrap it so that it does, or choose another."
             )
         return last[0]
 
@@ -70,7 +70,7 @@ class Layers:
             raise UsageError(
                 f"{self.name}: expected a layer that puts out maps (N, c, h, w) with places of "
                 f"{wanted} px, to mix or to make masks there, got none (maps come from {self.maps}). "
-                "Choose another method or network"
+                "Choose another method or network."
             )
         return found
 
@@ -88,7 +88,7 @@ class ForeignClassifier(Classifier):
         nn.Module.__init__(self)
         self.architecture, self.classifier, self.size = architecture, classifier, size
         self.backbone: Any = network
-        self.head_prefixes = (f"backbone.{classifier}.",)
+        self.last = f"backbone.{classifier}"
         head: Any = network.get_submodule(classifier)
         self.num_classes = len(head.weight)
 
@@ -114,7 +114,7 @@ class ForeignClassifier(Classifier):
         if not all(torch.allclose(one.flip(0), logits, atol=1e-5) for one in swapped):
             raise UsageError(
                 f"{self.architecture}: hidden states can't be mixed as manifoldmix does, since none of "
-                "its layers is passed by all that the head sees. Choose another method or network"
+                "its layers is passed by all that the head sees. Choose another method or network."
             )
 
     def through(self, x: Tensor, stage: int, change: Callable[[Tensor], Tensor]) -> Tensor:
@@ -128,23 +128,9 @@ class ForeignClassifier(Classifier):
         finally:
             handle.remove()
 
-    def features(self, x: Tensor) -> Tensor:
-        """What the head sees, (N, c), of normalised images (N, 3, H, W)."""
-        return seen(self.backbone, x, self.classifier, before=True).flatten(1)
-
-    def with_head(self, num_classes: int) -> "ForeignClassifier":
-        """A copy with a new head for other classes, to be trained."""
-        new = deepcopy(self)
-        old = new.backbone.get_submodule(self.classifier)
-        if not isinstance(old, nn.Linear):
-            raise UsageError(
-                f"{self.architecture}: expected a linear head, to make a new one like it."
-            )
-        head = nn.Linear(old.in_features, num_classes, device=old.weight.device)
-        draw_new(head)
-        new.backbone.set_submodule(self.classifier, head)
-        new.num_classes = num_classes
-        return new
+    def features(self, x: Tensor, *, maps: bool = False) -> Tensor:
+        """What the head sees, (N, c), of normalised images (N, 3, H, W). It has no `maps`."""
+        return pooled(self.backbone, x, self.classifier, self.architecture, maps=maps)
 
 
 class ForeignMixClassifier(MixClassifier):
@@ -170,13 +156,12 @@ class ForeignMixClassifier(MixClassifier):
         self.head_name = self.heads[0]
         layers = look_into(network, size, architecture)
         self.classifier = layers.classifier(network)
-        self.head_prefixes = (*(f"backbone_{side}.{self.classifier}." for side in "qk"), "head_")
         self.layer = layer or layers.stage(network, MASK_STAGE)
         self.stride = layers.strides.get(self.layer, 0)
         if not self.stride:
             raise UsageError(
                 f"{architecture}: expected a layer that puts out maps (N, c, h, w) whose sides "
-                f"divide {size}, got {self.layer}; name one by layer= (of {layers.maps})"
+                f"divide {size}, got {self.layer}; name one by layer= (of {layers.maps})."
             )
         linear: Any = network.get_submodule(self.classifier)
         self.num_classes = linear.out_features
@@ -204,8 +189,12 @@ class ForeignMixClassifier(MixClassifier):
         network = self.get_submodule(f"backbone_{side}")
         if kind == "one":
             return network(x)
-        pooled = seen(network, x, self.classifier, before=True)
-        return self.get_submodule(f"head_mix_{side}")(pooled)
+        inside = seen(network, x, self.classifier, before=True)
+        return self.get_submodule(f"head_mix_{side}")(inside)
+
+    def features(self, x: Tensor, *, maps: bool = False) -> Tensor:
+        """What the chosen head sees, see `ForeignClassifier.features`."""
+        return pooled(self.backbone, x, self.classifier, self.architecture, maps=maps)
 
     def single(self) -> Classifier:
         """A copy of the chosen head and its network alone: a classifier as any other method's."""
@@ -262,6 +251,13 @@ def seen(
     return found[-1]
 
 
+def pooled(network: nn.Module, x: Tensor, classifier: str, name: str, *, maps: bool) -> Tensor:
+    """What the last layer sees, (N, c). Raises UsageError where maps are asked for."""
+    if maps:
+        raise UsageError(f"{name}: expected one of our networks for maps. Call its own for them.")
+    return seen(network, x, classifier, before=True).flatten(1)
+
+
 @torch.no_grad()
 def try_size(network: nn.Module, size: int, name: str) -> Tensor:
     """Logits (1, classes) of an empty image of `size` pixels, in eval mode; nothing is modified.
@@ -269,10 +265,11 @@ def try_size(network: nn.Module, size: int, name: str) -> Tensor:
     name: the network's, for the UsageError where it takes no such image.
     """
     modes = [(module, module.training) for module in network.modules()]
-    first = next(network.parameters())
+    first = next(network.parameters(), torch.empty(0))
     image = torch.zeros((1, 3, size, size), device=first.device, dtype=first.dtype)
     try:
-        with wall(UsageError, f"{name} can't take images of {size} pixels", "Set another crop."):
+        expected = f"{name}: expected a network of images (N, 3, {size}, {size})"
+        with wall(UsageError, expected, "Set another crop (in Python size=), or wrap it."):
             return network.eval()(image)
     finally:
         for module, training in modes:

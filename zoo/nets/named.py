@@ -1,7 +1,7 @@
 """The network of a name: ours, such as `resnet50`, and timm's, such as `timm/resnet10t`."""
 
 import difflib
-from pathlib import Path
+import logging
 from types import ModuleType
 from typing import Any
 
@@ -85,20 +85,10 @@ def pretrained(name: str) -> Any:
     fetches where they aren't here. Raises SourceError where they can't be had."""
     timm = _timm(name)
     check_name(name.partition(".")[0])
-    with wall(SourceError, f"{name}: its weights can't be had", "See: timm.list_pretrained()"):
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # of each try a line
+    to_do = "Check its name and the network, or give a file of them: --init FILE."
+    with wall(SourceError, f"{name}: its pretrained weights can't be had", to_do):
         return timm.create_model(name.removeprefix(TIMM), pretrained=True)
-
-
-def pretrained_file(network: Any) -> Path | None:
-    """The file here that a network of `pretrained` has its weights from, None if it isn't known."""
-    from huggingface_hub import try_to_load_from_cache
-
-    cfg = network.pretrained_cfg
-    if cfg.get("file"):
-        return Path(cfg["file"])
-    names = filter(None, (cfg.get("hf_hub_filename"), "model.safetensors", "pytorch_model.bin"))
-    cached = (try_to_load_from_cache(cfg.get("hf_hub_id") or "", name) for name in names)
-    return next((Path(path) for path in cached if isinstance(path, str)), None)
 
 
 def _timm(name: str) -> ModuleType:
