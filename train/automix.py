@@ -97,3 +97,11 @@ class AutoMix(ForeignMixClassifier):
     def set_extra_state(self, state: int) -> None:
         """Go on from this step."""
         self.step = state
+
+    def single(self) -> Any:
+        """A copy of the network with the chosen head, as it was given: to be saved, or used alone."""
+        return self.network()
+
+    def with_head(self, num_classes: int) -> Any:
+        """`single`, with a new last layer for other classes, to be trained."""
+        return super().single().with_head(num_classes).backbone

@@ -129,8 +129,11 @@ class ForeignClassifier(Classifier):
             handle.remove()
 
     def features(self, x: Tensor, *, maps: bool = False) -> Tensor:
-        """What the head sees, (N, c), of normalised images (N, 3, H, W). It has no `maps`."""
-        return pooled(self.backbone, x, self.classifier, self.architecture, maps=maps)
+        """What the head sees, (N, c), of normalised images (N, 3, H, W); maps: at the end of stage 3,
+        (N, c, H / 16, W / 16)."""
+        if maps:
+            return seen(self.backbone, x, self.layers.stage(self.backbone, MASK_STAGE))
+        return seen(self.backbone, x, self.classifier, before=True).flatten(1)
 
 
 class ForeignMixClassifier(MixClassifier):
@@ -193,17 +196,23 @@ class ForeignMixClassifier(MixClassifier):
         return self.get_submodule(f"head_mix_{side}")(inside)
 
     def features(self, x: Tensor, *, maps: bool = False) -> Tensor:
-        """What the chosen head sees, see `ForeignClassifier.features`."""
-        return pooled(self.backbone, x, self.classifier, self.architecture, maps=maps)
+        """What the chosen side's last layer sees, (N, c). maps: what `layer` puts out, (N, c, h, w)."""
+        if maps:
+            return seen(self.backbone, x, self.layer)
+        return seen(self.backbone, x, self.classifier, before=True)
 
-    def single(self) -> Classifier:
+    def network(self) -> Any:
+        """A copy of the network with the chosen head, as it was given: to be saved, or used alone."""
+        network: Any = deepcopy(self.backbone).requires_grad_(True)
+        if self.head_name.startswith("mix"):
+            head = self.get_submodule(f"head_{self.head_name}")
+            network.get_submodule(self.classifier).load_state_dict(head.state_dict())
+        return network
+
+    def single(self) -> Any:
         """A copy of the chosen head and its network alone: a classifier as any other method's."""
-        kind, side = self.head_name.split("_")
-        network = deepcopy(self.get_submodule(f"backbone_{side}"))
-        if kind == "mix":
-            head = self.get_submodule(f"head_mix_{side}").state_dict()
-            network.get_submodule(self.classifier).load_state_dict(head)
-        return ForeignClassifier(network, self.architecture, self.classifier).train(self.training)
+        single = ForeignClassifier(self.network(), self.architecture, self.classifier)
+        return single.train(self.training)
 
     def side(self, side: str) -> Iterator[nn.Parameter]:
         """The parameters of one side, "q" or "k", in the same order for both."""
@@ -249,13 +258,6 @@ def seen(
     finally:
         handle.remove()
     return found[-1]
-
-
-def pooled(network: nn.Module, x: Tensor, classifier: str, name: str, *, maps: bool) -> Tensor:
-    """What the last layer sees, (N, c). Raises UsageError where maps are asked for."""
-    if maps:
-        raise UsageError(f"{name}: expected one of our networks for maps. Call its own for them.")
-    return seen(network, x, classifier, before=True).flatten(1)
 
 
 @torch.no_grad()
