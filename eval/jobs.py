@@ -18,7 +18,8 @@ from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.data import LabelledImages
 from ..zoo.errors import CheckpointError, MixzooError
 from ..zoo.manifest import Protocol, Row
-from ..zoo.nets import Classifier, Foreign, MixClassifier
+from ..zoo.nets import Classifier, MixClassifier
+from ..zoo.nets.foreign import Foreign
 from ..zoo.refs import CheckpointFile, is_path, resolve
 from ..zoo.report import Weights
 from . import store

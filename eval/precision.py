@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ..zoo.errors import UsageError
-from ..zoo.nets import Classifier, Foreign, MixClassifier
+from ..zoo.nets import Classifier, MixClassifier
+from ..zoo.nets.foreign import Foreign
 from .folded import EmulatedConv, Fold, FoldedConv, FoldedResNet, OneDnnConv
 
 HeadLogits = Callable[[Tensor], Mapping[str, Tensor]]

@@ -22,7 +22,8 @@ from ..zoo.checkpoint.names import ALIASES
 from ..zoo.checkpoint.reading import NETWORK
 from ..zoo.errors import CheckpointError, wall
 from ..zoo.files import replacing
-from ..zoo.nets import Foreign, MixClassifier
+from ..zoo.nets import MixClassifier
+from ..zoo.nets.foreign import Foreign
 from ..zoo.nets.named import TIMM
 from .recipe import Recipe
 

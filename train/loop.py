@@ -20,7 +20,7 @@ from ..zoo.catalog import open_catalog
 from ..zoo.checkpoint.export import export
 from ..zoo.errors import CheckpointError, DataError, InterruptedRunError
 from ..zoo.net.progress import tell
-from ..zoo.nets import Foreign
+from ..zoo.nets.foreign import Foreign
 from ..zoo.refs import resolve
 from .begin import begin
 from .claim import claimed, facts_of, require_same

@@ -11,9 +11,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..eval.world import World
-from ..zoo.nets import Classifier, Foreign, ForeignClassifier, MixClassifier, make
+from ..zoo.nets import Classifier, ForeignClassifier, MixClassifier, make
 from ..zoo.nets.classifiers import draw_new
-from ..zoo.nets.foreign import try_size
+from ..zoo.nets.foreign import Foreign, try_size
 from ..zoo.nets.named import TIMM
 from ..zoo.nets.resnet import BasicBlock, Bottleneck
 from .recipe import Recipe

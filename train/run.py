@@ -18,7 +18,8 @@ from ..eval.predictions import Counts
 from ..eval.world import ALONE, World
 from ..zoo.checkpoint.names import canonical
 from ..zoo.errors import CheckpointError, UsageError, wall
-from ..zoo.nets import Foreign, ResNetConfig
+from ..zoo.nets import ResNetConfig
+from ..zoo.nets.foreign import Foreign
 from .checkpoints import (
     BEST,
     Count,

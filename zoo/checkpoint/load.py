@@ -12,8 +12,9 @@ from ..data.classes import class_names
 from ..errors import CheckpointError, UsageError, several
 from ..looks import printable
 from ..manifest import Row
-from ..nets import Classifier, Foreign, MixClassifier
+from ..nets import Classifier, MixClassifier
 from ..nets.classifiers import MIX_BLOCKS
+from ..nets.foreign import Foreign
 from ..refs import CheckpointFile, resolve
 from ..report import Weights
 from .infer import COUNT, network_of

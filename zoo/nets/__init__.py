@@ -1,13 +1,12 @@
 """The networks that released weights need, with the parameter names that OpenMixup wrote; and timm's."""
 
 from .classifiers import Classifier, MixClassifier, MixedImages
-from .foreign import Foreign, ForeignClassifier, ForeignMixClassifier
+from .foreign import ForeignClassifier, ForeignMixClassifier
 from .named import check_name, make
 from .resnet import ResNet, ResNetConfig
 
 __all__ = [
     "Classifier",
-    "Foreign",
     "ForeignClassifier",
     "ForeignMixClassifier",
     "MixClassifier",
