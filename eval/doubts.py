@@ -135,7 +135,8 @@ def _odds(labels: Ints, top: Ints, confidence: Floats, read: Any) -> tuple[Ints,
     best = np.argmax(np.where(own, -1.0, votes + np.nan_to_num(confidence)), axis=0)
     said = np.take_along_axis(top, best[None], axis=0)[0]
 
-    keys = (labels * (top.max() + 2) + top)[:, read]
+    span = int(top.max()) + 2
+    keys = (labels * span + top)[:, read]
     known, counts = np.unique(keys, return_counts=True)
     classes, of_class = np.unique(labels[read], return_counts=True)
     hit = float(own[:, read].mean()) if read.any() else 0.0
@@ -143,12 +144,12 @@ def _odds(labels: Ints, top: Ints, confidence: Floats, read: Any) -> tuple[Ints,
 
     def chance(of: Ints, without: Any) -> Any:
         """(M, N) of each answer if the class were `of`; without: whether the image itself is in it."""
-        pairs = of * (top.max() + 2) + top
+        pairs: Ints = of * span + top
         at = np.searchsorted(known, pairs).clip(max=len(known) - 1)
-        seen = np.where(known[at] == pairs, counts[at], 0) - votes * without
+        seen: Floats = np.where(known[at] == pairs, counts[at], 0) - votes * without
         where = np.searchsorted(classes, of).clip(max=len(classes) - 1)
-        total = np.where(classes[where] == of, of_class[where], 0) - without
-        prior = np.where(top == of, hit, other).clip(min=1e-6)
+        total: Ints = np.where(classes[where] == of, of_class[where], 0) - without
+        prior: Floats = np.where(top == of, hit, other).clip(min=1e-6)
         return (seen / rows + PRIOR * prior) / (total + PRIOR)
 
     if not read.any():

@@ -7,9 +7,11 @@ import numpy as np
 import torch
 
 from ..eval.protocol import normalise
+from ..zoo.errors import UsageError
 from ..zoo.manifest import Protocol
 from ..zoo.nets import Classifier, MixClassifier
 from ..zoo.nets.classifiers import MASK_STAGE, Head
+from ..zoo.nets.foreign import Foreign
 from ..zoo.nets.mixblock import pixels_per_feature
 from .canvas import Floats, Pixels
 from .grid import Column, Key, Row, Tile
@@ -38,7 +40,7 @@ def class_activation(model: Model, x: torch.Tensor, classes: torch.Tensor) -> to
 
     model: in eval mode, of its chosen head. x: (N, 3, H, W) float, normalised. classes: (N,) int64.
     Returns (N, h, w) float: exact for these heads, which pool by the mean before one linear layer.
-    A map's mean plus the class's bias is its logit.
+    A map's mean plus the class's bias is its logit. Raises UsageError of a network that isn't ours.
     """
     backbone, head = _parts(model)
     features = backbone(x)  # (N, C, h, w)
@@ -86,7 +88,12 @@ def cam_rows(
 
 
 def _parts(model: Classifier | MixClassifier) -> tuple[torch.nn.Module, Head]:
-    """The backbone and the head that `forward` uses."""
+    """The backbone and the head that `forward` uses. Raises UsageError of a foreign network."""
+    if isinstance(model, Foreign):
+        raise UsageError(
+            f"{model.architecture}: class activation maps are exact for networks that average maps "
+            "before one linear layer, which isn't known of this one. Name a checkpoint of a ResNet."
+        )
     if isinstance(model, Classifier):
         return model.backbone, model.head
     head = model.get_submodule(f"head_{model.head_name}")

@@ -9,7 +9,9 @@ import torch
 from mixzoo.eval.protocol import normalise
 from mixzoo.viz.maps import BlockMaps, block_maps, cam_rows, class_activation, map_rows, most_uneven
 from mixzoo.viz.mix import IMAGENET, Pairs, mix_pair
+from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.nets import Classifier
+from mixzoo.zoo.nets.foreign import ForeignClassifier
 
 NAMES = ["ant", "bee", "cat", "dog", "eel"]
 
@@ -55,6 +57,15 @@ def test_every_head_has_maps_of_its_own(head: str, picture: Callable, learnt: Ca
     with torch.no_grad():
         bias = model.get_submodule(f"head_{head}").fc.bias[3]
         torch.testing.assert_close(maps.mean((1, 2)) + bias, model(x)[:, 3])
+
+
+def test_a_network_that_isnt_ours_is_refused(picture: Callable) -> None:
+    """Nothing says that its head averages maps."""
+    flat = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64 * 64, 5))
+    model = ForeignClassifier(flat, "timm/flat", "1", size=64)
+
+    with pytest.raises(UsageError, match="timm/flat: class activation maps"):
+        class_activation(model, batch(picture(0)), torch.tensor([0]))
 
 
 def test_captions_tell_top_classes_and_probabilities(
