@@ -30,7 +30,7 @@ from .known import Said, Training, judged
 from .logs import Claim, audit_files, claim_of
 from .predictions import Precision, Predictions
 from .report import report_of, versions
-from .shard import Shard
+from .shard import MOST, Shard
 
 INDEX = "part.json"
 MAX_BYTES = 256 << 20  # of one file
@@ -143,9 +143,9 @@ def read(folder: Path) -> Opened:
             if hashlib.sha256(files.content_of(folder / name, MAX_BYTES)).hexdigest() != sha256:
                 raise ValueError(f"{name} isn't the file that {INDEX} names")
         part.alike  # noqa: B018 - names all that parts are compared by
-        if not part.checkpoints or not 1 <= part.number <= part.of or not part.batch_size:
+        if not part.checkpoints or not 1 <= part.number <= part.of <= MOST or not part.batch_size:
             raise ValueError(f"part {part.number} of {part.of} can't be")
-        size = len(Shard(part.number, part.of).positions(part.images, part.batch_size))
+        size = Shard(part.number, part.of).count(part.images, part.batch_size)
         shares = []
         for one in part.checkpoints:
             share = store.read(folder / one.file, one.key) if one.file in part.files else None

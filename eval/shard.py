@@ -29,6 +29,11 @@ class Shard:
         """Its batches among those of all images."""
         return groups[self.number - 1 :: self.of]
 
+    def count(self, images: int, batch_size: int) -> int:
+        """How many of so many images are its."""
+        starts = range((self.number - 1) * batch_size, images, self.of * batch_size)
+        return len(starts) * batch_size - max(0, starts[-1] + batch_size - images) if starts else 0
+
     def positions(self, images: int, batch_size: int) -> list[int]:
         """Its images among so many, in the list's order."""
         return [at for group in self.share(batches(range(images), batch_size)) for at in group]

@@ -187,6 +187,16 @@ def test_parts_of_other_evaluations_are_refused(
     assert "\n" not in str(raised.value)
 
 
+def in_index(name: str, value: object) -> Callable[[Path], object]:
+    """An edit of one field of `part.json`."""
+
+    def edit(folder: Path) -> None:
+        path = folder / parts.INDEX
+        path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+
+    return edit
+
+
 @pytest.mark.parametrize(
     ("edit", "named"),
     [
@@ -194,6 +204,8 @@ def test_parts_of_other_evaluations_are_refused(
         (lambda p: (p / "0.safetensors").unlink(), "0.safetensors"),
         (lambda p: (p / "part.json").write_text("{"), "part.json|malformed|truncated"),
         (lambda p: (p / "part.json").write_text("[" * 99_999), "Expected `object`|nested too deep"),
+        (in_index("images", 2**53), "doesn't hold the predictions of all its images"),
+        (in_index("of", 2**53), "part 1 of 9007199254740992 can't be"),
     ],
 )
 def test_damaged_parts_are_refused(
@@ -252,6 +264,7 @@ def test_shards_share_out_whole_batches(count: int, batch_size: int, of: int) ->
     positions = [shard.positions(count, batch_size) for shard in shards]
 
     assert sorted(at for one in positions for at in one) == list(range(count))
+    assert [shard.count(count, batch_size) for shard in shards] == [*map(len, positions)]
     whole_batches = {tuple(group) for group in batches(range(count), batch_size)}
     assert {tuple(g) for one in positions for g in batches(one, batch_size)} == whole_batches
 
