@@ -152,12 +152,19 @@ class Case:
         """A command to copy, which knows the benchmark."""
         return self.benchmark.command(*words) if self.benchmark else command_line(*words)
 
+    @property
+    def images(self) -> list[str]:
+        """What names the images in a command: those that were evaluated, where that is known."""
+        if self.benchmark and self.data == "DIR":
+            return self.benchmark.images
+        return ["--data", self.data]
+
     def evaluation(self, *words: object) -> str:
         """The command that evaluates this file again, with more words."""
         name = self.ref or (self.row.id if self.row else "FILE")
         is_row = self.row is None or name == self.row.id
         named = () if is_row or self.row is None else ("--row", self.row.id)
-        return self.command("eval", name, *named, "--data", self.data, *words)
+        return self.command("eval", name, *named, *self.images, *words)
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def _not_found(case: Case, key: str) -> Cause:
             _BY_LOG: case.command("logs", case.row.id if case.row else name),
             _BY_FILE: case.command("zoo", "inspect", name, *of_row),
         }
-        how = ways.get(needed or "") or case.command("explain", name, *of_row, "--data", case.data)
+        how = ways.get(needed or "") or case.command("explain", name, *of_row, *case.images)
         text = {
             _BY_IMAGES: "only the images can tell",
             _BY_LOG: "only the training log can tell",

@@ -172,11 +172,17 @@ class Catalog:
         for one, error in self.broken.items():
             if name == one or (what == "row" and name.endswith(f"_{one}")):
                 return error
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+        cutoff, own = 0.6, ""
+        if what == "row":
+            of = max((b for b in self.benchmarks if name.endswith(f"_{b}")), key=len, default="")
+            known = [row for row in known if row.endswith(f"_{of}")] if of else known
+            cutoff = 0.0 if of else cutoff
+            own = "" if of else " A row of your own takes --manifest FILE."
+        near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         broken = [str(error) for error in self.broken.values()]
         hint += f" It may stand in what can't be read: {several(broken, ' ')}" if broken else ""
-        return UsageError(f"No {what} {name!r}.{hint} See: {command('zoo', 'list')}")
+        return UsageError(f"No {what} {name!r}.{hint}{own} See: {command('zoo', 'list')}")
 
 
 def open_catalog(extra: Sequence[Path] = ()) -> Catalog:

@@ -150,7 +150,7 @@ def command(
     with join(device) as world:
         report = evaluate_refs(Request(**options), world)
     if world.leads:
-        give(report, out, options["evidence"], as_json)
+        give(report, out, options["evidence"], as_json, options["manifests"])
 
 
 def _submit(
@@ -171,10 +171,16 @@ def _submit(
         say(f"When all are done: {command_line('eval', 'merge', parts)}/* --out {out}")
 
 
-def give(report: "Report", out: Path | None, evidence: Path | None, as_json: bool) -> None:
+def give(
+    report: "Report",
+    out: Path | None,
+    evidence: Path | None,
+    as_json: bool,
+    manifests: "Sequence[Path]",
+) -> None:
     """Print a report, write it, and raise what it can't hide.
 
-    evidence: the folder that holds it, if it was written.
+    evidence: the folder that holds it, if it was written. manifests: that were named.
     """
     if as_json:
         click.echo(report.to_json(), nl=False)
@@ -185,7 +191,8 @@ def give(report: "Report", out: Path | None, evidence: Path | None, as_json: boo
         if not as_json:
             say(f"Report: {out}, and beside it {', '.join(FORMS)}")
     if evidence and not as_json:
-        check = command_line("eval", "check", evidence)
+        named = (word for path in manifests for word in ("--manifest", path))
+        check = command_line("eval", "check", evidence, *named)
         say(f"Evidence: {evidence}. Check it, here or elsewhere: {check}")
     _raise_problems(report)
 

@@ -26,4 +26,5 @@ def command(rows: tuple[str, ...], out: Path, manifests: tuple[Path, ...]) -> No
     for name in rows:
         folder = write_evidence(*catalog.row(name), out)
         say(f"Evidence: {folder}")
-    say(f"Check it, here or elsewhere: {command_line('eval', 'check', out)}")
+    named = (word for path in manifests for word in ("--manifest", path))
+    say(f"Check it, here or elsewhere: {command_line('eval', 'check', out, *named)}")

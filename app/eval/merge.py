@@ -55,4 +55,4 @@ def command(
         return
     if evidence:
         merged.write_evidence(evidence)
-    give(merged.report, out, evidence, as_json)
+    give(merged.report, out, evidence, as_json, manifests)

@@ -74,9 +74,10 @@ def test_three_seeds_are_judged_together(dots: Path, mixzoo: Run, tmp_path: Path
     checked = mixzoo("eval", "check", tmp_path / "evidence", "--manifest", dots / "dots.toml")
 
     assert "too few seeds" in alone
-    assert f"mixzoo train {ROW} --data DIR --set seed=2 --out" in alone
+    assert f"mixzoo train {ROW} --data {dots} --set seed=2 --out" in alone
     assert "reproduced" not in alone
     assert code == 0
+    assert f"eval check {tmp_path / 'evidence'} --manifest {dots / 'dots.toml'}" in out
     report = json.loads((tmp_path / "report.json").read_text())
     assert {row["verdict"] for row in report["rows"]} == {"retrained"}
     assert {row.get("matches_log") for row in report["rows"]} == {"matches its log", None}

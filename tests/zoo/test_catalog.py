@@ -25,6 +25,18 @@ def test_unknown_row_suggests_the_nearest() -> None:
         open_catalog().row("resnet50.automx_inat2018")
 
 
+def test_unknown_row_of_a_known_benchmark_suggests_one_of_its_rows(
+    write_benchmark: Callable[..., Path],
+) -> None:
+    """However near a row of another benchmark is; without a benchmark the option is named."""
+    catalog = open_catalog([write_benchmark("", b"weights")])
+
+    with pytest.raises(UsageError, match=r"Did you mean 'resnet18_w4\.vanilla_own'\?"):
+        catalog.row("resnet50.mixup_own")
+    with pytest.raises(UsageError, match="A row of your own takes --manifest FILE"):
+        catalog.row("resnet50.mixup_photos")
+
+
 def test_manifest_path_adds_a_benchmark(write_benchmark: Callable[..., Path]) -> None:
     """A file named on the command line is one more benchmark."""
     path = write_benchmark("", b"weights")
