@@ -118,10 +118,19 @@ class Case:
     @cached_property
     def verdict(self) -> Verdict | None:
         """Of the number, as if it were comparable; None without predictions."""
+        return self._judged(None)
+
+    @property
+    def told_verdict(self) -> Verdict | None:
+        """Of the number, as it was measured."""
+        other = self.conditions and self.benchmark and self.conditions.differ_from(self.benchmark)
+        return self._judged(other)
+
+    def _judged(self, not_comparable: str | None) -> Verdict | None:
         if not self.counts or self.benchmark is None:
             return None
-        metric = self.benchmark.manifest.metric
-        return judge(self.counts, self.reported, metric, logged=self.logged)
+        metric, other = self.benchmark.manifest.metric, not_comparable
+        return judge(self.counts, self.reported, metric, not_comparable=other, logged=self.logged)
 
     @property
     def is_off(self) -> bool:

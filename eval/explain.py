@@ -90,16 +90,18 @@ def _explained(
     if not unusable:
         drawn = checkpoint.benchmark and checkpoint.benchmark.manifest.dataset.drawn_by_package
         found = prepare(request, world) if request.data or drawn else None
-        stored = _predicted(checkpoint, found, request, world) if found else None
+        if found and not (report and report.protocol.overrides):
+            stored = _predicted(checkpoint, found, request, world)
+        else:
+            stored = _kept(checkpoint, report)
         train = training_of(found.images, checkpoint.benchmark) if found else None
-        stored = stored or _kept(checkpoint, report)
         case = case_of(
             checkpoint, stored, audit, train, datasets=datasets, data=request.data or "DIR"
         )
     case = with_others(case, checkpoint.sha256)
     if found and images and case.is_off:
         case = _with_trials(case, checkpoint, found, request, world, images, quiet)
-    verdict, tried = case.verdict, max((len(one.indices) for one in case.trials), default=0)
+    verdict, tried = case.told_verdict, max((len(one.indices) for one in case.trials), default=0)
     word, why = (verdict.word, verdict.why) if verdict else ("", "")
     return Explained(checkpoint.name, word, why, tried, causes_of(case))
 
