@@ -240,7 +240,10 @@ class Predictor:
         doubted = backbone.reach.exceeded(images.peaks.numpy())
         for head, row in rows.items():
             doubted |= self._guards[head].doubts(row)
-        wait = doubted | spot(images.indices.numpy())
+        indices = images.indices.numpy()
+        wait = doubted | spot(indices)
+        if self._size:  # those that calibrate, where another process did it
+            wait |= indices < -(-self.calibration // self._size) * self._size
         if wait.any():
             backbone.waiting.append(images.at(torch.from_numpy(np.flatnonzero(wait))))
         return {head: row.at(~wait) for head, row in rows.items()}
