@@ -104,7 +104,7 @@ def _made(files: Sequence[str], found: Found) -> str:
     return f"`{command}`, {on['date']}, {machine}; {versions}. All figures: {listed}."
 
 
-def wrapped(text: str, **how: str) -> list[str]:
+def wrapped(text: str, **how: Any) -> list[str]:
     """Lines of at most WIDTH characters; words stay whole. how: of `textwrap.wrap`."""
     return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False, **how)
 

@@ -96,7 +96,8 @@ def find_doubts(rows: Sequence[NamedPredictions], cut: float = ODDS) -> Doubts:
     confidence = np.stack([row.predictions.confidence for row in rows])  # (M, N)
     unread = np.any([row.predictions.state == UNREADABLE for row in rows], axis=0)
     said, odds = _odds(labels, top, confidence, ~unread)
-    missed = ~unread & (top != labels).all(axis=0)
+    agree, right = top == said, top == labels  # (M, N)
+    missed = ~unread & ~right.any(axis=0)
     doubted = ~unread & (odds >= cut)
     kinds = np.select([doubted, missed], [CANDIDATE, MISSED], OTHERS)
     chosen = np.flatnonzero(missed | doubted)
@@ -111,9 +112,9 @@ def find_doubts(rows: Sequence[NamedPredictions], cut: float = ODDS) -> Doubts:
                 file=rows[0].files[i],
                 label=int(labels[i]),
                 said=int(said[i]),
-                votes=int((of_it := top[:, i] == said[i]).sum()),
-                right=int((top[:, i] == labels[i]).sum()),
-                confidence=round(float(confidence[of_it, i].mean()), 4),
+                votes=int(agree[:, i].sum()),
+                right=int(right[:, i].sum()),
+                confidence=round(float(confidence[agree[:, i], i].mean()), 4),
                 odds=float(f"{odds[i]:.4g}"),
                 missed=bool(missed[i]),
                 in_doubt=bool(doubted[i]),
