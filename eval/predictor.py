@@ -122,6 +122,7 @@ class Predictor:
         ]
         self._guards: dict[str, Guard] = defaultdict(Guard)
         self._calibrated = 0
+        self._told = False  # whether another process calibrated
 
     @property
     def calibrates(self) -> bool:
@@ -217,6 +218,7 @@ class Predictor:
         self.raise_bounds(learnt.get("bounds", {}))
         if "reach" in learnt:
             self.seen, self._calibrated = learnt["seen"], learnt["calibrated"]
+            self._told = True
             for backbone, largest in zip(self._backbones, learnt["reach"], strict=True):
                 backbone.reach.largest = np.asarray(largest, np.float32)
 
@@ -242,7 +244,7 @@ class Predictor:
             doubted |= self._guards[head].doubts(row)
         indices = images.indices.numpy()
         wait = doubted | spot(indices)
-        if self._size:  # those that calibrate, where another process did it
+        if self._told and self._size:  # those that calibrate are exact, whoever calibrated
             wait |= indices < -(-self.calibration // self._size) * self._size
         if wait.any():
             backbone.waiting.append(images.at(torch.from_numpy(np.flatnonzero(wait))))
