@@ -75,7 +75,7 @@ def remove(items: Sequence[Removable], catalog: Catalog) -> int:
             folder.rmdir()
     if failures:
         raise MixzooError(
-            f"{len(failures)} of {len(items)} files could not be removed. First: {failures[0]}"
+            f"{len(failures)} of {len(items)} files could not be removed. Check who may write there. First: {failures[0]}."
         )
     return freed
 

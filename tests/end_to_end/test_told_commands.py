@@ -20,7 +20,7 @@ ASSETS = package_path("zoo/mini/assets")
 # What needs a network of timm's shape, hours, a browser, a cluster or a second log: these few are
 # held against their command's options alone (tests/test_docs.py).
 NOT_RUN = (
-    r"mixzoo app|mixzoo quickstart|--submit|--deep|hf:|2022\S+\.log$|--assign epoch_100|\$|runs/seed|"
+    r"mixzoo app|mixzoo quickstart|--init|--submit|--deep|hf:|2022\S+\.log$|--assign epoch_100|\$|runs/seed|"
     r"--shard|--onnx|zoo import|--names|eval merge|publish runs/automix|train publish runs/both$|own\.toml"
 )
 Run = Callable[..., tuple[int, str, str]]
