@@ -86,7 +86,8 @@ def prepare(
 
         if archive or annotations or form == "tar":
             raise UsageError(
-                f"{benchmark}: is drawn by the package; --archive, --annotations and --as tar don't "
+                f"{benchmark}: is drawn by the package; --archive, --annotations and --as tar "
+                "don't "
                 "apply. Leave them out."
             )
         draw(root, *SPLITS[split])
@@ -185,7 +186,8 @@ def init(
     manifest = manifest_for(own, name, like, architecture, crop, epochs)
     written = write_own(own, manifest, force)
     say(
-        f"{name}: {len(own.classes):,} classes, {len(own.train):,} images to train, {len(own.val):,} to validate"
+        f"{name}: {len(own.classes):,} classes, {len(own.train):,} images to train, "
+        f"{len(own.val):,} to validate"
     )
     for line in (*own.notes, *map(str, written)):
         say(f"  {printable(line)}")

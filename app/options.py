@@ -152,7 +152,8 @@ names_argument = click.argument(
 )
 signed_by_option = option(
     "--signed-by FILE",
-    "Demand a signature by this public key, or by this certificate or one that it vouches for (PEM).",
+    "Demand a signature by this public key, or by this certificate or one that it vouches for "
+    "(PEM).",
     PresentFile,
 )
 data_option = option("--data DIR", "The folder with the images.", FilePath)

@@ -81,6 +81,7 @@ def _require_reproduced(out: Path) -> None:
             f"{off[0].reason}. Pillow or torch may round differently here; see {out}."
         )
     say(
-        f"All {len(rows)} recomputed numbers are the published ones to the image, and match their logs.",
+        f"All {len(rows)} recomputed numbers are the published ones to the image, and match their "
+        "logs.",
         style="bold green",
     )

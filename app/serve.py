@@ -22,7 +22,8 @@ from .options import OutputFolder, manifest_option, option
 )
 @option(
     "--port",
-    "Port to listen on (0: any free one), also GRADIO_SERVER_PORT.  [default: the first free one from 7860]",
+    "Port to listen on (0: any free one), also GRADIO_SERVER_PORT.  [default: the first free one "
+    "from 7860]",
     click.IntRange(0, 65535),
     envvar="GRADIO_SERVER_PORT",
 )

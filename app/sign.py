@@ -48,5 +48,6 @@ def command(
         for path, by in signed.sign(folder, signer, catalog):
             say(f"{path}: signed by {by}")
     say(
-        "Give your public key or certificate to those who check: eval check, zoo verify --signed-by."
+        "Give your public key or certificate to those who check: eval check, zoo verify "
+        "--signed-by."
     )

@@ -2,7 +2,8 @@
 
 Edits 1,000 folders at random, in each way below: as they are, and with hashes made to fit. A folder
 alone gives most of them away; its digest, published beside the number, must give away all, and so
-must a signature (where the extra mixzoo[sign] is installed). Then writes 1,000 intact folders of invented evaluations, as odd as they come, and checks them.
+must a signature (where the extra mixzoo[sign] is installed). Then writes 1,000 intact folders of
+invented evaluations, as odd as they come, and checks them.
 
     python benchmarks/edited_evidence.py [--runs 1000]
 """
@@ -337,7 +338,8 @@ def edited(
 ) -> tuple[dict[str, Counter[str]], dict[str, Counter[str]]]:
     """Edit copies of the folders below `root` at random; how often each kind of edit was found.
 
-    key: public, by which the folders are signed. Returns kind -> "edits", and how many were found by
+    key: public, by which the folders are signed. Returns kind -> "edits", and how many were found
+    by
     "folder" (alone), "digest" and "signature"; as edited, and with hashes that were made to fit.
     """
     rng, catalog = random.Random(seed), open_catalog()

@@ -1,6 +1,7 @@
 """How long `mixzoo eval check` takes for the whole table at full size, and how large evidence is.
 
-Twenty rows of inat2018 with invented predictions of 24,426 images, four heads for AutoMix and SAMix:
+Twenty rows of inat2018 with invented predictions of 24,426 images, four heads for AutoMix and
+SAMix:
 
     python benchmarks/evidence.py
 """

@@ -1,4 +1,5 @@
-"""At full size: iNaturalist-2018's numbers of files, classes and rows, in parts that can be run alone.
+"""At full size: iNaturalist-2018's numbers of files, classes and rows, in parts that can be run
+alone.
 
 python benchmarks/full_size.py [--parts list,verify,report,merge,table] [--sizes 1000 24426 461939]
 
@@ -10,9 +11,11 @@ time and its peak of memory. Parts:
 
 list     find and label the images, hash the list
 verify   mixzoo data verify: read every file
-report   a report on one row from kept predictions, with 437,513 training annotations: first, and again
+report   a report on one row from kept predictions, with 437,513 training annotations: first, and
+again
 merge    64 parts of invented predictions into one report
-table    20 synthetic rows, a ResNet-50 of 8,142 classes each, on 1 and 2 processes (--images of them)
+table    20 synthetic rows, a ResNet-50 of 8,142 classes each, on 1 and 2 processes (--images of
+them)
 
 Results: benchmarks/results/full_size.json, to which each part adds what it measured.
 """

@@ -1,7 +1,8 @@
 """PuzzleMix's mask, exactly: the package's solver beside gco, the solver that OpenMixup calls.
 
 64 grids of 8x8 blocks and 3 labels, with the costs of a random batch of 224x224 images. gco
-(research-only licence, one grid after the other) is measured in the same run if an environment of its own has it:
+(research-only licence, one grid after the other) is measured in the same run if an environment of
+its own has it:
 
     python -m venv gco && gco/bin/pip install gco-wrapper
     python benchmarks/gridcut.py --gco-python gco/bin/python

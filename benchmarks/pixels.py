@@ -9,7 +9,8 @@ passes along rows first (Pillow 13 swaps them for tall pictures). Photographs wh
 500 to 800 pixels, as iNaturalist's.
 Target: 1.35 times the reference.
 
-    python benchmarks/pixels.py [--images FOLDER] [--repeats 30] [--out benchmarks/results/pixels.json]
+    python benchmarks/pixels.py [--images FOLDER] [--repeats 30] [--out
+    benchmarks/results/pixels.json]
 """
 
 import argparse

@@ -147,7 +147,8 @@ def _seeds(found: Found) -> str:
     honest = found["percent_within"]["honest, 24,426 images, sd 0.25"]
     return (
         f"The interval of one more run holds {honest['3']:.1f}% of honest published numbers with 3 "
-        f"seeds and {honest['10']:.1f}% with 10 (the limit is 95%), but from few seeds it also holds "
+        f"seeds and {honest['10']:.1f}% with 10 (the limit is 95%), but from few seeds it also "
+        "holds "
         "most numbers that are two standard deviations (sd) off."
     )
 
@@ -170,7 +171,8 @@ def _defects(found: Found) -> str:
     wrong = sum(len(it["wrong"]) for it in parts)
     return (
         f"Of {planted} planted defects, {planted - wrong} are named first by `mixzoo explain`, and "
-        f"{sum(it['accused'] for it in parts) or 'none'} of {healthy} healthy checkpoints is accused."
+        f"{sum(it['accused'] for it in parts) or 'none'} of {healthy} healthy checkpoints is "
+        "accused."
     )
 
 
@@ -242,8 +244,10 @@ def _guard(found: Found) -> str:
     guarded = sum(sum(head["flips_of_guarded"].values()) for head in heads)
     where = "a processor" if found["machine"]["device"] == "cpu" else "a GPU"
     return (
-        f"On {where}, {fast} predictions differ from fp32 without the guard, and {guarded or 'none'} "
-        "with it, on one process and on three (bf16 where nothing else is said; heads of one network "
+        f"On {where}, {fast} predictions differ from fp32 without the guard, and "
+        f"{guarded or 'none'} "
+        "with it, on one process and on three (bf16 where nothing else is said; heads of one "
+        "network "
         "counted each)."
     )
 
@@ -264,8 +268,10 @@ def _guard_rows(found: Found) -> Table:
 
 def _rules(found: Found) -> str:
     return (
-        f"No cheap rule is a proof: of {found['runs']} simulated runs of {found['images']:,} images, "
-        "with errors a hundred times the usual in a few of them, this share holds a prediction that "
+        f"No cheap rule is a proof: of {found['runs']} simulated runs of {found['images']:,} "
+        "images, "
+        "with errors a hundred times the usual in a few of them, this share holds a prediction "
+        "that "
         "flipped unseen. It shows why the guard watches activations."
     )
 
@@ -310,7 +316,8 @@ def _evaluation_rows(found: Found) -> Table:
 
 def _forward(found: Found) -> str:
     return (
-        f"The network alone: fast arithmetic reaches {_percent(found['fast_over_matrix_product'])} of "
+        f"The network alone: fast arithmetic reaches {_percent(found['fast_over_matrix_product'])} "
+        "of "
         f"what the machine's own {found['arithmetic']} matrix product allows; the guard recomputes "
         f"{_percent(found['recomputed_share'])} of this hard case (random weights, tiny margins)."
     )
@@ -329,7 +336,8 @@ def _forward_rows(found: Found) -> Table:
 
 def _pixels(found: Found) -> str:
     return (
-        f"A JPEG becomes a crop {found['speedup']} times as fast as by PIL and torchvision (target: "
+        f"A JPEG becomes a crop {found['speedup']} times as fast as by PIL and torchvision "
+        "(target: "
         f"{found['target_speedup']}), {found['images_per_second']['mixzoo']:.0f} a second and core "
         f"against {found['images_per_second']['reference']:.0f}; "
         f"{found['crops_that_differ'] or 'no'} crops differ in any bit."
@@ -367,7 +375,9 @@ def _full_size(found: Found) -> str:
     grows = "" if all(one["linear"] for one in parts) else " not in every part"
     report = found["report"]["runs"]["24426"]
     return (
-        f"Time grows with the number of images{grows or ' and no faster'}, to {max(int(n) for one in parts for n in one['runs']):,} of them. Of 24,426 images a report from kept predictions "
+        f"Time grows with the number of images{grows or ' and no faster'}, to "
+        f"{max(int(n) for one in parts for n in one['runs']):,} of them. Of 24,426 images a report "
+        "from kept predictions "
         f"takes {report['first']} s of processor the first time, and {report['again']} s again. "
         "The files are hard links to one drawn JPEG."
     )
@@ -412,7 +422,8 @@ def _download_rows(found: Found) -> Table:
 def _extract(found: Found) -> str:
     return (
         f"The validation images come out of the archive, with its md5 checked, "
-        f"{found['times_as_fast']['files_against_tar_xzf']} times as fast as `tar xzf` of all of it "
+        f"{found['times_as_fast']['files_against_tar_xzf']} times as fast as `tar xzf` of all of "
+        "it "
         f"(target: {found['targets']['files_against_tar_xzf']:g}), which checks nothing."
     )
 
@@ -443,7 +454,8 @@ def _steps(found: Found) -> str:
     if not beside:
         return f"On {where} ({what}), the plain loop bounds what a step of mixing can reach."
     return (
-        f"On {where} ({what}), a step of `mixzoo train` is so many times as fast as OpenMixup's own: "
+        f"On {where} ({what}), a step of `mixzoo train` is so many times as fast as OpenMixup's "
+        "own: "
         f"{', '.join(beside)} (target for automix: 1.40)."
     )
 
@@ -468,7 +480,8 @@ def _mixing(found: Found) -> str:
     methods = found["methods"].items()
     static = [it["share_of_step"] for name, it in methods if name != "puzzlemix_saliency"]
     return (
-        f"Mixing costs at most {_percent(max(static))} of a ResNet-50 training step on the same machine "
+        f"Mixing costs at most {_percent(max(static))} of a ResNet-50 training step on the same "
+        "machine "
         f"(target: below {100 * found['target_share_of_static_methods']:g}%), but for PuzzleMix's "
         "saliency, which takes a forward and a backward pass by design."
     )

@@ -186,7 +186,8 @@ def _by_the_files_word(case: Case) -> Iterator[Found]:
     if facts.epoch and facts.epochs and facts.epoch <= facts.epochs - window:
         yield Found(
             "other-epoch",
-            f"the checkpoint was written after epoch {facts.epoch} of {facts.epochs}; the number is "
+            f"the checkpoint was written after epoch {facts.epoch} of {facts.epochs}; the number "
+            "is "
             "of the last",
             {"epoch": facts.epoch, "epochs": facts.epochs},
             case.command("logs", row.id),
@@ -227,7 +228,8 @@ def _by_log(case: Case) -> Iterator[Found]:
         most = 100 * repeated / test.images
         yield Found(
             "padded",
-            f"the log's accuracies are of {test.images:,} images, which is {test.expected:,} padded "
+            f"the log's accuracies are of {test.images:,} images, which is {test.expected:,} "
+            "padded "
             f"to a multiple of {of[0]}: {repeated} images were counted twice",
             {"images": test.images, "expected": test.expected, "multiples": list(of[:4])},
             logs,
@@ -375,7 +377,8 @@ def _by_rows(case: Case) -> Iterator[Found]:
     if exonerated and same_number and case.logged and not case.logged.given_by:
         yield Found(
             "other-row",
-            f"the file is its log's, and the published number is also {same_number[0]}'s: it may stand "
+            f"the file is its log's, and the published number is also {same_number[0]}'s: it may "
+            "stand "
             "in the wrong line",
             {"row": same_number[0]},
             show,
@@ -411,7 +414,8 @@ def _by_labels(case: Case) -> Iterator[Found]:
         p = min(p, *related, 1.0)
         yield Found(
             "other-head",
-            f"the predictions tell the classes apart ({100 * hits / images:.1f}% of one half of the "
+            f"the predictions tell the classes apart ({100 * hits / images:.1f}% of one half of "
+            "the "
             "images follow from what the other half's predictions meant), but by no numbering of "
             f"these classes: {KEYS['other-head']}",
             {"told": 100 * hits / images, "top1": 100 * before, "p": p},
@@ -451,7 +455,8 @@ def _by_training(case: Case) -> Iterator[Found]:
         on, off = 100 * right[both].mean(), 100 * right[~both].mean() if (~both).any() else math.nan
         yield Found(
             "leak",
-            f"{int(both.sum())} of {len(both)} evaluated images stand in the training list; of them "
+            f"{int(both.sum())} of {len(both)} evaluated images stand in the training list; of "
+            "them "
             f"{on:.1f}% are right, of the others {off:.1f}%",
             {"images": int(both.sum()), "top1_on_them": on, "top1_on_others": off},
             case.command("data", "verify", case.benchmark.name) if case.benchmark else None,
@@ -465,7 +470,8 @@ def _by_training(case: Case) -> Iterator[Found]:
             sure = float(np.nanmean(case.known.confidence))
             yield Found(
                 "leak",
-                f"{signed(case.gap, case.decimals)} points more than published, more than any epoch "
+                f"{signed(case.gap, case.decimals)} points more than published, more than any "
+                "epoch "
                 f"of the log: as of a network that saw these images in training (mean confidence "
                 f"{sure:.2f})",
                 {"gap_points": case.gap, "best_logged": best, "confidence": sure},
@@ -486,7 +492,8 @@ def _by_trials(case: Case) -> Iterator[Found]:
         digits = _digits(p)
         if "as_kept" in evidence:
             text = (
-                f"so {100 * evidence['as_kept']:.1f}% of the {evidence['images']} predictions tried "
+                f"so {100 * evidence['as_kept']:.1f}% of the {evidence['images']} predictions "
+                "tried "
                 "come out as they were kept, by the table's own pixels "
                 f"{100 * evidence['as_kept_before']:.1f}%"
             )
@@ -504,7 +511,8 @@ def _by_trials(case: Case) -> Iterator[Found]:
             if not whole and case.gap > 0:
                 p = min(1.0, len(others) * 6 * evidence["spread"] * UNRELATED)
             text = (
-                f"so {evidence['right']} of {evidence['images']} images tried are right in place of "
+                f"so {evidence['right']} of {evidence['images']} images tried are right in place "
+                "of "
                 f"{evidence['right_before']}, which makes about {evidence['top1']:.1f} of all"
             )
             command = case.evaluation(*flags(one.protocol, published))

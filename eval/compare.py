@@ -32,7 +32,8 @@ RULES = {
     IDENTICAL: "A and B are right on exactly the same images",
 }
 SCOPE = (
-    "The p-values and intervals speak about other images of the same kind, with these very weights. "
+    "The p-values and intervals speak about other images of the same kind, with these very "
+    "weights. "
     "They say nothing about training again with another seed."
 )
 
@@ -170,7 +171,8 @@ def legend(pairs: Sequence[Pair]) -> list[str]:
     lost = max(pair.unreadable for pair in pairs)
     lines = [f"{word}: {rule}." for word, rule in _rules(pairs).items()]
     lines.append(
-        f"{pairs[0].total} images. A - B: difference of top-1 in points, with its 95% score interval "
+        f"{pairs[0].total} images. A - B: difference of top-1 in points, with its 95% score "
+        "interval "
         f"for the pair alone; p corrected for {len(pairs)} comparison{'s' * (len(pairs) > 1)}."
     )
     if lost:

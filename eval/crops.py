@@ -74,7 +74,8 @@ class CropCache:
                 if missing > free:
                     raise DataError(
                         f"{folder}: the crops need {missing / 1e9:.1f} GB more, "
-                        f"{free / 1e9:.1f} GB are free. Name another folder, or evaluate without the cache."
+                        f"{free / 1e9:.1f} GB are free. Name another folder, or evaluate without "
+                        "the cache."
                     )
                 file.truncate(cache.size)  # also longer; rows that are there stay
         except OSError as error:

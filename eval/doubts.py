@@ -33,8 +33,10 @@ CANDIDATE = "label in doubt"
 MISSED = "missed by all"
 OTHERS = "others"
 SCOPE = (
-    "A label in doubt is a candidate to look at, no proof that it is wrong: all rows may err alike. The "
-    "accuracies without these images are no numbers to publish, since the rows themselves chose them."
+    "A label in doubt is a candidate to look at, no proof that it is wrong: all rows may err "
+    "alike. The "
+    "accuracies without these images are no numbers to publish, since the rows themselves chose "
+    "them."
 )
 
 
@@ -84,7 +86,8 @@ class Doubts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_doubts(rows: Sequence[NamedPredictions], cut: float = ODDS) -> Doubts:
-    """Compare every image's label with what all rows say of it. cut: odds above which it is doubted.
+    """Compare every image's label with what all rows say of it. cut: odds above which it is
+    doubted.
 
     Raises UsageError for fewer than two rows or odds below 1, DataError as `compare_rows` does.
     """
@@ -187,7 +190,8 @@ def sentences(found: Doubts) -> list[str]:
     """What was found, in words."""
     told = [
         f"{found.missed:,} of {found.images:,} images are missed by all {len(found.rows)} rows.",
-        f"{found.in_doubt:,} labels are in doubt: on the average over the rows, what they say of the "
+        f"{found.in_doubt:,} labels are in doubt: on the average over the rows, what they say of "
+        "the "
         f"image is {found.cut:g} times as likely or more of another class.",
         found.scope,
     ]

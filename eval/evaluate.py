@@ -421,7 +421,8 @@ def _sampling(request: Request, images: int) -> Sampling | None:
         )
     if request.sample is not None and request.sample > images:
         raise UsageError(
-            f"--sample: expected 1 to {images} (all images), got {request.sample}. Choose such a number."
+            f"--sample: expected 1 to {images} (all images), got {request.sample}. Choose such a "
+            "number."
         )
     return Sampling(request.sample, request.until, request.seed)
 

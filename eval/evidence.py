@@ -229,7 +229,8 @@ def _opened(folder: Path) -> tuple[Index, dict[str, bytes]]:
     for name in index.files:
         if name != Path(name).name or "\\" in name:
             raise IntegrityError(
-                f"{folder / INDEX}: expected names of files in this folder, got {name!r}. Get the evidence again."
+                f"{folder / INDEX}: expected names of files in this folder, got {name!r}. Get the "
+                "evidence again."
             )
         content[name] = files.content_of(folder / name, MAX_BYTES)
     return index, content

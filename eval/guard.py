@@ -36,7 +36,8 @@ predictions, not on the way.
 
 That is no theorem. An image whose error is unlike all others', and whose margin is large, is found
 by no rule that learns from a sample unless it computes that image: not by more spot checks, a wider
-bound, or one that follows the tail seen (benchmarks/guard_rules.py, docs/precision.md). But rounding
+bound, or one that follows the tail seen (benchmarks/guard_rules.py, docs/precision.md). But
+rounding
 is relative, so what errs a hundredfold was large somewhere on its way. `Reach` therefore doubts an
 image with an activation above SAFETY times the largest of those that the bound was learnt from.
 

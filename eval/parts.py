@@ -225,7 +225,8 @@ def _chosen(folders: Sequence[Path]) -> list[Opened]:
     found = [read(folder) for folder in dict.fromkeys(folders) if (folder / INDEX).is_file()]
     if not found:
         raise UsageError(
-            f"{several(folders)}: expected folders that `mixzoo eval --shard N/OF --out DIR` wrote, "
+            f"{several(folders)}: expected folders that `mixzoo eval --shard N/OF --out DIR` "
+            "wrote, "
             f"with {INDEX} in each; got none. Name these."
         )
     found.sort(key=lambda one: (one.part.number, one.part.created, one.digest))
@@ -235,7 +236,8 @@ def _chosen(folders: Sequence[Path]) -> list[Opened]:
         for name, value in one.part.alike.items():
             if value != (expected := sample.part.alike[name]):
                 raise UsageError(
-                    f"{one.folder}: expected the {name} of {sample.folder}, {_short(expected)}, got "
+                    f"{one.folder}: expected the {name} of {sample.folder}, {_short(expected)}, "
+                    "got "
                     f"{_short(value)}. Give parts of one evaluation."
                 )
     if found[0].part.versions["mixzoo"] != (ours := versions()["mixzoo"]):
@@ -250,7 +252,8 @@ def _chosen(folders: Sequence[Path]) -> list[Opened]:
             *part.command, "--shard", f"{missing[0]}/{part.of}", "--out", f"part-{missing[0]}"
         )
         raise DataError(
-            f"{len(missing)} of {part.of} parts are missing: {_ranges(missing)}. Make them, the first "
+            f"{len(missing)} of {part.of} parts are missing: {_ranges(missing)}. Make them, the "
+            "first "
             f"by: {make}"
         )
     return parts
@@ -272,7 +275,8 @@ def _list_of(parts: Sequence[Opened]) -> LabelledImages:
     images = LabelledImages(FolderStore(Path()), tuple(names), tuple(labels.tolist()), first.labels)
     if (got := images.sha256()) != (expected := first.checkpoints[0].key["list_sha256"]):
         raise IntegrityError(
-            f"{several(one.folder for one in parts)}: the images of all parts should be the list with "
+            f"{several(one.folder for one in parts)}: the images of all parts should be the list "
+            "with "
             f"sha256 {expected}, they are one with {got}. Make the parts again."
         )
     return images
@@ -313,7 +317,8 @@ def _require_settled(stored: Sequence[store.Stored], first: Part) -> None:
         store.write(_key_of(one, first).parts / "merged.safetensors", share)
     error = UnsettledError(
         f"{stale} of {sum(len(p) for one in stored for p in one.heads.values())} predictions were "
-        "believed under smaller bounds than other parts found, which no part can know. All are kept "
+        "believed under smaller bounds than other parts found, which no part can know. All are "
+        "kept "
         "here. To compute these alone again, and report: "
         f"{command(*first.command, '--out', 'FILE.json')}"
     )

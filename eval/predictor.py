@@ -342,7 +342,8 @@ def rank(
     if not finite.all():
         raise CheckpointError(
             f"Head {head} gives logits that aren't finite numbers, so there is nothing to rank. "
-            "The weights are damaged, or were saved after training diverged: get another copy, or an earlier epoch."
+            "The weights are damaged, or were saved after training diverged: get another copy, or "
+            "an earlier epoch."
         )
     top = order[:, :TOP].astype(np.int32)
     tied = np.flatnonzero((values[:, 1:best] == values[:, : best - 1]).any(axis=1))

@@ -70,7 +70,8 @@ def override(protocol: Protocol, **given: Any) -> Protocol:
         return msgspec.convert(facts, Protocol)
     except msgspec.ValidationError as error:
         raise UsageError(
-            f"The pixels that were asked for can't be made: {str(error).replace('`', '')}. Correct the option."
+            f"The pixels that were asked for can't be made: {str(error).replace('`', '')}. Correct "
+            "the option."
         ) from None
 
 

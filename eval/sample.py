@@ -286,7 +286,8 @@ def cannot_detect(
     sure = first(lambda images: noticed(images) >= 0.95, right)
     unseen = first(lambda images: missed(images) < 0.5, total) - 1
     changed = [
-        f"If {unseen} predictions were changed, the sample would hold none of them with at least an "
+        f"If {unseen} predictions were changed, the sample would hold none of them with at least "
+        "an "
         "even chance."
     ] * (unseen > 0)
     per_class = total / classes

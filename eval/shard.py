@@ -58,7 +58,8 @@ def parse(text: str, environment: Mapping[str, str]) -> Shard:
     if match and 1 <= int(match[1]) <= int(match[2]) <= MOST:
         return Shard(int(match[1]), int(match[2]))
     raise UsageError(
-        f"--shard {text!r}: expected N/OF with N from 1 to OF, as 3/64, or auto in a SLURM array. Give one."
+        f"--shard {text!r}: expected N/OF with N from 1 to OF, as 3/64, or auto in a SLURM array. "
+        "Give one."
     )
 
 
@@ -69,7 +70,8 @@ def _of_array(environment: Mapping[str, str]) -> Shard:
         if not re.fullmatch(r"[0-9]{1,9}", text):
             got = f"got {text[:40]!r}" if text else "but it isn't set"
             raise UsageError(
-                f"--shard auto: expected a whole number in SLURM_ARRAY_TASK_{name}, as in a task of "
+                f"--shard auto: expected a whole number in SLURM_ARRAY_TASK_{name}, as in a task "
+                "of "
                 f"sbatch --array=1-64, {got}. Name the shard elsewhere: --shard 3/64."
             )
         values[name] = int(text)

@@ -54,7 +54,8 @@ def statement(checked: Checked) -> dict[str, Any]:
 def sign(folder: Path, signer: signing.Signer, catalog: Catalog) -> Iterator[tuple[Path, str]]:
     """Sign evidence (a row's, or the folders of several), or a repository and the evidence in it.
 
-    Evidence in a repository that is signed already keeps its signature. Yields each folder that was signed, and by whom. Raises IntegrityError for evidence that isn't
+    Evidence in a repository that is signed already keeps its signature. Yields each folder that was
+    signed, and by whom. Raises IntegrityError for evidence that isn't
     what it says, and for a folder that is neither.
     """
     from ..zoo.publish.repository import LOCK

@@ -96,7 +96,8 @@ def try_pixels(
     read = np.flatnonzero(known[0][model.heads[0]].top[:, 0] >= 0)
     if not len(read):
         raise DataError(
-            "None of the images that were drawn can be read, so no pixels were tried. Get the images again."
+            "None of the images that were drawn can be read, so no pixels were tried. Get the "
+            "images again."
         )
     return [
         Trial(

@@ -43,7 +43,8 @@ ORDER = (
 def openmixup_state(model: nn.Module) -> "OrderedDict[str, Tensor]":
     """The state dict of a network under OpenMixup's names, on the CPU.
 
-    Those of a foreign network have its own. OpenMixup's AutoMix and SAMix hold their k side twice, also as `backbone` and `head`; those
+    Those of a foreign network have its own. OpenMixup's AutoMix and SAMix hold their k side twice,
+    also as `backbone` and `head`; those
     entries share their values here. The order is OpenMixup's. Golden data:
     tests/golden/state_dict.
     """

@@ -47,7 +47,8 @@ def find_data(
     """The training and validation images of a benchmark below the folder `data`.
 
     train_list, val_list: the splits' labels, annotations or lists; None looks for the manifest's
-    names, then as `find_images`. What is unusual about them is told. Drawn benchmarks are drawn where `data` is None.
+    names, then as `find_images`. What is unusual about them is told. Drawn benchmarks are drawn
+    where `data` is None.
     Raises DataError or UsageError for what is missing or labelled beyond the classes.
     """
     if data is None:
@@ -71,7 +72,8 @@ def find_data(
             tell(note)
         if split and not named and split.images not in (None, len(images)):
             tell(
-                f"{images.origin}: {len(images):,} images, but the manifest of {manifest.name} says "
+                f"{images.origin}: {len(images):,} images, but the manifest of {manifest.name} "
+                "says "
                 f"{split.images:,}: a number on them isn't the benchmark's."
             )
     return found
@@ -91,7 +93,8 @@ def check_labels(recipe: Recipe, data: Data) -> None:
     if 2 * there < recipe.num_classes:
         raise DataError(
             f"{data.train.origin}: has images of {there:,} classes, the network has "
-            f"{recipe.num_classes:,}. For images of your own make a benchmark of them: mixzoo data init "
+            f"{recipe.num_classes:,}. For images of your own make a benchmark of them: mixzoo data "
+            "init "
             f"DIR. Or train so many classes: --set num_classes={max(data.train.labels) + 1}"
         )
 
@@ -204,7 +207,8 @@ def fit_in_memory(images: LabelledImages) -> bool:
     """
     if not len(images):
         raise DataError(
-            f"{images.origin}: expected training images, got none. Name their labels with --train-list FILE."
+            f"{images.origin}: expected training images, got none. Name their labels with "
+            "--train-list FILE."
         )
     some = np.linspace(0, len(images) - 1, num=min(32, len(images)), dtype=int)
     sizes = [decode(images.read(int(row)), images.files[row]).nbytes for row in some]

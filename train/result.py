@@ -54,7 +54,8 @@ def read_result(path: Path) -> Result:
     log = log_of(weights, path)
     if log is None:
         raise UsageError(
-            f"{weights}: expected its log {weights.stem}.log.json beside it, got none. Put it there."
+            f"{weights}: expected its log {weights.stem}.log.json beside it, got none. Put it "
+            "there."
         )
     return Result(weights, log, facts)
 
@@ -114,7 +115,8 @@ def _base(result: Result, catalog: Catalog, target: Path, name: str | None) -> B
     if known is None:
         raise UsageError(
             f"{result.weights.name}: on which benchmark it was trained is not known. Give "
-            "--benchmark NAME (see: mixzoo zoo list), or --manifest FILE if it is of your own images"
+            "--benchmark NAME (see: mixzoo zoo list), or --manifest FILE if it is of your own "
+            "images"
         )
     if own is None:
         return known
@@ -138,7 +140,8 @@ def _row(result: Result, manifest: Manifest, row_id: str | None, catalog: Catalo
         tag = row_id.removeprefix(start).removesuffix(end)
         if f"{start}{tag}{end}" != row_id or not tag or slug(tag) != tag:
             raise UsageError(
-                f"--id {row_id}: expected {plain}, or {start}TAG{end} with a tag of a-z, 0-9 and _. Choose such an id."
+                f"--id {row_id}: expected {plain}, or {start}TAG{end} with a tag of a-z, 0-9 and "
+                "_. Choose such an id."
             )
     papers = {row.method: row.paper for _, row in catalog if row.paper}
     return Row(

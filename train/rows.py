@@ -42,7 +42,8 @@ def recipe_of(manifest: Manifest, row: Row) -> Recipe:
     """The recipe whose result a row publishes, with seed 0.
 
     A benchmark of one's own has the released recipe, with what its manifest says of training, at
-    its own crop; a row that keeps the recipe of its run has that one. Raises UsageError if the row's method or architecture isn't one that can be
+    its own crop; a row that keeps the recipe of its run has that one. Raises UsageError if the
+    row's method or architecture isn't one that can be
     trained here.
     """
     values = dict(BENCHMARKS.get(manifest.name, {}))
@@ -78,7 +79,8 @@ class RowRun:
     """A run that trains a row's recipe, or a variant of it.
 
     data: the folder of its images, None where the package draws them. out: the run's own folder,
-    from which it also goes on. manifests: files that tell of a benchmark of one's own. init: what it
+    from which it also goes on. manifests: files that tell of a benchmark of one's own. init: what
+    it
     begins with, as it was given; None is what the recipe says.
     """
 
@@ -161,7 +163,8 @@ def run_of(
 ) -> RowRun:
     """The run that `mixzoo train ROW` trains. settings: `key=value`, see `recipe.overridden`.
 
-    out: `runs/ROW` where it is None. init: a row, a file or `timm/NAME` to begin with. Raises UsageError for a row or a setting that there isn't.
+    out: `runs/ROW` where it is None. init: a row, a file or `timm/NAME` to begin with. Raises
+    UsageError for a row or a setting that there isn't.
     """
     benchmark, row = open_catalog(manifests).row(row_id)
     if init:  # the recipe keeps no path: it is published

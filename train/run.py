@@ -63,7 +63,8 @@ class How:
 class Run:
     """Network, optimizer, log, and where they stand.
 
-    iteration: the step to take next, from 0, of `total`. validated: epochs whose validation is done.
+    iteration: the step to take next, from 0, of `total`. validated: epochs whose validation is
+    done.
     """
 
     def __init__(
@@ -256,7 +257,8 @@ class Run:
         ):
             if content["meta"]["config"] != self.recipe.text():
                 raise UsageError(
-                    f"--out {self.out}: its checkpoints are of another recipe. Give the recipe that "
+                    f"--out {self.out}: its checkpoints are of another recipe. Give the recipe "
+                    "that "
                     "they were made with, or another folder."
                 )
             stands = msgspec.convert(content["run"], Stands)

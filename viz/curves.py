@@ -152,7 +152,8 @@ def curves_plot(
     """Validation top-1 by epoch, a close-up of the last epochs, training loss and learning rate.
 
     The last epochs (as many as the table sums up, else 5) are shaded, their median is a bar, the
-    published number a wedge at the right edge; crosses are validations that a restart did again, triangles
+    published number a wedge at the right edge; crosses are validations that a restart did again,
+    triangles
     stand where it began. A log without losses or rates has no panel for them, a short one no
     close-up. heads: None for all heads of one run, the first one of several. narrow: all panels
     below one another. Raises UsageError for no run, or a head that no run has.
@@ -212,7 +213,8 @@ def _choose(audits: Sequence[LogAudit], heads: Sequence[str] | None, theme: Them
     known = dict.fromkeys(head for run in runs for head in run.heads)
     if heads is not None and known.keys().isdisjoint(heads):
         raise UsageError(
-            f"No log has the head {' or '.join(heads)}; expected one of {', '.join(known)}. Name one."
+            f"No log has the head {' or '.join(heads)}; expected one of {', '.join(known)}. Name "
+            "one."
         )
     shown = [run.heads if alone else run.heads[:1] for run in runs]
     if heads is not None:

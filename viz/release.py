@@ -32,7 +32,8 @@ def list_pictures(path: Path) -> list[Entry]:
     found = [e for e in content.entries if not e.is_folder and is_picture(parts(e.name))]
     if not found:
         raise UsageError(
-            f"{path}: expected a zip with pictures, got {len(content.entries)} entries without any. Name another file."
+            f"{path}: expected a zip with pictures, got {len(content.entries)} entries without "
+            "any. Name another file."
         )
     return sorted(found, key=lambda one: _natural(one.name))
 

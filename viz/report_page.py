@@ -77,7 +77,8 @@ def in_words(value: Any) -> str:
     if isinstance(value, Mapping):
         inner = ((name, in_words(one)) for name, one in value.items())
         return ", ".join(
-            f"{str(name).replace('_', ' ')} {f'({text})' if isinstance(value[name], Mapping) else text}"
+            f"{str(name).replace('_', ' ')} "
+            f"{f'({text})' if isinstance(value[name], Mapping) else text}"
             for name, text in inner
             if text
         )

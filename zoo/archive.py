@@ -103,7 +103,8 @@ def unpack(path: Path, to: Path, wanted: Callable[[str], bool] = lambda name: Tr
                     _write(opened, entry, folder)
     except OSError as error:
         raise SourceError(
-            f"{path.name}: cannot be unpacked to {to}: {error.strerror}. Nothing was unpacked; name another folder with --to."
+            f"{path.name}: cannot be unpacked to {to}: {error.strerror}. Nothing was unpacked; "
+            "name another folder with --to."
         ) from None
     files = [entry for entry in content.entries if not entry.is_folder and wanted(entry.name)]
     return [to / parts(entry.name) for entry in files]

@@ -285,7 +285,8 @@ def _joined(
     """
     if not in_package(known.path) and {"metric", "protocol", "dataset"} <= above.keys():
         raise ManifestError(
-            f"{path}: field 'name': {known.name!r} is taken by {known.path}; expected another name. Choose one."
+            f"{path}: field 'name': {known.name!r} is taken by {known.path}; expected another "
+            "name. Choose one."
         )
     sources = above.get("sources")
     for source in sources if isinstance(sources, list) else ():

@@ -71,7 +71,8 @@ def parse_lock(text: str, origin: str, manifest: Manifest) -> Lock:
     lock = convert(content, Lock, origin)
     if lock.benchmark != manifest.name:
         raise ManifestError(
-            f"{origin}: field 'benchmark': expected {manifest.name!r}, got {lock.benchmark!r}. Is it another benchmark's lock?"
+            f"{origin}: field 'benchmark': expected {manifest.name!r}, got {lock.benchmark!r}. Is "
+            "it another benchmark's lock?"
         )
     rows = {row.id for row in manifest.rows}
     names: set[str] = set()

@@ -1,7 +1,8 @@
 """Says what in the cache can go and how much that frees, and removes it.
 
 Never offered by itself: intact files that a lock or a person vouches for, and folders of benchmarks
-that no manifest here knows (their manifest may only not be named this time). Both go by name. What a
+that no manifest here knows (their manifest may only not be named this time). Both go by name. What
+a
 locked file was at its first use stays noted in any case.
 """
 
@@ -75,7 +76,8 @@ def remove(items: Sequence[Removable], catalog: Catalog) -> int:
             folder.rmdir()
     if failures:
         raise MixzooError(
-            f"{len(failures)} of {len(items)} files could not be removed. Check who may write there. First: {failures[0]}."
+            f"{len(failures)} of {len(items)} files could not be removed. Check who may write "
+            f"there. First: {failures[0]}."
         )
     return freed
 

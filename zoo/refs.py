@@ -64,7 +64,8 @@ def resolve(ref: str, catalog: Catalog, *, row_id: str | None = None) -> Checkpo
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise UsageError(
-            f"{path}: expected a checkpoint file, but it {problem}. Name a file, or a row of mixzoo zoo list."
+            f"{path}: expected a checkpoint file, but it {problem}. Name a file, or a row of "
+            "mixzoo zoo list."
         )
     sha256 = sha256_of(path)
     known = (asset for _, asset in catalog.recognise(sha256) if asset.kind == "weights")

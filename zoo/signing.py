@@ -1,4 +1,5 @@
-"""Signatures of folders and of statements, by people's own keys and certificates (docs/evidence.md).
+"""Signatures of folders and of statements, by people's own keys and certificates
+(docs/evidence.md).
 
 A signature is a bundle of OpenSSF Model Signing: an in-toto statement in a DSSE envelope. What a
 folder's signature says of its files is held against them here. Making one, and whether a key or a
@@ -122,7 +123,8 @@ def check(folder: Path, signed_by: Path | None = None) -> Signature | None:
     if not os.path.lexists(path):
         if signed_by:
             raise IntegrityError(
-                f"{folder}: isn't signed; expected a signature by {signed_by}. Ask whom it is from for a signed copy."
+                f"{folder}: isn't signed; expected a signature by {signed_by}. Ask whom it is from "
+                "for a signed copy."
             )
         return None
     if not (signed_by or find_spec("model_signing")):
@@ -133,7 +135,8 @@ def check(folder: Path, signed_by: Path | None = None) -> Signature | None:
         signed = {one["name"]: one["digest"] for one in resources}
     if differences := [shortened(one, 200) for one in _differences(folder, signed)]:
         raise IntegrityError(
-            f"{folder}: isn't what was signed: {printable(several(differences))}. Get it again; if it is "
+            f"{folder}: isn't what was signed: {printable(several(differences))}. Get it again; if "
+            "it is "
             "yours and you changed it, sign it again."
         )
     return replace(found, files=signed)

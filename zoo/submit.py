@@ -137,7 +137,8 @@ def submit(
     except Exception as error:  # submitit's own are of every kind
         said = " ".join(str(error).split())[:300].rstrip(".?")
         raise UsageError(
-            f"--submit {cluster}: {said or type(error).__name__}. Change --job, or run it here without --submit."
+            f"--submit {cluster}: {said or type(error).__name__}. Change --job, or run it here "
+            "without --submit."
         ) from None
     _SUBMITTED.extend(getattr(job, "_process", None) for job in submitted)
     return [job.job_id for job in submitted]

@@ -99,7 +99,8 @@ def tally(reports: Iterable[Report], catalog: Catalog) -> Tally:
             same = found.setdefault((report.benchmark, row.id), row)
             if _result(same) != _result(row):
                 raise UsageError(
-                    f"{row.id}: stands in two reports with different results. Leave one of them out."
+                    f"{row.id}: stands in two reports with different results. Leave one of them "
+                    "out."
                 )
     claims = tuple(_claim(benchmark, row) for (benchmark, _), row in found.items())
     off = [_off(row) for row in found.values()]

@@ -148,7 +148,8 @@ def check_loose(path: Path, catalog: Catalog) -> tuple[Asset | None, Finding]:
     """
     if not path.is_file():
         raise UsageError(
-            f"{path}: expected a row, a benchmark, a file or a folder; there is none. Correct the name."
+            f"{path}: expected a row, a benchmark, a file or a folder; there is none. Correct the "
+            "name."
         )
     sha256 = sha256_of(path)
     for benchmark, asset in catalog.recognise(sha256):

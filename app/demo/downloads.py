@@ -108,7 +108,8 @@ class Downloads:
                 if self.last.row_id == assets[0].row:
                     return self.last
                 raise UsageError(
-                    f"{self.last.row_id} is being downloaded; expected one at a time. Wait for its end."
+                    f"{self.last.row_id} is being downloaded; expected one at a time. Wait for its "
+                    "end."
                 )
             self.last = Download(benchmark, assets, self._manifests, self._environment)
             return self.last

@@ -102,7 +102,8 @@ def check(path: Path, catalog: Catalog) -> str:
         folders = sorted(index.parent for index in place.rglob(INDEX))
         if not folders:
             raise IntegrityError(
-                f"{path.name}: expected a zip of a folder that `mixzoo eval --evidence` wrote, with "
+                f"{path.name}: expected a zip of a folder that `mixzoo eval --evidence` wrote, "
+                "with "
                 f"{INDEX} in it. Upload such a zip."
             )
         checked = [signed.check(one, catalog) for one in folders[: limits.MAX_CHECKED]]

@@ -27,7 +27,8 @@ class Hosts:
         self._own = {"localhost", settings.host.strip("[]").lower(), *self._named}
         if "" in self._named:
             raise UsageError(
-                f"--allow-host: expected names of hosts, got {settings.allow_hosts}. Give names such as demo.example.org."
+                f"--allow-host: expected names of hosts, got {settings.allow_hosts}. Give names "
+                "such as demo.example.org."
             )
         if self._public:
             name = socket.gethostname().lower()

@@ -73,7 +73,8 @@ def read_picture(path: str, protocol: Protocol) -> Picture:
         raise DataError(f"{name}: {error}") from None
     except UnidentifiedImageError:
         raise DataError(
-            f"{name}: expected a picture ({', '.join(FORMATS)}), got bytes of another kind. Choose another file."
+            f"{name}: expected a picture ({', '.join(FORMATS)}), got bytes of another kind. Choose "
+            "another file."
         ) from None
     except Image.DecompressionBombError:
         raise DataError(f"{name}: {TOO_LARGE.format('far too many')}") from None

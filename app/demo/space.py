@@ -22,12 +22,14 @@ def write(folder: Path, settings: Settings) -> None:
     """Write a Space into a folder: the package, what starts it, its requirements, its description.
 
     Of the settings it takes reports, downloads and tools. An earlier Space there is replaced; git's
-    own files stay. Raises UsageError for a folder that holds something else, for a row or a manifest
+    own files stay. Raises UsageError for a folder that holds something else, for a row or a
+    manifest
     of one's own, or if mixzoo isn't installed; OSError where it can't be written.
     """
     if settings.refs or settings.manifests:
         raise UsageError(
-            "--space takes neither --ref nor --manifest: the folder holds what the package holds, and "
+            "--space takes neither --ref nor --manifest: the folder holds what the package holds, "
+            "and "
             "its page offers what is downloaded there. Leave them out."
         )
     here = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
@@ -81,5 +83,6 @@ def _requirements(*, mcp: bool) -> list[str]:
         ]
     except PackageNotFoundError as error:
         raise UsageError(
-            f"--space names the versions that are installed here, and {error.name} isn't. Run: pip install ."
+            f"--space names the versions that are installed here, and {error.name} isn't. Run: pip "
+            "install ."
         ) from None

@@ -27,7 +27,8 @@ from .toasts import shown_to_visitors, tell
 TO_FETCH = (State.ABSENT, State.PARTIAL, State.DAMAGED)
 SECONDS = 0.5  # between two looks at something that runs
 NOT_ALLOWED = (
-    "Downloads can't be started from this page. Whoever runs it can allow them with --allow-downloads, "
+    "Downloads can't be started from this page. Whoever runs it can allow them with "
+    "--allow-downloads, "
     "or run mixzoo zoo download ROW."
 )
 
@@ -61,7 +62,8 @@ def build(context: Context) -> None:
         with shown_to_visitors():
             if not allowed:
                 raise UsageError(
-                    "The owner of this page doesn't allow downloads from here. Ask them, or run mixzoo app on your own machine."
+                    "The owner of this page doesn't allow downloads from here. Ask them, or run "
+                    "mixzoo app on your own machine."
                 )
             of, assets = wanted(catalog, row, log=log)
             running = downloads.begin(of, assets)

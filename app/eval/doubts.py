@@ -59,7 +59,8 @@ def command(
 
     if out and out.suffix != ".json":
         raise UsageError(
-            f"--out {out}: expected a name ending in .json; the other forms are written beside it. Rename it."
+            f"--out {out}: expected a name ending in .json; the other forms are written beside it. "
+            "Rename it."
         )
     rows, _ = rows_of(refs, open_catalog(manifests), head)
     found = doubts.find_doubts(rows, odds)
@@ -84,5 +85,6 @@ def command(
         say(f"List: {out} and {out.with_suffix('.csv')}. Page: {out.with_suffix('.html')}{without}")
     elif len(found.doubts) > SHOWN:
         say(
-            f"All {len(found.doubts)}: {command_line('eval', 'doubts', *refs, '--out', 'FILE.json')}"
+            f"All {len(found.doubts)}: "
+            f"{command_line('eval', 'doubts', *refs, '--out', 'FILE.json')}"
         )

@@ -73,7 +73,8 @@ FORMS = (".md", ".html", ".csv", ".yaml")
 @option("--fresh", "Predict again what an earlier run predicted.")
 @option(
     "--shard N/OF",
-    "Predict one of OF parts of the images into the folder --out; auto: that of a SLURM array's task. "
+    "Predict one of OF parts of the images into the folder --out; auto: that of a SLURM array's "
+    "task. "
     "Then: mixzoo eval merge DIR...",
 )
 @option(
@@ -118,11 +119,13 @@ def command(
     """
     if out and not shard and out.suffix != ".json":
         raise UsageError(
-            f"--out {out}: expected a name ending in .json; the other forms are written beside it. Rename it."
+            f"--out {out}: expected a name ending in .json; the other forms are written beside it. "
+            "Rename it."
         )
     if all_rows != bool(options["benchmark"]) or not (options["refs"] or all_rows):
         raise UsageError(
-            "Expected checkpoints, got none. Name them (REF...), or a whole table: --all --benchmark NAME."
+            "Expected checkpoints, got none. Name them (REF...), or a whole table: --all "
+            "--benchmark NAME."
         )
     if submit:
         _submit(ctx, submit, job_settings, count, out)
@@ -142,7 +145,8 @@ def command(
             failures = evaluate_part(request, world, out, words)
         if world.leads:
             say(
-                f"Part {request.shard}: {out}. When all are there: {command_line('eval', 'merge')} DIR..."
+                f"Part {request.shard}: {out}. When all are there: {command_line('eval', 'merge')} "
+                "DIR..."
             )
         for name, why in failures.items():
             raise MixzooError(f"Not all checkpoints could be evaluated, first {name}: {why}")
@@ -228,7 +232,8 @@ def print_report(report: "Report") -> None:
         say(f"{word}: {rule}.")
     if any(len(row.heads) > 1 for row in report.rows):
         say(
-            "* the head that inference uses. A row's verdict stands beside the head that carries it."
+            "* the head that inference uses. A row's verdict stands beside the head that carries "
+            "it."
         )
     for line in notes(report):
         say(line)

@@ -33,7 +33,8 @@ def command(device: str, images: int, as_json: bool, **request: Any) -> None:
     A REF is a row or a checkpoint file; of a REPORT, as mixzoo eval --out wrote it, those rows are
     explained whose numbers are off. All known causes are gone through: labels, list, the file and
     what it says of itself, the training log, the other rows. With images at hand, other colours,
-    normalisations, crops, sizes and interpolations are tried on some of them. A finding is no error.
+    normalisations, crops, sizes and interpolations are tried on some of them. A finding is no
+    error.
     """
     from ...eval.evaluate import Request
     from ...eval.explain import explain_all

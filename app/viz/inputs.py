@@ -71,7 +71,8 @@ class Given:
             return self.model
         got = f"{self.checkpoint.name} has none" if self.checkpoint else "got no REF"
         raise UsageError(
-            f"--layout maps: expected a REF with a MixBlock (automix, samix), {got}. Name such a row or file."
+            f"--layout maps: expected a REF with a MixBlock (automix, samix), {got}. Name such a "
+            "row or file."
         )
 
     @property

@@ -84,7 +84,8 @@ def curves(
     Validation top-1 by epoch, the last epochs from near, training loss and learning rate.
     Reads what mixzoo logs reads, resumed logs too; a ROW's log is fetched if it isn't here,
     a benchmark names all its rows. Shaded are the last epochs that the table sums up, a bar is
-    their median, a wedge at the right edge the published number. --out ends in .png, .svg, .pdf or .jpg.
+    their median, a wedge at the right edge the published number. --out ends in .png, .svg, .pdf or
+    .jpg.
     """
     from ...eval.logs.sources import Request, audit_all
     from ...viz.curves import curves_plot

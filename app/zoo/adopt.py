@@ -45,7 +45,8 @@ def command(
     files = find_files(paths)
     if not files:
         raise UsageError(
-            f"{', '.join(map(str, paths))}: expected files, got none. Name files, or folders that hold some."
+            f"{', '.join(map(str, paths))}: expected files, got none. Name files, or folders that "
+            "hold some."
         )
     catalog = open_catalog(manifests)
     with byte_bar("recognise", sum(map(size_of, files))) as bar:

@@ -42,7 +42,8 @@ def where(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) ->
     ]
     if not paths:
         raise UsageError(
-            f"{', '.join(names)}: no file is locked yet, so none has a place. Lock the release first: mixzoo zoo lock BENCHMARK"
+            f"{', '.join(names)}: no file is locked yet, so none has a place. Lock the release "
+            "first: mixzoo zoo lock BENCHMARK"
         )
     if as_json:
         print_json(paths)
@@ -69,7 +70,8 @@ def verify(
 
     Says of each file verified, damaged, not downloaded, trusted on first use (no lock knows its
     hash) or foreign (no lock knows it). --quick goes by size and time, which damage on the disk
-    doesn't change. A NAME may also be a checkpoint file, which is held against all locks and its own
+    doesn't change. A NAME may also be a checkpoint file, which is held against all locks and its
+    own
     checksums, or a folder, as of a repository, which is held against what mixzoo
     sign wrote into it. Exits with 5 if a file is damaged, if a signature doesn't hold, or if
     weights that were named aren't here, with 2 if a NAME has no file that is locked or here.
@@ -119,7 +121,8 @@ def verify(
         )
     if unanswered:
         raise UsageError(
-            f"{', '.join(unanswered)}: no file is locked or here. Fetch it first: mixzoo zoo download NAME"
+            f"{', '.join(unanswered)}: no file is locked or here. Fetch it first: mixzoo zoo "
+            "download NAME"
         )
 
 

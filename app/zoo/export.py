@@ -19,7 +19,8 @@ from ..options import OutputFolder, complete_names, json_option, manifest_option
 @option("--row ROW", "The row that a checkpoint file belongs to.")
 @option(
     "--part KEYS",
-    "Which weights to take of a file that holds several, such as state_dict_ema; keys are joined by dots.",
+    "Which weights to take of a file that holds several, such as state_dict_ema; keys are joined "
+    "by dots.",
 )
 @option(
     "--names NAMES",
@@ -54,7 +55,8 @@ def command(
     With --part an averaged copy, or one of several networks in a file, becomes a file of its own,
     for all other commands. --names timm writes a folder of its own for each, ROW.timm, which also
     holds timm's config.json with the row's pixels: timm.create_model("local-dir:DIR/ROW.timm",
-    pretrained=True). --onnx writes ROW.onnx: images (batch, 3, crop, crop) to logits (batch, classes);
+    pretrained=True). --onnx writes ROW.onnx: images (batch, 3, crop, crop) to logits (batch,
+    classes);
     its metadata hold the row's pixels and the names of the classes.
     """
     from ...zoo.checkpoint.export import export_all

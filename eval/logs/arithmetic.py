@@ -69,7 +69,8 @@ class CountTest:
     known. images: how many the values come from.
     tested: number of values. decimals: to which they are rounded. coarser: those of them that are
     whole only to the fewer decimals which they have. misfits: values that `images` (or else
-    `expected`) can't give. contradictions: epochs whose top-5 is below the top-1. chance: with which
+    `expected`) can't give. contradictions: epochs whose top-5 is below the top-1. chance: with
+    which
     a random value would pass. searched: the largest number of images that was tried.
     """
 
@@ -233,7 +234,8 @@ class _Test:
         return int(alive[given >= NEARLY * given.max()][0]) if len(alive) else None
 
     def _is_edited(self, images: int, tried: int) -> bool:
-        """Whether `images` gives nearly all values, and no other number explains all of them better.
+        """Whether `images` gives nearly all values, and no other number explains all of them
+        better.
 
         Where all are whole numbers of m images, m and `images` have some values in common; a few
         edited values are by accident whole numbers of some multiple.

@@ -44,7 +44,8 @@ _CLOCK = re.compile(r"[\d:]+", re.ASCII)  # what follows the comma of `1 day, 0:
 class Validation:
     """One validation. accuracies: `<head>_top<k>` (`head0_top1`, `one_q_top5`) -> percent.
 
-    epoch: counted from 1, as `counter` tells it ("epoch" or "step" of a line without a mode). batches:
+    epoch: counted from 1, as `counter` tells it ("epoch" or "step" of a line without a mode).
+    batches:
     validation batches per rank, 0 where it isn't told. line: of the file, counted from 1. piece:
     which of the log's pieces (between restarts) it stands in, from 0. others: names of what else
     the line holds.
@@ -65,7 +66,8 @@ class Validation:
 class Iteration:
     """Means over the iterations up to `iteration`. iterations: of the whole epoch, if it says so.
 
-    loss: may be NaN. counter: "epoch" or "step" for a line without a mode, whose iterations count on
+    loss: may be NaN. counter: "epoch" or "step" for a line without a mode, whose iterations count
+    on
     from one epoch to the next; with "step" the epoch isn't told, and 0.
     """
 
@@ -128,7 +130,8 @@ def parse_line(text: str, format_: Format, number: int) -> Line | None:
 
 
 def accuracy_of(name: str) -> str | None:
-    """The one name, `<head>_top<k>`, of an accuracy, whatever a log calls it; None for other values.
+    """The one name, `<head>_top<k>`, of an accuracy, whatever a log calls it; None for other
+    values.
 
     `acc_one_k_top1` is `one_k_top1`; without a head `accuracy_top-1`, `accuracy/top1`, `top1_acc`,
     `eval_top1`, `test_acc1` and `val_acc` are `head0_top1`.

@@ -105,7 +105,8 @@ class TrainingLog:
 def read_log(paths: Sequence[Path], name: str | None = None) -> TrainingLog:
     """Read one run from one file, or from several that belong together.
 
-    paths: logs of mmcv or mmengine, DeiT's, timm's or Lightning's. Files of one format are pieces of
+    paths: logs of mmcv or mmengine, DeiT's, timm's or Lightning's. Files of one format are pieces
+    of
     the run; where all their names carry a time (`20220101_120000`), that is their order, else the
     order given. Of several formats each tells the run by itself: the log is the one with the most
     decimals, and the other is its `twin`. name: for messages.
@@ -125,7 +126,8 @@ def read_log(paths: Sequence[Path], name: str | None = None) -> TrainingLog:
         log, *twins = [readers[one].log() for one in ordered]
     if len(twins) > 1:
         raise DataError(
-            f"{name}: expected logs in two formats at most, got {', '.join(ordered)}. Leave the others out."
+            f"{name}: expected logs in two formats at most, got {', '.join(ordered)}. Leave the "
+            "others out."
         )
     return replace(log, twin=twins[0] if twins else None)
 
@@ -325,13 +327,15 @@ class _Reader:
         if line.counter == "step" and (self.format == "csv" or epoch != line.epoch):
             raise DataError(
                 f"{path}: line {line.line}: expected validations counted by epoch, got step "
-                f"{line.epoch}. Runs that are validated by iterations aren't read; use the log of another run."
+                f"{line.epoch}. Runs that are validated by iterations aren't read; use the log of "
+                "another run."
             )
         for name, value in line.accuracies.items():
             if not (value.is_finite() and 0 <= value <= 100):
                 raise DataError(
                     f"{path}: line {line.line}: {name} is {value:.9g}, expected a percentage "
-                    "from 0 to 100. No evaluation gives that; the log is damaged or invented. Get it again from its source."
+                    "from 0 to 100. No evaluation gives that; the log is damaged or invented. Get "
+                    "it again from its source."
                 )
 
     def _second_of(self, line: str, number: int, path: Path) -> Line | None:
@@ -367,7 +371,8 @@ def _lines_of(path: Path) -> Iterator[str]:
                     line = text.readline(LONGEST_LINE)
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be read: {error.strerror or error}. Make it readable, or name another file."
+            f"{path}: cannot be read: {error.strerror or error}. Make it readable, or name another "
+            "file."
         ) from None
 
 

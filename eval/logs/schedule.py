@@ -145,7 +145,8 @@ def _iteration_remarks(log: TrainingLog, train_images: int | None) -> Iterator[s
     if not (low <= expected <= high or low <= train_images // total <= high):
         seen = f"{low:,}" if low == high else f"{low:,} to {high:,}"
         yield (
-            f"{seen} iterations an epoch, but {train_images:,} training images in batches of {total} "
+            f"{seen} iterations an epoch, but {train_images:,} training images in batches of "
+            f"{total} "
             f"({'config' if batch else 'recipe'}) are {expected:,}"
         )
 

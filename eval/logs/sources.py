@@ -145,7 +145,8 @@ def _asked(request: Request, catalog: Catalog) -> tuple[list[_Job], tuple[str, .
         )
     if names and (request.row or request.join):
         raise UsageError(
-            f"--row and --join go with files, but {names[0]} names a row. Name a file, or leave them out."
+            f"--row and --join go with files, but {names[0]} names a row. Name a file, or leave "
+            "them out."
         )
     if request.benchmark:
         names = [catalog.benchmark(request.benchmark).name]

@@ -40,7 +40,8 @@ def _published(audit: LogAudit) -> str:
         return "no published number to compare with, until it is told which row it is of"
     number = f"{claim.top1:.{claim.decimals}f}"
     odds = (
-        f"{len(audit.summaries)} numbers were tried, and a random one between their lowest and highest "
+        f"{len(audit.summaries)} numbers were tried, and a random one between their lowest and "
+        "highest "
         f"would be met by some of them with a chance of {100 * (audit.hit_by_chance or 0):.0f}%"
     )
     if not by:
@@ -67,7 +68,8 @@ def _arithmetic(found: CountTest) -> str:
     if found.word == EDITED:
         good = found.tested - len(found.misfits)
         return (
-            f"{good} of {found.tested} accuracies are whole numbers of {_images(found)}, {rounded}; "
+            f"{good} of {found.tested} accuracies are whole numbers of {_images(found)}, "
+            f"{rounded}; "
             f"edited or damaged: {misfits}; {passes}"
         )
     if found.word == OTHER_IMAGES:
@@ -80,7 +82,8 @@ def _arithmetic(found: CountTest) -> str:
     if found.word == IMPOSSIBLE:
         expected = f"{found.expected:,} images, nor of " if found.expected else ""
         return (
-            f"not whole numbers of {expected}any up to {found.searched:,}, {rounded}: averaged over "
+            f"not whole numbers of {expected}any up to {found.searched:,}, {rounded}: averaged "
+            "over "
             "batches, edited or invented" + (f": {misfits}" if misfits else "")
         )
     return f"the k/N test says nothing: too few values, or too coarse ({rounded})"

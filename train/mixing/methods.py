@@ -111,7 +111,8 @@ def apply(draw: Draw, x: torch.Tensor, saliency: torch.Tensor | None = None) -> 
     match draw:
         case ManifoldmixDraw():
             raise UsageError(
-                "ManifoldMix mixes inside the network, not images; call manifoldmix with a backbone."
+                "ManifoldMix mixes inside the network, not images; call manifoldmix with a "
+                "backbone."
             )
         case PuzzlemixDraw(perm, lam, blocks):
             if saliency is None:
@@ -132,7 +133,8 @@ def draw_mixture(
     """Choose `mix_repeat` of several methods and draw each for a batch of `shape` (N, C, H, W).
 
     The arguments bear the names of OpenMixup's configs. mix_mode: of METHODS; a name may stand
-    twice with different alphas. alpha: of each method's Beta(alpha, alpha). mix_prob: of each method,
+    twice with different alphas. alpha: of each method's Beta(alpha, alpha). mix_prob: of each
+    method,
     summing to one; None is uniform. MixUp and CutMix with switching probabilities 0.4 and 0.6 are
     `("mixup", "cutmix"), (0.8, 1.0), (0.4, 0.6)`.
 

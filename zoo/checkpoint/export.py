@@ -92,7 +92,8 @@ def export(
     export gives the source's logits to the bit. The file appears whole or not at all. part:
     which weights to take of a file that holds several, such as an averaged copy. names: those of
     timm or torchvision are of one `head`'s classifier; for a row, timm's `config.json` with its
-    pixels is written beside it; "onnx" makes that classifier an ONNX network, see `onnx_bytes`. force: replace what stands at `path`. Raises CheckpointError if the file doesn't fit its row or
+    pixels is written beside it; "onnx" makes that classifier an ONNX network, see `onnx_bytes`.
+    force: replace what stands at `path`. Raises CheckpointError if the file doesn't fit its row or
     architecture, UsageError if `path` is taken, or for names or a head that the network hasn't.
     """
     if path.exists() and path.samefile(checkpoint.path):
@@ -119,7 +120,8 @@ def export(
             config = timm_config(model.architecture, model.num_classes, protocol)
     elif head:
         raise UsageError(
-            f"--head {head}: expected --names timm or torchvision, or --onnx, with it. Give one of them, or "
+            f"--head {head}: expected --names timm or torchvision, or --onnx, with it. Give one of "
+            "them, or "
             "leave --head out."
         )
     pieces = [content] if content else _serialise(entries, metadata, checkpoint.path.name)
@@ -141,7 +143,8 @@ def _metadata(
 ) -> dict[str, str]:
     """What an export says about itself: its source, its row if it has one, network and recipe.
 
-    meta: notes of the source file; of its config only the recipe goes on, no paths. A source that is an export itself passes its own source on
+    meta: notes of the source file; of its config only the recipe goes on, no paths. A source that
+    is an export itself passes its own source on
     under `earlier_sources`, a JSON list of {"file", "sha256"}, the oldest first.
     """
     facts: dict[str, object] = {

@@ -23,7 +23,8 @@ def network_of(
     """The classifier that a file's entries fill exactly, still empty; and they, by its names.
 
     architecture: of a file whose notes don't name its network: one of timm is made if they or this
-    do, ours are told by their shapes. Raises CheckpointError, naming the key, where an entry is missing, left over, or has
+    do, ours are told by their shapes. Raises CheckpointError, naming the key, where an entry is
+    missing, left over, or has
     another shape than the rest implies (batch norms may lack their COUNT); UsageError where timm is
     wanted and isn't here.
     """
@@ -92,7 +93,8 @@ def _depth(shapes: Mapping[str, Shape], prefix: str, bottleneck: bool) -> int:
     kind = "bottleneck" if bottleneck else "basic"
     raise CheckpointError(
         f"{prefix}layer*: {blocks} {kind} blocks per stage fit no ResNet of depth "
-        f"{', '.join(map(str, BLOCKS))}; entries are missing, or it is another network. Get another copy.",
+        f"{', '.join(map(str, BLOCKS))}; entries are missing, or it is another network. Get "
+        "another copy.",
         cause="keys-left-out",
     )
 

@@ -156,7 +156,8 @@ def traits(
 
 
 def _remarks(checkpoint: Checkpoint, entries: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
-    """What the weights aren't, though they seem to be, by the cause that it may be of a wrong number.
+    """What the weights aren't, though they seem to be, by the cause that it may be of a wrong
+    number.
 
     Raises CheckpointError for unsound ones.
     """
@@ -192,7 +193,8 @@ def _remarks(checkpoint: Checkpoint, entries: Mapping[str, Tensor]) -> Iterator[
     if not dtypes and (rounded := _rounded_to(entries)):
         yield (
             "half-weights",
-            f"its weights are stored as float32, but each is a number of {rounded}: they were rounded "
+            f"its weights are stored as float32, but each is a number of {rounded}: they were "
+            "rounded "
             "to it once, so predictions may differ",
         )
     if checkpoint.averaged:
@@ -278,6 +280,7 @@ def hold_against_row(
     else:
         return
     raise CheckpointError(
-        f"{row.id} expects {expected}: is it the file of another row? `mixzoo zoo inspect FILE` shows.",
+        f"{row.id} expects {expected}: is it the file of another row? `mixzoo zoo inspect FILE` "
+        "shows.",
         cause,
     )

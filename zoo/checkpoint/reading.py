@@ -184,7 +184,8 @@ def _zip(path: Path) -> Iterator[tuple[Any, Mapping[Any, Any], Fetch]]:
                 raise CheckpointError(f"holds {pickles[0]} and {pickles[1]}; {ADVICE}")
             if not pickles:
                 raise CheckpointError(
-                    "is a zip archive but not a checkpoint; unpack it and name the checkpoint inside."
+                    "is a zip archive but not a checkpoint; unpack it and name the checkpoint "
+                    "inside."
                 )
             (pickle,) = pickles
             folder = pickle.removesuffix("data.pkl")

@@ -41,7 +41,8 @@ def find_images(
         with tar.open("rb") as file:
             if file.read(2) == GZIP:
                 raise DataError(
-                    f"--data {tar}: is packed, so no image of it can be read by itself. Prepare it first: "
+                    f"--data {tar}: is packed, so no image of it can be read by itself. Prepare it "
+                    "first: "
                     f"mixzoo data prepare BENCHMARK --root DIR --archive {tar}"
                 )
         names = [f"{tar.stem}.json", *names]
@@ -99,13 +100,16 @@ def _from_folders(data: Path, split: SplitName, names: Iterable[str]) -> Labelle
     trees = sorted(path.name for path in data.glob("train*") if path.is_dir())
     if trees and split == "val":
         raise DataError(
-            f"{data}: {trees[0]}/ holds train and val images together, or train images alone, so the "
-            "split needs its annotation file (val2018.json or the like). Put it there or name it with "
+            f"{data}: {trees[0]}/ holds train and val images together, or train images alone, so "
+            "the "
+            "split needs its annotation file (val2018.json or the like). Put it there or name it "
+            "with "
             "--annotations."
         )
     if split == "train":
         raise DataError(
-            f"{data}: expected the training split's labels ({', '.join(names)}, train*.json, train*.txt or "
+            f"{data}: expected the training split's labels ({', '.join(names)}, train*.json, "
+            "train*.txt or "
             "folders train/<category_id>), found none. Put them there, or name them with "
             "--train-list FILE. Of images of your own: mixzoo data init DIR."
         )
@@ -137,7 +141,8 @@ def _require_files(images: LabelledImages) -> None:
     if len(missing) == len(images) and isinstance(images.store, FolderStore):
         hint = _other_place(here, missing[0]) or hint
     raise DataError(
-        f"{here}: {len(missing)} of {len(images)} images named by {images.origin} are missing, first "
+        f"{here}: {len(missing)} of {len(images)} images named by {images.origin} are missing, "
+        "first "
         f"{missing[0]}. {hint}"
     )
 
@@ -156,7 +161,8 @@ def _other_place(here: Path, file: str) -> str | None:
     tree, slash, _ = file.partition("/")
     if trees and slash and not (here / tree).exists():
         return (
-            f"The paths begin with {tree}/, here there is {trees[0].name}/: is it the list of another "
+            f"The paths begin with {tree}/, here there is {trees[0].name}/: is it the list of "
+            "another "
             "year or data set?"
         )
     return None

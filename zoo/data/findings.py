@@ -76,7 +76,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
         if self.wrong_classes:
             label, count = next(iter(self.wrong_classes.items()))
             lines.append(
-                f"expected {self.expected_per_class} images of each class; {len(self.wrong_classes):,} "
+                f"expected {self.expected_per_class} images of each class; "
+                f"{len(self.wrong_classes):,} "
                 f"classes have another count, first class {label}: {count}"
             )
         for what in ("missing", "empty", "damaged", "foreign"):

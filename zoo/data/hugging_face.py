@@ -116,7 +116,8 @@ def _columns(source: str, features: "Features", given: Sequence[str]) -> tuple[s
     if len(images) != 1 or len(labels) != 1:
         told = several((f"{name} ({type(kind).__name__})" for name, kind in features.items()))
         raise DataError(
-            f"{source}: expected a column of images and one of their classes, got {told}. Name them "
+            f"{source}: expected a column of images and one of their classes, got {told}. Name "
+            "them "
             "with --columns IMAGE,CLASS."
         )
     return images[0], labels[0]

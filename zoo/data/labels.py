@@ -134,8 +134,10 @@ def from_folders(root: Path) -> LabelledImages:
         label = category(folder.name)
         if pictures and label is None:
             raise DataError(
-                f"{root / folder}: holds images, but its name isn't a category id (an integer), so they "
-                "have no label. Make a benchmark of images of your own (mixzoo data init DIR), or name "
+                f"{root / folder}: holds images, but its name isn't a category id (an integer), so "
+                "they "
+                "have no label. Make a benchmark of images of your own (mixzoo data init DIR), or "
+                "name "
                 "the labels with --list FILE."
             )
         files += [(folder / name).as_posix() for name in pictures]
@@ -146,7 +148,8 @@ def from_folders(root: Path) -> LabelledImages:
             f"{root}: no annotation, list or image folder found{others}. See: mixzoo data --help"
         )
     notes = [
-        f"{len(left_out):,} files and folders in {root} are left out, first {first}: they are hidden, or "
+        f"{len(left_out):,} files and folders in {root} are left out, first {first}: they are "
+        "hidden, or "
         f"no pictures by their names ({', '.join(sorted(SUFFIXES))})."
         for first in left_out[:1]
     ]
@@ -169,7 +172,8 @@ def walk(root: Path, passed: list[str]) -> Iterator[tuple[Path, list[str]]]:
         if known != folder:
             if known not in folder.parents:
                 raise DataError(
-                    f"{root}: {known} and {folder} are one folder, so its images would count twice. Remove "
+                    f"{root}: {known} and {folder} are one folder, so its images would count "
+                    "twice. Remove "
                     "the link, or name the labels with --list FILE."
                 )
             passed.append(folder.as_posix())
@@ -183,7 +187,8 @@ def walk(root: Path, passed: list[str]) -> Iterator[tuple[Path, list[str]]]:
 
 def _unreadable(error: OSError) -> None:
     raise DataError(
-        f"{error.filename}: cannot be read: {error.strerror}. Make it readable, or name another file."
+        f"{error.filename}: cannot be read: {error.strerror}. Make it readable, or name another "
+        "file."
     )
 
 
@@ -214,7 +219,8 @@ def _annotated(text: str, source: Path) -> tuple[list[tuple[str, int]], bool]:
     for one in coco.annotations:
         if (label := whole(one.category_id)) is None:
             raise DataError(
-                f"{source}: {EXPECTED} with whole numbers as category_id, got {one.category_id!r:.80} of "
+                f"{source}: {EXPECTED} with whole numbers as category_id, got "
+                f"{one.category_id!r:.80} of "
                 f"image {one.image_id!r:.80}. {OFFICIAL}"
             )
         labels[_key(one.image_id)] = label
@@ -252,7 +258,8 @@ def _below(file: str, roots: Sequence[str], source: Path) -> str:
     path = PurePosixPath(path).as_posix()
     if reason := why_unsafe(path) or ("names no file" if path == "." else None):
         raise DataError(
-            f"{source}: expected image paths below the data folder {roots[0]}, but {file[:200]!r} {reason}. "
+            f"{source}: expected image paths below the data folder {roots[0]}, but {file[:200]!r} "
+            f"{reason}. "
             "Write paths from that folder on, or name with --data the folder that they begin at."
         )
     return path
@@ -264,7 +271,8 @@ def _check_labels(files: Sequence[str], labels: Sequence[int], source: Path, *, 
     if repeated:
         raise DataError(
             f"{source}: expected each image once; {len(repeated)} stand more than once, first "
-            f"{repeated[0]}. Counting an image twice would change the number. Remove the repetitions."
+            f"{repeated[0]}. Counting an image twice would change the number. Remove the "
+            "repetitions."
         )
     mistake = None if own else diagnose_labels(files, labels)
     if mistake is None:
@@ -274,7 +282,8 @@ def _check_labels(files: Sequence[str], labels: Sequence[int], source: Path, *, 
         if category(folder) not in (None, label):
             raise DataError(
                 f"{source}: {file} lies in folder {folder} but is labelled {label}. iNaturalist's "
-                f"label is the folder's number. What is wrong: {mistake}. Use the official annotations."
+                f"label is the folder's number. What is wrong: {mistake}. Use the official "
+                "annotations."
             )
 
 

@@ -55,7 +55,8 @@ def read_lines(text: str, source: object) -> tuple[list[tuple[str, int]], list[s
         if line.startswith("#"):
             if one and _is_picture(one.file):
                 raise DataError(
-                    f"{source}, line {number}: {line[:_SHOWN]!r} may be a comment, or an image whose "
+                    f"{source}, line {number}: {line[:_SHOWN]!r} may be a comment, or an image "
+                    "whose "
                     "name begins with '#'. Remove the line, or write ./ before the path."
                 )
             comments.append(line)
@@ -69,14 +70,16 @@ def read_lines(text: str, source: object) -> tuple[list[tuple[str, int]], list[s
         elif one is None or (found and one.first != found[0].first):
             order = "" if one is None else ", in the order of the lines before"
             raise DataError(
-                f"{source}, line {number}: expected 'path,label' or 'path label' with an integer label"
+                f"{source}, line {number}: expected 'path,label' or 'path label' with an integer "
+                "label"
                 f"{order}, got {line[:_SHOWN]!r}. Correct the line."
             )
         else:
             found.append(one)
     if not found:
         raise DataError(
-            f"{source}: expected lines 'path,label', got an empty file. Write a line for each image."
+            f"{source}: expected lines 'path,label', got an empty file. Write a line for each "
+            "image."
         )
     unusual = {
         f"a line of column names ({header[:_SHOWN]!r})": header,
@@ -140,7 +143,8 @@ def _is_header(line: str, where: str) -> bool:
         return False
     if len(names) > 2:
         raise DataError(
-            f"{where}: expected two columns, a path and a label, got {len(names)} ({line[:_SHOWN]}). "
+            f"{where}: expected two columns, a path and a label, got {len(names)} "
+            f"({line[:_SHOWN]}). "
             "Keep the path and the label alone."
         )
     return True

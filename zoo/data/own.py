@@ -77,7 +77,8 @@ def look(
     found = list(_of_table(root, table, columns) if table else _of_folders(root))
     if not found:
         raise DataError(
-            f"{root}: expected pictures in a folder for each class (train/ant/1.jpg, or ant/1.jpg), "
+            f"{root}: expected pictures in a folder for each class (train/ant/1.jpg, or "
+            "ant/1.jpg), "
             "got none. Name a table of paths and classes with --table FILE.csv."
         )
     return arrange(root, found, share=share, seed=seed)
@@ -118,17 +119,20 @@ def arrange(
     if parts[""]:
         if parts["train"] or parts["val"]:
             raise DataError(
-                f"{root}: expected a split for all images or for none, got none for {parts[''][0][0]}. Add it, or leave all out."
+                f"{root}: expected a split for all images or for none, got none for "
+                f"{parts[''][0][0]}. Add it, or leave all out."
             )
         parts["train"], parts["val"] = _split(parts[""], share, seed)
         notes.append(
-            f"Nothing says which images validate: {len(parts['val']):,} of {len(found):,} were drawn "
+            f"Nothing says which images validate: {len(parts['val']):,} of {len(found):,} were "
+            "drawn "
             f"from seed {seed}, class by class."
         )
     if not (parts["train"] and parts["val"]):
         have, lack = ("val", "train") if parts["val"] else ("train", "val")
         raise DataError(
-            f"{root}: expected images to train and to validate, got {have} and no {lack}. Add some, or "
+            f"{root}: expected images to train and to validate, got {have} and no {lack}. Add "
+            "some, or "
             f"name the folder of the classes, as {root / have}, to have it split."
         )
     nowhere = set(names) - {name for _, _, name in found}
@@ -140,7 +144,8 @@ def arrange(
             message = f"{several(missing)}: in {other}, but without an image in {part}"
             if part == "train":
                 raise DataError(
-                    f"{root}: {message}. A network can't learn what it never sees. Add images, or leave the class out."
+                    f"{root}: {message}. A network can't learn what it never sees. Add images, or "
+                    "leave the class out."
                 )
             notes.append(f"{message}.")
     return OwnImages(root, names, parts["train"], parts["val"], tuple(notes))
@@ -206,7 +211,8 @@ def manifest_for(
 def write_own(own: OwnImages, manifest: Manifest, force: bool = False) -> list[Path]:
     """Write `train.json`, `val.json` (as iNaturalist's) and the manifest into the images' folder.
 
-    What is there with the same content stays. Raises UsageError for another content without `force`.
+    What is there with the same content stays. Raises UsageError for another content without
+    `force`.
     """
     contents = {
         own.root / "train.json": _annotations(own, own.train),
@@ -264,7 +270,8 @@ def _of_table(root: Path, table: Path, columns: Sequence[str]) -> Iterator[tuple
     if min(path, label) < 0:
         raise DataError(
             f"{table}: expected columns such as 'path' and 'label', got "
-            f"{several(map(repr, names)) or 'none'}. Name them so in its first line, or here: --columns "
+            f"{several(map(repr, names)) or 'none'}. Name them so in its first line, or here: "
+            "--columns "
             "PATH,CLASS."
         )
     for number, cells in lines:
@@ -276,12 +283,14 @@ def _of_table(root: Path, table: Path, columns: Sequence[str]) -> Iterator[tuple
             here = (root / file).is_file()
         if not (here and name):
             raise DataError(
-                f"{table}: line {number}: expected a file below {root} and a class, got {file!r} and "
+                f"{table}: line {number}: expected a file below {root} and a class, got {file!r} "
+                "and "
                 f"{name!r}. Correct the line."
             )
         if part and part.lower() not in TRAIN + VAL:
             raise DataError(
-                f"{table}: line {number}: expected the split train or val, got {part!r}. Correct the line."
+                f"{table}: line {number}: expected the split train or val, got {part!r}. Correct "
+                "the line."
             )
         part = part.lower()
         yield ("train" if part in TRAIN else "val" if part in VAL else ""), file, name

@@ -74,7 +74,8 @@ def prepare(request: Request) -> list[Prepared]:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise DataError(
-            f"{request.root}: cannot be prepared: {error.strerror or error}{where}. Make room or name "
+            f"{request.root}: cannot be prepared: {error.strerror or error}{where}. Make room or "
+            "name "
             "another folder; what was written is kept for the next run."
         ) from None
     return [done[name] for name in request.splits]
@@ -180,7 +181,8 @@ def _annotations(request: Request, split: SplitName, archive: Location, work: Pa
         )
     if max(images.labels) >= dataset.num_classes:
         raise DataError(
-            f"{place}: expected labels from 0 to {dataset.num_classes - 1}, got {max(images.labels)}. "
+            f"{place}: expected labels from 0 to {dataset.num_classes - 1}, got "
+            f"{max(images.labels)}. "
             "Is it another data set's file?"
         )
     _require_tree(images.files, dataset.image_tree, place)
@@ -228,7 +230,8 @@ def _require_md5(origin: Origin, left: str) -> None:
     """Raise IntegrityError if a file isn't the published one. left: what the folder is now."""
     if origin.expected_md5 and not origin.checked:
         raise IntegrityError(
-            f"{origin.source}: md5 is {origin.md5}, the manifest says {origin.expected_md5}. {left}; "
+            f"{origin.source}: md5 is {origin.md5}, the manifest says {origin.expected_md5}. "
+            f"{left}; "
             "download the file again."
         )
 
@@ -254,7 +257,8 @@ def _pass(
     _require_md5(origin, "The images that it held stay, but count as not prepared")
     if missing:
         raise DataError(
-            f"{archive}: {len(missing):,} of {wanted:,} images that the annotations name aren't in it, "
+            f"{archive}: {len(missing):,} of {wanted:,} images that the annotations name aren't in "
+            "it, "
             f"first {min(missing)}. Is it the archive of the same year?"
         )
     return origin
@@ -271,7 +275,8 @@ def _needed(
         is_odd = ".." in name or not name.isascii() or name.startswith(("/", "\\"))
         if is_odd and (reason := why_unsafe(member.name)):
             raise IntegrityError(
-                f"{archive}: entry {member.name!a} {reason}. Nothing was written outside the folder; "
+                f"{archive}: entry {member.name!a} {reason}. Nothing was written outside the "
+                "folder; "
                 "use the published archive."
             )
         if name in found:
@@ -279,11 +284,13 @@ def _needed(
         if name in missing:
             if not member.isreg():
                 raise IntegrityError(
-                    f"{archive}: {name} is a link or a device, not an image. Use the published archive."
+                    f"{archive}: {name} is a link or a device, not an image. Use the published "
+                    "archive."
                 )
             if member.size > LARGEST:
                 raise IntegrityError(
-                    f"{archive}: {name} claims {member.size:,} bytes, too many for an image. Use the published archive."
+                    f"{archive}: {name} claims {member.size:,} bytes, too many for an image. Use "
+                    "the published archive."
                 )
             found.add(name)
             yield name, members.body(member)

@@ -90,7 +90,8 @@ class Request:
         split = self.dataset.split(name)
         if split is None or _json_name(split) is None:
             raise DataError(
-                f"{self.dataset.name}: its manifest names no annotation JSON of its {name} images. Lay "
+                f"{self.dataset.name}: its manifest names no annotation JSON of its {name} images. "
+                "Lay "
                 "the images out by hand, with a list file."
             )
         return split
@@ -118,7 +119,8 @@ class Request:
         """The archive's name at its publisher: that of the tree it holds. Raises DataError."""
         if not self.dataset.image_tree:
             raise DataError(
-                f"{self.dataset.name}: its manifest names no archive of its images, so they can't be "
+                f"{self.dataset.name}: its manifest names no archive of its images, so they can't "
+                "be "
                 "prepared. Lay them out by hand."
             )
         return f"{self.dataset.image_tree}.tar.gz"

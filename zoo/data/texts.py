@@ -85,7 +85,8 @@ def unpacked(content: bytes, source: object, wanted: str = "") -> bytes:
     if len(found) != 1:
         got = f"several ({several(found)})" if found else "none"
         raise DataError(
-            f"{source}: expected an archive with {wanted or 'one label file'}, it holds {got}. Unpack "
+            f"{source}: expected an archive with {wanted or 'one label file'}, it holds {got}. "
+            "Unpack "
             "it, and name the file."
         )
     return next(iter(found.values()))
@@ -96,7 +97,8 @@ def read(file: IO[bytes] | gzip.GzipFile, source: object, most: int = LARGEST) -
     content = file.read(most + 1)
     if len(content) > most:
         raise IntegrityError(
-            f"{source}: expected a label file of at most {most:,} bytes, got more. Is it the archive of "
+            f"{source}: expected a label file of at most {most:,} bytes, got more. Is it the "
+            "archive of "
             "the images?"
         )
     return content

@@ -127,7 +127,8 @@ class _Fetcher:
                     self._fill(benchmark, msgspec.structs.replace(asset, sha256=sha256), path)
                     if sha256 is None:
                         self._progress.tell(
-                            f"{asset.name}: no hash of it is published or locked, so these bytes are "
+                            f"{asset.name}: no hash of it is published or locked, so these bytes "
+                            "are "
                             "trusted on first use; their hash is noted, and holds from now on."
                         )
                     return "fetched again" if state is State.DAMAGED else "fetched"
@@ -166,7 +167,8 @@ class _Fetcher:
                     self._progress.tell(f"{error} Going on with {places[0]}.")
         if not failures:
             raise SourceError(
-                f"{asset.name}: the manifest of {benchmark.name} names no source for it. Add one under [[sources]], or use --mirror."
+                f"{asset.name}: the manifest of {benchmark.name} names no source for it. Add one "
+                "under [[sources]], or use --mirror."
             )
         listed = askable(benchmark.manifest)
         *_, last = failures.values()
@@ -268,6 +270,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SourceError(
-            f"{error.filename or path}: cannot be written: {error.strerror or error}. Make room, or name a folder of "
+            f"{error.filename or path}: cannot be written: {error.strerror or error}. Make room, "
+            "or name a folder of "
             "yours in MIXZOO_CACHE, and run again; what has arrived is kept."
         ) from None

@@ -1,4 +1,5 @@
-"""One HTTP answer: redirects and ranges, what each refusal means, and the outer wall of the network.
+"""One HTTP answer: redirects and ranges, what each refusal means, and the outer wall of the
+network.
 
 Redirects are followed here, hop by hop, because every one is a decision: a token goes to the host
 it is meant for and no further, https never falls back to http, and a signed address is used once.
@@ -219,7 +220,8 @@ def _check_status(response: "requests.Response", url: str, start: int) -> None:
     if code in (200, 206):
         if headers.get("content-type", "").startswith("text/html"):
             raise SourceError(
-                f"{shown(url)}: expected the file, got a web page (HTML). Use another source, or fetch it in a browser."
+                f"{shown(url)}: expected the file, got a web page (HTML). Use another source, or "
+                "fetch it in a browser."
             )
         return _require_plain(response, url)
     said = f"got {status_of(response)}"
@@ -288,7 +290,8 @@ def _size(response: "requests.Response", url: str) -> int | None:
     lengths = {_number(one.strip()) for one in stated.split(",")}  # one that stands twice is one
     if None in lengths or len(lengths) > 1:
         raise SourceError(
-            f"{shown(url)}: expected a length, got Content-Length: {stated[:40]}. Use another source."
+            f"{shown(url)}: expected a length, got Content-Length: {stated[:40]}. Use another "
+            "source."
         )
     return lengths.pop()
 
@@ -301,7 +304,8 @@ def _answer(response: "requests.Response", url: str, start: int, stop: int | Non
         size = _number(total)
         if not begin.startswith(f"{start}-") or size is None:
             raise SourceError(
-                f"{shown(url)}: expected bytes from {start} on, got {begin[:40] or '?'}. Use another source."
+                f"{shown(url)}: expected bytes from {start} on, got {begin[:40] or '?'}. Use "
+                "another source."
             )
     elif start or stop is not None:
         raise ChangedError("the server sent the whole file where a part was asked for")

@@ -158,7 +158,8 @@ def _fsspec(address: str) -> Opener:
     except ImportError as error:
         scheme = address.partition("://")[0]
         raise UsageError(
-            f"{shown(address)}: {error} (for {scheme}:// addresses). Install it, or name a local file."
+            f"{shown(address)}: {error} (for {scheme}:// addresses). Install it, or name a local "
+            "file."
         ) from None
     except (ValueError, TypeError) as error:
         said = f"expected a path or URL; {_reason(error)}"

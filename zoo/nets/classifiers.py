@@ -119,7 +119,8 @@ class Classifier(nn.Module):
         old = new.get_submodule(self.last)
         if not isinstance(old, nn.Linear):
             raise UsageError(
-                f"{self.architecture}: expected a linear head, got a {type(old).__name__}. Make the "
+                f"{self.architecture}: expected a linear head, got a {type(old).__name__}. Make "
+                "the "
                 "network anew, with so many classes."
             )
         head = nn.Linear(old.in_features, num_classes, device=old.weight.device)

@@ -69,7 +69,8 @@ class Layers:
         if not found:
             raise UsageError(
                 f"{self.name}: expected a layer that puts out maps (N, c, h, w) with places of "
-                f"{wanted} px, to mix or to make masks there, got none (maps come from {self.maps}). "
+                f"{wanted} px, to mix or to make masks there, got none (maps come from "
+                f"{self.maps}). "
                 "Choose another method or network."
             )
         return found
@@ -113,7 +114,8 @@ class ForeignClassifier(Classifier):
             module.training = training
         if not all(torch.allclose(one.flip(0), logits, atol=1e-5) for one in swapped):
             raise UsageError(
-                f"{self.architecture}: hidden states can't be mixed as manifoldmix does, since none of "
+                f"{self.architecture}: hidden states can't be mixed as manifoldmix does, since "
+                "none of "
                 "its layers is passed by all that the head sees. Choose another method or network."
             )
 
@@ -129,7 +131,8 @@ class ForeignClassifier(Classifier):
             handle.remove()
 
     def features(self, x: Tensor, *, maps: bool = False) -> Tensor:
-        """What the head sees, (N, c), of normalised images (N, 3, H, W); maps: at the end of stage 3,
+        """What the head sees, (N, c), of normalised images (N, 3, H, W); maps: at the end of stage
+        3,
         (N, c, H / 16, W / 16)."""
         if maps:
             return seen(self.backbone, x, self.layers.stage(self.backbone, MASK_STAGE))

@@ -133,7 +133,8 @@ def _report(wish: Publication, benchmark: Benchmark) -> Report | None:
             )
     if len({(str(one.protocol), one.data.list_sha256) for one in given}) > 1:
         raise UsageError(
-            "--evidence: expected one list of images and one protocol, got several. Publish each by itself."
+            "--evidence: expected one list of images and one protocol, got several. Publish each "
+            "by itself."
         )
     rows = tuple(row for report in given for row in report.rows)
     rules = {word: rule for report in given for word, rule in report.rules.items()}

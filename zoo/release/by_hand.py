@@ -303,7 +303,8 @@ def _require_same_as_before(file: Arrival, asset: Asset, path: Path) -> None:
     if before not in (None, file.sha256):
         raise IntegrityError(
             f"{path} {what} with sha256 {before[:12]}…, this one has {file.sha256[:12]}…; if this "
-            f"one is right, remove {path.name} and {verify.first_use_record(path).name} there first."
+            f"one is right, remove {path.name} and {verify.first_use_record(path).name} there "
+            "first."
         )
     if before is None:
         verify.require_sound(file.path, str(file.path), "Get it again")

@@ -107,7 +107,8 @@ def identify(
             kinds: list[Kind] = [end[1] for end in endings if end]
             if not kinds:
                 raise UsageError(
-                    f"no lock knows its hash; expected a name ending in {', '.join(ENDINGS)}. Rename it."
+                    f"no lock knows its hash; expected a name ending in {', '.join(ENDINGS)}. "
+                    "Rename it."
                 )
             if {"weights", "visualisation"} & {*kinds} and file.sha256 not in inside:
                 inside[file.sha256] = look_at(file.path)
@@ -160,7 +161,8 @@ def _by_hash(
     if known:
         said = row.id if row else ", ".join(sorted(names))
         raise UsageError(
-            f"its hash says that it is {known[0][1].row}, not {said}. Give the right --row or --benchmark."
+            f"its hash says that it is {known[0][1].row}, not {said}. Give the right --row or "
+            "--benchmark."
         )
     return None
 

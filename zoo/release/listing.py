@@ -131,7 +131,8 @@ def _sha256(said: str | None) -> str | None:
 def _pages(session: "requests.Session", page: str, kind: type[T], origin: str) -> list[T]:
     """All entries of a list, page by page."""
     gone = (
-        f"{origin}: no such repository, revision or folder. Check the manifest; a private one needs "
+        f"{origin}: no such repository, revision or folder. Check the manifest; a private one "
+        "needs "
         "a token."
     )
     found: list[T] = []
