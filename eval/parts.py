@@ -9,7 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -222,7 +222,9 @@ def _merged(parts: Sequence[Opened], catalog: Catalog) -> Merged:
 
 def _chosen(folders: Sequence[Path]) -> list[Opened]:
     """Each part once, by number, once they are all there and belong together."""
-    found = [read(folder) for folder in dict.fromkeys(folders) if (folder / INDEX).is_file()]
+    below = {one: sorted(index.parent for index in one.glob(f"*/{INDEX}")) for one in folders}
+    here = [[one] if (one / INDEX).is_file() else below[one] for one in folders]
+    found = [read(folder) for folder in dict.fromkeys(chain.from_iterable(here))]
     if not found:
         raise UsageError(
             f"{several(folders)}: expected folders that `mixzoo eval --shard N/OF --out DIR` "

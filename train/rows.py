@@ -17,6 +17,7 @@ from typing import Any
 
 from ..zoo.catalog import open_catalog
 from ..zoo.errors import UsageError
+from ..zoo.looks import naming
 from ..zoo.manifest import Manifest, Row
 from ..zoo.nets.named import TIMM
 from ..zoo.refs import is_path
@@ -108,7 +109,7 @@ class RowRun:
         drawn = self.manifest.dataset.drawn_by_package and self.data is None
         images = [] if drawn else ["--data", str(self.data or "DIR")]
         words = ["mixzoo", "train", self.row.id, *images, "--out", str(self.out)]
-        words += [word for path in self.manifests for word in ("--manifest", str(path))]
+        words += naming(self.manifests)
         given = self.settings
         if self.init:
             words += ["--init", self.init]

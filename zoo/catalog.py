@@ -21,7 +21,7 @@ from .cache import LOCKS_ENVIRONMENT, locks_root
 from .errors import ManifestError, UsageError, several
 from .files import as_typed
 from .lock import Asset, Kind, Lock, lock_path, read_lock
-from .looks import command
+from .looks import command, naming
 from .manifest import HttpSource, Manifest, Row, laid_over, manifest_of, parse_facts, text_of
 from .net.hosts import shown
 from .net.progress import tell
@@ -60,7 +60,7 @@ class Benchmark:
     @property
     def options(self) -> list[str]:
         """What a command needs to know this benchmark wherever it came from."""
-        return [word for path in self.named for word in ("--manifest", str(path))]
+        return naming(self.named)
 
     @property
     def images(self) -> list[str]:

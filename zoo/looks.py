@@ -185,6 +185,11 @@ def command(*words: object) -> str:
     return " ".join(map(_quoted, ("mixzoo", *words)))
 
 
+def naming(manifests: Iterable[Path]) -> list[str]:
+    """The words of a command that name manifests."""
+    return [word for path in manifests for word in ("--manifest", str(path))]
+
+
 def _quoted(word: object) -> str:
     text = f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word)
     if text.isprintable():

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,9 +22,9 @@ CPUS = 8  # of a process: the released configs have 8 loader processes per GPU
 LONG = 60 * 24 * 365  # minutes; a local job has no limit of its own
 OFTEN = 1000  # times that a job may run into its time limit, and be requeued
 WARNING = 120  # seconds before the time limit; saving takes seconds
-_SUBMITTED: list[
-    Any
-] = []  # local ones outlive this process, and Python warns where it forgets them
+PATIENCE = 100  # of them, that a command may take to save before it is killed
+# Local ones outlive this process, and Python warns where it forgets them.
+_SUBMITTED: list[Any] = []
 PROGRAM = (sys.executable, "-m", "mixzoo")
 
 
@@ -66,10 +67,17 @@ class Commands:
 
     def _stop(self) -> None:
         if self._child and self._child.returncode is None:
+            # Not by its `wait`, in which this handler may have interrupted us: it holds a lock.
+            child, ended = self._child.pid, os.WEXITED | os.WNOWAIT
             with suppress(ProcessLookupError, ChildProcessError):
-                os.kill(self._child.pid, signal.SIGTERM)
-                # Not by `wait`, in which this handler may have interrupted us: it holds a lock.
-                os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOWAIT)
+                os.kill(child, signal.SIGTERM)
+                until = time.monotonic() + PATIENCE
+                while time.monotonic() < until:
+                    if os.waitid(os.P_PID, child, ended | os.WNOHANG):
+                        return
+                    time.sleep(0.1)
+                os.kill(child, signal.SIGKILL)
+                os.waitid(os.P_PID, child, ended)
 
 
 def _ranks() -> dict[str, str]:

@@ -12,6 +12,7 @@ from ...zoo.cache import asset_path
 from ...zoo.catalog import Benchmark
 from ...zoo.errors import SourceError, UsageError
 from ...zoo.lock import Asset
+from ...zoo.looks import naming
 from ...zoo.net.partial import Partial
 
 
@@ -35,7 +36,7 @@ class Download:
         sizes = [asset.size for asset in assets]
         self.total = None if None in sizes else sum(size or 0 for size in sizes)
         logs = ["--logs"] * any(asset.kind != "weights" for asset in assets)
-        extra = [text for path in manifests for text in ("--manifest", str(path))]
+        extra = naming(manifests)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "mixzoo", "zoo", "download", self.row_id, *logs, *extra],
             env=environment,

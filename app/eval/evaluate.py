@@ -10,6 +10,7 @@ from ...zoo import submit as jobs
 from ...zoo.errors import DataError, MixzooError, UsageError
 from ...zoo.files import write
 from ...zoo.looks import command as command_line
+from ...zoo.looks import naming
 from ...zoo.submit import Cluster
 from ..console import print_table, say, say_submitted
 from ..groups import CommandWithVerbs
@@ -128,6 +129,8 @@ def command(
             "--benchmark NAME."
         )
     if submit:
+        if shard and count > 1:
+            raise UsageError("--jobs makes the parts itself. Leave --shard out.")
         _submit(ctx, submit, job_settings, count, out)
         return
     from ...eval.evaluate import Request, evaluate_part, evaluate_refs
@@ -135,19 +138,18 @@ def command(
     from ...eval.world import join
 
     if shard:
-        if not out or options["evidence"] or as_json:
+        if not out or options["evidence"] or as_json or options["sample"] or options["until"]:
             raise UsageError(
-                "--shard needs --out DIR, and makes no report: leave --json, --evidence."
+                "--shard needs --out DIR, draws no sample and makes no report. Leave --sample, "
+                "--until, --json and --evidence out."
             )
         words = words_of(ctx, without=("shard", "out"))
         request = Request(**options, shard=parse(shard, os.environ))
         with join(device) as world:
             failures = evaluate_part(request, world, out, words)
         if world.leads:
-            say(
-                f"Part {request.shard}: {out}. When all are there: {command_line('eval', 'merge')} "
-                "DIR..."
-            )
+            merge = command_line("eval", "merge", *naming(options["manifests"]), out)
+            say(f"Part {request.shard}: {out}. When all are there, name them all: {merge} ...")
         for name, why in failures.items():
             raise MixzooError(f"Not all checkpoints could be evaluated, first {name}: {why}")
         return
@@ -163,16 +165,21 @@ def _submit(
     """This evaluation as jobs: one that makes the report, or several that make parts of it."""
     if out is None:
         raise UsageError("--submit: a job's report goes to a file. Name it: --out FILE.json.")
-    words, out = words_of(ctx, without=("submit", "job_settings", "count", "out")), out.absolute()
+    of_jobs, out = ["submit", "job_settings", "count", "out"], out.absolute()
     folder, parts = out.with_suffix(".jobs"), out.with_suffix(".parts")
     ends = [["--out", str(out)]]
     if count > 1:
+        of_jobs += ["evidence", "as_json"]  # which the merge writes
         shards = range(1, count + 1)
         ends = [["--shard", f"{n}/{count}", "--out", str(parts / str(n))] for n in shards]
+    words = words_of(ctx, without=of_jobs)
     groups = [jobs.Commands([[*words, *end]]) for end in ends]
     say_submitted(jobs.submit(where, folder, groups, settings, {"name": "mixzoo-eval"}), folder)
     if count > 1:
-        say(f"When all are done: {command_line('eval', 'merge', parts)}/* --out {out}")
+        given, evidence = naming(ctx.params["manifests"]), ctx.params["evidence"]
+        given += ["--evidence", str(evidence)] if evidence else []
+        merge = command_line("eval", "merge", parts, "--out", out, *given)
+        say(f"When all are done: {merge}")
 
 
 def give(
@@ -195,8 +202,7 @@ def give(
         if not as_json:
             say(f"Report: {out}, and beside it {', '.join(FORMS)}")
     if evidence and not as_json:
-        named = (word for path in manifests for word in ("--manifest", path))
-        check = command_line("eval", "check", evidence, *named)
+        check = command_line("eval", "check", evidence, *naming(manifests))
         say(f"Evidence: {evidence}. Check it, here or elsewhere: {check}")
     _raise_problems(report)
 

@@ -6,6 +6,7 @@ import click
 
 from ...zoo.catalog import open_catalog
 from ...zoo.looks import command as command_line
+from ...zoo.looks import naming
 from ..console import say
 from ..options import OutputFolder, complete_names, manifest_option, option
 
@@ -27,5 +28,5 @@ def command(rows: tuple[str, ...], out: Path, manifests: tuple[Path, ...]) -> No
     for name in rows:
         folder = write_evidence(*catalog.row(name), out)
         say(f"Evidence: {folder}")
-    named = (word for path in manifests for word in ("--manifest", path))
-    say(f"Check it, here or elsewhere: {command_line('eval', 'check', out, *named)}")
+    check = command_line("eval", "check", out, *naming(manifests))
+    say(f"Check it, here or elsewhere: {check}")

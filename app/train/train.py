@@ -127,7 +127,7 @@ def command(
         from ...train.result import number_of
 
         epochs = "1 epoch" if run.recipe.epochs == 1 else f"{run.recipe.epochs} epochs"
-        named = [word for one in manifests for word in ("--manifest", one)]
+        named = looks.naming(manifests)
         options = [*(("--data", data) if data else ()), "--row", run.row.id, *named]
         say(f"{path}: {epochs}, {number_of(run)}")
         if run.recipe.architecture == run.row.architecture:  # else no row has such a network

@@ -11,7 +11,7 @@ from ...zoo.cache import asset_path, cache_root
 from ...zoo.catalog import Catalog, open_catalog
 from ...zoo.errors import IntegrityError, UsageError, several
 from ...zoo.lock import LOGS, Asset
-from ...zoo.looks import command
+from ...zoo.looks import command, naming
 from ...zoo.net.progress import byte_bar, tell
 from ...zoo.prune import REASONS, Reason, removable, remove, unknown_folders
 from ...zoo.refs import is_path
@@ -185,8 +185,7 @@ def _download(catalog: Catalog, assets: Sequence[Asset]) -> str:
     kinds = {asset.kind for asset in assets}
     named = dict.fromkeys(path for row in rows for path in catalog.row(row)[0].named)
     options = ["--logs"] * bool(kinds & {*LOGS}) + ["--viz"] * ("visualisation" in kinds)
-    options += [word for path in named for word in ("--manifest", str(path))]
-    return command("zoo", "download", *rows, *options)
+    return command("zoo", "download", *rows, *options, *naming(named))
 
 
 def _unanswered(

@@ -1,7 +1,9 @@
 """Jobs by submitit: what they run, that they go on when they were stopped, and what is refused."""
 
 import os
+import shlex
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -60,6 +62,25 @@ def test_a_stopped_job_goes_on(told: str, tmp_path: Path) -> None:
 
     assert ended(lambda: state.read_text() == "xx")
     assert ended(lambda: list((tmp_path / "jobs").glob("*_result.pkl")))
+
+
+def test_a_command_that_does_not_end_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it had the time to save."""
+    monkeypatch.setattr("mixzoo.zoo.submit.PATIENCE", 0.3)
+    deaf = (
+        "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
+    assert child.stdout
+    child.stdout.readline()
+    job = Commands([], _child=child)
+
+    job.checkpoint()
+
+    with child:
+        assert child.wait(10) == -signal.SIGKILL
 
 
 def test_one_that_fails_does_not_keep_the_others_back(tmp_path: Path) -> None:
@@ -126,10 +147,11 @@ def test_an_evaluation_runs_as_jobs_whose_parts_are_merged(
     one, merged = tmp_path / "one", tmp_path / "merged"
     folders = [tmp_path / "r.parts" / number for number in "21"]
 
-    mixzoo(*words, "--submit", "local", "--jobs", "2", "--out", tmp_path / "r.json")
+    where = ("--out", tmp_path / "r.json", "--evidence", merged)
+    _, out, _ = mixzoo(*words, "--submit", "local", "--jobs", "2", *where)
     assert ended(lambda: all((folder / "part.json").exists() for folder in folders), 120)
     codes = [
-        mixzoo("eval", "merge", *folders, "--evidence", merged)[0],
+        mixzoo(*shlex.split(out.split("When all are done: mixzoo ")[1]))[0],
         mixzoo(*words, "--fresh", "--evidence", one)[0],
     ]
 
