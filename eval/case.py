@@ -169,12 +169,15 @@ class Case:
             return self.benchmark.images
         return ["--data", self.data]
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What names this file in a command, and its row."""
+        name = self.ref or (self.row.id if self.row else "FILE")
+        return (name, "--row", self.row.id) if self.row and name != self.row.id else (name,)
+
     def evaluation(self, *words: object) -> str:
         """The command that evaluates this file again, with more words."""
-        name = self.ref or (self.row.id if self.row else "FILE")
-        is_row = self.row is None or name == self.row.id
-        named = () if is_row or self.row is None else ("--row", self.row.id)
-        return self.command("eval", name, *named, *self.images, *words)
+        return self.command("eval", *self.named, *self.images, *words)
 
 
 @dataclass(frozen=True)

@@ -72,13 +72,11 @@ def _not_found(case: Case, key: str) -> Cause:
     }
     needed = _TOLD_BY.get(key)
     if case.stored is None or (needed and lacks[needed]):
-        name = case.ref or (case.row.id if case.row else "FILE")
-        of_row = ("--row", case.row.id) if case.row and name != case.row.id else ()
         ways = {
-            _BY_LOG: case.command("logs", case.row.id if case.row else name),
-            _BY_FILE: case.command("zoo", "inspect", name, *of_row),
+            _BY_LOG: case.command("logs", case.named[-1]),
+            _BY_FILE: case.command("zoo", "inspect", *case.named),
         }
-        how = ways.get(needed or "") or case.command("explain", name, *of_row, *case.images)
+        how = ways.get(needed or "") or case.command("explain", *case.named, *case.images)
         text = {
             _BY_IMAGES: "only the images can tell",
             _BY_LOG: "only the training log can tell",

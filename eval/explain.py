@@ -93,7 +93,7 @@ def _explained(
         if found and not (report and report.protocol.overrides):
             stored = _predicted(checkpoint, found, request, world)
         else:
-            stored = _kept(checkpoint, report)
+            stored = _kept(case, checkpoint, report, catalog)
         train = training_of(found.images, checkpoint.benchmark) if found else None
         case = case_of(
             checkpoint, stored, audit, train, datasets=datasets, data=request.data or "DIR"
@@ -122,15 +122,17 @@ def _predicted(checkpoint: CheckpointFile, found: Found, request: Request, world
     return job.stored
 
 
-def _kept(checkpoint: CheckpointFile, report: Report | None) -> Stored:
+def _kept(
+    case: Case, checkpoint: CheckpointFile, report: Report | None, catalog: Catalog
+) -> Stored:
     """Predictions of an earlier evaluation: those behind the report, else the newest."""
     for row in report.of_weights(checkpoint.sha256) if report else ():
-        return behind(report, row)  # type: ignore[arg-type]
+        return behind(report, row, catalog)  # type: ignore[arg-type]
     stored = next(of_weights(checkpoint.sha256), None)
     if stored is None:
         raise UsageError(
             f"{checkpoint.name}: no evaluation of it is kept here, and no images are named. Run: "
-            f"{open_catalog().command('explain', checkpoint.name)}"
+            f"{case.command('explain', *case.named, *case.images)}"
         )
     return stored
 

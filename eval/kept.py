@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..zoo import shelf
-from ..zoo.catalog import Benchmark, Catalog, open_catalog
+from ..zoo.catalog import Benchmark, Catalog
 from ..zoo.errors import UsageError
+from ..zoo.manifest import Protocol
 from ..zoo.manifest import Row as TableRow
 from ..zoo.report import Report, Row, read_report
 from . import evidence
 from .compare import NamedPredictions
-from .protocol import pixels
+from .protocol import flags, pixels
 from .report import kept_report, readable_audit
 from .store import Stored, of_weights
 
@@ -35,7 +38,7 @@ def rows_of(
         path = Path(ref)
         if path.suffix == ".json":
             report = read_report(path)
-            chosen += [(row.id, behind(report, row)) for row in report.rows]
+            chosen += [(row.id, behind(report, row, catalog)) for row in report.rows]
         elif path.is_dir():
             checked = [evidence.check(folder, catalog) for folder in evidence.find((path,))]
             evidence.require_sound(checked)
@@ -60,19 +63,23 @@ def _kept_here(refs: Sequence[str], catalog: Catalog) -> list[tuple[str, Stored]
     return list(_under_one_setting(known).items())
 
 
-def behind(report: Report, row: Row) -> Stored:
+def behind(report: Report, row: Row, catalog: Catalog) -> Stored:
     """The kept predictions that a report's row was made of.
 
-    Raises UsageError if they aren't kept here, or are of another evaluation.
+    Raises UsageError with the command that makes them if they aren't kept here, or are of another
+    evaluation.
     """
     setting = {"protocol": pixels(report.protocol), "list_sha256": report.data.list_sha256}
     for stored in of_weights(row.weights.sha256):
         hits = {head: known.counts().correct for head, known in stored.heads.items()}
         if _setting(stored) == setting and all(hits.get(h.head) == h.correct for h in row.heads):
             return stored
+    benchmark = catalog.benchmarks.get(report.benchmark or "")
+    used = msgspec.convert(pixels(report.protocol), Protocol)
+    others = flags(used, benchmark.manifest.protocol) if benchmark else []
     raise UsageError(
         f"{row.id}: the predictions behind its report aren't kept here (MIXZOO_CACHE). Evaluate it "
-        f"again: {open_catalog().command('eval', row.id)}"
+        f"again: {catalog.command('eval', row.id, *others)}"
     )
 
 
@@ -88,7 +95,7 @@ def write_evidence(benchmark: Benchmark, row: TableRow, root: Path) -> Path:
     [judged] = report.rows
     audit, _ = readable_audit(benchmark, row)
     logs = audit.log.files if audit else ()
-    stored = behind(report, judged)
+    stored = behind(report, judged, Catalog({benchmark.name: benchmark}))
     return evidence.write(root, report, judged, stored, judged_as=row.id, logs=logs)
 
 

@@ -1,11 +1,13 @@
 """`mixzoo explain` and what `mixzoo eval` says of a number that is off, through the command line."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from mixzoo.zoo.cache import cache_root
 
 ROW = "resnet18_w6.vanilla_mini"
 ASSETS = Path(__file__).parents[3] / "zoo/mini/assets"
@@ -72,6 +74,10 @@ def test_a_report_of_other_pixels_is_explained_by_its_own_predictions(
     assert code == 0, err
     assert found["verdict"] == "not comparable"
     assert ("resize", "found") in [(one["key"], one["state"]) for one in found["causes"]]
+    shutil.rmtree(cache_root() / "predictions")
+    code, _, err = mixzoo("explain", tmp_path / "wrong.json", *where)
+    assert code == 2
+    assert f"Evaluate it again: mixzoo eval {ROW} --resize 160" in err
 
 
 def test_what_was_never_evaluated_asks_for_images(
@@ -88,3 +94,5 @@ def test_what_was_never_evaluated_asks_for_images(
 
     assert code == 2
     assert "no evaluation of it is kept here" in err
+    command = f"mixzoo explain resnet18_w4.vanilla_own --data DIR --manifest {path}"
+    assert f"Run: {command}" in err
