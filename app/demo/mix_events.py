@@ -102,7 +102,7 @@ class MixEvents:
         outputs: tuple[Any, ...] = EMPTY
         strips, words = (gr.skip() if a and b else None), gr.skip()
         try:
-            method, ref = self._fitting(method, ref, shown and (shown[2], shown[5]))
+            _, _, method, _, _, ref = self._settled(shown, a, b, method, lam, seed, ref)
             offer = self._context.models.about(ref)
             if not shown or shown[5] != ref:
                 words = self.words(offer)
@@ -148,9 +148,9 @@ class MixEvents:
         self._mixed(*wish)
 
     @shown_to_visitors()
-    def film(self, *wish: Any) -> dict[str, Any]:
+    def film(self, shown: Wish | None, *wish: Any) -> dict[str, Any]:
         """The frames of an animation over lam, side by side in one picture, as a data URL."""
-        mix = self._recipe(*wish)
+        mix = self._recipe(*self._settled(shown, *wish))
         of = (mix.method, mix.ref, mix.seed, mix.protocol)
         return {"lams": FRAMES, "image": self._strip(wish[0], wish[1], *of, FRAMES)}
 
@@ -181,9 +181,9 @@ class MixEvents:
         return pictures, told, (method, ref), method, ref
 
     @shown_to_visitors()
-    def card(self, *wish: Any) -> str:
+    def card(self, shown: Wish | None, *wish: Any) -> str:
         """A picture to show: A, the mix, its mask and B, with what they are; settings inside."""
-        mix = self._recipe(*wish)
+        mix = self._recipe(*self._settled(shown, *wish))
         pair, stems = self._pair(mix), [Path(one.name).stem for one in (mix.a, mix.b)]
         pairs = Pairs([(mix.a.crop, mix.b.crop)], [(stems[0], stems[1])], mix.protocol)
         title = f"{TITLES[mix.method]} ({mix.ref}). {why_label(pair)}"
@@ -209,6 +209,7 @@ class MixEvents:
         ref: str,
         theme: str,
         pairing: str = "turn",
+        shown: Wish | None = None,
     ) -> str:
         """Draw many mixes at once, or what the network says of them.
 
@@ -216,10 +217,11 @@ class MixEvents:
         checkpoint can do, at `lam`), `lams` (`method` at 0.1 to 0.9), `curve` (how likely A's and
         B's class are over lam, of the first pair), `cam` (what speaks for the classes in A, B and
         the mix) or `maps` (value and attention of automix or samix). seed, ref: see `mix`. theme:
-        `light` or `dark`. pairing: `turn`, `a` (A with each) or `each` (each with each). Returns
-        the picture, named after what it shows.
+        `light` or `dark`. pairing: `turn`, `a` (A with each) or `each` (each with each). shown: of
+        a page, what was chosen for its mix. Returns the picture, named after what it shows.
         """
-        mix = self._recipe(image_a, image_b, method, lam, seed, ref)
+        wish = image_a, image_b, method, lam, seed, ref
+        mix = self._recipe(*(self._settled(shown, *wish) if shown else wish))
         pairs = paired([mix.a, mix.b, *self._further(more, mix.protocol)], pairing)
         if len(pairs) > limits.MAX_PAIRS:
             tell(f"The first {limits.MAX_PAIRS} of {len(pairs)} pairs are shown.")
@@ -368,6 +370,12 @@ class MixEvents:
             warn(str(error))
             return None
         return file
+
+    def _settled(self, shown: Wish | None, *wish: Any) -> Wish:
+        """What `show` makes of the choices: it may not have answered to the last of them yet."""
+        a, b, method, lam, seed, ref = wish
+        method, ref = self._fitting(method, ref, shown and (shown[2], shown[5]))
+        return a, b, method, lam, seed, ref
 
     def _fitting(self, method: str, ref: str, before: tuple[str, str] | None) -> tuple[str, str]:
         """A method and a checkpoint that can do it: which of them was chosen last stays.

@@ -99,10 +99,10 @@ def build(context: Context) -> None:
     choices = Choices(a, b, method, lam, seed, ref)
     shown = gr.State(None)
     _compare(context, events, shown, choices)
-    _grid(events, choices)
+    _grid(events, shown, choices)
     outputs = [mixed, mask, weights, *tops, *_snippets()]
     draw.click(events.draw, [alpha, seed], [lam, seed], queue=False, api_visibility="private")
-    _play(events, choices, look, strips, mixed, save)
+    _play(events, shown, choices, look, strips, mixed, save)
     _connect(context, events, choices, [shown, a, b, method, ref, strips, words, *outputs])
     _share(context, choices, slots)
     first = [a.value["path"], b.value["path"], *(one.value for one in choices[2:])]
@@ -308,6 +308,7 @@ def _compare(context: Context, events: MixEvents, shown: gr.State, choices: Choi
 
 def _play(
     events: MixEvents,
+    shown: gr.State,
     choices: Choices,
     look: gr.HTML,
     strips: gr.HTML,
@@ -326,17 +327,22 @@ def _play(
         None,
         js="(method, lam) => { mixzoo.mark(method, lam); }",
     )
-    look.play(events.film, list(choices), film, **quiet).success(
+    look.play(events.film, [shown, *choices], film, **quiet).success(
         None, film, None, js="(film) => { mixzoo.play(film); }"
     )
     look.pause(None, None, choices.lam, js="() => mixzoo.lam")
     mixed.change(None, None, None, js="() => { mixzoo.stop(); }")
     save.click(
-        events.card, list(choices), card, concurrency_id="draw", show_progress_on=save, **quiet
+        events.card,
+        [shown, *choices],
+        card,
+        concurrency_id="draw",
+        show_progress_on=save,
+        **quiet,
     ).success(None, card, None, js="(file) => { mixzoo.save(file); }")
 
 
-def _grid(events: MixEvents, choices: Choices) -> None:
+def _grid(events: MixEvents, shown: gr.State, choices: Choices) -> None:
     """Many mixes at once, of all pictures that a visitor has given, and what is said of them."""
     kinds = {
         METHODS: "All methods at this lam",
@@ -386,7 +392,7 @@ def _grid(events: MixEvents, choices: Choices) -> None:
     a, b, method, lam, seed, ref = choices
     drawn = button.click(
         events.grid,
-        [a, b, more, kind, method, lam, seed, ref, theme, pairing],
+        [a, b, more, kind, method, lam, seed, ref, theme, pairing, shown],
         image,
         js="(...values) => values.with(8, mixzoo.theme())",
         api_name="grid",

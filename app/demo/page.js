@@ -6,6 +6,7 @@
   let timer = 0;
 
   const write = () => {
+    clearTimeout(timer);
     const query = new URLSearchParams(location.search);
     for (const [name, text] of wanted) {
       if (text === null) query.delete(name);
@@ -31,6 +32,7 @@
   const mixzoo = (window.mixzoo = {});
 
   mixzoo.copyLink = async () => {
+    write();
     try {
       await navigator.clipboard.writeText(location.href);
     } catch {

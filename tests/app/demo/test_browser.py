@@ -268,6 +268,7 @@ def test_three_clicks_make_a_picture_to_show(open_page: Callable[..., Page]) -> 
     expect(mixed(page)).to_be_visible()
 
     page.locator("#mix-examples button:has(img)").nth(6).click()
+    page.wait_for_url("**/?*a=owl*")
     page.locator("#mix-strips label:has([value='automix 0.5'])").click()
     with page.expect_download() as saved:
         page.locator("#mix-save").click()

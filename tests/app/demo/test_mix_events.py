@@ -114,7 +114,7 @@ def test_saved_pictures_say_how_they_were_made(context, pair) -> None:
     events = MixEvents(context())
     wish = (*pair, "automix", 0.25, 3, AUTOMIX)
 
-    card, mixed = events.card(*wish), events.mix(*wish)[0]
+    card, mixed = events.card(None, *wish), events.mix(*wish)[0]
     curve = events.grid(*pair, [], "curve", *wish[2:], "dark")
 
     assert Path(card).name == "fox-owl-automix-lam0.25-seed3.png"
@@ -127,11 +127,25 @@ def test_saved_pictures_say_how_they_were_made(context, pair) -> None:
         assert "--methods automix --lams 0.25 --seed 3" in text["Command"]
 
 
+def test_choices_are_settled_before_they_are_shown(context, pair) -> None:
+    """A picture saved, played or drawn at once after a choice is the one that the page comes to."""
+    events = MixEvents(context())
+    shown, wish = (*pair, "samix", 0.5, 0, SAMIX), (*pair, "automix", 0.5, 0, SAMIX)
+    settled = (*pair, "automix", 0.5, 0, AUTOMIX)
+
+    assert events.show(shown, *wish)[0] == settled
+    assert Path(events.card(shown, *wish)).read_bytes() == (
+        Path(events.card(settled, *settled)).read_bytes()
+    )
+    assert events.film(shown, *wish) == events.film(settled, *settled)
+    assert "automix" in Path(events.grid(*pair, [], "maps", *wish[2:], "light", "turn", shown)).name
+
+
 def test_film_shows_every_lam(context, pair) -> None:
     """Frames side by side, from B to A."""
     events = MixEvents(context())
 
-    film = events.film(*pair, "mixup", 0.5, 0, MIXUP)
+    film = events.film(None, *pair, "mixup", 0.5, 0, MIXUP)
 
     frames, protocol = strip(film), events._context.models.about(MIXUP).protocol
     assert film["lams"][0] == 0
