@@ -42,7 +42,8 @@ def command(
 
     catalog = open_catalog(manifests)
     checked = [signed.check(folder, catalog, signed_by) for folder in evidence.find(folders)]
-    compared = compare.compare_rows([_named(one) for one in checked]) if pairs else ()
+    named = [_named(one) for one in checked] if pairs else []
+    compared = compare.compare_rows(named) if len(named) > 1 else ()
     judged = seeds.of_reports([one.report for one in checked], catalog)
     if as_json:
         found: dict[str, Any] = {"evidence": [_facts(one) for one in checked]}
@@ -66,6 +67,8 @@ def command(
         for problem in one.problems:
             say(f"{one.folder}: {problem}", style="yellow")
     evidence.require_sound(checked)
+    if pairs:
+        compare.require_alike(named)
 
 
 def _named(one: "Checked") -> Any:

@@ -1,5 +1,6 @@
 """`mixzoo viz table|curves|groups|compare`: plots of what was published, logged and evaluated."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,11 +106,13 @@ def curves(
     "(train2018.json), from the predictions that mixzoo eval kept.",
     PresentFile,
 )
+@manifest_option
 @narrow_option
 @draws("groups.png")
 def groups(
     reports: tuple[Path, ...],
     train: Path | None,
+    manifests: tuple[Path, ...],
     narrow: bool,
     theme: "Theme",
 ) -> "tuple[Figure, str]":
@@ -130,7 +133,8 @@ def groups(
         counts = images.class_counts()
         for note in images.notes:
             tell(note)
-    checkpoints = grouped([read_report(path) for path in reports], counts, behind)
+    kept = partial(behind, catalog=open_catalog(manifests))
+    checkpoints = grouped([read_report(path) for path in reports], counts, kept)
     figure = groups_plot(checkpoints, theme=theme, narrow=narrow)
     return figure, counted(len(checkpoints), "checkpoint")
 

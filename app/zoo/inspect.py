@@ -29,9 +29,11 @@ def command(file: Path, row_id: str | None, manifests: tuple[Path, ...], as_json
     from ...zoo.checkpoint.claims import claims
     from ...zoo.checkpoint.load import examine
     from ...zoo.checkpoint.reading import read_checkpoint
+    from ...zoo.verify import check_loose
 
-    checkpoint = read_checkpoint(file)
-    benchmark, row = open_catalog(manifests).row(row_id) if row_id else (None, None)
+    checkpoint, catalog = read_checkpoint(file), open_catalog(manifests)
+    released, finding = check_loose(file, catalog)
+    benchmark, row = catalog.row(row_id) if row_id else (None, None)
     manifest = benchmark and benchmark.manifest
     found = claims(checkpoint.meta, manifest and manifest.protocol, row, manifest)
     facts, weights = dict(found.facts), None
@@ -43,15 +45,23 @@ def command(file: Path, row_id: str | None, manifests: tuple[Path, ...], as_json
         weights = f"a {model.architecture} with {model.num_classes} classes (heads: {', '.join(model.heads)})"
         remarks = [f"{text[:1].upper()}{text[1:]}." for text in model.remarks]
     if as_json:
-        names = ("file", "facts", "disagreements", "weights", "remarks")
         print_json(
-            dict(zip(names, (str(file), facts, found.disagreements, weights, remarks), strict=True))
+            {
+                "file": str(file),
+                "sha256": finding.sha256,
+                "released": released and released.name,
+                "facts": facts,
+                "disagreements": found.disagreements,
+                "weights": weights,
+                "remarks": remarks,
+            }
         )
         return
     say(f"{file} {'says of itself:' if facts else SILENT}")
     width = max(map(len, facts), default=0)
     for name, text in facts.items():
         say(f"  {name:{width}}  {text}")
+    say(f"The file {finding.detail}." if released else "No table's lock knows these bytes.")
     if weights:
         say(f"Its weights are {weights}.")
     for sentence in (*remarks, *found.disagreements):

@@ -68,6 +68,17 @@ def test_intact_evidence_gives_the_verdict_without_torch(root: Path) -> None:
     assert "samix_mini is worse than resnet18_w6.vanilla_mini" in done.stdout
 
 
+def test_a_single_row_is_checked_before_pairs_are_asked_for(
+    root: Path, mixzoo: Callable[..., tuple[int, str, str]]
+) -> None:
+    """--pairs of one row: its verdict stands there, and what is missing is the error."""
+    code, out, error = mixzoo("eval", "check", root / ROWS[1], "--pairs")
+
+    assert (code, "intact" in out) == (2, True)
+    assert "Expected at least two rows to compare, got 1" in error
+    assert mixzoo("eval", "check", root / ROWS[1], "--pairs", "--json")[1].startswith("{")
+
+
 def test_the_strangers_script_comes_to_the_same_numbers(root: Path, tmp_path: Path) -> None:
     """The one in docs/evidence.md, with numpy and safetensors alone."""
     page = Path(__file__).parents[2] / "docs/evidence.md"

@@ -41,6 +41,7 @@ PATHS = ("path", "file", "image", "filename", "file_name", "image_path", "filepa
 CLASSES = ("label", "class", "species", "category", "class_name", "category_id", "target")
 LOOKED_AT = 40  # images whose sizes say which crop fits
 LONGEST = 200  # characters of a class's name in the manifest
+FEW = 200  # validation images below which one of them is more than half a point
 LARGE, SMALL_BATCH = 20_000, 64  # training images from which on batches are the released runs'
 
 
@@ -134,6 +135,11 @@ def arrange(
             f"{root}: expected images to train and to validate, got {have} and no {lack}. Add "
             "some, or "
             f"name the folder of the classes, as {root / have}, to have it split."
+        )
+    if (count := len(parts["val"])) < FEW:
+        notes.append(
+            f"Few images validate: one of {count:,} is {100 / count:.1f} points of top-1, so small "
+            "differences can't be seen."
         )
     nowhere = set(names) - {name for _, _, name in found}
     if nowhere:

@@ -41,6 +41,8 @@ def test_agreement_and_silence_are_said(mixzoo: Run, tmp_path: Path) -> None:
     _, silent, _ = mixzoo("zoo", "inspect", tmp_path / "w.safetensors")
 
     assert "Nothing of this differs from resnet18_w6.mixup_mini." in agrees
+    assert "The file has the bytes of mini's resnet18_w6.mixup_mini.pth." in agrees
+    assert "No table's lock knows these bytes." in silent
     assert "says nothing of its training" in silent
 
 

@@ -83,6 +83,7 @@ def test_class_folders_alone_are_split(tmp_path: Path) -> None:
     assert first.val != other.val
     assert Counter(label for _, label in first.val) == {0: 2, 1: 4, 3: 1}
     assert any("7 of 33 were drawn from seed 0" in note for note in first.notes)
+    assert any("one of 7 is 14.3 points" in note for note in first.notes)
     assert any(
         note.startswith("one: in train, but without an image in val") for note in first.notes
     )
