@@ -108,9 +108,9 @@ def test_emulated_bf16_is_bf16(x: torch.Tensor) -> None:
     """Weights and results are bf16 numbers, torch's own convolution's but for a last bit."""
     emulated = EmulatedConv(*pair(), torch.bfloat16)
 
-    y = emulated(x, relu=False)
+    y = emulated(x, torch.zeros_like(x), relu=False)
 
-    for tensor in (y, emulated.weight, emulated.bias):
+    for tensor in (y, emulated.weight, emulated.bias_added):
         assert torch.equal(tensor, tensor.bfloat16().float())
     real = FoldedConv(*pair(), torch.bfloat16)(x.bfloat16(), relu=False).float()
     torch.testing.assert_close(y, real, rtol=2**-7, atol=1e-3)
@@ -119,11 +119,31 @@ def test_emulated_bf16_is_bf16(x: torch.Tensor) -> None:
     assert 1e-4 < (y - exact).abs().max() < 0.1
 
 
+@pytest.mark.parametrize("kind", [EmulatedConv, pytest.param(OneDnnConv, marks=needs_onednn)])
+@torch.no_grad()
+def test_a_bias_keeps_its_last_digits_where_no_shortcut_is_added(kind: type[FoldedConv]) -> None:
+    """A sum near zero of a large bias shows them; torch's own bf16 convolution rounds them away."""
+    conv, norm = pair()
+    conv.weight.zero_()
+    bias = torch.full((8,), 1 + 2**-10, dtype=torch.float64)
+    conv.weight[:, 0, 1, 1] = -1 / (norm.weight / (norm.running_var + norm.eps).sqrt())
+    x = torch.zeros(1, 8, 4, 4).to(memory_format=torch.channels_last)
+    x[:, 0] = 1
+    dtype = torch.float32 if kind is EmulatedConv else torch.bfloat16
+
+    y = kind(conv, norm, torch.bfloat16, bias)(x.to(dtype), relu=False)
+
+    assert (y == 2**-10).all()
+    assert (FoldedConv(conv, norm, torch.bfloat16, bias)(x.bfloat16(), relu=False) == 0).all()
+
+
 class _DoubleConv(FoldedConv):
     """The reference: folded, and kept in float64."""
 
-    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-        super().__init__(conv, norm, torch.float64)
+    def __init__(
+        self, conv: nn.Conv2d, norm: nn.BatchNorm2d, bias: torch.Tensor | None = None
+    ) -> None:
+        super().__init__(conv, norm, torch.float64, bias)
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
