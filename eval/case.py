@@ -29,6 +29,7 @@ KEYS = {
     "crop": "another crop is cut out",
     "resize": "the images are resized to another size",
     "interpolation": "the images are resized by another interpolation",
+    "arithmetic": "single predictions are those of fast arithmetic, not fp32's",
     "other-row": "the file, or the number, is another row's: another method's or network's",
     "other-epoch": "the file is of another epoch than the number",
     "averaged": "an averaged copy of the weights was published, and the raw ones evaluated, or so",

@@ -36,6 +36,7 @@ GAPS = dict.fromkeys(KEYS, (-100.0, 5.0)) | {
     "crop": (-15.0, 5.0),
     "resize": (-15.0, 5.0),
     "interpolation": (-5.0, 2.0),
+    "arithmetic": (-1.0, 1.0),
     "other-row": (-30.0, 30.0),
     "averaged": (-5.0, 5.0),
     "half-weights": (-1.0, 1.0),
@@ -102,6 +103,14 @@ def _by_conditions(case: Case) -> Iterator[Found]:
             dict(told),
             case.evaluation(),
             fit=usual(case, key),
+        )
+    if seen.precision == "fast" and case.is_off:
+        yield Found(
+            "arithmetic",
+            f"{KEYS['arithmetic']}, as this evaluation was told",
+            {"precision": seen.precision},
+            case.evaluation(),
+            fit=usual(case, "arithmetic"),
         )
     if seen.unreadable:
         rest = 100 * case.counts[case.head].correct / max(1, seen.images - seen.unreadable)
@@ -260,6 +269,8 @@ def _by_epochs(case: Case, audit: LogAudit) -> Iterator[Found]:
     """Whether some other epoch of the log gives exactly these counts."""
     if not case.is_off or not case.counts or case.row is None:
         return
+    if case.conditions and case.conditions.precision == "fast":
+        return  # an image or two off, its counts may be any near epoch's
     named = set(audit.table_value.epochs) if audit.table_value else set()
     last = max((v.epoch for v in audit.log.validations), default=0)
     hits, chance = _epochs_like(case.counts, audit, {v.epoch for v in audit.log.validations})

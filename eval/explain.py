@@ -90,7 +90,8 @@ def _explained(
     if not unusable:
         drawn = checkpoint.benchmark and checkpoint.benchmark.manifest.dataset.drawn_by_package
         found = prepare(request, world) if request.data or drawn else None
-        if found and not (report and report.protocol.overrides):
+        told = report.of_weights(checkpoint.sha256) if report else []
+        if found and not any(row.not_comparable for row in told):
             stored = _predicted(checkpoint, found, request, world)
         else:
             stored = _kept(case, checkpoint, report, catalog)

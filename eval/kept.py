@@ -77,6 +77,8 @@ def behind(report: Report, row: Row, catalog: Catalog) -> Stored:
     benchmark = catalog.benchmarks.get(report.benchmark or "")
     used = msgspec.convert(pixels(report.protocol), Protocol)
     others = flags(used, benchmark.manifest.protocol) if benchmark else []
+    if row.default.precision.get("precision") == "fast":
+        others += ["--precision", "fast"]
     raise UsageError(
         f"{row.id}: the predictions behind its report aren't kept here (MIXZOO_CACHE). Evaluate it "
         f"again: {catalog.command('eval', row.id, *others)}"

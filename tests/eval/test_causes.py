@@ -11,6 +11,7 @@ from mixzoo.eval.case import Case, Trial
 from mixzoo.eval.causes import KEYS, causes_of, worth_telling
 from mixzoo.eval.predictions import EXACT, Ints, Predictions
 from mixzoo.eval.protocol import override
+from mixzoo.eval.report import readable_audit
 from mixzoo.eval.store import Key, Stored
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.facts import TrainingFacts
@@ -180,6 +181,17 @@ def test_missing_images_and_other_lists_are_told_apart() -> None:
 
     assert first_of(case(fewer)) == "images-missing"
     assert first_of(case(other)) == "other-list"
+
+
+def test_fast_arithmetic_is_the_cause_of_an_image_or_two() -> None:
+    """Whatever epoch of the log has that number by chance; and of nothing where nothing is off."""
+    of = stored(*network(share=0.7))
+    fast = replace(of, key=of.key | {"precision": "fast"})
+
+    audit, _ = readable_audit(BENCHMARK, ROW)
+
+    assert first_of(case(fast, audit=audit)) == "arithmetic"
+    assert "arithmetic" not in {one.key for one in causes_of(case(of)) if one.state == "found"}
 
 
 def test_a_number_that_was_cut_off_is_rounding() -> None:

@@ -61,23 +61,29 @@ def test_pixels_that_a_checkpoint_names_are_offered_as_a_command(
     assert "Likeliest cause: 80 images, the table's validation set has 1000" in out
 
 
-def test_a_report_of_other_pixels_is_explained_by_its_own_predictions(
-    mixzoo: Callable[..., tuple[int, str, str]], mini_images: Path, few: Path, tmp_path: Path
+@pytest.mark.parametrize("other", [("--resize", "160"), ("--precision", "fast")])
+def test_a_report_of_other_conditions_is_explained_by_its_own_predictions(
+    other: tuple[str, str],
+    mixzoo: Callable[..., tuple[int, str, str]],
+    mini_images: Path,
+    few: Path,
+    tmp_path: Path,
 ) -> None:
-    """Not by those that the table's pixels give; its number stays not comparable."""
+    """Not by those that the table's pixels and arithmetic give; its number stays not comparable."""
     where = ("--data", mini_images, "--list", few, "--workers", 0)
-    mixzoo("eval", ROW, *where, "--resize", 160, "--out", tmp_path / "wrong.json")
+    mixzoo("eval", ROW, *where, *other, "--out", tmp_path / "wrong.json")
 
     code, out, err = mixzoo("explain", tmp_path / "wrong.json", *where, "--images", 16, "--json")
 
     (found,) = json.loads(out)["explained"]
     assert code == 0, err
     assert found["verdict"] == "not comparable"
-    assert ("resize", "found") in [(one["key"], one["state"]) for one in found["causes"]]
+    key = {"--resize": "resize", "--precision": "arithmetic"}[other[0]]
+    assert (key, "found") in [(one["key"], one["state"]) for one in found["causes"]]
     shutil.rmtree(cache_root() / "predictions")
     code, _, err = mixzoo("explain", tmp_path / "wrong.json", *where)
     assert code == 2
-    assert f"Evaluate it again: mixzoo eval {ROW} --resize 160" in err
+    assert f"Evaluate it again: mixzoo eval {ROW} {other[0]} {other[1]}" in err
 
 
 def test_what_was_never_evaluated_asks_for_images(
