@@ -461,7 +461,7 @@ def test_end_leaves_nothing_behind(served: Served, pair) -> None:
 
         served.process.send_signal(signal.SIGINT)
 
-        assert served.process.wait(15) == 0
+        assert served.process.wait(60) == 0
     assert list((served.folder / "temporary").iterdir()) == []
     told = (served.folder / "stderr").read_text()
     assert "error:" not in told
