@@ -110,12 +110,9 @@ def _run() -> int:
         code = _signalled(signalled.number)
     except BrokenPipeError:  # the reader went away; nothing more to say
         code = 141
-    except (MixzooError, OSError) as error:
-        if os.environ.get(DEBUG):
+    except (MixzooError, OSError, MemoryError, RuntimeError) as error:
+        if os.environ.get(DEBUG) or not (said := _said(error)):
             raise
-        said = str(error)
-        if isinstance(error, OSError) and error.filename:
-            said = f"{error.filename}: {error.strerror}."
         code = _fail(said, getattr(error, "exit_code", 1), not getattr(error, "told", False))
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -204,6 +201,19 @@ def _signalled(number: int) -> int:
     code = 128 + number
     kept = "Nothing was left half-written, what has arrived is kept, and the same command goes on."
     return _fail(f"{EXIT_CODES[code]} {kept}", code, speaks())
+
+
+def _said(error: Exception) -> str:
+    """An error that a user can act on, in a line; "" for one that is ours to mend."""
+    said = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}."
+    if isinstance(error, MixzooError | OSError):
+        return str(error)
+    if isinstance(error, MemoryError) or "allocate memory" in said or "out of memory" in said:
+        said = said[:200].rstrip(".") or "no more can be had"
+        return f"Not enough memory: {said}. Make batches, pictures or workers fewer or smaller."
+    return ""
 
 
 def _in_words(error: click.ClickException) -> str:

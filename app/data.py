@@ -9,7 +9,16 @@ import click
 from ..zoo.catalog import open_catalog
 from ..zoo.errors import DataError, UsageError
 from .console import print_json, print_table, say
-from .options import FilePath, OutputFolder, complete_names, json_option, manifest_option, option
+from .options import (
+    FilePath,
+    OutputFolder,
+    Real,
+    Seed,
+    complete_names,
+    json_option,
+    manifest_option,
+    option,
+)
 
 if TYPE_CHECKING:
     from ..zoo.data.findings import Findings, GroupImages
@@ -126,15 +135,15 @@ def prepare(
 @option(
     "--val SHARE",
     "Share of the images that validates, where nothing says which do.",
-    click.FloatRange(0, 0.9),
+    Real(0, 0.9),
     default=0.1,
 )
-@option("--seed", "Seed by which the validation images are drawn.", click.IntRange(0), default=0)
+@option("--seed", "Seed by which the validation images are drawn.", Seed, default=0)
 @option("--architecture NAME", "The network that its rows train.", default="resnet50")
 @option(
     "--crop", "Side of a crop in pixels.  [default: 224, or what fits]", click.IntRange(16, 1024)
 )
-@option("--epochs", "Epochs that its rows train.", click.IntRange(1), default=100)
+@option("--epochs", "Epochs that its rows train.", click.IntRange(1, 100_000), default=100)
 @option("--force", "Write over what is there and says something else.")
 def init(
     source: str,

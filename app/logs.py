@@ -10,7 +10,15 @@ import click
 from ..zoo import files
 from ..zoo.errors import IntegrityError, UsageError
 from .console import print_json, print_table, say
-from .options import OutputFile, complete_names, json_option, manifest_option, option, together
+from .options import (
+    Count,
+    OutputFile,
+    complete_names,
+    json_option,
+    manifest_option,
+    option,
+    together,
+)
 
 if TYPE_CHECKING:
     from ..eval.logs import LogAudit
@@ -27,7 +35,7 @@ log_options = together(
     option(
         "--epochs", "Epochs of the whole run, if the log doesn't tell.", click.IntRange(1, 99_999)
     ),
-    option("--last", "Number of last epochs to sum up, if not the table's.", click.IntRange(1)),
+    option("--last", "Number of last epochs to sum up, if not the table's.", Count),
     manifest_option,
 )
 """What says which logs are meant, by names of `eval.logs.sources.Request`."""
@@ -38,7 +46,7 @@ log_options = together(
 @log_options
 @option("--all", "Audit every row whose log is in the cache.", to="everything")
 @option("--benchmark NAME", "Audit every row of this benchmark whose log is in the cache.")
-@option("--images", "Number of validation images, if not the row's.", click.IntRange(1))
+@option("--images", "Number of validation images, if not the row's.", Count)
 @option("--out FILE.json", "Write the audit as JSON, too.", OutputFile)
 @json_option
 def command(out: Path | None, as_json: bool, **request: Any) -> None:

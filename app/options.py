@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+import math
 import os
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -64,6 +65,19 @@ class _Triple(click.ParamType):
         return numbers * (3 // len(numbers))
 
 
+class Real(click.FloatRange):
+    """A finite number of a range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number. A comparison with nan is false, so no range of click's keeps it out."""
+        if not math.isfinite(number := super().convert(value, param, ctx)):
+            self.fail(f"expected a finite number, got {value}.", param, ctx)
+        return number
+
+
+# None of these bounds is met by an honest run: what they keep out would take a machine's memory.
+Count, Processes, Side = (click.IntRange(1, most) for most in (1_000_000, 1024, 8192))
+Workers, Seed = click.IntRange(0, 256), click.IntRange(0, 2**63 - 1)
 FilePath, PresentFile = _Input(), _Input(exists=True, dir_okay=False)
 OutputFile, OutputFolder = _Output(folder=False), _Output(folder=True)
 OutputPlace = _Output(folder=None)
@@ -182,8 +196,8 @@ submit_options = together(
 
 
 pixel_options = together(
-    option("--resize", "Shorter side in pixels, instead of the protocol's.", click.IntRange(1)),
-    option("--crop", "Centre crop in pixels, instead of the protocol's.", click.IntRange(1)),
+    option("--resize", "Shorter side in pixels, instead of the protocol's.", Side),
+    option("--crop", "Centre crop in pixels, instead of the protocol's.", Side),
     option(
         "--interpolation NAME", "Resize by bicubic, bilinear or nearest, instead of the protocol's."
     ),
@@ -217,8 +231,8 @@ evaluation_options = together(
         FilePath,
         to="list_file",
     ),
-    option("--batch-size", "Images that a network sees at once.", click.IntRange(1), default=64),
-    option("--workers", "Decoding processes of each rank.", click.IntRange(0)),
+    option("--batch-size", "Images that a network sees at once.", Count, default=64),
+    option("--workers", "Decoding processes of each rank.", Workers),
     device_option,
 )
 """Which images are predicted, and how: what `eval.evaluate.Request` takes of both commands."""

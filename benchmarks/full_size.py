@@ -3,8 +3,8 @@ alone.
 
 python benchmarks/full_size.py [--parts list,verify,report,merge,table] [--sizes 1000 24426 461939]
 
-The images are one drawn JPEG under as many names as the official layout has (hard links), so disks
-and caches see one file; its decoding costs what any of its size does. What is measured is growth:
+The images are mini's 1,000 drawn JPEGs under as many names as the official layout has (hard links),
+so disks and caches see few files; decoding one costs what any of its size does. Measured is growth:
 time per image must not rise from 1,000 to 24,426 to 461,939 images (train and val), and memory
 only with what is kept of each. Every part runs in a process of its own, which tells its processor
 time and its peak of memory. Parts:
@@ -14,8 +14,8 @@ verify   mixzoo data verify: read every file
 report   a report on one row from kept predictions, with 437,513 training annotations: first, and
 again
 merge    64 parts of invented predictions into one report
-table    20 synthetic rows, a ResNet-50 of 8,142 classes each, on 1 and 2 processes (--images of
-them)
+table    mixzoo eval of 20 synthetic rows in one command, networks of 8,142 classes that are small
+         enough for this (a ResNet-18 of an eighth of its width, 64 pixels), on 1 and 2 processes
 
 Results: benchmarks/results/full_size.json, to which each part adds what it measured.
 """
@@ -23,10 +23,10 @@ Results: benchmarks/results/full_size.json, to which each part adds what it meas
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,7 @@ from machine import machine
 RESULTS = Path(__file__).parent / "results"
 CLASSES, TRAIN = 8142, 437_513
 SIZES = (1_000, 24_426, 461_939)
+TABLE, NETWORK, SMALL = (2_442, 24_426), "resnet18_w8", 64  # images, a network, pixels
 LINEAR = 1.5  # times the time per image of the smallest size, that a larger one may take
 
 
@@ -43,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", default="list,verify,report,merge")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--images", type=int, default=256, help="of the part table")
+    parser.add_argument("--images", type=int, nargs="+", default=TABLE, help="of the part table")
     parser.add_argument("--rows", type=int, default=20, help="of the part table")
     parser.add_argument("--folder", type=Path, default=Path("build/full_size"))
     parser.add_argument("--out", type=Path, default=RESULTS / "full_size.json")
@@ -51,6 +52,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.run:
         part, size = arguments.run
+        if part not in PARTS:
+            networks(Path(part), int(size))
+            return
         PARTS[part](made(arguments.folder, int(size)), int(size))
         return
     found = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
@@ -96,16 +100,13 @@ def made(folder: Path, size: int) -> Path:
         return root
     from mixzoo.zoo.mini import draw
 
-    first = next((draw(folder / "mini", "val") / "train_val2018").rglob("*.jpg"))
+    drawn = sorted((draw(folder / "mini", "val") / "train_val2018").rglob("*.jpg"))
     images, annotations = [], []
     for i in range(size):
         label = i * CLASSES // size
         name = f"train_val2018/Plantae/{label}/{i:032x}.jpg"
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        one = root / f"{i // 30_000}.jpg"  # a file has so many names at most
-        if not one.exists():
-            one.write_bytes(first.read_bytes())
-        (root / name).hardlink_to(one)
+        (root / name).hardlink_to(drawn[i % len(drawn)])
         images.append({"id": i, "file_name": name})
         annotations.append({"id": i, "image_id": i, "category_id": label})
     train = [{"id": i, "file_name": f"train_val2018/x/{i:032x}.jpg"} for i in range(TRAIN)]
@@ -244,37 +245,52 @@ def merge(root: Path, size: int) -> None:
     told(before)
 
 
-def table(folder: Path, images: int, rows: int) -> dict[str, object]:
-    """The whole table of synthetic rows by the real command, on 1 and on 2 processes."""
+def networks(folder: Path, rows: int) -> None:
+    """Small networks of all classes, each of another seed, as checkpoint files."""
     import torch
     from mixzoo.zoo.nets import Classifier, ResNetConfig
 
-    root = made(folder, images)
-    torch.manual_seed(0)
-    files = []
-    for n in range(rows):
-        files.append(folder / f"row{n}.pth")
-        if not files[-1].exists():
-            model = Classifier(ResNetConfig.from_name("resnet50"), CLASSES)
-            torch.save({"state_dict": model.state_dict()}, files[-1])
-    words = ["eval", *map(str, files), "--data", str(root), "--fresh", "--device", "cpu"]
-    found: dict[str, object] = {"rows": rows, "images": images}
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in range(rows):
+        torch.manual_seed(seed)
+        model = Classifier(ResNetConfig.from_name(NETWORK), CLASSES)
+        torch.save({"state_dict": model.state_dict()}, folder / f"{seed}.pth")
+
+
+def table(folder: Path, sizes: Sequence[int], rows: int) -> dict[str, object]:
+    """The whole table of synthetic rows in one command, on 1 and on 2 processes, by image."""
+    home = folder / NETWORK
+    subprocess.run([sys.executable, __file__, "--run", str(home), str(rows)], check=True)
+    runs = {}
     for processes in (1, 2):
-        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-        start, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
         where = [*(launcher if processes > 1 else []), "-m", "mixzoo.eval"]
-        out = folder / f"table{processes}.json"
-        command = [sys.executable, *where, *words[1:], "--out", str(out)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        correct = [row["heads"][0]["correct"] for row in json.loads(out.read_text())["rows"]]
-        found[f"{processes}_processes"] = {
-            "seconds": round(time.perf_counter() - start, 1),
-            "processor_seconds": round(after.ru_utime - used.ru_utime, 1),
-            "peak_mib_of_a_process": round(after.ru_maxrss / 2**10),
-            "correct": correct,
-        }
-    return found
+        for size in sizes:
+            out = folder / f"table-{processes}-{size}.json"
+            files = [str(home / f"{seed}.pth") for seed in range(rows)]
+            words = [*where, *files, "--data", str(made(folder, size)), "--out", str(out)]
+            pixels = ["--resize", str(SMALL), "--crop", str(SMALL)]
+            words += [*pixels, "--workers", "1", "--device", "cpu", "--fresh"]
+            runs[f"{size} images, {processes} processes"] = resources(words) | {
+                "correct": [
+                    row["heads"][0]["correct"] for row in json.loads(out.read_text())["rows"]
+                ]
+            }
+    return {"rows": rows, "network": NETWORK, "pixels": SMALL, "runs": runs}
+
+
+def resources(words: list[str]) -> dict[str, float]:
+    """What a Python program took, with all that it started; the peak of the largest process."""
+    start = time.perf_counter()
+    pid = os.spawnve(os.P_NOWAIT, sys.executable, [sys.executable, *words], os.environ)
+    _, status, used = os.wait4(pid, 0)
+    if status:
+        raise SystemExit(f"exit code {os.waitstatus_to_exitcode(status)}: {' '.join(words)}")
+    return {
+        "seconds": round(time.perf_counter() - start, 1),
+        "processor_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "peak_mib_of_a_process": round(used.ru_maxrss / 2**10),
+    }
 
 
 PARTS = {"list": listed, "verify": verify, "report": report, "merge": merge}

@@ -24,7 +24,7 @@ from PIL import features
 from torch.utils.data import Dataset
 
 from ..zoo.data import LabelledImages
-from ..zoo.errors import DataError
+from ..zoo.errors import DataError, UsageError
 from ..zoo.manifest import Protocol
 from .decoding import HandedOver, decoded, default_workers
 from .pixels import Pixels, decode_crop, jpeg_decoder, prepare
@@ -160,6 +160,22 @@ class Batch(HandedOver):
     """Position and one-line reason of each image that can't be decoded."""
     cache_failure: str = ""
     """Why the decoding process can't write the cache, if so."""
+
+
+def require_memory(images: int, side: int) -> None:
+    """Refuse a batch whose pixels alone, as bytes and as float32, fill half of this machine's memory.
+
+    side: of the crops. Raises UsageError.
+    """
+    if not hasattr(os, "sysconf"):  # Windows
+        return
+    needed, memory = 15 * images * side**2, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory / 2:
+        raise UsageError(
+            f"A batch of {images:,} crops of {side} pixels takes {needed / 1e9:,.0f} GB before it "
+            f"meets a network, expected at most half of this machine's {memory / 1e9:,.0f} GB. "
+            "Make the batch (--batch-size, micro_batch) or the crop smaller."
+        )
 
 
 @dataclass(frozen=True)

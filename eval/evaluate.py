@@ -25,7 +25,7 @@ from ..zoo.report import Failure, Report, Row, Unreadable
 from . import evidence, parts
 from .case import Case
 from .clues import pixels_said
-from .crops import BATCH_SIZE, CropCache, Work
+from .crops import BATCH_SIZE, CropCache, Work, require_memory
 from .jobs import Job, device_name, load_models, predict, recall, resolve_all
 from .known import Said, Training, audit_for, case_of, judged, ref_of, training_of
 from .logs import LogAudit
@@ -172,11 +172,6 @@ def evaluate_part(
     done = predicted(request, world, quiet=quiet)
     images = done.found.images
     at = request.shard.positions(len(images), request.batch_size)
-    if not at:
-        raise UsageError(
-            f"--shard {request.shard}: there are fewer batches ({len(images)} images by "
-            f"{request.batch_size}) than parts. Make fewer parts."
-        )
     world.leader_first(lambda: _write_part(done, request, at, out, words) if world.leads else None)
     return done.failures
 
@@ -281,6 +276,13 @@ def prepare(request: Request, world: World) -> Found:
         raise next(iter(failures.values()))
     benchmark = _common_benchmark(checkpoints)
     images = world.leader_first(lambda: _images(request, benchmark))
+    most = -(-len(images) // request.batch_size)
+    if request.shard.of > max(1, most):
+        raise UsageError(
+            f"--shard {request.shard}: expected at most {most} parts, as {len(images)} images are "
+            f"{most} batches of {request.batch_size}, got {request.shard.of}. Make fewer parts, or "
+            "give all of them a smaller --batch-size."
+        )
     published = (benchmark or catalog.benchmark(PROTOCOL_OF)).manifest.protocol
     protocol = override(published, **{name: getattr(request, name) for name in PIXELS})
     return Found(catalog, checkpoints, failures, benchmark, images, published, protocol)
@@ -399,6 +401,7 @@ def _is_own_run(job: Job) -> bool:
 
 
 def _work(found: Found, request: Request, world: World) -> Work:
+    require_memory(min(request.batch_size, len(found.images)), found.protocol.crop)
     crops, cache = request.crops, None
     if crops:
         cache = world.leader_first(lambda: CropCache.open(crops, found.images, found.protocol))

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from ..eval.crops import require_memory
 from ..eval.decoding import HandedOver, decoded
 from ..eval.pixels import Pixels, decode
 from ..eval.resample import resize_crop
@@ -26,6 +27,7 @@ from ..zoo.net.progress import tell
 from .recipe import Recipe
 
 Box = tuple[int, int, int, int]
+MOST_STEPS = 100_000_000  # a number is kept for each; the released runs took 170,900
 KEPT_BYTES = 1 << 30  # decoded images are kept in memory where all of a data set's fit in
 
 
@@ -96,6 +98,17 @@ def check_labels(recipe: Recipe, data: Data) -> None:
             f"{recipe.num_classes:,}. For images of your own make a benchmark of them: mixzoo data "
             "init "
             f"DIR. Or train so many classes: --set num_classes={max(data.train.labels) + 1}"
+        )
+
+
+def check_size(recipe: Recipe, data: Data) -> None:
+    """Raise UsageError for a run that no machine could end, before it takes this one's memory."""
+    require_memory(recipe.micro_batch, recipe.crop)
+    steps = recipe.epochs * -(-len(data.train) // recipe.batch_size)
+    if steps > MOST_STEPS:
+        raise UsageError(
+            f"epochs {recipe.epochs}: expected a run of at most {MOST_STEPS:,} steps, got "
+            f"{steps:,}. Set fewer epochs, or a larger batch_size."
         )
 
 

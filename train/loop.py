@@ -29,6 +29,7 @@ from .data import (
     MicroBatch,
     TrainingImages,
     check_labels,
+    check_size,
     find_data,
     fit_in_memory,
     micro_batches,
@@ -64,6 +65,7 @@ def train_row(
     facts = facts_of(run.row.id, run.recipe, images, begun)
     require_same(facts, how.world)
     check_labels(run.recipe, images)
+    check_size(run.recipe, images)
     check_network(run.recipe, images.protocol.crop)
     if run.recipe.crop != images.protocol.crop:
         tell(

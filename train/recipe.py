@@ -19,7 +19,8 @@ from .mixing import LEARNT_METHODS, Variant, check_mixture
 from .mixing.mixed import check_alpha
 
 FINITE = sys.float_info.max
-Count = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]  # none of these bounds is met by an honest run
+Pixels = Annotated[int, Meta(ge=1, le=8192)]  # as of a protocol
 Amount = Annotated[float, Meta(ge=0, le=FINITE)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Number = Annotated[float, Meta(ge=-FINITE, le=FINITE)]
@@ -81,9 +82,9 @@ class Recipe:
     """Of Beta(alpha, alpha), one for each method; vanilla doesn't draw any."""
 
     mix_prob: tuple[Number, ...] | None = None
-    mix_repeat: Count = 1
+    mix_repeat: Annotated[int, Meta(ge=1, le=1000)] = 1
     variant: Variant = "openmixup"
-    epochs: Count = 100
+    epochs: Annotated[int, Meta(ge=1, le=100_000)] = 100
     batch_size: Count = 256
     """Images per optimizer step, over all processes."""
 
@@ -91,7 +92,7 @@ class Recipe:
     """Images that are mixed and batch-normalised together. The released runs had 4 processes of 64;
     with fewer processes gradients are accumulated."""
 
-    crop: Count = 224
+    crop: Pixels = 224
     lr: Amount = 0.1
     min_lr: Amount = 0.0
     momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.9
@@ -313,7 +314,7 @@ def _in_words(kind: Any) -> str:
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[plain]
     for meta in metas:
         high = meta.lt or meta.le
-        bounds = f"{meta.ge:g} or more" if high in (None, FINITE) else f"{meta.ge:g} to {high:g}"
+        bounds = f"{meta.ge:g} or more" if high in (None, FINITE) else f"{meta.ge:g} to {high:,}"
         words += " that is finite" if meta.ge == -FINITE else f" of {bounds}"
         words += f", but less than {high:g}" if meta.lt else ""
     return words

@@ -1,9 +1,11 @@
 """Commands of mixzoo as jobs: submitit starts them, under SLURM or here, and starts them again.
 
-A job that is told to stop tells its command, which saves where it stands and ends with exit code 75
-(`errors.InterruptedRunError`); it is then requeued, and the same command goes on.
+A job that is told to stop tells its command, which saves where it stands and ends (training with
+exit code 75); it is then requeued, and the same command goes on. Where a job is killed, its command
+is told by the kernel.
 """
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -12,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +24,12 @@ Cluster = Literal["slurm", "local"]
 CPUS = 8  # of a process: the released configs have 8 loader processes per GPU
 LONG = 60 * 24 * 365  # minutes; a local job has no limit of its own
 OFTEN = 1000  # times that a job may run into its time limit, and be requeued
+MOST_HERE = 64  # processes, and GPUs, of a job on this machine
 WARNING = 120  # seconds before the time limit; saving takes seconds
 PATIENCE = 100  # of them, that a command may take to save before it is killed
 # Local ones outlive this process, and Python warns where it forgets them.
 _SUBMITTED: list[Any] = []
+STOPPED = (InterruptedRunError.exit_code, 128 + signal.SIGTERM, -signal.SIGTERM)  # exit codes
 PROGRAM = (sys.executable, "-m", "mixzoo")
 
 
@@ -41,17 +46,24 @@ class Commands:
 
     def __call__(self) -> None:
         """Run them. Raises RuntimeError, which submitit keeps, naming those that failed."""
+        from submitit.core.job_environment import JobEnvironment
+
+        requeue = JobEnvironment._usr_sig()
+        if JobEnvironment().cluster == "local":
+            _end_with_parent(signal.SIGKILL)
         failed = []
         for words in self.commands:
-            self._child = subprocess.Popen([*self.program, *words], env=os.environ | _ranks())
+            self._child = subprocess.Popen(
+                [*self.program, *words],
+                env=os.environ | _ranks(),
+                preexec_fn=partial(_begin, requeue),  # noqa: PLW1509 - a job has no threads
+            )
             try:
                 code = self._child.wait()
             finally:
                 self._stop()
-            if code == InterruptedRunError.exit_code:  # stopped by its own signal, not by ours
-                from submitit.core.job_environment import JobEnvironment
-
-                os.kill(os.getpid(), JobEnvironment._usr_sig())  # the handler requeues, and exits
+            if code in STOPPED:  # by a signal of its own, not by ours
+                os.kill(os.getpid(), requeue)  # the handler requeues, and exits
                 return  # of a task that isn't the first: that one requeues
             if code:
                 failed.append(f"exit code {code}: mixzoo {' '.join(words)}")
@@ -78,6 +90,19 @@ class Commands:
                     time.sleep(0.1)
                 os.kill(child, signal.SIGKILL)
                 os.waitid(os.P_PID, child, ended)
+
+
+def _begin(requeue: int) -> None:
+    """In a command's process, first: schedulers signal all of a job's, but mean the job itself."""
+    if requeue != signal.SIGTERM:
+        signal.signal(requeue, signal.SIG_IGN)
+    _end_with_parent(signal.SIGTERM)
+
+
+def _end_with_parent(number: signal.Signals) -> None:
+    """Let the kernel send this process a signal once its parent is gone, where it can (Linux)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, number)  # PR_SET_PDEATHSIG
 
 
 def _ranks() -> dict[str, str]:
@@ -126,6 +151,11 @@ def submit(
         key, equals, text = setting.partition("=")
         if not equals or not key.isidentifier():
             raise UsageError(f"--job {setting!r}: expected KEY=VALUE. Write it as timeout_min=600.")
+        most = MOST_HERE if cluster == "local" and key.endswith("_per_node") else 10**9
+        if text.isdecimal() and (len(text) > 10 or int(text) > most):
+            raise UsageError(
+                f"--job {key}: expected at most {most:,}, got {text[:20]}. Give a smaller number."
+            )
         values[key] = int(text) if text.isdecimal() else text
     try:
         executor = submitit.AutoExecutor(

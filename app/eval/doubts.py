@@ -13,6 +13,7 @@ from ..console import print_json, print_table, say
 from ..options import (
     FilePath,
     OutputFile,
+    Real,
     complete_names,
     data_option,
     json_option,
@@ -33,7 +34,12 @@ SHOWN = 20  # images on the screen
     to="labels",
 )
 @option("--head HEAD", "Which head of AutoMix and SAMix to ask.  [default: inference's]")
-@option("--odds", "Odds of another class from which on a label is in doubt.", float, default=10.0)
+@option(
+    "--odds",
+    "Odds of another class from which on a label is in doubt.",
+    Real(0, 1e9),
+    default=10.0,
+)
 @option("--out FILE.json", "Write the list; FILE.csv and a page, FILE.html, beside it.", OutputFile)
 @manifest_option
 @json_option

@@ -15,9 +15,12 @@ from ...zoo.submit import Cluster
 from ..console import print_table, say, say_submitted
 from ..groups import CommandWithVerbs
 from ..options import (
+    Count,
     FilePath,
     OutputFolder,
     OutputPlace,
+    Real,
+    Seed,
     complete_names,
     evaluation_options,
     json_option,
@@ -59,18 +62,18 @@ FORMS = (".md", ".html", ".csv", ".yaml")
 @option(
     "--models-at-once",
     "Checkpoints that are in memory together.  [default: all]",
-    click.IntRange(1),
+    Count,
 )
 @option("--crops DIR", "Keep decoded crops in this folder.", OutputFolder)
 @option("--allow-missing", "Report even if images can't be read, which then count as wrong.")
 @option("--log FILE", "The training log of the checkpoint, where REF is one file.", FilePath)
-@option("--sample N", "Evaluate a drawn sample of N images.", click.IntRange(1))
+@option("--sample N", "Evaluate a drawn sample of N images.", Count)
 @option(
     "--until POINTS",
     "Draw images until the 95% interval is at most so wide, or excludes the published number.",
-    click.FloatRange(0, 100, min_open=True),
+    Real(0, 100, min_open=True),
 )
-@option("--seed", "Seed of the drawn sample.", click.IntRange(0), default=0)
+@option("--seed", "Seed of the drawn sample.", Seed, default=0)
 @option("--fresh", "Predict again what an earlier run predicted.")
 @option(
     "--shard N/OF",
@@ -91,8 +94,9 @@ FORMS = (".md", ".html", ".csv", ".yaml")
 @submit_options
 @option(
     "--jobs N",
-    "Submitted jobs that share the images; mixzoo eval merge joins their parts.",
-    click.IntRange(1),
+    "Submitted jobs that share the images (local ones run one after the other); mixzoo eval merge "
+    "joins their parts.",
+    click.IntRange(1, 10_000),
     to="count",
     default=1,
 )
@@ -173,7 +177,8 @@ def _submit(
         shards = range(1, count + 1)
         ends = [["--shard", f"{n}/{count}", "--out", str(parts / str(n))] for n in shards]
     words = words_of(ctx, without=of_jobs)
-    groups = [jobs.Commands([[*words, *end]]) for end in ends]
+    each = [[*words, *end] for end in ends]
+    groups = [jobs.Commands([one]) for one in each] if where == "slurm" else [jobs.Commands(each)]
     say_submitted(jobs.submit(where, folder, groups, settings, {"name": "mixzoo-eval"}), folder)
     if count > 1:
         given, evidence = naming(ctx.params["manifests"]), ctx.params["evidence"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @option(
     "--images N",
     "Images on which other pixels are tried; 0 tries none.",
-    click.IntRange(0),
+    click.IntRange(0, 1_000_000),
     default=1000,
 )
 @option("--fresh", "Predict again what an earlier run predicted.")

@@ -27,7 +27,7 @@ from ..options import (
     to="settings",
     multiple=True,
 )
-@option("--gpus", "GPUs of each run; 0 trains on CPUs.", click.IntRange(0), default=1)
+@option("--gpus", "GPUs of each run; 0 trains on CPUs.", click.IntRange(0, 64), default=1)
 @submit_options
 @manifest_option
 @json_option

@@ -12,8 +12,11 @@ from ...zoo.submit import Cluster
 from ..console import say, say_submitted
 from ..groups import CommandWithVerbs
 from ..options import (
+    Count,
     FilePath,
     OutputFolder,
+    Processes,
+    Workers,
     complete_names,
     data_option,
     device_option,
@@ -53,23 +56,23 @@ from ..options import (
 @option("--freeze", "Train the head alone; the backbone stays as --init gave it.")
 @option("--show", "Print recipe, expected number and command, and don't train.")
 @device_option
-@option("--threads", "CPU threads per process.", click.IntRange(1))
-@option("--workers", "Decoding processes per training process.", click.IntRange(0))
+@option("--threads", "CPU threads per process.", Processes)
+@option("--workers", "Decoding processes per training process.", Workers)
 @option("--compile", "Compile the networks by torch.compile.")
 @option(
     "--checkpoint-every STEPS",
     "Save where the run stands every so many steps, not only every epoch.",
-    click.IntRange(1),
+    Count,
 )
 @option(
     "--keep-every EPOCHS",
     "Keep the weights of every so many epochs, as epoch_N.pth.",
-    click.IntRange(1),
+    Count,
 )
 @option(
     "--stop-at STEP",
     "Stop after this step, as if interrupted; the same command goes on.",
-    click.IntRange(1),
+    Count,
 )
 @option("--tensorboard DIR", "Write the log's curves for TensorBoard.", OutputFolder)
 @submit_options

@@ -9,7 +9,7 @@ import click
 
 from ...zoo.errors import UsageError
 from ..console import say
-from ..options import FilePath, OutputFile, complete_names, manifest_option, option
+from ..options import FilePath, OutputFile, Seed, complete_names, manifest_option, option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +62,7 @@ def picture_command(name: str, *, ref_required: bool = False) -> Callable:
         @option(
             "--seed",
             "Seed of what the methods draw: the place of a box, a spectrum, a grid.",
-            click.IntRange(0),
+            Seed,
             default=0,
         )
         @manifest_option

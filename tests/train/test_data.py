@@ -14,6 +14,7 @@ from mixzoo.train.data import (
     Slot,
     TrainingImages,
     check_labels,
+    check_size,
     find_data,
     fit_in_memory,
     micro_batches,
@@ -108,6 +109,18 @@ def test_an_epoch_has_every_image_once_and_its_own_beginning_again(
 
     assert sorted(rows[:29]) == list(range(29))
     assert rows[29:] == rows[:3]
+
+
+def test_a_run_of_too_many_steps_is_refused(
+    data: Data, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps of all epochs: here 2 of 4."""
+    monkeypatch.setattr(module, "MOST_STEPS", 8)
+
+    check_size(tiny, data)
+
+    with pytest.raises(UsageError, match="at most 8 steps, got 12"):
+        check_size(replace(tiny, epochs=3), data)
 
 
 def test_fewer_images_than_a_batch_are_repeated(data: Data, tiny: Recipe) -> None:

@@ -105,7 +105,7 @@ def test_nested_values_are_set_together() -> None:
         ("zzz=1", "There are: architecture, num_classes, "),
         ("automix=1", "no such setting"),
         ("epochs", "--set epochs: expected key=value, such as epochs=300."),
-        ("epochs=1.5", "expected epochs to be a whole number of 1 or more, got 1.5; correct"),
+        ("epochs=1.5", "expected epochs to be a whole number of 1 to 100,000, got 1.5; correct"),
         ("lr=fast", "expected lr to be a number of 0 or more, got 'fast'"),
         ("alpha=1,x", "that is finite, or several separated by commas, got 1,x"),
         ("mix_prob=x", "separated by commas, or none, got x"),

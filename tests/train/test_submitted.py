@@ -1,0 +1,112 @@
+"""Training and evaluation as submitted jobs: stopped, killed, and to the same end."""
+
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+ROW = "resnet18_w6.mixup_mini"
+Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
+
+
+def until(condition: Callable[[], object], seconds: float = 90) -> None:
+    """Return when it comes true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it started, as far as they are alive, the oldest first."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent = status.read_text().rpartition(")")[2].split()[:2]
+            if state != "Z":
+                parents[int(status.parent.name)] = int(parent)
+    found = [pid] if pid in parents else []
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
+
+
+def number_of(printed: str) -> int:
+    """The job's number, which is its process's."""
+    said = re.search(r"Job: (\d+)", printed)
+    assert said, printed
+    return int(said[1])
+
+
+def tell(job: int, *numbers: signal.Signals) -> None:
+    """Signals to every process of a job, as SLURM sends them."""
+    tasks = family(job)[1:]
+    for number in numbers:
+        for pid in tasks:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+TIME_LIMIT = (signal.SIGUSR2,)
+PREEMPTION = (signal.SIGTERM, signal.SIGCONT, signal.SIGUSR2)
+
+
+def test_a_training_job_that_was_stopped_and_killed_ends_with_the_same_weights(
+    jobs: Any, mixzoo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a time limit, by a preemption, by SIGKILL of the job; then the same command again."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    run, words = jobs.folder(tmp_path, "mixup"), jobs.words("mixup", tmp_path, epochs=12)
+    submit = [*words, "--workers", "0", "--submit", "local"]
+
+    job = number_of(mixzoo(*submit)[1])
+    until(lambda: len(run.lines) > 5)
+    tell(job, *TIME_LIMIT)
+    until(lambda: len(run.lines) > 25)
+    assert len(family(job)) == 3  # requeued: its controller, its task, the command
+    killed = family(job)
+    os.kill(job, signal.SIGKILL)
+    until(lambda: not any(map(family, killed)))
+    stood = len(run.lines)
+    job = number_of(mixzoo(*submit)[1])
+    until(lambda: not family(job))
+
+    told = "".join(path.read_text() for path in (tmp_path / "jobs").glob("*.err"))
+    assert told.count("error: Stopped (SIGTERM) after step") == 2, told
+    assert stood < len(run.lines)
+    assert run.result == jobs.whole("mixup", epochs=12).result
+
+
+def test_an_evaluation_job_that_was_preempted_and_killed_makes_the_same_report(
+    mixzoo: Run, mini_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps what it has predicted, is requeued, and goes on; so does the same command again."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    words = ["eval", ROW, "--data", mini_images, "--workers", "0", "--batch-size", "8"]
+    crops, report, cache = tmp_path / "crops", tmp_path / "r.json", Path(os.environ["MIXZOO_CACHE"])
+    submit = [*words, "--crops", crops, "--out", report, "--submit", "local"]
+
+    job = number_of(mixzoo(*submit)[1])
+    until(lambda: any(path.stat().st_blocks * 512 > 15e6 for path in crops.glob("*")))  # of 49 MB
+    tell(job, *PREEMPTION)
+    until(lambda: [*cache.glob("predictions/*/*.parts/*.safetensors")])
+    until(lambda: len(family(job)) == 3)  # requeued: its controller, its task, the command
+    killed = family(job)
+    os.kill(job, signal.SIGKILL)
+    until(lambda: not any(map(family, killed)))
+    before = report.exists()
+    job = number_of(mixzoo(*submit)[1])
+    until(report.exists)
+    until(lambda: not family(job))
+    _, whole, _ = mixzoo(*words, "--fresh", "--json")
+
+    assert not before
+    assert json.loads(report.read_text())["rows"] == json.loads(whole)["rows"]
