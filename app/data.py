@@ -96,8 +96,7 @@ def prepare(
         if archive or annotations or form == "tar":
             raise UsageError(
                 f"{benchmark}: is drawn by the package; --archive, --annotations and --as tar "
-                "don't "
-                "apply. Leave them out."
+                "don't apply. Leave them out."
             )
         draw(root, *SPLITS[split])
         say(f"{dataset.name} ({split}) is in {root}")

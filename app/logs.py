@@ -53,8 +53,7 @@ def command(out: Path | None, as_json: bool, **request: Any) -> None:
     """Audit training logs against the published table.
 
     Shows every summary beside the table's number, and whether the values can be true. Reads JSON
-    and
-    text logs of mmcv and mmengine, DeiT's log.txt, and a CSV with a column epoch, as timm's and
+    and text logs of mmcv and mmengine, DeiT's log.txt, and a CSV with a column epoch, as timm's and
     Lightning's. Two logs of one run (NAME.log and NAME.log.json, or with --join) are compared. A
     ROW's log is fetched if it isn't here; a row id or a benchmark names rows. Each accuracy is
     tested for being a whole number of images.

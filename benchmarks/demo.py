@@ -2,12 +2,10 @@
 
 Four questions. How much processor time until the page's address is told, and until the first mix is
 warm, beside a bare page of Gradio, in turn; how long from `mixzoo app` to a page that shows its
-first mix, in
-Debian's chromium; how long from a moved slider to the new picture there, by each method; and, with
-20 visitors for
-half a minute who each upload two pictures and go on asking for mixes by all methods, how many
-requests
-fail, how long they take, and how much memory the server has at its highest.
+first mix, in Debian's chromium; how long from a moved slider to the new picture there, by each
+method; and, with 20 visitors for half a minute who each upload two pictures and go on asking for
+mixes by all methods, how many requests fail, how long they take, and how much memory the server has
+at its highest.
 
     python benchmarks/demo.py [--visitors 20] [--seconds 30] [--out benchmarks/results/demo.json]
 

@@ -339,8 +339,7 @@ def edited(
     """Edit copies of the folders below `root` at random; how often each kind of edit was found.
 
     key: public, by which the folders are signed. Returns kind -> "edits", and how many were found
-    by
-    "folder" (alone), "digest" and "signature"; as edited, and with hashes that were made to fit.
+    by "folder" (alone), "digest" and "signature"; as edited, and with hashes that were made to fit.
     """
     rng, catalog = random.Random(seed), open_catalog()
     folders = sorted(path.parent for path in root.glob(f"*/{INDEX}"))

@@ -202,8 +202,7 @@ def main() -> None:
     for name, row in result["runs"].items():
         print(
             f"{name:20} {row['images_per_second']:8.2f} images/s {row['times_base']:6.2f} x {base} "
-            " "
-            f"{row['other_classes']:4} other classes"
+            f" {row['other_classes']:4} other classes"
         )
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(result, indent=2) + "\n")

@@ -2,13 +2,10 @@
 
 The archive is made here, in the data set's layout: JPEGs of about the real ones' size in random
 order, 5% of them in val, packed by gzip at its usual level. Each tool runs as its user runs it,
-from
-the start of its process to its end: `mixzoo data prepare --split val` with the archive's md5 taken
-and
-compared, `tar xzf` without any check; `md5sum` beside it is what a user would add. The stages that
-bound it (md5, inflating by zlib, ISA-L and rapidgzip) are timed alone. Runs are interleaved, so
-that
-a busy machine is busy for all.
+from the start of its process to its end: `mixzoo data prepare --split val` with the archive's md5
+taken and compared, `tar xzf` without any check; `md5sum` beside it is what a user would add. The
+stages that bound it (md5, inflating by zlib, ISA-L and rapidgzip) are timed alone. Runs are
+interleaved, so that a busy machine is busy for all.
 
     python benchmarks/extract.py [--megabytes 1000] [--folder DIR]
 """

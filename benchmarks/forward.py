@@ -17,8 +17,7 @@ and loop body run in the same rounds as its user runs them, by default:
     python benchmarks/forward.py --timm-python peer/bin/python
 
 Targets: guarded at least 2.5 times timm and 1.6 times timm_channels_last where the processor has
-bf16;
-the fast forward pass at least 85% of the matrix product in the same format.
+bf16; the fast forward pass at least 85% of the matrix product in the same format.
 
     python benchmarks/forward.py [--architecture resnet50] [--batch 64] [--batches 4] [--rounds 5]
 """

@@ -14,15 +14,13 @@ It runs inside an environment of its own, which mixzoo isn't in (Python 3.8 to 3
 
 BATCH.npz: x (N, 3, H, W) float32, normalised; y (N,) int64. The first line of its output says the
 versions. For the first line on stdin it takes one step, whose operations are counted where its
-torch
-can; for every further one STEPS steps. It answers with JSON: the seconds of a step, those of the
-processor in it, the peak of memory on a GPU, and a step's operations. METHOD "plain" is the loop of
-torchvision's reference, with the same versions. PRECISION: fp32, or bf16 for forward passes under
-torch's autocast.
+torch can; for every further one STEPS steps. It answers with JSON: the seconds of a step, those of
+the processor in it, the peak of memory on a GPU, and a step's operations. METHOD "plain" is the
+loop of torchvision's reference, with the same versions. PRECISION: fp32, or bf16 for forward passes
+under torch's autocast.
 
 With what `stand_in_for_what_is_missing` does it also runs with Python 3.12 and torch 2.11: the peer
-on a
-GPU, where all contestants had that torch.
+on a GPU, where all contestants had that torch.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """How fast the trainer's steps are, beside a plain loop and beside OpenMixup's own steps.
 
 For each method all contestants take turns, one step each a round (on a GPU ten in a row, after one
-to
-take the memory, so that the processor may run ahead as in training), on the same images; each
+to take the memory, so that the processor may run ahead as in training), on the same images; each
 has a process of its own (in one process they fragment each other's memory, which costs up to 15%):
 
   plain            torchvision's network and reference loop: SGD, cross-entropy, loss.item()
@@ -23,9 +22,8 @@ benchmarks/openmixup_step.py says how that environment is made. Targets: vanilla
 plain_last, AutoMix at least 1.4 times OpenMixup's step. Ratios are medians over the rounds, of wall
 time and of processor time; the latter means something on a busy machine, with --threads 1, too.
 of_matrix_product says what share of the machine's own matrix product a step reaches, both measured
-in
-the same rounds; OpenMixup's operations are counted where its torch can.
-(With one thread and 4 images torch 2.15 took its slow convolutions for 33 of ResNet-50's 53.)
+in the same rounds; OpenMixup's operations are counted where its torch can. (With one thread and 4
+images torch 2.15 took its slow convolutions for 33 of ResNet-50's 53.)
 """
 
 import argparse
@@ -120,8 +118,7 @@ class Setting:
         """The steps of a turn with a clock around them; the first turn is one step, and is counted.
 
         counted: not if the step is to be compiled. While operations are counted torch compiles
-        nothing,
-        nor later what it met then.
+        nothing, nor later what it met then.
         """
         flop: int | None = None
         begun = False

@@ -3,9 +3,8 @@
     python benchmarks/verdicts.py [--runs 2000]
 
 A run's last epochs scatter about its accuracy; the table takes the median of five; the checkpoint
-is
-the last of them, on which another decoder flips a few images. A forger has a checkpoint two points
-below the table and types its number into the last line of an honest log, in whole images.
+is the last of them, on which another decoder flips a few images. A forger has a checkpoint two
+points below the table and types its number into the last line of an honest log, in whole images.
 Writes results/verdicts.json: for each case, the share of each word in percent.
 """
 

@@ -1,8 +1,8 @@
 """How fast a full verification reads, beside hashlib alone.
 
 One file of 400 MB, then four of 100 MB at once, all in the page cache; each way in turn, the best
-of
-several runs. Targets: one file at 90% of `hashlib.file_digest` or more; several in parallel faster.
+of several runs. Targets: one file at 90% of `hashlib.file_digest` or more; several in parallel
+faster.
 
     python benchmarks/verify.py [--out benchmarks/results/verify.json]
 """

@@ -148,8 +148,7 @@ def _seeds(found: Found) -> str:
     return (
         f"The interval of one more run holds {honest['3']:.1f}% of honest published numbers with 3 "
         f"seeds and {honest['10']:.1f}% with 10 (the limit is 95%), but from few seeds it also "
-        "holds "
-        "most numbers that are two standard deviations (sd) off."
+        "holds most numbers that are two standard deviations (sd) off."
     )
 
 
@@ -245,10 +244,8 @@ def _guard(found: Found) -> str:
     where = "a processor" if found["machine"]["device"] == "cpu" else "a GPU"
     return (
         f"On {where}, {fast} predictions differ from fp32 without the guard, and "
-        f"{guarded or 'none'} "
-        "with it, on one process and on three (bf16 where nothing else is said; heads of one "
-        "network "
-        "counted each)."
+        f"{guarded or 'none'} with it, on one process and on three (bf16 where nothing else is "
+        "said; heads of one network counted each)."
     )
 
 
@@ -269,10 +266,8 @@ def _guard_rows(found: Found) -> Table:
 def _rules(found: Found) -> str:
     return (
         f"No cheap rule is a proof: of {found['runs']} simulated runs of {found['images']:,} "
-        "images, "
-        "with errors a hundred times the usual in a few of them, this share holds a prediction "
-        "that "
-        "flipped unseen. It shows why the guard watches activations."
+        "images, with errors a hundred times the usual in a few of them, this share holds a "
+        "prediction that flipped unseen. It shows why the guard watches activations."
     )
 
 
@@ -317,9 +312,9 @@ def _evaluation_rows(found: Found) -> Table:
 def _forward(found: Found) -> str:
     return (
         f"The network alone: fast arithmetic reaches {_percent(found['fast_over_matrix_product'])} "
-        "of "
-        f"what the machine's own {found['arithmetic']} matrix product allows; the guard recomputes "
-        f"{_percent(found['recomputed_share'])} of this hard case (random weights, tiny margins)."
+        f"of what the machine's own {found['arithmetic']} matrix product allows; the guard "
+        f"recomputes {_percent(found['recomputed_share'])} of this hard case (random weights, tiny "
+        "margins)."
     )
 
 
@@ -337,9 +332,8 @@ def _forward_rows(found: Found) -> Table:
 def _pixels(found: Found) -> str:
     return (
         f"A JPEG becomes a crop {found['speedup']} times as fast as by PIL and torchvision "
-        "(target: "
-        f"{found['target_speedup']}), {found['images_per_second']['mixzoo']:.0f} a second and core "
-        f"against {found['images_per_second']['reference']:.0f}; "
+        f"(target: {found['target_speedup']}), {found['images_per_second']['mixzoo']:.0f} a second "
+        f"and core against {found['images_per_second']['reference']:.0f}; "
         f"{found['crops_that_differ'] or 'no'} crops differ in any bit."
     )
 
@@ -377,9 +371,8 @@ def _full_size(found: Found) -> str:
     return (
         f"Time grows with the number of images{grows or ' and no faster'}, to "
         f"{max(int(n) for one in parts for n in one['runs']):,} of them. Of 24,426 images a report "
-        "from kept predictions "
-        f"takes {report['first']} s of processor the first time, and {report['again']} s again. "
-        "The files are hard links to one drawn JPEG."
+        f"from kept predictions takes {report['first']} s of processor the first time, and "
+        f"{report['again']} s again. The files are hard links to one drawn JPEG."
     )
 
 
@@ -421,10 +414,9 @@ def _download_rows(found: Found) -> Table:
 
 def _extract(found: Found) -> str:
     return (
-        f"The validation images come out of the archive, with its md5 checked, "
+        "The validation images come out of the archive, with its md5 checked, "
         f"{found['times_as_fast']['files_against_tar_xzf']} times as fast as `tar xzf` of all of "
-        "it "
-        f"(target: {found['targets']['files_against_tar_xzf']:g}), which checks nothing."
+        f"it (target: {found['targets']['files_against_tar_xzf']:g}), which checks nothing."
     )
 
 
@@ -455,8 +447,7 @@ def _steps(found: Found) -> str:
         return f"On {where} ({what}), the plain loop bounds what a step of mixing can reach."
     return (
         f"On {where} ({what}), a step of `mixzoo train` is so many times as fast as OpenMixup's "
-        "own: "
-        f"{', '.join(beside)} (target for automix: 1.40)."
+        f"own: {', '.join(beside)} (target for automix: 1.40)."
     )
 
 
@@ -481,9 +472,8 @@ def _mixing(found: Found) -> str:
     static = [it["share_of_step"] for name, it in methods if name != "puzzlemix_saliency"]
     return (
         f"Mixing costs at most {_percent(max(static))} of a ResNet-50 training step on the same "
-        "machine "
-        f"(target: below {100 * found['target_share_of_static_methods']:g}%), but for PuzzleMix's "
-        "saliency, which takes a forward and a backward pass by design."
+        f"machine (target: below {100 * found['target_share_of_static_methods']:g}%), but for "
+        "PuzzleMix's saliency, which takes a forward and a backward pass by design."
     )
 
 

@@ -67,9 +67,8 @@ class Case:
 
     stored: None where the file can't be loaded. row: with the published number. audit: of its own
     log. facts: what the checkpoint says of itself. traits: `zoo.checkpoint.load.traits`. logs,
-    kept:
-    of the benchmark's other rows, by id. training: the images that the training list has too, None
-    without one. datasets: whose lists are known by name. data, ref: for printed commands.
+    kept: of the benchmark's other rows, by id. training: the images that the training list has too,
+    None without one. datasets: whose lists are known by name. data, ref: for printed commands.
     """
 
     stored: Stored | None

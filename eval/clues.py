@@ -196,8 +196,7 @@ def _by_the_files_word(case: Case) -> Iterator[Found]:
         yield Found(
             "other-epoch",
             f"the checkpoint was written after epoch {facts.epoch} of {facts.epochs}; the number "
-            "is "
-            "of the last",
+            "is of the last",
             {"epoch": facts.epoch, "epochs": facts.epochs},
             case.command("logs", row.id),
             digits=WORD,
@@ -238,8 +237,7 @@ def _by_log(case: Case) -> Iterator[Found]:
         yield Found(
             "padded",
             f"the log's accuracies are of {test.images:,} images, which is {test.expected:,} "
-            "padded "
-            f"to a multiple of {of[0]}: {repeated} images were counted twice",
+            f"padded to a multiple of {of[0]}: {repeated} images were counted twice",
             {"images": test.images, "expected": test.expected, "multiples": list(of[:4])},
             logs,
             fit=within(case.gap, -most - 0.3, most + 0.3),
@@ -389,8 +387,7 @@ def _by_rows(case: Case) -> Iterator[Found]:
         yield Found(
             "other-row",
             f"the file is its log's, and the published number is also {same_number[0]}'s: it may "
-            "stand "
-            "in the wrong line",
+            "stand in the wrong line",
             {"row": same_number[0]},
             show,
             fit=_met_by(case, len(others)),
@@ -426,9 +423,8 @@ def _by_labels(case: Case) -> Iterator[Found]:
         yield Found(
             "other-head",
             f"the predictions tell the classes apart ({100 * hits / images:.1f}% of one half of "
-            "the "
-            "images follow from what the other half's predictions meant), but by no numbering of "
-            f"these classes: {KEYS['other-head']}",
+            "the images follow from what the other half's predictions meant), but by no numbering "
+            f"of these classes: {KEYS['other-head']}",
             {"told": 100 * hits / images, "top1": 100 * before, "p": p},
             case.command(
                 "zoo", "inspect", case.ref or "FILE", *(["--row", case.row.id] if case.row else [])
@@ -467,8 +463,7 @@ def _by_training(case: Case) -> Iterator[Found]:
         yield Found(
             "leak",
             f"{int(both.sum())} of {len(both)} evaluated images stand in the training list; of "
-            "them "
-            f"{on:.1f}% are right, of the others {off:.1f}%",
+            f"them {on:.1f}% are right, of the others {off:.1f}%",
             {"images": int(both.sum()), "top1_on_them": on, "top1_on_others": off},
             case.command("data", "verify", case.benchmark.name) if case.benchmark else None,
             digits=FACT + 1,
@@ -482,9 +477,8 @@ def _by_training(case: Case) -> Iterator[Found]:
             yield Found(
                 "leak",
                 f"{signed(case.gap, case.decimals)} points more than published, more than any "
-                "epoch "
-                f"of the log: as of a network that saw these images in training (mean confidence "
-                f"{sure:.2f})",
+                "epoch of the log: as of a network that saw these images in training (mean "
+                f"confidence {sure:.2f})",
                 {"gap_points": case.gap, "best_logged": best, "confidence": sure},
                 case.command("zoo", "inspect", case.ref or "FILE"),
                 digits=1.0,
@@ -504,8 +498,7 @@ def _by_trials(case: Case) -> Iterator[Found]:
         if "as_kept" in evidence:
             text = (
                 f"so {100 * evidence['as_kept']:.1f}% of the {evidence['images']} predictions "
-                "tried "
-                "come out as they were kept, by the table's own pixels "
+                "tried come out as they were kept, by the table's own pixels "
                 f"{100 * evidence['as_kept_before']:.1f}%"
             )
             command = case.evaluation("--fresh")
@@ -523,8 +516,7 @@ def _by_trials(case: Case) -> Iterator[Found]:
                 p = min(1.0, len(others) * 6 * evidence["spread"] * UNRELATED)
             text = (
                 f"so {evidence['right']} of {evidence['images']} images tried are right in place "
-                "of "
-                f"{evidence['right_before']}, which makes about {evidence['top1']:.1f} of all"
+                f"of {evidence['right_before']}, which makes about {evidence['top1']:.1f} of all"
             )
             command = case.evaluation(*flags(one.protocol, published))
         fit += max(-1.0, usual(case, one.key)) / 2  # of two that give the number, the commoner

@@ -33,8 +33,7 @@ RULES = {
 }
 SCOPE = (
     "The p-values and intervals speak about other images of the same kind, with these very "
-    "weights. "
-    "They say nothing about training again with another seed."
+    "weights. They say nothing about training again with another seed."
 )
 
 
@@ -172,8 +171,8 @@ def legend(pairs: Sequence[Pair]) -> list[str]:
     lines = [f"{word}: {rule}." for word, rule in _rules(pairs).items()]
     lines.append(
         f"{pairs[0].total} images. A - B: difference of top-1 in points, with its 95% score "
-        "interval "
-        f"for the pair alone; p corrected for {len(pairs)} comparison{'s' * (len(pairs) > 1)}."
+        f"interval for the pair alone; p corrected for {len(pairs)} "
+        f"comparison{'s' * (len(pairs) > 1)}."
     )
     if lost:
         lines.append(f"Up to {lost} of the images could not be decoded and count as wrong.")

@@ -73,9 +73,8 @@ class CropCache:
                 missing, free = cache.size - held, shutil.disk_usage(folder).free
                 if missing > free:
                     raise DataError(
-                        f"{folder}: the crops need {missing / 1e9:.1f} GB more, "
-                        f"{free / 1e9:.1f} GB are free. Name another folder, or evaluate without "
-                        "the cache."
+                        f"{folder}: the crops need {missing / 1e9:.1f} GB more, {free / 1e9:.1f} "
+                        "GB are free. Name another folder, or evaluate without the cache."
                     )
                 file.truncate(cache.size)  # also longer; rows that are there stay
         except OSError as error:

@@ -34,9 +34,8 @@ MISSED = "missed by all"
 OTHERS = "others"
 SCOPE = (
     "A label in doubt is a candidate to look at, no proof that it is wrong: all rows may err "
-    "alike. The "
-    "accuracies without these images are no numbers to publish, since the rows themselves chose "
-    "them."
+    "alike. The accuracies without these images are no numbers to publish, since the rows "
+    "themselves chose them."
 )
 
 
@@ -191,8 +190,7 @@ def sentences(found: Doubts) -> list[str]:
     told = [
         f"{found.missed:,} of {found.images:,} images are missed by all {len(found.rows)} rows.",
         f"{found.in_doubt:,} labels are in doubt: on the average over the rows, what they say of "
-        "the "
-        f"image is {found.cut:g} times as likely or more of another class.",
+        f"the image is {found.cut:g} times as likely or more of another class.",
         found.scope,
     ]
     if found.unreadable:

@@ -81,10 +81,9 @@ def evaluate_all(
     same neighbours. order: positions of the images to predict, the work's shard if None; batches
     are cut from it. Every process calibrates on the first batches, also where they are another's to
     predict. progress: called with images done on this rank. save: called now and then, and before
-    an
-    error leaves, so that what this rank knows isn't lost.
-    A subject that fails keeps its `error`, on every rank, and the others go on. Returns positions
-    and reasons of the images that can't be read, the same on every rank.
+    an error leaves, so that what this rank knows isn't lost. A subject that fails keeps its
+    `error`, on every rank, and the others go on. Returns positions and reasons of the images that
+    can't be read, the same on every rank.
     """
     run = _Pass(subjects, work, world)
     for subject in subjects:

@@ -37,9 +37,9 @@ predictions, not on the way.
 That is no theorem. An image whose error is unlike all others', and whose margin is large, is found
 by no rule that learns from a sample unless it computes that image: not by more spot checks, a wider
 bound, or one that follows the tail seen (benchmarks/guard_rules.py, docs/precision.md). But
-rounding
-is relative, so what errs a hundredfold was large somewhere on its way. `Reach` therefore doubts an
-image with an activation above SAFETY times the largest of those that the bound was learnt from.
+rounding is relative, so what errs a hundredfold was large somewhere on its way. `Reach` therefore
+doubts an image with an activation above SAFETY times the largest of those that the bound was learnt
+from.
 
 Why not relative to the scale of the logits: it predicts the deviation for random weights
 (correlation 0.9), hardly for trained ones (0.02 to 0.4, by rank), and would need a column of its

@@ -111,8 +111,8 @@ def recall(
     """The job of a checkpoint with what the store knows of it, merged over all machines.
 
     batch_size, shard: the images that are wanted. fresh: forget what an earlier evaluation left
-    behind. Weights that can't be the row's are the
-    job's error, as they are when a model is loaded: a verdict doesn't hang on what was kept.
+    behind. Weights that can't be the row's are the job's error, as they are when a model is loaded:
+    a verdict doesn't hang on what was kept.
     """
     key = store.Key(checkpoint.sha256, protocol, images.sha256(), precision)
     job = Job(checkpoint, key, images)

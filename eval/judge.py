@@ -11,8 +11,8 @@ A table has one number a row. AutoMix's and SAMix's checkpoints have four heads,
 none; so the row gets one verdict, from the heads that its number can be of.
 
 A retrained row is another draw: no seed's number is another's. So a run by itself is only named,
-and
-runs of one recipe are judged together: is the published number as far from them as one more run?
+and runs of one recipe are judged together: is the published number as far from them as one more
+run?
 
 The rules stand in docs/verdicts.md; `python benchmarks/verdicts.py` measures how often they err.
 """
@@ -217,8 +217,7 @@ class Spread:
     """What runs of several seeds give together; percent, with 95% confidence where it says so.
 
     word: a key of RULES. why: the numbers behind it. of_mean: where the recipe's mean lies.
-    of_next:
-    where one more run does. Both are None below ENOUGH seeds.
+    of_next: where one more run does. Both are None below ENOUGH seeds.
     """
 
     word: str
@@ -238,10 +237,9 @@ def judge_seeds(
 ) -> Spread:
     """Judge a published top-1 as one draw among runs of one recipe.
 
-    top1: seed -> percent of its run, by the statistic that the table names. images:
-    that each was validated on. not_comparable: why the runs aren't draws of the published recipe.
-    Counts are whole and tables rounded, so half a digit and one image beside the interval are in
-    it.
+    top1: seed -> percent of its run, by the statistic that the table names. images: that each was
+    validated on. not_comparable: why the runs aren't draws of the published recipe. Counts are
+    whole and tables rounded, so half a digit and one image beside the interval are in it.
     """
     values, n = list(top1.values()), len(top1)
     mean = fmean(values) if values else None
@@ -299,8 +297,7 @@ def what_log_says(
 
     epoch: that the checkpoint says it was written after; the log's last one where it says none.
     not_comparable: see `Conditions.differ_from`; what wasn't measured as the benchmark's numbers
-    are
-    is held against no log either, and there is None.
+    are is held against no log either, and there is None.
     """
     if not_comparable:
         return None

@@ -71,8 +71,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     """What a checkpoint says of itself, as far as a report asks it.
 
     name: under which it is reported. own: whether it is a run of one's own of its row. ref: by
-    which
-    commands name it. traits: of its tensors, see `Case`.
+    which commands name it. traits: of its tensors, see `Case`.
     """
 
     name: str

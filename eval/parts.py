@@ -228,8 +228,7 @@ def _chosen(folders: Sequence[Path]) -> list[Opened]:
     if not found:
         raise UsageError(
             f"{several(folders)}: expected folders that `mixzoo eval --shard N/OF --out DIR` "
-            "wrote, "
-            f"with {INDEX} in each; got none. Name these."
+            f"wrote, with {INDEX} in each; got none. Name these."
         )
     found.sort(key=lambda one: (one.part.number, one.part.created, one.digest))
     common = Counter(_plain(one.part.alike) for one in found).most_common(1)[0][0]
@@ -239,8 +238,7 @@ def _chosen(folders: Sequence[Path]) -> list[Opened]:
             if value != (expected := sample.part.alike[name]):
                 raise UsageError(
                     f"{one.folder}: expected the {name} of {sample.folder}, {_short(expected)}, "
-                    "got "
-                    f"{_short(value)}. Give parts of one evaluation."
+                    f"got {_short(value)}. Give parts of one evaluation."
                 )
     if found[0].part.versions["mixzoo"] != (ours := versions()["mixzoo"]):
         raise UsageError(
@@ -255,8 +253,7 @@ def _chosen(folders: Sequence[Path]) -> list[Opened]:
         )
         raise DataError(
             f"{len(missing)} of {part.of} parts are missing: {_ranges(missing)}. Make them, the "
-            "first "
-            f"by: {make}"
+            f"first by: {make}"
         )
     return parts
 
@@ -278,8 +275,7 @@ def _list_of(parts: Sequence[Opened]) -> LabelledImages:
     if (got := images.sha256()) != (expected := first.checkpoints[0].key["list_sha256"]):
         raise IntegrityError(
             f"{several(one.folder for one in parts)}: the images of all parts should be the list "
-            "with "
-            f"sha256 {expected}, they are one with {got}. Make the parts again."
+            f"with sha256 {expected}, they are one with {got}. Make the parts again."
         )
     return images
 
@@ -320,8 +316,7 @@ def _require_settled(stored: Sequence[store.Stored], first: Part) -> None:
     error = UnsettledError(
         f"{stale} of {sum(len(p) for one in stored for p in one.heads.values())} predictions were "
         "believed under smaller bounds than other parts found, which no part can know. All are "
-        "kept "
-        "here. To compute these alone again, and report: "
+        "kept here. To compute these alone again, and report: "
         f"{command(*first.command, '--out', 'FILE.json')}"
     )
     error.words = first.command

@@ -287,8 +287,7 @@ def cannot_detect(
     unseen = first(lambda images: missed(images) < 0.5, total) - 1
     changed = [
         f"If {unseen} predictions were changed, the sample would hold none of them with at least "
-        "an "
-        "even chance."
+        "an even chance."
     ] * (unseen > 0)
     per_class = total / classes
     spoilt = floor((even - 1) / (per_class * reported / 100)) if reported else 0

@@ -24,8 +24,7 @@ def is_retrained(
 
     words: what it says of its training (`claims.facts`). A file of the row's locked hash, or an
     export of it, is the published draw itself, as is a run of this package's own rows with the seed
-    that they had; one
-    that doesn't say that mixzoo trained it may be.
+    that they had; one that doesn't say that mixzoo trained it may be.
     """
     if not (benchmark and row and is_own_run(words)):
         return False

@@ -71,8 +71,7 @@ def _of_array(environment: Mapping[str, str]) -> Shard:
             got = f"got {text[:40]!r}" if text else "but it isn't set"
             raise UsageError(
                 f"--shard auto: expected a whole number in SLURM_ARRAY_TASK_{name}, as in a task "
-                "of "
-                f"sbatch --array=1-64, {got}. Name the shard elsewhere: --shard 3/64."
+                f"of sbatch --array=1-64, {got}. Name the shard elsewhere: --shard 3/64."
             )
         values[name] = int(text)
     if values["MAX"] - values["MIN"] + 1 != values["COUNT"] or values["COUNT"] > MOST:

@@ -55,8 +55,8 @@ def sign(folder: Path, signer: signing.Signer, catalog: Catalog) -> Iterator[tup
     """Sign evidence (a row's, or the folders of several), or a repository and the evidence in it.
 
     Evidence in a repository that is signed already keeps its signature. Yields each folder that was
-    signed, and by whom. Raises IntegrityError for evidence that isn't
-    what it says, and for a folder that is neither.
+    signed, and by whom. Raises IntegrityError for evidence that isn't what it says, and for a
+    folder that is neither.
     """
     from ..zoo.publish.repository import LOCK
 

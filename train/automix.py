@@ -35,17 +35,15 @@ class AutoMix(ForeignMixClassifier):
     network: any CNN whose last layer is a linear one (torchvision, timm, mixzoo's own); it is the
     side q itself, not a copy, and trains in place. method: "automix" or "samix". steps: of the
     whole training, which the mask loss's weight and k's momentum are spread over. alpha: of
-    Beta(alpha, alpha), 2 in the released configs. layer: name of the module whose output
-    (N, c, H / 16, W / 16) masks are made of; None finds the deepest stage of that stride. size: of
-    the square images that it looks with. options: see `recipe.Automix`. seed: of the draws, to
-    which
-    each process of a group adds its rank, and of the new layers.
+    Beta(alpha, alpha), 2 in the released configs. layer: name of the module whose output (N, c, H /
+    16, W / 16) masks are made of; None finds the deepest stage of that stride. size: of the square
+    images that it looks with. options: see `recipe.Automix`. seed: of the draws, to which each
+    process of a group adds its rank, and of the new layers.
 
-    In eval mode a call gives the logits of `head_name`: "one_k" first, as the reference infers,
-    or "mix_k", "one_q", "mix_q". `network` alone gives those of "one_q". `mix` mixes a batch by
-    what
-    the block learnt. Wrapped in DistributedDataParallel, call `.module.follow()`.
-    Raises UsageError for a network that shows no such layer, or that doesn't end in a linear one.
+    In eval mode a call gives the logits of `head_name`: "one_k" first, as the reference infers, or
+    "mix_k", "one_q", "mix_q". `network` alone gives those of "one_q". `mix` mixes a batch by what
+    the block learnt. Wrapped in DistributedDataParallel, call `.module.follow()`. Raises UsageError
+    for a network that shows no such layer, or that doesn't end in a linear one.
     """
 
     def __init__(

@@ -44,9 +44,8 @@ def openmixup_state(model: nn.Module) -> "OrderedDict[str, Tensor]":
     """The state dict of a network under OpenMixup's names, on the CPU.
 
     Those of a foreign network have its own. OpenMixup's AutoMix and SAMix hold their k side twice,
-    also as `backbone` and `head`; those
-    entries share their values here. The order is OpenMixup's. Golden data:
-    tests/golden/state_dict.
+    also as `backbone` and `head`; those entries share their values here. The order is OpenMixup's.
+    Golden data: tests/golden/state_dict.
     """
     weights = OrderedDict((name, value.cpu()) for name, value in model.state_dict().items())
     if not isinstance(model, MixClassifier) or isinstance(model, Foreign):

@@ -50,8 +50,8 @@ def find_data(
 
     train_list, val_list: the splits' labels, annotations or lists; None looks for the manifest's
     names, then as `find_images`. What is unusual about them is told. Drawn benchmarks are drawn
-    where `data` is None.
-    Raises DataError or UsageError for what is missing or labelled beyond the classes.
+    where `data` is None. Raises DataError or UsageError for what is missing or labelled beyond the
+    classes.
     """
     if data is None:
         if not manifest.dataset.drawn_by_package:
@@ -75,8 +75,7 @@ def find_data(
         if split and not named and split.images not in (None, len(images)):
             tell(
                 f"{images.origin}: {len(images):,} images, but the manifest of {manifest.name} "
-                "says "
-                f"{split.images:,}: a number on them isn't the benchmark's."
+                f"says {split.images:,}: a number on them isn't the benchmark's."
             )
     return found
 
@@ -96,8 +95,7 @@ def check_labels(recipe: Recipe, data: Data) -> None:
         raise DataError(
             f"{data.train.origin}: has images of {there:,} classes, the network has "
             f"{recipe.num_classes:,}. For images of your own make a benchmark of them: mixzoo data "
-            "init "
-            f"DIR. Or train so many classes: --set num_classes={max(data.train.labels) + 1}"
+            f"init DIR. Or train so many classes: --set num_classes={max(data.train.labels) + 1}"
         )
 
 

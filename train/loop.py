@@ -88,10 +88,9 @@ def train(
     """Train a classifier, or go on training one, in the folder `out`; returns its weights' file.
 
     `<name>.pth` and `.safetensors` get the weights of the last epoch, `<name>.log.json` what
-    happened; beside them lie the checkpoints (see `checkpoints`). Validation is that of
-    `mixzoo eval`: same pixels, same counting. changed: for the checkpoints' notes, see `meta_of`.
-    weights: what it begins with, see
-    `begin.begin`; None draws all.
+    happened; beside them lie the checkpoints (see `checkpoints`). Validation is that of `mixzoo
+    eval`: same pixels, same counting. changed: for the checkpoints' notes, see `meta_of`. weights:
+    what it begins with, see `begin.begin`; None draws all.
 
     On a CPU, one recipe on as many processes of as many threads gives the same weights, interrupted
     or not. Other numbers of processes see the same batches and draws, but add up gradients in

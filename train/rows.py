@@ -44,8 +44,7 @@ def recipe_of(manifest: Manifest, row: Row) -> Recipe:
 
     A benchmark of one's own has the released recipe, with what its manifest says of training, at
     its own crop; a row that keeps the recipe of its run has that one. Raises UsageError if the
-    row's method or architecture isn't one that can be
-    trained here.
+    row's method or architecture isn't one that can be trained here.
     """
     values = dict(BENCHMARKS.get(manifest.name, {}))
     floor = MIX_BLOCK_FLOORS.get((manifest.name, row.architecture, row.method))
@@ -81,8 +80,7 @@ class RowRun:
 
     data: the folder of its images, None where the package draws them. out: the run's own folder,
     from which it also goes on. manifests: files that tell of a benchmark of one's own. init: what
-    it
-    begins with, as it was given; None is what the recipe says.
+    it begins with, as it was given; None is what the recipe says.
     """
 
     manifest: Manifest

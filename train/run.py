@@ -258,8 +258,7 @@ class Run:
             if content["meta"]["config"] != self.recipe.text():
                 raise UsageError(
                     f"--out {self.out}: its checkpoints are of another recipe. Give the recipe "
-                    "that "
-                    "they were made with, or another folder."
+                    "that they were made with, or another folder."
                 )
             stands = msgspec.convert(content["run"], Stands)
             self.iteration = msgspec.convert(content["meta"]["iter"], Count)

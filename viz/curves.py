@@ -153,9 +153,8 @@ def curves_plot(
 
     The last epochs (as many as the table sums up, else 5) are shaded, their median is a bar, the
     published number a wedge at the right edge; crosses are validations that a restart did again,
-    triangles
-    stand where it began. A log without losses or rates has no panel for them, a short one no
-    close-up. heads: None for all heads of one run, the first one of several. narrow: all panels
+    triangles stand where it began. A log without losses or rates has no panel for them, a short one
+    no close-up. heads: None for all heads of one run, the first one of several. narrow: all panels
     below one another. Raises UsageError for no run, or a head that no run has.
     """
     curves = _choose(audits, heads, theme)

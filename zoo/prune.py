@@ -2,8 +2,7 @@
 
 Never offered by itself: intact files that a lock or a person vouches for, and folders of benchmarks
 that no manifest here knows (their manifest may only not be named this time). Both go by name. What
-a
-locked file was at its first use stays noted in any case.
+a locked file was at its first use stays noted in any case.
 """
 
 from collections.abc import Collection, Iterator, Sequence

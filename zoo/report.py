@@ -152,11 +152,11 @@ class Row(_Part, frozen=True, kw_only=True):
     """One checkpoint and its one verdict.
 
     id: of the row, or the checkpoint's path. row: that a retrained checkpoint is a run of. verdict:
-    a word of `rules`; reason: the numbers that
-    its rule was applied to. head: the head that carries the verdict. matches_log: whether
-    the file is the run that its log tells of, in the words of `rules`; None without such a log.
-    not_comparable: why the numbers aren't the benchmark's own, None if they are. heads: the one
-    that inference uses first. causes: of a number that isn't the published one, likeliest first.
+    a word of `rules`; reason: the numbers that its rule was applied to. head: the head that carries
+    the verdict. matches_log: whether the file is the run that its log tells of, in the words of
+    `rules`; None without such a log. not_comparable: why the numbers aren't the benchmark's own,
+    None if they are. heads: the one that inference uses first. causes: of a number that isn't the
+    published one, likeliest first.
     """
 
     id: str
@@ -194,9 +194,9 @@ class Seeds(_Part, frozen=True, kw_only=True):
 
     row: of the table. verdict, reason: as of a row. head: whose number it is. runs: ids of the rows
     that count. seeds, top1: of each, percent by the statistic that the table names.
-    mean_interval95:
-    where the recipe's mean lies; next_interval95: where one more run would; None below three seeds.
-    left_out: runs that don't count, and why, a sentence each. next_command: trains another seed.
+    mean_interval95: where the recipe's mean lies; next_interval95: where one more run would; None
+    below three seeds. left_out: runs that don't count, and why, a sentence each. next_command:
+    trains another seed.
     """
 
     row: str

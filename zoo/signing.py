@@ -136,8 +136,7 @@ def check(folder: Path, signed_by: Path | None = None) -> Signature | None:
     if differences := [shortened(one, 200) for one in _differences(folder, signed)]:
         raise IntegrityError(
             f"{folder}: isn't what was signed: {printable(several(differences))}. Get it again; if "
-            "it is "
-            "yours and you changed it, sign it again."
+            "it is yours and you changed it, sign it again."
         )
     return replace(found, files=signed)
 

@@ -103,8 +103,7 @@ def check(path: Path, catalog: Catalog) -> str:
         if not folders:
             raise IntegrityError(
                 f"{path.name}: expected a zip of a folder that `mixzoo eval --evidence` wrote, "
-                "with "
-                f"{INDEX} in it. Upload such a zip."
+                f"with {INDEX} in it. Upload such a zip."
             )
         checked = [signed.check(one, catalog) for one in folders[: limits.MAX_CHECKED]]
     problems = [f"{one.row.id}: {text}" for one in checked for text in one.problems]

@@ -253,8 +253,7 @@ class MixEvents:
             if not isinstance(model, MixClassifier) or model.method != mix.method:
                 raise UsageError(
                     f"{mix.method} has no maps: they are of AutoMix's and SAMix's mix block. "
-                    "Choose "
-                    "automix or samix as the method."
+                    "Choose automix or samix as the method."
                 )
             rows = map_rows(pairs, [mix.lam], model=model)
             return draw_grid(

@@ -23,14 +23,12 @@ def write(folder: Path, settings: Settings) -> None:
 
     Of the settings it takes reports, downloads and tools. An earlier Space there is replaced; git's
     own files stay. Raises UsageError for a folder that holds something else, for a row or a
-    manifest
-    of one's own, or if mixzoo isn't installed; OSError where it can't be written.
+    manifest of one's own, or if mixzoo isn't installed; OSError where it can't be written.
     """
     if settings.refs or settings.manifests:
         raise UsageError(
             "--space takes neither --ref nor --manifest: the folder holds what the package holds, "
-            "and "
-            "its page offers what is downloaded there. Leave them out."
+            "and its page offers what is downloaded there. Leave them out."
         )
     here = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if other := sorted(name for name in here - NAMES if not name.startswith(".git")):

@@ -28,8 +28,7 @@ TO_FETCH = (State.ABSENT, State.PARTIAL, State.DAMAGED)
 SECONDS = 0.5  # between two looks at something that runs
 NOT_ALLOWED = (
     "Downloads can't be started from this page. Whoever runs it can allow them with "
-    "--allow-downloads, "
-    "or run mixzoo zoo download ROW."
+    "--allow-downloads, or run mixzoo zoo download ROW."
 )
 
 

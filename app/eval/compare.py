@@ -29,8 +29,7 @@ def command(
     """Compare evaluated rows image by image, by a paired test.
 
     Each REF is a row or a checkpoint that was evaluated here, a report, or a folder of evidence,
-    all
-    on the same images; no model is run. With three rows and more every two are compared and the
+    all on the same images; no model is run. With three rows and more every two are compared and the
     p-values are corrected.
     """
     from ...eval import compare

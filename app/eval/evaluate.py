@@ -78,8 +78,7 @@ FORMS = (".md", ".html", ".csv", ".yaml")
 @option(
     "--shard N/OF",
     "Predict one of OF parts of the images into the folder --out; auto: that of a SLURM array's "
-    "task. "
-    "Then: mixzoo eval merge DIR...",
+    "task. Then: mixzoo eval merge DIR...",
 )
 @option(
     "--out FILE.json",

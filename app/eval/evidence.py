@@ -19,8 +19,7 @@ def command(rows: tuple[str, ...], out: Path, manifests: tuple[Path, ...]) -> No
     """Write the evidence of rows that were evaluated here.
 
     Each row gets a folder; no model is run and no image is read. For a checkpoint file, and with
-    the breakdown by training
-    images, the evaluation writes it: mixzoo eval REF --evidence DIR.
+    the breakdown by training images, the evaluation writes it: mixzoo eval REF --evidence DIR.
     """
     from ...eval.kept import write_evidence
 

@@ -33,11 +33,9 @@ def command(
 
     Each DIR is what mixzoo eval --shard N/OF --out DIR wrote; they may come in any order, and
     several times. Neither images nor weights are needed, but for what is said below. The report is
-    that of one process, and what
-    was predicted is kept for other commands. Where a part believed fast arithmetic under a smaller
-    bound than another found, these images are computed again, if they are here. Missing parts are
-    named, with the command that makes
-    them.
+    that of one process, and what was predicted is kept for other commands. Where a part believed
+    fast arithmetic under a smaller bound than another found, these images are computed again, if
+    they are here. Missing parts are named, with the command that makes them.
     """
     from ...eval.parts import UnsettledError, merge
 

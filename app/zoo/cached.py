@@ -71,10 +71,9 @@ def verify(
     Says of each file verified, damaged, not downloaded, trusted on first use (no lock knows its
     hash) or foreign (no lock knows it). --quick goes by size and time, which damage on the disk
     doesn't change. A NAME may also be a checkpoint file, which is held against all locks and its
-    own
-    checksums, or a folder, as of a repository, which is held against what mixzoo
-    sign wrote into it. Exits with 5 if a file is damaged, if a signature doesn't hold, or if
-    weights that were named aren't here, with 2 if a NAME has no file that is locked or here.
+    own checksums, or a folder, as of a repository, which is held against what mixzoo sign wrote
+    into it. Exits with 5 if a file is damaged, if a signature doesn't hold, or if weights that were
+    named aren't here, with 2 if a NAME has no file that is locked or here.
     """
     catalog = open_catalog(manifests)
     known = {*catalog.benchmarks, *(row.id for _, row in catalog)}

@@ -56,8 +56,7 @@ def command(
     for all other commands. --names timm writes a folder of its own for each, ROW.timm, which also
     holds timm's config.json with the row's pixels: timm.create_model("local-dir:DIR/ROW.timm",
     pretrained=True). --onnx writes ROW.onnx: images (batch, 3, crop, crop) to logits (batch,
-    classes);
-    its metadata hold the row's pixels and the names of the classes.
+    classes); its metadata hold the row's pixels and the names of the classes.
     """
     from ...zoo.checkpoint.export import export_all
     from ...zoo.checkpoint.peers import how_to_load

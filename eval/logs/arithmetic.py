@@ -66,12 +66,11 @@ class CountTest:
     word: WHOLE; EDITED: all but a few values are; OTHER_IMAGES: not of the expected number, but of
     `images` (None: too few values to say which); IMPOSSIBLE: no number of images gives them;
     SILENT: rounded too coarsely, or too few to test. expected: the images that there should be, if
-    known. images: how many the values come from.
-    tested: number of values. decimals: to which they are rounded. coarser: those of them that are
-    whole only to the fewer decimals which they have. misfits: values that `images` (or else
-    `expected`) can't give. contradictions: epochs whose top-5 is below the top-1. chance: with
-    which
-    a random value would pass. searched: the largest number of images that was tried.
+    known. images: how many the values come from. tested: number of values. decimals: to which they
+    are rounded. coarser: those of them that are whole only to the fewer decimals which they have.
+    misfits: values that `images` (or else `expected`) can't give. contradictions: epochs whose
+    top-5 is below the top-1. chance: with which a random value would pass. searched: the largest
+    number of images that was tried.
     """
 
     word: str

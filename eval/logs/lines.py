@@ -45,10 +45,9 @@ class Validation:
     """One validation. accuracies: `<head>_top<k>` (`head0_top1`, `one_q_top5`) -> percent.
 
     epoch: counted from 1, as `counter` tells it ("epoch" or "step" of a line without a mode).
-    batches:
-    validation batches per rank, 0 where it isn't told. line: of the file, counted from 1. piece:
-    which of the log's pieces (between restarts) it stands in, from 0. others: names of what else
-    the line holds.
+    batches: validation batches per rank, 0 where it isn't told. line: of the file, counted from 1.
+    piece: which of the log's pieces (between restarts) it stands in, from 0. others: names of what
+    else the line holds.
     """
 
     epoch: int
@@ -67,8 +66,7 @@ class Iteration:
     """Means over the iterations up to `iteration`. iterations: of the whole epoch, if it says so.
 
     loss: may be NaN. counter: "epoch" or "step" for a line without a mode, whose iterations count
-    on
-    from one epoch to the next; with "step" the epoch isn't told, and 0.
+    on from one epoch to the next; with "step" the epoch isn't told, and 0.
     """
 
     epoch: int

@@ -106,12 +106,10 @@ def read_log(paths: Sequence[Path], name: str | None = None) -> TrainingLog:
     """Read one run from one file, or from several that belong together.
 
     paths: logs of mmcv or mmengine, DeiT's, timm's or Lightning's. Files of one format are pieces
-    of
-    the run; where all their names carry a time (`20220101_120000`), that is their order, else the
-    order given. Of several formats each tells the run by itself: the log is the one with the most
-    decimals, and the other is its `twin`. name: for messages.
-    Raises DataError if a file can't be read, isn't a log, or says what no percentage can be, and
-    if no validation stands in them.
+    of the run; where all their names carry a time (`20220101_120000`), that is their order, else
+    the order given. Of several formats each tells the run by itself: the log is the one with the
+    most decimals, and the other is its `twin`. name: for messages. Raises DataError if a file can't
+    be read, isn't a log, or says what no percentage can be, and if no validation stands in them.
     """
     times = [_FILE_TIME.findall(path.name) for path in paths]
     if all(times):
@@ -333,9 +331,9 @@ class _Reader:
         for name, value in line.accuracies.items():
             if not (value.is_finite() and 0 <= value <= 100):
                 raise DataError(
-                    f"{path}: line {line.line}: {name} is {value:.9g}, expected a percentage "
-                    "from 0 to 100. No evaluation gives that; the log is damaged or invented. Get "
-                    "it again from its source."
+                    f"{path}: line {line.line}: {name} is {value:.9g}, expected a percentage from "
+                    "0 to 100. No evaluation gives that; the log is damaged or invented. Get it "
+                    "again from its source."
                 )
 
     def _second_of(self, line: str, number: int, path: Path) -> Line | None:

@@ -146,8 +146,7 @@ def _iteration_remarks(log: TrainingLog, train_images: int | None) -> Iterator[s
         seen = f"{low:,}" if low == high else f"{low:,} to {high:,}"
         yield (
             f"{seen} iterations an epoch, but {train_images:,} training images in batches of "
-            f"{total} "
-            f"({'config' if batch else 'recipe'}) are {expected:,}"
+            f"{total} ({'config' if batch else 'recipe'}) are {expected:,}"
         )
 
 

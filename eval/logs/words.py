@@ -41,8 +41,8 @@ def _published(audit: LogAudit) -> str:
     number = f"{claim.top1:.{claim.decimals}f}"
     odds = (
         f"{len(audit.summaries)} numbers were tried, and a random one between their lowest and "
-        "highest "
-        f"would be met by some of them with a chance of {100 * (audit.hit_by_chance or 0):.0f}%"
+        "highest would be met by some of them with a chance of "
+        f"{100 * (audit.hit_by_chance or 0):.0f}%"
     )
     if not by:
         nearest = min(audit.summaries, key=lambda s: abs(s.value - (claim.top1 or 0)))
@@ -69,8 +69,7 @@ def _arithmetic(found: CountTest) -> str:
         good = found.tested - len(found.misfits)
         return (
             f"{good} of {found.tested} accuracies are whole numbers of {_images(found)}, "
-            f"{rounded}; "
-            f"edited or damaged: {misfits}; {passes}"
+            f"{rounded}; edited or damaged: {misfits}; {passes}"
         )
     if found.word == OTHER_IMAGES:
         source = (
@@ -83,8 +82,7 @@ def _arithmetic(found: CountTest) -> str:
         expected = f"{found.expected:,} images, nor of " if found.expected else ""
         return (
             f"not whole numbers of {expected}any up to {found.searched:,}, {rounded}: averaged "
-            "over "
-            "batches, edited or invented" + (f": {misfits}" if misfits else "")
+            "over batches, edited or invented" + (f": {misfits}" if misfits else "")
         )
     return f"the k/N test says nothing: too few values, or too coarse ({rounded})"
 

@@ -134,9 +134,8 @@ def draw_mixture(
 
     The arguments bear the names of OpenMixup's configs. mix_mode: of METHODS; a name may stand
     twice with different alphas. alpha: of each method's Beta(alpha, alpha). mix_prob: of each
-    method,
-    summing to one; None is uniform. MixUp and CutMix with switching probabilities 0.4 and 0.6 are
-    `("mixup", "cutmix"), (0.8, 1.0), (0.4, 0.6)`.
+    method, summing to one; None is uniform. MixUp and CutMix with switching probabilities 0.4 and
+    0.6 are `("mixup", "cutmix"), (0.8, 1.0), (0.4, 0.6)`.
 
     As in OpenMixup, a choice is drawn even when there is one method, and once a step has
     had vanilla its further repeats choose among the others.

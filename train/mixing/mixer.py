@@ -51,14 +51,13 @@ class Mixer:
     None is equally often. `Mixer(["mixup", "cutmix"], alpha=[0.8, 1.0], prob=[0.4, 0.6])` is the
     usual mixture.
 
-    num_classes: None gives a `Target` of two labels and a weight; a number gives soft labels
-    (N, num_classes) float32, as timm's `Mixup` and torchvision's `v2.MixUp` do, whose place a
-    Mixer can take. smoothing: of soft labels, in [0, 1). lam: "batch" mixes a batch with one draw,
-    as
-    the published runs did; "sample" draws for each image. mixed: share of batches that are mixed at
+    num_classes: None gives a `Target` of two labels and a weight; a number gives soft labels (N,
+    num_classes) float32, as timm's `Mixup` and torchvision's `v2.MixUp` do, whose place a Mixer can
+    take. smoothing: of soft labels, in [0, 1). lam: "batch" mixes a batch with one draw, as the
+    published runs did; "sample" draws for each image. mixed: share of batches that are mixed at
     all. variant: see `mixing.Variant`. seed: of all draws, to which each process of a group and
-    each
-    worker of a DataLoader adds its own. `mixup_enabled = False` lets batches pass, as timm's does.
+    each worker of a DataLoader adds its own. `mixup_enabled = False` lets batches pass, as timm's
+    does.
 
     Raises UsageError for arguments that don't fit together.
     """
@@ -110,9 +109,8 @@ class Mixer:
 
         images: (N, C, H, W) float on any device, normalised where a method looks at colours.
         labels: (N,) int64. model: the bare classifier in training, which PuzzleMix asks for its
-        saliency (one more pass forward and backward).
-        Raises UsageError for another shape or dtype, for a missing model, or what the method
-        raises.
+        saliency (one more pass forward and backward). Raises UsageError for another shape or dtype,
+        for a missing model, or what the method raises.
         """
         if labels.shape != images.shape[:1] or labels.is_floating_point():
             raise UsageError(

@@ -121,8 +121,7 @@ def export(
     elif head:
         raise UsageError(
             f"--head {head}: expected --names timm or torchvision, or --onnx, with it. Give one of "
-            "them, or "
-            "leave --head out."
+            "them, or leave --head out."
         )
     pieces = [content] if content else _serialise(entries, metadata, checkpoint.path.name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -144,8 +143,8 @@ def _metadata(
     """What an export says about itself: its source, its row if it has one, network and recipe.
 
     meta: notes of the source file; of its config only the recipe goes on, no paths. A source that
-    is an export itself passes its own source on
-    under `earlier_sources`, a JSON list of {"file", "sha256"}, the oldest first.
+    is an export itself passes its own source on under `earlier_sources`, a JSON list of {"file",
+    "sha256"}, the oldest first.
     """
     facts: dict[str, object] = {
         "format": "pt",  # what readers of safetensors expect torch to have written

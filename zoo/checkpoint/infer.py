@@ -24,9 +24,8 @@ def network_of(
 
     architecture: of a file whose notes don't name its network: one of timm is made if they or this
     do, ours are told by their shapes. Raises CheckpointError, naming the key, where an entry is
-    missing, left over, or has
-    another shape than the rest implies (batch norms may lack their COUNT); UsageError where timm is
-    wanted and isn't here.
+    missing, left over, or has another shape than the rest implies (batch norms may lack their
+    COUNT); UsageError where timm is wanted and isn't here.
     """
     named = checkpoint.network or architecture
     if not named.startswith(TIMM):

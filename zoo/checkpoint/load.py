@@ -194,8 +194,7 @@ def _remarks(checkpoint: Checkpoint, entries: Mapping[str, Tensor]) -> Iterator[
         yield (
             "half-weights",
             f"its weights are stored as float32, but each is a number of {rounded}: they were "
-            "rounded "
-            "to it once, so predictions may differ",
+            "rounded to it once, so predictions may differ",
         )
     if checkpoint.averaged:
         yield (

@@ -73,10 +73,9 @@ def choose(
     """The part that holds the weights, and the names of averaged copies beside it.
 
     path, content: a file, and what it stored. wanted: the name of the part to take. foreign:
-    whether
-    it is one network that isn't ours, whatever its names look like. Raises
-    CheckpointError, without the file's name, where there is no table of tensors or several networks
-    could be meant; UsageError if there is no part of that name.
+    whether it is one network that isn't ours, whatever its names look like. Raises CheckpointError,
+    without the file's name, where there is no table of tensors or several networks could be meant;
+    UsageError if there is no part of that name.
     """
     tables = {
         _joined(*path): dict(table)

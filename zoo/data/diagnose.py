@@ -25,8 +25,7 @@ def diagnose_labels(files: Sequence[str], labels: Sequence[int]) -> str | None:
     if any(label_of[folder] != label for folder, label in zip(folders, told, strict=True)):
         return (
             f"{wrong} of {len(files)} labels aren't their folder's number, and one folder has "
-            "several: "
-            "the list belongs to other images, or its lines were mixed up"
+            "several: the list belongs to other images, or its lines were mixed up"
         )
     for name, order in _ORDERS.items():
         if order(folders) == label_of:
@@ -149,16 +148,13 @@ _ORDERS: dict[str, Callable[[Sequence[Folder]], dict[Folder, int]]] = {
     "string-sorted folders: each label is the place of the folder among the names sorted as text "
     "(0, 1, 10, 100, ...)": _places(lambda folder: folder[1]),
     "shifted by supercategory: each label is the place of <supercategory>/<id> among the paths "
-    "sorted "
-    "as text": _places(lambda folder: folder),
+    "sorted as text": _places(lambda folder: folder),
     "shifted by supercategory: each label is the place of the folder, supercategory by "
-    "supercategory, "
-    "in the order of numbers": _places(lambda folder: (folder[0], int(folder[1]))),
+    "supercategory, in the order of numbers": _places(lambda folder: (folder[0], int(folder[1]))),
     "supercategories in place of species: each label is the place of the folder above among its "
     "neighbours": _places(lambda folder: folder[0]),
     "first-appearance numbering: each label is the place of the folder in the order in which the "
-    "list "
-    "first names it": _appearance,
+    "list first names it": _appearance,
     "first-appearance numbering: each label is the place of the folder in the order in which the "
     "sorted paths first name it": lambda folders: _appearance(sorted(folders)),
 }

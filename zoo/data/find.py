@@ -42,8 +42,7 @@ def find_images(
             if file.read(2) == GZIP:
                 raise DataError(
                     f"--data {tar}: is packed, so no image of it can be read by itself. Prepare it "
-                    "first: "
-                    f"mixzoo data prepare BENCHMARK --root DIR --archive {tar}"
+                    f"first: mixzoo data prepare BENCHMARK --root DIR --archive {tar}"
                 )
         names = [f"{tar.stem}.json", *names]
     path = labels or label_file(folder, names, split)
@@ -101,17 +100,14 @@ def _from_folders(data: Path, split: SplitName, names: Iterable[str]) -> Labelle
     if trees and split == "val":
         raise DataError(
             f"{data}: {trees[0]}/ holds train and val images together, or train images alone, so "
-            "the "
-            "split needs its annotation file (val2018.json or the like). Put it there or name it "
-            "with "
-            "--annotations."
+            "the split needs its annotation file (val2018.json or the like). Put it there or name "
+            "it with --annotations."
         )
     if split == "train":
         raise DataError(
             f"{data}: expected the training split's labels ({', '.join(names)}, train*.json, "
-            "train*.txt or "
-            "folders train/<category_id>), found none. Put them there, or name them with "
-            "--train-list FILE. Of images of your own: mixzoo data init DIR."
+            "train*.txt or folders train/<category_id>), found none. Put them there, or name them "
+            "with --train-list FILE. Of images of your own: mixzoo data init DIR."
         )
     return from_folders(data)
 
@@ -142,8 +138,7 @@ def _require_files(images: LabelledImages) -> None:
         hint = _other_place(here, missing[0]) or hint
     raise DataError(
         f"{here}: {len(missing)} of {len(images)} images named by {images.origin} are missing, "
-        "first "
-        f"{missing[0]}. {hint}"
+        f"first {missing[0]}. {hint}"
     )
 
 
@@ -162,7 +157,6 @@ def _other_place(here: Path, file: str) -> str | None:
     if trees and slash and not (here / tree).exists():
         return (
             f"The paths begin with {tree}/, here there is {trees[0].name}/: is it the list of "
-            "another "
-            "year or data set?"
+            "another year or data set?"
         )
     return None

@@ -77,8 +77,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
             label, count = next(iter(self.wrong_classes.items()))
             lines.append(
                 f"expected {self.expected_per_class} images of each class; "
-                f"{len(self.wrong_classes):,} "
-                f"classes have another count, first class {label}: {count}"
+                f"{len(self.wrong_classes):,} classes have another count, first class {label}: "
+                f"{count}"
             )
         for what in ("missing", "empty", "damaged", "foreign"):
             files: Sequence[str] = getattr(self, what)

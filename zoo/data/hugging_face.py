@@ -117,8 +117,7 @@ def _columns(source: str, features: "Features", given: Sequence[str]) -> tuple[s
         told = several((f"{name} ({type(kind).__name__})" for name, kind in features.items()))
         raise DataError(
             f"{source}: expected a column of images and one of their classes, got {told}. Name "
-            "them "
-            "with --columns IMAGE,CLASS."
+            "them with --columns IMAGE,CLASS."
         )
     return images[0], labels[0]
 

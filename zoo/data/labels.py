@@ -135,10 +135,8 @@ def from_folders(root: Path) -> LabelledImages:
         if pictures and label is None:
             raise DataError(
                 f"{root / folder}: holds images, but its name isn't a category id (an integer), so "
-                "they "
-                "have no label. Make a benchmark of images of your own (mixzoo data init DIR), or "
-                "name "
-                "the labels with --list FILE."
+                "they have no label. Make a benchmark of images of your own (mixzoo data init "
+                "DIR), or name the labels with --list FILE."
             )
         files += [(folder / name).as_posix() for name in pictures]
         labels += [label or 0] * len(pictures)
@@ -149,8 +147,7 @@ def from_folders(root: Path) -> LabelledImages:
         )
     notes = [
         f"{len(left_out):,} files and folders in {root} are left out, first {first}: they are "
-        "hidden, or "
-        f"no pictures by their names ({', '.join(sorted(SUFFIXES))})."
+        f"hidden, or no pictures by their names ({', '.join(sorted(SUFFIXES))})."
         for first in left_out[:1]
     ]
     store = FolderStore(root)
@@ -173,8 +170,7 @@ def walk(root: Path, passed: list[str]) -> Iterator[tuple[Path, list[str]]]:
             if known not in folder.parents:
                 raise DataError(
                     f"{root}: {known} and {folder} are one folder, so its images would count "
-                    "twice. Remove "
-                    "the link, or name the labels with --list FILE."
+                    "twice. Remove the link, or name the labels with --list FILE."
                 )
             passed.append(folder.as_posix())
             folders.clear()
@@ -220,8 +216,7 @@ def _annotated(text: str, source: Path) -> tuple[list[tuple[str, int]], bool]:
         if (label := whole(one.category_id)) is None:
             raise DataError(
                 f"{source}: {EXPECTED} with whole numbers as category_id, got "
-                f"{one.category_id!r:.80} of "
-                f"image {one.image_id!r:.80}. {OFFICIAL}"
+                f"{one.category_id!r:.80} of image {one.image_id!r:.80}. {OFFICIAL}"
             )
         labels[_key(one.image_id)] = label
     images, count = len(coco.images), len(coco.annotations)
@@ -259,8 +254,8 @@ def _below(file: str, roots: Sequence[str], source: Path) -> str:
     if reason := why_unsafe(path) or ("names no file" if path == "." else None):
         raise DataError(
             f"{source}: expected image paths below the data folder {roots[0]}, but {file[:200]!r} "
-            f"{reason}. "
-            "Write paths from that folder on, or name with --data the folder that they begin at."
+            f"{reason}. Write paths from that folder on, or name with --data the folder that they "
+            "begin at."
         )
     return path
 

@@ -56,8 +56,7 @@ def read_lines(text: str, source: object) -> tuple[list[tuple[str, int]], list[s
             if one and _is_picture(one.file):
                 raise DataError(
                     f"{source}, line {number}: {line[:_SHOWN]!r} may be a comment, or an image "
-                    "whose "
-                    "name begins with '#'. Remove the line, or write ./ before the path."
+                    "whose name begins with '#'. Remove the line, or write ./ before the path."
                 )
             comments.append(line)
         elif (
@@ -71,8 +70,7 @@ def read_lines(text: str, source: object) -> tuple[list[tuple[str, int]], list[s
             order = "" if one is None else ", in the order of the lines before"
             raise DataError(
                 f"{source}, line {number}: expected 'path,label' or 'path label' with an integer "
-                "label"
-                f"{order}, got {line[:_SHOWN]!r}. Correct the line."
+                f"label{order}, got {line[:_SHOWN]!r}. Correct the line."
             )
         else:
             found.append(one)
@@ -144,8 +142,7 @@ def _is_header(line: str, where: str) -> bool:
     if len(names) > 2:
         raise DataError(
             f"{where}: expected two columns, a path and a label, got {len(names)} "
-            f"({line[:_SHOWN]}). "
-            "Keep the path and the label alone."
+            f"({line[:_SHOWN]}). Keep the path and the label alone."
         )
     return True
 

@@ -79,8 +79,7 @@ def look(
     if not found:
         raise DataError(
             f"{root}: expected pictures in a folder for each class (train/ant/1.jpg, or "
-            "ant/1.jpg), "
-            "got none. Name a table of paths and classes with --table FILE.csv."
+            "ant/1.jpg), got none. Name a table of paths and classes with --table FILE.csv."
         )
     return arrange(root, found, share=share, seed=seed)
 
@@ -126,15 +125,13 @@ def arrange(
         parts["train"], parts["val"] = _split(parts[""], share, seed)
         notes.append(
             f"Nothing says which images validate: {len(parts['val']):,} of {len(found):,} were "
-            "drawn "
-            f"from seed {seed}, class by class."
+            f"drawn from seed {seed}, class by class."
         )
     if not (parts["train"] and parts["val"]):
         have, lack = ("val", "train") if parts["val"] else ("train", "val")
         raise DataError(
             f"{root}: expected images to train and to validate, got {have} and no {lack}. Add "
-            "some, or "
-            f"name the folder of the classes, as {root / have}, to have it split."
+            f"some, or name the folder of the classes, as {root / have}, to have it split."
         )
     if (count := len(parts["val"])) < FEW:
         notes.append(
@@ -277,8 +274,7 @@ def _of_table(root: Path, table: Path, columns: Sequence[str]) -> Iterator[tuple
         raise DataError(
             f"{table}: expected columns such as 'path' and 'label', got "
             f"{several(map(repr, names)) or 'none'}. Name them so in its first line, or here: "
-            "--columns "
-            "PATH,CLASS."
+            "--columns PATH,CLASS."
         )
     for number, cells in lines:
         file, name, part = (
@@ -290,8 +286,7 @@ def _of_table(root: Path, table: Path, columns: Sequence[str]) -> Iterator[tuple
         if not (here and name):
             raise DataError(
                 f"{table}: line {number}: expected a file below {root} and a class, got {file!r} "
-                "and "
-                f"{name!r}. Correct the line."
+                f"and {name!r}. Correct the line."
             )
         if part and part.lower() not in TRAIN + VAL:
             raise DataError(

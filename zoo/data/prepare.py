@@ -75,8 +75,7 @@ def prepare(request: Request) -> list[Prepared]:
         where = f" ({error.filename})" if error.filename else ""
         raise DataError(
             f"{request.root}: cannot be prepared: {error.strerror or error}{where}. Make room or "
-            "name "
-            "another folder; what was written is kept for the next run."
+            "name another folder; what was written is kept for the next run."
         ) from None
     return [done[name] for name in request.splits]
 
@@ -182,8 +181,7 @@ def _annotations(request: Request, split: SplitName, archive: Location, work: Pa
     if max(images.labels) >= dataset.num_classes:
         raise DataError(
             f"{place}: expected labels from 0 to {dataset.num_classes - 1}, got "
-            f"{max(images.labels)}. "
-            "Is it another data set's file?"
+            f"{max(images.labels)}. Is it another data set's file?"
         )
     _require_tree(images.files, dataset.image_tree, place)
     return _Annotations(content, images, origin)
@@ -231,8 +229,7 @@ def _require_md5(origin: Origin, left: str) -> None:
     if origin.expected_md5 and not origin.checked:
         raise IntegrityError(
             f"{origin.source}: md5 is {origin.md5}, the manifest says {origin.expected_md5}. "
-            f"{left}; "
-            "download the file again."
+            f"{left}; download the file again."
         )
 
 
@@ -258,8 +255,7 @@ def _pass(
     if missing:
         raise DataError(
             f"{archive}: {len(missing):,} of {wanted:,} images that the annotations name aren't in "
-            "it, "
-            f"first {min(missing)}. Is it the archive of the same year?"
+            f"it, first {min(missing)}. Is it the archive of the same year?"
         )
     return origin
 
@@ -276,8 +272,7 @@ def _needed(
         if is_odd and (reason := why_unsafe(member.name)):
             raise IntegrityError(
                 f"{archive}: entry {member.name!a} {reason}. Nothing was written outside the "
-                "folder; "
-                "use the published archive."
+                "folder; use the published archive."
             )
         if name in found:
             raise IntegrityError(f"{archive}: {name} stands twice. Use the published archive.")

@@ -91,8 +91,7 @@ class Request:
         if split is None or _json_name(split) is None:
             raise DataError(
                 f"{self.dataset.name}: its manifest names no annotation JSON of its {name} images. "
-                "Lay "
-                "the images out by hand, with a list file."
+                "Lay the images out by hand, with a list file."
             )
         return split
 
@@ -120,8 +119,7 @@ class Request:
         if not self.dataset.image_tree:
             raise DataError(
                 f"{self.dataset.name}: its manifest names no archive of its images, so they can't "
-                "be "
-                "prepared. Lay them out by hand."
+                "be prepared. Lay them out by hand."
             )
         return f"{self.dataset.image_tree}.tar.gz"
 

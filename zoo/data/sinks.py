@@ -28,8 +28,7 @@ def make_within(root: Path, folder: Path) -> None:
     if not real.is_relative_to(root.resolve()):
         raise DataError(
             f"{folder}: leads out of {root}, to {real}. Remove the link, or name with --root the "
-            "folder "
-            "that holds the images."
+            "folder that holds the images."
         )
     folder.mkdir(parents=True, exist_ok=True)
 

@@ -86,8 +86,7 @@ def unpacked(content: bytes, source: object, wanted: str = "") -> bytes:
         got = f"several ({several(found)})" if found else "none"
         raise DataError(
             f"{source}: expected an archive with {wanted or 'one label file'}, it holds {got}. "
-            "Unpack "
-            "it, and name the file."
+            "Unpack it, and name the file."
         )
     return next(iter(found.values()))
 
@@ -98,7 +97,6 @@ def read(file: IO[bytes] | gzip.GzipFile, source: object, most: int = LARGEST) -
     if len(content) > most:
         raise IntegrityError(
             f"{source}: expected a label file of at most {most:,} bytes, got more. Is it the "
-            "archive of "
-            "the images?"
+            "archive of the images?"
         )
     return content

@@ -128,8 +128,7 @@ class _Fetcher:
                     if sha256 is None:
                         self._progress.tell(
                             f"{asset.name}: no hash of it is published or locked, so these bytes "
-                            "are "
-                            "trusted on first use; their hash is noted, and holds from now on."
+                            "are trusted on first use; their hash is noted, and holds from now on."
                         )
                     return "fetched again" if state is State.DAMAGED else "fetched"
         self._progress.here_already(path.stat().st_size)
@@ -271,6 +270,5 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         raise SourceError(
             f"{error.filename or path}: cannot be written: {error.strerror or error}. Make room, "
-            "or name a folder of "
-            "yours in MIXZOO_CACHE, and run again; what has arrived is kept."
+            "or name a folder of yours in MIXZOO_CACHE, and run again; what has arrived is kept."
         ) from None

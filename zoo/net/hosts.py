@@ -92,7 +92,6 @@ def _checked(text: str, name: str) -> str | None:
         # the HTTP library would say so too, and print the token with it
         raise UsageError(
             f"{name}: holds what no token holds: a line break, a blank, a quote or another sign, "
-            "or "
-            "more than 4,096 characters. Set it anew, or unset it."
+            "or more than 4,096 characters. Set it anew, or unset it."
         )
     return token or None

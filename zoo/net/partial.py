@@ -1,10 +1,9 @@
 """The part file of a download that isn't whole yet, and the note of what is in it.
 
-`.NAME.part` lies beside the file it will become, so that the last move is atomic;
-`.NAME.part.json` says which ranges are in it and of which file they were, so that another process,
-after a crash or a reboot, can go on. The note never claims bytes that aren't on the disk. Both
-names
-are known to everybody who shares the folder: what isn't this user's own is never written through.
+`.NAME.part` lies beside the file it will become, so that the last move is atomic; `.NAME.part.json`
+says which ranges are in it and of which file they were, so that another process, after a crash or a
+reboot, can go on. The note never claims bytes that aren't on the disk. Both names are known to
+everybody who shares the folder: what isn't this user's own is never written through.
 """
 
 import threading

@@ -38,8 +38,7 @@ def count_bar(
     """A tqdm bar on stderr with speed and time left, or none if `quiet`.
 
     Where stderr is no terminal it is a line every half minute. A long name loses its middle, so
-    that
-    the numbers have room. total: None if unknown. numbers: more of tqdm's options.
+    that the numbers have room. total: None if unknown. numbers: more of tqdm's options.
     """
     from tqdm import tqdm
 

@@ -120,8 +120,7 @@ class Classifier(nn.Module):
         if not isinstance(old, nn.Linear):
             raise UsageError(
                 f"{self.architecture}: expected a linear head, got a {type(old).__name__}. Make "
-                "the "
-                "network anew, with so many classes."
+                "the network anew, with so many classes."
             )
         head = nn.Linear(old.in_features, num_classes, device=old.weight.device)
         draw_new(head)

@@ -70,8 +70,7 @@ class Layers:
             raise UsageError(
                 f"{self.name}: expected a layer that puts out maps (N, c, h, w) with places of "
                 f"{wanted} px, to mix or to make masks there, got none (maps come from "
-                f"{self.maps}). "
-                "Choose another method or network."
+                f"{self.maps}). Choose another method or network."
             )
         return found
 
@@ -115,8 +114,8 @@ class ForeignClassifier(Classifier):
         if not all(torch.allclose(one.flip(0), logits, atol=1e-5) for one in swapped):
             raise UsageError(
                 f"{self.architecture}: hidden states can't be mixed as manifoldmix does, since "
-                "none of "
-                "its layers is passed by all that the head sees. Choose another method or network."
+                "none of its layers is passed by all that the head sees. Choose another method or "
+                "network."
             )
 
     def through(self, x: Tensor, stage: int, change: Callable[[Tensor], Tensor]) -> Tensor:
@@ -132,8 +131,7 @@ class ForeignClassifier(Classifier):
 
     def features(self, x: Tensor, *, maps: bool = False) -> Tensor:
         """What the head sees, (N, c), of normalised images (N, 3, H, W); maps: at the end of stage
-        3,
-        (N, c, H / 16, W / 16)."""
+        3, (N, c, H / 16, W / 16)."""
         if maps:
             return seen(self.backbone, x, self.layers.stage(self.backbone, MASK_STAGE))
         return seen(self.backbone, x, self.classifier, before=True).flatten(1)

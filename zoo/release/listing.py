@@ -132,8 +132,7 @@ def _pages(session: "requests.Session", page: str, kind: type[T], origin: str) -
     """All entries of a list, page by page."""
     gone = (
         f"{origin}: no such repository, revision or folder. Check the manifest; a private one "
-        "needs "
-        "a token."
+        "needs a token."
     )
     found: list[T] = []
     for _ in range(PAGES):
