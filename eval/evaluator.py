@@ -129,7 +129,8 @@ class _Pass:
         groups: all batches; the first of them are looked at before, by whoever calibrates, and
         yield 0 where they aren't among `todo`.
         """
-        learning = [s.predictor for s in self.subjects if s.predictor.calibrates and todo]
+        predictors = [s.predictor for s in self.subjects if not s.error]
+        learning = [p for p in predictors if p.calibrates and (todo or p.filled)]
         size = self.work.batch_size
         begin = min((p.seen // size for p in learning), default=0)
         first = groups[begin : max((-(-p.calibration // size) for p in learning), default=0)]

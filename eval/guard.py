@@ -54,7 +54,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .predictions import EXACT, Mask, Precision, Predictions, Rows
+from .predictions import EXACT, TOP, Mask, Precision, Predictions, Rows
 
 if TYPE_CHECKING:
     import torch
@@ -64,6 +64,7 @@ Numbers = npt.NDArray[np.float32]
 SAFETY = 2.0
 CALIBRATION = 128  # images
 SPOT_CHECKS = 64  # one in so many believed images is computed both ways
+NEAREST = 100  # classes, of which a change counts whatever their distance
 TIE = 1e-4  # logit units: fp32 itself differs by as much between machines and layouts
 
 
@@ -73,14 +74,26 @@ def deviations(
     """How far fast arithmetic moves what decides an image's prediction, in logit units.
 
     fast, exact: logits (B, C). labels: (B,). Returns (B,) float32: the largest change of a
-    difference between any logit and that of the fast best class or of the label.
+    difference between the fast best class and any other, or between the label and the classes on
+    the other side of the line below the fifth. The NEAREST classes count fully, a farther one by
+    their distance over its own: to matter it must come all that way, and with 8,142 classes the
+    largest of all changes says little of those few that compete.
     """
-    moved = fast.float() - exact.float()
-    pivots = fast.argmax(1), labels.to(fast.device)
-    best, labelled = (moved.gather(1, classes[:, None]) for classes in pivots)
-    above = moved.amax(1, keepdim=True) - best.minimum(labelled)
-    below = best.maximum(labelled) - moved.amin(1, keepdim=True)
-    return above.maximum(below)[:, 0]
+    moved, pivot = fast.float() - exact.float(), labels.to(fast.device)[:, None]
+    first = fast.topk(min(TOP, fast.shape[1])).indices
+    inside = moved.new_zeros(moved.shape).bool().scatter_(1, first, value=True)
+    sides = (first[:, :1], inside | True), (pivot, inside != inside.gather(1, pivot))
+    return _change(fast, moved, *sides[0]).maximum(_change(fast, moved, *sides[1]))
+
+
+def _change(
+    fast: "torch.Tensor", moved: "torch.Tensor", pivot: "torch.Tensor", others: "torch.Tensor"
+) -> "torch.Tensor":
+    """Of each row, the largest change between a class and others. pivot: (B, 1). others: (B, C)."""
+    gap = (fast - fast.gather(1, pivot)).abs().masked_fill(~others, np.inf)
+    near = gap.topk(min(NEAREST, fast.shape[1]), largest=False).values[:, -1:]
+    change = (moved - moved.gather(1, pivot)).abs()
+    return change.where(gap <= near, change * near / gap).where(others, 0).amax(1)
 
 
 def changes(fast: Rows, exact: Rows, labels: np.ndarray) -> Mask:
@@ -92,9 +105,21 @@ def changes(fast: Rows, exact: Rows, labels: np.ndarray) -> Mask:
 
 @dataclass
 class Guard:
-    """The bound of one head: SAFETY times the largest deviation seen."""
+    """The bound of one head: SAFETY times the largest deviation seen.
+
+    offset: (C,) how far fast arithmetic moves the logits on average; it is taken off them.
+    """
 
     bound: float = 0.0
+    offset: "torch.Tensor | float" = 0.0
+
+    def calibrate(
+        self, fast: "torch.Tensor", exact: "torch.Tensor", labels: "torch.Tensor"
+    ) -> None:
+        """Learn offset and bound from the first images; arguments as of `deviations`."""
+        moved = (fast.double() - exact)[fast.isfinite().all(1)]
+        self.offset = moved.mean(0).float() if len(moved) else 0.0
+        self.observe(deviations(fast - self.offset, exact, labels).cpu().numpy())
 
     def observe(self, deviation: np.ndarray) -> None:
         """Learn from images that were computed both ways.

@@ -160,7 +160,7 @@ def predict(
 
     def save(subject: Subject) -> None:
         job = by_name[subject.name]
-        job.about |= subject.predictor.learnt
+        job.about["bounds"] = subject.predictor.bounds
         rank, size = world.rank * work.shard.of + work.shard.number - 1, world.size * work.shard.of
         _keep(job.key.parts / f"{rank}-of-{size}.safetensors", job)
 
@@ -172,7 +172,7 @@ def predict(
         job.error = subject.error
         if subject.error:
             continue
-        job.about |= subject.predictor.learnt
+        job.about["bounds"] = subject.predictor.bounds
         job.about["precision"] = subject.predictor.summary(job.heads)
         if world.leads and all(known.complete for known in job.heads.values()):
             _keep(job.key.path, job)
@@ -214,7 +214,7 @@ def _load(job: Job, world: World, batch_size: int) -> Subject | None:
         arithmetic=arithmetic,
         batch_size=batch_size,
     )
-    predictor.relearn(job.about)
+    predictor.raise_bounds(job.about.get("bounds", {}))
     return Subject(job.name, predictor, job.heads)
 
 

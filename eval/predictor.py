@@ -18,6 +18,8 @@ from .precision import HeadLogits, Network, choose, exact_networks, fast_network
 from .predictions import TOP, Precision, Predictions, Rows
 from .protocol import normalise
 
+ENOUGH = 16  # images that a CPU computes as fast, each, as more of them together
+
 
 @dataclass(frozen=True)
 class _Images:
@@ -61,6 +63,8 @@ class _Backbone:
     exact: HeadLogits
     fast: HeadLogits | None
     waiting: list[_Images] = field(default_factory=list)
+    both: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = field(default_factory=dict)
+    """Head -> fast logits, exact ones and labels of the calibration, until all has been seen."""
     reach: Reach = field(default_factory=Reach)
 
     def look(self, indices: Tensor, crops: Tensor, labels: Tensor, x: Tensor, size: int) -> _Images:
@@ -89,8 +93,7 @@ class Predictor:
     model: a classifier of the zoo in eval mode on `device`; in fp32 any callable (N, 3, H, W)
     -> {head: (N, C)}. arithmetic: what "fast" means, "auto" measures what this machine does
     fastest. fast: use these functions for it instead, one for each backbone. batch_size: of the
-    images that come together; of the recomputation in fp32, BATCH_SIZE at most. calibration: images
-    computed both ways before any is believed.
+    images that come together. calibration: images computed both ways before any is believed.
     """
 
     precision: Precision
@@ -122,7 +125,6 @@ class Predictor:
         ]
         self._guards: dict[str, Guard] = defaultdict(Guard)
         self._calibrated = 0
-        self._told = False  # whether another process calibrated
 
     @property
     def calibrates(self) -> bool:
@@ -140,6 +142,8 @@ class Predictor:
             return self.recompute(indices, crops, labels)
         x = self._normalised(crops)
         calibrates = self.calibrates
+        if not calibrates:
+            self._learn()
         self.seen += len(labels)
         self._calibrated += len(labels) if calibrates else 0
         settled: dict[str, Rows] = {}
@@ -147,16 +151,18 @@ class Predictor:
             images = backbone.look(indices, crops, labels, x, self._size)
             if calibrates:
                 backbone.reach.observe(images.peaks.numpy())
-                settled |= self._compare(backbone, images, x)
+                settled |= self._compare(backbone, images, x, calibrates=True)
             elif self.precision == "fast":
                 settled |= _rank_all(images.fast, labels, indices, exact=False)
             else:
+                images = self._corrected(images)
                 settled |= _joined([self._believe(backbone, images), *self._settle(backbone)])
         return settled
 
     @torch.inference_mode()
     def flush(self) -> dict[str, Rows]:
         """Recompute what waits."""
+        self._learn()
         settled: dict[str, Rows] = {}
         for backbone in self._backbones:
             settled |= _joined(list(self._settle(backbone, everything=True)))
@@ -181,7 +187,7 @@ class Predictor:
             return _rank_all(logits, labels, indices, exact=True)
         settled: dict[str, Rows] = {}
         for backbone in self._backbones:
-            images = backbone.look(indices, crops, labels, x, self._size)
+            images = self._corrected(backbone.look(indices, crops, labels, x, self._size))
             doubted = [indices[:0], *(torch.as_tensor(stale.get(h, ())) for h in images.fast)]
             if (rows := torch.isin(indices, torch.cat(doubted).long())).any():
                 backbone.waiting.append(images.at(rows))
@@ -204,32 +210,14 @@ class Predictor:
             return np.zeros(0, np.int64)
         return predictions.stale(self._guards[head].bound)
 
-    @property
-    def learnt(self) -> dict[str, Any]:
-        """What another process, or the same later, needs to go on as if it had seen the same."""
-        if not self._size:
-            return {"bounds": self.bounds}
-        reach = [backbone.reach.largest.tolist() for backbone in self._backbones]
-        counts = {"seen": self.seen, "calibrated": self._calibrated}
-        return {"bounds": self.bounds, "reach": reach, **counts}
-
-    def relearn(self, learnt: Mapping[str, Any]) -> None:
-        """Go on from what was `learnt`; from bounds alone they are taken, and it calibrates too."""
-        self.raise_bounds(learnt.get("bounds", {}))
-        if "reach" in learnt:
-            self.seen, self._calibrated = learnt["seen"], learnt["calibrated"]
-            self._told = True
-            for backbone, largest in zip(self._backbones, learnt["reach"], strict=True):
-                backbone.reach.largest = np.asarray(largest, np.float32)
-
     def summary(self, known: Mapping[str, Predictions]) -> dict[str, Any]:
         """What was computed how, see `guard.summary`. known: head -> predictions of all images."""
         return summary(self.precision, self.arithmetic, known, self.bounds, self._calibrated)
 
     @property
     def exact_size(self) -> int:
-        """Images that fp32 computes again at once."""
-        return min(self.batch_size, BATCH_SIZE)
+        """Images that fp32 computes again at once; as the last of them are filled up, not many."""
+        return min(self.batch_size, ENOUGH if self.device.type == "cpu" else BATCH_SIZE)
 
     @property
     def _size(self) -> int:
@@ -244,8 +232,6 @@ class Predictor:
             doubted |= self._guards[head].doubts(row)
         indices = images.indices.numpy()
         wait = doubted | spot(indices)
-        if self._told and self._size:  # those that calibrate are exact, whoever calibrated
-            wait |= indices < -(-self.calibration // self._size) * self._size
         if wait.any():
             backbone.waiting.append(images.at(torch.from_numpy(np.flatnonzero(wait))))
         return {head: row.at(~wait) for head, row in rows.items()}
@@ -256,15 +242,36 @@ class Predictor:
         for images in backbone.take(self.exact_size, everything=everything):
             yield self._compare(backbone, images, self._normalised(images.crops))
 
-    def _compare(self, backbone: _Backbone, images: _Images, x: Tensor) -> dict[str, Rows]:
+    def _learn(self) -> None:
+        """Offsets and bounds from the calibration so far; no bound is used before."""
+        for backbone in self._backbones:
+            for head, parts in backbone.both.items():
+                self._guards[head].calibrate(
+                    *(torch.cat(part) for part in zip(*parts, strict=True))
+                )
+            if not self.calibrates:
+                backbone.both.clear()
+
+    def _corrected(self, images: _Images) -> _Images:
+        """The same without what fast arithmetic moves its logits by on average."""
+        fast = {head: z - self._guards[head].offset for head, z in images.fast.items()}
+        return replace(images, fast=fast)
+
+    def _compare(
+        self, backbone: _Backbone, images: _Images, x: Tensor, *, calibrates: bool = False
+    ) -> dict[str, Rows]:
         """Rows in fp32 of images that are computed both ways, from which the guards learn."""
-        exact = _filled(backbone.exact, x, min(self._size, self.exact_size))
+        size = BATCH_SIZE if calibrates else self.exact_size
+        exact = _filled(backbone.exact, x, min(self._size, size))
         labels = images.labels
         settled = _rank_all(exact, labels, images.indices, exact=True)
         for head, rows in settled.items():
             fast = images.fast[head]
             guess = rank(_rankable(fast), labels, images.indices, exact=False, head=head)
-            self._guards[head].observe(deviations(fast, exact[head], labels).cpu().numpy())
+            if calibrates:
+                backbone.both.setdefault(head, []).append((fast, exact[head], labels))
+            else:
+                self._guards[head].observe(deviations(fast, exact[head], labels).cpu().numpy())
             settled[head] = replace(rows, changed=changes(guess, rows, labels.numpy()))
         return settled
 

@@ -140,7 +140,7 @@ def test_fp32_computes_again_in_batches_no_larger_than_asked_for(
     for asked in (5, 128):
         assert evaluate("--batch-size", asked, "--fresh")[0] == 0
 
-    assert sizes == [5, 64]
+    assert sizes == [5, 16]
 
 
 def test_a_report_tells_what_the_checkpoint_says_of_itself(evaluate: Evaluate) -> None:

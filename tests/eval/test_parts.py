@@ -66,7 +66,7 @@ def whole() -> store.Stored:
     about = {
         "weights": msgspec.to_builtins(weights), "epoch": 100, "device": "cpu", "torch": "2",
         "created": "2026-01-01T00:00:00+00:00", "files_sha256": None,
-        "bounds": dict.fromkeys(HEADS, BOUND), "reach": [[1.0]], "seen": 128, "calibrated": 128,
+        "bounds": dict.fromkeys(HEADS, BOUND),
     }  # fmt: skip
     sizes = np.arange(IMAGES, dtype=np.int64)
     return store.Stored(key.facts(), heads, images().files, sizes, about)
