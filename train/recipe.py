@@ -2,7 +2,6 @@
 
 import ast
 import difflib
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cache
@@ -18,7 +17,7 @@ from ..zoo.nets.classifiers import LAM_MARGIN
 from .mixing import LEARNT_METHODS, Variant, check_mixture
 from .mixing.mixed import check_alpha
 
-FINITE = sys.float_info.max
+FINITE = (2 - 2**-23) * 2.0**127  # the largest that fp32 holds, in which a step computes
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]  # none of these bounds is met by an honest run
 Pixels = Annotated[int, Meta(ge=1, le=8192)]  # as of a protocol
 Amount = Annotated[float, Meta(ge=0, le=FINITE)]
@@ -314,8 +313,8 @@ def _in_words(kind: Any) -> str:
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[plain]
     for meta in metas:
         high = meta.lt or meta.le
-        bounds = f"{meta.ge:g} or more" if high in (None, FINITE) else f"{meta.ge:g} to {high:,}"
-        words += " that is finite" if meta.ge == -FINITE else f" of {bounds}"
+        most = f"{high:,}" if high < FINITE else f"{high:.2g}"
+        words += f" of {meta.ge:.2g} to {most}"
         words += f", but less than {high:g}" if meta.lt else ""
     return words
 

@@ -1,6 +1,7 @@
 """A recipe has values that can be trained with; `key=value` texts change it, or are one clear line."""
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -21,13 +22,13 @@ DOCUMENT = Recipe("resnet18", 10, ("mixup", "cutmix"), (0.8, 1.0), mix_prob=(0.4
         ("epochs", 1, 0),
         ("seed", 2**63 - 1, 2**63),
         ("lr", 0.0, -1e-9),
-        ("lr", 1e300, math.inf),
+        ("lr", 1e38, 1e300),
         ("weight_decay", 0.5, math.nan),
         ("momentum", 0.999, 1.0),
         ("precision", "bf16", "int8"),
         ("variant", "paper", "papers"),
         ("mix_repeat", 2, 0),
-        ("alpha", (1e300,), (math.inf,)),
+        ("alpha", (1e38,), (math.inf,)),
         ("automix.momentum", 1.0, 1.0001),
         ("automix.lam_margin", 0.5, 0.51),
         ("automix.mask_adjust", 1.0, 1.1),
@@ -45,7 +46,7 @@ def test_bounds_are_where_they_are_said_to_be(name: str, good: Any, bad: Any) ->
 
     made(good)
     with pytest.raises(
-        UsageError, match=rf"^expected {name} to be .*, got '?{str(bad).strip('(),')}"
+        UsageError, match=rf"^expected {name} to be .*, got '?{re.escape(str(bad).strip('(),'))}"
     ):
         made(bad)
 
@@ -106,12 +107,12 @@ def test_nested_values_are_set_together() -> None:
         ("automix=1", "no such setting"),
         ("epochs", "--set epochs: expected key=value, such as epochs=300."),
         ("epochs=1.5", "expected epochs to be a whole number of 1 to 100,000, got 1.5; correct"),
-        ("lr=fast", "expected lr to be a number of 0 or more, got 'fast'"),
-        ("alpha=1,x", "that is finite, or several separated by commas, got 1,x"),
+        ("lr=fast", "expected lr to be a number of 0 to 3.4e+38, got 'fast'"),
+        ("alpha=1,x", "-3.4e+38 to 3.4e+38, or several separated by commas, got 1,x"),
         ("mix_prob=x", "separated by commas, or none, got x"),
         ("precision=int8", "expected precision to be one of fp32, bf16, fp16, got 'int8'"),
         ("automix.clean_statistics=2", "to be true or false, got 2"),
-        ("lr=nan", "expected lr to be a number of 0 or more, got 'nan'"),
+        ("lr=nan", "expected lr to be a number of 0 to 3.4e+38, got 'nan'"),
         ("momentum=1", "a number of 0 to 1, but less than 1, got 1"),
         ("alpha=0", "expected alpha > 0"),
         ("alpha=0.8,1", "expected one alpha for each of 1 mix_mode, got 2"),
