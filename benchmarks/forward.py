@@ -9,6 +9,9 @@ crops of photographs. All variants take turns in one run, beside the machine's o
   fast           mixzoo, precision fast: the arithmetic that the probe finds
   guarded        mixzoo, precision guarded, after its calibration, recomputation included
 
+On a CPU seconds are processor time divided by threads, on which other processes have little say,
+and none with one thread: OMP_NUM_THREADS=1.
+
 All of these keep freed memory, as `mixzoo eval` does (`mixzoo.eval.world`), which makes the first
 three nearly twice as fast as they are by default. If an environment of its own has timm, its model
 and loop body run in the same rounds as its user runs them, by default:
@@ -51,6 +54,7 @@ WIDER = Protocol(resize=256, crop=256)
 TIMM = """
 import sys, time
 import numpy as np, timm, torch
+clock = time.perf_counter if torch.cuda.is_available() else time.process_time
 name, given, threads, layout, amp = sys.argv[1:]
 torch.set_num_threads(int(threads))
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -65,9 +69,10 @@ def run():
     if device.type == "cuda":
         torch.cuda.synchronize()
 run()
-start = time.perf_counter()
+start = clock()
 run()
-print(time.perf_counter() - start)
+threads = 1 if torch.cuda.is_available() else torch.get_num_threads()
+print((clock() - start) / threads)
 """
 PEERS = {
     "timm": ("contiguous", "fp32"),

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from machine import machine
 from mixzoo.eval.crops import Work
-from mixzoo.eval.guard import CALIBRATION, SAFETY, deviations
+from mixzoo.eval.guard import CALIBRATION, SAFETY, Guard, deviations
 from mixzoo.eval.precision import choose, exact_networks, fast_networks
 from mixzoo.eval.predictions import Predictions
 from mixzoo.eval.predictor import Predictor, rank
@@ -134,36 +134,46 @@ def regenerate() -> ModuleType:
 
 @dataclass
 class Measured:
-    """One head in both arithmetics, image by image."""
+    """One head in both arithmetics, image by image.
+
+    fast: as it comes. corrected: without what moves all images alike, see `Guard.calibrate`.
+    """
 
     exact: Predictions
     fast: Predictions
+    corrected: Predictions
     deviation: np.ndarray
 
     @property
     def least(self) -> np.ndarray:
         """(N,) the margin that decides whether the fast prediction is believed."""
-        return np.minimum(self.fast.margin, self.fast.margin5)
+        return np.minimum(self.corrected.margin, self.corrected.margin5)
 
 
 def measure(case: Case, arithmetic: Any) -> dict[str, Measured]:
-    """Every head's predictions and deviations in both arithmetics."""
+    """Every head's predictions in both arithmetics, and deviations from the offset on."""
     exact = exact_networks(case.model)
     fast = fast_networks(case.model, arithmetic, DEVICE)
-    found: dict[str, Measured] = {}
-    for at, crops, labels in case.batches("both ways"):
+    logits: dict[str, list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = {}
+    for _, crops, labels in case.batches("both ways"):
         x = normalise(crops.to(DEVICE), case.protocol)
         for one, other in zip(exact, fast, strict=True):
             with torch.inference_mode():
                 exact_logits, fast_logits = one(x), other(x)
             for head, z in exact_logits.items():
-                if head not in found:
-                    empty = [Predictions.empty(case.images.labels) for _ in range(2)]
-                    found[head] = Measured(*empty, np.zeros(len(case.images)))
-                known = found[head]
-                known.exact.put(rank(z, labels, at, exact=True, head=head))
-                known.fast.put(rank(fast_logits[head], labels, at, exact=False, head=head))
-                known.deviation[at] = deviations(fast_logits[head], z, labels).cpu().numpy()
+                logits.setdefault(head, []).append((fast_logits[head], z, labels))
+    found: dict[str, Measured] = {}
+    for head, parts in logits.items():
+        y, z, labels = map(torch.cat, zip(*parts, strict=True))
+        first, guard = slice(CALIBRATION), Guard()
+        guard.calibrate(y[first], z[first], labels[first])
+        corrected, at = y - guard.offset, torch.arange(len(labels))
+        kinds = [Predictions.empty(case.images.labels) for _ in range(3)]
+        for known, made, exactly in zip(
+            kinds, (z, y, corrected), (True, False, False), strict=True
+        ):
+            known.put(rank(made, labels, at, exact=exactly, head=head))
+        found[head] = Measured(*kinds, deviations(corrected, z, labels).cpu().numpy())
     return found
 
 
@@ -209,8 +219,8 @@ def resample(measured: Measured, safety: float) -> dict[str, float]:
     rng = np.random.default_rng(0)
     n = len(measured.deviation)
     sample = min(CALIBRATION, n // 2)
-    changed = measured.fast.top[:, 0] != measured.exact.top[:, 0]
-    changed |= measured.fast.correct5 != measured.exact.correct5
+    changed = measured.corrected.top[:, 0] != measured.exact.top[:, 0]
+    changed |= measured.corrected.correct5 != measured.exact.correct5
     above, wrong, doubted = [], [], []
     for _ in range(TRIES):
         bound = safety * measured.deviation[rng.choice(n, sample, replace=False)].max()
