@@ -1,12 +1,13 @@
 """`make bench`: in an hour, ours beside peers, limits and targets; what can't be run is skipped.
 
-python benchmarks/bench.py [--only forward,verify] [--minutes 60]
+python benchmarks/bench.py [--only forward,verify] [--minutes 60] [--rehearse]
 
 Each benchmark is run with few rounds and a share of the hour, into build/bench; the files in
 benchmarks/results are of longer runs. Peers are asked where they are: timm, pooch and curl in this
 environment or on PATH, OpenMixup and gco under OPENMIXUP_PYTHON and GCO_PYTHON. Nothing fails: what
 ends badly or late is named, and so is a benchmark in which other processes took more than a
 twentieth of the processors, since its timings can't be trusted (ratios within one run bear more).
+--rehearse runs all with settings so small that the figures mean nothing: to see that none breaks.
 """
 
 import argparse
@@ -14,10 +15,12 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,12 +35,16 @@ Line = tuple[str, str, str, str, str]
 
 @dataclass(frozen=True)
 class Bench:
-    """A script with its words. minutes: its share of an hour. lines: of its JSON."""
+    """A script with its words. minutes: its share of an hour. lines: of its JSON.
+
+    tiny: words of a rehearsal, instead of or beside the others.
+    """
 
     name: str
     words: Sequence[str]
     minutes: float
     lines: Callable[[Any], Iterator[Line]]
+    tiny: str = ""
 
 
 def _forward(found: Any) -> Iterator[Line]:
@@ -115,15 +122,33 @@ def benches() -> list[Bench]:
     steps = ["--rounds", "1", "--batch", "8", "--methods", "vanilla,cutmix,automix", *peer]
     return [
         Bench("verify", [], 2, _verify),
-        Bench("pixels", ["--repeats", "10"], 2, _pixels),
+        Bench("pixels", ["--repeats", "10"], 2, _pixels, "--repeats 1"),
         Bench("gridcut", ["--gco-python", gco] if gco else [], 3, _gridcut),
-        Bench("download", ["--megabytes", "100", "--rounds", "2", *pooch], 4, _times("download")),
-        Bench("extract", ["--megabytes", "200", "--rounds", "2"], 4, _times("extract")),
-        Bench("full_size", ["--sizes", "1000", "24426"], 8, _full_size),
-        Bench("forward", ["--rounds", "2", *timm], 8, _forward),
-        Bench("evaluation", ["--photographs", "256", *timm], 9, _evaluation),
-        Bench("mixing", [], 8, _mixing),
-        Bench("train_steps", steps, 12, _steps),
+        Bench(
+            "download",
+            ["--megabytes", "100", "--rounds", "2", *pooch],
+            4,
+            _times("download"),
+            "--megabytes 4 --rounds 1",
+        ),
+        Bench(
+            "extract",
+            ["--megabytes", "200", "--rounds", "2"],
+            4,
+            _times("extract"),
+            "--megabytes 20 --rounds 1",
+        ),
+        Bench("full_size", ["--sizes", "1000", "24426"], 8, _full_size, "--sizes 500 1000"),
+        Bench("forward", ["--rounds", "2", *timm], 8, _forward, "--rounds 1 --batch 4 --batches 1"),
+        Bench("evaluation", ["--photographs", "256", *timm], 9, _evaluation, "--photographs 6"),
+        Bench("mixing", [], 8, _mixing, "--step-batch 2"),
+        Bench(
+            "train_steps",
+            steps,
+            12,
+            _steps,
+            "--batch 2 --size 64 --classes 10 --architecture resnet18",
+        ),
     ]
 
 
@@ -133,34 +158,44 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(one.name for one in benches()))
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    parser.add_argument("--rehearse", action="store_true")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     wanted = arguments.only.split(",")
     lines = [HEAD]
-    for bench in (one for one in benches() if one.name in wanted):
-        sys.stderr.write(f"{bench.name} ...\n")
-        limit = bench.minutes * arguments.minutes  # seconds: shares of an hour
-        lines += [(bench.name, *line) for line in run(bench, arguments.out, limit)]
+    with suppress(KeyboardInterrupt):  # what was measured until then is shown
+        for bench in (one for one in benches() if one.name in wanted):
+            sys.stderr.write(f"{bench.name} ...\n")
+            limit = bench.minutes * arguments.minutes  # seconds: shares of an hour
+            words = [*bench.words, *(bench.tiny.split() if arguments.rehearse else [])]
+            lines += [(bench.name, *line) for line in run(bench, words, arguments.out, limit)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
     for line in lines:
         cells = zip(line, widths, strict=True)
         print("  ".join(cell.ljust(width) for cell, width in cells).rstrip())
 
 
-def run(bench: Bench, folder: Path, limit: float) -> list[tuple[str, ...]]:
+def run(bench: Bench, words: Sequence[str], folder: Path, limit: float) -> list[tuple[str, ...]]:
     """A benchmark's lines with a remark on how far they can be trusted; or why there are none."""
     out = folder / f"{bench.name}.json"
     out.unlink(missing_ok=True)
-    command = [sys.executable, str(HERE / f"{bench.name}.py"), *bench.words, "--out", str(out)]
+    command = [sys.executable, str(HERE / f"{bench.name}.py"), *words, "--out", str(out)]
     nothing = ("", "", "", "", "")
     others = taken_by_others()
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired:
-        return [(*nothing, f"skipped: not done in {limit / 60:.0f} minutes")]
-    if done.returncode or not out.exists():
-        said = (done.stderr or done.stdout).strip().splitlines() or [f"code {done.returncode}"]
-        return [(*nothing, f"skipped: {said[-1][:90]}")]
+    with (folder / f"{bench.name}.log").open("w+") as log:
+        child = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        try:
+            child.wait(limit)
+        except subprocess.TimeoutExpired:
+            return [(*nothing, f"skipped: not done in {limit / 60:.0f} minutes")]
+        finally:
+            with suppress(ProcessLookupError):  # all that it started would disturb the next
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        log.seek(0)
+        said = log.read().strip().splitlines() or [f"code {child.returncode}"]
+    if child.returncode or not out.exists():
+        return [(*nothing, f"skipped: {said[-1][:90]} ({log.name})")]
     share = others()
     remark = "quiet"
     if share is None:
@@ -169,7 +204,7 @@ def run(bench: Bench, folder: Path, limit: float) -> list[tuple[str, ...]]:
         remark = f"not to be trusted: others took {share:.0%} of the processors"
     try:
         return [(*line, remark) for line in bench.lines(json.loads(out.read_text()))]
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         return [(*nothing, f"skipped: its JSON has no {error}")]
 
 

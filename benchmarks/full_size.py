@@ -26,8 +26,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from machine import machine
@@ -59,13 +60,11 @@ def main() -> None:
         return
     found = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     for part in arguments.parts.split(","):
-        if part == "table":
-            found["table"] = table(arguments.folder, arguments.images, arguments.rows)
-        else:
-            found[part] = growth(part, arguments)
-        found["machine"] = machine("mixzoo", "torch", "numpy", "pillow")
-        arguments.out.write_text(json.dumps(found, indent=2) + "\n")
-        print(part, json.dumps(found[part]))
+        steps = table(arguments) if part == "table" else [growth(part, arguments)]
+        for found[part] in steps:  # a table is written after each of its runs
+            found["machine"] = machine("mixzoo", "torch", "numpy", "pillow")
+            arguments.out.write_text(json.dumps(found, indent=2) + "\n")
+            print(part, json.dumps(found[part]), flush=True)
 
 
 def growth(part: str, arguments: argparse.Namespace) -> dict[str, object]:
@@ -257,29 +256,29 @@ def networks(folder: Path, rows: int) -> None:
         torch.save({"state_dict": model.state_dict()}, folder / f"{seed}.pth")
 
 
-def table(folder: Path, sizes: Sequence[int], rows: int) -> dict[str, object]:
-    """The whole table of synthetic rows in one command, on 1 and on 2 processes, by image."""
+def table(arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
+    """The whole table of synthetic rows in one command, on 1 and on 2 processes."""
+    folder, rows = arguments.folder, arguments.rows
     home = folder / NETWORK
     subprocess.run([sys.executable, __file__, "--run", str(home), str(rows)], check=True)
-    runs = {}
-    for processes in (1, 2):
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-        where = [*(launcher if processes > 1 else []), "-m", "mixzoo.eval"]
-        for size in sizes:
+    runs: dict[str, object] = {}
+    for size in arguments.images:
+        made(folder, size)
+        for processes in (1, 2):
+            launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+            where = [*(launcher if processes > 1 else []), "-m", "mixzoo.eval"]
             out = folder / f"table-{processes}-{size}.json"
             files = [str(home / f"{seed}.pth") for seed in range(rows)]
-            words = [*where, *files, "--data", str(made(folder, size)), "--out", str(out)]
+            words = [*where, *files, "--data", str(folder / str(size)), "--out", str(out)]
             pixels = ["--resize", str(SMALL), "--crop", str(SMALL)]
-            words += [*pixels, "--workers", "1", "--device", "cpu", "--fresh"]
-            runs[f"{size} images, {processes} processes"] = resources(words) | {
-                "correct": [
-                    row["heads"][0]["correct"] for row in json.loads(out.read_text())["rows"]
-                ]
-            }
-    return {"rows": rows, "network": NETWORK, "pixels": SMALL, "runs": runs}
+            took = resources([*words, *pixels, "--workers", "1", "--device", "cpu", "--fresh"])
+            heads = [row["heads"][0] for row in json.loads(out.read_text())["rows"]]
+            took["correct"] = [head["correct"] for head in heads]
+            runs[f"{size} images, {processes} processes"] = took
+            yield {"rows": rows, "network": NETWORK, "pixels": SMALL, "runs": runs}
 
 
-def resources(words: list[str]) -> dict[str, float]:
+def resources(words: list[str]) -> dict[str, Any]:
     """What a Python program took, with all that it started; the peak of the largest process."""
     start = time.perf_counter()
     pid = os.spawnve(os.P_NOWAIT, sys.executable, [sys.executable, *words], os.environ)

@@ -22,6 +22,7 @@ from .predictor import Predictor
 from .world import ALONE, World
 
 SAVE_EVERY = 60.0  # seconds
+SAVING = 20  # times as long as a save took is computed before the next, which writes all rows again
 
 
 @dataclass
@@ -93,15 +94,15 @@ def evaluate_all(
     todo = [group for group in mine if any(s.pending(group) for s in subjects)]
     todo = todo[world.rank :: world.size]
     failure: MixzooError | None = None
-    saved = time.monotonic()
+    due = time.monotonic() + SAVE_EVERY
     try:
         with closing(run.walk(todo, groups)) as walk:
             for done in walk:
                 if progress and done:
                     progress(done)
-                if save and time.monotonic() - saved > SAVE_EVERY:
+                if save and (now := time.monotonic()) > due:
                     run.save(save)
-                    saved = time.monotonic()
+                    due = time.monotonic() + max(SAVE_EVERY, SAVING * (time.monotonic() - now))
     except MixzooError as error:
         failure = error
     finally:  # also when interrupted

@@ -21,7 +21,7 @@ from pathlib import Path
 state = Path(sys.argv[1])
 starts = state.read_text() if state.exists() else ""
 state.write_text(starts + "x")
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(int(sys.argv[2])))
 if not starts:
     time.sleep(60)
 """
@@ -42,14 +42,16 @@ def program(tmp_path: Path, source: str) -> tuple[str, str]:
     return sys.executable, str(tmp_path / "program.py")
 
 
-@pytest.mark.parametrize("told", ["the job", "the command"])
-def test_a_stopped_job_goes_on(told: str, tmp_path: Path) -> None:
-    """A scheduler's signal to the job, or one to the command itself, which saves and ends with 75."""
+@pytest.mark.parametrize(
+    ("told", "code"), [("the job", 75), ("the command", 75), ("the command", 143)]
+)
+def test_a_stopped_job_goes_on(told: str, code: int, tmp_path: Path) -> None:
+    """A scheduler's signal to the job, or one to the command itself, which saves and ends."""
     state = tmp_path / "state"
     note = (
         "import os, sys; open(sys.argv[1] + '.pid', 'w').write(f'{os.getpid()} {os.getppid()}')\n"
     )
-    job = Commands([[str(state)]], program(tmp_path, note + SAVES))
+    job = Commands([[str(state), str(code)]], program(tmp_path, note + SAVES))
     submit("local", tmp_path / "jobs", [job])
     assert ended(lambda: state.exists() and state.read_text() == "x")
     time.sleep(0.2)  # its handler is set
@@ -116,6 +118,8 @@ def test_tasks_are_processes_of_one_world(tmp_path: Path) -> None:
         ("local", ["nonsense"], "expected KEY=VALUE"),
         ("local", ["no_such_thing=3"], "no_such_thing"),
         ("local", ["nodes=2"], "only one node"),
+        ("local", ["tasks_per_node=65"], "expected at most 64, got 65"),
+        ("slurm", ["timeout_min=9007199254740992"], "expected at most 1,000,000,000"),
         ("slurm", [], "srun"),
     ],
 )
