@@ -49,7 +49,7 @@ name = "none"
 num_classes = 2
 [dataset.val]
 images = 1
-annotations = []
+annotations = ["val.json"]
 [[rows]]
 id = "{row}"
 architecture = "resnet50"
@@ -122,7 +122,7 @@ def run(script: str, *arguments: object, python: str = sys.executable, **extra: 
     """Seconds that a child Python says its download took."""
     command = [python, "-c", script, *map(str, arguments)]
     done = subprocess.run(
-        command, check=True, capture_output=True, text=True, env=os.environ | extra
+        command, check=True, stdout=subprocess.PIPE, text=True, env=os.environ | extra
     )
     return float(done.stdout.split()[-1])
 
