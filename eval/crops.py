@@ -14,7 +14,7 @@ import struct
 import zlib
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -216,6 +216,29 @@ class Work:
                     )
                     warned = True
                 yield batch
+
+
+@dataclass(frozen=True)
+class KeptWork(Work):
+    """Work that is done again and again: what was decoded once stays in this process's memory."""
+
+    kept: dict[tuple[tuple[int, ...], ...], list[Batch]] = field(default_factory=dict)
+
+    def batches(
+        self, groups: Sequence[Sequence[int]], *, ranks_here: int = 1
+    ) -> Generator[Batch, None, None]:
+        """As those of `Work`; of groups that were gone through before, the same batches."""
+        key = tuple(map(tuple, groups))
+        if key in self.kept:
+            yield from self.kept[key]
+            return
+        made = []
+        with closing(super().batches(groups, ranks_here=ranks_here)) as fresh:
+            for batch in fresh:
+                # A copy: what decoding processes made lies in /dev/shm, which may be small.
+                made.append(replace(batch, crops=batch.crops.clone()))
+                yield batch
+        self.kept[key] = made
 
 
 class _Batches(Dataset[Batch]):

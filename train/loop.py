@@ -173,6 +173,7 @@ def take_step(
         draw = run.step.draw(rng, tuple(x.shape))
         if isinstance(run.model, Foreign):  # its dropout draws from torch's own generator
             torch.manual_seed(int(rng.integers(1 << 63)))
+        run.step.ahead = run.ahead
         with run.sharing(now=slot == run.slots[-1]):
             with run.autocast():
                 losses = run.parallel(x, y, draw, float(weights[run.iteration]))

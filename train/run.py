@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from ..eval.crops import BATCH_SIZE, Work
+from ..eval.crops import BATCH_SIZE, KeptWork, Work
 from ..eval.evaluator import evaluate
 from ..eval.predictions import Counts
 from ..eval.world import ALONE, World
@@ -31,7 +31,7 @@ from .checkpoints import (
     require_same_kind,
     write,
 )
-from .data import Data
+from .data import KEPT_BYTES, Data
 from .log import JsonLog, environment
 from .network import fresh_network, in_training, optimizer_of, parallel, share_buffers
 from .recipe import Recipe
@@ -87,6 +87,7 @@ class Run:
         self.total = recipe.epochs * iterations
         self.iteration = self.validated = 0
         self.best: dict[str, Any] = {}
+        self._decoded: dict[Any, Any] = {}  # see `KeptWork`
         self._losses: list[float] = []  # of this epoch, as far as this process took its steps
         self.model = fresh_network(recipe)
         self.model.load_state_dict(self.model.state_dict() | dict(weights or {}))
@@ -122,6 +123,11 @@ class Run:
         """The parts of a batch that this process computes, one after the other."""
         mine = self.recipe.accumulation(self.world.size)
         return range(self.world.rank * mine, (self.world.rank + 1) * mine)
+
+    @property
+    def ahead(self) -> int:
+        """Micro batches of this process from this step to the next validation."""
+        return (self.iterations - self.iteration % self.iterations) * len(self.slots)
 
     @property
     def is_validation_due(self) -> bool:
@@ -169,13 +175,12 @@ class Run:
         ends the validation on all ranks.
         """
         share_buffers(self.model, self.parallel)
+        work = Work(data.val, data.protocol, workers=self.how.workers)
+        if 3 * len(data.val) * data.protocol.crop**2 <= KEPT_BYTES:
+            work = KeptWork(**vars(work), kept=self._decoded)
         with torch.compiler.set_stance("force_eager"):  # the evaluator's own arithmetic
-            counts = evaluate(
-                self.model.eval().logits,
-                Work(data.val, data.protocol, workers=self.how.workers),
-                world=self.world,
-                progress=progress,
-            )
+            logits = self.model.eval().logits
+            counts = evaluate(logits, work, world=self.world, progress=progress)
         in_training(self.model, self.recipe)
         return counts
 

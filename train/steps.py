@@ -3,6 +3,8 @@
 Losses and accuracies have the names of OpenMixup's logs, and accuracies are in percent.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from ..zoo.errors import UsageError
 from ..zoo.nets import Classifier, MixClassifier
 from ..zoo.nets.mixblock import mask_loss
+from ..zoo.nets.resnet import ResNet
 from .mixing import (
     AutomixDraw,
     Draw,
@@ -28,6 +31,10 @@ from .mixing.puzzlemix import PuzzlemixDraw
 from .network import momentum_update
 from .recipe import Automix, Recipe
 
+UNTIL_FORGOTTEN = 256
+"""Micro batches of a side, two passes each, after which the running statistics of its batch norms
+are the same bits, whatever they were before: a pass moves them by a tenth, 0.9 ** 512 is 4e-24."""
+
 
 class MixedStep(nn.Module):
     """The step of a method whose mixing isn't learnt, or of a mixture of such methods.
@@ -39,6 +46,8 @@ class MixedStep(nn.Module):
     """The classification heads in the order of OpenMixup's logs."""
     head_prefix = ""
     """What those logs write before their names."""
+    ahead = 0
+    """Micro batches of this process from now to the next validation, 0 where that isn't known."""
 
     def __init__(self, model: Classifier, recipe: Recipe) -> None:
         super().__init__()
@@ -75,6 +84,7 @@ class AutomixStep(nn.Module):
     logged = ("loss", "acc_mix_q", "acc_one_q", "acc_mix_k")
     heads = ("mix_k", "one_k", "mix_q", "one_q")
     head_prefix = "acc_"
+    ahead = 0
 
     def __init__(self, model: MixClassifier, recipe: Recipe) -> None:
         super().__init__()
@@ -88,8 +98,18 @@ class AutomixStep(nn.Module):
     def forward(
         self, x: Tensor, y: Tensor, draw: AutomixDraw, mask_loss_weight: float
     ) -> dict[str, Tensor]:
-        """See `automix_losses`."""
-        return automix_losses(self.model, x, y, draw, mask_loss_weight, self.own)
+        """See `automix_losses`.
+
+        Clean images pass k's last stage for its statistics alone, and only a validation reads
+        those: where it will have forgotten them, they don't.
+        """
+        own, k = self.own, self.model.backbone_k
+        if own.clean_statistics and self.ahead > UNTIL_FORGOTTEN and isinstance(k, ResNet):
+            own = replace(own, clean_statistics=False)
+            for name, buffer in k.layer4.named_buffers() if k.training else ():
+                if name.endswith("num_batches_tracked"):
+                    buffer.add_(1)  # as if they had
+        return automix_losses(self.model, x, y, draw, mask_loss_weight, own)
 
     def follow(self, momentum: float) -> None:
         """k moves towards q."""
@@ -164,7 +184,8 @@ def automix_losses(
         )
     block, mb, bb = model.mix_block, draw.mb, draw.bb
     with torch.no_grad():
-        features = model.mask_features(x, whole=own.clean_statistics)  # whole as in OpenMixup
+        whole = own.clean_statistics and model.backbone_k.training  # whole as in OpenMixup
+        features = model.mask_features(x, whole=whole)
     mixed_mb = automix(x, features, block, mb.perm, mb.lam, mb.keep)
     mean = mb.lam if draw.adjust else None  # not bb's: as in OpenMixup
     with torch.no_grad():

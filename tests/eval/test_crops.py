@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mixzoo.eval.crops import Batch, CropCache, Work
+from mixzoo.eval.crops import Batch, CropCache, KeptWork, Work
 from mixzoo.eval.pixels import decode_crop
 from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.errors import DataError
@@ -58,6 +58,29 @@ def test_batches_hold_every_image_once(pictures: LabelledImages, workers: int) -
     assert torch.cat([part.labels for part in parts]).tolist() == list(pictures.labels)
     single = decode_crop(pictures.read(298), PROTOCOL, "298")
     assert torch.equal(crops[298], torch.from_numpy(single.copy()))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_kept_work_is_done_once(pictures: LabelledImages, workers: int, tmp_path: Path) -> None:
+    """A second walk gives the first one's batches, from files that are gone; half a walk keeps
+    nothing."""
+    for file in pictures.files[:70]:
+        (tmp_path / file).hardlink_to(pictures.root / file)
+    some = LabelledImages(FolderStore(tmp_path), pictures.files[:70], pictures.labels[:70], "here")
+    work = KeptWork(some, PROTOCOL, workers=workers)
+
+    next(half := work.batches(work.groups()))
+    half.close()
+    assert not work.kept
+    first = all_of(work)
+    for file in some.files:
+        (tmp_path / file).unlink()
+    again = all_of(work)
+
+    assert [len(batch.indices) for batch in again] == [64, 6]
+    for one, other in zip(first, again, strict=True):
+        assert torch.equal(one.crops, other.crops)
+        assert torch.equal(one.labels, other.labels)
 
 
 def test_groups_come_in_the_order_asked_for(pictures: LabelledImages) -> None:

@@ -10,8 +10,10 @@ import pytest
 import torch
 from mixzoo.eval.predictions import Counts
 from mixzoo.eval.world import ALONE
+from mixzoo.train.data import Data
 from mixzoo.train.recipe import Automix, Recipe
 from mixzoo.train.run import How, Run
+from mixzoo.zoo.data import FolderStore
 from mixzoo.zoo.errors import UsageError
 
 NewRun = Callable[..., Run]
@@ -107,6 +109,42 @@ def test_the_best_epoch_is_kept_and_every_kth(new_run: NewRun, tmp_path: Path) -
 
     kept = {path.name: torch.load(path)["meta"]["epoch"] for path in sorted(tmp_path.glob("*.pth"))}
     assert kept == {"best.pth": 2, "epoch_2.pth": 2, "epoch_4.pth": 4}
+
+
+@pytest.mark.parametrize(("limit", "counts"), [(1 << 30, 1), (1000, 2)])
+def test_images_of_a_small_validation_are_decoded_once(
+    limit: int,
+    counts: int,
+    new_run: NewRun,
+    data: Data,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As long as they fit in memory; the counts are the same."""
+    monkeypatch.setattr("mixzoo.train.run.KEPT_BYTES", limit)
+    read: list[str] = []
+
+    class Noting(FolderStore):
+        def read(self, file: str) -> bytes:
+            read.append(file)
+            return super().read(file)
+
+    images = replace(data.val, store=Noting(data.val.root))
+    run = new_run(How(workers=0))
+
+    found = [run.validate(replace(data, val=images)) for _ in range(2)]
+
+    assert found[0] == found[1]
+    assert read == [*images.files] * counts
+
+
+def test_micro_batches_ahead_are_those_of_this_process(new_run: NewRun) -> None:
+    """Up to the next validation: two in each of an epoch's four steps, one where two share them."""
+    run = new_run()
+    run.iteration = 5
+    alone = run.ahead
+    run.world = replace(ALONE, size=2)
+
+    assert (alone, run.ahead) == (6, 3)
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(new_run: NewRun) -> None:

@@ -9,7 +9,14 @@ import torch
 from mixzoo.train.mixing import AutomixDraw, automix, draw_automix
 from mixzoo.train.network import freeze_k, fresh_network, momentum_update
 from mixzoo.train.recipe import Automix, Recipe
-from mixzoo.train.steps import AutomixStep, MixedStep, automix_losses, mixed_losses, step_of
+from mixzoo.train.steps import (
+    UNTIL_FORGOTTEN,
+    AutomixStep,
+    MixedStep,
+    automix_losses,
+    mixed_losses,
+    step_of,
+)
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.nets import MixClassifier, ResNetConfig
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -100,6 +107,53 @@ def test_settings_of_automix_reach_the_step(
     torch.testing.assert_close(images[0.5], lam * x + (1 - lam) * x[draw.bb.perm])
     assert not torch.allclose(images[0.0], images[0.5])
     assert seen == [2, 1]
+
+
+def test_far_from_a_validation_ks_last_stage_sees_no_clean_images(
+    tiny: Recipe, batch: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    """Which moves its statistics alone: losses, gradients and all else are the same bits."""
+    losses, gradients, states = [], [], []
+    for ahead in (UNTIL_FORGOTTEN, UNTIL_FORGOTTEN + 1):
+        step = _step(tiny, mix_mode=("samix",))
+        step.ahead = ahead
+        losses.append(step(*batch, step.draw(np.random.default_rng(0), SHAPE), 0.1))
+        losses[-1]["loss"].backward()
+        gradients.append([p.grad for p in step.parameters() if p.requires_grad])
+        states.append(step.model.state_dict())
+
+    moved = {name for name in states[0] if not torch.equal(states[0][name], states[1][name])}
+    assert moved
+    assert all(name.startswith("backbone_k.layer4.") and "running_" in name for name in moved)
+    assert all(torch.equal(losses[0][name], losses[1][name]) for name in losses[0])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+def test_statistics_forget_what_they_were() -> None:
+    """After so many micro batches, of two passes each, those of other beginnings are equal bits."""
+    one, other = (torch.nn.BatchNorm2d(500) for _ in range(2))
+    torch.nn.init.constant_(other.running_mean, 30.0)
+    rng = torch.Generator().manual_seed(0)
+
+    for _ in range(2 * UNTIL_FORGOTTEN):
+        x = torch.randn(4, 500, 1, 1, generator=rng)
+        one(x), other(x)
+
+    assert torch.equal(one.running_mean, other.running_mean)
+    assert torch.equal(one.running_var, other.running_var)
+
+
+def test_frozen_statistics_need_no_clean_images(
+    tiny: Recipe, batch: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    """A k in eval mode, as `freeze` leaves it, has nothing of its last stage's pass."""
+    step, calls = _step(tiny, mix_mode=("automix",)), []
+    step.model.backbone_k.eval()
+    step.model.backbone_k.layer4.register_forward_hook(lambda *_: calls.append(1))
+
+    step(*batch, step.draw(np.random.default_rng(0), SHAPE), 0.1)
+
+    assert calls == [1]  # the mixed images
 
 
 @pytest.mark.parametrize(

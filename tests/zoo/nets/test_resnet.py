@@ -6,6 +6,8 @@ import pytest
 import torch
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.nets import ResNet, ResNetConfig
+from mixzoo.zoo.nets.resnet import _pool
+from torch.nn.functional import max_pool2d
 from torchvision.models import resnet as torchvision_resnet
 
 NAMES = {
@@ -111,3 +113,21 @@ def test_stage_three_has_the_recorded_geometry(name: str, side: int, shape: tupl
     features = net(torch.zeros(2, 3, side, side), stop=3)
 
     assert features.shape == shape
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(2, 6, 16, 16), (3, 12, 9, 14), (1, 64, 1, 2)])
+def test_pooling_is_torchs_to_the_bit(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    """Values and gradients, also of equal values, of which torch takes the first, and NaN."""
+    x = torch.randint(0, 4, shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+    x[0, 1, 0, 1] = torch.nan
+    seen = []
+    for pool in (_pool, lambda x: max_pool2d(x, 3, 2, 1)):
+        leaf = x.clone().requires_grad_()
+        pooled = pool(leaf)
+        weights = torch.arange(pooled.numel(), dtype=dtype).view(pooled.shape)
+        (pooled * weights).sum().backward()
+        seen.append((pooled.detach(), leaf.grad, pool(x), pooled.is_contiguous()))
+
+    for ours, torchs in zip(*seen, strict=True):
+        torch.testing.assert_close(ours, torchs, rtol=0, atol=0, equal_nan=True)
