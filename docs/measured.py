@@ -451,6 +451,19 @@ def _steps(found: Found) -> str:
     )
 
 
+def _plain_steps(found: Found) -> str:
+    how, costs = found["setting"], []
+    for method, loops in found["methods"].items():
+        cost = 1 / loops["plain_last"]["mixzoo_is_faster_by_processor_time"]
+        work = loops["mixzoo"]["gflop_per_image"] / loops["plain_last"]["gflop_per_image"]
+        costs += [f"{method} {cost:.2f} ({work:.2f} by its operations)"]
+    return (
+        f"On one thread of a busy processor ({how['architecture']}, {how['precision']}, "
+        f"{how['size']} pixels, batch {how['batch']}) a step took so many plain steps of processor "
+        f"time: {', '.join(costs)} (target for automix: at most 2.85)."
+    )
+
+
 def _step_rows(found: Found) -> Table:
     def speed(loops: Found, name: str) -> str:
         return f"{loops[name]['images_per_second']:.4g}" if name in loops else ""
@@ -548,6 +561,7 @@ QUESTIONS = {
         Answer([f"h200/train_steps_{n}.json" for n in (64, 256)], _steps, _step_rows),
         Answer(["train_steps.json"], _steps, _step_rows),
         Answer(["train_steps_bf16.json"], _steps, _step_rows),
+        Answer(["train_steps_one_thread.json"], _plain_steps),
     ],
     "What does mixing cost?": [
         Answer(["mixing.json"], _mixing, _mixing_rows),
