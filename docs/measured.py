@@ -310,11 +310,13 @@ def _evaluation_rows(found: Found) -> Table:
 
 
 def _forward(found: Found) -> str:
+    alone = ", on one core" if found["machine"]["torch_threads"] == 1 else ""
     return (
-        f"The network alone: fast arithmetic reaches {_percent(found['fast_over_matrix_product'])} "
+        f"The network alone{alone}: fast arithmetic reaches "
+        f"{_percent(found['fast_over_matrix_product'])} "
         f"of what the machine's own {found['arithmetic']} matrix product allows; the guard "
         f"recomputes {_percent(found['recomputed_share'])} of this hard case (random weights, tiny "
-        "margins)."
+        f"margins), at {found['guarded_over']['fast']:.2f} of fast's rate."
     )
 
 
@@ -541,12 +543,14 @@ QUESTIONS = {
     "Can evidence be edited unseen?": [Answer(["edited_evidence.json"], _edits, _edit_rows)],
     "Does the guard keep fp32's predictions?": [
         Answer(["guard_bf16.json"], _guard, _guard_rows),
+        Answer(["guard_mini_bf16.json"], _guard, _guard_rows),
         Answer([f"h100/guard_{name}.json" for name in _GUARDS], _guard, _guard_rows),
         Answer(["guard_rules.json"], _rules, _rule_rows),
     ],
     "How fast is an evaluation?": [
         Answer(["evaluation.json"], _evaluation, _evaluation_rows),
         Answer(["forward.json"], _forward, _forward_rows),
+        Answer(["forward_one_core.json"], _forward, _forward_rows),
         Answer(["pixels.json"], _pixels),
         Answer(["evidence.json"], _evidence),
     ],
