@@ -566,6 +566,7 @@ QUESTIONS = {
         Answer(["train_steps.json"], _steps, _step_rows),
         Answer(["train_steps_bf16.json"], _steps, _step_rows),
         Answer(["train_steps_one_thread.json"], _plain_steps),
+        Answer(["train_steps_one_thread_224.json"], _plain_steps),
     ],
     "What does mixing cost?": [
         Answer(["mixing.json"], _mixing, _mixing_rows),
