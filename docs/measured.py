@@ -374,7 +374,7 @@ def _full_size(found: Found) -> str:
         f"Time grows with the number of images{grows or ' and no faster'}, to "
         f"{max(int(n) for one in parts for n in one['runs']):,} of them. Of 24,426 images a report "
         f"from kept predictions takes {report['first']} s of processor the first time, and "
-        f"{report['again']} s again. The files are hard links to one drawn JPEG."
+        f"{report['again']} s again. The files are hard links to drawn JPEGs."
     )
 
 
@@ -384,6 +384,14 @@ def _full_size_rows(found: Found) -> Table:
             for images, run in found.get(name, {}).get("runs", {}).items():
                 each = found[name]["microseconds_per_image"][images]
                 yield said, f"{int(images):,}", run["processor_seconds"], each, run["peak_mib"]
+        table = found.get("table", {})
+        for name, run in table.get("runs", {}).items():
+            images, processes = (int(word) for word in name.split() if word.isdecimal())
+            each = round(1e6 * run["processor_seconds"] / images, 1)
+            said = f"{table['rows']} rows of {table['network']}, {processes} process"
+            said += "es" * (processes > 1)
+            peak = run["peak_mib_of_a_process"]
+            yield said, f"{images:,}", run["processor_seconds"], each, peak
 
     return ("part", "images", "processor s", "of them for each image, us", "peak, MiB"), lines()
 
