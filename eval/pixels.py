@@ -2,9 +2,9 @@
 
 The reference is `PIL.Image.open(file).convert("RGB")`, then torchvision's Resize and CenterCrop.
 Pillow reads every header here too, so it alone says what is an image. The pixels of grey and
-colour JPEGs then come from `jpeg_decoder`, which hands them over without Pillow's four-byte copies;
-all use libjpeg-turbo. Whatever else there is, and whatever that decoder refuses or might turn,
-Pillow decodes.
+colour JPEGs of some size then come from `jpeg_decoder`, which hands them over without Pillow's
+four-byte copies; all use libjpeg-turbo. Whatever else there is, and whatever that decoder refuses
+or might turn, Pillow decodes.
 """
 
 import io
@@ -35,16 +35,18 @@ Pixels = npt.NDArray[np.uint8]
 DECODERS = {"torchvision": "torchvision.io", "torchcodec": "torchcodec.decoders"}
 """Packages that may decode JPEGs in Pillow's place, in the order in which they are tried."""
 
+LARGE = 1 << 17
+"""Pixels from which on a JPEG is worth one of them, whose import takes seconds: of 200 x 150 Pillow
+takes 0.16 ms and torchvision 0.13, of 800 x 600 4.5 and 1.1."""
 
-def prepare(*, jpegs: bool = True) -> None:
+
+def prepare() -> None:
     """Load what crops are made with: once, before processes are forked, not while an image waits.
 
-    torchvision and compiled code take a second or two to import, so importing this module doesn't.
-    jpegs: also what decodes those, which takes the longest.
+    Compiled code takes a second to import, so importing this module doesn't. `jpeg_decoder` takes
+    longer, and small pictures never need it: the first large JPEG of a process imports it.
     """
     centre_crop(np.zeros((2, 2, 3), np.uint8), Protocol(resize=2, crop=1))
-    if jpegs:
-        jpeg_decoder()
 
 
 class Transform:
@@ -132,7 +134,12 @@ def _decode(content: bytes, *, upright: bool) -> Pixels:
     with open_image(io.BytesIO(content)) as image:
         if upright:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-        if _is_plain_jpeg(image) and (decoder := jpeg_decoder()) and _is_left(image, decoder):
+        if (
+            _is_plain_jpeg(image)
+            and image.width * image.height >= LARGE
+            and (decoder := jpeg_decoder())
+            and _is_left(image, decoder)
+        ):
             try:
                 return _by(decoder, content)
             except RuntimeError:  # cut short, or a kind of JPEG that only Pillow's libjpeg knows

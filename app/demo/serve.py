@@ -152,7 +152,7 @@ def _warm_up(context: "Context") -> None:
     for one in context.warm_ups:
         with suppress(MixzooError):  # the visitor is told when it is asked for
             one()
-    prepare(jpegs=False)  # the drawn examples are PNGs
+    prepare()
 
 
 @contextmanager

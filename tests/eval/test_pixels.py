@@ -190,10 +190,11 @@ FILES: dict[str, Callable[[], bytes]] = {
 
 @pytest.fixture(params=["torchvision", "torchcodec", None], ids=str)
 def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str | None:
-    """Each decoder alone, where it is installed, and Pillow without any."""
+    """Each decoder alone, of pictures of any size, where it is installed; Pillow without any."""
     if request.param:
         pytest.importorskip(pixels.DECODERS[request.param])
     monkeypatch.setattr(pixels, "jpeg_decoder", lambda: request.param)
+    monkeypatch.setattr(pixels, "LARGE", 0)
     return request.param
 
 
@@ -272,6 +273,17 @@ def test_a_decoder_that_rounds_otherwise_is_not_used(
     monkeypatch.setattr(pixels, "DECODERS", {"another": "another"})
 
     assert jpeg_decoder() == (None if wrong else "another")
+
+
+def test_only_large_pictures_wait_for_a_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is imported for small ones."""
+    asked: list[str] = []
+    monkeypatch.setattr(pixels, "jpeg_decoder", lambda: asked.append("asked"))
+
+    decode(saved(picture(200, 150), "JPEG"), "small.jpg")
+    assert asked == []
+    decode(saved(picture(800, 600), "JPEG"), "large.jpg")
+    assert asked == ["asked"]
 
 
 def test_a_decoder_agrees_here() -> None:
