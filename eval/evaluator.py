@@ -17,7 +17,7 @@ from ..zoo.errors import DataError, MixzooError, UsageError
 from .crops import Work
 from .decoding import explained
 from .precision import HeadLogits
-from .predictions import PENDING, Counts, Ints, Predictions, Rows
+from .predictions import PENDING, Counts, Ints, Mask, Predictions, Rows
 from .predictor import Predictor
 from .world import ALONE, World
 
@@ -115,11 +115,15 @@ def evaluate_all(
 
 
 class _Pass:
-    """One walk over the images. rows: what this rank found and the others haven't been told."""
+    """One walk over the images.
+
+    untold: subject and head -> mask of the images that this rank settled since it last told the
+    others. Not the rows themselves: each would hold a piece of the heap between large tensors.
+    """
 
     def __init__(self, subjects: Sequence[Subject], work: Work, world: World) -> None:
         self.subjects, self.work, self.world = subjects, work, world
-        self.rows: list[tuple[str, dict[str, Rows]]] = []
+        self.untold: dict[tuple[str, str], Mask] = {}
         self.unreadable: dict[int, str] = {}
 
     def walk(
@@ -170,15 +174,16 @@ class _Pass:
         except MixzooError as error:
             subject.error = error
             return
-        if keep:
-            self.rows.append((subject.name, rows))
-            self._put(subject, rows)
+        for head, found in rows.items() if keep else ():
+            self._known(subject, head).put(found)
+            if (subject.name, head) not in self.untold:
+                self.untold[subject.name, head] = np.zeros(len(self.work.images), bool)
+            self.untold[subject.name, head][found.indices] = True
 
-    def _put(self, subject: Subject, rows: Mapping[str, Rows]) -> None:
-        for head, found in rows.items():
-            if head not in subject.known:
-                subject.known[head] = Predictions.empty(self.work.images.labels)
-            subject.known[head].put(found)
+    def _known(self, subject: Subject, head: str) -> Predictions:
+        if head not in subject.known:
+            subject.known[head] = Predictions.empty(self.work.images.labels)
+        return subject.known[head]
 
     def save(self, save: Callable[[Subject], object]) -> None:
         """Save the subjects that know something."""
@@ -188,16 +193,17 @@ class _Pass:
 
     def exchange(self) -> None:
         """Tell all ranks what each found, what failed, and which images can't be read."""
-        errors = {s.name: s.error for s in self.subjects if s.error}
-        told = self.world.gather((self.rows, errors, self.unreadable))
-        self.rows = []
+        failed = {s.name: s.error for s in self.subjects if s.error}
         named = {subject.name: subject for subject in self.subjects}
-        for rows, errors, unreadable in told:
+        mine = {key: np.flatnonzero(mask) for key, mask in self.untold.items()}
+        found = {key: (at, named[key[0]].known[key[1]].at(at)) for key, at in mine.items()}
+        self.untold = {}
+        for rows, errors, unreadable in self.world.gather((found, failed, self.unreadable)):
             self.unreadable |= unreadable
             for name, error in errors.items():
                 named[name].error = named[name].error or error
-            for name, found in rows:
-                self._put(named[name], found)
+            for (name, head), (at, predictions) in rows.items():
+                self._known(named[name], head).set(at, predictions)
         gone = sorted(self.unreadable)
         for known in (k for s in self.subjects for k in s.known.values()):
             known.put_unreadable(gone)
