@@ -7,17 +7,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
-__all__ = ["AutoMix", "Mixer", "__version__", "load", "transform"]
+__all__ = ["AutoMix", "DataError", "Mixer", "MixzooError", "UsageError", "__version__"]
+__all__ += ["load", "transform"]
 
 if TYPE_CHECKING:
     from .eval.pixels import transform
     from .train.automix import AutoMix
     from .train.mixing import Mixer
     from .zoo.checkpoint.load import load
+    from .zoo.errors import DataError, MixzooError, UsageError
 
 _WHERE = {
     "AutoMix": ".train.automix",
+    "DataError": ".zoo.errors",
     "Mixer": ".train.mixing",
+    "MixzooError": ".zoo.errors",
+    "UsageError": ".zoo.errors",
     "load": ".zoo.checkpoint.load",
     "transform": ".eval.pixels",
 }

@@ -92,6 +92,8 @@ def api_page() -> str:
         *_api("mixzoo.AutoMix", mixzoo.AutoMix),
         *_api("AutoMix.follow", mixzoo.AutoMix.follow),
     ]
+    for name in ("MixzooError", "UsageError", "DataError"):
+        lines += _api(f"mixzoo.{name}", getattr(mixzoo, name))
     for name in nets.__all__:
         kind = getattr(nets, name)
         lines += _api(f"mixzoo.zoo.nets.{name}", kind)

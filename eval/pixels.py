@@ -21,8 +21,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ..zoo.catalog import open_catalog
-from ..zoo.errors import DataError, UsageError, wall
+from ..zoo.errors import DataError, UsageError, in_words, wall
 from ..zoo.images import open_image
+from ..zoo.looks import printable
 from ..zoo.manifest import Protocol
 from .protocol import normalise, placement
 
@@ -58,16 +59,20 @@ class Transform:
     def __call__(self, picture: str | Path | Image.Image) -> "torch.Tensor":
         """A path, or a PIL image, as a float32 tensor (3, crop, crop), normalised.
 
-        Raises DataError if it can't be decoded.
+        Raises DataError if it can't be read or decoded, UsageError for anything else.
         """
         import torch
 
         if isinstance(picture, Image.Image):
-            crop = centre_crop(np.asarray(picture.convert("RGB")), self.protocol)
-        else:
-            with wall(DataError, picture, passing=(OSError,)):
+            with wall(DataError, "an opened image", "Open a whole file, or give its path."):
+                crop = centre_crop(np.asarray(picture.convert("RGB")), self.protocol)
+        elif isinstance(picture, str | Path):
+            name = printable(str(picture))
+            with wall(DataError, name, "Name an image file that can be read."):
                 content = Path(picture).read_bytes()
-            crop = decode_crop(content, self.protocol, str(picture))
+            crop = decode_crop(content, self.protocol, name)
+        else:
+            raise UsageError(f"expected a path or a PIL image, got {in_words(picture)}.")
         return normalise(torch.from_numpy(np.ascontiguousarray(crop))[None], self.protocol)[0]
 
 
@@ -78,6 +83,10 @@ def transform(of: "str | Classifier | MixClassifier") -> Transform:
     Raises UsageError for a name that no manifest has, or for a model that was no row's.
     """
     if not isinstance(of, str):
+        if not hasattr(of, "protocol"):
+            raise UsageError(
+                f"expected a row, a benchmark or a model of mixzoo.load, got {in_words(of)}."
+            )
         if of.protocol is None:
             raise UsageError("The model is of a file that no row names; give a row or a benchmark.")
         return Transform(of.protocol)

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
+from ..zoo.devices import device_of
 from ..zoo.errors import LostRankError, MixzooError, UsageError, several
 from ..zoo.launcher import Place, launched
 from ..zoo.parallel import MOMENT
@@ -115,7 +116,9 @@ def join(device: str = "auto") -> Iterator[World]:
     """
     keep_freed_memory()
     place = launched(os.environ)
-    chosen = _device(device, place.local_rank)
+    chosen = device_of(device, place.local_rank)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
     world = World(place.rank, place.size, place.local_size, chosen, place.local_rank)
     if world.size == 1:
         yield world
@@ -134,32 +137,6 @@ def join(device: str = "auto") -> Iterator[World]:
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
-
-
-def _device(name: str, local_rank: int) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        if device == torch.device("cuda"):
-            device = torch.device("cuda", local_rank)
-        if device.type == "cuda" and device.index >= torch.cuda.device_count():
-            count = torch.cuda.device_count()
-            has = f"cuda:0 to cuda:{count - 1}" if count else "no CUDA device"
-            raise UsageError(
-                f"--device {name}: this machine has {has}, expected {device}. Use --device cpu, or "
-                "start at most one process per GPU."
-            )
-        torch.ones(1, device=device).item()
-    except (RuntimeError, AssertionError, ImportError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(
-            f"--device {name}: expected auto, cpu, cuda, cuda:N or another that torch can use "
-            f"here ({said[:150]}). Use --device cpu."
-        ) from None
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    return device
 
 
 def _met(place: Place) -> Any:

@@ -17,6 +17,16 @@ def several(things: Iterable[object], joint: str = ", ") -> str:
     return joint.join(words[:NAMED]) + more
 
 
+def in_words(thing: object) -> str:
+    """What was got in another's place: `None`, `'resnet18'`, `a numpy.ndarray of shape (8, 8, 3)`."""
+    if thing is None or isinstance(thing, str | bytes | int | float):
+        return repr(thing)[:80]
+    kind, shape = type(thing), getattr(thing, "shape", None)
+    name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+    of = "" if shape is None else f" of shape {tuple(shape)}, {thing.dtype}"  # type: ignore[attr-defined]
+    return f"a {name}{of}"
+
+
 class MixzooError(Exception):
     """Base of all errors that mixzoo raises on purpose."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import mixzoo
 import numpy as np
@@ -449,6 +450,46 @@ def test_transform_gives_the_evaluators_input(tmp_path: Path) -> None:
     assert torch.equal(to_input(tmp_path / "a.png"), expected)
     assert torch.equal(to_input(Image.open(tmp_path / "a.png")), expected)
     assert mixzoo.transform("inat2018").protocol == protocol
-    (tmp_path / "b.png").write_bytes(b"no")
-    with pytest.raises(DataError, match="expected an image"):
-        to_input(tmp_path / "b.png")
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (np.zeros((8, 9, 3), np.uint8), r"got a numpy.ndarray of shape \(8, 9, 3\), uint8\.$"),
+        (torch.zeros(3, 8, 9), r"got a torch.Tensor of shape \(3, 8, 9\), torch.float32\.$"),
+        (None, "expected a path or a PIL image, got None"),
+        (["a.jpg"], "got a list"),
+        ("nowhere/a.jpg", "^nowhere/a.jpg: No such file or directory"),
+        ("a\nb", "^a b: No such file or directory"),
+        (".", "^.: Is a directory"),
+        ("bad.png", "expected an image, got bytes of no known image format"),
+        (Path("cut.png"), "expected an image"),
+    ],
+)
+def test_transform_says_what_is_no_picture(
+    picture: Any, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line of an error of ours, whatever it is; of an opened file that ends early too."""
+    monkeypatch.chdir(tmp_path)
+    Path("bad.png").write_bytes(b"no")
+    picture_file = io.BytesIO()
+    Image.effect_noise((99, 99), 50).save(picture_file, "PNG")
+    Path("cut.png").write_bytes(picture_file.getvalue()[:2000])
+    to_input = mixzoo.transform("inat2018")
+
+    with pytest.raises(mixzoo.MixzooError, match=message) as refused:
+        to_input(picture)
+
+    assert "\n" not in str(refused.value)
+    with (
+        Image.open("cut.png") as cut,
+        pytest.raises(DataError, match=r"an opened image: .*truncat"),
+    ):
+        to_input(cut)
+
+
+@pytest.mark.parametrize("of", [None, 3, torch.nn.Linear(1, 1)])
+def test_transform_is_of_a_row_or_model(of: Any) -> None:
+    """And says what it got instead."""
+    with pytest.raises(mixzoo.UsageError, match=r"a model of mixzoo\.load, got"):
+        mixzoo.transform(of)

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ..catalog import open_catalog
 from ..data.classes import class_names
-from ..errors import CheckpointError, UsageError, several
+from ..devices import device_of
+from ..errors import CheckpointError, UsageError, in_words, several
 from ..looks import printable
 from ..manifest import Row
 from ..nets import Classifier, MixClassifier
@@ -35,10 +36,16 @@ def load(
 
     ref: a row id like `resnet50.automix_inat2018`, or a path. head: of AutoMix and SAMix one of
     `one_k` (default, as the reference infers), `mix_k`, `one_q`, `mix_q`. manifest: file of a
-    benchmark of one's own. A row's model knows the names of its `classes`, and its `protocol`.
-    Raises MixzooError: UsageError for an unknown row or head, SourceError or IntegrityError if
-    the weights can't be had, CheckpointError if the file isn't what it has to be.
+    benchmark of one's own. device: as torch names it, or "auto". A row's model knows the names of
+    its `classes`, and its `protocol`.
+    Raises `mixzoo.MixzooError` (its kinds: `mixzoo.zoo.errors`): UsageError for an unknown row,
+    head or device, SourceError or IntegrityError if the weights can't be had, CheckpointError if
+    the file isn't what it has to be.
     """
+    for name in (ref, manifest or ""):
+        if not isinstance(name, str | Path):
+            raise UsageError(f"expected a row of mixzoo zoo list, or a path, got {in_words(name)}.")
+    device = device_of(device)
     catalog = open_catalog([Path(manifest)] if manifest else ())
     return load_resolved(resolve(str(ref), catalog), head=head, device=device)
 
