@@ -49,29 +49,29 @@ def print_table(
 ) -> None:
     """Print aligned columns, known words coloured.
 
-    right: columns aligned right, never broken. whole: others that aren't, where they have room.
-    optional: columns that are left out, in this order, while the table is wider than the terminal.
-    cut: a column whose cells lose their middle to fit into it. What is still too wide is broken
-    into lines.
+    right: columns aligned right, never broken. whole: names, never broken either, as those of the
+    first column. optional: columns that are left out, in this order, while the table is wider than
+    the terminal. cut: a column whose cells lose their middle to fit into it. What is still too wide
+    is broken into lines, and where that isn't enough, names lose their middle.
     """
-    out = console()
-    if cut is not None:
-        widths, place = _widths(columns, rows), columns.index(cut)
-        room = max(SHORTEST, out.width - sum(widths.values()) + widths[cut] - 2)
-        rows = [[*row[:place], shortened(row[place], room), *row[place + 1 :]] for row in rows]
-    widths, left_out = _widths(columns, rows), []
+    out, (widths, left_out) = console(), (_widths(columns, rows), [])
     for name in optional:
         if sum(widths.values()) <= out.width:
             break
         left_out.append(name)
         del widths[name]
-    fixed = {*whole, cut} & widths.keys()
-    needed = sum(widths[name] for name in fixed) + SHORTEST * (len(widths) - len(fixed))
+    unbroken = {columns[0], *whole, *right, cut}
+    least = {n: w if n in unbroken else min(w, SHORTEST + 2) for n, w in widths.items()}
+    for name in dict.fromkeys((cut, columns[0], *whole)):
+        too_wide = sum((widths if name == cut else least).values()) - out.width
+        if name in widths and too_wide > 0:
+            place, room = columns.index(name), max(SHORTEST, widths[name] - 2 - too_wide)
+            rows = [[*row[:place], shortened(row[place], room), *row[place + 1 :]] for row in rows]
+            widths[name] = least[name] = _widths(columns, rows)[name]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in widths:
-        no_wrap = name in right or (name in fixed and needed <= out.width)
         justify = "right" if name in right else "left"
-        table.add_column(name, justify=justify, no_wrap=no_wrap, overflow="fold")
+        table.add_column(name, justify=justify, no_wrap=name in unbroken, overflow="fold")
     for row in rows:
         cells = [cell for name, cell in zip(columns, row, strict=True) if name in widths]
         table.add_row(*(Text(printable(cell), style=look(cell).style) for cell in cells))

@@ -13,7 +13,7 @@ from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.errors import CheckpointError, IntegrityError, UsageError
 from ..zoo.lock import Kind
 from ..zoo.looks import command
-from ..zoo.manifest import Manifest, Row, slug
+from ..zoo.manifest import Manifest, Row, read_manifest, slug
 from ..zoo.publish.candidates import checkpoint_in, log_of, named_row
 from ..zoo.publish.own_rows import AddedRow, add_row, manifest_for
 from ..zoo.release.by_hand import import_files
@@ -113,10 +113,12 @@ def _base(result: Result, catalog: Catalog, target: Path, name: str | None) -> B
     else:
         known = catalog.row(trained)[0] if trained else own
     if known is None:
+        if target.is_file() and (error := catalog.broken.get(read_manifest(target).name)):
+            raise error
         raise UsageError(
-            f"{result.weights.name}: on which benchmark it was trained is not known. Give "
-            "--benchmark NAME (see: mixzoo zoo list), or --manifest FILE if it is of your own "
-            "images"
+            f"{result.weights.name}: on which benchmark it was trained is not known, and {target} "
+            "isn't there to say it. Give --benchmark NAME (see: mixzoo zoo list), or the --manifest "
+            "FILE of your own images."
         )
     if own is None:
         return known

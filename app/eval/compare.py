@@ -56,7 +56,8 @@ def command(
             compare.COLUMNS,
             [compare.cells(pair) for pair in pairs],
             right=compare.COLUMNS[2:8],
-            optional=("p", "95% interval"),
+            whole=("B",),
+            optional=("p", "95% interval", "Only A right", "Only B right"),
         )
         for line in ([pairs[0].sentence] if len(pairs) == 1 else []) + compare.legend(pairs):
             say(line)

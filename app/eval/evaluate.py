@@ -231,11 +231,12 @@ def print_report(report: "Report") -> None:
     """Print the verdict table, the rules behind its words, and what departs from the protocol."""
     from ...eval.report import COLUMNS, notes, table, warnings
 
+    one_head = all(len(row.heads) == 1 for row in report.rows)
     print_table(
         COLUMNS,
         [line.cells for line in table(report)],
         right=("Correct", "Recomputed", "Published", "Gap", "Gap, images"),
-        optional=("95% interval", "Gap", "Correct"),
+        optional=("95% interval", "Gap", "Correct", *["Head"] * one_head, "Gap, images"),
     )
     print_seeds(report.seeds)
     for word, rule in report.rules.items():

@@ -13,7 +13,7 @@ from mixzoo.train.result import publish, read_result
 from mixzoo.train.rows import recipe_of
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.load import load_file
-from mixzoo.zoo.errors import CheckpointError, IntegrityError, UsageError
+from mixzoo.zoo.errors import CheckpointError, IntegrityError, ManifestError, UsageError
 from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 from mixzoo.zoo.publish.candidates import find_candidates
 
@@ -179,6 +179,16 @@ def test_a_run_by_another_name_needs_its_benchmark(finished: Callable, tmp_path:
     added, _ = publish(run, tmp_path / "mine.toml", benchmark="base")
 
     assert added.row.id == "resnet18_w4.mixup_mine"
+
+
+def test_a_manifest_that_cannot_be_used_says_why(finished: Callable, tmp_path: Path) -> None:
+    """Not that the benchmark isn't known."""
+    target = tmp_path / "mine.toml"
+    publish(run := finished(name="my_run"), target, benchmark="base")
+    target.write_text(target.read_text().replace("resnet18_w4", "resnet34_w4"))
+
+    with pytest.raises(ManifestError, match=r"mine\.lock\.json: .*expected a row"):
+        publish(run, target)
 
 
 def test_the_benchmark_can_be_a_manifest_file(

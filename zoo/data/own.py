@@ -15,11 +15,13 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
-from ..catalog import Benchmark
+from ..catalog import Benchmark, open_catalog
 from ..errors import DataError, UsageError, several, wall
-from ..files import write
+from ..files import alone, write
 from ..images import is_picture, open_image
+from ..lock import lock_path, read_lock
 from ..manifest import (
     Dataset,
     FileSource,
@@ -165,8 +167,12 @@ def manifest_for(
     """A manifest with a row for each method of `like`'s table, without numbers.
 
     crop: pixels; None is 224, or where images are smaller the largest multiple of 16 that fits.
-    Raises ManifestError for a name or architecture that no manifest may have.
+    Raises ManifestError for a name that no manifest may have, UsageError for an architecture that
+    `nets.named.make` can't make.
     """
+    from ..nets.named import check_name  # which takes torch
+
+    check_name(architecture)
     fits = min(224, max(16, _shorter_side(own) // 16 * 16))
     crop = crop or fits
     batch = 256 if len(own.train) >= LARGE else SMALL_BATCH
@@ -178,7 +184,7 @@ def manifest_for(
         name=name,
         title=f"{own.root.resolve().name}: {len(own.classes)} classes",
         metric=Metric(statistic="last_epoch"),
-        protocol=msgspec.structs.replace(protocol, crop=crop, resize=round(crop * ratio), note=""),
+        protocol=replace(protocol, crop=crop, resize=round(crop * ratio), note=""),
         training=Training(
             epochs=epochs,
             batch_size=batch,
@@ -214,22 +220,59 @@ def manifest_for(
 def write_own(own: OwnImages, manifest: Manifest, force: bool = False) -> list[Path]:
     """Write `train.json`, `val.json` (as iNaturalist's) and the manifest into the images' folder.
 
-    What is there with the same content stays. Raises UsageError for another content without
-    `force`.
+    What is there with the same content stays, and so do rows that have a number or a file. Raises
+    UsageError for another content without `force`, and always where such a row would be lost or be
+    one of other images or pixels; ManifestError for a manifest there that can't be read.
     """
-    contents = {
-        own.root / "train.json": _annotations(own, own.train),
-        own.root / "val.json": _annotations(own, own.val),
-        own.root / f"{manifest.name}.toml": manifest_text(manifest),
-    }
-    for path, text in contents.items():
-        if path.exists() and not force and path.read_text(encoding="utf-8") != text:
-            raise UsageError(
-                f"{path}: is there, and says something else. Write over it with --force."
-            )
-    for path, text in contents.items():
-        write(path, text)
+    target = own.root / f"{manifest.name}.toml"
+    with alone(target.with_name(f".{target.name}.lock"), waiting=lambda: None):
+        contents = {
+            own.root / "train.json": _annotations(own, own.train),
+            own.root / "val.json": _annotations(own, own.val),
+            target: _with_published(target.absolute(), manifest),
+        }
+        for path, text in contents.items():
+            if path.exists() and not force and path.read_text(encoding="utf-8") != text:
+                raise UsageError(
+                    f"{path}: there is such a file already, with other content. Write over it with "
+                    "--force."
+                )
+        for path, text in contents.items():
+            write(path, text)
     return list(contents)
+
+
+def _with_published(target: Path, manifest: Manifest) -> str:
+    """The text of a new manifest at `target`, with the rows there that have a number or a file.
+
+    The folder's other manifests share the annotations, so their published rows are looked at too.
+    """
+    named = [target] if target.exists() else []
+    catalog = open_catalog([*named, target.parent])
+    if error := catalog.broken.get(manifest.name):
+        raise error
+    for benchmark in catalog.benchmarks.values():
+        path, before = benchmark.path, benchmark.manifest
+        files = {asset.row for asset in benchmark.assets}
+        rows = [row for row in before.rows if row.reported_top1 is not None or row.id in files]
+        if not rows or path.parent != target.parent:
+            continue
+        old, new = before.dataset.val, manifest.dataset.val
+        lost = f"{path}: {several(row.id for row in rows)}: published there, measured on other"
+        if old != new and (path == target or old.annotations == new.annotations):
+            raise UsageError(f"{lost} images. Nothing was written: name a copy of the folder.")
+        if path != target:
+            continue
+        if (before.protocol, before.metric) != (manifest.protocol, manifest.metric):
+            raise UsageError(
+                f"{lost} pixels or by another rule. Nothing was written: give another --name."
+            )
+        merged = {row.id: row for row in (*manifest.rows, *rows)}
+        manifest = replace(manifest, rows=[*merged.values()], sources=before.sources)
+        if manifest == before:
+            return target.read_text(encoding="utf-8")  # with its comments
+    read_lock(lock_path(target), manifest)  # one without its manifest must fit the new one
+    return manifest_text(manifest)
 
 
 def parts_of(names: Iterable[str]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from mixzoo.zoo.data.classes import class_names
 from mixzoo.zoo.data.own import _split, look, manifest_for, write_own
 from mixzoo.zoo.errors import DataError, ManifestError, MixzooError, UsageError
 from mixzoo.zoo.manifest import Split, manifest_text, parse_manifest
+from mixzoo.zoo.publish.own_rows import add_row
 from msgspec.structs import replace
 from PIL import Image
 
@@ -308,6 +309,48 @@ def test_manifest_names_as_many_classes_as_there_are(tmp_path: Path) -> None:
     assert class_names(Benchmark(parse_manifest(text, ""), None, tmp_path)) == ["ant", "bee"]
     with pytest.raises(ManifestError, match=r"'dataset\.classes': expected 2 names, got 1"):
         parse_manifest(text.replace('["ant", "bee"]', '["ant"]'), "")
+
+
+def test_published_rows_outlive_force(tmp_path: Path) -> None:
+    """Their number and file stay; where they can't be true any more, nothing is written."""
+    root, like = (
+        _pictures(tmp_path / "mine", {"a": 9, "b": 9}),
+        open_catalog().benchmark("inat2018"),
+    )
+    own = look(root)
+    *_, target = write_own(own, first := manifest_for(own, "mine", like, "resnet18_w4"))
+    (tmp_path / "w.pth").write_bytes(b"weights")
+    row = replace(first.rows[1], reported_top1=50.0)
+    add_row(target, first, row, {"weights": tmp_path / "w.pth"})
+
+    write_own(own, manifest_for(own, "mine", like, "resnet34_w4", epochs=7), force=True)
+
+    (benchmark,) = (b for b in open_catalog([target]).benchmarks.values() if b.name == "mine")
+    assert benchmark.manifest.row(row.id) == row
+    assert benchmark.manifest.row("resnet34_w4.mixup_mine")
+    assert benchmark.asset(row.id)
+    write_own(own, benchmark.manifest)  # the same again needs no force
+    before = {path: path.read_bytes() for path in root.glob("*.*")}
+    other = look(root, seed=5)
+    assert other.val != own.val
+    for images, name, crop in ((other, "mine", None), (other, "beside", None), (own, "mine", 16)):
+        with pytest.raises(UsageError, match=r"mine\.toml: resnet18_w4\.mixup_mine: published"):
+            write_own(images, manifest_for(images, name, like, crop=crop), force=True)
+    target.unlink()
+    with pytest.raises(ManifestError, match="expected a row of the manifest"):
+        write_own(own, manifest_for(own, "mine", like), force=True)  # its lock is still there
+    target.write_bytes(before[target])
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_unknown_network_is_refused_before_writing(mixzoo: Mixzoo, tmp_path: Path) -> None:
+    """Not ten rows of it."""
+    root = _pictures(tmp_path / "mine", {"a": 9, "b": 9})
+
+    code, _, said = mixzoo("data", "init", root, "--architecture", "resnet9000")
+
+    assert (code, "resnet9000: expected" in said) == (2, True)
+    assert {path.name for path in root.iterdir()} == {"a", "b"}
 
 
 @pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
