@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-import msgspec
 import numpy as np
 from msgspec import Meta
 
@@ -16,13 +15,7 @@ from ..zoo.nets import check_name
 from ..zoo.nets.classifiers import LAM_MARGIN
 from .mixing import LEARNT_METHODS, Variant, check_mixture
 from .mixing.mixed import check_alpha
-
-FINITE = (2 - 2**-23) * 2.0**127  # the largest that fp32 holds, in which a step computes
-Count = Annotated[int, Meta(ge=1, le=1_000_000)]  # none of these bounds is met by an honest run
-Pixels = Annotated[int, Meta(ge=1, le=8192)]  # as of a protocol
-Amount = Annotated[float, Meta(ge=0, le=FINITE)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-Number = Annotated[float, Meta(ge=-FINITE, le=FINITE)]
+from .values import Amount, Count, Number, Part, Pixels, Seed, Share, checked, first_of, spelled
 
 LATER = {"init", "init_sha256", "backbone_lr_mult", "freeze"}
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -94,10 +87,10 @@ class Recipe:
     crop: Pixels = 224
     lr: Amount = 0.1
     min_lr: Amount = 0.0
-    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.9
+    momentum: Part = 0.9
     weight_decay: Amount = 1e-4
     precision: Precision = "fp32"
-    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0  # what torch's and numpy's generators take
+    seed: Seed = 0
     log_every: Count = 50
     """Steps per train line of the log."""
 
@@ -216,7 +209,8 @@ def overridden(recipe: Recipe, settings: Sequence[str]) -> Recipe:
             raise UsageError(
                 f"--set {setting}: {key} is set twice; expected it once. Leave one out."
             )
-        given[key] = _checked(key, _parsed(text, field_types()[key]), strict=False)
+        kind = field_types()[key]
+        given[key] = checked(key, _parsed(text, kind), kind, strict=False)
     inner = {k.removeprefix("automix."): v for k, v in given.items() if k.startswith("automix.")}
     own = {key: value for key, value in given.items() if "." not in key}
     changed = replace(recipe, **own, automix=replace(recipe.automix, **inner))
@@ -239,7 +233,7 @@ def differences(recipe: Recipe, other: Recipe) -> tuple[str, ...]:
 def settings_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
     """The settings for values (as of `Recipe.to_dict`) that are others, or new, in `after`."""
     old, new = flat(before), flat(after)
-    return tuple(f"{key}={_spelled(v)}" for key, v in new.items() if v != old.get(key, ...))
+    return tuple(f"{key}={spelled(v)}" for key, v in new.items() if v != old.get(key, ...))
 
 
 @cache
@@ -266,63 +260,22 @@ def flat(values: Mapping[str, Any]) -> dict[str, Any]:
 def _check_fields(part: Recipe | Automix, prefix: str = "") -> None:
     for key in field_types():
         if key.startswith(prefix) and hasattr(part, name := key.removeprefix(prefix)):
-            _checked(key, getattr(part, name))
-
-
-def _checked(key: str, value: Any, strict: bool = True) -> Any:
-    """The value in its field's type. Raises UsageError. strict: whether text is no number."""
-    kind = field_types()[key]
-    try:
-        return msgspec.convert(value, kind, strict=strict)
-    except msgspec.ValidationError:
-        shown = repr(value) if isinstance(value, str) else _spelled(value)
-        raise UsageError(
-            f"expected {key} to be {_in_words(kind)}, got {shown}; correct the value."
-        ) from None
+            checked(key, getattr(part, name), field_types()[key])
 
 
 def _parsed(text: str, kind: Any) -> Any:
     """A value in Python's notation, or text; what stands for a list is one."""
     if text.lower() == "none":
         return None
-    if _of(kind) is str:
+    if first_of(kind) is str:
         return text
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         value = text
-    if get_origin(_of(kind)) is not tuple or isinstance(value, tuple | list):
+    if get_origin(first_of(kind)) is not tuple or isinstance(value, tuple | list):
         return value
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else [value]
-
-
-def _of(kind: Any) -> Any:
-    """`T` of `T | None`."""
-    return get_args(kind)[0] if type(None) in get_args(kind) else kind
-
-
-def _in_words(kind: Any) -> str:
-    """`a whole number of 1 or more`."""
-    if (one := _of(kind)) is not kind:
-        return f"{_in_words(one)}, or none"
-    if get_origin(kind) is tuple:
-        return f"{_in_words(get_args(kind)[0])}, or several separated by commas"
-    if get_origin(kind) is Literal:
-        return f"one of {', '.join(get_args(kind))}"
-    plain, *metas = get_args(kind) or (kind,)
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[plain]
-    for meta in metas:
-        high = meta.lt or meta.le
-        most = f"{high:,}" if high < FINITE else f"{high:.2g}"
-        words += f" of {meta.ge:.2g} to {most}"
-        words += f", but less than {high:g}" if meta.lt else ""
-    return words
-
-
-def _spelled(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        return ",".join(map(_spelled, value))
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _unknown(key: str) -> str:

@@ -158,11 +158,13 @@ def check_mixture(
 ) -> None:
     """Raise `UsageError` for arguments of `draw_mixture` that don't fit together."""
     n = len(mix_mode)
+    if not mix_mode:
+        raise UsageError(f"expected a mixing method, got none; choose from {', '.join(METHODS)}")
     for name in mix_mode:
         check_method(name)
-    if not mix_mode or len(alpha) != n:
+    if len(alpha) != n:
         raise UsageError(
-            f"expected one alpha for each of {n or 'at least 1'} mix_mode, got {len(alpha)}; "
+            f"expected one alpha for each of {n} mix_mode, got {len(alpha)}; "
             "give both lists the same length."
         )
     for name, one in zip(mix_mode, alpha, strict=True):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from ...zoo.errors import UsageError
+from ...zoo.errors import UsageError, in_words
 
 Variant = Literal["openmixup", "paper"]
 """Which behaviour to follow where the two differ: the code behind the published numbers
@@ -49,13 +49,37 @@ class Mixed:
     Often an expanded view of fewer values: read it, don't write to it."""
 
 
+def check_images(x: torch.Tensor) -> None:
+    """Raise `UsageError` unless `x` is (N, C, H, W) float."""
+    if not isinstance(x, torch.Tensor) or x.ndim != 4 or not x.is_floating_point():
+        raise UsageError(
+            f"expected a batch (N, C, H, W) of floats, got {in_words(x)}; "
+            "convert the images to float tensors and stack them."
+        )
+
+
+def as_labels(y: torch.Tensor, x: torch.Tensor, num_classes: int | None = None) -> torch.Tensor:
+    """The labels `y` of the images `x`, (N,) int64. Raises `UsageError` for other shapes or dtypes.
+
+    num_classes: which they have to be below; asked on the CPU only, elsewhere it would be waited
+    for.
+    """
+    if not isinstance(y, torch.Tensor) or y.shape != x.shape[:1] or y.is_floating_point():
+        raise UsageError(
+            f"expected a tensor of one whole number as label for each of {len(x)} images, got "
+            f"{in_words(y)}; stack them, and mix before labels become soft."
+        )
+    if num_classes and y.is_cpu and len(y) and not 0 <= y.min() <= y.max() < num_classes:
+        raise UsageError(
+            f"expected labels of 0 to {num_classes - 1}, got {y.min()} to {y.max()}; correct them, "
+            "or the number of classes."
+        )
+    return y.long()
+
+
 def check_batch(x: torch.Tensor, perm: torch.Tensor, lam: float = 1.0) -> None:
     """Raise `UsageError` unless `x` is (N, C, H, W) float, `perm` (N,) int64, `lam` in [0, 1]."""
-    if x.ndim != 4 or not x.is_floating_point():
-        raise UsageError(
-            f"expected a batch (N, C, H, W) of floats, got {tuple(x.shape)} {x.dtype}; "
-            "convert the images to float and stack them."
-        )
+    check_images(x)
     if perm.shape != x.shape[:1] or perm.dtype != torch.int64:
         raise UsageError(
             f"expected a permutation ({len(x)},) int64 for {len(x)} images, got "

@@ -15,9 +15,16 @@ from torch.nn.functional import cross_entropy, one_hot
 from torch.utils.data import default_collate, get_worker_info
 
 from ...zoo.errors import UsageError
-from .methods import Draw, apply, check_mixture, draw_mixture
-from .mixed import Mixed, Variant, mix_cross_entropy
+from ..values import Amount, Count, Part, Seed, Share, argument
+from .methods import LEARNT_METHODS, Draw, apply, check_mixture, draw_mixture
+from .mixed import Mixed, Variant, as_labels, check_images, mix_cross_entropy
 from .puzzlemix import PuzzlemixDraw, input_saliency
+
+NOT_HERE: dict[str, str] = {
+    **dict.fromkeys(LEARNT_METHODS, "learns its masks beside your network: use mixzoo.AutoMix"),
+    "manifoldmix": "mixes inside the network, not images: call mixzoo.train.mixing.manifoldmix "
+    "with a classifier, or choose another method",
+}
 
 
 class Target(NamedTuple):
@@ -75,29 +82,23 @@ class Mixer:
         variant: Variant = "openmixup",
         seed: int = 0,
     ) -> None:
-        self.methods = (methods,) if isinstance(methods, str) else tuple(methods)
-        several = isinstance(alpha, Sequence)
-        self.alpha = tuple(alpha) if several else (float(alpha),) * len(self.methods)  # type: ignore[arg-type]
-        self.prob = None if prob is None else tuple(prob)
-        if learnt := {"automix", "samix"} & set(self.methods):
-            raise UsageError(
-                f"{' and '.join(sorted(learnt))} learn their masks beside your network: wrap it in "
-                "mixzoo.AutoMix instead"
-            )
-        if "manifoldmix" in self.methods:
-            raise UsageError(
-                "manifoldmix mixes inside the network, not images: call "
-                "mixzoo.train.mixing.manifoldmix with a classifier, or choose another method"
-            )
+        methods = (methods,) if isinstance(methods, str) else methods
+        self.methods: tuple[str, ...] = tuple(argument("methods", methods, list[str]))
+        for name in self.methods:
+            if name in NOT_HERE:
+                raise UsageError(f"{name} {NOT_HERE[name]}")
+        each = argument("alpha", alpha, Amount | list[Amount])
+        self.alpha: list[float] = each if isinstance(each, list) else [each] * len(self.methods)
+        self.prob: list[float] | None = argument("prob", prob, list[Share] | None)
         check_mixture(self.methods, self.alpha, self.prob)
-        if not (0 <= smoothing < 1 and 0 <= mixed <= 1 and lam in ("batch", "sample")):
-            raise UsageError(
-                "expected smoothing in [0, 1), mixed in [0, 1] and lam 'batch' or 'sample', got "
-                f"{smoothing}, {mixed} and {lam!r}"
-            )
-        self.num_classes, self.smoothing = num_classes, smoothing
-        self.lam, self.mixed, self.seed = lam, mixed, seed
-        self.variant: Variant = variant
+        self.num_classes: int | None = argument("num_classes", num_classes, Count | None)
+        self.smoothing: float = argument("smoothing", smoothing, Part)
+        if self.smoothing and self.num_classes is None:
+            raise UsageError("smoothing is of soft labels: give num_classes too, or leave it out.")
+        self.lam: str = argument("lam", lam, Literal["batch", "sample"])
+        self.mixed: float = argument("mixed", mixed, Share)
+        self.variant: Variant = argument("variant", variant, Variant)
+        self.seed: int = argument("seed", seed, Seed)
         self.mixup_enabled = True
         self._rng: np.random.Generator | None = None
         self._of: tuple[int, ...] = ()
@@ -112,11 +113,8 @@ class Mixer:
         saliency (one more pass forward and backward). Raises UsageError for another shape or dtype,
         for a missing model, or what the method raises.
         """
-        if labels.shape != images.shape[:1] or labels.is_floating_point():
-            raise UsageError(
-                f"expected one whole number as label for each of {len(images)} images, got "
-                f"{tuple(labels.shape)} {labels.dtype}; mix before labels become soft."
-            )
+        check_images(images)
+        labels = as_labels(labels, images, self.num_classes)
         if "puzzlemix" in self.methods and model is None:
             raise UsageError(
                 "puzzlemix needs a classifier's saliency. Call mixer(images, labels, model)."

@@ -309,7 +309,7 @@ def test_one_seed_repeats_the_run():
         ("mixup automix", (1, 1), {}, "'automix' learns its mask"),
         ("mixup cutmix", (1,), {}, "one alpha for each of 2 mix_mode, got 1"),
         ("mixup cutmix", (1, 0), {}, "alpha > 0"),
-        ("", (), {}, "at least 1 mix_mode"),
+        ("", (), {}, "expected a mixing method, got none; choose from vanilla"),
         ("mixup", (1,), {"mix_prob": (0.4, 0.6)}, "mix_prob of 1"),
         ("mixup cutmix", (1, 1), {"mix_prob": (0.4, 0.4)}, "with sum 0.8"),
         ("mixup cutmix", (1, 1), {"mix_prob": (-0.5, 1.5)}, r"got \[-0.5, 1.5\]"),

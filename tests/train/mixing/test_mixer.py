@@ -192,19 +192,73 @@ def test_any_batch(n: int, method: str, lam: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"methods": "automix"}, "wrap it in mixzoo.AutoMix"),
+        ({"methods": "automix"}, "automix learns its masks .* use mixzoo.AutoMix"),
         ({"methods": "manifoldmix"}, "mixes inside the network"),
         ({"methods": "mixdown"}, "no mixing method 'mixdown'"),
         ({"methods": ["mixup", "cutmix"], "alpha": [1.0]}, "one alpha for each"),
         ({"methods": ["mixup", "cutmix"], "prob": [0.5, 0.6]}, "sum to 1"),
-        ({"methods": "mixup", "smoothing": 1.0}, r"smoothing in \[0, 1\)"),
-        ({"methods": "mixup", "lam": "pixel"}, "lam 'batch' or 'sample'"),
+        ({"methods": "mixup", "smoothing": 1.0}, "less than 1, got 1.0"),
+        ({"methods": "mixup", "smoothing": 0.1}, "give num_classes too"),
+        ({"methods": "mixup", "lam": "pixel"}, "lam to be one of batch, sample, got 'pixel'"),
+        ({"methods": "mixup", "variant": "foo"}, "one of openmixup, paper, got 'foo'"),
+        ({"methods": "mixup", "num_classes": "10"}, "or none, got '10'"),
+        ({"methods": "mixup", "num_classes": 0}, "a whole number of 1 to"),
+        ({"methods": "mixup", "seed": -1}, "expected seed to be a whole number of 0 to"),
+        ({"methods": "mixup", "seed": "x"}, "got 'x'"),
+        ({"methods": "mixup", "prob": 0.5}, "prob to be a list, each a number of 0 to 1, or none"),
+        ({"methods": "mixup", "alpha": "a"}, "or a list, each a number of .* got 'a'"),
+        ({"methods": "mixup", "alpha": None}, "alpha to be .* got none"),
+        ({"methods": "mixup", "alpha": float("nan")}, "got nan"),
+        ({"methods": "mixup", "mixed": nn.Linear(1, 1)}, "mixed to be .* got a torch.nn"),
+        ({"methods": []}, "expected a mixing method, got none"),
+        ({"methods": None}, "methods to be a list, each text, got none"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments: Any, message: str) -> None:
     """Before anything is mixed."""
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=message) as refused:
         mixzoo.Mixer(**arguments)
+
+    assert "\n" not in str(refused.value)
+
+
+def test_numbers_of_numpy_and_torch_are_numbers(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """Alone, in lists and as arrays; labels of few bytes count as int64."""
+    mixer = mixzoo.Mixer(
+        ["mixup", "cutmix"],
+        alpha=torch.ones(2),  # type: ignore[arg-type]
+        prob=[np.float32(0.5), 0.5],
+        num_classes=np.int64(5),  # type: ignore[arg-type]
+    )
+
+    _, target = mixer(batch[0], batch[1].to(torch.uint8))
+
+    assert isinstance(target, torch.Tensor)
+    assert target.shape == (5, 5)
+
+
+IMAGES = torch.randn(3, 3, 8, 8)
+
+
+@pytest.mark.parametrize("mixed", [0, 1])
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (IMAGES.numpy(), torch.arange(3), r"batch \(N, C, H, W\) .* got a numpy.ndarray of shape"),
+        (IMAGES[0], torch.tensor([1]), r"batch \(N, C, H, W\) .* of shape \(3, 8, 8\)"),
+        (IMAGES.to(torch.uint8), torch.arange(3), "torch.uint8; convert"),
+        (IMAGES, [0, 1, 2], "one whole number as label for each of 3 images, got a list"),
+        (IMAGES, np.arange(3), "got a numpy.ndarray"),
+        (IMAGES, torch.arange(3), "expected labels of 0 to 1, got 0 to 2"),
+        (IMAGES, torch.arange(-1, 2), "got -1 to 1"),
+    ],
+)
+def test_no_batch_is_refused(mixed: float, images: Any, labels: Any, message: str) -> None:
+    """In one line, also where this batch would have passed as it is."""
+    with pytest.raises(UsageError, match=message) as refused:
+        mixzoo.Mixer("mixup", mixed=mixed, num_classes=2)(images, labels)
+
+    assert "\n" not in str(refused.value)
 
 
 def test_soft_labels_are_refused(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
