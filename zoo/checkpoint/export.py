@@ -20,7 +20,7 @@ from ..nets import Classifier, MixClassifier
 from ..refs import CheckpointFile
 from .facts import recipe_text, training_facts
 from .load import build, examine, tell
-from .onnx import onnx_bytes
+from .onnx import SIDE, onnx_bytes
 from .peers import Names, peer_entries, timm_config
 from .reading import read_checkpoint
 
@@ -91,8 +91,8 @@ def export(
     Values and dtypes stay as they are stored, names become canonical (`names.canonical`), so the
     export gives the source's logits to the bit. The file appears whole or not at all. part:
     which weights to take of a file that holds several, such as an averaged copy. names: those of
-    timm or torchvision are of one `head`'s classifier; for a row, timm's `config.json` with its
-    pixels is written beside it; "onnx" makes that classifier an ONNX network, see `onnx_bytes`.
+    timm or torchvision are of one `head`'s classifier; for a row, not for a file without one, timm's
+    `config.json` with its pixels is written beside it; "onnx" makes that classifier an ONNX network, see `onnx_bytes`.
     force: replace what stands at `path`. Raises CheckpointError if the file doesn't fit its row or
     architecture, UsageError if `path` is taken, or for names or a head that the network hasn't.
     """
@@ -111,7 +111,10 @@ def export(
     if names == "onnx":
         model = build(read, head=head, row=checkpoint.row, num_classes=checkpoint.num_classes)
         metadata["head"] = model.head_name
-        content, metadata = onnx_bytes(model, metadata, checkpoint.benchmark)
+        told = training_facts(read.meta)
+        sides = (told.eval_pixels.get("crop"), told.recipe.get("crop"), SIDE)
+        side = next(one for one in sides if isinstance(one, int))
+        content, metadata = onnx_bytes(model, metadata, checkpoint.benchmark, side)
     elif names != "mixzoo":
         entries = peer_entries(model, entries, head)
         metadata |= {"names": names, "head": head or model.head_name}

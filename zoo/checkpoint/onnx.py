@@ -20,13 +20,17 @@ SIDE = 224  # pixels where no protocol says
 
 
 def onnx_bytes(
-    model: Classifier | MixClassifier, metadata: Mapping[str, str], benchmark: Benchmark | None
+    model: Classifier | MixClassifier,
+    metadata: Mapping[str, str],
+    benchmark: Benchmark | None,
+    side: int = SIDE,
 ) -> tuple[bytes, dict[str, str]]:
     """The ONNX file of the chosen head's classifier, and its metadata.
 
     Input `images`: (batch, 3, crop, crop) float32, normalised; output `logits`: (batch, classes)
-    float32; any batch. metadata: goes in, with `preprocessing`, the protocol that makes its pixels,
-    and `classes`, their names by number, as JSON where a benchmark tells them.
+    float32; any batch. metadata: goes in, with `crop`, and `preprocessing`, the protocol that makes
+    its pixels, and `classes`, their names by number, as JSON where a benchmark tells them. side: of
+    the crop, in pixels, where none does.
     Raises UsageError without the extra.
     """
     try:
@@ -36,7 +40,7 @@ def onnx_bytes(
         raise UsageError(
             f"--onnx: the package {error.name} isn't installed. Run: pip install 'mixzoo[onnx]'"
         ) from None
-    facts, side = {name: fact for name, fact in metadata.items() if name != "format"}, SIDE
+    facts = {name: fact for name, fact in metadata.items() if name != "format"}
     if benchmark:
         protocol, names = benchmark.manifest.protocol, known_classes(benchmark)
         side, pixels = protocol.crop, msgspec.to_builtins(protocol)
@@ -44,6 +48,7 @@ def onnx_bytes(
         facts["preprocessing"] = json.dumps(pixels)
         if names:
             facts["classes"] = json.dumps([names[n] for n in sorted(names)], ensure_ascii=False)
+    facts["crop"] = str(side)
     network = model.single() if isinstance(model, MixClassifier) else model
     with wall(CheckpointError, f"{model.architecture}: torch can't write it as ONNX", ""):
         program = torch.onnx.export(

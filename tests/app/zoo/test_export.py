@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from mixzoo.zoo.catalog import package_path
 from mixzoo.zoo.checkpoint.load import load_file
+from mixzoo.zoo.nets import Classifier, ResNetConfig
 
 ROWS = ("resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini")
 
@@ -48,6 +49,25 @@ def test_what_would_be_lost_is_refused(mixzoo: Callable, tmp_path: Path) -> None
     assert not (tmp_path / "out").exists()
     assert "--row" in several[2]
     assert "Give --force" in again[2]
+
+
+def test_what_a_file_without_a_row_lacks_is_said(mixzoo: Callable, tmp_path: Path) -> None:
+    """timm's config, and an ONNX file's facts; a row gives both."""
+    recipe = "architecture = 'resnet18_w4'\nmethod = 'mixup'\ncrop = 48\n"
+    small = Classifier(ResNetConfig.from_name("resnet18_w4"), 40)
+    torch.save({"meta": {"config": recipe}, "state_dict": small.state_dict()}, tmp_path / "s.pth")
+    wide = Classifier(ResNetConfig.from_name("resnet18"), 3)
+    torch.save({"state_dict": wide.state_dict()}, tmp_path / "w.pth")
+
+    timm = mixzoo("zoo", "export", tmp_path / "w.pth", "--names", "timm", "--to", tmp_path)
+    onnx = mixzoo("zoo", "export", tmp_path / "s.pth", "--onnx", "--to", tmp_path)
+    known = mixzoo("zoo", "export", ROWS[1], "--onnx", "--to", tmp_path)
+
+    assert "no config.json is written" in timm[1]
+    assert not (tmp_path / "w.timm/config.json").exists()
+    assert "images (batch, 3, 48, 48)" in onnx[1]
+    assert "no preprocessing and no classes" in onnx[1]
+    assert "no known row" not in known[1]
 
 
 def test_an_averaged_copy_becomes_a_file_of_its_own(mixzoo: Callable, tmp_path: Path) -> None:
