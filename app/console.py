@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..zoo.looks import look, printable, printable_lines, shortened
+from ..zoo.looks import counted, look, printable, printable_lines, shortened
 
 PIPE_WIDTH = 100_000  # columns where stdout isn't a terminal: nothing is broken in a file
 SHORTEST = 12  # columns that a cell is cut to at least
@@ -97,4 +97,4 @@ def say(text: str = "", *, style: str | None = None) -> None:
 def say_submitted(numbers: Sequence[str], folder: Path) -> None:
     """Say which jobs were submitted, and where their output goes."""
     told = numbers[0] if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
-    say(f"{'Job' if len(numbers) == 1 else f'{len(numbers)} jobs'}: {told}. Output: {folder}")
+    say(f"{'Job' if len(numbers) == 1 else counted(len(numbers), 'job')}: {told}. Output: {folder}")

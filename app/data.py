@@ -8,6 +8,7 @@ import click
 
 from ..zoo.catalog import open_catalog
 from ..zoo.errors import DataError, UsageError
+from ..zoo.looks import counted
 from .console import print_json, print_table, say
 from .options import (
     FilePath,
@@ -194,7 +195,7 @@ def init(
     manifest = manifest_for(own, name, like, architecture, crop, epochs)
     written = write_own(own, manifest, force)
     say(
-        f"{name}: {len(own.classes):,} classes, {len(own.train):,} images to train, "
+        f"{name}: {counted(len(own.classes), 'class')}, {counted(len(own.train), 'image')} to train, "
         f"{len(own.val):,} to validate"
     )
     for line in (*own.notes, *map(str, written)):
@@ -280,11 +281,7 @@ def _show(found: "Findings") -> None:
         say(f"problem: {line}")
     for line in found.notes:
         say(f"note: {line}")
-    state = (
-        f"{len(found.problems)} problem{'s' * (len(found.problems) > 1)}"
-        if found.problems
-        else "all as expected"
-    )
+    state = counted(len(found.problems), "problem") if found.problems else "all as expected"
     how = "every image decoded" if found.deep else "the ends of every file read"
     say(f"{found.split}: {found.images:,} images named by {found.origin}, {how}: {state}.")
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from ..zoo.errors import DataError, UsageError
-from ..zoo.looks import markdown_table, plain, signed
+from ..zoo.looks import counted, markdown_table, plain, signed
 from .predictions import UNREADABLE, Predictions
 from .statistics import holm, mcnemar, paired_difference_interval
 
@@ -170,9 +170,9 @@ def legend(pairs: Sequence[Pair]) -> list[str]:
     lost = max(pair.unreadable for pair in pairs)
     lines = [f"{word}: {rule}." for word, rule in _rules(pairs).items()]
     lines.append(
-        f"{pairs[0].total} images. A - B: difference of top-1 in points, with its 95% score "
-        f"interval for the pair alone; p corrected for {len(pairs)} "
-        f"comparison{'s' * (len(pairs) > 1)}."
+        f"{counted(pairs[0].total, 'image')}. A - B: difference of top-1 in points, with its 95% score "
+        f"interval for the pair alone; p corrected for "
+        f"{counted(len(pairs), 'comparison')}."
     )
     if lost:
         lines.append(f"Up to {lost} of the images could not be decoded and count as wrong.")

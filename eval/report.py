@@ -14,7 +14,7 @@ import msgspec
 from ..zoo import shelf
 from ..zoo.catalog import Benchmark, Catalog
 from ..zoo.errors import MixzooError
-from ..zoo.looks import MATCHES_LOG, NOT_COMPARABLE, cause_in_words, signed
+from ..zoo.looks import MATCHES_LOG, NOT_COMPARABLE, cause_in_words, counted, signed
 from ..zoo.manifest import Metric, Protocol
 from ..zoo.manifest import Row as TableRow
 from ..zoo.report import Claims, Head, Images, LoggedHead, Pixels, Report, Row, Seeds, Weights
@@ -471,7 +471,7 @@ def _arithmetic(facts: Mapping[str, Any]) -> str:
         return (
             f"{facts['arithmetic']} arithmetic, guarded: {facts['calibrated']} images calibrated "
             f"the bound ({facts['bound']:.2g} of a logit), {facts['recomputed']} were computed "
-            f"again in fp32, which changed {changed} prediction{'' if changed == 1 else 's'}."
+            f"again in fp32, which changed {counted(changed, 'prediction')}."
         )
     if facts.get("precision") == "fast":
         return f"{facts['arithmetic']} arithmetic, unguarded: single predictions may not be fp32's."

@@ -12,7 +12,7 @@ from ..zoo.checkpoint.load import require_row
 from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.errors import CheckpointError, IntegrityError, UsageError
 from ..zoo.lock import Kind
-from ..zoo.looks import command
+from ..zoo.looks import command, counted
 from ..zoo.manifest import Manifest, Row, read_manifest, slug
 from ..zoo.publish.candidates import checkpoint_in, log_of, named_row
 from ..zoo.publish.own_rows import AddedRow, add_row, manifest_for
@@ -168,6 +168,7 @@ def _number(result: Result, manifest: Manifest, row: Row) -> Summary:
         return summary
     last = max(v.epoch for v in audit.log.validations)
     raise UsageError(
-        f"{result.log}: expected validations for the {audit.claim.rule} of {result.facts.epochs} "
-        f"epochs ({manifest.metric.epochs} needed), got epochs up to {last}. Give the whole log."
+        f"{result.log}: expected validations for the {audit.claim.rule} of "
+        f"{counted(result.facts.epochs, 'epoch')} ({manifest.metric.epochs} needed), got epochs up to "
+        f"{last}. Give the whole log."
     )

@@ -20,7 +20,7 @@ from ..eval.compare import (
     p_text,
 )
 from ..zoo.errors import UsageError
-from ..zoo.looks import signed
+from ..zoo.looks import counted, signed
 from .axes import TEXT, new_figure
 from .canvas import with_glyphs
 from .themes import LIGHT, Theme
@@ -149,7 +149,7 @@ def _caption(pairs: Sequence[Pair]) -> Iterator[str]:
     yield "The row, against the column: " + ", ".join(signs) + f" (level {LEVEL})."
     yield (
         "Below the diagonal: difference of top-1 in points, 95% interval of the pair alone. "
-        f"Above: McNemar's p, Holm-corrected for {len(pairs)} comparison{'s' * (len(pairs) > 1)}; "
+        f"Above: McNemar's p, Holm-corrected for {counted(len(pairs), 'comparison')}; "
         "images that only the row : only the column gets right. Diagonal: top-1, percent. "
         f"{total:,} images."
     )

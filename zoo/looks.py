@@ -161,6 +161,11 @@ def csv_cell(value: object) -> object:
     return f"'{text}" if text.lstrip().startswith(FORMULA_SIGNS) else text
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 pair`, `2 pairs`, `1,000 classes`."""
+    return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('s') else 's'}"
+
+
 def shortened(text: str, room: int) -> str:
     """Text in at most `room` columns: what is longer loses its middle."""
     start = (room - 1) // 2

@@ -20,7 +20,7 @@ from .errors import ManifestError, SourceError, wall
 from .lock import LOGS, Asset, Kind
 from .manifest import PackageSource, Row, convert
 from .net.partial import Partial
-from .net.sources import locations
+from .net.sources import askable, locations
 from .verify import FIRST_USE, RECORD, State, first_use, first_use_record, recall
 
 ADOPTED = ".adopted.json"
@@ -31,7 +31,8 @@ _PARTIAL = re.compile(r"\..+\.part(\.json)?")
 _DAMAGED = re.compile(r".+\.damaged(\.\d+)?")
 
 RULES = {
-    State.UNKNOWN: "no lock names its file yet; a download asks the release for the names first",
+    State.UNKNOWN: "no lock names its file yet; a download, or "
+    "`mixzoo zoo lock BENCHMARK`, asks the release for the names first",
     State.ABSENT: "its name, size and hash are locked, so it can be downloaded",
     State.PACKAGED: "the package carries it; it is copied, and its hash compared, at its first use",
     State.PARTIAL: "a download that hasn't ended; the next one goes on where it stopped",
@@ -41,6 +42,13 @@ RULES = {
     State.DAMAGED: "not the locked bytes: it is never used; a download replaces it",
     State.FOREIGN: "it lies in the cache, but no lock knows it",
 }
+UNLISTED = "no source lists its files: train and publish the row first"
+
+
+def rule(benchmark: Benchmark, state: State) -> str:
+    """What a state means for this benchmark, whose release can be asked or not."""
+    unlisted = state == State.UNKNOWN and not askable(benchmark.manifest)
+    return f"no lock names its file, and {UNLISTED}" if unlisted else RULES[state]
 
 
 @dataclass(frozen=True)

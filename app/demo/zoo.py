@@ -151,7 +151,10 @@ def page(benchmark: Benchmark, findings: Sequence[Finding] = ()) -> str:
                 "Row": row.id,
                 "Published": number(row.reported_top1, benchmark.manifest.metric.decimals),
                 **dict.fromkeys(states, ""),
-                **{kind: (state.value, shelf.RULES[state]) for kind, state in known.items()},
+                **{
+                    kind: (state.value, shelf.rule(benchmark, state))
+                    for kind, state in known.items()
+                },
                 "Size of the weights": _size(files["Weights"]),
             }
         )
@@ -160,7 +163,7 @@ def page(benchmark: Benchmark, findings: Sequence[Finding] = ()) -> str:
         counts=counts.most_common(),
         rows=rows,
         numbers=("Published", "Size of the weights"),
-        rules={state.value: rule for state, rule in shelf.RULES.items() if state in used},
+        rules={state.value: shelf.rule(benchmark, state) for state in shelf.RULES if state in used},
         details=[f"{one.path.name}: {one.detail}" for one in findings if one.detail],
         by_hand=by_hand(benchmark) if State.UNKNOWN.value in counts else "",
         name=benchmark.name,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from ...zoo.looks import counted
 from ...zoo.submit import Cluster
 from ..console import print_json, print_table, say, say_submitted
 from ..options import (
@@ -91,7 +92,7 @@ def command(
     expected = ["-" if run.expected is None else f"{run.expected:g}" for run in runs]
     names = [run.out.name for run in runs]
     print_table(("Run", "Expected"), [*zip(names, expected, strict=True)], right=("Expected",))
-    say(f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}.")
+    say(f"{counted(len(runs), 'run')}.")
     say_submitted(numbers, out / "jobs") if submit else say(
         "Train them by --submit slurm, or --submit local."
     )

@@ -129,7 +129,7 @@ def command(
     if world.leads:
         from ...train.result import number_of
 
-        epochs = "1 epoch" if run.recipe.epochs == 1 else f"{run.recipe.epochs} epochs"
+        epochs = looks.counted(run.recipe.epochs, "epoch")
         named = looks.naming(manifests)
         options = [*(("--data", data) if data else ()), "--row", run.row.id, *named]
         say(f"{path}: {epochs}, {number_of(run)}")

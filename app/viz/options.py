@@ -132,11 +132,6 @@ class CommandWithLists(click.Command):
         return super().parse_args(ctx, spread)
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 pair`, `2 pairs`."""
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
 def fractions(text: str, name: str) -> list[float]:
     """The comma-separated numbers of an option, each in [0, 1]. Raises UsageError for others."""
     try:

@@ -8,11 +8,10 @@ import click
 
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
-from ...zoo.looks import printable
+from ...zoo.looks import counted, printable
 from ..console import say
 from ..options import FilePath, PresentFile, complete_names, manifest_option, option
 from .options import (
-    counted,
     draws,
     fractions,
     out_option,

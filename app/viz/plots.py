@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...zoo.catalog import open_catalog
+from ...zoo.looks import counted
 from ...zoo.net.progress import tell
 from ..logs import log_options
 from ..options import FilePath, PresentFile, complete_names, manifest_option, option
-from .options import CommandWithLists, counted, draws, narrow_option
+from .options import CommandWithLists, draws, narrow_option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +61,7 @@ def table(
     found = results_table(chosen.manifest, known, audits)
     logged = sum(bool(line.logged) for line in found.lines)
     recomputed = sum(bool(line.recomputed) for line in found.lines)
-    words = f"{len(found.lines)} rows, {logged} with a log, {recomputed} recomputed"
+    words = f"{counted(len(found.lines), 'row')}, {logged} with a log, {recomputed} recomputed"
     return table_plot(found, theme=theme, narrow=narrow), words
 
 
@@ -168,5 +169,5 @@ def compare(
     for name in fast:
         tell(f"{name}: evaluated with --precision fast, so a few predictions may not be fp32's.")
     told = sum(pair.word in (BETTER, WORSE) for pair in pairs)
-    words = f"{len(rows)} rows, {told} of {len(pairs)} pairs told apart"
+    words = f"{counted(len(rows), 'row')}, {told} of {len(pairs)} pairs told apart"
     return comparison_plot(pairs, theme=theme), words

@@ -11,7 +11,7 @@ from ...zoo.cache import asset_path, cache_root
 from ...zoo.catalog import Catalog, open_catalog
 from ...zoo.errors import IntegrityError, UsageError, several
 from ...zoo.lock import LOGS, Asset
-from ...zoo.looks import command, naming
+from ...zoo.looks import command, counted, naming
 from ...zoo.net.progress import byte_bar, tell
 from ...zoo.prune import REASONS, Reason, removable, remove, unknown_folders
 from ...zoo.refs import is_path
@@ -171,9 +171,11 @@ def prune(
     if not items:
         say(f"Nothing in {cache_root()} needs to go.")
     elif yes:
-        say(f"Removed {len(items)} files, {freed:,} bytes freed.")
+        say(f"Removed {counted(len(items), 'file')}, {freed:,} bytes freed.")
     else:
-        say(f"{len(items)} files can go, which frees {freed:,} bytes. To remove them, add --yes.")
+        say(
+            f"{counted(len(items), 'file')} can go, which frees {freed:,} bytes. To remove them, add --yes."
+        )
     if others := [] if names else unknown_folders(catalog):
         say(f"No manifest here knows these, so they stay: {', '.join(others)}.")
 

@@ -57,11 +57,10 @@ def list_(names: tuple[str, ...], manifests: tuple[Path, ...], as_json: bool) ->
         right=("Published top-1", "Alpha"),
         optional=("Architecture", "Method"),
     )
-    if any(fact["weights"] == shelf.State.UNKNOWN.value for fact in facts):
-        say(
-            f"{shelf.State.UNKNOWN.value}: {shelf.RULES[shelf.State.UNKNOWN]}; see "
-            "`mixzoo zoo show ROW` and `mixzoo zoo lock BENCHMARK`."
-        )
+    unknown = shelf.State.UNKNOWN
+    of = [b for (b, _), fact in zip(rows, facts, strict=True) if fact["weights"] == unknown.value]
+    for rule in dict.fromkeys(shelf.rule(benchmark, unknown) for benchmark in of):
+        say(f"{unknown.value}: {rule}; see `mixzoo zoo show ROW`.")
 
 
 @commands.command()

@@ -10,6 +10,7 @@ import click
 from ...zoo.catalog import Benchmark, open_catalog
 from ...zoo.errors import several
 from ...zoo.lock import Asset, read_lock
+from ...zoo.looks import counted
 from ...zoo.shelf import of_asset
 from ..console import print_json, print_table, say
 from ..options import FilePath, complete_names, json_option, manifest_option, option
@@ -122,8 +123,8 @@ def _show(benchmark: Benchmark, drafted: "Draft") -> None:
         choices = (benchmark.command("zoo", "lock", benchmark.name, "--assign", p) for p in pairs)
         if pairs:
             say(f"If you know it: {several(choices, '  or  ')}")
-    rows = len({asset.row for asset in assets})
-    say(f"{benchmark.name}: {len(assets)} files of {rows} rows.")
+    rows = counted(len({asset.row for asset in assets}), "row")
+    say(f"{benchmark.name}: {counted(len(assets), 'file')} of {rows}.")
     if unknown:
         here = [asset for asset in unknown if of_asset(benchmark, asset).is_here]
         size = sum(asset.size or 0 for asset in unknown if asset not in here)
@@ -137,7 +138,7 @@ def _show(benchmark: Benchmark, drafted: "Draft") -> None:
 def _others(assets: Sequence[Asset]) -> str:
     """`log, text log, 2 visualisations`: a row's files beside the first one."""
     counts = Counter(asset.kind.replace("_", " ") for asset in assets)
-    return ", ".join(k if n == 1 else f"{n} {k}s" for k, n in counts.items())
+    return ", ".join(k if n == 1 else counted(n, k) for k, n in counts.items())
 
 
 def _facts(change: "Change") -> str:

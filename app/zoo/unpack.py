@@ -9,6 +9,7 @@ import msgspec
 from ...zoo.archive import list_archive, unpack
 from ...zoo.catalog import open_catalog
 from ...zoo.errors import UsageError
+from ...zoo.looks import counted
 from ..console import print_json, print_table, say
 from ..options import FilePath, complete_names, json_option, manifest_option, option
 
@@ -50,7 +51,7 @@ def command(
         files = unpack(path, target)
         done.append({"archive": path, "folder": target, "files": len(files)})
         if not as_json:
-            say(f"{path.name}: {len(files)} files in {target}")
+            say(f"{path.name}: {counted(len(files), 'file')} in {target}")
     if as_json:
         print_json(done)
 

@@ -13,7 +13,13 @@ from mixzoo.train.result import publish, read_result
 from mixzoo.train.rows import recipe_of
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.load import load_file
-from mixzoo.zoo.errors import CheckpointError, IntegrityError, ManifestError, UsageError
+from mixzoo.zoo.errors import (
+    CheckpointError,
+    IntegrityError,
+    ManifestError,
+    MixzooError,
+    UsageError,
+)
 from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 from mixzoo.zoo.publish.candidates import find_candidates
 
@@ -230,6 +236,14 @@ def test_a_log_that_breaks_off_is_not_published(finished: Callable, tmp_path: Pa
     """The rule needs the last epoch."""
     with pytest.raises(UsageError, match="expected validations for the last epoch of 6"):
         publish(finished(top1=TOP1[:-1]), tmp_path / "mine.toml")
+
+
+def test_a_log_without_a_validation_is_not_published(finished: Callable, tmp_path: Path) -> None:
+    """One line says so."""
+    run = finished("epochs=1", top1=())
+
+    with pytest.raises(MixzooError, match="log"):
+        publish(run, tmp_path / "mine.toml")
 
 
 @pytest.mark.parametrize("top1", [(10.0, 15.0, 20.0, 35.0, 30.0, 25.1), (10.333,) * 6])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mixzoo.zoo.looks import command, printable
+from mixzoo.zoo.looks import command, counted, printable
 
 BROKEN = [chr(0xDC00 + byte) for byte in (0x80, 0xFF)]  # bytes of names that are no UTF-8
 CHARACTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
@@ -24,6 +24,13 @@ def test_printed_command_gives_a_shell_the_very_words(words: list[str]) -> None:
     got = subprocess.run(shell, capture_output=True, check=True).stdout
     assert printable(line) == line
     assert got == b"".join(os.fsencode(word) + b"\0" for word in words)
+
+
+def test_counted_words() -> None:
+    """One owner of the plural."""
+    told = [counted(1, "epoch"), counted(2, "epoch"), counted(1000, "class"), counted(0, "row")]
+
+    assert told == ["1 epoch", "2 epochs", "1,000 classes", "0 rows"]
 
 
 @pytest.mark.parametrize("word", ["inat2018", "a.pth=resnet50.mixup_inat2018"])

@@ -110,6 +110,17 @@ def test_release_that_is_not_locked() -> None:
     assert (found.state, found.asset, found.path) == (State.UNKNOWN, None, None)
 
 
+def test_what_not_locked_means_depends_on_the_release() -> None:
+    """Only one that can be asked is asked."""
+    catalog = open_catalog()
+
+    released = shelf.rule(catalog.benchmark("inat2018"), State.UNKNOWN)
+    own = shelf.rule(catalog.benchmark("mini"), State.UNKNOWN)
+
+    assert "zoo lock BENCHMARK`, asks the release" in released
+    assert own.endswith("no source lists its files: train and publish the row first")
+
+
 def test_imported_files_are_the_rows(
     write_benchmark: Callable[..., Path], tmp_path: Path, tiny: Callable[..., dict]
 ) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..looks import counted
 from ..manifest import Manifest, Protocol, Row, slug
 from ..report import Claims
 from .config import in_text
@@ -99,7 +100,8 @@ def _about_the_batch(facts: TrainingFacts, manifest: Manifest) -> Iterator[str]:
     if got not in (expected, expected - 1):
         yield (
             f"batch: {train.images} images in batches of {training.batch_size} are {expected} "
-            f"iterations an epoch, the checkpoint counts {facts.iteration} in {facts.epoch} epochs "
+            f"iterations an epoch, the checkpoint counts {facts.iteration} in "
+            f"{counted(facts.epoch, 'epoch')} "
             f"({got:.10g} each): another batch size, or other training images."
         )
 

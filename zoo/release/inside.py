@@ -21,6 +21,7 @@ from ..catalog import Benchmark
 from ..errors import CheckpointError, MixzooError, SourceError, wall
 from ..files import OnBytes
 from ..lock import Asset, Kind
+from ..looks import counted
 from ..manifest import Manifest, Row, slug
 from ..net.progress import tell
 from ..net.sources import Location, Opener, locations, offline, opener
@@ -91,7 +92,7 @@ class Inside:
             return f"it is {self.in_words()}, which is no row of {manifest.name}"
         why = ""
         if facts and training and facts.epochs not in (None, training.epochs):
-            planned = f"its config plans {facts.epochs} epochs"
+            planned = f"its config plans {counted(facts.epochs, 'epoch')}"
             why = f"{planned}, {manifest.name} is trained for {training.epochs}"
         elif facts and facts.epoch and facts.epochs and facts.epoch + 1 < facts.epochs:
             why = f"it was written after epoch {facts.epoch} of {facts.epochs}"

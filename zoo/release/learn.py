@@ -12,10 +12,11 @@ from ..catalog import Benchmark, Catalog, new_lock_place
 from ..errors import MixzooError, SourceError, UnsettledError, UsageError, several
 from ..files import alone
 from ..lock import SINGLE, Asset, Kind, Lock
+from ..looks import counted
 from ..manifest import Row
 from ..net.progress import tell
 from ..net.sources import askable, by_hand
-from ..shelf import known_assets
+from ..shelf import UNLISTED, known_assets
 from .inside import look_inside
 from .locking import draft, survey, write_lock
 from .matching import KINDS, Problem, ending_of
@@ -43,7 +44,7 @@ def files_of_row(
     if not unasked and askable(benchmark.manifest):
         raise _unsettled(benchmark, row, kinds[0], catalog.asked[benchmark.name])
     places, why = by_hand(benchmark), f"and its release can't be asked: {unasked}"
-    why = why if unasked else "and no source lists its files: train and publish the row first."
+    why = why if unasked else f"and {UNLISTED}."
     get = f" Get it by hand from {places}, then:" if places else " If you have it:"
     bring = benchmark.command("zoo", "import", "FILE", "--row", row.id)
     raise SourceError(f"{row.id}: no lock names its {_word(kinds[0])}, {why}{get} {bring}")
@@ -78,7 +79,7 @@ def _ask(catalog: Catalog, before: Benchmark) -> list[Problem]:
             if asset.name.casefold() not in names and (asset.row, asset.kind) not in places
         ]
         origins = several(dict.fromkeys(file.origin for file in files), " and ") or "its release"
-        said = f"{benchmark.name}: asked {origins}, which names {len(new)} new files of its rows"
+        said = f"{benchmark.name}: asked {origins}, which names {counted(len(new), 'new file')} of its rows"
         if new:
             said += f"; kept in {_keep(catalog, benchmark, new)}"
         if drafted.problems:

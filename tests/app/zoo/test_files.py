@@ -177,7 +177,7 @@ def test_prune_lists_first_and_removes_with_yes(mixzoo: Run, write_benchmark: Wr
 
     assert "frees 10 bytes. To remove them, add --yes" in listed
     assert here
-    assert "Removed 1 files, 10 bytes freed" in removed
+    assert "Removed 1 file, 10 bytes freed" in removed
     assert not damaged.exists()
     assert (assets_folder("own") / "w.pth").read_bytes() == BYTES
 
