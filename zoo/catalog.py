@@ -177,8 +177,12 @@ class Catalog:
             of = max((b for b in self.benchmarks if name.endswith(f"_{b}")), key=len, default="")
             known = [row for row in known if row.endswith(f"_{of}")] if of else known
             cutoff = 0.0 if of else cutoff
-            own = "" if of else " A row of your own takes --manifest FILE."
-        near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
+            given = of or any(b.named for b in self.benchmarks.values())
+            own = "" if given else " A row of your own takes --manifest FILE."
+        named = [row.id for b, row in self if what == "row" and b.named and row.id in known]
+        near = difflib.get_close_matches(name, named, n=1) or difflib.get_close_matches(
+            name, known, n=1, cutoff=cutoff
+        )
         hint = f" Did you mean {near[0]!r}?" if near else ""
         broken = [str(error) for error in self.broken.values()]
         hint += f" It may stand in what can't be read: {several(broken, ' ')}" if broken else ""

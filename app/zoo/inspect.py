@@ -6,20 +6,20 @@ import click
 
 from ...zoo.errors import CheckpointError
 from ..console import print_json, say
-from ..options import PresentFile, json_option, manifest_option, option
+from ..options import complete_names, json_option, manifest_option, option
 
 SILENT = "says nothing of its training: no config, no epoch, no versions."
 
 
 @click.command("inspect")
-@click.argument("file", type=PresentFile)
+@click.argument("ref", metavar="FILE|ROW", shell_complete=complete_names)
 @option("--row ROW", "Also compare with this row of a table.", to="row_id")
 @manifest_option
 @json_option
-def command(file: Path, row_id: str | None, manifests: tuple[Path, ...], as_json: bool) -> None:
-    """Show what a checkpoint FILE says of itself and holds.
+def command(ref: str, row_id: str | None, manifests: tuple[Path, ...], as_json: bool) -> None:
+    """Show what a checkpoint FILE, or a ROW's, says of itself and holds.
 
-    That is its method, epochs, protocol, data and versions. The training config inside is read as
+    A row's weights are fetched if they aren't here, and compared with their row. What is shown is its method, epochs, protocol, data and versions. The training config inside is read as
     text, never run. With --row, differences from that row, from how its table was trained and from
     its protocol are named. The notes are the author's word, not proof. Of the weights, the network
     is told, and what they aren't though they seem to be: stored in half precision, an averaged
@@ -29,9 +29,12 @@ def command(file: Path, row_id: str | None, manifests: tuple[Path, ...], as_json
     from ...zoo.checkpoint.claims import claims
     from ...zoo.checkpoint.load import examine
     from ...zoo.checkpoint.reading import read_checkpoint
+    from ...zoo.refs import is_path, resolve
     from ...zoo.verify import check_loose
 
-    checkpoint, catalog = read_checkpoint(file), open_catalog(manifests)
+    catalog = open_catalog(manifests)
+    file = resolve(ref, catalog).path
+    checkpoint, row_id = read_checkpoint(file), row_id or (None if is_path(ref) else ref)
     released, finding = check_loose(file, catalog)
     benchmark, row = catalog.row(row_id) if row_id else (None, None)
     manifest = benchmark and benchmark.manifest

@@ -34,7 +34,15 @@ def test_unknown_row_of_a_known_benchmark_suggests_one_of_its_rows(
     with pytest.raises(UsageError, match=r"Did you mean 'resnet18_w4\.vanilla_own'\?"):
         catalog.row("resnet50.mixup_own")
     with pytest.raises(UsageError, match="A row of your own takes --manifest FILE"):
-        catalog.row("resnet50.mixup_photos")
+        open_catalog().row("resnet50.mixup_photos")
+
+
+def test_rows_of_a_named_manifest_are_suggested_first(write_benchmark: Callable[..., Path]) -> None:
+    """Whoever names one means it, although a packaged row may be nearer."""
+    catalog = open_catalog([write_benchmark("", b"weights")])
+
+    with pytest.raises(UsageError, match=r"Did you mean 'resnet18_w4\.vanilla_own'\? See"):
+        catalog.row("resnet18_w6.vanilla_min")
 
 
 def test_manifest_path_adds_a_benchmark(write_benchmark: Callable[..., Path]) -> None:

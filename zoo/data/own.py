@@ -22,6 +22,7 @@ from ..errors import DataError, UsageError, several, wall
 from ..files import alone, write
 from ..images import is_picture, open_image
 from ..lock import lock_path, read_lock
+from ..looks import command
 from ..manifest import (
     Dataset,
     FileSource,
@@ -78,6 +79,12 @@ def look(
     if not root.is_dir():
         raise UsageError(f"{root}: expected a folder with images, got none. Name that one.")
     found = list(_of_table(root, table, columns) if table else _of_folders(root))
+    if not found and (archives := sorted(path.name for path in root.glob("*.tar.gz"))):
+        raise DataError(
+            f"{root}: expected pictures in a folder for each class, got archives "
+            f"({several(archives)}). If a published data set is in them, unpack it: "
+            f"{command('data', 'prepare', 'BENCHMARK', '--root', root)}"
+        )
     if not found:
         raise DataError(
             f"{root}: expected pictures in a folder for each class (train/ant/1.jpg, or "

@@ -46,6 +46,14 @@ def test_agreement_and_silence_are_said(mixzoo: Run, tmp_path: Path) -> None:
     assert "says nothing of its training" in silent
 
 
+def test_a_rows_file_is_found_and_compared_with_it(mixzoo: Run) -> None:
+    """As every command takes a row."""
+    code, out, _ = mixzoo("zoo", "inspect", "resnet18_w6.mixup_mini")
+
+    assert code == 0
+    assert "Nothing of this differs from resnet18_w6.mixup_mini." in out
+
+
 @pytest.mark.parametrize(
     ("name", "exit_code", "words"), [("gone.pth", 2, "does not exist"), ("page.pth", 6, "web page")]
 )

@@ -343,6 +343,14 @@ def test_published_rows_outlive_force(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_archives_are_for_another_command(tmp_path: Path) -> None:
+    """A folder of a published data set, as it is downloaded."""
+    (tmp_path / "train_val2018.tar.gz").write_bytes(b"")
+
+    with pytest.raises(DataError, match="mixzoo data prepare BENCHMARK --root"):
+        look(tmp_path)
+
+
 def test_unknown_network_is_refused_before_writing(mixzoo: Mixzoo, tmp_path: Path) -> None:
     """Not ten rows of it."""
     root = _pictures(tmp_path / "mine", {"a": 9, "b": 9})
