@@ -5,21 +5,27 @@ way in which a network that mixzoo doesn't know shows its features (`zoo.nets.fo
 AutoMix, Liu et al., 2022, arXiv:2103.13027; SAMix, Li et al., 2021, arXiv:2111.15454.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 import torch.distributed as dist
+from msgspec import Meta
 from torch import Tensor, nn
 
-from ..zoo.errors import UsageError
-from ..zoo.nets.classifiers import MIX_BLOCKS
+from ..zoo.errors import UsageError, in_words
+from ..zoo.nets.classifiers import in_eval_mode
 from ..zoo.nets.foreign import SIZE, ForeignMixClassifier
 from .mixing import draw_automix
+from .mixing.mixed import as_labels, check_alpha, check_images
 from .network import freeze_k, momentum_update
 from .recipe import Automix
 from .schedules import ema_momentum, mask_loss_weights
 from .steps import automix_losses
+from .values import Amount, Seed, argument
+
+Seen = Annotated[int, Meta(ge=28, le=8192)]  # in fewer pixels the deep stages show no maps
+Steps = Annotated[int, Meta(ge=1, le=10**9)]
 
 
 class AutoMix(ForeignMixClassifier):
@@ -34,16 +40,19 @@ class AutoMix(ForeignMixClassifier):
 
     network: any CNN whose last layer is a linear one (torchvision, timm, mixzoo's own); it is the
     side q itself, not a copy, and trains in place. method: "automix" or "samix". steps: of the
-    whole training, which the mask loss's weight and k's momentum are spread over. alpha: of
+    whole training, which the mask loss's weight and k's momentum are spread over; after them both
+    stay as they are in the last. alpha: of
     Beta(alpha, alpha), 2 in the released configs. layer: name of the module whose output (N, c, H /
     16, W / 16) masks are made of; None finds the deepest stage of that stride. size: of the square
-    images that it looks with. options: see `recipe.Automix`. seed: of the draws, to which each
-    process of a group adds its rank, and of the new layers.
+    images that it looks with, 28 or more: as large as those of the training. options: see
+    `recipe.Automix`. seed: of the draws, to which each process of a group adds its rank, and of the
+    new layers.
 
-    In eval mode a call gives the logits of `head_name`: "one_k" first, as the reference infers, or
-    "mix_k", "one_q", "mix_q". `network` alone gives those of "one_q". `mix` mixes a batch by what
-    the block learnt. Wrapped in DistributedDataParallel, call `.module.follow()`. Raises UsageError
-    for a network that shows no such layer, or that doesn't end in a linear one.
+    A call without labels gives the logits of `head_name`, as in eval mode: "one_k" first, as the
+    reference infers, or "mix_k", "one_q", "mix_q". `network` alone gives those of "one_q". `mix`
+    mixes a batch by what the block learnt. Wrapped in DistributedDataParallel, call
+    `.module.follow()`. Raises UsageError for a network that shows no such layer or that doesn't
+    end in a linear one, and for other arguments out of range.
     """
 
     def __init__(
@@ -58,26 +67,34 @@ class AutoMix(ForeignMixClassifier):
         options: Automix = Automix(),  # noqa: B008  (frozen)
         seed: int = 0,
     ) -> None:
-        if method not in MIX_BLOCKS or steps < 1:
-            raise UsageError(
-                f"expected method {' or '.join(MIX_BLOCKS)} and steps of 1 or more, got {method!r} "
-                f"and {steps}"
-            )
+        network = argument("network", network, nn.Module)
+        if not isinstance(options, Automix):  # msgspec would take a dict, and keys that it ignores
+            raise UsageError(f"expected options to be a recipe.Automix, got {in_words(options)}.")
+        method = argument("method", method, Literal["automix", "samix"])
+        alpha = argument("alpha", alpha, Amount)
+        check_alpha(alpha)
+        size, seed = argument("size", size, Seen), argument("seed", seed, Seed)
+        weights = mask_loss_weights(options, argument("steps", steps, Steps))
         rng = torch.Generator().manual_seed(seed)
         super().__init__(network, type(network).__name__, method, rng, layer, size)
-        self.alpha, self.own = alpha, options
+        self.alpha, self.own, self._weights, self._seed = alpha, options, weights, seed
         freeze_k(self)
         self.step = 0
-        self._weights = mask_loss_weights(options, steps)
-        self._seed = seed
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Any:
         """With labels, in training: the losses, see `automix_losses`. Without: logits.
 
-        x: (N, 3, H, W) float, normalised, sides multiples of the stride. y: (N,) int64.
+        x: (N, 3, H, W) float, normalised, sides multiples of the stride. y: (N,) int64. Without
+        labels nothing is modified: all is as in eval mode. Raises UsageError for another shape or
+        dtype, and for labels in eval mode.
         """
+        check_images(x)
         if y is None:
-            return self.head_logits(self.head_name, x)
+            with in_eval_mode(self):
+                return self.head_logits(self.head_name, x)
+        if not self.training:
+            raise UsageError("losses are of training: call train() first, or give no labels.")
+        y = as_labels(y, x, self.num_classes)
         rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
         rng = np.random.default_rng((self._seed, rank, self.step))
         draw = draw_automix(rng, tuple(x.shape), self.alpha, self, self.own.mask_adjust)
@@ -90,13 +107,13 @@ class AutoMix(ForeignMixClassifier):
         momentum_update(self, ema_momentum(self.own, step, len(self._weights)))
         self.step += 1
 
-    def get_extra_state(self) -> int:
-        """The step, for `state_dict`."""
-        return self.step
+    def get_extra_state(self) -> Tensor:
+        """The step, for `state_dict`: a scalar int64, since all else in there is a tensor too."""
+        return torch.tensor(self.step)
 
-    def set_extra_state(self, state: int) -> None:
+    def set_extra_state(self, state: Tensor | int) -> None:
         """Go on from this step."""
-        self.step = state
+        self.step = int(state)
 
     def single(self) -> Any:
         """A copy of the network with the chosen head, as it was given: to be saved, or used alone."""

@@ -38,7 +38,7 @@ def checked(name: str, value: Any, kind: Any, strict: bool = True) -> Any:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError:
         plain = value is None or isinstance(value, bool | list | tuple)
-        shown = spelled(value)[:80] if plain else in_words(value)
+        shown = (plain and spelled(value)[:80]) or in_words(value)
         raise UsageError(
             f"expected {name} to be {_in_words(kind)}, got {shown}; correct the value."
         ) from None
@@ -52,9 +52,7 @@ def first_of(kind: Any) -> Any:
 def _in_words(kind: Any) -> str:
     """`a whole number of 1 or more`."""
     if get_origin(kind) in (Union, UnionType):
-        return ", or ".join(map(_in_words, get_args(kind)))
-    if kind is NoneType:
-        return "none"
+        return ", or ".join("none" if one is NoneType else _in_words(one) for one in get_args(kind))
     if get_origin(kind) is list:
         return f"a list, each {_in_words(get_args(kind)[0])}"
     if get_origin(kind) is tuple:
@@ -62,7 +60,9 @@ def _in_words(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return f"one of {', '.join(get_args(kind))}"
     plain, *metas = get_args(kind) or (kind,)
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[plain]
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    package = plain.__module__.partition(".")[0]
+    words = words.get(plain, f"of {package}'s class {plain.__qualname__}")
     for meta in metas:
         high = meta.lt or meta.le
         most = f"{high:,}" if high < FINITE else f"{high:.2g}"

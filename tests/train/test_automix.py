@@ -44,6 +44,18 @@ class Small(nn.Module):
         return self.fc(self.last(self.body(self.stem(x))).mean((2, 3)))
 
 
+class Patches(nn.Module):
+    """A transformer's shape: squares of pixels, then tokens without places."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.cut, self.fc = nn.Conv2d(3, 8, size, size), nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (N, 2) of images (N, 3, H, W)."""
+        return self.fc(self.cut(x).flatten(2).mean(2))
+
+
 def _batch(seed: int = 0, n: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
     """Reddish and bluish noise."""
     rng = torch.Generator().manual_seed(seed)
@@ -184,18 +196,79 @@ def test_two_processes_stay_one(tmp_path: Path) -> None:
     ("network", "options", "message"),
     [
         (nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten()), {}, "whose last layer is a linear one"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(3072, 2)), {}, "puts out maps"),
         (nn.Linear(4, 2), {}, "Linear: expected a network of images .N, 3, 32, 32.: .* size="),
         (nn.Identity(), {}, "whose last layer is a linear one"),
         (Small(), {"layer": "fc"}, "got fc; name one by layer= .of stem, body, last."),
-        (Small(), {"method": "mixup"}, "expected method automix or samix"),
-        (Small(), {"steps": 0}, "steps of 1 or more"),
+        (Small(), {"method": "mixup"}, "one of automix, samix, got 'mixup'"),
+        (Small(), {"steps": 0}, "steps to be a whole number of 1 to"),
+        (Small(), {"steps": "x"}, "got 'x'"),
+        (Small(), {"size": 8}, "size to be a whole number of 28 to 8,192, got 8"),
+        (Small(), {"alpha": -1}, "alpha to be a number of 0"),
+        (Small(), {"alpha": 0}, "alpha > 0"),
+        (Small(), {"seed": -1}, "seed to be a whole number of 0"),
+        (Small(), {"options": {}}, "options to be a recipe.Automix, got a dict"),
+        (None, {}, "network to be of torch's class Module, got none"),
+        ("resnet18", {}, "network to be of torch's class Module, got 'resnet18'"),
+        (torchvision.models.resnet18, {}, "got a function"),
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(3072, 2)),
+            {},
+            "places of 16 px, to .* got no maps, at 32 px",
+        ),
+        (
+            torchvision.models.resnet18(),
+            {"size": 100},
+            "got maps of 2, 4, 25 px, at 100 px. .* size=., a multiple of 32",
+        ),
+        *(
+            (
+                Patches(size),
+                {"size": 64},
+                f"16 px, to .* got one map alone, of {size} px, .* Choose",
+            )
+            for size in (4, 16, 32)
+        ),
     ],
 )
-def test_what_does_not_fit_is_refused(network: nn.Module, options: Any, message: str) -> None:
-    """With what is expected, and how to say it."""
-    with pytest.raises(UsageError, match=message):
+def test_what_does_not_fit_is_refused(network: Any, options: Any, message: str) -> None:
+    """In a line, with what is expected, and how to say it."""
+    with pytest.raises(UsageError, match=message) as refused:
         mixzoo.AutoMix(network, **{"steps": 1, "size": 32} | options)
+
+    assert "\n" not in str(refused.value)
+
+
+def test_logits_leave_no_trace() -> None:
+    """In training mode, with dropout and batch norm; labels belong to training alone."""
+    automix = mixzoo.AutoMix(
+        nn.Sequential(Small(), nn.Dropout(), nn.Linear(2, 2)), steps=1, size=32
+    )
+    automix.backbone_q[1].eval()
+    x, y = _batch()
+    before = {name: value.clone() for name, value in automix.state_dict().items()}
+
+    logits = automix(x)
+
+    assert torch.equal(logits, automix(x))
+    assert (automix.training, automix.backbone_q[1].training) == (True, False)
+    assert torch.equal(logits, automix.eval()(x))
+    assert all(torch.equal(before[name], one) for name, one in automix.state_dict().items())
+    with pytest.raises(UsageError, match=r"call train\(\) first"):
+        automix(x, y)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (_batch()[0].numpy(), None, "a numpy.ndarray of shape"),
+        (_batch()[0], torch.eye(8, 2), "one whole number as label for each of 8"),
+        (_batch()[0], torch.arange(8), "labels of 0 to 1, got 0 to 7"),
+    ],
+)
+def test_no_batch_is_refused(x: Any, y: Any, message: str) -> None:
+    """As by a Mixer."""
+    with pytest.raises(UsageError, match=message):
+        mixzoo.AutoMix(Small(), steps=1, size=32)(x, y)
 
 
 @pytest.mark.parametrize("head", ["one_k", "mix_q"])

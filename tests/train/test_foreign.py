@@ -74,8 +74,8 @@ def test_hidden_states_are_mixed_where_all_passes() -> None:
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        (lambda: _recipe("manifoldmix", architecture="timm/test_vit"), "puts out maps"),
-        (lambda: _recipe("automix", architecture="timm/test_vit"), "puts out maps"),
+        (lambda: _recipe("manifoldmix", architecture="timm/test_vit"), "one map alone, of 16 px"),
+        (lambda: _recipe("automix", architecture="timm/test_vit"), "one map alone, of 16 px"),
         (
             lambda: _recipe("mixup", architecture="timm/vit_tiny_patch16_224"),
             "images .N, 3, 64, 64.",

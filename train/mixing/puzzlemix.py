@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, cross_entropy, interpolate
 
 from ...zoo.errors import UsageError
+from ...zoo.nets.classifiers import in_eval_mode
 from .gridcut import cut_grid
 from .mixed import Mixed, check_batch, denormalize, draw_lam, draw_permutation
 
@@ -59,15 +60,9 @@ def input_saliency(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.
     parameters get no gradient. Pass the bare module, not its DistributedDataParallel wrapper.
     x: (N, C, H, W). y: (N,) int64 labels. Returns (N, H, W) float32.
     """
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.enable_grad():
-            probe = x.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(cross_entropy(model(probe), y), probe)
-    finally:
-        for module, training in modes:
-            module.training = training
+    with in_eval_mode(model), torch.enable_grad():
+        probe = x.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(cross_entropy(model(probe), y), probe)
     return gradient.float().square().mean(1).sqrt()
 
 

@@ -7,6 +7,7 @@ the classes' names by number, and `protocol` says which pixels they are evaluate
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain
@@ -54,6 +55,18 @@ def draw_new(layer: nn.Module, rng: torch.Generator | None = None) -> None:
         nn.init.normal_(layer.weight, std=NEW_STD, generator=rng)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
+
+
+@contextmanager
+def in_eval_mode(network: nn.Module) -> Iterator[None]:
+    """The network in eval mode; after it every module's own mode is put back."""
+    modes = [(module, module.training) for module in network.modules()]
+    try:
+        network.eval()
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 class Head(nn.Module):

@@ -16,7 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError, wall
-from .classifiers import MASK_STAGE, MIX_BLOCKS, Classifier, MixClassifier, draw_new
+from .classifiers import (
+    MASK_STAGE,
+    MIX_BLOCKS,
+    Classifier,
+    MixClassifier,
+    draw_new,
+    in_eval_mode,
+)
 
 SIZE = 224  # pixels of the empty image, where the network has no size of its own
 STRIDE = 16  # pixels per place of the features that masks are made of, as in the released configs
@@ -62,15 +69,20 @@ class Layers:
         It is the last of its stride, 2 ** (stage + 1); 2 ** (stage - 1) in a network for images of
         few pixels.
         """
-        strides = self.strides
-        of_mask = STRIDE if max(strides.values()) > STRIDE else SMALL_STRIDE
-        wanted = of_mask >> (MASK_STAGE - stage)
-        found = _deepest(network, strides, wanted)
+        of_maps = [stride for stride in self.strides.values() if stride]
+        small = len(of_maps) > 1 and max(of_maps) <= STRIDE  # one map: a transformer's patches
+        wanted = (SMALL_STRIDE if small else STRIDE) >> (MASK_STAGE - stage)
+        found = _deepest(network, self.strides, wanted) if len(of_maps) > 1 else None
         if not found:
+            places = ", ".join(map(str, sorted(set(of_maps))))
+            got = f"maps of {places} px" if len(of_maps) > 1 else "no maps"
+            got = f"one map alone, of {places} px" if len(of_maps) == 1 else got
+            fits = len(of_maps) < 2 or self.size % (2 * STRIDE) == 0
+            to_do = f"Set another crop (in Python size=), a multiple of {2 * STRIDE}."
             raise UsageError(
-                f"{self.name}: expected a layer that puts out maps (N, c, h, w) with places of "
-                f"{wanted} px, to mix or to make masks there, got none (maps come from "
-                f"{self.maps}). Choose another method or network."
+                f"{self.name}: expected stages that put out maps (N, c, h, w), one of them with "
+                f"places of {wanted} px, to mix or to make masks there, got {got}, at {self.size} "
+                f"px. {'Choose another method or network.' if fits else to_do}"
             )
         return found
 
@@ -106,11 +118,9 @@ class ForeignClassifier(Classifier):
         """Raise UsageError unless all that the head sees passes the ends of stages 1 and 2: two
         images that are exchanged there come out exchanged."""
         pair = torch.stack([torch.full((3, self.size, self.size), float(n)) for n in (0, 1)])
-        modes = [(module, module.training) for module in self.modules()]
-        logits = self.eval()(pair)
-        swapped = [self.through(pair, stage, lambda maps: maps.flip(0)) for stage in (1, 2)]
-        for module, training in modes:
-            module.training = training
+        with in_eval_mode(self):
+            logits = self(pair)
+            swapped = [self.through(pair, stage, lambda maps: maps.flip(0)) for stage in (1, 2)]
         if not all(torch.allclose(one.flip(0), logits, atol=1e-5) for one in swapped):
             raise UsageError(
                 f"{self.architecture}: hidden states can't be mixed as manifoldmix does, since "
@@ -267,16 +277,14 @@ def try_size(network: nn.Module, size: int, name: str) -> Tensor:
 
     name: the network's, for the UsageError where it takes no such image.
     """
-    modes = [(module, module.training) for module in network.modules()]
     first = next(network.parameters(), torch.empty(0))
     image = torch.zeros((1, 3, size, size), device=first.device, dtype=first.dtype)
-    try:
-        expected = f"{name}: expected a network of images (N, 3, {size}, {size})"
-        with wall(UsageError, expected, "Set another crop (in Python size=), or wrap it."):
-            return network.eval()(image)
-    finally:
-        for module, training in modes:
-            module.training = training
+    expected = f"{name}: expected a network of images (N, 3, {size}, {size})"
+    with (
+        in_eval_mode(network),
+        wall(UsageError, expected, "Set another crop (in Python size=), or wrap it."),
+    ):
+        return network(image)
 
 
 def look_into(network: nn.Module, size: int, name: str) -> Layers:
