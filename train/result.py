@@ -167,8 +167,8 @@ def _number(result: Result, manifest: Manifest, row: Row) -> Summary:
     if summary := audit.table_value:
         return summary
     last = max(v.epoch for v in audit.log.validations)
+    of = counted(result.facts.epochs or 0, "epoch")
     raise UsageError(
-        f"{result.log}: expected validations for the {audit.claim.rule} of "
-        f"{counted(result.facts.epochs, 'epoch')} ({manifest.metric.epochs} needed), got epochs up to "
-        f"{last}. Give the whole log."
+        f"{result.log}: expected validations for the {audit.claim.rule} of {of} "
+        f"({manifest.metric.epochs} needed), got epochs up to {last}. Give the whole log."
     )
