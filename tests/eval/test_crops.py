@@ -296,7 +296,7 @@ def test_decoding_processes_may_be_spawned(pictures: LabelledImages, tmp_path: P
     """All that they need can be pickled, the cache too."""
     (tmp_path / "program.py").write_text(PROGRAM)
     command = [sys.executable, tmp_path / "program.py", pictures.root, tmp_path / "c", "spawn"]
-    run = subprocess.run(command, check=True, capture_output=True, timeout=120)
+    run = subprocess.run(command, check=True, capture_output=True, timeout=300)
 
     assert int(run.stdout) == int(crops_of(pictures, list(range(299))).sum())
 
