@@ -79,8 +79,8 @@ def check_method(name: str) -> None:
     """Raise `UsageError` unless `name` is one of METHODS."""
     if name in LEARNT_METHODS:
         raise UsageError(
-            f"'{name}' learns its mask in a pipeline of its own and can't be drawn by name; "
-            f"expected one of {', '.join(METHODS)}"
+            f"{name} learns its masks beside a network and can't be drawn by name: train it alone "
+            f"(in Python by mixzoo.AutoMix), or choose one of {', '.join(METHODS)}"
         )
     if name not in METHODS:
         raise UsageError(f"no mixing method '{name}'; choose one of {', '.join(METHODS)}")

@@ -16,15 +16,9 @@ from torch.utils.data import default_collate, get_worker_info
 
 from ...zoo.errors import UsageError
 from ..values import Amount, Count, Part, Seed, Share, argument
-from .methods import LEARNT_METHODS, Draw, apply, check_mixture, draw_mixture
+from .methods import Draw, apply, check_mixture, draw_mixture
 from .mixed import Mixed, Variant, as_labels, check_images, mix_cross_entropy
 from .puzzlemix import PuzzlemixDraw, input_saliency
-
-NOT_HERE: dict[str, str] = {
-    **dict.fromkeys(LEARNT_METHODS, "learns its masks beside your network: use mixzoo.AutoMix"),
-    "manifoldmix": "mixes inside the network, not images: call mixzoo.train.mixing.manifoldmix "
-    "with a classifier, or choose another method",
-}
 
 
 class Target(NamedTuple):
@@ -84,9 +78,11 @@ class Mixer:
     ) -> None:
         methods = (methods,) if isinstance(methods, str) else methods
         self.methods: tuple[str, ...] = tuple(argument("methods", methods, list[str]))
-        for name in self.methods:
-            if name in NOT_HERE:
-                raise UsageError(f"{name} {NOT_HERE[name]}")
+        if "manifoldmix" in self.methods:
+            raise UsageError(
+                "manifoldmix mixes inside the network, not images: call "
+                "mixzoo.train.mixing.manifoldmix with a classifier, or choose another method"
+            )
         each = argument("alpha", alpha, Amount | list[Amount])
         self.alpha: list[float] = each if isinstance(each, list) else [each] * len(self.methods)
         self.prob: list[float] | None = argument("prob", prob, list[Share] | None)

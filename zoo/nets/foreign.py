@@ -16,14 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError, wall
-from .classifiers import (
-    MASK_STAGE,
-    MIX_BLOCKS,
-    Classifier,
-    MixClassifier,
-    draw_new,
-    in_eval_mode,
-)
+from .classifiers import MASK_STAGE, MIX_BLOCKS, Classifier, MixClassifier, draw_new, in_eval_mode
 
 SIZE = 224  # pixels of the empty image, where the network has no size of its own
 STRIDE = 16  # pixels per place of the features that masks are made of, as in the released configs
@@ -77,12 +70,11 @@ class Layers:
             places = ", ".join(map(str, sorted(set(of_maps))))
             got = f"maps of {places} px" if len(of_maps) > 1 else "no maps"
             got = f"one map alone, of {places} px" if len(of_maps) == 1 else got
-            fits = len(of_maps) < 2 or self.size % (2 * STRIDE) == 0
-            to_do = f"Set another crop (in Python size=), a multiple of {2 * STRIDE}."
             raise UsageError(
                 f"{self.name}: expected stages that put out maps (N, c, h, w), one of them with "
                 f"places of {wanted} px, to mix or to make masks there, got {got}, at {self.size} "
-                f"px. {'Choose another method or network.' if fits else to_do}"
+                "px. Choose another method or network, or a crop (in Python size=) that its stages "
+                f"divide, as multiples of {2 * STRIDE}."
             )
         return found
 

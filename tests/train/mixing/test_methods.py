@@ -306,7 +306,7 @@ def test_one_seed_repeats_the_run():
     ("methods", "alpha", "more", "expected"),
     [
         ("cutmx", (1,), {}, "no mixing method 'cutmx'; choose one of vanilla, mixup"),
-        ("mixup automix", (1, 1), {}, "'automix' learns its mask"),
+        ("mixup automix", (1, 1), {}, "automix learns its masks beside a network"),
         ("mixup cutmix", (1,), {}, "one alpha for each of 2 mix_mode, got 1"),
         ("mixup cutmix", (1, 0), {}, "alpha > 0"),
         ("", (), {}, "expected a mixing method, got none; choose from vanilla"),

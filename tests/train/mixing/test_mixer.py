@@ -192,7 +192,7 @@ def test_any_batch(n: int, method: str, lam: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"methods": "automix"}, "automix learns its masks .* use mixzoo.AutoMix"),
+        ({"methods": "automix"}, "automix learns its masks .* by mixzoo.AutoMix"),
         ({"methods": "manifoldmix"}, "mixes inside the network"),
         ({"methods": "mixdown"}, "no mixing method 'mixdown'"),
         ({"methods": ["mixup", "cutmix"], "alpha": [1.0]}, "one alpha for each"),
