@@ -11,10 +11,8 @@ from ..console import print_json, say
 from ..options import OutputFolder, complete_names, json_option, manifest_option, option
 
 LACKING = {  # what an export goes without where no row says it
-    "timm": "no config.json is written beside it, which timm's local-dir: needs; the line above "
-    "takes the file as it is",
-    "onnx": "its metadata hold no preprocessing and no classes, and the size of its input is the "
-    "one that its notes tell, else 224",
+    "timm": "config.json, which timm's local-dir: needs, and the line above doesn't",
+    "onnx": "preprocessing and classes; its crop is the one that its notes tell, else 224",
 }
 
 
@@ -60,9 +58,9 @@ def command(
     A REF is a row id (its weights are fetched if they aren't here) or a checkpoint file. Values
     stay as they are stored; the file's header says which file, with which sha256, they come from.
     With --part an averaged copy, or one of several networks in a file, becomes a file of its own,
-    for all other commands. --names timm writes a folder of its own for each, ROW.timm, which also
-    holds timm's config.json with the row's pixels (for a file, name it by --row): timm.create_model("local-dir:DIR/ROW.timm",
-    pretrained=True). --onnx writes ROW.onnx: images (batch, 3, crop, crop) to logits (batch,
+    for all other commands. --names timm writes a folder of its own for each, ROW.timm, which holds
+    timm's config.json too, with the row's pixels (a file's row is named by --row):
+    timm.create_model("local-dir:DIR/ROW.timm", pretrained=True). --onnx writes ROW.onnx: images (batch, 3, crop, crop) to logits (batch,
     classes); its metadata hold the row's pixels and the names of the classes.
     """
     from ...zoo.checkpoint.export import export_all
@@ -86,19 +84,14 @@ def command(
             say(f"{one.source}: wrote {one.path} ({one.size:,} bytes)")
             say(f"  sha256 {one.sha256}")
             say(f"  from   {one.metadata['source_sha256']}  {one.metadata['source_file']}")
-            rowless = "benchmark" not in one.metadata
             if onnx:
-                crop = one.metadata["crop"]
-                say(f"  input  images (batch, 3, {crop}, {crop}) float32, normalised")
+                size = f"3, {one.metadata['crop']}, {one.metadata['crop']}"
+                say(f"  input  images (batch, {size}) float32, normalised")
                 say(f"  load   session = onnxruntime.InferenceSession({str(one.path)!r})")
             elif names != "mixzoo":
                 network, classes = one.metadata["architecture"], int(one.metadata["num_classes"])
                 say(f"  load   {how_to_load(names, network, classes, one.path)}")
-            if rowless and (lacking := LACKING.get(names)):
-                say(
-                    f"  It belongs to no known row, so {lacking}. Name its row by --row, and "
-                    "the manifest of a row of your own by --manifest.",
-                    style="yellow",
-                )
+            if names in LACKING and "benchmark" not in one.metadata:
+                say(f"  lacks  {LACKING[names]}. Name its row: --row ROW", style="yellow")
     if as_json:
         print_json(written)

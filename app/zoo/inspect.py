@@ -19,11 +19,11 @@ SILENT = "says nothing of its training: no config, no epoch, no versions."
 def command(ref: str, row_id: str | None, manifests: tuple[Path, ...], as_json: bool) -> None:
     """Show what a checkpoint FILE, or a ROW's, says of itself and holds.
 
-    A row's weights are fetched if they aren't here, and compared with their row. What is shown is its method, epochs, protocol, data and versions. The training config inside is read as
+    That is its method, epochs, protocol, data and versions. The training config inside is read as
     text, never run. With --row, differences from that row, from how its table was trained and from
-    its protocol are named. The notes are the author's word, not proof. Of the weights, the network
-    is told, and what they aren't though they seem to be: stored in half precision, an averaged
-    copy, not numbers at all.
+    its protocol are named; a ROW's file, fetched if it isn't here, is compared with its own. The
+    notes are the author's word, not proof. Of the weights, the network is told, and what they
+    aren't though they seem to be: stored in half precision, an averaged copy, not numbers at all.
     """
     from ...zoo.catalog import open_catalog
     from ...zoo.checkpoint.claims import claims

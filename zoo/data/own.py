@@ -79,16 +79,12 @@ def look(
     if not root.is_dir():
         raise UsageError(f"{root}: expected a folder with images, got none. Name that one.")
     found = list(_of_table(root, table, columns) if table else _of_folders(root))
-    if not found and (archives := sorted(path.name for path in root.glob("*.tar.gz"))):
-        raise DataError(
-            f"{root}: expected pictures in a folder for each class, got archives "
-            f"({several(archives)}). If a published data set is in them, unpack it: "
-            f"{command('data', 'prepare', 'BENCHMARK', '--root', root)}"
-        )
     if not found:
+        unpack = command("data", "prepare", "BENCHMARK", "--root", root)
+        packed = f" Or unpack a published one's archives: {unpack}" * any(root.glob("*.tar.gz"))
         raise DataError(
-            f"{root}: expected pictures in a folder for each class (train/ant/1.jpg, or "
-            "ant/1.jpg), got none. Name a table of paths and classes with --table FILE.csv."
+            f"{root}: expected pictures in a folder for each class (train/ant/1.jpg, or ant/1.jpg), "
+            f"got none. Name a table of paths and classes with --table FILE.csv.{packed}"
         )
     return arrange(root, found, share=share, seed=seed)
 
@@ -262,18 +258,18 @@ def _with_published(target: Path, manifest: Manifest) -> str:
         path, before = benchmark.path, benchmark.manifest
         files = {asset.row for asset in benchmark.assets}
         rows = [row for row in before.rows if row.reported_top1 is not None or row.id in files]
-        if not rows or path.parent != target.parent:
+        ours, old, new = path == target, before.dataset.val, manifest.dataset.val
+        shared = ours or (path.parent == target.parent and old.annotations == new.annotations)
+        if not (rows and shared):
             continue
-        old, new = before.dataset.val, manifest.dataset.val
-        lost = f"{path}: {several(row.id for row in rows)}: published there, measured on other"
-        if old != new and (path == target or old.annotations == new.annotations):
-            raise UsageError(f"{lost} images. Nothing was written: name a copy of the folder.")
-        if path != target:
-            continue
-        if (before.protocol, before.metric) != (manifest.protocol, manifest.metric):
+        measured = [(m.protocol, m.metric) for m in (before, manifest)]
+        if old != new or (ours and measured[0] != measured[1]):
             raise UsageError(
-                f"{lost} pixels or by another rule. Nothing was written: give another --name."
+                f"{path}: {several(row.id for row in rows)}: published there, measured on other "
+                "images or pixels than these. Nothing was written: name a copy of the folder."
             )
+        if not ours:
+            continue
         merged = {row.id: row for row in (*manifest.rows, *rows)}
         manifest = replace(manifest, rows=[*merged.values()], sources=before.sources)
         if manifest == before:

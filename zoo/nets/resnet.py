@@ -36,10 +36,8 @@ class ResNetConfig:
 
     def __post_init__(self) -> None:
         if self.depth not in BLOCKS:
-            raise UsageError(
-                f"{self.name}: expected a depth of {sorted(BLOCKS)}, got {self.depth}. Correct the "
-                "name."
-            )
+            known = f"expected a depth of {sorted(BLOCKS)}"
+            raise UsageError(f"{self.name}: {known}, got {self.depth}. Correct the name.")
         if self.groups > 1 and not self.bottleneck:
             raise UsageError(f"a ResNeXt has bottleneck blocks: depth 50 or more, not {self.depth}")
 

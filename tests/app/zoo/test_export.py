@@ -63,11 +63,11 @@ def test_what_a_file_without_a_row_lacks_is_said(mixzoo: Callable, tmp_path: Pat
     onnx = mixzoo("zoo", "export", tmp_path / "s.pth", "--onnx", "--to", tmp_path)
     known = mixzoo("zoo", "export", ROWS[1], "--onnx", "--to", tmp_path)
 
-    assert "no config.json is written" in timm[1]
+    assert "lacks  config.json" in timm[1]
     assert not (tmp_path / "w.timm/config.json").exists()
     assert "images (batch, 3, 48, 48)" in onnx[1]
-    assert "no preprocessing and no classes" in onnx[1]
-    assert "no known row" not in known[1]
+    assert "lacks  preprocessing and classes" in onnx[1]
+    assert "lacks" not in known[1]
 
 
 def test_an_averaged_copy_becomes_a_file_of_its_own(mixzoo: Callable, tmp_path: Path) -> None:
