@@ -236,10 +236,7 @@ def write_own(own: OwnImages, manifest: Manifest, force: bool = False) -> list[P
         }
         for path, text in contents.items():
             if path.exists() and not force and path.read_text(encoding="utf-8") != text:
-                raise UsageError(
-                    f"{path}: there is such a file already, with other content. Write over it with "
-                    "--force."
-                )
+                raise UsageError(f"{path}: says something else now. Write over it with --force.")
         for path, text in contents.items():
             write(path, text)
     return list(contents)
