@@ -67,7 +67,8 @@ class Case:
 
     stored: None where the file can't be loaded. row: with the published number. audit: of its own
     log. facts: what the checkpoint says of itself. traits: `zoo.checkpoint.load.traits`. logs,
-    kept: of the benchmark's other rows, by id. training: the images that the training list has too,
+    kept: of the benchmark's other rows, by id. owner: the other row whose file it is by its hash.
+    training: the images that the training list has too,
     None without one. datasets: whose lists are known by name. data, ref: for printed commands.
     """
 
@@ -79,6 +80,7 @@ class Case:
     traits: Mapping[str, str] = field(default_factory=dict)
     logs: Mapping[str, LogAudit] = field(default_factory=dict)
     kept: Mapping[str, Stored] = field(default_factory=dict)
+    owner: str | None = None
     training: Collection[str] | None = None
     trials: Sequence[Trial] = ()
     datasets: Sequence[Dataset] = ()
@@ -178,6 +180,12 @@ class Case:
     def evaluation(self, *words: object) -> str:
         """The command that evaluates this file again, with more words."""
         return self.command("eval", *self.named, *self.images, *words)
+
+    def as_row(self, row_id: str) -> str:
+        """The command that evaluates this file as another row's; shows that row without a path."""
+        if self.ref is None or (self.row and self.ref == self.row.id):
+            return self.command("zoo", "show", row_id)
+        return self.command("eval", self.ref, "--row", row_id, *self.images)
 
 
 @dataclass(frozen=True)

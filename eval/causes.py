@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..zoo.report import Cause
 from .case import KEYS, MOST, PIXEL_KEYS, Case, Found, Trial
-from .clues import CLUES, usual
+from .clues import look, usual
 from .statistics import holm
 
 __all__ = ["KEYS", "LEVEL", "Case", "Trial", "causes_of", "worth_telling"]
@@ -30,7 +30,7 @@ _TOLD_BY = dict.fromkeys(PIXEL_KEYS, _BY_IMAGES) | {
 
 def causes_of(case: Case) -> tuple[Cause, ...]:
     """Every key of KEYS once: found ones first, the likeliest first; then open ones; then the rest."""
-    found = [one for look in CLUES for one in look(case)]
+    found, silent = look(case)
     corrected = holm([one.p for one in found])
     sure = [one for one, p in zip(found, corrected, strict=True) if p <= LEVEL]
     p_of = {id(one): p for one, p in zip(found, corrected, strict=True)}
@@ -51,7 +51,7 @@ def causes_of(case: Case) -> tuple[Cause, ...]:
         )
         for key, one in best.items()
     ]
-    rest = [_not_found(case, key) for key in KEYS if key not in best]
+    rest = [_not_found(case, key, key in silent) for key in KEYS if key not in best]
     rest.sort(key=lambda one: (one.state != "open", -usual(case, one.key)))
     return (*told, *rest)
 
@@ -62,7 +62,10 @@ def worth_telling(causes: Sequence[Cause]) -> tuple[Cause, ...]:
     return found or tuple(one for one in causes if one.state == "open")[:1]
 
 
-def _not_found(case: Case, key: str) -> Cause:
+def _not_found(case: Case, key: str, silent: bool) -> Cause:
+    if silent:
+        text = f"{KEYS[key]}: a number measured otherwise, or of another row's file, can't tell"
+        return Cause(key=key, state="open", sentence=text, command=case.evaluation())
     lacks = {
         _BY_IMAGES: not case.trials and case.is_off,
         _BY_LOG: case.audit is None and case.row is not None,

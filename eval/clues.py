@@ -5,7 +5,7 @@ decimal digits. Which of them count, and in which order, is decided in `eval.cau
 """
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..zoo.data import diagnose_list
 from ..zoo.errors import UsageError
 from ..zoo.looks import NOT_ITS_LOG, signed
 from ..zoo.manifest import Protocol, slug
-from .case import FACT, KEYS, MOST, WORD, Case, Found, Trial
+from .case import FACT, KEYS, MOST, PIXEL_KEYS, WORD, Case, Found, Trial
 from .judge import FAR, HANDFUL
 from .logs import LogAudit, rounds_to
 from .logs.arithmetic import padding
@@ -77,13 +77,13 @@ def _digits(p: float) -> float:
 def _by_traits(case: Case) -> Iterator[Found]:
     for key, text in case.traits.items():
         fit = 0.0 if case.stored is None else usual(case, key)
-        words = ("zoo", "show", case.row.id) if key == "other-row" and case.row else None
         ref = case.ref or (case.row.id if case.row else "FILE")
+        inspect = case.command("zoo", "inspect", ref)
         yield Found(
             key,
             f"{KEYS[key]}: {text}",
             {"gap_points": round(case.gap, 4)} if case.stored else {},
-            case.command(*(words or ("zoo", "inspect", ref))),
+            case.as_row(case.owner) if key == "other-row" and case.owner else inspect,
             fit=fit,
         )
 
@@ -181,11 +181,14 @@ def _by_the_files_word(case: Case) -> Iterator[Found]:
         "classes": (facts.num_classes, case.benchmark.manifest.dataset.num_classes),
     }
     if other := [f"{n} {a}, the row's is {b}" for n, (a, b) in said.items() if a and a != b]:
+        is_like = (said["method"][0] or row.method, facts.architecture or row.architecture)
+        rows = case.benchmark.manifest.rows
+        like = [one.id for one in rows if (one.method, one.architecture) == is_like]
         yield Found(
             "other-row" if facts.num_classes in (None, said["classes"][1]) else "other-head",
             f"the checkpoint's config says: {'; '.join(other)}",
             {name: str(value) for name, (value, _) in said.items() if value},
-            case.command("zoo", "show", row.id),
+            case.as_row(like[0]) if len(like) == 1 else case.command("zoo", "show", row.id),
             digits=WORD,
             fit=usual(case, "other-row"),
         )
@@ -226,7 +229,7 @@ def pixels_said(facts: TrainingFacts, protocol: Protocol) -> Protocol:
 
 
 def _by_log(case: Case) -> Iterator[Found]:
-    """The row's own log: another epoch's number, another statistic, padding, rounding."""
+    """The row's own log: another statistic, padding, rounding."""
     audit, reported = case.audit, case.reported
     if audit is None or reported is None or case.row is None:
         return
@@ -244,7 +247,6 @@ def _by_log(case: Case) -> Iterator[Found]:
         )
     table = audit.table_values
     if any(rounds_to(one.value, reported, case.decimals) for one in table):
-        yield from _by_epochs(case, audit)
         return
     given = (s for s in audit.summaries if rounds_to(s.value, reported, case.decimals))
     if one := next(given, None):
@@ -260,15 +262,13 @@ def _by_log(case: Case) -> Iterator[Found]:
         )
     for one in table:
         yield from _rounded(case, one.value, "the log's " + one.rule, logs, FACT)
-    yield from _by_epochs(case, audit)
 
 
-def _by_epochs(case: Case, audit: LogAudit) -> Iterator[Found]:
+def _by_epochs(case: Case) -> Iterator[Found]:
     """Whether some other epoch of the log gives exactly these counts."""
-    if not case.is_off or not case.counts or case.row is None:
+    audit = case.audit
+    if not case.is_off or not case.counts or case.row is None or audit is None:
         return
-    if case.conditions and case.conditions.precision == "fast":
-        return  # an image or two off, its counts may be any near epoch's
     named = set(audit.table_value.epochs) if audit.table_value else set()
     last = max((v.epoch for v in audit.log.validations), default=0)
     hits, chance = _epochs_like(case.counts, audit, {v.epoch for v in audit.log.validations})
@@ -345,10 +345,9 @@ def _rounded(case: Case, value: float, of: str, command: str, digits: float) -> 
 
 
 def _by_rows(case: Case) -> Iterator[Found]:
-    """Other rows of the table: their predictions, their logs' numbers, their published numbers."""
-    if case.row is None or case.stored is None or case.benchmark is None:
+    """Other rows of the table that have these predictions."""
+    if case.row is None or case.stored is None:
         return
-    show = case.command("zoo", "show", case.row.id)
     for name, kept in case.kept.items():
         if sorted(kept.files) == sorted(case.stored.files) and case.head in kept.heads:
             theirs = kept.ordered(case.stored.files).heads[case.head]
@@ -359,10 +358,16 @@ def _by_rows(case: Case) -> Iterator[Found]:
                     f"{100 * same:.1f}% of the predictions are those of {name}: the file is that "
                     "row's",
                     {"row": name, "equal_predictions": same},
-                    show,
+                    case.as_row(name),
                     digits=MOST,
                     fit=usual(case, "other-row"),
                 )
+
+
+def _by_numbers_of_rows(case: Case) -> Iterator[Found]:
+    """Other rows of the table: their logs' numbers, their published numbers."""
+    if case.row is None or case.stored is None or case.benchmark is None:
+        return
     own = case.audit and case.audit.table_value
     mine = _epochs_like(case.counts, case.audit, own.epochs)[0] if case.audit and own else None
     for name, audit in case.logs.items() if case.is_off or mine == set() else ():
@@ -375,7 +380,7 @@ def _by_rows(case: Case) -> Iterator[Found]:
                 f"these are the numbers of {name}'s training log (epoch {max(hits)}): the file is "
                 "that row's",
                 {"row": name, "epoch": max(hits), "chance": p},
-                show,
+                case.as_row(name),
                 p=p,
                 digits=_digits(p),
                 fit=usual(case, "other-row"),
@@ -389,7 +394,7 @@ def _by_rows(case: Case) -> Iterator[Found]:
             f"the file is its log's, and the published number is also {same_number[0]}'s: it may "
             "stand in the wrong line",
             {"row": same_number[0]},
-            show,
+            case.command("zoo", "show", case.row.id),
             fit=_met_by(case, len(others)),
         )
 
@@ -452,7 +457,7 @@ def _renumbered(case: Case, one: Renumbered, p: float, verify: str, *, fitted: b
 
 
 def _by_training(case: Case) -> Iterator[Found]:
-    """Evaluated images among the training's, or a number that is too good."""
+    """Evaluated images among the training's."""
     if case.stored is None or not case.counts:
         return
     shared = set(case.training or ())
@@ -469,21 +474,26 @@ def _by_training(case: Case) -> Iterator[Found]:
             digits=FACT + 1,
             fit=0.5,
         )
-    elif case.is_off and case.gap > FAR:
-        logged = case.audit.summaries if case.audit else ()
-        best = max((one.value for one in logged), default=case.reported or 0.0)
-        if case.counts[case.head].top1 > best + HANDFUL:
-            sure = float(np.nanmean(case.known.confidence))
-            yield Found(
-                "leak",
-                f"{signed(case.gap, case.decimals)} points more than published, more than any "
-                "epoch of the log: as of a network that saw these images in training (mean "
-                f"confidence {sure:.2f})",
-                {"gap_points": case.gap, "best_logged": best, "confidence": sure},
-                case.command("zoo", "inspect", case.ref or "FILE"),
-                digits=1.0,
-                fit=usual(case, "leak"),
-            )
+
+
+def _too_good(case: Case) -> Iterator[Found]:
+    """A number above all that the log has."""
+    if case.stored is None or not case.is_off or case.gap <= FAR:
+        return
+    logged = case.audit.summaries if case.audit else ()
+    best = max((one.value for one in logged), default=case.reported or 0.0)
+    if case.counts[case.head].top1 > best + HANDFUL:
+        sure = float(np.nanmean(case.known.confidence))
+        yield Found(
+            "leak",
+            f"{signed(case.gap, case.decimals)} points more than published, more than any "
+            "epoch of the log: as of a network that saw these images in training (mean "
+            f"confidence {sure:.2f})",
+            {"gap_points": case.gap, "best_logged": best, "confidence": sure},
+            case.command("zoo", "inspect", case.ref or "FILE"),
+            digits=1.0,
+            fit=usual(case, "leak"),
+        )
 
 
 def _by_trials(case: Case) -> Iterator[Found]:
@@ -565,14 +575,44 @@ def tried(case: Case, trial: Trial) -> tuple[float, int, int, dict[str, Any]]:
     return max(_near(case, evidence["top1"], spread), closed), gained, lost, evidence
 
 
-CLUES = (
+FACTS = (
     _by_traits,
     _by_conditions,
     _by_the_files_word,
     _by_log,
-    _by_rounding,
     _by_rows,
     _by_labels,
     _by_training,
-    _by_trials,
 )
+_OTHER_NETWORK = {"other-row", "other-head"}
+_OTHER_PIXELS = {*PIXEL_KEYS, *_OTHER_NETWORK}
+_ANYTHING = {*_OTHER_PIXELS, "arithmetic", "images-missing", "other-list"}
+GUESSES: tuple[tuple[Callable[[Case], Iterator[Found]], set[str], set[str]], ...] = (
+    (_by_epochs, {"other-epoch"}, _ANYTHING),
+    (_by_rounding, {"rounding"}, _ANYTHING),
+    (_by_numbers_of_rows, {"other-row"}, _ANYTHING - {"other-row"}),
+    (_too_good, {"leak"}, _ANYTHING - {"arithmetic"}),
+    (_by_trials, set(PIXEL_KEYS), _OTHER_PIXELS),
+)
+"""Clues that hold the number itself against log, table or trials; the causes that each can find;
+and the causes that are known to be there beside which it is silent, as the number isn't the one
+that log and table tell of. An image or two, which fast arithmetic may flip, is nothing to a leak.
+"""
+
+
+def look(case: Case) -> tuple[list[Found], set[str]]:
+    """All that was found, and the causes that this number isn't fit to tell, see GUESSES."""
+    found = [one for fact in FACTS for one in fact(case)]
+    known = {one.key for one in found} & _OTHER_NETWORK | {o.key for o in _by_conditions(case)}
+    silent = set[str]()
+    for guess, keys, beside in GUESSES:
+        if known & beside:
+            silent |= keys
+        else:
+            found += guess(case)
+    return found, silent
+
+
+def tells_pixels(case: Case) -> bool:
+    """Whether trials of other pixels can tell anything: pixels and network are the row's."""
+    return not {"interpolation"} & look(case)[1]

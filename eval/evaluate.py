@@ -238,9 +238,9 @@ def predicted(request: Request, world: World, *, quiet: bool = False) -> Predict
         for checkpoint in found.checkpoints
     ]
     audits, log_problems = world.leader_first(lambda: _audits(jobs, request))
-    files_sha256 = world.leader_first(lambda: _files_sha256(found))
+    of_files = world.leader_first(lambda: files_sha256(found))
     for job in jobs:
-        job.about["files_sha256"] = files_sha256
+        job.about["files_sha256"] = of_files
     seen: Sampled | None = None
     if sampling:
         seen = _sample(jobs, found, request, sampling, world, quiet=quiet)
@@ -461,7 +461,7 @@ def _images(request: Request, benchmark: Benchmark | None) -> LabelledImages:
     )
 
 
-def _files_sha256(found: Found) -> str | None:
+def files_sha256(found: Found) -> str | None:
     """Of the images' bytes, where the benchmark locks it; None where not all can be read."""
     if not found.benchmark or not found.benchmark.manifest.dataset.val.files_sha256:
         return None

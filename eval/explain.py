@@ -11,15 +11,15 @@ from ..zoo.catalog import Catalog, open_catalog
 from ..zoo.checkpoint.load import build
 from ..zoo.checkpoint.reading import read_checkpoint
 from ..zoo.errors import UsageError
-from ..zoo.looks import CONSISTENT, NO_NUMBER, REPRODUCED, RETRAINED
+from ..zoo.looks import CONSISTENT, NO_NUMBER, REPRODUCED, RETRAINED, command
 from ..zoo.net.progress import count_bar
 from ..zoo.refs import CheckpointFile, resolve
 from ..zoo.report import Cause, Report, read_report
 from .case import Case
 from .causes import causes_of
-from .clues import pixels_said, tried
+from .clues import pixels_said, tells_pixels, tried
 from .crops import Work
-from .evaluate import Found, Request, prepare
+from .evaluate import Found, Request, files_sha256, prepare
 from .jobs import load_models, predict, recall
 from .kept import behind
 from .known import audit_for, case_of, training_of, with_others
@@ -77,6 +77,15 @@ def _explained(
     quiet: bool,
 ) -> Explained:
     checkpoint = resolve(request.refs[0], catalog, row_id=request.row)
+    if report and not report.of_weights(checkpoint.sha256):
+        of = next(one.weights for one in report.rows if one.id == request.refs[0])
+        to_copy = checkpoint.benchmark.command if checkpoint.benchmark else command
+        as_row = ["--row", checkpoint.row.id] if checkpoint.row else []
+        raise UsageError(
+            f"{checkpoint.name}: the report's number is of {of.file} with sha256 {of.sha256}, the "
+            f"file here has {checkpoint.sha256}. Name that file: "
+            f"{to_copy('explain', of.file, *as_row)}"
+        )
     audit, _ = audit_for(checkpoint, request.log)
     datasets = [benchmark.manifest.dataset for benchmark in catalog.benchmarks.values()]
     case = case_of(checkpoint, None, audit, datasets=datasets, data=request.data or "DIR")
@@ -100,7 +109,8 @@ def _explained(
             checkpoint, stored, audit, train, datasets=datasets, data=request.data or "DIR"
         )
     case = with_others(case, checkpoint.sha256)
-    if found and images and case.is_off:
+    of_these = found and case.stored and case.stored.files == tuple(found.images.files)
+    if found and of_these and images and case.is_off and tells_pixels(case):
         case = _with_trials(case, checkpoint, found, request, world, images, quiet)
     verdict, tried = case.told_verdict, max((len(one.indices) for one in case.trials), default=0)
     word, why = (verdict.word, verdict.why) if verdict else ("", "")
@@ -112,6 +122,7 @@ def _predicted(checkpoint: CheckpointFile, found: Found, request: Request, world
     job = recall(
         checkpoint, found.images, found.protocol, request.precision, world, fresh=request.fresh
     )
+    job.about["files_sha256"] = files_sha256(found)
     if not job.from_store and not job.error:
         work = Work(found.images, found.protocol, request.batch_size, request.workers)
         with count_bar(job.name, len(found.images), " img", quiet=not world.leads) as bar:

@@ -154,7 +154,7 @@ def with_others(case: Case, sha256: str) -> Case:
 
     sha256: of the case's file, which may be another row's.
     """
-    logs, kept, found = {}, {}, dict(case.traits)
+    logs, kept, found, owner = {}, {}, dict(case.traits), None
     rows = case.benchmark.manifest.rows if case.benchmark else ()
     for row in [one for one in rows if case.row and one.id != case.row.id]:
         assert case.benchmark is not None
@@ -162,13 +162,13 @@ def with_others(case: Case, sha256: str) -> Case:
         logs |= {row.id: audit} if audit else {}
         theirs = shelf.file(case.benchmark, row).sha256
         if theirs == sha256:
-            found["other-row"] = f"by its hash, the file is that of {row.id}"
+            found["other-row"], owner = f"by its hash, the file is that of {row.id}", row.id
         elif theirs:
             all_kept = of_weights(theirs)
             own = (s for s in all_kept if conditions_of(s).differ_from(case.benchmark) is None)
             if stored := next(own, None):
                 kept[row.id] = stored
-    return replace(case, logs=logs, kept=kept, traits=found)
+    return replace(case, logs=logs, kept=kept, traits=found, owner=owner)
 
 
 def audit_for(

@@ -194,6 +194,65 @@ def test_fast_arithmetic_is_the_cause_of_an_image_or_two() -> None:
     assert "arithmetic" not in {one.key for one in causes_of(case(of)) if one.state == "found"}
 
 
+def resized(of: Stored) -> Case:
+    pixels = msgspec.to_builtins(override(MANIFEST.protocol, resize=160))
+    return case(replace(of, key=of.key | {"protocol": pixels}), reported=59.6)
+
+
+def of_another_row(of: Stored) -> Case:
+    return case(of, reported=59.6, traits={"other-row": "by its hash"}, owner="X", ref="a.pth")
+
+
+def of_fewer_images(of: Stored) -> Case:
+    few = range(0, N, 2)
+    return case(replace(of.at(few), files=of.files[::2]), reported=59.6)
+
+
+@pytest.mark.parametrize(
+    ("key", "other"),
+    [("resize", resized), ("other-row", of_another_row), ("images-missing", of_fewer_images)],
+)
+def test_a_number_that_is_not_the_tables_accuses_of_nothing_else(
+    key: str, other: Callable[[Stored], Case]
+) -> None:
+    """Neither of a leak, as it is above the table's, nor is anything ruled out by it."""
+    known = stored(*network())
+    alone = {one.key: one.state for one in causes_of(case(known, reported=59.6))}
+    states = {one.key: one.state for one in causes_of(other(known))}
+
+    assert alone["leak"] == "found"
+    assert [key] == [one for one, state in states.items() if state == "found"]
+    assert {states["leak"], states["other-epoch"], states["rounding"]} == {"open"}
+
+
+def test_trials_are_silent_where_the_pixels_are_known() -> None:
+    """Those of the table give other predictions than a resize does, which is no other cause."""
+    of = resized(stored(*network()))
+    again = {"head0": stored(*network(3)).heads["head0"]}
+    bgr = override(MANIFEST.protocol, channels="BGR")
+    trials = [
+        Trial("", MANIFEST.protocol, np.arange(N), again),
+        Trial("bgr", bgr, np.arange(N), dict(of.stored.heads if of.stored else {})),
+    ]
+
+    found = {one.key for one in causes_of(replace(of, trials=trials)) if one.state == "found"}
+
+    assert found == {"resize"}
+
+
+def test_another_rows_file_is_to_be_evaluated_as_that_row() -> None:
+    """By its hash, or by what the file says: the command is there to copy."""
+    of = stored(*network(share=0.64))
+    facts = TrainingFacts(method="mixup")
+    by_hash, by_word = (
+        causes_of(case(of, ref="a.pth", **known))[0].command
+        for known in ({"traits": {"other-row": ""}, "owner": "R"}, {"facts": facts})
+    )
+
+    assert by_hash == "mixzoo eval a.pth --row R"
+    assert by_word == "mixzoo eval a.pth --row resnet18_w6.mixup_mini"
+
+
 def test_a_number_that_was_cut_off_is_rounding() -> None:
     """70.0 for 70.2, without a log."""
     assert first_of(case(stored(*network()), reported=70.0)) == "rounding"
