@@ -20,6 +20,7 @@ from ..zoo import files, shelf
 from ..zoo.catalog import Benchmark, Catalog
 from ..zoo.data import FolderStore, LabelledImages
 from ..zoo.errors import IntegrityError, ManifestError, several, wall
+from ..zoo.looks import NOT_INTACT
 from ..zoo.manifest import Count, Sha256
 from ..zoo.manifest import Row as TableRow
 from ..zoo.report import Report, Row, parse_report
@@ -32,6 +33,8 @@ from .store import Stored
 INDEX, REPORT, IMAGES = "evidence.json", "report.json", "images.json"
 VERDICT = "verdict.sigstore.json"  # the signed one (eval.signed)
 COLUMNS = ("top", "margin", "margin5", "confidence", "state")  # the labels stand in the list
+# What of a report the index tells.
+OF_INDEX = {"id", "weights", "precision", "protocol", "list_sha256", "files_sha256"}
 MAX_BYTES = 256 << 20  # of one file
 
 
@@ -58,9 +61,9 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Checked:
     """What a folder of evidence gives: the row derived from it, and where the folder differs.
 
-    digest: sha256 of the folder's `evidence.json`, which stands for all of it. problems: one
-    sentence each; none means that everything said follows from the predictions. signature: who
-    signed the folder, where that was asked (eval.signed).
+    digest: sha256 of the folder's `evidence.json`, which stands for all of it; "" where a file isn't
+    the one that it names. problems: one sentence each; none means that everything said follows from
+    the predictions. signature: who signed the folder, where that was asked (eval.signed).
     """
 
     folder: Path
@@ -73,8 +76,19 @@ class Checked:
 
     @property
     def row(self) -> Row:
-        """The row with its verdict, as derived."""
-        return self.report.rows[0]
+        """The row with its verdict, as derived; where the folder differs, NOT_INTACT is its verdict."""
+        row = self.report.rows[0]
+        if not self.problems:
+            return row
+        reason = f"the evidence isn't what it says; what it gives alone is {row.verdict!r}"
+        return msgspec.structs.replace(row, verdict=NOT_INTACT, reason=reason)
+
+    @property
+    def digest_in_words(self) -> str:
+        """One sentence."""
+        if not self.digest:
+            return f"It has no digest, since its files aren't those that {INDEX} names."
+        return f"The digest of this evidence: {self.digest}"
 
     @property
     def files(self) -> list[Path]:
@@ -190,14 +204,15 @@ def check(folder: Path, catalog: Catalog) -> Checked:
         if report.versions.get("mixzoo") != versions()["mixzoo"]:
             said, gives = _known_to(written, said), _known_to(written, gives)
             gives["rules"] = said["rules"]
+        changed = [*_changed(folder, index, content)]
         problems = [
-            *_changed(folder, index, content),
+            *changed,
             *_other_list(folder, images, index),
             *_other_weights(report.rows[0], index, benchmark, table_row),
             *_miscounted(content, stored),
             *_differences(said, gives),
         ]
-    digest = hashlib.sha256(content[INDEX]).hexdigest()
+    digest = "" if changed else hashlib.sha256(content[INDEX]).hexdigest()
     return Checked(folder, digest, index, derived, stored, tuple(problems))
 
 
@@ -368,20 +383,23 @@ def _known_to(written: Any, plain: Any) -> Any:
     return plain
 
 
-def _differences(said: Any, derived: Any, where: str = REPORT) -> Iterator[str]:
+def _differences(
+    said: Any, derived: Any, where: str = REPORT, given_by: str = "the predictions give"
+) -> Iterator[str]:
     """Sentences on where two plain values differ; numbers by more than rounding."""
     if isinstance(said, dict) and isinstance(derived, dict):
         for name in said | derived:
-            yield from _differences(said.get(name), derived.get(name), f"{where}, {name}")
+            by = f"{INDEX} says" if name in OF_INDEX else given_by
+            yield from _differences(said.get(name), derived.get(name), f"{where}, {name}", by)
     elif (
         isinstance(said, list | tuple)
         and isinstance(derived, list | tuple)
         and len(said) == len(derived)
     ):
         for number, pair in enumerate(zip(said, derived, strict=True), start=1):
-            yield from _differences(*pair, f"{where} {number}")
+            yield from _differences(*pair, f"{where} {number}", given_by)
     elif isinstance(said, float) and isinstance(derived, float):
         if not math.isclose(said, derived, rel_tol=1e-9, abs_tol=1e-9):
-            yield f"{where}: says {said}, the predictions give {derived}."
+            yield f"{where}: says {said}, {given_by} {derived}."
     elif said != derived:
-        yield f"{where}: says {said!r}, the predictions give {derived!r}."
+        yield f"{where}: says {said!r}, {given_by} {derived!r}."

@@ -29,6 +29,7 @@ NOT_COMPARABLE = "not comparable"
 NO_NUMBER = "no published number"
 RETRAINED = "retrained"
 FAILED = "could not be evaluated"
+NOT_INTACT = "not intact"
 
 # Do runs of several seeds give the published number? (eval.judge)
 WITHIN_SEEDS = "within the spread of seeds"
@@ -56,6 +57,7 @@ _TONES: dict[str, Tone] = {
     DIFFERS: "odd",
     NOT_REPRODUCED: "bad",
     FAILED: "bad",
+    NOT_INTACT: "bad",
     WITHIN_SEEDS: "near",
     OUTSIDE_SEEDS: "bad",
     FEW_SEEDS: "odd",

@@ -120,7 +120,7 @@ def _page(rows: list[Row], problems: list[str], sentences: list[str]) -> str:
         top1 = f"{head.top1:.{row.decimals + 1}f}"
         cells = (row.id, head.head, counts, top1, published, (row.verdict, row.reason))
         lines.append(dict(zip(CHECKED, cells, strict=True)))
-    rules = {row.verdict: RULES.get(row.verdict, "") for row in rows}
+    rules = {row.verdict: RULES[row.verdict] for row in rows if row.verdict in RULES}
     return render(
         "check.html",
         lines=lines,
@@ -136,6 +136,6 @@ def _said(checked: list[Checked]) -> Iterator[str]:
     """What the evidence says beside its rows: whether it is intact, its digest, who signed it."""
     for one in checked:
         state = "differs from what it gives" if one.problems else "is intact: all follows from it"
-        yield f"{one.row.id}: the evidence {state}. Its digest: {one.digest}"
+        yield f"{one.row.id}: the evidence {state}. {one.digest_in_words}"
         if one.signature:
             yield f"{one.row.id}: the evidence {one.signature.said}."

@@ -44,7 +44,7 @@ def command(
     checked = [signed.check(folder, catalog, signed_by) for folder in evidence.find(folders)]
     named = [_named(one) for one in checked] if pairs else []
     compared = compare.compare_rows(named) if len(named) > 1 else ()
-    judged = seeds.of_reports([one.report for one in checked], catalog)
+    judged = seeds.of_reports([one.report for one in checked if not one.problems], catalog)
     if as_json:
         found: dict[str, Any] = {"evidence": [_facts(one) for one in checked]}
         found |= {"seeds": to_builtins(judged)} if judged else {}
@@ -57,7 +57,7 @@ def command(
             optional=("Correct", "Digest"),
         )
         for one in checked if len(checked) == 1 else ():
-            say(f"{one.row.verdict}: {one.row.reason}. The digest of this evidence: {one.digest}")
+            say(f"{one.row.verdict}: {one.row.reason}. {one.digest_in_words}")
         for said in dict.fromkeys(one.signature.said for one in checked if one.signature):
             say(f"The evidence {said}.")
         print_seeds(judged)
@@ -101,5 +101,5 @@ def _cells(one: "Checked") -> list[str]:
         "-" if row.reported_top1 is None else f"{row.reported_top1:.{row.decimals}f}",
         row.verdict,
         "differs" if one.problems else "intact",
-        one.digest[:SHOWN],
+        one.digest[:SHOWN] or "-",
     ]

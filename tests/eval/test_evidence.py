@@ -136,6 +136,27 @@ def test_published_evidence_is_checked_where_it_arrives(
     assert (refused, "isn't what it says" in error) == (5, True)
 
 
+def test_an_edited_index_is_blamed_and_no_verdict_of_it_believed(
+    folder: Path, mixzoo: Callable[..., tuple[int, str, str]]
+) -> None:
+    """A digit of evidence.json itself; of another file there is no digest either."""
+    index = folder / evidence.INDEX
+    index.write_text(re.sub(r'"ties": *\d+', '"ties": 777', index.read_text()))
+
+    code, said, error = mixzoo("eval", "check", folder)
+    _, facts, _ = mixzoo("eval", "check", folder, "--json")
+    (folder / "extra.txt").write_text("")
+    _, more, _ = mixzoo("eval", "check", folder, "--json")
+
+    assert code == 5
+    assert re.search(r"ties: says \d+, evidence.json says 777", said + error)
+    assert "reproduced" not in said.split("not intact: ")[0]
+    [one], [other] = (json.loads(text)["evidence"] for text in (facts, more))
+    assert (one["verdict"], other["verdict"]) == ("not intact", "not intact")
+    assert one["digest"] == hashlib.sha256(index.read_bytes()).hexdigest()
+    assert other["digest"] == ""
+
+
 def of_json(name: str, change: Callable[[Any, random.Random], object]) -> Edit:
     def edit(folder: Path, rng: random.Random) -> None:
         content = json.loads((folder / name).read_text())

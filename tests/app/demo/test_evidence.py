@@ -52,7 +52,8 @@ def test_edited_evidence_is_told(zipped: Path, tmp_path: Path) -> None:
     page = evidence.check(edited, open_catalog())
 
     assert "702 / 1000" in page
-    assert "the evidence differs from what it gives" in page
+    assert "the evidence differs from what it gives. It has no digest" in page
+    assert "not intact" in page
     assert "says 752, the predictions give 702" in page
 
 
