@@ -46,8 +46,8 @@ def print_table(
     whole: Sequence[str] = (),
     optional: Sequence[str] = (),
     cut: str | None = None,
-) -> None:
-    """Print aligned columns, known words coloured.
+) -> list[str]:
+    """Print aligned columns, known words coloured. Returns the columns that were left out.
 
     right: columns aligned right, never broken. whole: names, never broken either, as those of the
     first column. optional: columns that are left out, in this order, while the table is wider than
@@ -78,6 +78,7 @@ def print_table(
     out.print(table)
     if left_out:
         say(f"Left out at this width: {', '.join(left_out)}.", style="dim")
+    return left_out
 
 
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, int]:

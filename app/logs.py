@@ -87,7 +87,7 @@ def print_audits(found: "Audits") -> None:
     numbers = (*HEADINGS.values(), "Published", "Images")
     if audits:
         named = {HEADINGS[audit.claim.rule] for audit in audits}
-        print_table(
+        left_out = print_table(
             ("Log", "Head", *numbers, "Verdict"),
             [[audit.name, *line] for audit in audits for line in lines(audit)],
             right=numbers,
@@ -101,7 +101,8 @@ def print_audits(found: "Audits") -> None:
         say("* rounds to the published number. Top-1 in percent.")
         for end, last in dict.fromkeys((a.horizon.epochs, a.claim.last) for a in audits):
             for rule, words in rules(end, last).items():
-                if any(s.rule == rule for a in audits for s in a.summaries):
+                shown = HEADINGS[rule] not in left_out
+                if shown and any(s.rule == rule for a in audits for s in a.summaries):
                     say(f"{HEADINGS[rule]}: {words}.")
         for word, meaning in RULES.items():
             if any(audit.verdict == word for audit in audits):

@@ -19,7 +19,7 @@ from safetensors.numpy import load, save
 from ..zoo import files, shelf
 from ..zoo.catalog import Benchmark, Catalog
 from ..zoo.data import FolderStore, LabelledImages
-from ..zoo.errors import IntegrityError, ManifestError, several, wall
+from ..zoo.errors import IntegrityError, ManifestError, UsageError, several, wall
 from ..zoo.looks import NOT_INTACT
 from ..zoo.manifest import Count, Sha256
 from ..zoo.manifest import Row as TableRow
@@ -157,13 +157,15 @@ def write_all(
 def find(paths: tuple[Path, ...]) -> list[Path]:
     """The folders of evidence among these, and directly below them, in order.
 
-    Raises IntegrityError for a path that is or holds none.
+    Raises UsageError for a path that isn't there, IntegrityError for one that is or holds none.
     """
     found = []
     for path in paths:
         folder = path.parent if path.name == INDEX else path
         below = sorted(p.parent for p in folder.glob(f"*/{INDEX}"))
         here = [folder] if (folder / INDEX).is_file() else below
+        if not path.exists():
+            raise UsageError(f"{path}: there is no such folder. Name one that is there.")
         if not here:
             raise IntegrityError(
                 f"{path}: expected a folder that `mixzoo eval --evidence` wrote, with {INDEX} in "

@@ -163,15 +163,19 @@ def _with_trials(
         read_checkpoint(checkpoint.path), device=world.device, row=row, num_classes=classes
     )
     protocols = variants(found.published, pixels_said(case.facts, found.published))
-    few = min(FIRST, images, len(found.images))
-    with count_bar("other pixels", 2 * few, " img", quiet=quiet) as bar:
+    most = min(images, len(found.images))
+    few = min(FIRST, most)
+    more = most if few < most else 0
+    with count_bar("other pixels", few + more, " img", quiet=quiet) as bar:
         trials = try_pixels(
             model, found.images, protocols, world.device, most=few, progress=bar.update
         )
         first = replace(case, trials=trials)
         others = sorted((one for one in trials if one.key), key=lambda one: -tried(first, one)[0])
-        if len(trials[0].indices) < min(images, len(found.images)):
+        if more:
             best = [protocols[0], *(one.protocol for one in others[:LIKELY])]
-            trials += try_pixels(model, found.images, best, world.device, most=images)
+            trials += try_pixels(
+                model, found.images, best, world.device, most=more, progress=bar.update
+            )
             trials = [one for one in trials if one not in others[:LIKELY]]
     return replace(case, trials=trials)

@@ -69,9 +69,13 @@ def override(protocol: Protocol, **given: Any) -> Protocol:
     try:
         return msgspec.convert(facts, Protocol)
     except msgspec.ValidationError as error:
+        what, _, at = str(error).replace("`", "").partition(" - at $.")
+        name, what = (
+            at.partition("[")[0],
+            what.replace("float", "numbers").replace("int", "a number"),
+        )
         raise UsageError(
-            f"The pixels that were asked for can't be made: {str(error).replace('`', '')}. Correct "
-            "the option."
+            f"--{name}: {what[:1].lower()}{what[1:]}, got {_in_option(facts.get(name))}. Correct it."
         ) from None
 
 

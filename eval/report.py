@@ -470,8 +470,8 @@ def _arithmetic(facts: Mapping[str, Any]) -> str:
         changed = facts["changed"]
         return (
             f"{facts['arithmetic']} arithmetic, guarded: {facts['calibrated']} images calibrated "
-            f"the bound ({facts['bound']:.2g} of a logit), {facts['recomputed']} were computed "
-            f"again in fp32, which changed {counted(changed, 'prediction')}."
+            f"the bound ({facts['bound']:.2g} of a logit), {facts['recomputed']} more were computed "
+            f"again in fp32; fp32 changed {counted(changed, 'prediction')} of all these."
         )
     if facts.get("precision") == "fast":
         return f"{facts['arithmetic']} arithmetic, unguarded: single predictions may not be fp32's."

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..zoo.catalog import open_catalog
 from ..zoo.errors import UsageError
-from ..zoo.looks import naming
+from ..zoo.looks import counted, naming
 from ..zoo.manifest import Manifest, Row
 from ..zoo.nets.named import TIMM
 from ..zoo.refs import is_path
@@ -123,7 +123,7 @@ class RowRun:
         )
         lines = [
             f"{self.row.id}: {recipe.architecture}, {methods}, {recipe.num_classes:,} classes, "
-            f"{recipe.epochs} epochs",
+            counted(recipe.epochs, "epoch"),
             *self._expectation(),
             "",
             shlex.join(self.words),

@@ -304,6 +304,11 @@ def parse_report(content: Any, origin: str) -> Report:
             f"{origin}: expected a report of format {FORMAT}, got one of format 1, which had a "
             "verdict for each head. Evaluate again, from the kept predictions: mixzoo eval"
         )
+    if not isinstance(content, Mapping) or "rows" not in content:
+        raise ManifestError(
+            f"{origin}: expected a report as `mixzoo eval --out report.json` writes it, got other "
+            "JSON. Name such a report."
+        )
     return convert(content, Report, origin)
 
 

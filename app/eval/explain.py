@@ -61,7 +61,7 @@ def print_explained(one: "Explained") -> None:
         say("No cause was found.")
     shown = found or [cause for cause in one.causes if cause.state == "open"]
     if shown:
-        print_table(
+        left_out = print_table(
             ("Cause", "State", "Likelihood", "What shows it, or would", "Next"),
             [
                 (
@@ -76,6 +76,12 @@ def print_explained(one: "Explained") -> None:
             right=("Likelihood",),
             optional=("Next",),
         )
+        commands: dict[str, list[str]] = {}
+        for cause in shown[len(found[:1]) :]:  # the likeliest one's is told above
+            commands.setdefault(cause.command or "", []).append(cause.key)
+        for words, keys in commands.items() if "Next" in left_out else ():
+            if words:
+                say(f"Next ({', '.join(keys)}): {words}")
     for state in ("open", "ruled out") if one.verdict else ():
         keys = [cause.key for cause in one.causes if cause.state == state and cause not in shown]
         if keys:

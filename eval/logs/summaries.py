@@ -87,10 +87,14 @@ class Claim:
 
 def rules(end: int, last: int) -> dict[str, str]:
     """Each rule in words, for a run of `end` epochs summarised over its `last` ones."""
+    of = f"the last {last} epochs, {end - last + 1} to {end}"
+    if end < last:
+        every = f"all {end} epochs" if end > 1 else "the one epoch"
+        of = f"{every} of the run, which has fewer than {last}"
     return {
-        MEDIAN: f"median of the last {last} epochs, {max(1, end - last + 1)} to {end}",
+        MEDIAN: f"median of {of}",
         WINDOW: f"OpenMixup's find_classification_val_median: median of epochs >= {end} - {last}, "
-        f"which are {last + 1}",
+        f"which are {min(end, last + 1)}",
         AUTOMIX: f"OpenMixup's find_automix_val_median: median of epochs >= {end} - "
         f"{_reach(last)}, with or without the last of them, whichever gives the higher best head "
         "(without it where both give the same); "

@@ -233,5 +233,6 @@ def test_narrow_terminal_keeps_the_statistic_of_the_table(
 
     assert "70.20*" in out
     assert "Left out at this width" in out
+    assert "\nBest: " not in out
     table = out.partition("* rounds to")[0]
     assert all(len(line) <= 62 for line in table.splitlines())

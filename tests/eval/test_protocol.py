@@ -14,8 +14,9 @@ PROTOCOL = Protocol(resize=256, crop=224)
     [
         ({"crop": 300}, "--crop"),
         ({"interpolation": "cubic"}, "--interpolation"),
-        ({"std": (0.0, 1.0, 1.0)}, "can't be"),
-        ({"mean": (float("nan"),) * 3}, "can't be"),
+        ({"std": (0.0, 1.0, 1.0)}, "^--std: expected numbers > 0.0, got 0,1,1. "),
+        ({"mean": (float("nan"),) * 3}, "^--mean: expected .*got nan,nan,nan. "),
+        ({"resize": 10**11}, "^--resize: expected a number <= 8192, got 100000000000. "),
     ],
 )
 def test_impossible_override_is_refused(change: dict[str, object], message: str) -> None:

@@ -71,6 +71,17 @@ def test_what_a_reader_must_not_miss(content: dict[str, Any]) -> None:
     assert "could not be evaluated" in told
 
 
+def test_what_fp32_changed_is_counted_with_the_calibrations(content: dict[str, Any]) -> None:
+    """None was computed again after it, and yet one was changed."""
+    facts = {"precision": "guarded", "arithmetic": "bf16", "bound": 0.1, "calibrated": 128}
+    content["rows"][0]["heads"][0]["precision"] = facts | {"recomputed": 0, "changed": 1}
+
+    assert (
+        "128 images calibrated the bound (0.1 of a logit), 0 more were computed again in fp32; fp32 "
+        "changed 1 prediction of all these."
+    ) in "\n".join(notes(parse_report(content, "r")))
+
+
 def test_notes_tell_how_the_log_compares(content: dict[str, Any]) -> None:
     """Of each head, in images; and of many exact ones in one sentence."""
     row = content["rows"][0]

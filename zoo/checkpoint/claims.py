@@ -7,7 +7,7 @@ from typing import Any
 from ..looks import counted
 from ..manifest import Manifest, Protocol, Row, slug
 from ..report import Claims
-from .config import in_text
+from .config import in_text, pick
 from .facts import TrainingFacts, in_words, training_facts
 
 PIXELS = {
@@ -63,15 +63,16 @@ def disagreements(
         compared = {f"evaluation {name}": pair for name, pair in pixels.items()}
         topics.append(("this evaluation uses", compared, meaning))
     if row and manifest and (training := manifest.training):
+        own = row.recipe  # goes before what the whole table was trained with
         compared = {
-            "epochs": (facts.epochs, training.epochs),
-            "learning rate": (facts.learning_rate, training.learning_rate),
-            "weight decay": (facts.weight_decay, training.weight_decay),
-            "precision": (facts.precision, training.precision),
-            "start": (facts.started_from, "random weights"),
+            "epochs": (facts.epochs, own.get("epochs", training.epochs)),
+            "learning rate": (facts.learning_rate, own.get("lr", training.learning_rate)),
+            "weight decay": (facts.weight_decay, own.get("weight_decay", training.weight_decay)),
+            "precision": (facts.precision, own.get("precision", training.precision)),
+            "start": (facts.started_from, own.get("init", "random weights")),
         }
-        expects = f"{manifest.name} is trained with"
-        topics.append((expects, compared, "another recipe than the table's"))
+        of, whose = (row.id, "row's") if own else (manifest.name, "table's")
+        topics.append((f"{of} is trained with", compared, f"another recipe than the {whose}"))
     found = [
         f"{name}: {expects} {in_text(expected)}, the checkpoint's config says {in_text(said)}: "
         f"{meaning}."
@@ -80,7 +81,7 @@ def disagreements(
         if said is not None and not _same(said, expected)
     ]
     if row and manifest:
-        found += _about_the_batch(facts, manifest)
+        found += _about_the_batch(facts, row, manifest)
     if facts.epoch is not None and facts.epochs not in (None, facts.epoch):
         found.append(
             f"epoch: expected the last one of {facts.epochs}, the checkpoint was written after "
@@ -89,17 +90,18 @@ def disagreements(
     return found
 
 
-def _about_the_batch(facts: TrainingFacts, manifest: Manifest) -> Iterator[str]:
+def _about_the_batch(facts: TrainingFacts, row: Row, manifest: Manifest) -> Iterator[str]:
     """The batch shows in the iterations: the config alone doesn't know how many GPUs there were."""
     train, training = manifest.dataset.train, manifest.training
     if not (training and train and train.images and facts.epoch and facts.iteration):
         return
-    expected = math.ceil(train.images / training.batch_size)
+    batch = pick(row.recipe, "batch_size", kind=int) or training.batch_size
+    expected = math.ceil(train.images / batch)
     got = facts.iteration / facts.epoch
     # Dropping the last batch, which isn't full, is one iteration less.
     if got not in (expected, expected - 1):
         yield (
-            f"batch: {train.images} images in batches of {training.batch_size} are {expected} "
+            f"batch: {train.images} images in batches of {batch} are {expected} "
             f"iterations an epoch, the checkpoint counts {facts.iteration} in "
             f"{counted(facts.epoch, 'epoch')} "
             f"({got:.10g} each): another batch size, or other training images."

@@ -91,7 +91,8 @@ class Inside:
         if not any(self.may_be(row, manifest) for row in manifest.rows):
             return f"it is {self.in_words()}, which is no row of {manifest.name}"
         why = ""
-        if facts and training and facts.epochs not in (None, training.epochs):
+        own = [row.recipe.get("epochs") for row in manifest.rows]
+        if facts and training and facts.epochs not in (None, training.epochs, *own):
             planned = f"its config plans {counted(facts.epochs, 'epoch')}"
             why = f"{planned}, {manifest.name} is trained for {training.epochs}"
         elif facts and facts.epoch and facts.epochs and facts.epoch + 1 < facts.epochs:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from mixzoo.app.eval.explain import print_explained
+from mixzoo.eval.explain import Explained
 from mixzoo.zoo.cache import cache_root
+from mixzoo.zoo.report import Cause
 
 ROW = "resnet18_w6.vanilla_mini"
 ASSETS = Path(__file__).parents[3] / "zoo/mini/assets"
@@ -84,6 +87,36 @@ def test_a_report_of_other_conditions_is_explained_by_its_own_predictions(
     code, _, err = mixzoo("explain", tmp_path / "wrong.json", *where)
     assert code == 2
     assert f"Evaluate it again: mixzoo eval {ROW} {other[0]} {other[1]}" in err
+
+
+def test_a_report_of_another_file_is_not_explained_by_the_rows_own(
+    mixzoo: Callable[..., tuple[int, str, str]], mini_images: Path, few: Path, tmp_path: Path
+) -> None:
+    """It is named, with the command that explains it; that command says whose the file is."""
+    shutil.copy(ASSETS / f"{ROW}.pth", tmp_path / "w.pth")
+    as_other = ("--row", "resnet18_w6.mixup_mini")
+    where = ("--data", mini_images, "--list", few, "--workers", 0)
+    mixzoo("eval", tmp_path / "w.pth", *as_other, *where, "--out", tmp_path / "r.json")
+
+    code, _, err = mixzoo("explain", tmp_path / "r.json")
+    _, out, _ = mixzoo("explain", tmp_path / "w.pth", *as_other)
+
+    assert code == 2
+    assert "Name that file: mixzoo explain w.pth --row resnet18_w6.mixup_mini" in err
+    assert f"mixzoo eval {tmp_path / 'w.pth'} --row {ROW}" in out
+
+
+def test_commands_stand_below_a_table_that_has_no_room_for_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One for all causes that it would tell."""
+    monkeypatch.setattr("mixzoo.app.console.PIPE_WIDTH", 80)
+    told = {"state": "open", "sentence": "a long one " * 9, "command": "mixzoo look"}
+    causes = tuple(Cause(key=key, **told) for key in ("crop", "resize"))
+
+    print_explained(Explained("row", "close", "why", 0, causes))
+
+    assert "Next (crop, resize): mixzoo look\n" in capsys.readouterr().out
 
 
 def test_what_was_never_evaluated_asks_for_images(

@@ -277,3 +277,20 @@ def test_every_rule_is_told_in_words() -> None:
     assert "96 to 100" in words[MEDIAN]
     assert "100 - 5, which are 6" in words[WINDOW]
     assert "100 - 11" in rules(100, 10)[AUTOMIX]
+
+
+@pytest.mark.parametrize(
+    ("end", "of", "wider"),
+    [
+        (1, "the one epoch of the run, which has fewer than 5", "which are 1"),
+        (3, "all 3 epochs of the run, which has fewer than 5", "which are 3"),
+        (5, "the last 5 epochs, 1 to 5", "which are 5"),
+        (6, "the last 5 epochs, 2 to 6", "which are 6"),
+    ],
+)
+def test_a_run_shorter_than_the_window_has_fewer_epochs(end: int, of: str, wider: str) -> None:
+    """Its words count those that there are."""
+    words = rules(end, 5)
+
+    assert words[MEDIAN] == f"median of {of}"
+    assert words[WINDOW].endswith(wider)

@@ -162,3 +162,20 @@ def test_a_rows_own_recipe_agrees_with_the_row(name: str, manifest: Manifest) ->
     facts = training_facts({"config": text, "epoch": 100, "iter": 171000})
 
     assert disagreements(facts, manifest.protocol, row, manifest) == []
+
+
+def test_a_rows_own_recipe_goes_before_the_tables(manifest: Manifest, row: Row) -> None:
+    """What it says is expected of it, and nothing else; what it doesn't say is the table's."""
+    own = {"epochs": 1, "lr": 0.2, "batch_size": 512, "init": "a.pth"}
+    short = msgspec.structs.replace(row, recipe=own)
+    facts = replace(FAITHFUL, epoch=1, epochs=1, iteration=855, learning_rate=0.2)
+    facts = replace(facts, started_from="a.pth")
+    other = replace(facts, iteration=1710, weight_decay=0.5, learning_rate=0.1)
+
+    found = disagreements(other, manifest.protocol, short, manifest)
+
+    assert disagreements(facts, manifest.protocol, short, manifest) == []
+    assert [one.partition(":")[0] for one in found] == ["learning rate", "weight decay", "batch"]
+    assert found[0].startswith(f"learning rate: {row.id} is trained with 0.2,")
+    assert found[0].endswith("another recipe than the row's.")
+    assert "counts 1710 in 1 epoch (1710 each)" in found[2]
