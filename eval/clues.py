@@ -5,7 +5,7 @@ decimal digits. Which of them count, and in which order, is decided in `eval.cau
 """
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -181,9 +181,8 @@ def _by_the_files_word(case: Case) -> Iterator[Found]:
         "classes": (facts.num_classes, case.benchmark.manifest.dataset.num_classes),
     }
     if other := [f"{n} {a}, the row's is {b}" for n, (a, b) in said.items() if a and a != b]:
-        is_like = (said["method"][0] or row.method, facts.architecture or row.architecture)
-        rows = case.benchmark.manifest.rows
-        like = [one.id for one in rows if (one.method, one.architecture) == is_like]
+        net = (said["method"][0] or row.method, facts.architecture or row.architecture)
+        like = [o.id for o in case.benchmark.manifest.rows if (o.method, o.architecture) == net]
         yield Found(
             "other-row" if facts.num_classes in (None, said["classes"][1]) else "other-head",
             f"the checkpoint's config says: {'; '.join(other)}",
@@ -575,44 +574,32 @@ def tried(case: Case, trial: Trial) -> tuple[float, int, int, dict[str, Any]]:
     return max(_near(case, evidence["top1"], spread), closed), gained, lost, evidence
 
 
-FACTS = (
-    _by_traits,
-    _by_conditions,
-    _by_the_files_word,
-    _by_log,
-    _by_rows,
-    _by_labels,
-    _by_training,
-)
-_OTHER_NETWORK = {"other-row", "other-head"}
-_OTHER_PIXELS = {*PIXEL_KEYS, *_OTHER_NETWORK}
-_ANYTHING = {*_OTHER_PIXELS, "arithmetic", "images-missing", "other-list"}
-GUESSES: tuple[tuple[Callable[[Case], Iterator[Found]], set[str], set[str]], ...] = (
+_BY_FILE = (_by_traits, _by_the_files_word, _by_rows)
+FACTS = (*_BY_FILE, _by_conditions, _by_log, _by_labels, _by_training)
+OTHER_PIXELS = {*PIXEL_KEYS, "other-row", "other-head"}
+_ANYTHING = {*OTHER_PIXELS, "arithmetic", "images-missing", "other-list"}
+# Clues that hold the number itself against log, table or trials; which causes each can find; and
+# beside which known ones it is silent. An image or two, as fast arithmetic flips, is no leak.
+GUESSES = (
     (_by_epochs, {"other-epoch"}, _ANYTHING),
     (_by_rounding, {"rounding"}, _ANYTHING),
     (_by_numbers_of_rows, {"other-row"}, _ANYTHING - {"other-row"}),
     (_too_good, {"leak"}, _ANYTHING - {"arithmetic"}),
-    (_by_trials, set(PIXEL_KEYS), _OTHER_PIXELS),
+    (_by_trials, set(PIXEL_KEYS), OTHER_PIXELS),
 )
-"""Clues that hold the number itself against log, table or trials; the causes that each can find;
-and the causes that are known to be there beside which it is silent, as the number isn't the one
-that log and table tell of. An image or two, which fast arithmetic may flip, is nothing to a leak.
-"""
 
 
 def look(case: Case) -> tuple[list[Found], set[str]]:
     """All that was found, and the causes that this number isn't fit to tell, see GUESSES."""
-    found = [one for fact in FACTS for one in fact(case)]
-    known = {one.key for one in found} & _OTHER_NETWORK | {o.key for o in _by_conditions(case)}
-    silent = set[str]()
+    found, silent = [one for fact in FACTS for one in fact(case)], set[str]()
+    differs = known_to_differ(case)
     for guess, keys, beside in GUESSES:
-        if known & beside:
-            silent |= keys
-        else:
-            found += guess(case)
+        silent |= keys if differs & beside else set()
+        found += () if differs & beside else guess(case)
     return found, silent
 
 
-def tells_pixels(case: Case) -> bool:
-    """Whether trials of other pixels can tell anything: pixels and network are the row's."""
-    return not {"interpolation"} & look(case)[1]
+def known_to_differ(case: Case) -> set[str]:
+    """Causes by which the number isn't the one that log and table tell of, by anybody's word."""
+    of_file = {one.key for by in _BY_FILE for one in by(case)}
+    return of_file & {"other-row", "other-head"} | {one.key for one in _by_conditions(case)}

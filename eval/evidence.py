@@ -164,10 +164,8 @@ def find(paths: tuple[Path, ...]) -> list[Path]:
         folder = path.parent if path.name == INDEX else path
         below = sorted(p.parent for p in folder.glob(f"*/{INDEX}"))
         here = [folder] if (folder / INDEX).is_file() else below
-        if not path.exists():
-            raise UsageError(f"{path}: there is no such folder. Name one that is there.")
         if not here:
-            raise IntegrityError(
+            raise (IntegrityError if path.exists() else UsageError)(
                 f"{path}: expected a folder that `mixzoo eval --evidence` wrote, with {INDEX} in "
                 "it or in the folders below. Name that one."
             )

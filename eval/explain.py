@@ -17,7 +17,7 @@ from ..zoo.refs import CheckpointFile, resolve
 from ..zoo.report import Cause, Report, read_report
 from .case import Case
 from .causes import causes_of
-from .clues import pixels_said, tells_pixels, tried
+from .clues import OTHER_PIXELS, known_to_differ, pixels_said, tried
 from .crops import Work
 from .evaluate import Found, Request, files_sha256, prepare
 from .jobs import load_models, predict, recall
@@ -79,12 +79,11 @@ def _explained(
     checkpoint = resolve(request.refs[0], catalog, row_id=request.row)
     if report and not report.of_weights(checkpoint.sha256):
         of = next(one.weights for one in report.rows if one.id == request.refs[0])
-        to_copy = checkpoint.benchmark.command if checkpoint.benchmark else command
-        as_row = ["--row", checkpoint.row.id] if checkpoint.row else []
+        benchmark, row = checkpoint.benchmark, checkpoint.row
+        words = ("--row", row.id, *benchmark.options) if benchmark and row else ()
         raise UsageError(
-            f"{checkpoint.name}: the report's number is of {of.file} with sha256 {of.sha256}, the "
-            f"file here has {checkpoint.sha256}. Name that file: "
-            f"{to_copy('explain', of.file, *as_row)}"
+            f"{checkpoint.name}: the report is of {of.file} with sha256 {of.sha256}, the file here "
+            f"has {checkpoint.sha256}. Name that file: {command('explain', of.file, *words)}"
         )
     audit, _ = audit_for(checkpoint, request.log)
     datasets = [benchmark.manifest.dataset for benchmark in catalog.benchmarks.values()]
@@ -109,8 +108,8 @@ def _explained(
             checkpoint, stored, audit, train, datasets=datasets, data=request.data or "DIR"
         )
     case = with_others(case, checkpoint.sha256)
-    of_these = found and case.stored and case.stored.files == tuple(found.images.files)
-    if found and of_these and images and case.is_off and tells_pixels(case):
+    same = found and case.stored and case.stored.files == tuple(found.images.files)
+    if found and same and images and case.is_off and not known_to_differ(case) & OTHER_PIXELS:
         case = _with_trials(case, checkpoint, found, request, world, images, quiet)
     verdict, tried = case.told_verdict, max((len(one.indices) for one in case.trials), default=0)
     word, why = (verdict.word, verdict.why) if verdict else ("", "")
@@ -165,17 +164,16 @@ def _with_trials(
     protocols = variants(found.published, pixels_said(case.facts, found.published))
     most = min(images, len(found.images))
     few = min(FIRST, most)
-    more = most if few < most else 0
-    with count_bar("other pixels", few + more, " img", quiet=quiet) as bar:
+    with count_bar("other pixels", few + most * (few < most), " img", quiet=quiet) as bar:
         trials = try_pixels(
             model, found.images, protocols, world.device, most=few, progress=bar.update
         )
         first = replace(case, trials=trials)
         others = sorted((one for one in trials if one.key), key=lambda one: -tried(first, one)[0])
-        if more:
+        if few < most:
             best = [protocols[0], *(one.protocol for one in others[:LIKELY])]
             trials += try_pixels(
-                model, found.images, best, world.device, most=more, progress=bar.update
+                model, found.images, best, world.device, most=most, progress=bar.update
             )
             trials = [one for one in trials if one not in others[:LIKELY]]
     return replace(case, trials=trials)

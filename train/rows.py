@@ -123,7 +123,7 @@ class RowRun:
         )
         lines = [
             f"{self.row.id}: {recipe.architecture}, {methods}, {recipe.num_classes:,} classes, "
-            counted(recipe.epochs, "epoch"),
+            f"{counted(recipe.epochs, 'epoch')}",
             *self._expectation(),
             "",
             shlex.join(self.words),

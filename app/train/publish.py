@@ -56,8 +56,10 @@ def command(
         )
         return
     rule = f"{summary.rule} of the log, {summary.head}"
-    say(f"{added.row.id}: {added.row.reported_top1} ({rule})", style="green")
+    catalog = open_catalog([manifest])
+    decimals = catalog.row(added.row.id)[0].manifest.metric.decimals
+    say(f"{added.row.id}: {added.row.reported_top1:.{decimals}f} ({rule})", style="green")
     for path in (added.manifest, *added.files):
         say(f"  {path}")
     say("Recompute its number:")
-    say(f"  {open_catalog([manifest]).command('eval', added.row.id)}")
+    say(f"  {catalog.command('eval', added.row.id)}")
