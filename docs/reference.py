@@ -125,8 +125,7 @@ def _api(name: str, it: Callable) -> list[str]:
 
 
 def _described(name: str, command: click.Command) -> Iterator[str]:
-    names = ["-h", "--help"]  # as under `mixzoo`; click keeps the option that it made first
-    context = click.Context(command, info_name=name, terminal_width=94, help_option_names=names)
+    context = click.Context(command, info_name=name, terminal_width=94)
     usage = " ".join(command.collect_usage_pieces(context))
     yield from (*measured.wrapped(f"`{name} {usage}`"), "")
     for paragraph in (command.help or "").split("\n\n"):
@@ -136,7 +135,7 @@ def _described(name: str, command: click.Command) -> Iterator[str]:
     yield from ("| option | does |", "|---|---|")
     for option in command.get_params(context):
         record = option.get_help_record(context)
-        if record and option.name != "help":
+        if record and "--help" not in option.opts:
             name, does = (_cell(text) for text in record)
             yield f"| `{name}` | {does} |"
 

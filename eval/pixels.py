@@ -72,7 +72,7 @@ class Transform:
                 content = Path(picture).read_bytes()
             crop = decode_crop(content, self.protocol, name)
         else:
-            raise UsageError(f"expected a path or a PIL image, got {in_words(picture)}.")
+            raise UsageError(f"expected a path or a PIL image, got {in_words(picture)}; give one.")
         return normalise(torch.from_numpy(np.ascontiguousarray(crop))[None], self.protocol)[0]
 
 
@@ -85,7 +85,7 @@ def transform(of: "str | Classifier | MixClassifier") -> Transform:
     if not isinstance(of, str):
         if not hasattr(of, "protocol"):
             raise UsageError(
-                f"expected a row, a benchmark or a model of mixzoo.load, got {in_words(of)}."
+                f"expected a row, a benchmark or a model of mixzoo.load, got {in_words(of)}; give one."
             )
         if of.protocol is None:
             raise UsageError("The model is of a file that no row names; give a row or a benchmark.")

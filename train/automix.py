@@ -69,7 +69,9 @@ class AutoMix(ForeignMixClassifier):
     ) -> None:
         network = argument("network", network, nn.Module)
         if not isinstance(options, Automix):  # msgspec would take a dict, and keys that it ignores
-            raise UsageError(f"expected options to be a recipe.Automix, got {in_words(options)}.")
+            raise UsageError(
+                f"expected options to be a recipe.Automix, got {in_words(options)}; make one."
+            )
         method = argument("method", method, Literal["automix", "samix"])
         alpha = argument("alpha", alpha, Amount)
         check_alpha(alpha)

@@ -17,7 +17,7 @@ SILENT = "says nothing of its training: no config, no epoch, no versions."
 @manifest_option
 @json_option
 def command(ref: str, row_id: str | None, manifests: tuple[Path, ...], as_json: bool) -> None:
-    """Show what a checkpoint FILE, or a ROW's, says of itself and holds.
+    """Show what the checkpoint of a FILE or ROW says and holds.
 
     That is its method, epochs, protocol, data and versions. The training config inside is read as
     text, never run. With --row, differences from that row, from how its table was trained and from

@@ -44,7 +44,9 @@ def load(
     """
     for name in (ref, manifest or ""):
         if not isinstance(name, str | Path):
-            raise UsageError(f"expected a row of mixzoo zoo list, or a path, got {in_words(name)}.")
+            raise UsageError(
+                f"expected a row of mixzoo zoo list, or a path, got {in_words(name)}; give one."
+            )
     device = device_of(device)
     catalog = open_catalog([Path(manifest)] if manifest else ())
     return load_resolved(resolve(str(ref), catalog), head=head, device=device)
