@@ -180,9 +180,9 @@ class Catalog:
             given = of or any(b.named for b in self.benchmarks.values())
             own = "" if given else " A row of your own takes --manifest FILE."
         named = [row.id for b, row in self if what == "row" and b.named and row.id in known]
-        near = difflib.get_close_matches(name, named, n=1) or difflib.get_close_matches(
-            name, known, n=1, cutoff=cutoff
-        )
+        tries = (known, 0.95), (named, 0.6), (known, cutoff)  # a slip of the finger comes first
+        close = (difflib.get_close_matches(name, among, 1, least) for among, least in tries)
+        near = next(filter(None, close), [])
         hint = f" Did you mean {near[0]!r}?" if near else ""
         broken = [str(error) for error in self.broken.values()]
         hint += f" It may stand in what can't be read: {several(broken, ' ')}" if broken else ""

@@ -38,10 +38,12 @@ def test_unknown_row_of_a_known_benchmark_suggests_one_of_its_rows(
 
 
 def test_rows_of_a_named_manifest_are_suggested_first(write_benchmark: Callable[..., Path]) -> None:
-    """Whoever names one means it, although a packaged row may be nearer."""
+    """Whoever names one means it, although a packaged row may be nearer, but for a mere slip."""
     catalog = open_catalog([write_benchmark("", b"weights")])
 
     with pytest.raises(UsageError, match=r"Did you mean 'resnet18_w4\.vanilla_own'\? See"):
+        catalog.row("resnet18_w6.vanilla")
+    with pytest.raises(UsageError, match=r"Did you mean 'resnet18_w6\.vanilla_mini'\? See"):
         catalog.row("resnet18_w6.vanilla_min")
 
 

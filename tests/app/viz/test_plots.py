@@ -303,7 +303,7 @@ assert "torch" not in sys.modules
         (f"compare REPORT {VANILLA}", "given twice"),
         ("compare REPORT REPORT", "given twice"),
         ("compare REPORT --head one_q", "expected one of head0, or all"),
-        ("compare schema.json", "missing required field"),
+        ("compare schema.json", "got other JSON"),
     ],
 )
 def test_wrong_arguments_are_one_line(
