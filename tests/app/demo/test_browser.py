@@ -270,13 +270,14 @@ def test_three_clicks_make_a_picture_to_show(open_page: Callable[..., Page]) -> 
     page.locator("#mix-examples button:has(img)").nth(6).click()
     page.wait_for_url("**/?*a=owl*")
     page.locator("#mix-strips label:has([value='automix 0.5'])").click()
+    page.wait_for_url("**/?*method=automix*")
     with page.expect_download() as saved:
         page.locator("#mix-save").click()
 
-    image = Image.open(saved.value.path())
     assert saved.value.suggested_filename == "owl-butterfly-automix-lam0.5-seed0.png"
-    assert image.width > 1500
-    assert "--images owl butterfly --methods automix --lams 0.5" in image.text["Command"]
+    with Image.open(saved.value.path()) as image:
+        assert image.width > 1500
+        assert "--images owl butterfly --methods automix --lams 0.5" in image.text["Command"]
     expect(page.locator("#mix-why, .mix-why")).to_contain_text("automix has learnt")
 
 
