@@ -68,8 +68,8 @@ class Case:
     stored: None where the file can't be loaded. row: with the published number. audit: of its own
     log. facts: what the checkpoint says of itself. traits: `zoo.checkpoint.load.traits`. logs,
     kept: of the benchmark's other rows, by id. owner: the other row whose file it is by its hash.
-    training: the images that the training list has too,
-    None without one. datasets: whose lists are known by name. data, ref: for printed commands.
+    training: the images that the training list has too, None without one. datasets: whose lists are
+    known by name. data, ref: for printed commands.
     """
 
     stored: Stored | None

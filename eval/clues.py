@@ -576,8 +576,8 @@ def tried(case: Case, trial: Trial) -> tuple[float, int, int, dict[str, Any]]:
 
 _BY_FILE = (_by_traits, _by_the_files_word, _by_rows)
 FACTS = (*_BY_FILE, _by_conditions, _by_log, _by_labels, _by_training)
-OTHER_PIXELS = {*PIXEL_KEYS, "other-row", "other-head"}
-_ANYTHING = {*OTHER_PIXELS, "arithmetic", "images-missing", "other-list"}
+OTHERWISE = {*PIXEL_KEYS, "arithmetic", "other-row", "other-head"}
+_ANYTHING = {*OTHERWISE, "images-missing", "other-list"}
 # Clues that hold the number itself against log, table or trials; which causes each can find; and
 # beside which known ones it is silent. An image or two, as fast arithmetic flips, is no leak.
 GUESSES = (
@@ -585,7 +585,7 @@ GUESSES = (
     (_by_rounding, {"rounding"}, _ANYTHING),
     (_by_numbers_of_rows, {"other-row"}, _ANYTHING - {"other-row"}),
     (_too_good, {"leak"}, _ANYTHING - {"arithmetic"}),
-    (_by_trials, set(PIXEL_KEYS), OTHER_PIXELS),
+    (_by_trials, set(PIXEL_KEYS), OTHERWISE),
 )
 
 

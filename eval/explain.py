@@ -17,7 +17,7 @@ from ..zoo.refs import CheckpointFile, resolve
 from ..zoo.report import Cause, Report, read_report
 from .case import Case
 from .causes import causes_of
-from .clues import OTHER_PIXELS, known_to_differ, pixels_said, tried
+from .clues import OTHERWISE, known_to_differ, pixels_said, tried
 from .crops import Work
 from .evaluate import Found, Request, files_sha256, prepare
 from .jobs import load_models, predict, recall
@@ -109,7 +109,7 @@ def _explained(
         )
     case = with_others(case, checkpoint.sha256)
     same = found and case.stored and case.stored.files == tuple(found.images.files)
-    if found and same and images and case.is_off and not known_to_differ(case) & OTHER_PIXELS:
+    if found and same and images and case.is_off and not known_to_differ(case) & OTHERWISE:
         case = _with_trials(case, checkpoint, found, request, world, images, quiet)
     verdict, tried = case.told_verdict, max((len(one.indices) for one in case.trials), default=0)
     word, why = (verdict.word, verdict.why) if verdict else ("", "")
