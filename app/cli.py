@@ -16,11 +16,8 @@ from .. import __version__
 from ..zoo.errors import MixzooError, UnsettledError
 from ..zoo.launcher import speaks
 from ..zoo.looks import printable
-from . import data, logs, quickstart, serve, sign, viz
-from .eval import evaluate, evidence, explain
+from .groups import LazyGroup
 from .options import option
-from .train import train
-from .zoo import group as zoo
 
 DEBUG = "MIXZOO_DEBUG"
 COMPLETE = "_MIXZOO_COMPLETE"  # asked by a shell that completes a line
@@ -46,8 +43,16 @@ EXIT_CODES = {
 }
 """What the command's exit codes mean; docs/commands.md repeats it."""
 
+COMMANDS = {name: name for name in ("quickstart", "sign", "logs")}
+COMMANDS |= {name: f"eval.{name}" for name in ("evidence", "explain")}
+COMMANDS |= {"eval": "eval.evaluate", "train": "train.train", "app": "serve"}
+COMMANDS |= {"zoo": "zoo.group:commands", "data": "data:commands", "viz": "viz:commands"}
+
 
 @click.group(
+    cls=LazyGroup,
+    package=__package__,
+    lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nExit codes:\n" + "\n".join(f"  {n:<4} {text}" for n, text in EXIT_CODES.items()),
 )
@@ -57,19 +62,6 @@ def app(debug: bool) -> None:
     """Get a published mixup model's exact weights, recompute its number, see what it learnt."""
     if debug:
         os.environ[DEBUG] = "1"
-
-
-app.add_command(quickstart.command)
-app.add_command(zoo.commands, "zoo")
-app.add_command(data.commands, "data")
-app.add_command(evaluate.command)
-app.add_command(evidence.command)
-app.add_command(explain.command)
-app.add_command(sign.command)
-app.add_command(logs.command)
-app.add_command(train.command)
-app.add_command(viz.commands, "viz")
-app.add_command(serve.command)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..zoo.errors import MixzooError
+from ..zoo.errors import MixzooError, UsageError
 from ..zoo.files import require_no_pipe, require_writable
 from ..zoo.launcher import speaks
 
@@ -33,20 +33,32 @@ class _Input(click.Path):
 class _Output(click.Path):
     """A path to be written to, tried before the command's work begins.
 
-    folder: None where it may be either, and one without an ending is a folder.
+    folder: None where it may be either, and one without an ending is a folder. json: whether it is
+    the first of several forms, whose name ends in .json.
     """
 
-    def __init__(self, *, folder: bool | None) -> None:
+    def __init__(self, *, folder: bool | None, json: bool = False) -> None:
         super().__init__(path_type=Path)
-        self.folder = folder
+        self.folder, self.json = folder, json
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path. Raises UsageError where this process, if it is the one that writes, can't."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if self.json:
+            require_json(path)
         if speaks():
             either = path.is_dir() or not path.suffix
             require_writable(path, folder=either if self.folder is None else self.folder)
         return path
+
+
+def require_json(out: Path) -> None:
+    """Raise UsageError for an `--out` that doesn't end in .json."""
+    if out.suffix != ".json":
+        raise UsageError(
+            f"--out {out}: expected a name ending in .json; the other forms are written beside it. "
+            "Rename it."
+        )
 
 
 class _Triple(click.ParamType):
@@ -80,7 +92,7 @@ Count, Processes, Side = (click.IntRange(1, most) for most in (1_000_000, 1024, 
 Workers, Seed = click.IntRange(0, 256), click.IntRange(0, 2**63 - 1)
 FilePath, PresentFile = _Input(), _Input(exists=True, dir_okay=False)
 OutputFile, OutputFolder = _Output(folder=False), _Output(folder=True)
-OutputPlace = _Output(folder=None)
+OutputPlace, OutputForms = _Output(folder=None), _Output(folder=False, json=True)
 
 
 def option(

@@ -8,14 +8,14 @@ import click
 from ..zoo.cache import data_path
 from ..zoo.errors import IntegrityError
 from .console import say
-from .options import OutputFile, option
+from .options import OutputForms, option
 
 BENCHMARK = "mini"
 OUT = Path("mixzoo-quickstart") / "report.json"
 
 
 @click.command("quickstart")
-@option("--out FILE.json", "Where the report is written.", OutputFile, default=OUT)
+@option("--out FILE.json", "Where the report is written.", OutputForms, default=OUT)
 def command(out: Path) -> None:
     """Take the whole trip on the embedded benchmark.
 

@@ -6,13 +6,12 @@ import click
 import msgspec
 
 from ...zoo.catalog import open_catalog
-from ...zoo.errors import UsageError
 from ...zoo.files import write
 from ...zoo.looks import command as command_line
 from ..console import print_json, print_table, say
 from ..options import (
     FilePath,
-    OutputFile,
+    OutputForms,
     Real,
     complete_names,
     data_option,
@@ -40,7 +39,9 @@ SHOWN = 20  # images on the screen
     Real(0, 1e9),
     default=10.0,
 )
-@option("--out FILE.json", "Write the list; FILE.csv and a page, FILE.html, beside it.", OutputFile)
+@option(
+    "--out FILE.json", "Write the list; FILE.csv and a page, FILE.html, beside it.", OutputForms
+)
 @manifest_option
 @json_option
 def command(
@@ -63,11 +64,6 @@ def command(
     from ...eval.kept import rows_of
     from ...zoo.data import find_images
 
-    if out and out.suffix != ".json":
-        raise UsageError(
-            f"--out {out}: expected a name ending in .json; the other forms are written beside it. "
-            "Rename it."
-        )
     rows, _ = rows_of(refs, open_catalog(manifests), head)
     found = doubts.find_doubts(rows, odds)
     if out:

@@ -27,6 +27,7 @@ from ..options import (
     manifest_option,
     option,
     pixel_options,
+    require_json,
     submit_options,
     words_of,
 )
@@ -121,11 +122,8 @@ def command(
     Counts are the same under any number of processes:
     torchrun --nproc_per_node N -m mixzoo.eval REF... --data DIR
     """
-    if out and not shard and out.suffix != ".json":
-        raise UsageError(
-            f"--out {out}: expected a name ending in .json; the other forms are written beside it. "
-            "Rename it."
-        )
+    if out and not shard:
+        require_json(out)
     if all_rows != bool(options["benchmark"]) or not (options["refs"] or all_rows):
         raise UsageError(
             "Expected checkpoints, got none. Name them (REF...), or a whole table: --all "

@@ -5,9 +5,8 @@ from pathlib import Path
 import click
 
 from ...zoo.catalog import open_catalog
-from ...zoo.errors import UsageError
 from ...zoo.net.progress import tell
-from ..options import FilePath, OutputFile, OutputFolder, json_option, manifest_option, option
+from ..options import FilePath, OutputFolder, OutputForms, json_option, manifest_option, option
 from .evaluate import command as evaluate
 from .evaluate import give
 
@@ -17,7 +16,7 @@ from .evaluate import give
 @option(
     "--out FILE.json",
     "Write the report; FILE.md, .html, .csv and .yaml are written beside it.",
-    OutputFile,
+    OutputForms,
 )
 @option("--evidence DIR", "Write all predictions, as mixzoo eval does.", OutputFolder)
 @manifest_option
@@ -39,8 +38,6 @@ def command(
     """
     from ...eval.parts import UnsettledError, merge
 
-    if out and out.suffix != ".json":
-        raise UsageError(f"--out {out}: expected a name ending in .json. Rename it.")
     try:
         merged = merge(parts, open_catalog(manifests))
     except UnsettledError as error:
