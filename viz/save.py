@@ -3,6 +3,7 @@
 import html
 import io
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ _VECTOR_TEXT: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "mixzoo",
 }
+_ALONE = threading.Lock()  # the settings are the process's, and the demo draws in several threads
 _UNDATED: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
@@ -47,7 +49,7 @@ def figure_bytes(
     says of itself, by keyword."""
     buffer, ground = io.BytesIO(), figure.get_facecolor()
     told = dict(about) if about else _UNDATED.get(kind)
-    with rc_context(_VECTOR_TEXT):
+    with _ALONE, rc_context(_VECTOR_TEXT):
         figure.savefig(buffer, format=kind, dpi=dpi, facecolor=ground, metadata=told)
     return buffer.getvalue()
 
@@ -82,7 +84,7 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     `themes.css_variables` and `--font`.
     """
     buffer = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+    with _ALONE, rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]

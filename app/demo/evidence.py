@@ -18,12 +18,12 @@ from ...zoo.errors import IntegrityError
 from ...zoo.looks import signed as with_sign
 from ...zoo.manifest import Row as TableRow
 from ...zoo.report import Head, Row, read_report
+from ..eval.check import COLUMNS, cells
 from . import limits
-from .html import as_sentences, number, render
+from .html import as_cell, as_sentences, number, render
 from .recomputed import Recomputed
 
 LOG_SENTENCES = 3  # what was read, what gives the published number, the arithmetic
-CHECKED = ("Row", "Head", "Correct", "Recomputed", "Published", "Verdict")
 WORD_OF_A_REPORT = (
     "A report holds counts, not predictions: that they were counted is its word alone. Its numbers "
     "fit one another, and the verdict is derived from them by the tables here, without its log."
@@ -112,19 +112,16 @@ def check(path: Path, catalog: Catalog) -> str:
 
 def _page(rows: list[Row], problems: list[str], sentences: list[str]) -> str:
     """What was judged, as HTML."""
-    lines = []
-    for row in rows:
-        head = row.judged
-        published = number(row.reported_top1, row.decimals)
-        counts = f"{head.correct} / {head.total}"
-        top1 = f"{head.top1:.{row.decimals + 1}f}"
-        cells = (row.id, head.head, counts, top1, published, (row.verdict, row.reason))
-        lines.append(dict(zip(CHECKED, cells, strict=True)))
+    lines = [
+        {name: as_cell(cell) for name, cell in zip(COLUMNS, cells(row), strict=True)}
+        | {"Verdict": (row.verdict, row.reason)}
+        for row in rows
+    ]
     rules = {row.verdict: RULES[row.verdict] for row in rows if row.verdict in RULES}
     return render(
         "check.html",
         lines=lines,
-        numbers=CHECKED[2:5],
+        numbers=COLUMNS[2:5],
         reasons={row.id: f"{row.verdict}: {row.reason}" for row in rows},
         rules=rules,
         problems=problems,

@@ -1,6 +1,5 @@
 """The tabs' pages as HTML, and figures in them in the page's own colours and font."""
 
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from ...viz.pages import environment
 from ...viz.save import inline_svg
 
 _PAGES = environment(Path(__file__).parent / "templates")
-_ALONE = threading.Lock()  # matplotlib's settings, which inline_svg changes, are the process's
 
 
 def render(template: str, **facts: Any) -> str:
@@ -25,8 +23,7 @@ def svg(figure: Figure, name: str, words: str) -> Markup:
 
     figure: drawn in the light theme. name: unique on the page. words: for readers who don't see it.
     """
-    with _ALONE:
-        return Markup(inline_svg(figure, name, words))
+    return Markup(inline_svg(figure, name, words))
 
 
 def as_sentences(texts: Iterable[str]) -> list[str]:

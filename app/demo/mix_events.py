@@ -183,12 +183,19 @@ class MixEvents:
     @shown_to_visitors()
     def card(self, shown: Wish | None, *wish: Any) -> str:
         """A picture to show: A, the mix, its mask and B, with what they are; settings inside."""
+        mix, figure = self.portrait(shown, *wish)
+        return self._saved(figure, mix, "", CARD_DPI)
+
+    def portrait(
+        self, shown: Wish | None, *wish: Any, theme: Theme = LIGHT, tile: float = 1.7
+    ) -> tuple[Mix, Figure]:
+        """The mix of what is chosen, and its card. tile: inches of a side. Raises MixzooError."""
         mix = self._recipe(*self._settled(shown, *wish))
         pair, stems = self._pair(mix), [Path(one.name).stem for one in (mix.a, mix.b)]
         pairs = Pairs([(mix.a.crop, mix.b.crop)], [(stems[0], stems[1])], mix.protocol)
         title = f"{TITLES[mix.method]} ({mix.ref}). {why_label(pair)}"
-        figure = draw_grid([sweep_row(pairs.sources()[0], pair)], title=title, tile=1.7)
-        return self._saved(figure, mix, "", CARD_DPI)
+        row = sweep_row(pairs.sources()[0], pair)
+        return mix, draw_grid([row], theme, title=title, tile=tile)
 
     @shown_to_visitors()
     def draw(self, alpha: float, seed: int) -> tuple[float, int]:

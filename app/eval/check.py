@@ -13,9 +13,11 @@ from .evaluate import print_seeds
 
 if TYPE_CHECKING:
     from ...eval.evidence import Checked
+    from ...zoo.report import Row
 
 SHOWN = 16  # digits of a digest in the table; --json and a folder by itself show all
-COLUMNS = ("Row", "Head", "Correct", "Recomputed", "Published", "Verdict", "Evidence", "Digest")
+COLUMNS = ("Row", "Head", "Correct", "Recomputed", "Published", "Verdict")
+OF_EVIDENCE = ("Evidence", "Digest")
 
 
 @click.command("check")
@@ -51,8 +53,15 @@ def command(
         print_json(found | (compare.to_dict(compared) if pairs else {}))
     else:
         print_table(
-            COLUMNS,
-            [_cells(one) for one in checked],
+            (*COLUMNS, *OF_EVIDENCE),
+            [
+                [
+                    *cells(one.row),
+                    "differs" if one.problems else "intact",
+                    one.digest[:SHOWN] or "-",
+                ]
+                for one in checked
+            ],
             right=COLUMNS[2:5],
             optional=("Correct", "Digest"),
         )
@@ -91,8 +100,9 @@ def _facts(one: "Checked") -> dict[str, Any]:
     }
 
 
-def _cells(one: "Checked") -> list[str]:
-    row, head = one.row, one.row.judged
+def cells(row: "Row") -> list[str]:
+    """A row that was judged again, by COLUMNS."""
+    head = row.judged
     return [
         row.id,
         head.head,
@@ -100,6 +110,4 @@ def _cells(one: "Checked") -> list[str]:
         f"{head.top1:.{row.decimals + 1}f}",
         "-" if row.reported_top1 is None else f"{row.reported_top1:.{row.decimals}f}",
         row.verdict,
-        "differs" if one.problems else "intact",
-        one.digest[:SHOWN] or "-",
     ]
