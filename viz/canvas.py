@@ -5,6 +5,7 @@ engine moves, clips or resizes anything.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
 
@@ -149,13 +150,8 @@ def fitted(text: str, width: float, size: float, lines: int) -> list[str]:
 
 def _longest(text: str, width: float, size: float) -> int:
     """How many characters of a text fit into `width` inches, at least one."""
-    low, high = 1, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (
-            (middle, high) if text_width(text[:middle], size) <= width else (low, middle - 1)
-        )
-    return low
+    lengths = range(1, len(text) + 1)
+    return max(1, bisect_right(lengths, width, key=lambda n: text_width(text[:n], size)))
 
 
 @cache

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
-from pathlib import Path
 from textwrap import fill
 from typing import Any
 
@@ -20,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from ..eval.logs import MEDIAN, LogAudit
 from ..eval.logs.lines import Iteration
 from ..zoo.errors import UsageError
+from ..zoo.looks import told_apart
 from .axes import (
     LETTERS,
     NARROW,
@@ -172,7 +172,7 @@ def curves_plot(
     width = NARROW if narrow else WIDTH
     figure = new_figure(width, sum(heights) + 0.4 + 0.19 * -(-lines // beside), theme)
     if len(audits) == 1:
-        title(figure, short_names([audits[0].name])[0], theme)
+        title(figure, told_apart([audits[0].name])[0], theme)
     for name, axes in figure.subplot_mosaic(shape, height_ratios=heights).items():
         style(axes, theme, grid="both")
         heading(axes, name, theme)
@@ -190,15 +190,6 @@ def curves_words(audits: Sequence[LogAudit]) -> str:
         for head in Run(audit).heads
         if (values := audit.log.floats(f"{head}_top1"))
     )
-
-
-def short_names(names: Sequence[str]) -> list[str]:
-    """Row ids as they are, paths by as many of their last parts as tell them apart."""
-    for parts in range(1, 10):
-        short = [str(Path(*Path(name).parts[-parts:])) for name in names]
-        if len(set(short)) == len(set(names)):
-            return short
-    return list(names)
 
 
 def _choose(audits: Sequence[LogAudit], heads: Sequence[str] | None, theme: Theme) -> list[Curve]:
@@ -219,7 +210,7 @@ def _choose(audits: Sequence[LogAudit], heads: Sequence[str] | None, theme: Them
     if heads is not None:
         shown = [[head for head in run.heads if head in heads] for run in runs]
     several_heads = any(len(one) > 1 for one in shown)
-    names = short_names([audit.name for audit in audits])
+    names = told_apart([audit.name for audit in audits])
     found: list[Curve] = []
     for place, (run, name) in enumerate(zip(runs, names, strict=True)):
         for nth, head in enumerate(shown[place]):

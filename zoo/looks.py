@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -172,6 +172,16 @@ def shortened(text: str, room: int) -> str:
     """Text in at most `room` columns: what is longer loses its middle."""
     start = (room - 1) // 2
     return text if len(text) <= room else f"{text[:start]}…{text[start + 1 - room :]}"
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Ids as they are, paths by as many of their last parts as tell them apart."""
+    every = [PurePath(name).parts for name in names]
+    for kept in range(1, max(map(len, every), default=0) + 1):
+        short = ["/".join(parts[-kept:]) for parts in every]
+        if len({*short}) == len({*names}):
+            return short
+    return list(names)
 
 
 def printable(text: str) -> str:

@@ -2,16 +2,15 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count
-from pathlib import Path
 
 from ...zoo import shelf
 from ...zoo.catalog import Benchmark, Catalog
 from ...zoo.checkpoint.load import load_resolved
 from ...zoo.errors import UsageError
+from ...zoo.looks import told_apart
 from ...zoo.manifest import Protocol
 from ...zoo.nets import Classifier, MixClassifier
 from ...zoo.refs import CheckpointFile, is_path, resolve
@@ -67,7 +66,9 @@ class Models:
         self._methods: dict[str, str] = {}
         refs = list(dict.fromkeys(refs))
         found = {ref: resolve(ref, catalog) for ref in refs if is_path(ref)}
-        names = _short([one.path for one in found.values() if one.row is None])
+        unknown = [one.path for one in found.values() if one.row is None]
+        # visitors see no more of this machine than tells its files apart
+        names = dict(zip(unknown, told_apart([str(p.absolute()) for p in unknown]), strict=True))
         self.chosen: list[str] = []
         """The owner's checkpoints by name, in the order given."""
         for ref in refs:
@@ -127,15 +128,6 @@ class Models:
                 f"{row_id} isn't on this machine yet. Choose another checkpoint, or have its "
                 f"owner run: mixzoo zoo download {row_id}"
             )
-
-
-def _short(paths: Sequence[Path]) -> dict[Path, str]:
-    """The shortest ends of paths that tell them apart: visitors see no more of this machine."""
-    for kept in count(1):
-        names = {path: "/".join(path.absolute().parts[-kept:]) for path in paths}
-        if len({*names.values()}) == len({path.absolute() for path in paths}):
-            return names
-    raise AssertionError("two paths have one name")
 
 
 @dataclass(frozen=True)

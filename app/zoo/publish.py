@@ -86,9 +86,11 @@ def command(
         for note in notes:
             say(note, style="yellow")
         say(f"The repository {repository.id} is built in {folder}")
-    uploaded = upload(api, repository.id, folder, list(hashes), private=private) if api else None
+    url = commit = None
+    if api:
+        url, commit = upload(api, repository.id, folder, list(hashes), private=private)
     if not as_json:
-        say(f"Uploaded: {uploaded.url}" if uploaded else "Dry run: nothing was uploaded.")
+        say(f"Uploaded: {url}" if url else "Dry run: nothing was uploaded.")
         return
     print_json(
         {
@@ -97,9 +99,9 @@ def command(
             "files": files,
             "models": [_facts(model) for model in repository.models],
             "notes": notes,
-            "uploaded": uploaded is not None,
-            "url": uploaded.url if uploaded else None,
-            "commit": uploaded.commit if uploaded else None,
+            "uploaded": url is not None,
+            "url": url,
+            "commit": commit,
         }
     )
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from mixzoo.eval.logs import MEDIAN, LogAudit
 from mixzoo.eval.logs.lines import Iteration
-from mixzoo.viz.curves import CLOSE, LOSS, RATE, WHOLE, Run, curves_plot, curves_words, short_names
+from mixzoo.viz.curves import CLOSE, LOSS, RATE, WHOLE, Run, curves_plot, curves_words
 from mixzoo.viz.save import figure_bytes, inline_svg
 from mixzoo.zoo.errors import UsageError
 
@@ -263,20 +263,6 @@ def test_training_never_goes_back(places: list[tuple[int, int]]) -> None:
     found = [(line.epoch, line.iteration) for _, line in run.training]
     assert found == sorted(set(found))
     assert [line for _, line in run.training][-1:] == lines[-1:]
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["a.log.json"], ["a.log.json"]),
-        (["/x/a/run.json", "/x/b/run.json"], ["a/run.json", "b/run.json"]),
-        (["resnet50.a_b", "/x/run.json"], ["resnet50.a_b", "run.json"]),
-        (["/x/run.json", "/x/run.json"], ["run.json", "run.json"]),
-    ],
-)
-def test_names_are_as_long_as_they_must_be(names: list[str], expected: list[str]) -> None:
-    """The last parts of paths that tell runs apart."""
-    assert short_names(names) == expected
 
 
 def test_words_say_where_each_curve_ends(audit: Callable[..., LogAudit], cutmix_log: Path) -> None:

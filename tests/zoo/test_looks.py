@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mixzoo.zoo.looks import command, counted, printable
+from mixzoo.zoo.looks import command, counted, printable, told_apart
 
 BROKEN = [chr(0xDC00 + byte) for byte in (0x80, 0xFF)]  # bytes of names that are no UTF-8
 CHARACTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
@@ -47,3 +47,17 @@ def test_path_that_looks_like_an_option_is_none() -> None:
 def test_half_of_a_surrogate_stops_nothing() -> None:
     """It is in no file's name, and is printed as a question mark."""
     assert command("zoo", "\ud800") == r"mixzoo zoo $'\x3f'"
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["a.log.json"], ["a.log.json"]),
+        (["/x/a/run.json", "/x/b/run.json"], ["a/run.json", "b/run.json"]),
+        (["resnet50.a_b", "/x/run.json"], ["resnet50.a_b", "run.json"]),
+        (["/x/run.json", "/x/run.json"], ["run.json", "run.json"]),
+    ],
+)
+def test_names_are_as_long_as_they_must_be(names: list[str], expected: list[str]) -> None:
+    """The last parts of paths that tell them apart."""
+    assert told_apart(names) == expected

@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,14 +22,6 @@ REFUSALS = {
     403: "the token may not write there (HTTP 403). Use one with write access to its owner.",
     409: "was changed by somebody else meanwhile (HTTP 409). Run the same command again.",
 }
-
-
-@dataclass(frozen=True)
-class Uploaded:
-    """The repository's address, and the commit that holds the files."""
-
-    url: str
-    commit: str
 
 
 def hub() -> "HfApi":
@@ -60,13 +51,13 @@ def upload(
     *,
     private: bool = False,
     waits: Sequence[float] = WAITS,
-) -> Uploaded:
+) -> tuple[str, str]:
     """Create the repository where it doesn't exist, and commit `names` of `folder` to it.
 
     private: create it private; one that exists and is public is refused, nothing is uploaded.
     waits: seconds between tries where the server itself fails (5xx). A try that follows a lost
     answer commits nothing twice: the hub skips files that it already has.
-    Raises SourceError in one line.
+    Returns its address and the commit. Raises SourceError in one line.
     """
     # of its HTTP client, which is httpx or httpx2 by the library's version
     from huggingface_hub.errors import HTTPError  # pyright: ignore[reportPrivateImportUsage]
@@ -88,7 +79,7 @@ def upload(
 
 def _upload(
     api: "HfApi", repository: str, folder: Path, names: Sequence[str], *, private: bool
-) -> Uploaded:
+) -> tuple[str, str]:
     url = api.create_repo(repository, private=private or None, exist_ok=True)
     if private and not api.repo_info(repository).private:
         raise SourceError(
@@ -101,7 +92,7 @@ def _upload(
         allow_patterns=[glob.escape(name) for name in names],
         commit_message=MESSAGE,
     )
-    return Uploaded(str(url), commit.oid)
+    return str(url), commit.oid
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 from mixzoo.zoo.errors import SourceError
-from mixzoo.zoo.publish.upload import Uploaded, hub, upload
+from mixzoo.zoo.publish.upload import hub, upload
 
 from ...emulator.hub_upload import TOKEN, Hub, Repo
 
@@ -24,13 +24,13 @@ FILES = {
 
 
 @pytest.fixture
-def send(tmp_path: Path) -> Callable[..., Uploaded]:
+def send(tmp_path: Path) -> Callable[..., tuple[str, str]]:
     """Uploads a folder that holds FILES, and a file that isn't named."""
     for name, content in {**FILES, "private-notes.txt": b"mine"}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
 
-    def send(**options: bool) -> Uploaded:
+    def send(**options: bool) -> tuple[str, str]:
         return upload(hub(), REPO, tmp_path, list(FILES), waits=(0, 0), **options)
 
     return send
@@ -43,7 +43,7 @@ def test_the_hub_has_the_folders_bytes(hub_server: Hub, send) -> None:
     repo = hub_server.repos[REPO]
     assert repo.files == FILES
     assert repo.commits == ["Published with mixzoo"]
-    assert done == Uploaded(f"{hub_server.url}/{REPO}", f"{1:040x}")
+    assert done == (f"{hub_server.url}/{REPO}", f"{1:040x}")
 
 
 def test_the_storage_host_never_sees_the_token(hub_server: Hub, send) -> None:
