@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from .mini_rows import MIXUP
+
 ROOT = Path(__file__).resolve().parents[1]
 SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 NOT_PACKAGES = {"tests", "benchmarks", "build", "docs"}
@@ -102,7 +104,7 @@ def test_installed_wheel_runs_from_another_folder(wheel: Path, tmp_path: Path) -
         check=True,
     )
 
-    assert "resnet18_w6.mixup_mini" in run.stdout
+    assert MIXUP in run.stdout
 
 
 CHEAP = {

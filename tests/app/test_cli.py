@@ -16,6 +16,8 @@ from mixzoo.app import cli
 from mixzoo.zoo import errors
 from mixzoo.zoo.files import require_writable
 
+from ..mini_rows import MIXUP
+
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
 
 
@@ -205,9 +207,9 @@ OUTPUTS = {
     "evidence": (("evidence", "x.pth", "--out"), ""),
     "logs": (("logs", "x.json", "--out"), "r.json"),
     "quickstart": (("quickstart", "--out"), "r.json"),
-    "train": (("train", "resnet18_w6.mixup_mini", "--out"), ""),
-    "train --tensorboard": (("train", "resnet18_w6.mixup_mini", "--tensorboard"), ""),
-    "train sweep": (("train", "sweep", "resnet18_w6.mixup_mini", "--out"), ""),
+    "train": (("train", MIXUP, "--out"), ""),
+    "train --tensorboard": (("train", MIXUP, "--tensorboard"), ""),
+    "train sweep": (("train", "sweep", MIXUP, "--out"), ""),
     "train publish": (("train", "publish", "x", "--manifest"), "m.toml"),
     "viz": (("viz", "mix", "--out"), "m.png"),
     "zoo export": (("zoo", "export", "x.pth", "--to"), ""),

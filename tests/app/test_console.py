@@ -3,7 +3,9 @@
 import pytest
 from mixzoo.app.console import print_table
 
-ROWS = [("resnet18_w6.mixup_mini", "head0", "59.60", "reproduced"), ("b" * 30, "head0", "1", "no")]
+from ..mini_rows import MIXUP
+
+ROWS = [(MIXUP, "head0", "59.60", "reproduced"), ("b" * 30, "head0", "1", "no")]
 
 
 @pytest.mark.parametrize("width", [100, 58, 52, 46, 38])

@@ -12,6 +12,8 @@ from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import DataError, IntegrityError, MixzooError, SourceError, UsageError
 from mixzoo.zoo.release.by_hand import import_files
 
+from ..mini_rows import EPOCHS, MIXUP, VANILLA, published
+
 SYNTHETIC = Path("runs") / "synthetic_logs"
 Run = Callable[..., Result]
 
@@ -38,25 +40,25 @@ def error_of(result: Result, kind: type[MixzooError]) -> str:
 
 def test_row_of_the_package(run: Run) -> None:
     """A row's log is fetched, read and found to give its number."""
-    result = run("resnet18_w6.mixup_mini")
+    result = run(MIXUP)
 
     assert result.exit_code == 0, result.exception
     assert "reproduced" in result.stdout
-    assert "59.60*" in result.stdout
-    assert "all 80 accuracies are whole numbers of 1,000 images" in result.stdout
+    assert f"{published(MIXUP):.2f}*" in result.stdout
+    assert f"all {2 * EPOCHS} accuracies are whole numbers of 1,000 images" in result.stdout
 
 
 def test_file_of_a_row_is_recognised_by_its_hash(run: Run) -> None:
     """The released log under any name is held against its row."""
-    run("resnet18_w6.vanilla_mini")
-    content = json.loads(run("resnet18_w6.vanilla_mini", "--json").stdout)
+    run(VANILLA)
+    content = json.loads(run(VANILLA, "--json").stdout)
     (file,) = content["logs"][0]["files"]
     copy = Path(file).with_name("copy.txt")
     copy.write_bytes(Path(file).read_bytes())
 
     content = json.loads(run(copy, "--json").stdout)
 
-    assert content["logs"][0]["claim"]["row"] == "resnet18_w6.vanilla_mini"
+    assert content["logs"][0]["claim"]["row"] == VANILLA
     assert content["logs"][0]["verdict"] == "reproduced"
 
 
@@ -210,10 +212,10 @@ def test_out_is_what_json_prints(run: Run, genuine: Path, tmp_path: Path) -> Non
         ((), "expected a FILE, a ROW, --benchmark NAME or --all"),
         (("nowhere.log.json",), "does not exist"),
         ((Path(__file__).parent,), "is a folder; name its files"),
-        (("resnet18_w6.mixup_min",), "Did you mean 'resnet18_w6.mixup_mini'?"),
+        ((MIXUP[:-1],), f"Did you mean {MIXUP!r}?"),
         (("--benchmark", "mimi"), "Did you mean 'mini'?"),
         (("--all", "mini"), "expected no FILE or ROW beside"),
-        (("mini", "--row", "resnet18_w6.mixup_mini"), "names a row"),
+        (("mini", "--row", MIXUP), "names a row"),
         (("mini", "--join"), "names a row"),
         (("mini", "--out", "audit.txt"), "ending in .json"),
     ],
@@ -231,7 +233,7 @@ def test_narrow_terminal_keeps_the_statistic_of_the_table(
 
     out = run("--benchmark", "mini").stdout
 
-    assert "70.20*" in out
+    assert f"{published(VANILLA):.2f}*" in out
     assert "Left out at this width" in out
     assert "\nBest: " not in out
     table = out.partition("* rounds to")[0]

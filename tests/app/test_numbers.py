@@ -16,6 +16,8 @@ from mixzoo.train.recipe import Recipe, field_types, overridden
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.manifest import Protocol
 
+from ..mini_rows import VANILLA
+
 LARGE = (2**31, 2**53, 2**63)
 ODD = (*LARGE, -1, -(2**63), math.nan, math.inf)
 
@@ -111,7 +113,7 @@ def test_an_evaluation_that_cannot_be_is_refused_before_it_begins(
     """More parts than batches, a batch beyond the machine: exit code 2, and nothing is predicted."""
     monkeypatch.chdir(tmp_path)
 
-    code, _, err = mixzoo("eval", "resnet18_w6.vanilla_mini", "--data", mini_images, *more)
+    code, _, err = mixzoo("eval", VANILLA, "--data", mini_images, *more)
 
     assert code == 2
     assert complaint in err

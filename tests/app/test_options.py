@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ROW = "resnet18_w6.vanilla_mini"
+from ..mini_rows import VANILLA as ROW
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe")

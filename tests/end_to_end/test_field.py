@@ -20,9 +20,9 @@ from mixzoo.zoo.data.labels import from_folders
 from mixzoo.zoo.refs import resolve
 
 from ..conftest import SHARED
+from ..mini_rows import MIXUP as ROW
 
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
-ROW = "resnet18_w6.mixup_mini"
 PLAIN = re.compile(r"\x1b\[[0-9;]*m")
 
 

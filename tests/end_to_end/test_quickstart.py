@@ -14,6 +14,8 @@ from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.report import read_report
 from mixzoo.zoo.verify import State, check
 
+from ..mini_rows import VANILLA
+
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
 MINI = open_catalog().benchmark("mini")
 
@@ -107,7 +109,7 @@ def test_every_packaged_file_is_locked() -> None:
 
 def test_load_fetches_a_row() -> None:
     """`mixzoo.load` needs nothing but the row's id."""
-    model = mixzoo.load("resnet18_w6.vanilla_mini")
+    model = mixzoo.load(VANILLA)
 
     logits = model(torch.zeros(2, 3, 128, 128))
 
@@ -119,4 +121,4 @@ def test_load_fetches_a_row() -> None:
 def test_load_refuses_an_unknown_head() -> None:
     """A head that isn't there is named with those that are."""
     with pytest.raises(UsageError, match="This checkpoint has: head0"):
-        mixzoo.load("resnet18_w6.vanilla_mini", head="one_k")
+        mixzoo.load(VANILLA, head="one_k")

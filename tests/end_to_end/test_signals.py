@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 from mixzoo.app.cli import EXIT_CODES
 
+from ..mini_rows import MIXUP
 from ..train.conftest import colours, manifest  # noqa: F401, fixtures
 
 MOMENTS = int(os.environ.get("MIXZOO_SIGNAL_MOMENTS", "1"))
@@ -82,13 +83,13 @@ def nothing(_: Path, __: str) -> None:
 @pytest.fixture
 def commands(mini_images: Path, colours: Path, manifest: Path) -> dict[str, Command]:  # noqa: F811
     """All commands, by name. `OUT` stands for a folder of their own."""
-    evaluate = ["eval", WEIGHTS, "--row", "resnet18_w6.mixup_mini", "--data", mini_images, "--json"]
+    evaluate = ["eval", WEIGHTS, "--row", MIXUP, "--data", mini_images, "--json"]
     evaluate += ["--device", "cpu", "--precision", "fp32"]
     places = ["--manifest", manifest, "--data", colours, "--device", "cpu", "--threads", 1]
     tiny = {"epochs": 3 if MOMENTS == 1 else 30, "batch_size": 8, "micro_batch": 4, "log_every": 1}
     train = ["train", "resnet18_w4.mixup_colours", *places, "--out", "OUT", "--checkpoint-every", 3]
     train += [word for key, value in tiny.items() for word in ("--set", f"{key}={value}")]
-    row = ["--row", "resnet18_w6.mixup_mini"]
+    row = ["--row", MIXUP]
     return {
         "eval": Command([*evaluate, "--workers", 0], counts_of),
         "eval with workers": Command([*evaluate, "--workers", 2], counts_of),

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from mixzoo.zoo.catalog import package_path
 
+from ..mini_rows import VANILLA as ROW
+
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
-ROW = "resnet18_w6.vanilla_mini"
 
 
 @pytest.fixture

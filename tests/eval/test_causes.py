@@ -16,7 +16,9 @@ from mixzoo.eval.store import Key, Stored
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.facts import TrainingFacts
 
-BENCHMARK, ROW = open_catalog(()).row("resnet18_w6.vanilla_mini")
+from ..mini_rows import VANILLA
+
+BENCHMARK, ROW = open_catalog(()).row(VANILLA)
 MANIFEST = BENCHMARK.manifest
 CLASSES, N = 40, 1000
 AS_TEXT = np.argsort(sorted(range(CLASSES), key=str))

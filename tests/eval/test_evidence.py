@@ -23,7 +23,9 @@ from mixzoo.zoo.catalog import Catalog, open_catalog
 from mixzoo.zoo.errors import IntegrityError, MixzooError
 from safetensors.numpy import load, save
 
-ROWS = ("resnet18_w6.vanilla_mini", "resnet18_w6.samix_mini")
+from ..mini_rows import SAMIX, VANILLA
+
+ROWS = (VANILLA, SAMIX)
 Edit = Callable[[Path, random.Random], object]
 
 

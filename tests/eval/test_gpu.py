@@ -21,6 +21,8 @@ from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.mini import draw
 from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 
+from ..mini_rows import SAMIX
+
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
 GPU = World(rank=0, size=1, local_size=1, device=torch.device("cuda", 0))
@@ -131,7 +133,7 @@ def test_guarded_is_fp32(method: str, arithmetic: Arithmetic, drawn: LabelledIma
 
 def test_the_command_evaluates_on_the_gpu(mixzoo: Any, tmp_path: Path) -> None:
     """By itself, since there is one, with a report that names it."""
-    code, _, err = mixzoo("eval", "resnet18_w6.samix_mini", "--out", tmp_path / "report.json")
+    code, _, err = mixzoo("eval", SAMIX, "--out", tmp_path / "report.json")
 
     assert code == 0, err
     assert torch.cuda.get_device_name() in (tmp_path / "report.json").read_text()

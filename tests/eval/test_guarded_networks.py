@@ -19,6 +19,7 @@ from mixzoo.zoo.manifest import Protocol
 from mixzoo.zoo.nets import Classifier, ResNetConfig
 from mixzoo.zoo.nets.resnet import BasicBlock
 
+from ..mini_rows import MIXUP, VANILLA
 from .walking import CPU, Images, assert_same, walk
 
 
@@ -66,7 +67,7 @@ def test_guarded_is_fp32_for_the_references_checkpoints(
 
 
 @both
-@pytest.mark.parametrize("row", ["resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"])
+@pytest.mark.parametrize("row", [VANILLA, MIXUP])
 def test_guarded_is_fp32_for_the_packaged_rows(
     row: str, arithmetic: Arithmetic, mini_val: Images
 ) -> None:
@@ -107,7 +108,7 @@ def planted(images: Images) -> tuple[Classifier, Images]:
     large as ever, while 16 bits round away what was left of them.
     """
     crops, labels, protocol = images[0][::2], images[1][::2], images[2]
-    model = load("resnet18_w6.mixup_mini")
+    model = load(MIXUP)
     block = model.backbone.layer3[0]
     assert isinstance(block, BasicBlock)
     loud, other = 11, 8

@@ -15,7 +15,8 @@ from mixzoo.zoo.checkpoint.facts import in_words, recipe_text, training_facts
 from mixzoo.zoo.manifest import Metric
 from mixzoo.zoo.report import Claims, Head, LoggedHead, Row, Weights
 
-ROW = "resnet18_w6.vanilla_mini"
+from ..mini_rows import VANILLA as ROW
+
 LAST = Metric(statistic="last_epoch", decimals=1)
 MEDIAN = Metric(statistic="median_of_last_epochs", epochs=5, decimals=1)
 RECIPE = {"method": "vanilla", "epoch": "40 of 40", "lr": "0.1", "software": "mixzoo 0.1.0"}

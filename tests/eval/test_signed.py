@@ -34,11 +34,11 @@ from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
 from in_toto_attestation.v1.statement import Statement
 from in_toto_attestation.v1.statement_pb2 import Statement as Message
 
+from ..mini_rows import VANILLA as ROW
 from ..zoo.test_signing import EDITS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # the hub's
 
-ROW = "resnet18_w6.vanilla_mini"
 PAGE = Path(__file__).parents[2] / "docs/evidence.md"
 COUNT = int(os.environ.get("MIXZOO_EDITS", "40"))  # `make edits`: 1,000
 Run = Callable[..., tuple[int, str, str]]

@@ -14,6 +14,8 @@ from mixzoo.zoo.checkpoint.reading import read_checkpoint
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.manifest import Manifest
 
+from ..mini_rows import MIXUP as DRAWN
+
 CATALOG = open_catalog()
 AUTOMIX, MIXUP = "resnet50.automix_inat2018", "resnet50.mixup_inat2018"
 FACTS = Path(__file__).with_name("recipes.txt")
@@ -156,7 +158,7 @@ def test_command_gives_the_same_recipe_back() -> None:
 
 def test_drawn_images_need_no_folder() -> None:
     """All others are asked for."""
-    assert "--data" not in run_of("resnet18_w6.mixup_mini").words
+    assert "--data" not in run_of(DRAWN).words
     assert run_of(MIXUP).words[3:] == ["--data", "DIR", "--out", f"runs/{MIXUP}"]
 
 

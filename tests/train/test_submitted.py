@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from ..mini_rows import MIXUP as ROW
+
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
-ROW = "resnet18_w6.mixup_mini"
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
 
 

@@ -9,12 +9,14 @@ from mixzoo.zoo.checkpoint.load import load
 from mixzoo.zoo.manifest import Protocol
 from mixzoo.zoo.mini import NAMED, example
 
+from ..mini_rows import MIXUP
+
 PROTOCOL = Protocol(resize=128, crop=128)
 
 
 def test_curves_are_the_networks_probabilities() -> None:
     """At each lam those of the mixed picture as a file holds it, of the classes asked for."""
-    model = load("resnet18_w6.mixup_mini")
+    model = load(MIXUP)
     a, b = (np.asarray(example(*NAMED[name])) for name in ("fox", "owl"))
     a, b = a[:128, :128], b[:128, :128]
     pairs = Pairs([(a, b)], (), PROTOCOL)

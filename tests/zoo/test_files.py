@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from mixzoo.zoo.files import alone, becoming, clear, replacing, sha256_of, write
 
-ROW = "resnet18_w6.vanilla_mini"
+from ..mini_rows import VANILLA as ROW
+
 CAUSES = {
     "Ctrl-C": KeyboardInterrupt(),
     "a full disk": OSError(errno.ENOSPC, "No space left on device"),

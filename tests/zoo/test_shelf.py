@@ -16,6 +16,8 @@ from mixzoo.zoo.release.by_hand import import_files
 from mixzoo.zoo.shelf import State
 from mixzoo.zoo.verify import check_all
 
+from ..mini_rows import MIXUP
+
 CONTENT = bytes(range(256)) * 400
 AGED = 10**18  # ns: before the clock's last tick, so that a check of the file is remembered
 
@@ -96,7 +98,7 @@ def test_state_of_a_file(
 
 def test_package_has_its_files() -> None:
     """The embedded benchmark's can be had without a network, before their first use."""
-    benchmark, row = open_catalog().row("resnet18_w6.mixup_mini")
+    benchmark, row = open_catalog().row(MIXUP)
 
     found = shelf.file(benchmark, row)
 

@@ -14,6 +14,8 @@ from mixzoo.zoo.data import find_images
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.submit import Commands, submit
 
+from ..mini_rows import VANILLA
+
 # Counts its starts in a file. The first time it waits for SIGTERM, and ends as a run that saved.
 SAVES = """
 import signal, sys, time
@@ -146,7 +148,7 @@ def test_an_evaluation_runs_as_jobs_whose_parts_are_merged(
     images = find_images(mini_images)
     pairs = list(zip(images.files, images.labels, strict=True))[:96]
     (tmp_path / "few.txt").write_text("".join(f"{file},{label}\n" for file, label in pairs))
-    words = ["eval", "resnet18_w6.vanilla_mini", "--data", mini_images]
+    words = ["eval", VANILLA, "--data", mini_images]
     words += ["--list", tmp_path / "few.txt", "--batch-size", "16", "--workers", "0"]
     one, merged = tmp_path / "one", tmp_path / "merged"
     folders = [tmp_path / "r.parts" / number for number in "21"]

@@ -13,6 +13,8 @@ from mixzoo.zoo.errors import IntegrityError, UsageError
 from mixzoo.zoo.report import Failure, Head, Images, Pixels, Report, Row, Weights
 from mixzoo.zoo.tally import tally
 
+from ..mini_rows import VANILLA
+
 CATALOG = open_catalog()
 MINI = CATALOG.benchmark("mini").manifest
 HASH = "a" * 64
@@ -107,7 +109,7 @@ def test_a_row_counts_once() -> None:
 
 def test_published_numbers_are_those_of_the_tables_here() -> None:
     """A report can't say that another number was published; the tables tell how many there are."""
-    name = "resnet18_w6.vanilla_mini"
+    name = VANILLA
 
     found = tally([report(row(name, 702, 70.2), benchmark="mini")], CATALOG)
 

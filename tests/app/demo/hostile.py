@@ -8,6 +8,8 @@ from typing import Any
 
 from mixzoo.app.demo.gate import API, READ, WRITE
 
+from ...mini_rows import MIXUP
+
 PATHS = (  # noqa: SIM905
     "/ /config /theme.css /robots.txt /manifest.json /login_check /static/x /assets/../x /svelte/%00 /info "
     "/openapi.json /app_id /startup-events /upload_progress /queue/data /queue/status /heartbeat/x /call/mix/x "
@@ -51,7 +53,7 @@ HEADERS = (
 )
 VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 1e308, -1e400, 2**70, 10**400, float("nan"), "", "\0", "\x1b[31m", "../../etc/passwd",
-    "<img src=x onerror=alert(1)>", "resnet18_w6.mixup_mini", "mixup", "mini", "\ud800", [], {}, [[[[]]]], {"a": {}},
+    "<img src=x onerror=alert(1)>", MIXUP, "mixup", "mini", "\ud800", [], {}, [[[[]]]], {"a": {}},
     {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, {"path": None}, {"path": ["x"]},
     {"path": "a\0b", "meta": {"_type": "gradio.FileData"}}, {"__type__": "update", "value": 1},
     {"path": "", "url": "http://example.org", "meta": {"_type": "gradio.FileData"}},

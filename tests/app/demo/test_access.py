@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from .conftest import Served
+from ...mini_rows import CUTMIX, MIXUP, PROTOCOL, hits
+from .conftest import LOST, Served
 
 axe = pytest.importorskip("axe_playwright_python", reason="pip install axe-playwright-python")
 AXE = Path(axe.__file__).with_name("axe.min.js")
@@ -141,11 +142,11 @@ def test_table_is_sorted_filtered_and_opened(page: Page) -> None:
     assert names.first.inner_text() != first
     shown.get_by_role("searchbox").fill("not reproduced")
     expect(shown.get_by_role("status")).to_have_text("1 of 10 rows")
-    expect(names).to_have_text(["resnet18_w6.mixup_mini"])
+    expect(names).to_have_text([MIXUP])
     names.first.get_by_role("button").press("Enter")
 
     opened = shown.locator("tr.behind:visible")
-    expect(opened).to_contain_text("561 of 1,000 images")
+    expect(opened).to_contain_text(f"{hits(MIXUP) - LOST} of 1,000 images")
     expect(opened).to_contain_text("mini.json")
 
 
@@ -156,18 +157,18 @@ def test_evidence_is_saved(page: Page) -> None:
     with page.expect_download() as saving:
         page.locator("#table-save").click()
 
-    assert saving.value.suggested_filename == "resnet18_w6.cutmix_mini.zip"
+    assert saving.value.suggested_filename == f"{CUTMIX}.zip"
     with zipfile.ZipFile(saving.value.path()) as saved:
-        assert "resnet18_w6.cutmix_mini/evidence.json" in saved.namelist()
+        assert f"{CUTMIX}/evidence.json" in saved.namelist()
 
 
 def test_slots_show_what_is_mixed(page: Page) -> None:
-    """A and B are shown as they are cut for the network: their centre, here 128 of 146 pixels."""
+    """A and B are shown as they are cut for the network: their centre."""
     show(page, "mix")
 
     for name in ("a", "b"):
         scale = page.locator(f"#mix-{name} img").evaluate("(e) => getComputedStyle(e).scale")
-        assert float(scale) == pytest.approx(146 / 128, rel=0.01)
+        assert float(scale) == pytest.approx(PROTOCOL.resize / PROTOCOL.crop, rel=0.01)
 
 
 def test_link_is_copied(page: Page) -> None:

@@ -13,7 +13,8 @@ import requests
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from .conftest import Served
+from ...mini_rows import AUTOMIX, MIXUP, SAMIX, VANILLA, hits
+from .conftest import LOST, Served
 
 TABS = ("mix", "table", "zoo", "logs")
 PHONE = {"width": 390, "height": 844}
@@ -152,10 +153,10 @@ def test_every_choice_is_shown(open_page: Callable[..., Page]) -> None:
     expect(page).to_have_url(re.compile("a=frog"))
     seen = page.locator("#mix-top-mixed").inner_text()
     page.locator("#mix-more-numbers button").first.click()
-    choose(page, "#mix-ref", "resnet18_w6.mixup_mini")
+    choose(page, "#mix-ref", MIXUP)
 
     expect(page.locator("#mix-top-mixed")).not_to_have_text(seen, use_inner_text=True)
-    expect(page).to_have_url(re.compile("ref=resnet18_w6.mixup_mini"))
+    expect(page).to_have_url(re.compile(f"ref={MIXUP}"))
 
 
 def test_last_choice_wins(open_page: Callable[..., Page]) -> None:
@@ -163,7 +164,7 @@ def test_last_choice_wins(open_page: Callable[..., Page]) -> None:
 
     A slider moved 20 ms after another method was chosen waits for that method's checkpoint.
     """
-    page = open_page("?method=mixup&ref=resnet18_w6.mixup_mini")
+    page = open_page(f"?method=mixup&ref={MIXUP}")
     page.locator("#mix-same button").first.click()
     page.locator("#mix-more-numbers button").first.click()
     command = page.locator("#mix-cli")
@@ -317,11 +318,11 @@ def test_two_methods_beside_each_other(open_page: Callable[..., Page]) -> None:
 
     page.locator("#mix-compare button").first.click()
     told = page.locator("#mix-both-told")
-    expect(told).to_contain_text("Left: SAMix (resnet18_w6.samix_mini). Right: CutMix")
+    expect(told).to_contain_text(f"Left: SAMix ({SAMIX}). Right: CutMix")
     choose(page, "#mix-other-method", "automix")
-    expect(told).to_contain_text("Right: AutoMix (resnet18_w6.automix_mini)")
-    choose(page, "#mix-other-ref", "resnet18_w6.mixup_mini")
-    expect(told).to_contain_text("(resnet18_w6.mixup_mini)")
+    expect(told).to_contain_text(f"Right: AutoMix ({AUTOMIX})")
+    choose(page, "#mix-other-ref", MIXUP)
+    expect(told).to_contain_text(f"({MIXUP})")
     set_slider(page, 0.2)
 
     expect(told).to_contain_text("Both at lam 0.20")
@@ -352,8 +353,8 @@ def test_table_tab(open_page: Callable[..., Page]) -> None:
     page = open_page("?tab=table")
     shown = page.locator("#table-page")
 
-    row = shown.locator("tr:not(.behind)", has_text="mixup_mini")
-    expect(row).to_contain_text("56.10")
+    row = shown.locator("tr:not(.behind)", has_text=MIXUP)
+    expect(row).to_contain_text(f"{(hits(MIXUP) - LOST) / 10:.2f}")
     expect(row).to_contain_text("not reproduced")
     expect(shown).to_contain_text("explain")
     choose(page, "#table-benchmark", "inat2018")
@@ -370,7 +371,7 @@ def test_zoo_tab(open_page: Callable[..., Page]) -> None:
     choose(page, "#zoo-benchmark", "mini")
     expect(shown).not_to_contain_text("extraction code")
     page.locator("#zoo-verify").click()
-    expect(shown.locator("tr", has_text="vanilla_mini")).to_contain_text("verified")
+    expect(shown.locator("tr", has_text=VANILLA)).to_contain_text("verified")
 
 
 def test_download(open_page: Callable[..., Page]) -> None:
@@ -390,7 +391,7 @@ def test_download(open_page: Callable[..., Page]) -> None:
 
 def test_logs_tab(open_page: Callable[..., Page], golden: Path, tmp_path: Path) -> None:
     """A row's audit; a visitor's own log with its heads; a broken one is a toast and no more."""
-    page = open_page("?tab=logs&log=resnet18_w6.mixup_mini")
+    page = open_page(f"?tab=logs&log={MIXUP}")
     shown = page.locator("#logs-page")
     expect(shown).to_contain_text("whole numbers of 1,000 images")
     expect(shown.locator("svg").first).to_be_visible()

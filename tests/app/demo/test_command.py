@@ -11,6 +11,8 @@ from mixzoo.app.demo.settings import Settings
 from mixzoo.app.serve import command
 from mixzoo.zoo.errors import UsageError
 
+from ...mini_rows import MIXUP
+
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
@@ -57,7 +59,7 @@ def test_foreign_address_is_named(app) -> None:
 @pytest.mark.parametrize(
     ("ref", "told"),
     [
-        ("resnet18_w6.mixup_mni", "Did you mean 'resnet18_w6.mixup_mini'"),
+        (MIXUP.replace("mini", "mni"), f"Did you mean {MIXUP!r}"),
         ("resnet50.automix_inat2018", "mixzoo zoo download resnet50.automix_inat2018"),
         ("w.pth", "w.pth: expected a checkpoint file, but it does not exist"),
     ],

@@ -6,14 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from mixzoo.app.demo.context import Models
-from mixzoo.zoo.catalog import open_catalog, package_path
+from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import CheckpointError, UsageError
 
-AUTOMIX = "resnet18_w6.automix_mini"
-VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
+from ...mini_rows import AUTOMIX, MIXUP, VANILLA, weights
 
-
-CHECKPOINT = package_path("zoo/mini/assets") / f"{VANILLA}.pth"
+CHECKPOINT = weights(VANILLA)
 
 
 @pytest.fixture
@@ -89,8 +87,7 @@ def own_file(folder: Path, row: str) -> str:
     """A checkpoint file that no manifest knows: a row's weights, written by another torch.save."""
     path = folder / "latest.pth"
     path.parent.mkdir()
-    asset = package_path("zoo/mini/assets") / f"{row}.pth"
-    torch.save({"state_dict": torch.load(asset)["state_dict"]}, path)
+    torch.save({"state_dict": torch.load(weights(row))["state_dict"]}, path)
     return str(path)
 
 

@@ -12,6 +12,7 @@ from mixzoo.zoo.errors import SourceError, UsageError
 from mixzoo.zoo.lock import Asset
 
 from ...emulator.server import Emulator, Fault, Request
+from ...mini_rows import MIXUP
 
 CONTENT = bytes(range(256)) * 4096
 ROW = "resnet18_w4.vanilla_own"
@@ -84,7 +85,7 @@ def test_one_at_a_time(own: Benchmark, weights: Asset, manifest: Path, gate: Gat
     """Who wants the same row joins; who wants another is told to wait."""
     downloads = Downloads([manifest])
     other = open_catalog().benchmark("mini")
-    asset = other.asset("resnet18_w6.mixup_mini")
+    asset = other.asset(MIXUP)
     assert asset is not None
     running = downloads.begin(own, [weights])
 

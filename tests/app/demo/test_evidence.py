@@ -13,18 +13,20 @@ from mixzoo.zoo.catalog import Benchmark, open_catalog
 from mixzoo.zoo.data import FolderStore, LabelledImages
 from mixzoo.zoo.errors import MixzooError, UsageError
 
+from ...mini_rows import VANILLA, hits, published
 from .conftest import evaluated, report_text
 
-VANILLA = "resnet18_w6.vanilla_mini"
+RIGHT = hits(VANILLA)
+MORE = RIGHT + 50
 
 
 @pytest.fixture
 def zipped(mini: Benchmark, keep_predictions: Callable[..., None], tmp_path: Path) -> Path:
     """The evidence of a row, as the page saves it."""
-    _, stored = evaluated(VANILLA, {"head0": 702})
+    _, stored = evaluated(VANILLA, {"head0": RIGHT})
     labels = next(iter(stored.heads.values())).labels.tolist()
     images = LabelledImages(FolderStore(tmp_path), stored.files, labels, "list")
-    keep_predictions(VANILLA, 702, list_sha256=images.sha256())
+    keep_predictions(VANILLA, RIGHT, list_sha256=images.sha256())
     path = tmp_path / "evidence.zip"
     path.write_bytes(evidence.packed(mini, mini.manifest.row(VANILLA)))
     return path
@@ -34,7 +36,7 @@ def test_saved_evidence_is_judged_alike(zipped: Path) -> None:
     """What the page saves it takes back: the same counts and verdict, derived from predictions."""
     page = evidence.check(zipped, open_catalog())
 
-    assert "702 / 1000" in page
+    assert f"{RIGHT} / 1000" in page
     assert "the evidence is intact" in page
     assert "as many images, but another list" in page  # the verdict is the table's, not the file's
 
@@ -46,28 +48,29 @@ def test_edited_evidence_is_told(zipped: Path, tmp_path: Path) -> None:
         for name in source.namelist():
             content = source.read(name)
             if name.endswith("report.json"):
-                content = content.replace(b"702", b"752").replace(b"70.2", b"75.2")
+                content = content.replace(str(RIGHT).encode(), str(MORE).encode())
+                content = content.replace(str(RIGHT / 10).encode(), str(MORE / 10).encode())
             target.writestr(name, content)
 
     page = evidence.check(edited, open_catalog())
 
-    assert "702 / 1000" in page
+    assert f"{RIGHT} / 1000" in page
     assert "the evidence differs from what it gives. It has no digest" in page
     assert "not intact" in page
-    assert "says 752, the predictions give 702" in page
+    assert f"says {MORE}, the predictions give {RIGHT}" in page
 
 
 def test_report_is_held_against_our_table(tmp_path: Path) -> None:
     """Its counts are judged by the table here, whatever verdict and published number it claims."""
-    told = json.loads(report_text({(VANILLA, "head0"): 502}))
-    told["rows"][0] |= {"verdict": "reproduced", "reported_top1": 50.2}
+    told = json.loads(report_text({(VANILLA, "head0"): RIGHT - 200}))
+    told["rows"][0] |= {"verdict": "reproduced", "reported_top1": published(VANILLA) - 20}
     path = tmp_path / "report.json"
     path.write_text(json.dumps(told))
 
     page = evidence.check(path, open_catalog())
 
-    assert "502 / 1000" in page
-    assert "70.2" in page
+    assert f"{RIGHT - 200} / 1000" in page
+    assert str(published(VANILLA)) in page
     assert "not reproduced" in page
     assert "A report holds counts" in page
 

@@ -21,7 +21,7 @@ from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.mini import NAMED, species
 from PIL import Image
 
-SAMIX, AUTOMIX, MIXUP = (f"resnet18_w6.{name}_mini" for name in ("samix", "automix", "mixup"))
+from ...mini_rows import AUTOMIX, MIXUP, PROTOCOL, SAMIX
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_saved_pictures_say_how_they_were_made(context, pair) -> None:
     for path in (card, mixed, curve):
         with Image.open(path) as image:
             width, text = image.width, image.text
-        assert (width == 128) if path == mixed else (width > 1000)
+        assert (width == PROTOCOL.crop) if path == mixed else (width > 1000)
         assert text["Title"] == "fox.png and owl.png, mixed by AutoMix"
         assert "--methods automix --lams 0.25 --seed 3" in text["Command"]
 
@@ -147,12 +147,12 @@ def test_film_shows_every_lam(context, pair) -> None:
 
     film = events.film(None, *pair, "mixup", 0.5, 0, MIXUP)
 
-    frames, protocol = strip(film), events._context.models.about(MIXUP).protocol
+    frames, side = strip(film), PROTOCOL.crop
     assert film["lams"][0] == 0
     assert film["lams"][-1] == 1
-    assert frames.shape == (128, 128 * len(film["lams"]), 3)
-    for place, file in ((slice(0, 128), pair[1]), (slice(-128, None), pair[0])):
-        crop = read_picture(file, protocol).crop
+    assert frames.shape == (side, side * len(film["lams"]), 3)
+    for place, file in ((slice(0, side), pair[1]), (slice(-side, None), pair[0])):
+        crop = read_picture(file, PROTOCOL).crop
         assert np.abs(frames[:, place].astype(int) - crop).mean() < 6
 
 

@@ -15,8 +15,9 @@ from mixzoo.zoo.checkpoint.load import load
 from mixzoo.zoo.manifest import Protocol
 from PIL import Image
 
-PROTOCOL = Protocol(resize=146, crop=128)
-REF, LEARNT = "resnet18_w6.mixup_mini", "resnet18_w6.automix_mini"
+from ...mini_rows import AUTOMIX as LEARNT
+from ...mini_rows import MIXUP as REF
+from ...mini_rows import PROTOCOL, ROWS
 
 
 def recipe(a: Picture, b: Picture, method: str = "cutmix", **changed: object) -> Mix:
@@ -62,7 +63,7 @@ def test_python_lines_name_what_differs_from_the_default(tmp_path: Path) -> None
 @pytest.mark.parametrize("method", PICTURED)
 def test_label_is_explained(tmp_path: Path, method: str) -> None:
     """Where the label isn't lam, or the picture isn't the label, the sentence says so and why."""
-    model = load(f"resnet18_w6.{method}_mini" if method in LEARNT_METHODS else REF)
+    model = load(ROWS[method] if method in LEARNT_METHODS else REF)
     a, b = photo(tmp_path, "a.png"), photo(tmp_path, "longer.png")
     for lam in (0.0, 0.3, 1.0):
         [pair] = mix_pair(a.crop, b.crop, method, [lam], model=model, protocol=PROTOCOL)

@@ -28,12 +28,12 @@ from mixzoo.zoo.checkpoint.load import load, load_file
 from mixzoo.zoo.mini import NAMED, example, species
 from PIL import Image
 
+from ...mini_rows import MIXUP as REF
 from . import hostile
 from .conftest import LEARNT, Served
 from .test_pictures import SVG, bomb
 
 PROTOCOL = open_catalog().benchmark("mini").manifest.protocol
-REF = "resnet18_w6.mixup_mini"
 
 
 def upload(served: Served, content: bytes, name: str = "a.png") -> dict[str, Any]:
@@ -366,7 +366,7 @@ def test_tools_are_offered_to_programs(served: Served, pair) -> None:
         ("mix", {"lam": 7}, "expected lam in"),
         ("predict", {"picture": "AAAA"}, "expected a picture"),
         ("predict", {"picture": "fox", "row": "/etc/passwd"}, "No row 'passwd'"),
-        ("evidence", {"row": "resnet18_w6.mixup_min"}, "Did you mean 'resnet18_w6.mixup_mini'"),
+        ("evidence", {"row": REF[:-1]}, f"Did you mean {REF!r}"),
     ],
 )
 def test_tools_refuse_in_one_line(served: Served, tool: str, arguments: Any, told: str) -> None:

@@ -9,22 +9,22 @@ from mixzoo.app.demo import recomputed
 from mixzoo.app.demo.recomputed import KEPT
 from mixzoo.zoo.catalog import Benchmark, open_catalog
 
-VANILLA = "resnet18_w6.vanilla_mini"
-OTHER_PIXELS = msgspec.structs.replace(
-    open_catalog().benchmark("mini").manifest.protocol, resize=150
-)
+from ...mini_rows import PROTOCOL, VANILLA, hits
+
+OTHER_PIXELS = msgspec.structs.replace(PROTOCOL, resize=150)
+RIGHT = hits(VANILLA)
 
 
 def test_report_in_a_folder_below(
     mini: Benchmark, write_report: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Reports are found wherever they lie in the folder, and say where they were found."""
-    write_report("deep/er/one.json", {(VANILLA, "head0"): 702})
+    write_report("deep/er/one.json", {(VANILLA, "head0"): RIGHT})
 
     found, problems = recomputed.find(mini, tmp_path / "reports")
 
     assert found[VANILLA].source == "deep/er/one.json"
-    assert found[VANILLA].row.default.correct == 702
+    assert found[VANILLA].row.default.correct == RIGHT
     assert problems == []
 
 
@@ -44,7 +44,7 @@ def test_sample_never_hides_the_whole(
     mini: Benchmark, write_report: Callable[..., Path], tmp_path: Path
 ) -> None:
     """A later report of fewer images doesn't replace one of all."""
-    write_report("all.json", {(VANILLA, "head0"): 702}, created="2026-01-01T00:00:00+00:00")
+    write_report("all.json", {(VANILLA, "head0"): RIGHT}, created="2026-01-01T00:00:00+00:00")
     write_report(
         "s.json", {(VANILLA, "head0"): 80}, images=100, created="2026-02-01T00:00:00+00:00"
     )
@@ -99,7 +99,7 @@ def test_changed_report_is_read_again(
     mini: Benchmark, write_report: Callable[..., Path], tmp_path: Path
 ) -> None:
     """A parsed report is remembered only as long as its file stays as it is."""
-    write_report("a.json", {(VANILLA, "head0"): 702})
+    write_report("a.json", {(VANILLA, "head0"): RIGHT})
     before = recomputed.signature(mini, tmp_path / "reports")
     recomputed.find(mini, tmp_path / "reports")
     write_report("a.json", {(VANILLA, "head0"): 1})
@@ -114,12 +114,12 @@ def test_kept_predictions_are_judged(
     mini: Benchmark, keep_predictions: Callable[..., object]
 ) -> None:
     """They answer where there is no report."""
-    keep_predictions(VANILLA, 702)
+    keep_predictions(VANILLA, RIGHT)
 
     found, _ = recomputed.find(mini, None)
 
     assert found[VANILLA].source == KEPT
-    assert (found[VANILLA].row.default.correct, found[VANILLA].row.verdict) == (702, "reproduced")
+    assert (found[VANILLA].row.default.correct, found[VANILLA].row.verdict) == (RIGHT, "reproduced")
 
 
 def test_report_goes_before_older_predictions(
@@ -129,8 +129,8 @@ def test_report_goes_before_older_predictions(
     tmp_path: Path,
 ) -> None:
     """The predictions that a report was made from are a moment older than it."""
-    keep_predictions(VANILLA, 702)
-    write_report("a.json", {(VANILLA, "head0"): 702})
+    keep_predictions(VANILLA, RIGHT)
+    write_report("a.json", {(VANILLA, "head0"): RIGHT})
 
     found, _ = recomputed.find(mini, tmp_path / "reports")
 
@@ -150,7 +150,7 @@ def test_predictions_that_are_not_the_tables(
     mini: Benchmark, keep_predictions: Callable[..., object], facts: dict[str, object], reason: str
 ) -> None:
     """They are shown and never judged."""
-    keep_predictions(VANILLA, 702, **facts)
+    keep_predictions(VANILLA, RIGHT, **facts)
 
     found, _ = recomputed.find(mini, None)
 
@@ -162,12 +162,12 @@ def test_fitting_predictions_go_before_newer_others(
     mini: Benchmark, keep_predictions: Callable[..., object]
 ) -> None:
     """A sweep's other pixels don't hide the evaluation under the benchmark's own."""
-    keep_predictions(VANILLA, 702)
+    keep_predictions(VANILLA, RIGHT)
     keep_predictions(VANILLA, 1, protocol=OTHER_PIXELS)
 
     found, _ = recomputed.find(mini, None)
 
-    assert found[VANILLA].row.default.correct == 702
+    assert found[VANILLA].row.default.correct == RIGHT
 
 
 def test_first_benchmark_is_that_of_the_newest_report(

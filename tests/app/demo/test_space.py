@@ -14,8 +14,9 @@ from mixzoo.app.demo import space
 from mixzoo.app.demo.settings import Settings
 from mixzoo.zoo.errors import UsageError
 
+from ...mini_rows import VANILLA
+
 NAME = "somebody-mixzoo.hf.space"
-VANILLA = "resnet18_w6.vanilla_mini"
 
 
 def test_it_runs_from_the_folder_alone(tmp_path: Path, write_report: Callable[..., Path]) -> None:

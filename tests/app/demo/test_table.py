@@ -10,13 +10,13 @@ from markupsafe import escape
 from mixzoo.app.demo import logs, table
 from mixzoo.app.demo.recomputed import signature
 from mixzoo.eval.judge import RULES
+from mixzoo.eval.statistics import wilson_interval
 from mixzoo.zoo import shelf
 from mixzoo.zoo.catalog import Benchmark, open_catalog
 
+from ...mini_rows import AUTOMIX, MIXUP, SAMIX, VANILLA, hits, published
 from .conftest import write_own
 
-VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
-AUTOMIX, SAMIX = "resnet18_w6.automix_mini", "resnet18_w6.samix_mini"
 Write = Callable[..., Path]
 
 
@@ -53,21 +53,23 @@ def cells(page: str, row: str) -> dict[str, str]:
 
 def test_numbers_beside_one_another(mini: Benchmark, write_report: Write, tmp_path: Path) -> None:
     """Published, from the log, recomputed, with the gap and one verdict; the counts stand behind it."""
-    write_report("a.json", {(VANILLA, "head0"): 702, (MIXUP, "head0"): 561})
+    found = hits(MIXUP) - 35
+    low, high = wilson_interval(found, 1000)
+    write_report("a.json", {(VANILLA, "head0"): hits(VANILLA), (MIXUP, "head0"): found})
 
     page = table.page(mini, tmp_path / "reports")
 
     assert cells(page, MIXUP) == {
         "Row": MIXUP,
-        "Published": "59.6",
-        "Log": "59.60",
-        "Recomputed": "56.10",
+        "Published": str(published(MIXUP)),
+        "Log": f"{published(MIXUP):.2f}",
+        "Recomputed": f"{found / 10:.2f}",
         "Gap": "-3.50",
         "Verdict": "✗not reproduced recomputed",
     }
     assert behind(page, MIXUP)["Recomputed"] == (
-        "head head0: 561 of 1,000 images (56.10%, -35.0 images; of other images of the kind "
-        "53.01 to 59.15)"
+        f"head head0: {found} of 1,000 images ({found / 10:.2f}%, -35.0 images; of other images of the "
+        f"kind {low:.2f} to {high:.2f})"
     )
     assert "not reproduced: " in behind(page, MIXUP)["Verdict"]
     assert escape(RULES["not reproduced"]) in page
@@ -89,15 +91,15 @@ def test_heads_stand_behind_the_rows_one_verdict(
     mini: Benchmark, write_report: Write, tmp_path: Path
 ) -> None:
     """A row counts once; what each head got right is told behind its name."""
-    heads = {(AUTOMIX, "one_k"): 702, (AUTOMIX, "mix_k"): 596, (MIXUP, "head0"): 596}
+    heads = {(AUTOMIX, "one_k"): 700, (AUTOMIX, "mix_k"): 600, (MIXUP, "head0"): 600}
     write_report("a.json", heads)
 
     page = table.page(mini, tmp_path / "reports")
 
     assert len(lines(page)) == len(mini.manifest.rows)
     told = behind(page, AUTOMIX)["Recomputed"]
-    assert "one_k: 702 of 1,000" in told
-    assert "mix_k: 596 of 1,000" in told
+    assert "one_k: 700 of 1,000" in told
+    assert "mix_k: 600 of 1,000" in told
 
 
 def test_published_table_alone() -> None:
@@ -112,7 +114,7 @@ def test_published_table_alone() -> None:
 
 def test_figures_follow_the_page(mini: Benchmark, write_report: Write, tmp_path: Path) -> None:
     """Colours are the page's variables, and each figure says in words what it shows."""
-    write_report("a.json", {(VANILLA, "head0"): 702})
+    write_report("a.json", {(VANILLA, "head0"): hits(VANILLA)})
 
     page = table.page(mini, tmp_path / "reports")
 
@@ -125,13 +127,13 @@ def test_figures_follow_the_page(mini: Benchmark, write_report: Write, tmp_path:
 
 def test_pairs_of_kept_predictions(mini: Benchmark, keep_predictions: Callable[..., None]) -> None:
     """Two rows on the same images are compared image by image, also in words."""
-    keep_predictions(VANILLA, 702)
+    keep_predictions(VANILLA, 700)
     keep_predictions(MIXUP, 653)
 
     page = table.page(mini, None)
 
     assert "Pairs on the same images" in page
-    assert "Images that all 2 rows miss" in page  # the last 298
+    assert "Images that all 2 rows miss" in page  # the last 300
     assert page.count('<li class="card">') == table.MOST_PICTURES
     assert f"{VANILLA} is better than {MIXUP} (paired, Holm-corrected p &lt; 0.0001" in page
 
@@ -140,7 +142,7 @@ def test_pairs_on_other_images_are_explained(
     mini: Benchmark, keep_predictions: Callable[..., None]
 ) -> None:
     """Why there is no comparison is said."""
-    keep_predictions(VANILLA, 702)
+    keep_predictions(VANILLA, 700)
     keep_predictions(MIXUP, 653, images=900, list_sha256="ab" * 32)
 
     page = table.page(mini, None)
@@ -163,7 +165,7 @@ def test_damaged_log_is_a_problem_told_once(
     mini: Benchmark, keep_predictions: Callable[..., None]
 ) -> None:
     """It vouches for nothing, and the page stands."""
-    keep_predictions(VANILLA, 702)
+    keep_predictions(VANILLA, 700)
     logs.audits_of(open_catalog(), [VANILLA])
     path = shelf.log(mini, mini.manifest.row(VANILLA)).path
     path.write_bytes(path.read_bytes() + b"{}")
@@ -179,9 +181,9 @@ def test_signature_changes_with_what_is_shown(
 ) -> None:
     """A page is drawn again when a report, predictions or a log come."""
     states = [signature(mini, tmp_path / "reports")]
-    write_report("a.json", {(VANILLA, "head0"): 702})
+    write_report("a.json", {(VANILLA, "head0"): hits(VANILLA)})
     states.append(signature(mini, tmp_path / "reports"))
-    keep_predictions(VANILLA, 702)
+    keep_predictions(VANILLA, 700)
     states.append(signature(mini, tmp_path / "reports"))
     logs.audits_of(open_catalog(), [VANILLA])
     states.append(signature(mini, tmp_path / "reports"))

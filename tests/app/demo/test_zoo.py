@@ -21,6 +21,7 @@ from mixzoo.zoo.net.fetch import fetch
 from mixzoo.zoo.shelf import RULES, State
 from mixzoo.zoo.verify import check_all
 
+from ...mini_rows import MIXUP
 from .conftest import ROW, write_own
 
 
@@ -127,8 +128,8 @@ def test_log_comes_along_when_wanted() -> None:
     """Else the weights alone."""
     catalog = open_catalog()
 
-    _, weights = zoo.wanted(catalog, "resnet18_w6.mixup_mini", log=False)
-    _, both = zoo.wanted(catalog, "resnet18_w6.mixup_mini", log=True)
+    _, weights = zoo.wanted(catalog, MIXUP, log=False)
+    _, both = zoo.wanted(catalog, MIXUP, log=True)
 
     assert [asset.kind for asset in weights] == ["weights"]
     assert sorted(asset.kind for asset in both) == ["log", "weights"]

@@ -12,7 +12,8 @@ from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.manifest import Protocol
 
-VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
+from ...mini_rows import MIXUP, VANILLA
+
 FILES = tuple(f"{i}.jpg" for i in range(300))
 
 

@@ -8,8 +8,10 @@ import pytest
 from mixzoo.eval.evaluate import Request, evaluate_refs
 from mixzoo.eval.world import join
 
+from ...mini_rows import MIXUP, VANILLA
+
 Run = Callable[..., tuple[int, str, str]]
-ROWS = ("resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini")
+ROWS = (VANILLA, MIXUP)
 
 
 def test_all_ways_to_name_predictions_give_one_list(

@@ -12,8 +12,9 @@ from mixzoo.eval.explain import Explained
 from mixzoo.zoo.cache import cache_root
 from mixzoo.zoo.report import Cause
 
-ROW = "resnet18_w6.vanilla_mini"
-ASSETS = Path(__file__).parents[3] / "zoo/mini/assets"
+from ...mini_rows import EPOCHS, MIXUP, weights
+from ...mini_rows import VANILLA as ROW
+
 CONFIG = """
 model = dict(type='Classification', backbone=dict(type='ResNet'))
 data = dict(val=dict(pipeline=[dict(type='Resize', size=110, interpolation=3),
@@ -36,7 +37,7 @@ def test_a_file_that_lacks_its_statistics_is_explained_without_images(
     mixzoo: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
     """It can't be evaluated, so the file alone is asked; a finding is no error."""
-    content = torch.load(ASSETS / f"{ROW}.pth", weights_only=True)
+    content = torch.load(weights(ROW), weights_only=True)
     entries = content["state_dict"]
     content["state_dict"] = {n: v for n, v in entries.items() if "running_" not in n}
     torch.save(content, tmp_path / "w.pth")
@@ -51,8 +52,8 @@ def test_pixels_that_a_checkpoint_names_are_offered_as_a_command(
     mixzoo: Callable[..., tuple[int, str, str]], mini_images: Path, few: Path, tmp_path: Path
 ) -> None:
     """And missing images are the cause of another number."""
-    content = torch.load(ASSETS / f"{ROW}.pth", weights_only=True)
-    content["meta"] = {"epoch": 40, "config": CONFIG}
+    content = torch.load(weights(ROW), weights_only=True)
+    content["meta"] = {"epoch": EPOCHS, "config": CONFIG}
     torch.save(content, tmp_path / "w.pth")
     file = (tmp_path / "w.pth", "--row", ROW, "--data", mini_images)
 
@@ -95,8 +96,8 @@ def test_a_report_of_another_file_is_not_explained_by_the_rows_own(
     mixzoo: Callable[..., tuple[int, str, str]], mini_images: Path, few: Path, tmp_path: Path
 ) -> None:
     """It is named, with the command that explains it; that command says whose the file is."""
-    shutil.copy(ASSETS / f"{ROW}.pth", tmp_path / "w.pth")
-    as_other = ("--row", "resnet18_w6.mixup_mini")
+    shutil.copy(weights(ROW), tmp_path / "w.pth")
+    as_other = ("--row", MIXUP)
     where = ("--data", mini_images, "--list", few, "--workers", 0)
     mixzoo("eval", tmp_path / "w.pth", *as_other, *where, "--out", tmp_path / "r.json")
 
@@ -104,7 +105,7 @@ def test_a_report_of_another_file_is_not_explained_by_the_rows_own(
     _, out, _ = mixzoo("explain", tmp_path / "w.pth", *as_other)
 
     assert code == 2
-    assert "Name that file: mixzoo explain w.pth --row resnet18_w6.mixup_mini" in err
+    assert f"Name that file: mixzoo explain w.pth --row {MIXUP}" in err
     assert f"mixzoo eval {tmp_path / 'w.pth'} --row {ROW}" in out
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ...mini_rows import MIXUP as ROW
+
 Run = Callable[..., tuple[int, str, str]]
-ROW = "resnet18_w6.mixup_mini"
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ import torch
 from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 from PIL import Image
 
+from ...mini_rows import VANILLA
+
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n"
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
 Draw = Callable[..., tuple[str, list[str]]]
@@ -221,7 +223,7 @@ def test_maps_of_classes_have_names_and_probabilities(
 
 def test_the_embedded_benchmark_names_its_species(draw: Draw) -> None:
     """A row of it knows its classes, and its protocol cuts the pictures."""
-    _, words = draw("cam", "resnet18_w6.vanilla_mini", size=None)
+    _, words = draw("cam", VANILLA, size=None)
 
     assert any(re.fullmatch(r"\w+ \w+ · [01]\.\d\d", word) for word in words)
 
@@ -265,8 +267,8 @@ def bomb() -> bytes:
         (("mix", "--lam", "2"), "--lams 2: expected numbers from 0 to 1"),
         (("mix", "--lams", "0.5,x"), "--lams 0.5,x: expected numbers from 0 to 1"),
         (("mix", "--layout", "maps"), "--layout maps: expected a REF with a MixBlock (automix, samix), got no REF"),
-        (("mix", "resnet18_w6.vanilla_mini", "--layout", "maps"), "resnet18_w6.vanilla_mini has none"),
-        (("mix", "resnet18_w6.vanilla_mini", "--layout", "maps", "--methods", "cutmix"), "--layout maps: leave out --methods"),
+        (("mix", VANILLA, "--layout", "maps"), f"{VANILLA} has none"),
+        (("mix", VANILLA, "--layout", "maps", "--methods", "cutmix"), "--layout maps: leave out --methods"),
         (("mix", "--images", "many", "--methods", "mixup"), "expected at most 80 pictures, since one sheet"),
         (("mix", "--images", "many", "--lams", "0,1", "--methods", "mixup,fmix"), "expected at most 40 pictures"),
         (("sweep", "--images", "many"), "expected at most 2 pictures"),
@@ -275,14 +277,14 @@ def bomb() -> bytes:
         (("mix", "--layout", "reference"), "expected one method and one lam, got mixup, cutmix"),
         (("mix", "--layout", "reference", "--methods", "mixup", "--beside", "no.png"), "no.png' does not exist"),
         (("mix", "--theme", "blue"), "--theme"),
-        (("mix", "resnet18_w6.vanila_mini"), "Did you mean"),
+        (("mix", VANILLA.replace("vanilla", "vanila")), "Did you mean"),
         (("sweep", "--out", "sweep.png"), "expected a name ending in one of .gif, .mp4"),
         (("sweep", "--method", "mixup,cutmix"), "--method: expected one name, got mixup, cutmix"),
         (("sweep", "--images", "a.jpg"), "an even number of pictures, since they are taken in pairs, got 1"),
         (("sweep", "--method", "samix"), "expected a checkpoint of samix"),
-        (("cam", "resnet18_w6.vanilla_mini", "--lam", "0.1,0.2"), "--lam 0.1,0.2: expected one number"),
-        (("cam", "resnet18_w6.vanilla_mini", "--names", "notes.txt"), "notes.txt: expected JSON categories"),
-        (("cam", "resnet18_w6.vanilla_mini", "--names", "huge.json"), "ids from 0 to 1,000,000"),
+        (("cam", VANILLA, "--lam", "0.1,0.2"), "--lam 0.1,0.2: expected one number"),
+        (("cam", VANILLA, "--names", "notes.txt"), "notes.txt: expected JSON categories"),
+        (("cam", VANILLA, "--names", "huge.json"), "ids from 0 to 1,000,000"),
         (("release", "no.zip"), "no.zip: expected a zip"),
         (("release", "notes.txt"), "notes.txt: expected a whole zip"),
         (("release", "resnet50.automix_inat2018"), "no lock names its visualisation"),

@@ -10,7 +10,9 @@ from mixzoo.zoo.catalog import package_path
 from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.nets import Classifier, ResNetConfig
 
-ROWS = ("resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini")
+from ...mini_rows import MIXUP, VANILLA
+
+ROWS = (VANILLA, MIXUP)
 
 
 def test_rows_are_written_and_told(mixzoo: Callable, tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from mixzoo.zoo.catalog import package_path
 from safetensors.torch import save_file
 
-MIXUP = package_path("zoo") / "mini" / "assets" / "resnet18_w6.mixup_mini.pth"
+from ...mini_rows import ARCHITECTURE, MIXUP, weights
+
+WEIGHTS = weights(MIXUP)
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -37,21 +38,21 @@ def test_agreement_and_silence_are_said(mixzoo: Run, tmp_path: Path) -> None:
     """A checkpoint that differs in nothing from its row, and a file of weights alone."""
     save_file({"fc.weight": torch.zeros(2, 2)}, tmp_path / "w.safetensors")
 
-    _, agrees, _ = mixzoo("zoo", "inspect", MIXUP, "--row", "resnet18_w6.mixup_mini")
+    _, agrees, _ = mixzoo("zoo", "inspect", WEIGHTS, "--row", MIXUP)
     _, silent, _ = mixzoo("zoo", "inspect", tmp_path / "w.safetensors")
 
-    assert "Nothing of this differs from resnet18_w6.mixup_mini." in agrees
-    assert "The file has the bytes of mini's resnet18_w6.mixup_mini.pth." in agrees
+    assert f"Nothing of this differs from {MIXUP}." in agrees
+    assert f"The file has the bytes of mini's {MIXUP}.pth." in agrees
     assert "No table's lock knows these bytes." in silent
     assert "says nothing of its training" in silent
 
 
 def test_a_rows_file_is_found_and_compared_with_it(mixzoo: Run) -> None:
     """As every command takes a row."""
-    code, out, _ = mixzoo("zoo", "inspect", "resnet18_w6.mixup_mini")
+    code, out, _ = mixzoo("zoo", "inspect", MIXUP)
 
     assert code == 0
-    assert "Nothing of this differs from resnet18_w6.mixup_mini." in out
+    assert f"Nothing of this differs from {MIXUP}." in out
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_no_checkpoint_is_an_error(
 
 def test_what_weights_are_and_are_not_is_said(mixzoo: Run, tmp_path: Path) -> None:
     """The network, half precision, an averaged copy; and why a file can't be used."""
-    entries = torch.load(MIXUP, weights_only=True)["state_dict"]
+    entries = torch.load(WEIGHTS, weights_only=True)["state_dict"]
     half = {n: v.half() if v.is_floating_point() else v for n, v in entries.items()}
     entries["head.fc.bias"][0] = torch.nan
     torch.save({"net": half, "model_ema": half | {"x": torch.ones(1)}}, tmp_path / "half.pth")
@@ -80,7 +81,7 @@ def test_what_weights_are_and_are_not_is_said(mixzoo: Run, tmp_path: Path) -> No
     _, out, _ = mixzoo("zoo", "inspect", tmp_path / "half.pth")
     broken = json.loads(mixzoo("zoo", "inspect", tmp_path / "nan.pth", "--json")[1])
 
-    assert "Its weights are a resnet18_w6 with 40 classes (heads: head0)." in out
+    assert f"Its weights are a {ARCHITECTURE} with 40 classes (heads: head0)." in out
     assert "Its weights are stored as float16, so they are not the trained" in out
     assert f"mixzoo zoo export {tmp_path / 'half.pth'} --part model_ema --to DIR" in out
     assert broken["weights"] is None

@@ -12,11 +12,11 @@ from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.net.fetch import fetch
 
 from ...emulator.hub_upload import Hub
+from ...mini_rows import MIXUP as ROW
 
 # The library's LFS transfer uses its HTTP client in a way that the client deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
-ROW = "resnet18_w6.mixup_mini"
 REPO = "jane/models"
 
 
@@ -52,7 +52,9 @@ def test_what_was_uploaded_is_a_source_for_a_stranger(run, hub_server: Hub, tmp_
     for name in ("mixzoo.toml", "mixzoo.lock.json"):
         answer = requests.get(f"{hub_server.url}/{REPO}/resolve/main/{name}", timeout=10)
         (tmp_path / name).write_bytes(answer.content)
-    benchmark, row = open_catalog([tmp_path / "mixzoo.toml"]).row("resnet18_w6.mixup_jane_models")
+    benchmark, row = open_catalog([tmp_path / "mixzoo.toml"]).row(
+        ROW.replace("_mini", "_jane_models")
+    )
     path = fetch(benchmark, benchmark.asset(row.id))
     assert path.read_bytes() == (tmp_path / "mine" / f"{ROW}.safetensors").read_bytes()
     assert load_file(path).num_classes == 40

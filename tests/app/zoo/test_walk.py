@@ -18,21 +18,21 @@ from mixzoo.zoo.errors import IntegrityError, SourceError
 
 from ...emulator.github import GitHub
 from ...emulator.server import Fault, burst
+from ...mini_rows import ARCHITECTURE, ASSETS, IMAGES, MIXUP, hits, weights
 
-ASSETS = package_path("zoo/mini/assets")
-ROW = "resnet18_w6.mixup_walk"
+ROW = MIXUP.replace("_mini", "_walk")
 STYLES = {
     "as OpenMixup names runs": "r18_{method}_mixups_CE_none_4xb64_ep40",
-    "rows": "resnet18_w6.{method}_walk",
+    "rows": f"{ARCHITECTURE}.{{method}}_walk",
     "plain": "ResNet-18-{method}",
     "blanks as GitHub keeps them": "resnet18.{method}.walk",
 }
-SOURCES = """kind = "github"
+SOURCES = f"""kind = "github"
 repository = "me/walk"
 tag = "v1"
 
 [matching.architectures]
-resnet18_w6 = ["r18", "resnet18"]
+{ARCHITECTURE} = ["r18", "resnet18"]
 """
 Mixzoo = Callable[..., tuple[int, str, str]]
 
@@ -89,7 +89,7 @@ def test_three_commands_from_a_name_to_its_number(
     assert "asked GitHub release me/walk@v1, which names 20 new files" in downloaded[2]
     assert downloaded[2].count("trusted on first use") == 1
     assert "trusted on first use" in verified[1]
-    assert "596 / 1000" in evaluated[1]
+    assert f"{hits(MIXUP)} / {IMAGES}" in evaluated[1]
     assert "reproduced" in evaluated[1]
     assert "asked" not in verified[2] + evaluated[2]
     assert sum("/releases/tags/" in one.path for one in github.emulator.front.requests) <= 2
@@ -119,7 +119,7 @@ def test_eval_alone_does_the_same(
     code, out, error = mixzoo("eval", ROW, "--data", mini_images, "--manifest", manifest)
 
     assert code == 0, error
-    assert "596 / 1000" in out
+    assert f"{hits(MIXUP)} / {IMAGES}" in out
     assert error.count("asked GitHub release me/walk@v1") == 1
 
 
@@ -266,7 +266,7 @@ def test_other_size_than_listed_says_how_to_go_on(
     """A release that changed after it was asked is refused, and the printed command asks it again."""
     release(STYLES["as OpenMixup names runs"])
     name = "r18_mixup_mixups_CE_none_4xb64_ep40.pth"
-    content = (ASSETS / "resnet18_w6.mixup_mini.pth").read_bytes()
+    content = weights(MIXUP).read_bytes()
     github.upload(github.releases[0], name, content, size=12345)
 
     code, _, error = mixzoo("zoo", "download", ROW, "--manifest", manifest)

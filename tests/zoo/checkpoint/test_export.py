@@ -18,7 +18,7 @@ from mixzoo.zoo.checkpoint.reading import read_checkpoint
 from mixzoo.zoo.errors import CheckpointError, UsageError
 from mixzoo.zoo.refs import resolve
 
-ROW = "resnet18_w6.mixup_mini"
+from ...mini_rows import MIXUP as ROW
 
 
 def save(entries: dict[str, torch.Tensor], path: Path) -> Path:

@@ -17,7 +17,7 @@ from mixzoo.zoo.checkpoint.onnx import OPSET
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.refs import resolve
 
-ROW = "resnet18_w6.samix_mini"
+from ...mini_rows import SAMIX as ROW
 
 
 def test_an_automix_row_runs_in_onnxruntime(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from mixzoo.zoo.checkpoint.load import traits
 from mixzoo.zoo.checkpoint.reading import Checkpoint, read_checkpoint
 from torch import Tensor
 
-ROW = "resnet18_w6.vanilla_mini"
+from ...mini_rows import AUTOMIX
+from ...mini_rows import VANILLA as ROW
+
 ASSETS = Path(__file__).parents[3] / "zoo/mini/assets"
 
 
@@ -80,7 +82,7 @@ def test_weights_of_another_method_are_another_rows(
     """AutoMix's four heads can't be vanilla's."""
     _, row = open_catalog(()).row(ROW)
 
-    checkpoint = with_weights(dict, "resnet18_w6.automix_mini")
+    checkpoint = with_weights(dict, AUTOMIX)
 
     assert list(traits(checkpoint, row, 40)) == ["other-row"]
 

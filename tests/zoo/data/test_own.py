@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from PIL import Image
 
 from ...emulator.hub_upload import Hub
+from ...mini_rows import MIXUP
 
 Mixzoo = Callable[..., tuple[int, str, str]]
 
@@ -412,7 +413,7 @@ def test_ten_classes_do_not_train_thousands(mixzoo: Mixzoo, tmp_path: Path) -> N
 
 def test_recipe_settings_typed_as_options_are_named(mixzoo: Mixzoo) -> None:
     """`--lr` is `--set lr`."""
-    code, _, err = mixzoo("train", "resnet18_w6.mixup_mini", "--lr", "0.1")
+    code, _, err = mixzoo("train", MIXUP, "--lr", "0.1")
 
     assert code == UsageError.exit_code
     assert "Say --set lr=VALUE" in err

@@ -30,7 +30,8 @@ from mixzoo.zoo.report import Head, Images, Pixels, Report, Weights, read_report
 from mixzoo.zoo.report import Row as Measured
 from mixzoo.zoo.verify import State, check
 
-VANILLA, MIXUP = "resnet18_w6.vanilla_mini", "resnet18_w6.mixup_mini"
+from ...mini_rows import MIXUP, VANILLA
+
 MINI = open_catalog().benchmark("mini")
 PUBLISHED = {VANILLA: 70.2, MIXUP: 59.6}
 OTHER_IMAGES = "100 images, the table's validation set has 1000"

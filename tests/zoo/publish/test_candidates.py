@@ -12,8 +12,9 @@ from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.manifest import slug
 from mixzoo.zoo.publish.candidates import Candidate, find_candidates
 
+from ...mini_rows import MIXUP
+
 ASSETS = package_path("zoo/mini/assets")
-MIXUP = "resnet18_w6.mixup_mini"
 
 
 def find(*refs: object, **options: object) -> list[Candidate]:
