@@ -17,7 +17,8 @@ assert MANIFEST.dataset.train
 assert MANIFEST.dataset.val.images
 assert MANIFEST.training
 TRAINED_ON, IMAGES = MANIFEST.dataset.train.images, MANIFEST.dataset.val.images
-EPOCHS, BATCH = MANIFEST.training.epochs, MANIFEST.training.batch_size
+TRAINING = MANIFEST.training
+EPOCHS = TRAINING.epochs
 
 
 def published(row: str) -> float:

@@ -7,9 +7,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from mixzoo.zoo.nets import ResNetConfig
 from PIL import Image
+
+from .mini_rows import ARCHITECTURE, PROTOCOL
 
 ROOT = Path(__file__).parents[1]
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in ROOT.glob("docs/*.md")}
@@ -17,6 +21,8 @@ PAGES |= {
     name: (ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")
 }
 README, PYTHON = PAGES["README.md"], PAGES["docs/python.md"]
+SIDE = PROTOCOL.crop
+WIDTH = 8 * ResNetConfig.from_name(ARCHITECTURE).base_width  # of the features
 WIDEST = 99  # characters of a line, of a code block too
 
 
@@ -52,7 +58,7 @@ def test_python_runs(name: str, golden: Path, tmp_path: Path) -> None:
     photograph = tmp_path / "photograph.jpg"
     Image.new("RGB", (150, 200), "coral").save(photograph)
     names: dict[str, object] = {
-        "images": torch.randn(2, 3, 128, 128, generator=torch.Generator().manual_seed(0)),
+        "images": torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)),
         "labels": torch.tensor([3, 5]),
         "paths": [Image.new("RGB", (200, 150), "teal"), photograph],
     }
@@ -62,10 +68,10 @@ def test_python_runs(name: str, golden: Path, tmp_path: Path) -> None:
 
     assert names["logits"].shape == (2, 40)  # type: ignore[attr-defined]
     if name == "docs/python.md":
-        assert names["mixed"].images.shape == (2, 3, 128, 128)  # type: ignore[attr-defined]
-        assert names["swept"].mask.shape == (5, 2, 1, 128, 128)  # type: ignore[attr-defined]
-        assert names["x"].shape == (2, 3, 128, 128)  # type: ignore[attr-defined]
-        assert names["features"].shape == (2, 48)  # type: ignore[attr-defined]
+        assert names["mixed"].images.shape == (2, 3, SIDE, SIDE)  # type: ignore[attr-defined]
+        assert names["swept"].mask.shape == (5, 2, 1, SIDE, SIDE)  # type: ignore[attr-defined]
+        assert names["x"].shape == (2, 3, SIDE, SIDE)  # type: ignore[attr-defined]
+        assert names["features"].shape == (2, WIDTH)  # type: ignore[attr-defined]
         assert names["tuned"](names["x"]).shape == (2, 10)  # type: ignore[operator]
         assert torch.equal(names["plain"](names["images"]), names["everything"]["one_q"])  # type: ignore
         assert names["everything"].keys() == {"one_k", "mix_k", "one_q", "mix_q"}  # type: ignore[attr-defined]
@@ -89,11 +95,15 @@ def test_recipes_run(
         r"(?s)```python\n(.*?)```", PAGES["docs/recipes.md"]
     )
     said = capsys.readouterr().out
-    assert "29 of 30 are what most" in said
-    assert int(re.findall(r"(\d+) of 30 after fine-tuning", said)[0]) > 20
+    labels, truth = names["labels"].numpy(), names["truth"].numpy()
+    near = (-names["asked"] @ names["known"].T).numpy().argsort(axis=1)[:, :5]
+    votes = [np.bincount(labels[five]).argmax() for five in near]
+    assert f"{(votes == truth).sum()} of {len(truth)} are what most" in said
+    tuned = int(re.findall(rf"(\d+) of {len(truth)} after fine-tuning", said)[0])
+    assert min(tuned, (votes == truth).sum()) > 2 / 3 * len(truth)
     assert names["automix"].step == 3
     with Image.open("mixed.png") as sheet:
-        assert sheet.size == (5 * 128, 2 * 128)
+        assert sheet.size == (5 * SIDE, 2 * SIDE)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -1,28 +1,35 @@
 """Inputs of the kinds that failed in the hands of people: each has its right outcome.
 
-The inputs lie in `field/` beside the photographs, a folder for each kind; what each kind needs in
-detail is tested where its code is.
+The inputs lie in `field/` beside the photographs, a folder for each kind, but those that were made of
+mini's own files, which are made here again. What each kind needs in detail is tested where its code is.
 """
 
+import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import mixzoo as package
 import pytest
 import torch
+from mixzoo.eval.pixels import decode_crop
+from mixzoo.eval.protocol import normalise
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.data.labels import from_folders
 from mixzoo.zoo.refs import resolve
 
 from ..conftest import SHARED
+from ..mini_rows import EPOCHS, IMAGES, PROTOCOL, published
 from ..mini_rows import MIXUP as ROW
 
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
+NUMBER = f"{published(ROW):.2f}"
 PLAIN = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -47,6 +54,25 @@ def field(shared: Path) -> Path:
 def weights() -> Path:
     """The file of mini's mixup row."""
     return resolve(ROW, open_catalog()).path
+
+
+@pytest.fixture
+def entries(weights: Path) -> dict[str, torch.Tensor]:
+    """The tensors of that file."""
+    return torch.load(weights, weights_only=True)["state_dict"]
+
+
+def correct(out: Path) -> int:
+    """How many images a report says are right."""
+    ((head,),) = (row["heads"] for row in json.loads(out.read_text())["rows"])
+    return head["correct"]
+
+
+def labelled(mini: Path) -> list[tuple[str, int]]:
+    """The validation images of `mini` and their classes, in the order of its annotations."""
+    told = json.loads((mini / "val2018.json").read_text())
+    labels = {one["image_id"]: one["category_id"] for one in told["annotations"]}
+    return [(one["file_name"], labels[one["id"]]) for one in told["images"]]
 
 
 def lines(text: str) -> str:
@@ -103,76 +129,104 @@ def test_an_averaged_copy_is_named(field: Path, mixzoo: Run, name: str) -> None:
 
 @pytest.mark.parametrize("precision", ["guarded", "fp32", "fast"])
 def test_a_nan_is_named_before_anything_is_computed(
-    field: Path, mini_images: Path, mixzoo: Run, precision: str
+    entries: dict[str, torch.Tensor], mini_images: Path, mixzoo: Run, tmp_path: Path, precision: str
 ) -> None:
-    """Comparisons with NaN are quiet, so a number would come out."""
-    file = field / "ckpt-nan-weight/nan.pth"
+    """ckpt-nan-weight: comparisons with NaN are quiet, so a number would come out."""
+    entries["backbone.layer1.0.conv1.weight"][0, 0, 0, 0] = torch.nan
+    torch.save({"state_dict": entries}, tmp_path / "nan.pth")
 
     code, out, err = mixzoo(
-        "eval", file, "--row", ROW, "--data", mini_images, "--precision", precision
+        *("eval", tmp_path / "nan.pth", "--row", ROW),
+        *("--data", mini_images, "--precision", precision),
     )
 
     assert code not in (0, 1)
     assert "backbone.layer1.0.conv1.weight" in lines(out + err)
 
 
-def test_half_precision_weights_are_named(field: Path, mini_images: Path, mixzoo: Run) -> None:
-    """The number stands, and so does that these aren't the weights that were trained."""
-    file = field / "ckpt-half-precision/half.pth"
+def test_half_precision_weights_are_named(
+    entries: dict[str, torch.Tensor], mini_images: Path, mixzoo: Run, tmp_path: Path
+) -> None:
+    """ckpt-half-precision: the number of these weights stands, and so does that they aren't those
+    that were trained."""
+    half = {n: v.half() if v.is_floating_point() else v for n, v in entries.items()}
+    torch.save({"state_dict": half}, tmp_path / "half.pth")
+    blown_up = {n: v.float() if v.is_floating_point() else v for n, v in half.items()}
+    torch.save({"state_dict": blown_up}, tmp_path / "single.pth")
+    judged = ("--row", ROW, "--data", mini_images)
 
-    code, out, err = mixzoo("eval", file, "--row", ROW, "--data", mini_images)
-    _, inspected, _ = mixzoo("zoo", "inspect", file)
+    code, out, err = mixzoo("eval", tmp_path / "half.pth", *judged, "--out", tmp_path / "h.json")
+    _, inspected, _ = mixzoo("zoo", "inspect", tmp_path / "half.pth")
+    mixzoo("eval", tmp_path / "single.pth", *judged, "--out", tmp_path / "s.json")
 
     assert code == 0
-    assert "59.70" in out
+    assert correct(tmp_path / "h.json") == correct(tmp_path / "s.json")
     assert "float16" in lines(out + err)
     assert "float16" in lines(inspected)
 
 
 def test_an_epoch_counted_from_0_is_not_held_against_the_log(
-    field: Path, mini_images: Path, mixzoo: Run
+    entries: dict[str, torch.Tensor], mini_images: Path, mixzoo: Run, tmp_path: Path
 ) -> None:
-    """timm writes 39 for the 40th; OpenMixup's log calls it 40."""
-    file = field / "ckpt-epoch-counted-from-0/timm_last.pth.tar"
+    """ckpt-epoch-counted-from-0: timm's 39 is the 40th, which OpenMixup's log calls 40."""
+    last, file = EPOCHS - 1, tmp_path / "timm_last.pth.tar"
+    names = {re.sub(r"^(backbone|head)\.", "", name): value for name, value in entries.items()}
+    args = argparse.Namespace(model="resnet18", epochs=EPOCHS)
+    notes = {"epoch": last, "arch": "resnet18", "version": 2, "args": args}
+    torch.save(notes | {"state_dict": names}, file)
 
     _, out, err = mixzoo("eval", file, "--row", ROW, "--data", mini_images)
 
-    assert "59.60" in out
-    assert not re.search(r"epoch 39\b", lines(out + err))
+    assert NUMBER in out
+    assert not re.search(rf"epoch {last}\b", lines(out + err))
 
 
 def test_a_log_of_other_images_says_nothing(
-    field: Path, mini_images: Path, weights: Path, mixzoo: Run, tmp_path: Path
+    mini_images: Path, weights: Path, mixzoo: Run, tmp_path: Path
 ) -> None:
-    """50.00 on two images isn't 59.60 on a thousand."""
-    case = field / "claim-on-two-images"
-    subprocess.run(["sh", case / "make.sh", mini_images, tmp_path / "flat"], check=True)
+    """claim-on-two-images: one right and one wrong are 50.00, which is no number of a thousand."""
+    model, found = package.load(weights), dict[bool, tuple[str, int]]()
+    for name, label in labelled(mini_images):
+        crop = decode_crop((mini_images / name).read_bytes(), PROTOCOL, name)
+        with torch.inference_mode():
+            said = model(normalise(torch.from_numpy(crop[None]), PROTOCOL)).argmax()
+        found.setdefault(int(said) == label, (name, label))
+        if len(found) == 2:
+            break
+    for number, (name, _) in enumerate(found.values()):
+        shutil.copy(mini_images / name, tmp_path / f"v{number}.jpg")
+    two = tmp_path / "two.txt"
+    two.write_text("".join(f"v{n}.jpg {label}\n" for n, (_, label) in enumerate(found.values())))
 
-    code, out, err = mixzoo(
-        "eval", weights, "--row", ROW, "--data", tmp_path / "flat",
-        "--list", tmp_path / "flat/two.txt",
-    )  # fmt: skip
+    code, out, err = mixzoo("eval", weights, "--row", ROW, "--data", tmp_path, "--list", two)
 
     assert code == 0
     assert "50.00" in out
     assert "just as recomputed" not in lines(out + err)
 
 
-@pytest.mark.parametrize(
-    "name", ["bom.txt", "tabs.tsv", "header.csv", "quotes.csv", "backslashes.txt", "absolute.txt"]
-)
+SPELLINGS = {  # list-byte-order-mark, list-common-spellings
+    "bom.txt": ("\ufeff", "{},{}\n"),
+    "tabs.tsv": ("", "{}\t{}\n"),
+    "header.csv": ("path,label\n", "{},{}\n"),
+    "quotes.csv": ("", '"{}",{}\n'),
+    "backslashes.txt": ("", "{} {}\n"),
+    "absolute.txt": ("", "{} {}\n"),
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
 def test_a_list_in_another_spelling_is_the_same_list(
-    field: Path, mini_images: Path, weights: Path, mixzoo: Run, tmp_path: Path, name: str
+    mini_images: Path, weights: Path, mixzoo: Run, tmp_path: Path, name: str
 ) -> None:
     """1,000 images, and the number of the official list."""
-    spellings = field / "list-common-spellings"
-    path = spellings / name
-    if name == "bom.txt":
-        path = field / "list-byte-order-mark" / name
+    path, (head, line) = tmp_path / name, SPELLINGS[name]
+    files, labels = zip(*labelled(mini_images), strict=True)
+    if name == "backslashes.txt":
+        files = [file.replace("/", "\\") for file in files]
     if name == "absolute.txt":
-        path = tmp_path / name
-        plain = (spellings / "plain.txt").read_text().splitlines(keepends=True)
-        path.write_text("".join(f"{mini_images.resolve()}/{line}" for line in plain))
+        files = [mini_images.resolve() / file for file in files]
+    path.write_text(head + "".join(map(line.format, files, labels)), encoding="utf-8")
 
     code, out, err = mixzoo(
         "eval", weights, "--row", ROW, "--data", mini_images, "--list", path, "--out",
@@ -180,23 +234,30 @@ def test_a_list_in_another_spelling_is_the_same_list(
     )  # fmt: skip
 
     assert code == 0, err
-    assert json.loads((tmp_path / "r.json").read_text())["data"]["images"] == 1000
-    assert "59.60" in out
+    assert json.loads((tmp_path / "r.json").read_text())["data"]["images"] == IMAGES
+    assert NUMBER in out
 
 
 @pytest.mark.parametrize("name", ["val2018.json.tar.gz", "string_ids.json"])
 def test_annotations_as_published_are_read(
-    field: Path, mini_images: Path, weights: Path, mixzoo: Run, name: str
+    mini_images: Path, weights: Path, mixzoo: Run, tmp_path: Path, name: str
 ) -> None:
-    """Packed as iNaturalist gives them out, or with ids as text."""
-    path = field / "annotations-as-published" / name
+    """annotations-as-published: packed as iNaturalist gives them out, or with ids as text."""
+    path = tmp_path / name
+    if name == "string_ids.json":
+        told = json.loads((mini_images / "val2018.json").read_text())
+        told["images"] = [one | {"id": str(one["id"])} for one in told["images"]]
+        path.write_text(json.dumps(told))
+    else:
+        with tarfile.open(path, "w:gz") as packed:
+            packed.add(mini_images / "val2018.json", "val2018.json")
 
     code, out, err = mixzoo(
         "eval", weights, "--row", ROW, "--data", mini_images, "--annotations", path
     )
 
     assert code == 0, err
-    assert "59.60" in out
+    assert NUMBER in out
 
 
 @pytest.mark.parametrize(

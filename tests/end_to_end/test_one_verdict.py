@@ -12,10 +12,12 @@ import pytest
 from mixzoo.app.demo.recomputed import find
 from mixzoo.eval.evaluate import Request, evaluate_refs
 from mixzoo.eval.world import join
-from mixzoo.zoo.catalog import open_catalog, package_path
+from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.files import sha256_of
 from mixzoo.zoo.publish import build
 from mixzoo.zoo.report import Report
+
+from ..mini_rows import ARCHITECTURE, ASSETS, EPOCHS, PROTOCOL, ROWS
 
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
 METHODS = ("vanilla", "saliencymix", "samix")  # with one head, and with four
@@ -24,38 +26,38 @@ CHANGES: dict[str, dict[str, Any]] = {
     "as published": {},
     "in fp32": {"precision": "fp32"},
     "in fast arithmetic": {"precision": "fast"},
-    "other pixels": {"resize": 147, "precision": "fp32"},
+    "other pixels": {"resize": PROTOCOL.resize + 1, "precision": "fp32"},
     "another list": {"precision": "fp32"},
 }
 OWN = ("as published", "in fp32")
-MANIFEST = """
+MANIFEST = f"""
 format = 1
-name = "{name}"
+name = "{{name}}"
 title = "mini's weights on few images"
 [metric]
 statistic = "median_of_last_epochs"
 epochs = 5
 decimals = 1
 [protocol]
-resize = 146
-crop = 128
+resize = {PROTOCOL.resize}
+crop = {PROTOCOL.crop}
 [dataset]
 name = "few"
 num_classes = 40
 [dataset.val]
-images = {images}
+images = {{images}}
 annotations = ["val.txt"]
-list_sha256 = "{list_sha256}"
+list_sha256 = "{{list_sha256}}"
 [[sources]]
 kind = "file"
 path = "files"
 """
-ROW = """
+ROW = f"""
 [[rows]]
-id = "resnet18_w6.{method}_{name}"
-architecture = "resnet18_w6"
-method = "{method}"
-reported_top1 = {top1}
+id = "{ARCHITECTURE}.{{method}}_{{name}}"
+architecture = "{ARCHITECTURE}"
+method = "{{method}}"
+reported_top1 = {{top1}}
 """
 
 
@@ -89,12 +91,14 @@ class Table:
         assets = []
         for method in METHODS:
             heads = self.counts[method]
-            epochs = {head: [k - 1, k - 1, k - 1, k + 1, k] for head, k in heads.items()}
             first = next(iter(heads))
+            # as many images less that no other head has the number by chance
+            off = next(n for n in range(1, IMAGES) if heads[first] - n not in heads.values())
+            epochs = {head: [k - off] * 3 + [k + 1, k] for head, k in heads.items()}
             top1 = 100 * statistics.median(epochs[first]) / IMAGES
             text += ROW.format(method=method, name=name, top1=top1)
-            row = f"resnet18_w6.{method}_{name}"
-            assets.append(self._asset(row, "weights", f"resnet18_w6.{method}_mini.pth"))
+            row = f"{ARCHITECTURE}.{method}_{name}"
+            assets.append(self._asset(row, "weights", f"{ROWS[method]}.pth"))
             if logs:
                 path = self.files / f"{row}.log.json"
                 path.write_text("".join(_lines(epochs)))
@@ -107,18 +111,18 @@ class Table:
     def _asset(self, row: str, kind: str, name: str) -> dict[str, Any]:
         path = self.files / name
         if kind == "weights" and not path.exists():
-            path.hardlink_to(package_path("zoo/mini/assets") / name)
+            path.hardlink_to(ASSETS / name)
         return {"row": row, "kind": kind, "name": name, "size": path.stat().st_size} | {
             "sha256": sha256_of(path)
         }
 
 
 def _lines(epochs: dict[str, list[int]]) -> Iterator[str]:
-    """Validation lines of 36 to 40, as the reference writes them, after some earlier ones."""
+    """Validation lines of the last five epochs, as the reference writes them, after earlier ones."""
     names = {head: head if head == "head0" else f"acc_{head}" for head in epochs}
-    for epoch in range(1, 41):
+    for epoch in range(1, EPOCHS + 1):
         values = {
-            f"{names[head]}_top1": round(100 * k[max(0, epoch - 36)] / IMAGES, 5)
+            f"{names[head]}_top1": round(100 * k[max(0, epoch - EPOCHS + 4)] / IMAGES, 5)
             for head, k in epochs.items()
         }
         facts = {"mode": "val", "epoch": epoch, "iter": 1, "lr": 0.001} | values
@@ -154,7 +158,7 @@ def answers(
 
 def _count(patch: pytest.MonkeyPatch, table: Table) -> Report:
     patch.setenv("MIXZOO_CACHE", str(table.folder / "first"))
-    rows = [f"resnet18_w6.{method}_mini" for method in METHODS]
+    rows = [ROWS[method] for method in METHODS]
     with join("cpu") as world:
         request = Request(
             refs=rows,
@@ -235,7 +239,7 @@ def test_command_demo_and_publishing_agree(
     answers: dict[tuple[str, str], Answers], change: str, logs: str, method: str
 ) -> None:
     """On rows of mini, under every change, with its log and without: one word."""
-    said, row = answers[change, logs], f"resnet18_w6.{method}_{logs}"
+    said, row = answers[change, logs], f"{ARCHITECTURE}.{method}_{logs}"
 
     assert said.command[row] == said.demo[row] == said.published[row]
     if change not in OWN:

@@ -23,13 +23,13 @@ from typing import Any
 import pytest
 from mixzoo.app.cli import EXIT_CODES
 
-from ..mini_rows import MIXUP
+from ..mini_rows import MIXUP, weights
 from ..train.conftest import colours, manifest  # noqa: F401, fixtures
 
 MOMENTS = int(os.environ.get("MIXZOO_SIGNAL_MOMENTS", "1"))
 PATIENCE = 15.0 if MOMENTS > 1 else 60.0  # beside other tests a machine is slow
 ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-WEIGHTS = Path(__file__).parents[2] / "zoo/mini/assets/resnet18_w6.mixup_mini.pth"
+WEIGHTS = weights(MIXUP)
 
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
 

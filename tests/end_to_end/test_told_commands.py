@@ -13,10 +13,10 @@ from mixzoo.zoo.catalog import package_path
 from PIL import Image
 
 from ..emulator.github import GitHub
+from ..mini_rows import ARCHITECTURE, ASSETS, AUTOMIX, weights
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
-ASSETS = package_path("zoo/mini/assets")
 # What needs a network of timm's shape, hours, a browser, a cluster or a second log: these few are
 # held against their command's options alone (tests/test_docs.py).
 NOT_RUN = (
@@ -39,7 +39,7 @@ def _furnish(folder: Path) -> None:
         (folder / "photos" / name).mkdir(parents=True)
         for path in (name, f"photos/{name}", *(f"photos/{name}/{n}" for n in range(3))):
             Image.new("RGB", (140, 120), colour).save(folder / f"{path}.jpg")
-    learnt = ASSETS / "resnet18_w6.automix_mini.pth"
+    learnt = weights(AUTOMIX)
     for name in ("my_checkpoint.pth", "epoch_100.pth", "my.pth"):
         shutil.copy(learnt, folder / name)
     for name in ("my.log.json", "20220101_120000.log.json"):
@@ -66,18 +66,20 @@ def walk(tmp_path: Path, github: GitHub, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 def _translated(line: str, images: Path, walk: Path) -> list[str]:
     """The words of a command on the stand-in, short where it would train for hours."""
-    line = re.sub(r"(resnet50|resnext101_32x4d)\.(\w+)_(inat2018|own)", r"resnet18_w6.\2_\3", line)
+    line = re.sub(
+        r"(resnet50|resnext101_32x4d)\.(\w+)_(inat2018|own)", rf"{ARCHITECTURE}.\2_\3", line
+    )
     line = line.replace("/data/inat2018", str(images)).replace(" DIR", f" {images}")
     line = line.replace("inat2018", "walk")
     line = line.replace("train2018.json", f"{images}/val2018.json")
     line = line.replace("my_benchmark.toml", str(walk / "walk.toml"))
-    line = line.replace("resnet50.mixup_cutmix_photos", "resnet18_w6.mixup_cutmix_photos")
+    line = line.replace("resnet50.mixup_cutmix_photos", f"{ARCHITECTURE}.mixup_cutmix_photos")
     line = line.replace("table mini", "table walk").replace("--sample 2000", "--sample 200")
     line = line.replace("--benchmark mini", f"--benchmark mini --data {images}")
     if "data prepare" in line:  # drawn, where iNaturalist's images are unpacked
         line = re.sub(r" --archive \S+| --as tar", "", line).replace("walk", "mini")
     if "mixzoo train resnet" in line:  # rows of photos for an epoch; their recipe, of others
-        short = " --threads 1 --set epochs=1 --set crop=32 --set architecture=resnet18_w6"
+        short = f" --threads 1 --set epochs=1 --set crop=32 --set architecture={ARCHITECTURE}"
         line += short if "_photos" in line else " --show" * ("--show" not in line)
     return shlex.split(line.split(" > ")[0])
 
@@ -87,7 +89,7 @@ def test_told_commands_run(
     mixzoo: Run, walk: Path, mini_images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each page in a folder of its own: later lines find what earlier ones made. One cache."""
-    table = [f"resnet18_w6.{method}_walk" for method in ("automix", "samix", "cutmix")]
+    table = [f"{ARCHITECTURE}.{method}_walk" for method in ("automix", "samix", "cutmix")]
     assert mixzoo("eval", *table, "--out", walk / "t.json", "--evidence", walk / "OUT")[0] == 0
     failures = []
     for page in PAGES:
@@ -96,7 +98,7 @@ def test_told_commands_run(
         _furnish(Path())
         shutil.copytree(walk / "OUT", "OUT")
         if page.name != "README.md":  # which makes its own
-            shutil.copytree(walk / "OUT/resnet18_w6.automix_walk", "evidence")
+            shutil.copytree(walk / f"OUT/{ARCHITECTURE}.automix_walk", "evidence")
         for line in _told(page):
             shutil.copy(walk / "t.json", "report.json")
             words = _translated(line, mini_images, walk)

@@ -9,6 +9,7 @@ import pytest
 from mixzoo.zoo.catalog import package_path
 
 from ..mini_rows import VANILLA as ROW
+from ..mini_rows import hits, weights
 
 Run = Callable[..., tuple[int, str, str]]  # the fixture `mixzoo`
 
@@ -38,11 +39,11 @@ def judged(mixzoo: Run, mini_images: Path, tmp_path: Path) -> Callable[..., dict
 def test_weights_are_recognised_by_their_hash(judged: Callable[..., Any], tmp_path: Path) -> None:
     """The row's weights under another name are judged as that row."""
     copy = tmp_path / "some_file.pth"
-    copy.write_bytes((package_path("zoo/mini/assets") / f"{ROW}.pth").read_bytes())
+    copy.write_bytes(weights(ROW).read_bytes())
 
     row = judged(copy)
 
-    assert (row["id"], row["verdict"], row["heads"][0]["correct"]) == (ROW, "reproduced", 702)
+    assert (row["id"], row["verdict"], row["heads"][0]["correct"]) == (ROW, "reproduced", hits(ROW))
 
 
 def test_a_missing_image_in_the_list_is_not_comparable(judged: Callable[..., Any]) -> None:
@@ -99,10 +100,9 @@ def test_a_table_on_an_unknown_number_of_images_judges_nothing(
         if not line.startswith(("images = 1000", "list_sha256", "files_sha256"))
     )
     (tmp_path / "copy.toml").write_text(text)
-    weights = package_path("zoo/mini/assets") / f"{ROW}.pth"
     row = ("--row", ROW.replace("_mini", "_copy"), "--manifest", tmp_path / "copy.toml")
 
-    code, out, err = mixzoo("eval", weights, *row, "--data", mini_images, "--json")
+    code, out, err = mixzoo("eval", weights(ROW), *row, "--data", mini_images, "--json")
 
     assert code == 0, err
     judged = json.loads(out)["rows"][0]

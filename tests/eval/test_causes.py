@@ -16,11 +16,12 @@ from mixzoo.eval.store import Key, Stored
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.facts import TrainingFacts
 
-from ..mini_rows import VANILLA
+from ..mini_rows import EPOCHS, MIXUP, PROTOCOL, VANILLA
 
 BENCHMARK, ROW = open_catalog(()).row(VANILLA)
 MANIFEST = BENCHMARK.manifest
 CLASSES, N = 40, 1000
+OTHER_PIXELS = {"resize": PROTOCOL.resize + 14, "crop": PROTOCOL.crop - 16}
 AS_TEXT = np.argsort(sorted(range(CLASSES), key=str))
 
 
@@ -138,9 +139,9 @@ def test_a_head_of_other_classes_tells_them_apart_by_no_numbering() -> None:
     ("key", "facts"),
     [
         ("other-row", TrainingFacts(method="cutmix")),
-        ("other-epoch", TrainingFacts(epoch=20, epochs=40)),
-        ("crop", TrainingFacts(eval_pixels={"crop": 112})),
-        ("resize", TrainingFacts(eval_pixels={"resize": 160, "mean": None})),
+        ("other-epoch", TrainingFacts(epoch=EPOCHS // 2, epochs=EPOCHS)),
+        ("crop", TrainingFacts(eval_pixels={"crop": OTHER_PIXELS["crop"]})),
+        ("resize", TrainingFacts(eval_pixels={"resize": OTHER_PIXELS["resize"], "mean": None})),
     ],
 )
 def test_the_files_own_word_is_taken(key: str, facts: TrainingFacts) -> None:
@@ -149,12 +150,14 @@ def test_the_files_own_word_is_taken(key: str, facts: TrainingFacts) -> None:
 
 
 def test_pixels_that_the_file_names_come_as_a_command() -> None:
-    """110 and 96: what to type, in place of a remark."""
-    facts = TrainingFacts(eval_pixels={"resize": 110, "crop": 96})
+    """What to type, in place of a remark."""
+    facts = TrainingFacts(eval_pixels=OTHER_PIXELS)
 
     found = causes_of(case(stored(*network(share=0.64)), facts=facts, data="IMAGES"))[0]
 
-    assert found.command == f"mixzoo eval {ROW.id} --data IMAGES --resize 110 --crop 96"
+    resize, crop = OTHER_PIXELS.values()
+
+    assert found.command == f"mixzoo eval {ROW.id} --data IMAGES --resize {resize} --crop {crop}"
 
 
 def test_a_small_fact_does_not_hide_a_large_cause() -> None:
@@ -197,7 +200,7 @@ def test_fast_arithmetic_is_the_cause_of_an_image_or_two() -> None:
 
 
 def resized(of: Stored) -> Case:
-    pixels = msgspec.to_builtins(override(MANIFEST.protocol, resize=160))
+    pixels = msgspec.to_builtins(override(MANIFEST.protocol, resize=OTHER_PIXELS["resize"]))
     return case(replace(of, key=of.key | {"protocol": pixels}), reported=59.6)
 
 
@@ -252,7 +255,7 @@ def test_another_rows_file_is_to_be_evaluated_as_that_row() -> None:
     )
 
     assert by_hash == "mixzoo eval a.pth --row R"
-    assert by_word == "mixzoo eval a.pth --row resnet18_w6.mixup_mini"
+    assert by_word == f"mixzoo eval a.pth --row {MIXUP}"
 
 
 def test_a_number_that_was_cut_off_is_rounding() -> None:

@@ -17,15 +17,18 @@ from typing import Any
 import numpy as np
 import pytest
 from mixzoo.eval import evidence
+from mixzoo.eval.compare import LEVEL
 from mixzoo.eval.evaluate import Request, evaluate_refs
+from mixzoo.eval.statistics import mcnemar
 from mixzoo.eval.world import join
 from mixzoo.zoo.catalog import Catalog, open_catalog
 from mixzoo.zoo.errors import IntegrityError, MixzooError
 from safetensors.numpy import load, save
 
-from ..mini_rows import SAMIX, VANILLA
+from ..mini_rows import PROTOCOL, SAMIX, VANILLA, hits, published
 
 ROWS = (VANILLA, SAMIX)
+OTHER = round(published(SAMIX) - 0.1, 1)
 Edit = Callable[[Path, random.Random], object]
 
 
@@ -67,7 +70,14 @@ def test_intact_evidence_gives_the_verdict_without_torch(root: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert len(re.findall("reproduced +intact", done.stdout)) == 2
-    assert "samix_mini is worse than resnet18_w6.vanilla_mini" in done.stdout
+    samix, vanilla = (
+        load((root / row / f"{head}.safetensors").read_bytes())["correct"].astype(bool)
+        for row, head in ((SAMIX, "one_k"), (VANILLA, "head0"))
+    )
+    alone = int((samix & ~vanilla).sum()), int((vanilla & ~samix).sum())
+    word = "better" if alone[0] > alone[1] else "worse"
+    found = f"is {word} than" if mcnemar(*alone) < LEVEL else "and"
+    assert f"{SAMIX} {found} {VANILLA} " in done.stdout
 
 
 def test_a_single_row_is_checked_before_pairs_are_asked_for(
@@ -95,7 +105,7 @@ def test_the_strangers_script_comes_to_the_same_numbers(root: Path, tmp_path: Pa
     )
 
     assert done.returncode == 0, done.stderr
-    assert "one_k: 668 of 1000 right" in done.stdout
+    assert f"one_k: {hits(SAMIX)} of 1000 right" in done.stdout
     assert len(script.splitlines()) <= 50
 
 
@@ -114,7 +124,7 @@ def test_evidence_is_tallied_after_it_was_checked(
     assert "were recomputed: 2 of the tables' 10. Off: 0 by more than 0.05 points" in said
     assert json.loads(facts)["off_by_more"] == {"0.05": 0, "1": 0, "5": 0}
     assert lines.splitlines()[1].startswith(
-        "mini,resnet18_w6.samix_mini,one_k,668,1000,66.8,66.8,0.0"
+        f"mini,{SAMIX},one_k,{hits(SAMIX)},1000,{published(SAMIX)},{published(SAMIX)},0.0"
     )
     assert "isn't what it says" in error
 
@@ -206,13 +216,13 @@ def falsified(report: Any, rng: random.Random) -> None:
 EDITS: dict[str, Edit] = {
     "a count": of_json("report.json", lambda r, rng: one_more(a_head(r, rng), rng)),
     "the verdict": of_json("report.json", falsified),
-    "the published number": of_json("report.json", lambda r, _: r["rows"][0].update(reported_top1=66.7)),
+    "the published number": of_json("report.json", lambda r, _: r["rows"][0].update(reported_top1=OTHER)),
     "an interval": of_json("report.json", lambda r, rng: a_head(r, rng).update(interval95=[66, 67])),
     "a group": of_json(
         "report.json",
         lambda r, rng: one_more(rng.choice(a_head(r, rng)["breakdown"]["supercategory"]), rng),
     ),
-    "pixels": of_json("report.json", lambda r, _: r["protocol"].update(resize=147)),
+    "pixels": of_json("report.json", lambda r, _: r["protocol"].update(resize=PROTOCOL.resize + 1)),
     "the weights": of_json("report.json", lambda r, _: r["rows"][0]["weights"].update(sha256="0" * 64)),
     "a label": of_json("images.json", lambda i, rng: moved(i["labels"], rng)),
     "an image": of_json("images.json", lambda i, rng: i["files"].pop(rng.randrange(1000))),
@@ -222,7 +232,7 @@ EDITS: dict[str, Edit] = {
     },
     "the log's hash": of_json("evidence.json", lambda e, _: e["files"].pop("log-0.log.json", 0)),
     "the log": lambda folder, _: (folder / "log-0.log.json").write_bytes(
-        (folder / "log-0.log.json").read_bytes().replace(b"66.8", b"66.9")
+        (folder / "log-0.log.json").read_bytes().replace(str(published(SAMIX)).encode(), str(OTHER).encode())
     ),
     "other weights": of_json("evidence.json", lambda e, _: e["key"].update(weights_sha256="1" * 64)),
 }  # fmt: skip

@@ -21,7 +21,7 @@ from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.mini import draw
 from mixzoo.zoo.nets import Classifier, MixClassifier, ResNetConfig
 
-from ..mini_rows import SAMIX
+from ..mini_rows import ROWS, SAMIX
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
@@ -114,7 +114,7 @@ def test_counts_are_those_of_the_table(row: Any, drawn: LabelledImages) -> None:
 @pytest.mark.parametrize("method", ["mixup", "automix"])
 def test_guarded_is_fp32(method: str, arithmetic: Arithmetic, drawn: LabelledImages) -> None:
     """Image by image and head by head."""
-    model = load(f"resnet18_w6.{method}_mini", device=GPU.device)
+    model = load(ROWS[method], device=GPU.device)
 
     def predicted(*how: Any, **more: Any) -> dict[str, Predictions]:
         subject = Subject(method, Predictor(model, MINI.protocol, GPU.device, *how, **more))

@@ -19,7 +19,7 @@ from mixzoo.zoo.manifest import Protocol
 from mixzoo.zoo.nets import Classifier, ResNetConfig
 from mixzoo.zoo.nets.resnet import BasicBlock
 
-from ..mini_rows import MIXUP, VANILLA
+from ..mini_rows import MIXUP, PROTOCOL, VANILLA
 from .walking import CPU, Images, assert_same, walk
 
 
@@ -42,7 +42,7 @@ def tiny_val(shared: Path) -> Images:
 @pytest.fixture(scope="module")
 def mini_val(mini_images: Path) -> Images:
     """250 of the drawn images."""
-    return read(mini_images, Protocol(resize=146, crop=128), 250)
+    return read(mini_images, PROTOCOL, 250)
 
 
 both = pytest.mark.parametrize("arithmetic", ["emulated-bf16", "fp32"])

@@ -10,13 +10,15 @@ from mixzoo.eval.judge import ENOUGH, judge, judge_seeds
 from mixzoo.eval.predictions import Counts
 from mixzoo.eval.seeds import is_retrained, sentences, together
 from mixzoo.eval.statistics import student
-from mixzoo.zoo.catalog import Benchmark, open_catalog
+from mixzoo.zoo.catalog import Benchmark
 from mixzoo.zoo.checkpoint.facts import in_words, recipe_text, training_facts
 from mixzoo.zoo.manifest import Metric
 from mixzoo.zoo.report import Claims, Head, LoggedHead, Row, Weights
 
+from ..mini_rows import ARCHITECTURE, MINI
 from ..mini_rows import VANILLA as ROW
 
+PUBLISHED = 70.2
 LAST = Metric(statistic="last_epoch", decimals=1)
 MEDIAN = Metric(statistic="median_of_last_epochs", epochs=5, decimals=1)
 RECIPE = {"method": "vanilla", "epoch": "40 of 40", "lr": "0.1", "software": "mixzoo 0.1.0"}
@@ -24,7 +26,10 @@ RECIPE = {"method": "vanilla", "epoch": "40 of 40", "lr": "0.1", "software": "mi
 
 @pytest.fixture
 def mini() -> Benchmark:
-    return open_catalog().benchmark("mini")
+    """The embedded benchmark, whose first row had 70.2."""
+    first, *others = MINI.manifest.rows
+    rows = [msgspec.structs.replace(first, reported_top1=PUBLISHED), *others]
+    return replace(MINI, manifest=msgspec.structs.replace(MINI.manifest, rows=rows))
 
 
 def run(seed: object, correct: int, facts: Mapping[str, str] = {}, **changes: Any) -> Row:
@@ -47,7 +52,7 @@ def run(seed: object, correct: int, facts: Mapping[str, str] = {}, **changes: An
         "reason": "",
         "head": "head0",
         "heads": (head,),
-        "reported_top1": 70.2,
+        "reported_top1": PUBLISHED,
         "claims": Claims(facts=RECIPE | {"seed": str(seed)} | facts),
         "row": ROW,
     }
@@ -187,7 +192,7 @@ def test_another_recipe_than_the_rows_is_not_comparable(mini: Benchmark) -> None
     (found,) = together(runs, mini)
 
     assert found.verdict == "not comparable"
-    assert "another recipe than resnet18_w6.vanilla_mini's: epochs=2 lr=0.2" in found.reason
+    assert f"another recipe than {ROW}'s: epochs=2 lr=0.2" in found.reason
     assert "--set seed=4 --set epochs=2 --set lr=0.2 --out" in found.next_command
     assert found.next_interval95 is not None
 
@@ -237,7 +242,7 @@ def test_rows_that_were_not_retrained_are_not_judged_so(mini: Benchmark) -> None
 
 def test_run_of_a_row_without_a_file_is_its_own(mini: Benchmark) -> None:
     """Nothing is published that it could be."""
-    row = msgspec.structs.replace(mini.manifest.rows[0], id="resnet18_w6.vanilla_none")
+    row = msgspec.structs.replace(mini.manifest.rows[0], id=ROW.replace("_mini", "_none"))
 
     assert is_retrained(RECIPE | {"seed": "1"}, "0" * 64, mini, row)
 
@@ -248,7 +253,7 @@ def test_export_is_what_it_was_made_of(mini: Benchmark, source: str, own: bool) 
     asset = mini.asset(ROW)
     assert asset is not None
     meta = {
-        "config": recipe_text("resnet18_w6", {"mix_mode": ["vanilla"], "seed": 1}),
+        "config": recipe_text(ARCHITECTURE, {"mix_mode": ["vanilla"], "seed": 1}),
         "mixzoo_version": "0.2.0",
         "source_sha256": str(asset.sha256) if source == "published" else "1" * 64,
     }

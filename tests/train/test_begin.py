@@ -18,18 +18,19 @@ from mixzoo.zoo.checkpoint.load import load, load_file
 from mixzoo.zoo.errors import IntegrityError, UsageError
 from mixzoo.zoo.nets import ForeignClassifier, make
 
+from ..mini_rows import ARCHITECTURE, MIXUP, ROWS, SAMIX, VANILLA
+
 Run = Callable[..., tuple[int, str, str]]
-MINI = "resnet18_w6.{}_mini"
 
 
 def _run(tmp_path: Path, row: str, init: str, *settings: str) -> RowRun:
-    return run_of(MINI.format(row), settings, None, tmp_path / "run", init=init)
+    return run_of(ROWS[row], settings, None, tmp_path / "run", init=init)
 
 
 def test_q_and_k_begin_as_the_classifier(tmp_path: Path) -> None:
     """A plain row's weights stand on both sides and in all heads; the mix block is new."""
-    run, begun, taken = begin(_run(tmp_path, "automix", MINI.format("mixup")), ALONE)
-    source = load(MINI.format("mixup")).state_dict()
+    run, begun, taken = begin(_run(tmp_path, "automix", MIXUP), ALONE)
+    source = load(MIXUP).state_dict()
 
     for side in "qk":
         for part, of in ((f"backbone_{side}", "backbone"), (f"head_mix_{side}", "head")):
@@ -45,7 +46,7 @@ def test_q_and_k_begin_as_the_classifier(tmp_path: Path) -> None:
 
 def test_the_mix_block_is_taken_along(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """Of a row of the same method; with other classes the heads are new, which is said."""
-    init = MINI.format("samix")
+    init = SAMIX
     _, begun, taken = begin(_run(tmp_path, "samix", init, "num_classes=10"), ALONE)
 
     block = load(init).mix_block.state_dict()
@@ -94,13 +95,13 @@ def test_going_on_reads_nothing_but_the_run(
     ("init", "settings", "kind", "message"),
     [
         (
-            MINI.format("mixup"),
+            MIXUP,
             ["architecture=resnet18_w8"],
             UsageError,
-            "architecture=resnet18_w6",
+            f"architecture={ARCHITECTURE}",
         ),
         ("nothing.pth", [], UsageError, "it isn't there"),
-        (MINI.format("mixpu"), [], UsageError, "Did you mean"),
+        (MIXUP.replace("mixup", "mixpu"), [], UsageError, "Did you mean"),
     ],
 )
 def test_what_does_not_fit_is_refused(
@@ -114,9 +115,7 @@ def test_what_does_not_fit_is_refused(
 
 def test_another_file_of_the_name_is_refused(tmp_path: Path) -> None:
     """A row whose recipe says what it began with is trained again from that, or not at all."""
-    run = run_of(
-        MINI.format("mixup"), [f"init={MINI.format('vanilla')}", f"init_sha256={'0' * 64}"]
-    )
+    run = run_of(MIXUP, [f"init={VANILLA}", f"init_sha256={'0' * 64}"])
 
     with pytest.raises(IntegrityError, match="began with 000"):
         begin(replace(run, out=tmp_path), ALONE)

@@ -1,7 +1,6 @@
 """The released rows of the embedded benchmark: weights, logs and images belong together."""
 
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,7 @@ from mixzoo.zoo.checkpoint.reading import read_checkpoint
 from mixzoo.zoo.errors import InterruptedRunError
 from mixzoo.zoo.nets import MixClassifier
 
-ASSETS = Path(str(files("mixzoo.zoo.mini"))) / "assets"
-MANIFEST = open_catalog().benchmark("mini").manifest
-STEPS = 9  # of 27 in an epoch; one line of the log
+from ..mini_rows import AUTOMIX, MANIFEST, log, weights
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +29,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
 
 def _log(row_id: str) -> list[dict[str, Any]]:
-    lines = (ASSETS / f"{row_id}.log.json").read_text().splitlines()
+    lines = log(row_id).read_text().splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -49,7 +46,7 @@ def test_all_ten_methods_have_a_row() -> None:
 def test_weights_count_the_hits_that_their_log_says(row: Any, data: Data) -> None:
     """Fresh images and the released weights give the log's last validation line to the image: all
     heads of the first and the last row. (The quickstart's test evaluates all rows.)"""
-    model = load_file(ASSETS / f"{row.id}.pth")
+    model = load_file(weights(row.id))
 
     counts = evaluate(model.logits, Work(data.val, MANIFEST.protocol, workers=0))
 
@@ -65,7 +62,7 @@ def test_released_rows_come_from_the_recipe_of_today(row: Any) -> None:
     """Weights and log were made with the recipe that `mixzoo train` uses now, seed 0."""
     text = recipe_of(MANIFEST, row).text()
 
-    assert read_checkpoint(ASSETS / f"{row.id}.pth").meta["config"] == text
+    assert read_checkpoint(weights(row.id)).meta["config"] == text
     assert _log(row.id)[0]["config"] == text
     assert _log(row.id)[0]["exp_name"] == row.id
 
@@ -76,10 +73,11 @@ def test_retraining_a_row_gives_its_log_again(data: Data, tmp_path: Path) -> Non
     Another processor rounds otherwise, and training amplifies it, so numbers are compared with a
     tolerance; where the released rows were trained they are equal.
     """
-    row = next(row for row in MANIFEST.rows if row.method == "automix")
+    row = MANIFEST.row(AUTOMIX)
+    recipe = recipe_of(MANIFEST, row)
 
     with pytest.raises(InterruptedRunError):
-        train(recipe_of(MANIFEST, row), data, tmp_path, row.id, How(stop_at=STEPS))
+        train(recipe, data, tmp_path, row.id, How(stop_at=recipe.log_every))
 
     lines = (tmp_path / f"{row.id}.log.json").read_text().splitlines()
     mine, theirs = json.loads(lines[1]), _log(row.id)[1]

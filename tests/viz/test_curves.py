@@ -17,6 +17,8 @@ from mixzoo.viz.curves import CLOSE, LOSS, RATE, WHOLE, Run, curves_plot, curves
 from mixzoo.viz.save import figure_bytes, inline_svg
 from mixzoo.zoo.errors import UsageError
 
+from ..mini_rows import EPOCHS, VANILLA, log
+
 
 @pytest.fixture
 def automix(audit: Callable[..., LogAudit], automix_log: Path) -> LogAudit:
@@ -30,9 +32,8 @@ def cutmix(audit: Callable[..., LogAudit], cutmix_log: Path) -> LogAudit:
 
 @pytest.fixture
 def long(audit: Callable[..., LogAudit]) -> LogAudit:
-    """A run of 60 epochs, from the package's own benchmark."""
-    package = Path(__file__).parents[2] / "zoo/mini/assets/resnet18_w6.vanilla_mini.log.json"
-    return audit(package, top1=75.3, decimals=1)
+    """A longer run, from the package's own benchmark."""
+    return audit(log(VANILLA), top1=75.3, decimals=1)
 
 
 def panels(figure: Figure) -> dict[str, Axes]:
@@ -77,9 +78,9 @@ def test_last_epochs_have_a_panel_of_their_own(long: LogAudit) -> None:
     figure = curves_plot([long])
 
     near = panels(figure)[CLOSE]
-    assert list(drawn(near)[0]) == list(range(29, 41))
-    assert near.get_xlim() == pytest.approx((28.4, 40.6))
-    assert list(drawn(panels(figure)[WHOLE])[0]) == list(range(1, 41))
+    assert list(drawn(near)[0]) == list(range(EPOCHS - 11, EPOCHS + 1))
+    assert near.get_xlim() == pytest.approx((EPOCHS - 11.6, EPOCHS + 0.6))
+    assert list(drawn(panels(figure)[WHOLE])[0]) == list(range(1, EPOCHS + 1))
 
 
 def test_short_run_needs_no_close_up(automix: LogAudit) -> None:

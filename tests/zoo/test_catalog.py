@@ -1,5 +1,6 @@
 """Benchmarks from the package and from outside, found by name."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from mixzoo.zoo.catalog import lock_places, new_lock_place, open_catalog, packag
 from mixzoo.zoo.errors import ManifestError, UsageError
 from mixzoo.zoo.manifest import FileSource, read_manifest
 from mixzoo.zoo.net.sources import locations
+
+from ..mini_rows import VANILLA
 
 
 def test_package_carries_its_benchmarks() -> None:
@@ -42,9 +45,9 @@ def test_rows_of_a_named_manifest_are_suggested_first(write_benchmark: Callable[
     catalog = open_catalog([write_benchmark("", b"weights")])
 
     with pytest.raises(UsageError, match=r"Did you mean 'resnet18_w4\.vanilla_own'\? See"):
-        catalog.row("resnet18_w6.vanilla")
-    with pytest.raises(UsageError, match=r"Did you mean 'resnet18_w6\.vanilla_mini'\? See"):
-        catalog.row("resnet18_w6.vanilla_min")
+        catalog.row(VANILLA.removesuffix("_mini"))
+    with pytest.raises(UsageError, match=re.escape(f"Did you mean {VANILLA!r}? See")):
+        catalog.row(VANILLA[:-1])
 
 
 def test_manifest_path_adds_a_benchmark(write_benchmark: Callable[..., Path]) -> None:

@@ -190,8 +190,8 @@ def test_drawings_hold_the_drawn_pixels() -> None:
     """A bundled file holds what `mini.example` draws, and is known again."""
     drawn = drawings()
 
-    assert np.array_equal(np.asarray(Image.open(drawn["fox"])), np.asarray(example(21, 0)))
-    assert read(drawn["fox"]).drawn == (21, 0)
+    assert np.array_equal(np.asarray(Image.open(drawn["fox"])), np.asarray(example(*NAMED["fox"])))
+    assert read(drawn["fox"]).drawn == NAMED["fox"]
     assert list(drawn) == list(NAMED)
 
 

@@ -17,11 +17,19 @@ ROWS = (VANILLA, MIXUP)
 def test_all_ways_to_name_predictions_give_one_list(
     mixzoo: Run, mini_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows, their report and their evidence; the files written hold what --json prints."""
+    """Rows, their report and their evidence; the files written hold what --json prints.
+
+    Every fourth image has the label of another class, so that there is something to doubt.
+    """
     few = tmp_path / "few.txt"
     lines = json.loads((mini_images / "val2018.json").read_text())
     labels = {one["image_id"]: one["category_id"] for one in lines["annotations"]}
-    few.write_text("".join(f"{i['file_name']},{labels[i['id']]}\n" for i in lines["images"][:40]))
+    few.write_text(
+        "".join(
+            f"{one['file_name']},{(labels[one['id']] + (place % 4 == 0)) % 40}\n"
+            for place, one in enumerate(lines["images"][:40])
+        )
+    )
     evidence, report = tmp_path / "evidence", tmp_path / "report.json"
     with join("cpu") as world:
         request = Request(refs=ROWS, data=mini_images, list_file=few, evidence=evidence)
@@ -39,6 +47,7 @@ def test_all_ways_to_name_predictions_give_one_list(
     assert "no proof" in out
     found = json.loads((tmp_path / "d.json").read_text())
     assert found["images"] == 40
+    assert found["doubts"]
     assert all(sorted(json.loads(answer)) == sorted(found) for answer in answers)
     assert all(json.loads(answer)["doubts"] == found["doubts"] for answer in answers)
     assert (tmp_path / "d.csv").read_text().count("\n") == len(found["doubts"]) + 1

@@ -12,13 +12,14 @@ from mixzoo.eval.explain import Explained
 from mixzoo.zoo.cache import cache_root
 from mixzoo.zoo.report import Cause
 
-from ...mini_rows import EPOCHS, MIXUP, weights
+from ...mini_rows import EPOCHS, MIXUP, PROTOCOL, weights
 from ...mini_rows import VANILLA as ROW
 
-CONFIG = """
+RESIZE, CROP = PROTOCOL.resize + 20, PROTOCOL.crop + 10
+CONFIG = f"""
 model = dict(type='Classification', backbone=dict(type='ResNet'))
-data = dict(val=dict(pipeline=[dict(type='Resize', size=110, interpolation=3),
-                               dict(type='CenterCrop', size=96)]))
+data = dict(val=dict(pipeline=[dict(type='Resize', size={RESIZE}, interpolation=3),
+                               dict(type='CenterCrop', size={CROP})]))
 """
 
 
@@ -61,11 +62,11 @@ def test_pixels_that_a_checkpoint_names_are_offered_as_a_command(
 
     words = " ".join(map(str, file))
     assert code == 0, err
-    assert f"mixzoo eval {words} --resize 110 --crop 96" in out
+    assert f"mixzoo eval {words} --resize {RESIZE} --crop {CROP}" in out
     assert "Likeliest cause: 80 images, the table's validation set has 1000" in out
 
 
-@pytest.mark.parametrize("other", [("--resize", "160"), ("--precision", "fast")])
+@pytest.mark.parametrize("other", [("--resize", str(RESIZE)), ("--precision", "fast")])
 def test_a_report_of_other_conditions_is_explained_by_its_own_predictions(
     other: tuple[str, str],
     mixzoo: Callable[..., tuple[int, str, str]],

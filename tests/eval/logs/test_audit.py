@@ -19,9 +19,10 @@ from mixzoo.eval.logs import (
     explain,
 )
 from mixzoo.eval.logs.sources import Audits
-from mixzoo.zoo.catalog import open_catalog, package_path
+from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import DataError
 
+from ...mini_rows import MIXUP, ROWS, SAMIX, VANILLA, log, published, top1_by_epoch
 from .conftest import run_lines
 
 Write = Callable[..., Path]
@@ -47,24 +48,17 @@ def test_claim_of_the_published_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "top1", "head"),
-    [
-        ("vanilla", 70.2, "head0"),
-        ("mixup", 59.6, "head0"),
-        ("automix", 66.1, "one_k"),
-        ("samix", 66.8, "one_k"),
-    ],
+    ("row", "head"),
+    [(VANILLA, "head0"), (MIXUP, "head0"), (ROWS["automix"], "one_k"), (SAMIX, "one_k")],
 )
-def test_embedded_rows_are_reproduced(method: str, top1: float, head: str) -> None:
+def test_embedded_rows_are_reproduced(row: str, head: str) -> None:
     """Their table is the last line of their logs, of the better head; it is whole numbers."""
-    row = f"resnet18_w6.{method}_mini"
-
-    audit = audit_files([package_path("zoo/mini/assets") / f"{row}.log.json"], claim_on(row))
+    audit = audit_files([log(row)], claim_on(row))
 
     assert audit.verdict == "reproduced"
     assert audit.table_value == audit.summary(head, LAST)
     assert audit.table_value is not None
-    assert audit.table_value.value == top1
+    assert audit.table_value.value == published(row) == top1_by_epoch(row, head)[-1]
     assert audit.arithmetic.word == "whole numbers of images"
     assert audit.remarks == ()
 

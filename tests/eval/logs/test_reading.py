@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from mixzoo.eval.logs.reading import COSINE, Settings, read_log, read_settings, spans
 from mixzoo.zoo.errors import DataError
-from mixzoo.zoo.mini import __file__ as mini
 
+from ...mini_rows import EPOCHS, MIXUP, published
+from ...mini_rows import log as log_file
 from .conftest import as_json, as_text, run_lines
 
 Write = Callable[..., Path]
@@ -30,12 +31,10 @@ def test_both_formats_tell_the_same_run(golden: Path) -> None:
 
 def test_own_training_log() -> None:
     """What this package's trainer writes is read, too."""
-    path = Path(mini).parent / "assets" / "resnet18_w6.mixup_mini.log.json"
+    log = read_log([log_file(MIXUP)])
 
-    log = read_log([path])
-
-    assert [v.epoch for v in log.validations] == list(range(1, 41))
-    assert str(log.series("head0_top1")[40]) == "59.6"
+    assert [v.epoch for v in log.validations] == list(range(1, EPOCHS + 1))
+    assert str(log.series("head0_top1")[EPOCHS]) == str(published(MIXUP))
 
 
 def test_resumed_log_counts_the_later_epochs(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 from mixzoo.eval.logs import Claim
 from mixzoo.eval.logs.reading import TrainingLog, read_log
 from mixzoo.eval.logs.schedule import cosine, find_horizon, schedule_remarks
-from mixzoo.zoo.catalog import package_path
 
+from ...mini_rows import AUTOMIX, CUTMIX, IMAGES, MIXUP, SAMIX, TRAINED_ON, VANILLA
+from ...mini_rows import log as log_file
 from .conftest import as_json, run_lines
 
 Write = Callable[..., Path]
@@ -49,12 +50,12 @@ def test_genuine_log_has_no_remarks(golden: Path, run: str, pattern: str) -> Non
     assert remarks_on(log, images=480) == []
 
 
-@pytest.mark.parametrize("row", ["vanilla", "mixup", "cutmix", "automix", "samix"])
+@pytest.mark.parametrize("row", [VANILLA, MIXUP, CUTMIX, AUTOMIX, SAMIX])
 def test_own_logs_have_no_remarks(row: str) -> None:
-    """The embedded benchmark's runs: 1,677 images in batches of 64."""
-    log = read_log([package_path("zoo/mini/assets") / f"resnet18_w6.{row}_mini.log.json"])
+    """The embedded benchmark's runs."""
+    log = read_log([log_file(row)])
 
-    assert remarks_on(log, images=1677, val_images=1000) == []
+    assert remarks_on(log, images=TRAINED_ON, val_images=IMAGES) == []
 
 
 @pytest.mark.parametrize("name", ["run.log.json", "train.log"])

@@ -18,6 +18,7 @@ from mixzoo.zoo.checkpoint.reading import read_checkpoint
 from mixzoo.zoo.errors import CheckpointError, UsageError
 from mixzoo.zoo.refs import resolve
 
+from ...mini_rows import ARCHITECTURE, EPOCHS, TRAINING
 from ...mini_rows import MIXUP as ROW
 
 
@@ -69,13 +70,17 @@ def test_a_row_is_exported_with_its_history(tmp_path: Path) -> None:
         ("source_sha256", locked.sha256),
         ("row", ROW),
         ("benchmark", "mini"),
-        ("architecture", "resnet18_w6"),
+        ("architecture", ARCHITECTURE),
         ("method", "mixup"),
         ("num_classes", "40"),
         ("heads", "head0"),
     }
     recipe = training_facts(done.metadata).recipe
-    assert (recipe["alpha"], recipe["epochs"], recipe["lr"]) == ([0.2], 40, 0.1)
+    assert (recipe["alpha"], recipe["epochs"], recipe["lr"]) == (
+        [0.2],
+        EPOCHS,
+        TRAINING.learning_rate,
+    )
 
 
 def test_a_file_without_a_row_claims_none(tiny: Callable, tmp_path: Path) -> None:

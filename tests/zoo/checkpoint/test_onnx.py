@@ -17,6 +17,7 @@ from mixzoo.zoo.checkpoint.onnx import OPSET
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.refs import resolve
 
+from ...mini_rows import PROTOCOL
 from ...mini_rows import SAMIX as ROW
 
 
@@ -24,14 +25,15 @@ def test_an_automix_row_runs_in_onnxruntime(tmp_path: Path) -> None:
     """Inference's head, any batch; pixels and classes in the metadata, and no path of this machine."""
     onnx = pytest.importorskip("onnx", reason="needs mixzoo[onnx]")
     runtime = pytest.importorskip("onnxruntime", reason="needs mixzoo[onnx]")
-    images = torch.randn(5, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    side = PROTOCOL.crop
+    images = torch.randn(5, 3, side, side, generator=torch.Generator().manual_seed(0))
 
     [done] = export_all([resolve(ROW, open_catalog())], tmp_path, names="onnx")
 
     assert done.path == tmp_path / f"{ROW}.onnx"
     session = runtime.InferenceSession(done.path)
     ports = [(one.name, one.shape) for one in (*session.get_inputs(), *session.get_outputs())]
-    assert ports == [("images", ["batch", 3, 128, 128]), ("logits", ["batch", 40])]
+    assert ports == [("images", ["batch", 3, side, side]), ("logits", ["batch", 40])]
     with torch.inference_mode():
         ours = load(ROW)(images).numpy()
     for count in (1, 5):
@@ -39,12 +41,11 @@ def test_an_automix_row_runs_in_onnxruntime(tmp_path: Path) -> None:
         # measured: 6e-6 of logits up to 19, since batch norms are folded into convolutions
         assert np.abs(theirs - ours[:count]).max() < 1e-4
     facts = session.get_modelmeta().custom_metadata_map
-    protocol = open_catalog().benchmark("mini").manifest.protocol
     assert facts == done.metadata
     assert facts["head"] == "one_k"
     assert json.loads(facts["classes"]) == [one.name for one in mini.species()]
     pixels = json.loads(facts["preprocessing"])
-    assert (pixels["crop"], pixels["mean"]) == (protocol.crop, list(protocol.mean))
+    assert (pixels["crop"], pixels["mean"]) == (side, list(PROTOCOL.mean))
     assert [(it.domain, it.version) for it in onnx.load(done.path).opset_import] == [("", OPSET)]
     content = done.path.read_bytes()
     assert str(Path(__file__).parents[3]).encode() not in content

@@ -10,10 +10,8 @@ from mixzoo.zoo.checkpoint.load import traits
 from mixzoo.zoo.checkpoint.reading import Checkpoint, read_checkpoint
 from torch import Tensor
 
-from ...mini_rows import AUTOMIX
+from ...mini_rows import AUTOMIX, weights
 from ...mini_rows import VANILLA as ROW
-
-ASSETS = Path(__file__).parents[3] / "zoo/mini/assets"
 
 
 @pytest.fixture
@@ -23,7 +21,7 @@ def with_weights(tmp_path: Path) -> Callable[..., Checkpoint]:
     def write(
         change: Callable[[dict[str, Tensor]], dict[str, Tensor]], row: str = ROW
     ) -> Checkpoint:
-        content = torch.load(ASSETS / f"{row}.pth", weights_only=True)
+        content = torch.load(weights(row), weights_only=True)
         content["state_dict"] = change(content["state_dict"])
         torch.save(content, tmp_path / "w.pth")
         return read_checkpoint(tmp_path / "w.pth")
@@ -91,4 +89,4 @@ def test_sound_weights_have_no_traits() -> None:
     """All rows of mini, each held against itself."""
     for benchmark, row in open_catalog(()):
         if benchmark.name == "mini":
-            assert traits(read_checkpoint(ASSETS / f"{row.id}.pth"), row, 40) == {}
+            assert traits(read_checkpoint(weights(row.id)), row, 40) == {}

@@ -25,6 +25,8 @@ from mixzoo.zoo.checkpoint.load import build, load_file
 from mixzoo.zoo.checkpoint.reading import read_checkpoint
 from mixzoo.zoo.errors import CheckpointError, UsageError
 
+from ...mini_rows import AUTOMIX, MIXUP, weights
+
 MINI = package_path("zoo") / "mini" / "assets"
 Entries = dict[str, torch.Tensor]
 # Files are written over in one folder
@@ -83,7 +85,7 @@ OBJECTS = [
 ]
 
 
-PLAIN = read_checkpoint(MINI / "resnet18_w6.mixup_mini.pth").state_dict
+PLAIN = read_checkpoint(weights(MIXUP)).state_dict
 
 
 def saved(content: Any, folder: Path, protocol: int = 2, *, as_zip: bool = True) -> Path:
@@ -183,19 +185,19 @@ def test_a_wrapped_file_gives_the_logits_of_the_plain_one(tmp_path: Path) -> Non
     path = saved({"net": wrapped, "config": OBJECTS[2]}, tmp_path, 4)
 
     with torch.inference_mode():
-        expected = load_file(MINI / "resnet18_w6.mixup_mini.pth")(images)
+        expected = load_file(weights(MIXUP))(images)
         assert torch.equal(load_file(path)(images), expected)
 
 
 def test_the_four_headed_networks_are_found_under_a_prefix_too(tmp_path: Path) -> None:
     """AutoMix's two backbones are one network, and its short names stay aliases."""
-    entries = read_checkpoint(MINI / "resnet18_w6.automix_mini.pth").state_dict
+    entries = read_checkpoint(weights(AUTOMIX)).state_dict
     wrapped = {f"model._orig_mod.{name}": value for name, value in entries.items()}
 
     model = load_file(saved({"module": wrapped}, tmp_path))
 
     assert (model.method, model.remarks) == ("automix", ())
-    expected = load_file(MINI / "resnet18_w6.automix_mini.pth").state_dict()
+    expected = load_file(weights(AUTOMIX)).state_dict()
     assert same(model, expected)
 
 

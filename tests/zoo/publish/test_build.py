@@ -19,7 +19,7 @@ from huggingface_hub import ModelCard, parse_eval_result_entries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from mixzoo.zoo.catalog import Benchmark, open_catalog, package_path
+from mixzoo.zoo.catalog import Benchmark, open_catalog
 from mixzoo.zoo.checkpoint.facts import recipe_text
 from mixzoo.zoo.checkpoint.load import load_file
 from mixzoo.zoo.errors import UsageError
@@ -30,10 +30,23 @@ from mixzoo.zoo.report import Head, Images, Pixels, Report, Weights, read_report
 from mixzoo.zoo.report import Row as Measured
 from mixzoo.zoo.verify import State, check
 
-from ...mini_rows import MIXUP, VANILLA
+from ...mini_rows import (
+    ARCHITECTURE,
+    EPOCHS,
+    MINI,
+    MIXUP,
+    PROTOCOL,
+    ROWS,
+    TRAINING,
+    VANILLA,
+    hits,
+    published,
+    weights,
+)
 
-MINI = open_catalog().benchmark("mini")
-PUBLISHED = {VANILLA: 70.2, MIXUP: 59.6}
+PUBLISHED = {row: published(row) for row in (VANILLA, MIXUP)}
+OWN_VANILLA, OWN_MIXUP = (row.replace("_mini", "_jane_drawn_models") for row in PUBLISHED)
+BETTER_VANILLA, BETTER_MIXUP = hits(VANILLA) + 51, hits(MIXUP) + 34  # of 1,000
 OTHER_IMAGES = "100 images, the table's validation set has 1000"
 TIMM_FILES = {"model.safetensors", "config.json"}
 NUMBER = re.compile(r"(?<![\d.])\d\d\.\d")  # what a top-1 in percent looks like
@@ -79,7 +92,7 @@ def write_report(
                 weights=Weights(
                     file="w.pth",
                     sha256=sha256 or MINI.asset(row).sha256,
-                    architecture="resnet18_w6",
+                    architecture=ARCHITECTURE,
                     method="plain",
                     num_classes=40,
                 ),
@@ -135,7 +148,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     folder = tmp_path_factory.mktemp("built")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MIXZOO_CACHE", str(folder / "cache"))
-        report = write_report(folder, plain(VANILLA, 753), plain(MIXUP, 730))
+        report = write_report(folder, plain(VANILLA, BETTER_VANILLA), plain(MIXUP, BETTER_MIXUP))
         first = publish(folder, VANILLA, MIXUP, report=report)
         again = publish(folder, VANILLA, MIXUP, report=report)
     # No time and no chance goes in, so a dry run shows exactly what is uploaded later.
@@ -148,8 +161,8 @@ def test_the_folder_is_a_source_that_the_catalog_reads(built: Built) -> None:
     own = built.benchmark()
 
     assert [(row.id, row.reported_top1, row.paper) for row in own.manifest.rows] == [
-        ("resnet18_w6.vanilla_jane_drawn_models", 75.3, None),
-        ("resnet18_w6.mixup_jane_drawn_models", 73.0, "arXiv:1710.09412"),
+        (OWN_VANILLA, BETTER_VANILLA / 10, None),
+        (OWN_MIXUP, BETTER_MIXUP / 10, "arXiv:1710.09412"),
     ]
     assert own.manifest.protocol == MINI.manifest.protocol
     assert own.manifest.sources[0].repository == "jane/drawn-models"
@@ -178,7 +191,7 @@ def test_the_weights_give_the_rows_logits(built: Built) -> None:
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
     with torch.inference_mode():
-        theirs = load_file(package_path("zoo/mini/assets") / f"{MIXUP}.pth")(images)
+        theirs = load_file(weights(MIXUP))(images)
         ours = load_file(built.folder / f"{MIXUP}.safetensors")(images)
 
     assert torch.equal(ours, theirs)
@@ -190,10 +203,13 @@ def test_the_card_says_what_the_hub_needs(built: Built) -> None:
 
     assert (card.license, card.library_name) == ("unknown", "mixzoo")
     assert card.pipeline_tag == "image-classification"
-    assert {"mixup", "vanilla", "resnet18_w6"} <= set(card.tags)
+    assert {"mixup", "vanilla", ARCHITECTURE} <= set(card.tags)
     assert card.datasets == ["mini"]
     results = [(r.metric_type, r.metric_value, r.dataset_name) for r in card.eval_results]
-    assert results == [("accuracy", value, "mini") for value in (75.3, 99.9, 73.0, 99.9)]
+    assert results == [
+        ("accuracy", value, "mini")
+        for value in (BETTER_VANILLA / 10, 99.9, BETTER_MIXUP / 10, 99.9)
+    ]
     front = yaml.safe_load(built.read().split("---\n")[1])
     assert [entry["name"] for entry in front["model-index"]] == [
         row.id for row in built.benchmark().manifest.rows
@@ -202,21 +218,26 @@ def test_the_card_says_what_the_hub_needs(built: Built) -> None:
 
 def test_the_card_tells_counts_interval_verdict_and_hashes(built: Built) -> None:
     """k of N, interval, verdict, tally, recipe, pixels, versions, both hashes, paper, terms."""
+    found = BETTER_MIXUP / 10
     for part in (
-        "| 730 / 1000 | 73.000 | 70.50 to 75.50 | 59.6 | +13.400 | differs |",
-        "recomputed: 2 of the tables' 10. Off: 2 by more than 0.05 points (0 recomputed lower)",
+        f"| {BETTER_MIXUP} / 1000 | {found:.3f} | {found - 2.5:.2f} to {found + 2.5:.2f} | "
+        f"{published(MIXUP):g} | +3.400 | differs |",
+        f"recomputed: 2 of the tables' {len(ROWS)}. Off: 2 by more than 0.05 points (0 recomputed "
+        "lower)",
         "mix mode (mixup), alpha (0.2), mix repeat 1",
-        "epochs 40, batch size 64, micro batch 64, crop 128, lr 0.1",
-        "timm and torchvision have no network of the shape of resnet18_w6",
+        f"epochs {EPOCHS}, ",
+        f"batch size {TRAINING.batch_size}, micro batch ",
+        f"crop {PROTOCOL.crop}, lr {TRAINING.learning_rate}",
+        f"timm and torchvision have no network of the shape of {ARCHITECTURE}",
         MINI.asset(MIXUP).sha256,
         built.files[f"{MIXUP}.safetensors"],
         built.files[f"{MIXUP}.log.json"],
         "as the lock of mini names it",
-        "resize 146, crop 128",
+        f"resize {PROTOCOL.resize}, crop {PROTOCOL.crop}",
         f"torch {version('torch')}",
         "https://arxiv.org/abs/1710.09412",
         "Drawn by this package; Apache-2.0.",
-        "mixzoo zoo download resnet18_w6.vanilla_jane_drawn_models --manifest mixzoo.toml",
+        f"mixzoo zoo download {OWN_VANILLA} --manifest mixzoo.toml",
     ):
         assert part in built.read()
 
@@ -253,7 +274,10 @@ def test_a_number_on_other_images_is_shown_but_not_entered(tmp_path: Path) -> No
 
 def test_a_report_on_other_weights_backs_nothing(tmp_path: Path) -> None:
     """A report must have a line for each model's very bytes; nothing is built otherwise."""
-    with pytest.raises(UsageError, match=r"has no row for .*mixup_mini.pth \(sha256 2f4bb38b5829"):
+    with pytest.raises(
+        UsageError,
+        match=rf"has no row for .*mixup_mini.pth \(sha256 {MINI.asset(MIXUP).sha256[:12]}",
+    ):
         publish(tmp_path, MIXUP, report=write_report(tmp_path, plain(MIXUP, 735), sha256="b" * 64))
 
     assert not (tmp_path / "repo").exists()
@@ -273,7 +297,7 @@ def test_a_run_is_published_as_the_publishers_own(tiny: Callable, tmp_path: Path
     """A retrained run: its own number, its own log, and no claim to be the released file."""
     run = tmp_path / "run"
     run.mkdir()
-    torch.save({"state_dict": tiny(name="resnet18_w6", num_classes=40)}, run / "epoch_60.pth")
+    torch.save({"state_dict": tiny(name=ARCHITECTURE, num_classes=40)}, run / "epoch_60.pth")
     (run / "20261122.log.json").write_text('{"mode": "val"}\n')
     report = write_report(tmp_path, plain(MIXUP, 700), sha256=sha256(run / "epoch_60.pth"))
 
@@ -322,14 +346,18 @@ def test_the_rows_keep_the_recipe_of_their_runs(built: Built) -> None:
     """So `mixzoo train ROW --manifest mixzoo.toml` trains what was published."""
     _, mixup = built.benchmark().manifest.rows
 
-    assert (mixup.alpha, mixup.recipe["mix_mode"], mixup.recipe["epochs"]) == (0.2, ["mixup"], 40)
+    assert (mixup.alpha, mixup.recipe["mix_mode"], mixup.recipe["epochs"]) == (
+        0.2,
+        ["mixup"],
+        EPOCHS,
+    )
 
 
 def test_a_run_of_another_method_is_no_model_of_the_row(tiny: Callable, tmp_path: Path) -> None:
     """Its card would say that it was trained by the row's."""
     path, recipe = tmp_path / "w.pth", {"mix_mode": ("mixup", "cutmix"), "alpha": (0.8, 1.0)}
-    notes = {"config": recipe_text("resnet18_w6", recipe)}
-    torch.save({"meta": notes, "state_dict": tiny(name="resnet18_w6", num_classes=40)}, path)
+    notes = {"config": recipe_text(ARCHITECTURE, recipe)}
+    torch.save({"meta": notes, "state_dict": tiny(name=ARCHITECTURE, num_classes=40)}, path)
 
     with pytest.raises(UsageError, match=r"was trained by mixup \+ cutmix, .* train publish RUN"):
         publish(tmp_path, path, row=MIXUP)
@@ -412,7 +440,7 @@ def test_evidence_goes_along_with_the_table_that_judges_it(wide: Callable, tmp_p
 
 def test_a_report_beside_evidence_is_one_too_many(tmp_path: Path) -> None:
     """And evidence of two lists of images makes no report."""
-    file = write_report(tmp_path, plain(MIXUP, 596))
+    file = write_report(tmp_path, plain(MIXUP, hits(MIXUP)))
     one = Evidence((), "1" * 64, read_report(file))
     data = msgspec.structs.replace(one.report.data, list_sha256="c" * 64)
     other = replace(one, report=msgspec.structs.replace(one.report, data=data))
@@ -462,7 +490,7 @@ def test_wrong_arguments_are_one_line(
 def test_one_row_twice_is_refused(tmp_path: Path) -> None:
     """Two models can't have one name in the repository."""
     with pytest.raises(UsageError, match="two models of this row"):
-        publish(tmp_path, MIXUP, package_path("zoo/mini/assets") / f"{MIXUP}.pth")
+        publish(tmp_path, MIXUP, weights(MIXUP))
 
 
 def test_an_edited_file_is_not_overwritten(tmp_path: Path) -> None:
@@ -484,7 +512,7 @@ def test_an_edited_file_is_not_overwritten(tmp_path: Path) -> None:
 def test_names_cannot_break_the_card(tiny: Callable, tmp_path: Path) -> None:
     """A file name with a pipe and a backtick stays inside its code span."""
     path = tmp_path / "odd|`name.pth"
-    torch.save({"state_dict": tiny(name="resnet18_w6", num_classes=40)}, path)
+    torch.save({"state_dict": tiny(name=ARCHITECTURE, num_classes=40)}, path)
 
     built = publish(tmp_path, path, row=MIXUP)
 

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from mixzoo.zoo.catalog import open_catalog, package_path
+from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.errors import UsageError
 from mixzoo.zoo.manifest import slug
 from mixzoo.zoo.publish.candidates import Candidate, find_candidates
 
-from ...mini_rows import MIXUP
-
-ASSETS = package_path("zoo/mini/assets")
+from ...mini_rows import ARCHITECTURE, MIXUP, log, weights
 
 
 def find(*refs: object, **options: object) -> list[Candidate]:
@@ -26,7 +24,7 @@ def run(tiny: Callable, tmp_path: Path) -> Path:
     """A run's folder as OpenMixup leaves it: a checkpoint, a link to it, a log under another name."""
     folder = tmp_path / "work_dir"
     folder.mkdir()
-    torch.save({"state_dict": tiny(name="resnet18_w6", num_classes=40)}, folder / "epoch_60.pth")
+    torch.save({"state_dict": tiny(name=ARCHITECTURE, num_classes=40)}, folder / "epoch_60.pth")
     (folder / "latest.pth").symlink_to("epoch_60.pth")
     (folder / "20261122_154252.log.json").write_text('{"mode": "val"}\n')
     return folder
@@ -39,12 +37,12 @@ def test_a_row_brings_its_released_weights_and_log() -> None:
     assert found.row.id == MIXUP
     assert found.is_released
     assert found.log is not None
-    assert found.log.read_bytes() == (ASSETS / f"{MIXUP}.log.json").read_bytes()
+    assert found.log.read_bytes() == log(MIXUP).read_bytes()
 
 
 def test_a_released_file_is_recognised_by_its_hash(tmp_path: Path) -> None:
     """Under any name the released bytes are the row's."""
-    path = shutil.copy(ASSETS / f"{MIXUP}.pth", tmp_path / "renamed.pth")
+    path = shutil.copy(weights(MIXUP), tmp_path / "renamed.pth")
 
     [found] = find(path)
 
