@@ -39,13 +39,14 @@ def command(
         raise UsageError(
             "Both --json and --markdown were given; expected one of them. Leave one out."
         )
-    if against is not None and against not in refs:
-        refs = (*refs, against)
     if against is not None and head == ALL_HEADS:
         raise UsageError(
             "--head all: expected one head with --against, which names one row. Name the head."
         )
-    rows, fast = rows_of(refs, open_catalog(manifests), head)
+    catalog = open_catalog(manifests)
+    rows, fast = rows_of(refs, catalog, head)
+    if against not in (None, *(row.name for row in rows)):
+        rows, fast = rows_of([*refs, against], catalog, head)
     pairs = compare.compare_rows(rows, against=against)
     if as_json:
         print_json(compare.to_dict(pairs))

@@ -109,6 +109,17 @@ def test_the_strangers_script_comes_to_the_same_numbers(root: Path, tmp_path: Pa
     assert len(script.splitlines()) <= 50
 
 
+def test_a_row_of_the_evidence_may_be_the_one_to_compare_with(
+    root: Path, mixzoo: Callable[..., tuple[int, str, str]]
+) -> None:
+    """`--against` names it by its id: it isn't added a second time."""
+    code, out, error = mixzoo("eval", "compare", root, "--against", ROWS[0], "--json")
+
+    assert code == 0, error
+    (pair,) = json.loads(out)["pairs"]
+    assert (pair["a"], pair["b"]) == (ROWS[1], ROWS[0])
+
+
 def test_evidence_is_tallied_after_it_was_checked(
     root: Path, folder: Path, tmp_path: Path, mixzoo: Callable[..., tuple[int, str, str]]
 ) -> None:
