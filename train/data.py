@@ -1,7 +1,8 @@
 """The images of a run, and its micro batches: which images, in which order, cropped how.
 
-An epoch is a permutation of the images, filled up with its own beginning to whole batches. Part
-`slot` of a batch is the same whoever computes it, so processes share a batch out by its slots.
+An epoch is a permutation of the images, each `repeat` times, filled up with its own beginning to
+whole batches. Part `slot` of a batch is the same whoever computes it, so processes share a batch
+out by its slots.
 """
 
 import math
@@ -99,10 +100,15 @@ def check_labels(recipe: Recipe, data: Data) -> None:
         )
 
 
+def batches(images: int, recipe: Recipe) -> int:
+    """Batches per epoch: its last one is filled up."""
+    return -(-images * recipe.repeat // recipe.batch_size)
+
+
 def check_size(recipe: Recipe, data: Data) -> None:
     """Raise UsageError for a run that no machine could end, before it takes this one's memory."""
     require_memory(recipe.micro_batch, recipe.crop)
-    steps = recipe.epochs * -(-len(data.train) // recipe.batch_size)
+    steps = recipe.epochs * batches(len(data.train), recipe)
     if steps > MOST_STEPS:
         raise UsageError(
             f"epochs {recipe.epochs}: expected a run of at most {MOST_STEPS:,} steps, got "
@@ -143,7 +149,7 @@ class TrainingImages(Dataset[MicroBatch | DataError]):
     def __init__(self, images: LabelledImages, recipe: Recipe, keep: bool = False) -> None:
         """keep: whether decoded images stay in memory."""
         self.images, self.recipe, self.keep = images, recipe, keep
-        self.batches = -(-len(images) // recipe.batch_size)  # per epoch
+        self.batches = batches(len(images), recipe)
         self._kept: dict[int, Pixels] = {}
 
     def rows(self, slot: Slot) -> np.ndarray:
@@ -185,7 +191,7 @@ class TrainingImages(Dataset[MicroBatch | DataError]):
 
 @lru_cache(maxsize=2)
 def _order(recipe: Recipe, epoch: int, count: int) -> np.ndarray:
-    return recipe.generator("order", epoch).permutation(count)
+    return recipe.generator("order", epoch).permutation(count * recipe.repeat) % count
 
 
 def slots(images: TrainingImages, start: int, mine: range) -> Iterator[Slot]:

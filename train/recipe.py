@@ -17,7 +17,7 @@ from .mixing import LEARNT_METHODS, Variant, check_mixture
 from .mixing.mixed import check_alpha
 from .values import Amount, Count, Number, Part, Pixels, Seed, Share, checked, first_of, spelled
 
-LATER = {"init", "init_sha256", "backbone_lr_mult", "freeze"}
+LATER = {"repeat", "init", "init_sha256", "backbone_lr_mult", "freeze"}
 Precision = Literal["fp32", "bf16", "fp16"]
 Purpose = Literal["order", "crop", "mix"]
 
@@ -77,6 +77,10 @@ class Recipe:
     mix_repeat: Annotated[int, Meta(ge=1, le=1000)] = 1
     variant: Variant = "openmixup"
     epochs: Annotated[int, Meta(ge=1, le=100_000)] = 100
+    repeat: Annotated[int, Meta(ge=1, le=1000)] = 1
+    """How often an epoch shows every image, as OpenMMLab's RepeatDataset: for few images, whose
+    epochs would be mostly validation."""
+
     batch_size: Count = 256
     """Images per optimizer step, over all processes."""
 

@@ -94,6 +94,7 @@ class Training(Facts, frozen=True, kw_only=True):
     learning_rate: AboveZero
     weight_decay: NotNegative
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
+    repeat: Positive = 1  # how often an epoch shows every image
 
 
 class Heads(Facts, frozen=True, kw_only=True):

@@ -54,14 +54,15 @@ _OF_COSINE = {"type", "policy", "min_lr", "eta_min", "by_epoch", "T_max", "begin
 class Settings:
     """What a run's config says, None where it doesn't.
 
-    batch: images, all processes together. schedule: of the learning rate in words, COSINE for one
-    by epoch from the first to the last.
+    batch: images, all processes together. repeat: how often an epoch shows every image. schedule:
+    of the learning rate in words, COSINE for one by epoch from the first to the last.
     """
 
     epochs: int | None = None
     lr: float | None = None
     min_lr: float | None = None
     batch: int | None = None
+    repeat: int = 1
     schedule: str | None = None
 
 
@@ -154,6 +155,7 @@ def read_settings(text: str) -> Settings:
         lr=lr,
         min_lr=first(Rate, *least),
         batch=each * len(gpus) if each else first(Count, ("batch_size",)),
+        repeat=first(Count, ("data", "train", "times"), ("repeat",)) or 1,
         schedule=_schedule(config, epochs),
     )
 

@@ -140,12 +140,13 @@ def _iteration_remarks(log: TrainingLog, train_images: int | None) -> Iterator[s
     low, high = _iterations_per_epoch(log)
     batch = log.settings.batch
     total = batch or RECIPE_BATCH
-    expected = -(-train_images // total)
+    shown = train_images * log.settings.repeat
+    expected = -(-shown // total)
     # Loaders that drop an incomplete last batch have one iteration less.
-    if not (low <= expected <= high or low <= train_images // total <= high):
+    if not (low <= expected <= high or low <= shown // total <= high):
         seen = f"{low:,}" if low == high else f"{low:,} to {high:,}"
         yield (
-            f"{seen} iterations an epoch, but {train_images:,} training images in batches of "
+            f"{seen} iterations an epoch, but {shown:,} training images in batches of "
             f"{total} ({'config' if batch else 'recipe'}) are {expected:,}"
         )
 

@@ -111,6 +111,23 @@ def test_an_epoch_has_every_image_once_and_its_own_beginning_again(
     assert rows[29:] == rows[:3]
 
 
+def test_an_epoch_may_show_every_image_several_times(data: Data, tiny: Recipe) -> None:
+    """As OpenMMLab's RepeatDataset: all of them shuffled as one, the last batch filled up."""
+    images = TrainingImages(data.train, replace(tiny, repeat=3))
+    assert images.batches == 11
+
+    rows = [
+        int(row)
+        for batch in range(images.batches)
+        for slot in range(2)
+        for row in images.rows(Slot(0, batch, slot))
+    ]
+
+    assert Counter(rows[: 3 * 29]) == dict.fromkeys(range(29), 3)
+    assert len(set(rows[:29])) < 29
+    assert rows[3 * 29 :] == rows[:1]
+
+
 def test_a_run_of_too_many_steps_is_refused(
     data: Data, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

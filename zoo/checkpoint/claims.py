@@ -96,12 +96,13 @@ def _about_the_batch(facts: TrainingFacts, row: Row, manifest: Manifest) -> Iter
     if not (training and train and train.images and facts.epoch and facts.iteration):
         return
     batch = pick(row.recipe, "batch_size", kind=int) or training.batch_size
-    expected = math.ceil(train.images / batch)
+    images = train.images * (pick(row.recipe, "repeat", kind=int) or training.repeat)
+    expected = math.ceil(images / batch)
     got = facts.iteration / facts.epoch
     # Dropping the last batch, which isn't full, is one iteration less.
     if got not in (expected, expected - 1):
         yield (
-            f"batch: {train.images} images in batches of {batch} are {expected} "
+            f"batch: {images} images in batches of {batch} are {expected} "
             f"iterations an epoch, the checkpoint counts {facts.iteration} in "
             f"{counted(facts.epoch, 'epoch')} "
             f"({got:.10g} each): another batch size, or other training images."
