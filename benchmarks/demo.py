@@ -44,7 +44,7 @@ time.sleep(60)"""
 STARTS = 5  # of each program, in turn
 WARM = 4.0  # seconds that a page gets to warm up
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-REF = "resnet18_w6.mixup_mini"
+REF = "resnet18_w12.mixup_mini"
 METHODS = ("mixup", "cutmix", "fmix", "resizemix", "puzzlemix")
 PAUSE = 0.5  # seconds that a visitor looks at a picture, on average
 MOVES = 6  # of the slider, by each method

@@ -198,7 +198,7 @@ def planted(networks: int) -> dict[str, int]:
     rng = np.random.default_rng(0)
     for number in tqdm(range(networks), "planted", disable=None):
         row = ("vanilla", "mixup", "cutmix")[number % 3]
-        model = load(f"resnet18_w6.{row}_mini")
+        model = load(f"resnet18_w12.{row}_mini")
         one = plant(model, x, rng)
         fast, exact = fast_networks(model, "emulated-bf16", cpu)[0], exact_networks(model)[0]
         with torch.inference_mode():

@@ -211,6 +211,20 @@ def _doubt_rows(found: Found) -> Table:
     ]
 
 
+def _masks(found: Found) -> str:
+    return (
+        f"{found['pairs']} pairs of mini's drawings at lam 0.5. A mask should give each organism "
+        "more than its ground, and half of the picture in all."
+    )
+
+
+def _mask_rows(found: Found) -> Table:
+    return ("checkpoint", "kept of organisms", "of the ground", "mean of the masks"), [
+        (name, *(_percent(it[key]) for key in ("own", "ground", "mean")))
+        for name, it in found["found"].items()
+    ]
+
+
 def _edits(found: Found) -> str:
     one, fitted = (found["edited"][how]["all"] for how in ("as edited", "with hashes that fit"))
     return (
@@ -548,6 +562,7 @@ QUESTIONS = {
     ],
     "Is the right cause named?": [Answer(["defects.json"], _defects, _defect_rows)],
     "Are wrong labels found?": [Answer(["doubts.json"], _doubts, _doubt_rows)],
+    "Do learnt masks follow the organisms?": [Answer(["masks.json"], _masks, _mask_rows)],
     "Can evidence be edited unseen?": [Answer(["edited_evidence.json"], _edits, _edit_rows)],
     "Does the guard keep fp32's predictions?": [
         Answer(["guard_bf16.json"], _guard, _guard_rows),

@@ -26,7 +26,6 @@ from ...zoo.nets import MixClassifier
 from ...zoo.refs import CheckpointFile, resolve
 
 PAIRS_OF_MINI = ((18, 8), (36, 22), (4, 27))  # species that are drawn where no images are given
-DRAWN = Protocol(resize=146, crop=128)  # as the embedded benchmark evaluates the drawn species
 PLAIN = Protocol(resize=256, crop=224)  # where no row says another
 MOST_PAIRS = 40  # in one picture: higher ones can't be rendered
 
@@ -119,9 +118,11 @@ class Given:
                 f"--images: expected at most {2 * most} pictures, since one sheet can't show more, "
                 f"got {len(files)}. Name fewer."
             )
-        protocol = PLAIN if files or self.size else DRAWN
-        if self.benchmark:
-            protocol = self.benchmark.manifest.protocol
+        protocol, benchmark = PLAIN, self.benchmark
+        if not (benchmark or files or self.size):
+            benchmark = open_catalog().benchmark("mini")
+        if benchmark:
+            protocol = benchmark.manifest.protocol
         if self.size:
             resize = round(self.size * protocol.resize / protocol.crop)
             protocol = msgspec.structs.replace(protocol, crop=self.size, resize=resize)

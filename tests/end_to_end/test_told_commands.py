@@ -17,11 +17,11 @@ from ..mini_rows import ARCHITECTURE, ASSETS, AUTOMIX, weights
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
-# What needs a network of timm's shape, hours, a browser, a cluster or a second log: these few are
-# held against their command's options alone (tests/test_docs.py).
+# What needs a network of timm's shape, hours, a browser, a cluster, a second log or images that a
+# benchmark draws: these few are held against their command's options alone (tests/test_docs.py).
 NOT_RUN = (
     r"mixzoo app|mixzoo quickstart|timm/|--submit|--deep|hf:|2022\S+\.log$|--assign epoch_100|\$|runs/seed|"
-    r"--shard|--onnx|zoo import|--names|eval merge|publish runs/automix|train publish runs/both$|own\.toml"
+    r"--shard|--onnx|zoo import|--names|eval merge|publish runs/automix|train publish runs/both$|own\.toml|more\.(csv|json)"
 )
 Run = Callable[..., tuple[int, str, str]]
 

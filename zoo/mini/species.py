@@ -7,7 +7,7 @@ Kingdoms, phyla and classes are real; every genus and species is invented and sa
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from typing import Any, Literal
 
@@ -15,21 +15,22 @@ import numpy as np
 
 from .arthropods import beetle, butterfly, spider
 from .coldblooded import fish, frog, lizard, snail
-from .pen import Pen, Rng
+from .pen import Range, Rng
 from .plants import daisy, mushroom, tulip
 from .warmblooded import fox, owl, songbird
 
 Split = Literal["train", "val"]
-VERSION = "1.0"  # part of every seed and file name: a new look of any picture needs a new version
+VERSION = "2.0"  # part of every seed and file name: a new look of any picture needs a new version
 VAL_COUNT = 25
-MOST, FEWEST = 120, 8  # training pictures of the most common and the rarest species
+_VARYING = ("hue", "depth", "height")  # what artists draw from a range
+MOST, FEWEST = 30, 2  # training pictures of the most common and the rarest species
 
 
 @dataclass(frozen=True)
 class Portrait:
     """How a species is shown: its artist, where it lives, how far it may turn (radians)."""
 
-    artist: Callable[[Pen, Rng], None]
+    artist: partial[None]
     habitats: tuple[str, ...]
     turn: float
     unit: float = 0.44  # unit length as a share of the picture's short side
@@ -88,9 +89,30 @@ def species() -> tuple[Species, ...]:
     )
 
 
+@cache
 def portraits() -> dict[str, Portrait]:
-    """How each species is drawn, by its name."""
-    return {f"{genus} {epithet}": portrait for _, _, genus, epithet, portrait in _TABLE}
+    """How each species is drawn, by its name.
+
+    What varies in a genus varies in a part of its range in each species, so that species differ in
+    all that they show: were it one mark alone, cutting it out would leave no way to tell them.
+    """
+    found = {}
+    for _, _, genus, epithet, portrait in _TABLE:
+        kin = [other for _, _, name, other, _ in _TABLE if name == genus]
+        own = {
+            name: _part(whole, kin.index(epithet), len(kin))
+            for name, whole in portrait.artist.keywords.items()
+            if name in _VARYING
+        }
+        artist = partial(portrait.artist, **own)
+        found[f"{genus} {epithet}"] = replace(portrait, artist=artist)
+    return found
+
+
+def _part(whole: Range, place: int, parts: int) -> Range:
+    """One of the equal parts of a range, reaching a little into its neighbours."""
+    step = (whole[1] - whole[0]) / parts
+    return whole[0] + step * (place - 0.1), whole[0] + step * (place + 1.1)
 
 
 def _drawn_by(artist: Callable[..., None], habitats: str, turn: float, **common: Any) -> Any:
@@ -116,11 +138,11 @@ _TAXA = {  # supercategory: kingdom, phylum, class
     "Plantae": ("Plantae", "Tracheophyta", "Magnoliopsida"),
 }
 _spider = _drawn_by(spider, "meadow forest sky", 0.7, hue=(18, 42))
-_butterfly = _drawn_by(butterfly, "meadow leaf sky soil", 0.9)
-_beetle = _drawn_by(beetle, "leaf soil stone meadow", math.pi)
+_butterfly = _drawn_by(butterfly, "meadow leaf sky soil", 0.9, hue=(14, 54))
+_beetle = _drawn_by(beetle, "leaf soil stone meadow", math.pi, hue=(-10, 28))
 _deep_fish = _drawn_by(fish, "water", 0.35, hue=(14, 48), depth=(0.46, 0.58))
 _slim_fish = _drawn_by(fish, "water", 0.35, hue=(150, 215), depth=(0.28, 0.36))
-_frog = _drawn_by(frog, "leaf stone water forest", 1.2)
+_frog = _drawn_by(frog, "leaf stone water forest", 1.2, hue=(60, 130))
 _songbird = _drawn_by(songbird, "sky meadow forest", 0.2, hue=(190, 250))
 _owl = _drawn_by(owl, "sky meadow forest", 0.2, hue=(20, 40))
 _fox = _drawn_by(fox, "meadow forest stone", 0.14, hue=(14, 32))
@@ -134,24 +156,20 @@ _TABLE: tuple[tuple[str, str, str, str, Portrait], ...] = (
     ("Arachnida", "Araneomythidae", "Araneomythus", "cruciger", _spider(mark="cross")),
     ("Arachnida", "Araneomythidae", "Araneomythus", "catenatus", _spider(mark="chain")),
     ("Insecta", "Papilofabulidae", "Papilofabula", "caudata",
-     _butterfly(hue=(36, 54), mark="plain", tailed=True)),
-    ("Insecta", "Papilofabulidae", "Papilofabula", "fasciata",
-     _butterfly(hue=(18, 48), mark="band")),
-    ("Insecta", "Papilofabulidae", "Papilofabula", "ocellata",
-     _butterfly(hue=(14, 44), mark="eyes")),
-    ("Insecta", "Papilofabulidae", "Papilofabula", "simplex",
-     _butterfly(hue=(18, 50), mark="plain")),
-    ("Insecta", "Coccimythidae", "Coccimythus", "quaternarius", _beetle(hue=(-6, 24), spots=2)),
-    ("Insecta", "Coccimythidae", "Coccimythus", "senarius", _beetle(hue=(-6, 24), spots=3)),
-    ("Insecta", "Coccimythidae", "Coccimythus", "vittatus", _beetle(hue=(-10, 28), stripes=True)),
+     _butterfly(mark="plain", tailed=True)),
+    ("Insecta", "Papilofabulidae", "Papilofabula", "fasciata", _butterfly(mark="band")),
+    ("Insecta", "Papilofabulidae", "Papilofabula", "ocellata", _butterfly(mark="eyes")),
+    ("Insecta", "Papilofabulidae", "Papilofabula", "simplex", _butterfly(mark="plain")),
+    ("Insecta", "Coccimythidae", "Coccimythus", "quaternarius", _beetle(spots=2)),
+    ("Insecta", "Coccimythidae", "Coccimythus", "senarius", _beetle(spots=3)),
+    ("Insecta", "Coccimythidae", "Coccimythus", "vittatus", _beetle(stripes=True)),
     ("Actinopterygii", "Piscifabulidae", "Piscifabula", "bicincta", _deep_fish(bars=2)),
     ("Actinopterygii", "Piscifabulidae", "Piscifabula", "tricincta", _deep_fish(bars=3)),
     ("Actinopterygii", "Piscifabulidae", "Torpedomythus", "lineatus", _slim_fish(mark="line")),
     ("Actinopterygii", "Piscifabulidae", "Torpedomythus", "guttatus", _slim_fish(mark="spots")),
-    ("Amphibia", "Ranafabulidae", "Ranafabula", "lineata", _frog(hue=(70, 130), mark="stripes")),
-    ("Amphibia", "Ranafabulidae", "Ranafabula", "guttata", _frog(hue=(70, 130), mark="spots")),
-    ("Amphibia", "Ranafabulidae", "Ranafabula", "ephippiata",
-     _frog(hue=(60, 125), mark="saddle")),
+    ("Amphibia", "Ranafabulidae", "Ranafabula", "lineata", _frog(mark="stripes")),
+    ("Amphibia", "Ranafabulidae", "Ranafabula", "guttata", _frog(mark="spots")),
+    ("Amphibia", "Ranafabulidae", "Ranafabula", "ephippiata", _frog(mark="saddle")),
     ("Aves", "Passerofabulidae", "Passerofabula", "torquata", _songbird(mark="bib")),
     ("Aves", "Passerofabulidae", "Passerofabula", "pileata", _songbird(mark="cap")),
     ("Aves", "Passerofabulidae", "Passerofabula", "alifera", _songbird(mark="bars")),

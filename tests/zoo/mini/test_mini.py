@@ -14,13 +14,13 @@ import pytest
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.data import find_images, from_file
 from mixzoo.zoo.errors import DataError
-from mixzoo.zoo.mini import draw, example, species
+from mixzoo.zoo.mini import dataset, draw, example, silhouette, species
 from mixzoo.zoo.mini.dataset import paint
 from mixzoo.zoo.mini.species import generator
 from PIL import Image
 
 # Equal for Pillow 11.2, 11.3, 12.0 and 13.0; versions before 11.2 draw some edges differently.
-PIXELS = "70f78c5c25decd63774369002bf4e69337cb1983bea6e35d39566b62ef5e6a03"
+PIXELS = "bf83f1577fa2d438714e36febfb3aa0c6c22c0d1f677f4266dc1e97010bcd8c2"
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +38,10 @@ def test_a_species_id_is_its_position() -> None:
 
 
 def test_training_counts_have_a_long_tail() -> None:
-    """The most common species has 120 training pictures, the rarest 8, and all ranks differ."""
+    """The most common species has 30 training pictures, the rarest 2."""
     counts = sorted((one.train_count for one in species()), reverse=True)
 
-    assert (counts[0], counts[-1], sum(counts)) == (120, 8, 1677)
+    assert (counts[0], counts[-1], sum(counts)) == (30, 2, 418)
     assert counts != [one.train_count for one in species()]
 
 
@@ -105,7 +105,7 @@ def test_splits_share_no_file(tmp_path: Path, annotations: dict[str, Any]) -> No
     val = [example(one.id, 0).tobytes() for one in species()]
 
     assert not set(train) & set(val)
-    assert min(image["id"] for image in annotations["images"]) == 1677 + 1
+    assert min(image["id"] for image in annotations["images"]) == 418 + 1
 
 
 def test_categories_are_listed_on_their_own(mini_images: Path, annotations: dict[str, Any]) -> None:
@@ -124,6 +124,24 @@ def test_an_example_is_what_its_file_holds(mini_images: Path) -> None:
 
     with Image.open(mini_images / first[7]) as opened:
         assert example(7, 0).tobytes() == opened.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize("species_id", range(40))
+def test_a_silhouette_is_where_the_organism_is(
+    species_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without light, grain and blades: beside it lies the backdrop alone, on it hardly any of it."""
+    name, behind_blades = species()[species_id].name, np.asarray(silhouette(species_id, 1))
+    monkeypatch.setattr(dataset, "develop", lambda picture, rng: picture)
+    monkeypatch.setattr(dataset, "foreground", lambda picture, habitat, rng: None)
+
+    shown = np.asarray(silhouette(species_id, 1))
+
+    bare = np.asarray(dataset._scene(name, generator(name, "val", 1)).picture.reduce(2))
+    same = (np.asarray(paint(name, generator(name, "val", 1))) == bare).all(axis=2)
+    assert same[shown == 0].all()
+    assert same[shown == 255].mean() < 0.02
+    assert (behind_blades <= shown).all()
 
 
 @pytest.mark.parametrize(("species_id", "index"), [(40, 0), (-1, 0), (0, 25), (0, -1)])
