@@ -1,11 +1,11 @@
 """Do learnt masks follow the organisms? Mini's drawings know where theirs are.
 
-    python benchmarks/masks.py [CHECKPOINT ...]    # rows or files; mini's AutoMix and SAMix unless told
+    python benchmarks/masks.py [CHECKPOINT ...]    # rows or files; unless told AutoMix and SAMix
 
-40 pairs of validation pictures, every species once first and once second; lam 0.5. `mean` is the mean
-the masks, which should be near lam. `own` is the share of each organism that its own mask keeps,
-`ground` the share that it keeps of the other pixels: a mask that ignores what it masks keeps as
-much of both. Writes results/masks.json and build/masks/NAME.png, the pairs with their masks.
+40 pairs of validation pictures, every species once first and once second; lam 0.5. `mean` is the
+mean of the masks, which should be near lam. `own` is the share of each organism that its own mask
+keeps, `ground` the share that it keeps of the other pixels: a mask that ignores what it masks
+keeps as much of both. Writes results/masks.json and build/masks/NAME.png, pairs with their masks.
 """
 
 import argparse
