@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Generator, Iterable, Iterator
@@ -135,11 +136,21 @@ def _end(iterator: Iterator[Any]) -> None:
 def _begin(_: int) -> None:
     """Ignore signals in a decoding process: a scheduler's reach the whole group, and its parent
     still needs it until it has saved what is done. And end where something can't be handed over,
-    which else is forgotten in a thread while the parent waits for it."""
+    which else is forgotten in a thread while the parent waits for it; and with its parent."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):  # the last is SLURM's
         if hasattr(signal, name):  # Windows hasn't got all
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_give_up)  # type: ignore[attr-defined]
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """torch sees that a parent was killed, and then waits until somebody has read what was made:
+    for ever, since the read end of that pipe is open in the other decoding processes."""
+    parent = multiprocessing.parent_process()
+    while parent and os.getppid() == parent.pid:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _give_up(error: Exception, _: object) -> None:

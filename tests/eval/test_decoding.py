@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import mixzoo.eval.decoding as module
@@ -35,6 +36,13 @@ class Items(Dataset[Item]):
     def __getitem__(self, i: int) -> Item:
         self.before(i)
         return Item(torch.full((100_000,), i, dtype=torch.uint8), torch.tensor([i]), str(i))
+
+
+class Wide(Dataset[bytes]):
+    """Items that go through the pipe whole."""
+
+    def __getitem__(self, i: int) -> bytes:
+        return bytes(1 << 20)
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +123,40 @@ def test_a_killed_process_is_noticed() -> None:
 
     with pytest.raises(UsageError, match="process was killed, likely for memory"):
         list(made)
+
+
+def test_processes_end_with_a_parent_that_was_killed() -> None:
+    """Though the pipe that nobody reads is full of what they made."""
+    reader, writer = multiprocessing.Pipe(duplex=False)
+
+    def parent() -> None:
+        made = decoded(Wide(), range(99), 2, ahead=9)
+        next(made)
+        time.sleep(1)  # in which the pipe is filled
+        writer.send([child.pid for child in multiprocessing.active_children()])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    process = multiprocessing.get_context("fork").Process(target=parent)
+    process.start()
+    children = reader.recv()
+    process.join()
+
+    assert len(children) == 2
+    for _ in range(300):
+        if not any(_is_running(child) for child in children):
+            return
+        time.sleep(0.1)
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+    pytest.fail("a decoding process outlived its parent by half a minute")
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"  # nobody may have asked for its end yet
 
 
 def test_an_interrupted_start_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
