@@ -41,7 +41,7 @@ signals: $(VENV)/.installed-dev  ## Stop every command at 30 random moments, and
 edits: $(VENV)/.installed-dev  ## Edit signed folders 1,000 times, and find each edit (minutes)
 	MIXZOO_EDITS=1000 $(BIN)/python -m pytest tests/zoo/test_signing.py tests/eval/test_signed.py -k edit
 
-mini: $(VENV)/.installed  ## Train the ten rows of the embedded benchmark again, into runs/ (two hours)
+mini: $(VENV)/.installed  ## Train the ten rows of the embedded benchmark again, into runs/ (an hour)
 	printf '%s\n' $(METHODS) | xargs -P 2 -I METHOD $(BIN)/mixzoo train resnet18_w12.METHOD_mini --threads 1
 
 $(VENV)/bin/python:

@@ -18,12 +18,12 @@ from mixzoo.eval.pixels import centre_crop
 from mixzoo.viz.mix import mix_pair
 from mixzoo.zoo.catalog import open_catalog
 from mixzoo.zoo.checkpoint.load import load
-from mixzoo.zoo.mini import example, silhouette
+from mixzoo.zoo.mini import example, silhouette, species
 from PIL import Image
 
 HERE = Path(__file__).parent
 OUT, PICTURES = HERE / "results" / "masks.json", HERE.parent / "build" / "masks"
-SPECIES = 40
+SPECIES = len(species())
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ import argparse
 from pathlib import Path
 
 from mixzoo.zoo.mini import species
-from mixzoo.zoo.mini.dataset import QUALITY, paint
-from mixzoo.zoo.mini.species import VAL_COUNT, generator
+from mixzoo.zoo.mini.dataset import jpeg
+from mixzoo.zoo.mini.species import VAL_COUNT
 
 
 def main() -> None:
@@ -27,8 +27,7 @@ def main() -> None:
         folder = options.folder / "more" / str(one.id)
         folder.mkdir(parents=True, exist_ok=True)
         for index in range(VAL_COUNT, VAL_COUNT + options.each):
-            picture = paint(one.name, generator(one.name, "val", index))
-            picture.save(folder / f"{index}.jpg", quality=QUALITY)
+            (folder / f"{index}.jpg").write_bytes(jpeg(one, "val", index))
             lines.append(f"more/{one.id}/{index}.jpg,{one.id}\n")
     (options.folder / "more.csv").write_text("".join(lines))
 

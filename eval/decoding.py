@@ -141,12 +141,15 @@ def _begin(_: int) -> None:
         if hasattr(signal, name):  # Windows hasn't got all
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_give_up)  # type: ignore[attr-defined]
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_watch_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """torch sees that a parent was killed, and then waits until somebody has read what was made:
-    for ever, since the read end of that pipe is open in the other decoding processes."""
+def _watch_parent() -> None:
+    """End this process once its parent is gone.
+
+    torch sees that too, and then waits until somebody has read what was made: for ever, since the
+    read end of that pipe is open in the other decoding processes.
+    """
     parent = multiprocessing.parent_process()
     while parent and os.getppid() == parent.pid:
         time.sleep(1)

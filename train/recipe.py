@@ -77,7 +77,7 @@ class Recipe:
     mix_repeat: Annotated[int, Meta(ge=1, le=1000)] = 1
     variant: Variant = "openmixup"
     epochs: Annotated[int, Meta(ge=1, le=100_000)] = 100
-    repeat: Annotated[int, Meta(ge=1, le=1000)] = 1
+    repeat: Annotated[int, Meta(ge=1, le=100)] = 1
     """How often an epoch shows every image, as OpenMMLab's RepeatDataset: for few images, whose
     epochs would be mostly validation."""
 

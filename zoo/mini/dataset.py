@@ -65,7 +65,7 @@ def draw(root: Path, *splits: Split) -> Path:
         for one, part, index in count_bar("drawing", count, " img", iterable=individuals):
             path = root / _file_name(one, part, index)
             if not path.exists():
-                _write(root, path, _jpeg(one, part, index))
+                _write(root, path, jpeg(one, part, index))
         tables = {"categories.json": [one.category() for one in species()]}
         tables |= {f"{part}2018.json": _annotations(part) for part in splits}
         for name, content in tables.items():
@@ -97,7 +97,7 @@ def example(species_id: int, index: int, split: Split = "val") -> Image.Image:
             f"{one.name} has {one.count(split)} {split} pictures; expected one from 0 to "
             f"{one.count(split) - 1}, got {index}. Choose one of these."
         )
-    return Image.open(io.BytesIO(_jpeg(one, split, index))).convert("RGB")
+    return Image.open(io.BytesIO(jpeg(one, split, index))).convert("RGB")
 
 
 def silhouette(species_id: int, index: int, split: Split = "val") -> Image.Image:
@@ -187,7 +187,8 @@ def _file_name(one: Species, split: Split, index: int) -> str:
     return f"train_val2018/{one.supercategory}/{one.id}/{stem}.jpg"
 
 
-def _jpeg(one: Species, split: Split, index: int) -> bytes:
+def jpeg(one: Species, split: Split, index: int) -> bytes:
+    """The file of a picture. index: 0 and up; from the split's count on, pictures of neither split."""
     buffer = io.BytesIO()
     paint(one.name, generator(one.name, split, index)).save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
